@@ -1,0 +1,266 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Security;
+using System.Reflection;
+using System.Runtime.CompilerServices;
+using System.Security.Cryptography.X509Certificates;
+using System.Text;
+using System.Text.Json;
+using k8s.Models;
+
+namespace k8s;
+
+/// <summary>A client of the Kubernetes API over HTTP.</summary>
+/// <remarks>Stands in for the package KubernetesClient and keeps to its names.</remarks>
+public sealed class Kubernetes : IKubernetes, IDisposable
+{
+    private readonly HttpClient _http;
+    private readonly KubernetesClientConfiguration _configuration;
+    private (string Token, DateTime Until) _token;
+
+    /// <summary>A client for a configuration.</summary>
+    public Kubernetes(KubernetesClientConfiguration configuration)
+    {
+        _configuration = configuration;
+        var handler = new SocketsHttpHandler
+        {
+            PooledConnectionLifetime = TimeSpan.FromMinutes(30),
+            AutomaticDecompression = DecompressionMethods.All,
+            EnableMultipleHttp2Connections = true,
+            // A watch on a dead connection must not look like a quiet cluster.
+            KeepAlivePingDelay = TimeSpan.FromSeconds(20),
+            KeepAlivePingTimeout = TimeSpan.FromSeconds(10),
+            ConnectTimeout = TimeSpan.FromSeconds(10),
+        };
+        handler.SslOptions = TlsFor(configuration);
+        _http = new HttpClient(handler)
+        {
+            BaseAddress = configuration.Host,
+            Timeout = Timeout.InfiniteTimeSpan,
+            DefaultRequestVersion = HttpVersion.Version20,
+        };
+        _http.DefaultRequestHeaders.UserAgent.ParseAdd("pod-checkpointing");
+    }
+
+    /// <inheritdoc/>
+    public async Task<KubernetesList<T>> ListAsync<T>(ListOptions options, CancellationToken cancellationToken)
+        where T : IKubernetesObject<V1ObjectMeta> =>
+        await SendAsync<KubernetesList<T>>(
+            HttpMethod.Get, PathOf<T>(options.Namespace, null, null) + Query(options), null, cancellationToken);
+
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<WatchEvent<T>> WatchAsync<T>(
+        ListOptions options,
+        [EnumeratorCancellation] CancellationToken cancellationToken)
+        where T : IKubernetesObject<V1ObjectMeta>
+    {
+        var path = PathOf<T>(options.Namespace, null, null) + Query(options)
+            + "&watch=true&allowWatchBookmarks=true"
+            + (options.Timeout is { } timeout ? $"&timeoutSeconds={(int)timeout.TotalSeconds}" : "");
+        using var request = Request(HttpMethod.Get, path, null);
+        using var response = await _http.SendAsync(
+            request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+        await EnsureAcceptedAsync(response, cancellationToken);
+        using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(cancellationToken), Encoding.UTF8);
+        while (await reader.ReadLineAsync(cancellationToken) is { } line)
+        {
+            using var document = JsonDocument.Parse(line);
+            var type = document.RootElement.GetProperty("type").GetString();
+            var item = document.RootElement.GetProperty("object");
+            if (type == "ERROR")
+            {
+                var status = item.Deserialize<V1Status>(KubernetesJson.Options)!;
+                throw new KubernetesException((HttpStatusCode)(status.Code ?? 500), status);
+            }
+
+            yield return new WatchEvent<T>(
+                Enum.Parse<WatchEventType>(type!, ignoreCase: true), item.Deserialize<T>(KubernetesJson.Options)!);
+        }
+    }
+
+    /// <inheritdoc/>
+    public async Task<T> GetAsync<T>(string? namespaceName, string name, CancellationToken cancellationToken)
+        where T : IKubernetesObject<V1ObjectMeta> =>
+        await SendAsync<T>(HttpMethod.Get, PathOf<T>(namespaceName, name, null), null, cancellationToken);
+
+    /// <inheritdoc/>
+    public async Task<T> CreateAsync<T>(T item, CancellationToken cancellationToken)
+        where T : IKubernetesObject<V1ObjectMeta> =>
+        await SendAsync<T>(
+            HttpMethod.Post, PathOf<T>(item.Metadata.NamespaceProperty, null, null), Json(item), cancellationToken);
+
+    /// <inheritdoc/>
+    public async Task<T> ReplaceAsync<T>(T item, string? subresource, CancellationToken cancellationToken)
+        where T : IKubernetesObject<V1ObjectMeta> =>
+        await SendAsync<T>(
+            HttpMethod.Put,
+            PathOf<T>(item.Metadata.NamespaceProperty, item.Metadata.Name, subresource),
+            Json(item),
+            cancellationToken);
+
+    /// <inheritdoc/>
+    public async Task<T> PatchAsync<T>(
+        string? namespaceName,
+        string name,
+        string? subresource,
+        PatchType type,
+        string patch,
+        string fieldManager,
+        CancellationToken cancellationToken)
+        where T : IKubernetesObject<V1ObjectMeta>
+    {
+        var content = new StringContent(patch, Encoding.UTF8);
+        content.Headers.ContentType = new MediaTypeHeaderValue(
+            type == PatchType.Apply ? "application/apply-patch+yaml" : "application/merge-patch+json");
+        var path = PathOf<T>(namespaceName, name, subresource)
+            + $"?fieldManager={Uri.EscapeDataString(fieldManager)}"
+            + (type == PatchType.Apply ? "&force=true" : "");
+        return await SendAsync<T>(HttpMethod.Patch, path, content, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public async Task DeleteAsync<T>(
+        string? namespaceName,
+        string name,
+        V1DeleteOptions options,
+        CancellationToken cancellationToken)
+        where T : IKubernetesObject<V1ObjectMeta> =>
+        await SendAsync<JsonElement>(
+            HttpMethod.Delete, PathOf<T>(namespaceName, name, null), Json(options), cancellationToken);
+
+    /// <inheritdoc/>
+    public void Dispose() => _http.Dispose();
+
+    private static SslClientAuthenticationOptions TlsFor(KubernetesClientConfiguration configuration)
+    {
+        var tls = new SslClientAuthenticationOptions();
+        if (configuration.ClientCertificate is { } certificate)
+        {
+            tls.ClientCertificateContext = SslStreamCertificateContext.Create(certificate, null, offline: true);
+        }
+
+        if (configuration.SslCaCerts is { } authorities)
+        {
+            tls.CertificateChainPolicy = new X509ChainPolicy
+            {
+                TrustMode = X509ChainTrustMode.CustomRootTrust,
+                RevocationMode = X509RevocationMode.NoCheck,
+            };
+            tls.CertificateChainPolicy.CustomTrustStore.AddRange(authorities);
+        }
+
+        return tls;
+    }
+
+    private static string PathOf<T>(string? namespaceName, string? name, string? subresource)
+    {
+        var entity = typeof(T).GetCustomAttribute<KubernetesEntityAttribute>()
+            ?? throw new InvalidOperationException($"{typeof(T).Name} has no KubernetesEntity attribute");
+        var path = new StringBuilder(entity.Group.Length == 0 ? "/api/" : $"/apis/{entity.Group}/").Append(entity.ApiVersion);
+        if (entity.Namespaced && namespaceName is not null)
+        {
+            path.Append("/namespaces/").Append(Uri.EscapeDataString(namespaceName));
+        }
+
+        path.Append('/').Append(entity.PluralName);
+        foreach (var part in new[] { name, subresource })
+        {
+            if (part is not null)
+            {
+                path.Append('/').Append(Uri.EscapeDataString(part));
+            }
+        }
+
+        return path.ToString();
+    }
+
+    private static string Query(ListOptions options)
+    {
+        var query = new StringBuilder("?pretty=false");
+        foreach (var (key, value) in new[]
+        {
+            ("labelSelector", options.LabelSelector), ("fieldSelector", options.FieldSelector),
+            ("limit", options.Limit?.ToString((IFormatProvider?)null)), ("continue", options.Continue),
+            ("resourceVersion", options.ResourceVersion),
+        })
+        {
+            if (!string.IsNullOrEmpty(value))
+            {
+                query.Append('&').Append(key).Append('=').Append(Uri.EscapeDataString(value));
+            }
+        }
+
+        return query.ToString();
+    }
+
+    private static StringContent Json<T>(T value) =>
+        new(KubernetesJson.Serialize(value), Encoding.UTF8, "application/json");
+
+    private static async Task EnsureAcceptedAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    {
+        if (response.IsSuccessStatusCode)
+        {
+            return;
+        }
+
+        var text = await response.Content.ReadAsStringAsync(cancellationToken);
+        V1Status status;
+        try
+        {
+            status = KubernetesJson.Deserialize<V1Status>(text);
+        }
+        catch (JsonException)
+        {
+            status = new V1Status { Message = $"the API server answered {(int)response.StatusCode}: {text}" };
+        }
+
+        throw new KubernetesException(response.StatusCode, status);
+    }
+
+    private async Task<T> SendAsync<T>(
+        HttpMethod method,
+        string path,
+        HttpContent? content,
+        CancellationToken cancellationToken)
+    {
+        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        timeout.CancelAfter(TimeSpan.FromSeconds(30));
+        using var request = Request(method, path, content);
+        using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, timeout.Token);
+        await EnsureAcceptedAsync(response, timeout.Token);
+        var stream = await response.Content.ReadAsStreamAsync(timeout.Token);
+        return (await JsonSerializer.DeserializeAsync<T>(stream, KubernetesJson.Options, timeout.Token))!;
+    }
+
+    private HttpRequestMessage Request(HttpMethod method, string path, HttpContent? content)
+    {
+        var request = new HttpRequestMessage(method, new Uri(path, UriKind.Relative))
+        {
+            Content = content,
+            Version = HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionOrLower,
+        };
+        request.Headers.Accept.ParseAdd("application/json");
+        if (Token() is { } token)
+        {
+            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
+        }
+
+        return request;
+    }
+
+    private string? Token()
+    {
+        if (_configuration.AccessTokenFile is not { } file)
+        {
+            return _configuration.AccessToken;
+        }
+
+        if (_token.Until < DateTime.UtcNow)
+        {
+            _token = (File.ReadAllText(file).Trim(), DateTime.UtcNow.AddMinutes(1));
+        }
+
+        return _token.Token;
+    }
+}

@@ -1,0 +1,43 @@
+using PodCheckpointing.Api.Protos;
+
+namespace PodCheckpointing.Manager.Agents;
+
+/// <summary>The checkpoint agent of one node, as the reconcilers see it.</summary>
+/// <remarks>Failures are <see cref="AgentException"/>s, which say whether another attempt can help.</remarks>
+internal interface ICheckpointAgent
+{
+    string NodeName { get; }
+
+    /// <summary>How far the node's clock is ahead of ours, by the best exchange so far.</summary>
+    TimeSpan ClockOffset { get; }
+
+    Task<GetCapabilitiesResponse> GetCapabilitiesAsync(CancellationToken cancellationToken);
+
+    Task<FenceResponse> FenceAsync(FenceRequest request, CancellationToken cancellationToken);
+
+    Task<UnfenceResponse> UnfenceAsync(UnfenceRequest request, CancellationToken cancellationToken);
+
+    Task<CheckpointResponse> CheckpointAsync(CheckpointRequest request, CancellationToken cancellationToken);
+
+    Task<SealResponse> SealAsync(SealRequest request, CancellationToken cancellationToken);
+
+    Task<DeleteCheckpointResponse> DeleteCheckpointAsync(
+        DeleteCheckpointRequest request,
+        CancellationToken cancellationToken);
+
+    Task<PrepareRestoreResponse> PrepareRestoreAsync(
+        PrepareRestoreRequest request,
+        CancellationToken cancellationToken);
+
+    Task<GetRestoreResponse> GetRestoreAsync(GetRestoreRequest request, CancellationToken cancellationToken);
+}
+
+/// <summary>Finds the agent of a node.</summary>
+internal interface IAgentDirectory
+{
+    /// <summary>The agent of a node, or null when the node is unknown or has no address.</summary>
+    ICheckpointAgent? Find(string nodeName);
+
+    /// <summary>The agents of all nodes that are ready; any of them reaches the shared volume.</summary>
+    IEnumerable<ICheckpointAgent> Ready();
+}

@@ -1,0 +1,62 @@
+using System.Collections.Concurrent;
+
+namespace PodCheckpointing.Manager.Agents;
+
+/// <summary>Calls to agents that outlive the reconcile that began them.</summary>
+/// <remarks>
+/// A reconcile never waits for an agent: it begins the call under a key, returns, and is woken when the call has ended;
+/// the next run finds the result here. Nothing is lost with the process: every call is idempotent by its key, so the
+/// next operator begins it again and the agent joins the operation under way or answers from what stands on its disk.
+/// </remarks>
+internal sealed class PendingCalls(CancellationToken stopping)
+{
+    private readonly ConcurrentDictionary<string, Task> _calls = new();
+
+    /// <summary>The result of a call, begun at the first time of asking; null while it is under way.</summary>
+    /// <param name="key">Says which call it is; the same key never stands for two different calls.</param>
+    /// <param name="call">Begins the call.</param>
+    /// <param name="wake">Is run when the call has ended, however it ended.</param>
+    /// <returns>The result, kept until <see cref="Forget"/>; null while the call is under way.</returns>
+    /// <exception cref="AgentException">The call failed. The failure is told once; asking again begins a new call.</exception>
+    public TResult? Ask<TResult>(string key, Func<CancellationToken, Task<TResult>> call, Action wake)
+        where TResult : class
+    {
+        var task = (Task<TResult>)_calls.GetOrAdd(key, _ => Begin(call, wake));
+        if (!task.IsCompleted)
+        {
+            return null;
+        }
+
+        if (!task.IsCompletedSuccessfully)
+        {
+            _calls.TryRemove(KeyValuePair.Create<string, Task>(key, task));
+        }
+
+        return task.GetAwaiter().GetResult();
+    }
+
+    /// <summary>Forgets the finished calls whose key begins so; what is under way stays.</summary>
+    public void Forget(string keyPrefix)
+    {
+        foreach (var pair in _calls)
+        {
+            if (pair.Key.StartsWith(keyPrefix, StringComparison.Ordinal) && pair.Value.IsCompleted)
+            {
+                _calls.TryRemove(pair);
+            }
+        }
+    }
+
+    private Task<TResult> Begin<TResult>(Func<CancellationToken, Task<TResult>> call, Action wake)
+    {
+        // On the thread pool: GetOrAdd may run this more than once, but only for one key at a time, and a key belongs
+        // to one object, which has one worker.
+        var task = Task.Run(() => call(stopping), CancellationToken.None);
+        _ = task.ContinueWith(
+            _ => wake(),
+            CancellationToken.None,
+            TaskContinuationOptions.None,
+            TaskScheduler.Default);
+        return task;
+    }
+}
