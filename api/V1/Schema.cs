@@ -1,0 +1,94 @@
+namespace PodCheckpointing.Api.V1;
+
+/// <summary>The API group of all kinds.</summary>
+public static class ApiGroup
+{
+    /// <summary>Name of the group.</summary>
+    public const string Name = "lpm.my.domain";
+
+    /// <summary>Its only version.</summary>
+    public const string Version = "v1";
+
+    /// <summary>apiVersion of every object.</summary>
+    public const string ApiVersion = Name + "/" + Version;
+}
+
+/// <summary>The field must be given.</summary>
+[AttributeUsage(AttributeTargets.Property)]
+public sealed class RequiredFieldAttribute : Attribute;
+
+/// <summary>A CEL rule of the field or type, with the message for who breaks it.</summary>
+[AttributeUsage(AttributeTargets.Property | AttributeTargets.Class, AllowMultiple = true)]
+public sealed class RuleAttribute(string expression, string message) : Attribute
+{
+    /// <summary>The expression; true accepts.</summary>
+    public string Expression { get; } = expression;
+
+    /// <summary>What the API server says otherwise.</summary>
+    public string Message { get; } = message;
+}
+
+/// <summary>The field takes one of these words.</summary>
+[AttributeUsage(AttributeTargets.Property)]
+public sealed class OneOfAttribute(params string[] values) : Attribute
+{
+    /// <summary>The words.</summary>
+    public IReadOnlyList<string> Values { get; } = values;
+}
+
+/// <summary>The text has at most so many characters, and matches a pattern.</summary>
+[AttributeUsage(AttributeTargets.Property)]
+public sealed class TextAttribute(int maxLength, string? pattern = null) : Attribute
+{
+    /// <summary>A Kubernetes object name.</summary>
+    public const string ObjectName = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
+
+    /// <summary>A uid.</summary>
+    public const string Uid = "^[0-9a-fA-F][-0-9a-fA-F]*$";
+
+    /// <summary>The limit.</summary>
+    public int MaxLength { get; } = maxLength;
+
+    /// <summary>The pattern, or null.</summary>
+    public string? Pattern { get; } = pattern;
+}
+
+/// <summary>The number lies in a range.</summary>
+[AttributeUsage(AttributeTargets.Property)]
+public sealed class BoundsAttribute(long minimum, long maximum) : Attribute
+{
+    /// <summary>The smallest.</summary>
+    public long Minimum { get; } = minimum;
+
+    /// <summary>The largest.</summary>
+    public long Maximum { get; } = maximum;
+}
+
+/// <summary>A column of <c>kubectl get</c>.</summary>
+[AttributeUsage(AttributeTargets.Class, AllowMultiple = true)]
+public sealed class PrinterColumnAttribute(string name, string jsonPath, string type = "string", int priority = 0)
+    : Attribute
+{
+    /// <summary>The heading.</summary>
+    public string Name { get; } = name;
+
+    /// <summary>Where the value is.</summary>
+    public string JsonPath { get; } = jsonPath;
+
+    /// <summary>string, integer, boolean or date.</summary>
+    public string Type { get; } = type;
+
+    /// <summary>0 for always, 1 for -o wide.</summary>
+    public int Priority { get; } = priority;
+}
+
+/// <summary>How kubectl may call the kind.</summary>
+[AttributeUsage(AttributeTargets.Class)]
+public sealed class CalledAttribute(string shortName, params string[] categories) : Attribute
+{
+    /// <summary>The short name.</summary>
+    public string ShortName { get; } = shortName;
+
+    /// <summary>The categories.</summary>
+    public IReadOnlyList<string> Categories { get; } = categories;
+}

@@ -1,0 +1,189 @@
+namespace PodCheckpointing.Api.V1;
+
+/// <summary>Phases of a migration. For people; conditions decide.</summary>
+public static class MigrationPhases
+{
+    /// <summary>Not begun.</summary>
+    public const string Pending = "Pending";
+
+    /// <summary>The source is being dumped.</summary>
+    public const string Checkpointing = "Checkpointing";
+
+    /// <summary>The checkpoint goes to the target.</summary>
+    public const string Transferring = "Transferring";
+
+    /// <summary>The target is being restored.</summary>
+    public const string Restoring = "Restoring";
+
+    /// <summary>The source is being removed, or a failed migration undone.</summary>
+    public const string Finalizing = "Finalizing";
+
+    /// <summary>The pod goes on at the target.</summary>
+    public const string Completed = "Completed";
+
+    /// <summary>The migration did not succeed.</summary>
+    public const string Failed = "Failed";
+}
+
+/// <summary>What became of the pod.</summary>
+public static class Outcomes
+{
+    /// <summary>It goes on at the target, restored.</summary>
+    public const string Restored = "Restored";
+
+    /// <summary>It goes on at the source, as if nothing had happened.</summary>
+    public const string RolledBack = "RolledBack";
+}
+
+/// <summary>What a dump does with connected TCP sockets.</summary>
+public static class TcpPolicies
+{
+    /// <summary>Closes them; the application reconnects.</summary>
+    public const string Close = "Close";
+
+    /// <summary>Keeps them, where the address can be kept.</summary>
+    public const string Established = "Established";
+
+    /// <summary>Refuses to dump while there are any.</summary>
+    public const string Reject = "Reject";
+}
+
+/// <summary>What a failure does.</summary>
+public static class OnFailurePolicies
+{
+    /// <summary>The source goes on.</summary>
+    public const string Rollback = "Rollback";
+
+    /// <summary>A fresh pod starts at the target.</summary>
+    public const string ColdStart = "ColdStart";
+
+    /// <summary>Everything stays as it is.</summary>
+    public const string Leave = "Leave";
+}
+
+/// <summary>What happens to bytes.</summary>
+public static class DeletionPolicies
+{
+    /// <summary>They go with the object.</summary>
+    public const string Delete = "Delete";
+
+    /// <summary>They stay.</summary>
+    public const string Retain = "Retain";
+}
+
+/// <summary>Types of conditions.</summary>
+public static class ConditionTypes
+{
+    /// <summary>The object can be used.</summary>
+    public const string Ready = "Ready";
+
+    /// <summary>The migration is possible.</summary>
+    public const string Validated = "Validated";
+
+    /// <summary>The source does not start or run again without leave.</summary>
+    public const string SourceFenced = "SourceFenced";
+
+    /// <summary>The checkpoint is whole, and every container of the source stands still.</summary>
+    public const string Checkpointed = "Checkpointed";
+
+    /// <summary>The target pod exists and its checkpoint is staged.</summary>
+    public const string TargetPrepared = "TargetPrepared";
+
+    /// <summary>The target's processes run.</summary>
+    public const string Restored = "Restored";
+
+    /// <summary>The target is what was dumped. From here on the migration only goes forward.</summary>
+    public const string RestoreVerified = "RestoreVerified";
+
+    /// <summary>The source pod is gone.</summary>
+    public const string SourceRemoved = "SourceRemoved";
+
+    /// <summary>The migration has failed and is undone: False while it is being undone, True when the source goes on.</summary>
+    public const string RolledBack = "RolledBack";
+}
+
+/// <summary>Reasons of conditions and events.</summary>
+public static class Reasons
+{
+    /// <summary>Waits for something (KEP-5823).</summary>
+    public const string Pending = "Pending";
+
+    /// <summary>The dump is under way (KEP-5823).</summary>
+    public const string CheckpointInProgress = "CheckpointInProgress";
+
+    /// <summary>The checkpoint is whole (KEP-5823).</summary>
+    public const string CheckpointCompleted = "CheckpointCompleted";
+
+    /// <summary>The checkpoint failed (KEP-5823).</summary>
+    public const string CheckpointFailed = "CheckpointFailed";
+
+    /// <summary>A namesake with another uid stands where the pod was (KEP-5823).</summary>
+    public const string SourcePodReplaced = "SourcePodReplaced";
+
+    /// <summary>The pod does not exist.</summary>
+    public const string PodNotFound = "PodNotFound";
+
+    /// <summary>The pod, or one of its containers, does not run.</summary>
+    public const string PodNotRunning = "PodNotRunning";
+
+    /// <summary>The node does not exist.</summary>
+    public const string NodeNotFound = "NodeNotFound";
+
+    /// <summary>The node is not ready, or lacks what a migration needs.</summary>
+    public const string NodeNotCapable = "NodeNotCapable";
+
+    /// <summary>The agent of a node does not answer.</summary>
+    public const string AgentUnavailable = "AgentUnavailable";
+
+    /// <summary>Another migration of the same pod is under way.</summary>
+    public const string MigrationInProgress = "MigrationInProgress";
+
+    /// <summary>The pod has something that cannot travel.</summary>
+    public const string PodNotMigratable = "PodNotMigratable";
+
+    /// <summary>The specification asks for something that this version does not do.</summary>
+    public const string NotYetSupported = "NotYetSupported";
+
+    /// <summary>Done.</summary>
+    public const string Succeeded = "Succeeded";
+
+    /// <summary>The restore failed.</summary>
+    public const string RestoreFailed = "RestoreFailed";
+
+    /// <summary>The time ran out.</summary>
+    public const string TimedOut = "TimedOut";
+
+    /// <summary>The user asked to stop.</summary>
+    public const string Aborted = "Aborted";
+
+    /// <summary>A content names another claim.</summary>
+    public const string BindingMismatch = "BindingMismatch";
+
+    /// <summary>Another attempt follows.</summary>
+    public const string Retrying = "Retrying";
+}
+
+/// <summary>Annotations, labels and finalizers.</summary>
+public static class WellKnown
+{
+    /// <summary>Annotation of a pod that is to be restored: the checkpoint's URI.</summary>
+    public const string RestoreAnnotation = "io.kubernetes.cri-o.checkpoint-restore";
+
+    /// <summary>RuntimeClass, and runtime handler, of a pod that is to be restored.</summary>
+    public const string RestoreRuntimeClass = "checkpoint-restore";
+
+    /// <summary>Annotation of a restored pod: the name that the pod had before its first migration.</summary>
+    public const string OriginalPodName = ApiGroup.Name + "/original-pod-name";
+
+    /// <summary>Label of a restored pod: the uid of its migration.</summary>
+    public const string MigrationUid = ApiGroup.Name + "/migration-uid";
+
+    /// <summary>Holds a migration until its pod is in one safe place.</summary>
+    public const string MigrationFinalizer = ApiGroup.Name + "/podmigration";
+
+    /// <summary>Holds a checkpoint until its content has been dealt with.</summary>
+    public const string CheckpointFinalizer = ApiGroup.Name + "/checkpoint-bound";
+
+    /// <summary>Holds a content until its bytes have been dealt with.</summary>
+    public const string ContentFinalizer = ApiGroup.Name + "/content-bytes";
+}
