@@ -5,7 +5,9 @@ using k8s.Models;
 namespace PodCheckpointing.Api.V1;
 
 /// <summary>ContainerCheckpointContent is one container's artifact on the volume.</summary>
-[KubernetesEntity(Group = ApiGroup.Name, ApiVersion = ApiGroup.Version, Kind = "ContainerCheckpointContent", PluralName = "containercheckpointcontents", Namespaced = false)]
+[KubernetesEntity(
+    Group = ApiGroup.Name, ApiVersion = ApiGroup.Version, Kind = "ContainerCheckpointContent",
+    PluralName = "containercheckpointcontents", Namespaced = false)]
 [Called("ccpc", "lpm")]
 [PrinterColumn("Namespace", ".spec.containerCheckpointRef.namespace")]
 [PrinterColumn("Checkpoint", ".spec.containerCheckpointRef.name")]
@@ -34,31 +36,46 @@ public sealed record ContainerCheckpointContent : IKubernetesObject<V1ObjectMeta
     public ContainerCheckpointContentStatus? Status { get; init; }
 }
 
-/// <summary>Which artifact it is, and whose. Written by the operator only, before any byte is written.</summary>
+/// <summary>ContainerCheckpointContentSpec says which artifact it is, and whose. Written before any byte is.</summary>
+[Rule("has(self.source.containerName)", "source.containerName must be set: name the container that was dumped")]
+[Rule(
+    "!has(self.source.containerName) || self.artifactURI == 'shared://' + self.source.podUID + '/' "
+    + "+ self.source.checkpointID + '/' + self.source.containerName + '/dump.tar.zst'",
+    "artifactURI must be shared://<podUID>/<checkpointID>/<containerName>/dump.tar.zst of the source")]
 public sealed record ContainerCheckpointContentSpec
 {
     /// <summary>containerCheckpointRef points back at the claim. The artifact may be used only while both point at each
-    /// other. Immutable.</summary>
-    [RequiredField, Rule("self == oldSelf", "containerCheckpointRef is immutable")]
+    /// other, by uid. A person leaves the uid out, and the operator fills it in once.</summary>
+    [RequiredField, Rule(
+        "self == oldSelf || !has(self.uid) || "
+        + "(!has(oldSelf.uid) && self.namespace == oldSelf.namespace && self.name == oldSelf.name)",
+        "containerCheckpointRef is bound by uid: to offer the content to another claim, leave the uid out")]
     public ClaimReference ContainerCheckpointRef { get; init; } = new();
 
-    /// <summary>deletionPolicy says what happens to the bytes when the claim is deleted.</summary>
+    /// <summary>deletionPolicy says what happens to the bytes when the claim is deleted. May be changed.</summary>
     [RequiredField, OneOf(DeletionPolicies.Delete, DeletionPolicies.Retain)]
     public string DeletionPolicy { get; init; } = DeletionPolicies.Delete;
 
     /// <summary>source says what was dumped. Immutable.</summary>
-    [RequiredField, Rule("self == oldSelf", "source is immutable")]
+    [RequiredField, Immutable]
     public CheckpointSource Source { get; init; } = new();
 
     /// <summary>artifactURI says where the artifact will be:
     /// shared://podUID/checkpointID/container/dump.tar.zst. Immutable.</summary>
-    [RequiredField, JsonPropertyName("artifactURI"), Text(512), Rule("self == oldSelf", "artifactURI is immutable")]
+    [RequiredField, JsonPropertyName("artifactURI"), Text(512, TextAttribute.ContainerArtifact), Immutable]
     public string ArtifactURI { get; init; } = "";
 }
 
-/// <summary>What stands on the volume.</summary>
+/// <summary>ContainerCheckpointContentStatus says what stands on the volume. Written by the operator only.</summary>
 public sealed record ContainerCheckpointContentStatus
 {
+    /// <summary>observedGeneration is the generation of the spec that this status is about.</summary>
+    public long? ObservedGeneration { get; init; }
+
+    /// <summary>conditions: Ready, with the reason.</summary>
+    [Items(32, "type")]
+    public IList<V1Condition>? Conditions { get; init; }
+
     /// <summary>ready is true when artifact and manifest stand.</summary>
     public bool? Ready { get; init; }
 
@@ -68,16 +85,28 @@ public sealed record ContainerCheckpointContentStatus
     /// <summary>compressedSize is what it takes on the volume, in bytes.</summary>
     public long? CompressedSize { get; init; }
 
-    /// <summary>digest of the artifact on the volume.</summary>
+    /// <summary>digest of the runtime's tar, "sha256:" and 64 hexadecimal digits. Set once.</summary>
+    [ImmutableOnceSet, Text(71, TextAttribute.Digest)]
     public string? Digest { get; init; }
 
-    /// <summary>imageReference is the image that the container ran.</summary>
+    /// <summary>compressedDigest of the artifact as it lies on the volume. Set once.</summary>
+    [ImmutableOnceSet, Text(71, TextAttribute.Digest)]
+    public string? CompressedDigest { get; init; }
+
+    /// <summary>imageReference is the image that the container ran, as the runtime names it.</summary>
+    [Text(1024)]
     public string? ImageReference { get; init; }
 
-    /// <summary>runtime that dumped it.</summary>
+    /// <summary>imageID is that image's id; a restore needs the same one.</summary>
+    [JsonPropertyName("imageID"), Text(1024)]
+    public string? ImageID { get; init; }
+
+    /// <summary>runtime that dumped it, crun or runc; a restore needs the same one.</summary>
+    [Text(63)]
     public string? Runtime { get; init; }
 
     /// <summary>criuVersion that dumped it.</summary>
+    [Text(63)]
     public string? CriuVersion { get; init; }
 
     /// <summary>leftStopped is true when the dump left the processes stopped, as a migration needs it.</summary>
@@ -88,4 +117,7 @@ public sealed record ContainerCheckpointContentStatus
 
     /// <summary>kubeletCallMicroseconds is how long kubelet's call took.</summary>
     public long? KubeletCallMicroseconds { get; init; }
+
+    /// <summary>error says why it failed; absent while all is well.</summary>
+    public CheckpointError? Error { get; init; }
 }

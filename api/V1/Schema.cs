@@ -28,6 +28,25 @@ public sealed class RuleAttribute(string expression, string message) : Attribute
     public string Message { get; } = message;
 }
 
+/// <summary>The field keeps the value, or the absence, that it was created with.</summary>
+[AttributeUsage(AttributeTargets.Property)]
+public sealed class ImmutableAttribute : Attribute;
+
+/// <summary>The field may be set later; once it is set it keeps its value.</summary>
+[AttributeUsage(AttributeTargets.Property)]
+public sealed class ImmutableOnceSetAttribute : Attribute;
+
+/// <summary>The list has at most so many items, and may be a map by one of their fields.</summary>
+[AttributeUsage(AttributeTargets.Property)]
+public sealed class ItemsAttribute(int maxItems, string? key = null) : Attribute
+{
+    /// <summary>The limit.</summary>
+    public int MaxItems { get; } = maxItems;
+
+    /// <summary>The wire name of the field that tells the items apart, or null.</summary>
+    public string? Key { get; } = key;
+}
+
 /// <summary>The field takes one of these words.</summary>
 [AttributeUsage(AttributeTargets.Property)]
 public sealed class OneOfAttribute(params string[] values) : Attribute
@@ -40,11 +59,24 @@ public sealed class OneOfAttribute(params string[] values) : Attribute
 [AttributeUsage(AttributeTargets.Property)]
 public sealed class TextAttribute(int maxLength, string? pattern = null) : Attribute
 {
-    /// <summary>A Kubernetes object name.</summary>
-    public const string ObjectName = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
+    /// <summary>A DNS subdomain: the name of a pod, a node and most other objects.</summary>
+    public const string ObjectName = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+
+    /// <summary>A DNS label: the name of a container, a namespace, a checkpoint.</summary>
+    public const string Label = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
+
+    /// <summary>A digest.</summary>
+    public const string Digest = "^sha256:[0-9a-f]{64}$";
+
+    /// <summary>The URI of a pod's checkpoint.</summary>
+    public const string PodArtifact = "^shared://[0-9a-f][-0-9a-f]*/[0-9]{8}t[0-9]{6}z-[0-9a-z]{6}$";
+
+    /// <summary>The URI of a container's artifact.</summary>
+    public const string ContainerArtifact =
+        "^shared://[0-9a-f][-0-9a-f]*/[0-9]{8}t[0-9]{6}z-[0-9a-z]{6}/[a-z0-9]([-a-z0-9]*[a-z0-9])?/dump\\.tar\\.zst$";
 
     /// <summary>A uid.</summary>
-    public const string Uid = "^[0-9a-fA-F][-0-9a-fA-F]*$";
+    public const string Uid = "^[0-9a-f][-0-9a-f]*$";
 
     /// <summary>The limit.</summary>
     public int MaxLength { get; } = maxLength;

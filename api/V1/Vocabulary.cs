@@ -15,6 +15,9 @@ public static class MigrationPhases
     /// <summary>The target is being restored.</summary>
     public const string Restoring = "Restoring";
 
+    /// <summary>Messages that came in meanwhile are delivered; nothing of this version does so.</summary>
+    public const string Replaying = "Replaying";
+
     /// <summary>The source is being removed, or a failed migration undone.</summary>
     public const string Finalizing = "Finalizing";
 
@@ -30,6 +33,9 @@ public static class Outcomes
 {
     /// <summary>It goes on at the target, restored.</summary>
     public const string Restored = "Restored";
+
+    /// <summary>It runs at the target, started afresh.</summary>
+    public const string ColdStarted = "ColdStarted";
 
     /// <summary>It goes on at the source, as if nothing had happened.</summary>
     public const string RolledBack = "RolledBack";
@@ -94,6 +100,9 @@ public static class ConditionTypes
 
     /// <summary>The target is what was dumped. From here on the migration only goes forward.</summary>
     public const string RestoreVerified = "RestoreVerified";
+
+    /// <summary>The Service's endpoints lead to the restored pod.</summary>
+    public const string ServiceSwitched = "ServiceSwitched";
 
     /// <summary>The source pod is gone.</summary>
     public const string SourceRemoved = "SourceRemoved";
