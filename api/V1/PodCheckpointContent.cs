@@ -86,7 +86,7 @@ public sealed record PodCheckpointContentSpec
     /// other, by uid. A person leaves the uid out, and the operator fills it in once.</summary>
     [RequiredField, Rule(
         "self == oldSelf || !has(self.uid) || "
-        + "(!has(oldSelf.uid) && self.namespace == oldSelf.namespace && self.name == oldSelf.name)",
+        + "(!has(oldSelf.uid) && self.__namespace__ == oldSelf.__namespace__ && self.name == oldSelf.name)",
         "podCheckpointRef is bound by uid: to offer the content to another claim, leave the uid out")]
     public ClaimReference PodCheckpointRef { get; init; } = new();
 
