@@ -1,0 +1,59 @@
+using System.Text.RegularExpressions;
+using FluentAssertions;
+using NUnit.Framework;
+
+namespace PodCheckpointing.Architecture;
+
+/// <summary>What the files say.</summary>
+public sealed partial class SourceTests
+{
+    // This file names what it looks for.
+    private const string Self = "test/Architecture/SourceTests.cs";
+
+    private static readonly string[] TopFolders = [.. RepositoryFiles.TopFolders];
+
+    [TestCaseSource(nameof(TopFolders))]
+    public void Every_top_folder_is_explained_on_one_page(string folder)
+    {
+        var readme = $"{folder}/README.md";
+
+        File.Exists(Path.Combine(RepositoryFiles.Root, readme)).Should().BeTrue($"{readme} says what the folder holds");
+        RepositoryFiles.Read(readme).Split('\n').Length.Should().BeInRange(5, 60);
+    }
+
+    [Test]
+    public void No_file_names_a_place_on_somebodys_machine() =>
+        Texts().Where(file => file != Self && MachinePath().IsMatch(RepositoryFiles.Read(file))).Should().BeEmpty();
+
+    [Test]
+    public void The_group_is_spelled_in_one_place() =>
+        Product(".cs").Where(file => RepositoryFiles.Read(file).Contains("lpm.my.domain")).Should()
+            .Equal("api/V1/Schema.cs");
+
+    [Test]
+    public void The_runtime_knows_no_checkpoints() =>
+        Product(".cs").Where(file => file.StartsWith("controllers/Runtime/") || file.StartsWith("controllers/KubernetesClient/"))
+            .Where(file => Checkpoint().IsMatch(RepositoryFiles.Read(file))).Should().BeEmpty();
+
+    [Test]
+    public void Files_are_short() =>
+        Product(".cs").Where(file => File.ReadLines(Path.Combine(RepositoryFiles.Root, file)).Count() > 360)
+            .Should().BeEmpty("about 250 lines is the aim");
+
+    [Test]
+    public void The_product_never_sleeps() =>
+        Product(".cs").Where(file => RepositoryFiles.Read(file).Contains("Thread.Sleep(")).Should().BeEmpty();
+
+    private static IEnumerable<string> Product(string extension) => RepositoryFiles.All.Where(file =>
+        file.EndsWith(extension, StringComparison.Ordinal) && !file.StartsWith("test/", StringComparison.Ordinal));
+
+    private static IEnumerable<string> Texts() => RepositoryFiles.All.Where(file =>
+        Path.GetExtension(file) is not (".tar" or ".zst" or ".gz" or ".png" or ".bin" or ".img"));
+
+    [GeneratedRegex(@"/work/|/home/[a-z]|[A-Z]:\\Users", RegexOptions.CultureInvariant)]
+    private static partial Regex MachinePath();
+
+    // The projects are called PodCheckpointing; that word alone is allowed.
+    [GeneratedRegex(@"checkpoint(?!ing\b)", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    private static partial Regex Checkpoint();
+}
