@@ -70,4 +70,27 @@ public sealed class GenerateTests
 
         act.Should().Throw<DirectoryNotFoundException>().WithMessage("*start in the repository");
     }
+
+    [TestCaseSource(typeof(Kinds), nameof(Kinds.All))]
+    public void Every_rule_of_a_spec_has_a_refused_sample(Type kind)
+    {
+        var folder = Path.Combine(Repository.Root(AppContext.BaseDirectory), "config", "samples", "invalid");
+        var refused = Directory.EnumerateFiles(folder, $"{kind.Name.ToLowerInvariant()}-*.yaml")
+            .Select(file => File.ReadLines(file).First())
+            .ToList();
+        var schema = new SchemaBuilder(Documentation.OfApi()).Root(kind);
+        var spec = ((Dictionary<string, object>)schema["properties"])["spec"];
+
+        var messages = Messages(spec).ToList();
+
+        messages.Should().NotBeEmpty().And.OnlyContain(message => refused.Any(line => line.EndsWith(message)));
+    }
+
+    private static IEnumerable<string> Messages(object node) => node switch
+    {
+        Dictionary<string, object> map => map.SelectMany(pair => pair.Key == "x-kubernetes-validations"
+            ? ((List<Dictionary<string, object>>)pair.Value).Select(rule => (string)rule["message"])
+            : Messages(pair.Value)),
+        _ => [],
+    };
 }

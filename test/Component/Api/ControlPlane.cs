@@ -1,0 +1,137 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+
+namespace PodCheckpointing.Component.Api;
+
+/// <summary>A real API server on a real etcd, on the loopback and in a folder of its own.</summary>
+internal sealed class ControlPlane : IDisposable
+{
+    private const string Token = "component";
+
+    private readonly string _parts = ApiServerParts.Find();
+    private readonly string _folder = Directory.CreateTempSubdirectory("pod-checkpointing-api").FullName;
+    private readonly List<Process> _processes = [];
+
+    /// <summary>A kubeconfig file with every right.</summary>
+    public string Kubeconfig => Path.Combine(_folder, "kubeconfig");
+
+    /// <summary>Starts both and returns when the server is ready.</summary>
+    public static async Task<ControlPlane> StartAsync(CancellationToken cancellationToken)
+    {
+        var result = new ControlPlane();
+        try
+        {
+            await result.RunAsync(cancellationToken);
+            return result;
+        }
+        catch
+        {
+            result.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Runs kubectl; the exit code and all it said.</summary>
+    public async Task<(int Code, string Output)> KubectlAsync(string? input, params string[] arguments)
+    {
+        using var process = Process.Start(new ProcessStartInfo(
+            Path.Combine(_parts, "kubectl"),
+            ["--kubeconfig", Kubeconfig, "--cache-dir", Path.Combine(_folder, "cache"), .. arguments])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        })!;
+        await process.StandardInput.WriteAsync(input);
+        process.StandardInput.Close();
+        var said = await Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
+        await process.WaitForExitAsync();
+        return (process.ExitCode, said[0] + said[1]);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var process in Enumerable.Reverse(_processes))
+        {
+            process.Kill(entireProcessTree: true);
+            process.WaitForExit();
+            process.Dispose();
+        }
+
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private async Task RunAsync(CancellationToken cancellationToken)
+    {
+        var (etcd, peer, api) = (FreePort(), FreePort(), FreePort());
+        WriteCertificate();
+        File.WriteAllText(In("tokens"), $"{Token},admin,1,\"system:masters\"\n");
+        File.WriteAllText(Kubeconfig, $"""
+            apiVersion: v1
+            kind: Config
+            clusters:
+              - name: here
+                cluster:
+                  server: https://127.0.0.1:{api}
+                  certificate-authority: {In("tls.crt")}
+            users:
+              - name: admin
+                user:
+                  token: {Token}
+            contexts:
+              - name: here
+                context:
+                  cluster: here
+                  user: admin
+            current-context: here
+            """);
+        _processes.Add(ApiServerParts.Start(
+            Path.Combine(_parts, "etcd"), In("etcd.log"),
+            "--data-dir", In("etcd"), "--unsafe-no-fsync",
+            "--listen-client-urls", $"http://127.0.0.1:{etcd}", "--advertise-client-urls", $"http://127.0.0.1:{etcd}",
+            "--listen-peer-urls", $"http://127.0.0.1:{peer}", "--initial-advertise-peer-urls", $"http://127.0.0.1:{peer}",
+            "--initial-cluster", $"default=http://127.0.0.1:{peer}"));
+        _processes.Add(ApiServerParts.Start(
+            Path.Combine(_parts, "kube-apiserver"), In("kube-apiserver.log"),
+            "--etcd-servers", $"http://127.0.0.1:{etcd}", "--bind-address", "127.0.0.1", "--secure-port", $"{api}",
+            "--tls-cert-file", In("tls.crt"), "--tls-private-key-file", In("tls.key"), "--client-ca-file", In("tls.crt"),
+            "--token-auth-file", In("tokens")));
+        while ((await KubectlAsync(null, "get", "--raw", "/readyz")).Code != 0)
+        {
+            if (_processes.Find(process => process.HasExited) is not null || cancellationToken.IsCancellationRequested)
+            {
+                throw new InvalidOperationException(
+                    "the API server did not become ready:\n" + File.ReadAllText(In("kube-apiserver.log")));
+            }
+        }
+    }
+
+    // One certificate that is its own authority.
+    private void WriteCertificate()
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var request = new CertificateRequest("CN=apiserver", key, HashAlgorithmName.SHA256);
+        var names = new SubjectAlternativeNameBuilder();
+        names.AddIpAddress(IPAddress.Loopback);
+        request.CertificateExtensions.Add(names.Build());
+        request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
+        using var certificate = request.CreateSelfSigned(
+            DateTimeOffset.UtcNow.AddHours(-1),
+            DateTimeOffset.UtcNow.AddDays(1));
+        File.WriteAllText(In("tls.crt"), certificate.ExportCertificatePem());
+        File.WriteAllText(In("tls.key"), key.ExportECPrivateKeyPem());
+    }
+
+    private string In(string name) => Path.Combine(_folder, name);
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+}
