@@ -1,0 +1,46 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace PodCheckpointing.TestKubelet;
+
+/// <summary>What the test kubelet is told.</summary>
+internal sealed class KubeletOptions
+{
+    public const string Section = "Kubelet";
+
+    [Required]
+    public string NodeName { get; set; } = "";
+
+    [Required]
+    public string NodeIP { get; set; } = "";
+
+    [Required]
+    public string Kubeconfig { get; set; } = "";
+
+    public string RuntimeEndpoint { get; set; } = "unix:///run/containerd/containerd.sock";
+
+    public string RootDirectory { get; set; } = "/var/lib/kubelet";
+
+    public string PodLogsDirectory { get; set; } = "/var/log/pods";
+
+    /// <summary>The cgroup that all pods live below, for example /pc-a-node-1.</summary>
+    [Required]
+    public string CgroupParent { get; set; } = "";
+
+    [Required]
+    public string TlsCertificate { get; set; } = "";
+
+    [Required]
+    public string TlsKey { get; set; } = "";
+
+    /// <summary>The authority of client certificates.</summary>
+    [Required]
+    public string ClientCa { get; set; } = "";
+
+    /// <summary>Who has the right to create nodes/checkpoint: common names of certificates.</summary>
+    public string[] CheckpointUsers { get; set; } = [];
+
+    /// <summary>The feature gate ContainerCheckpoint.</summary>
+    public bool ContainerCheckpoint { get; set; } = true;
+
+    public int Port { get; set; } = 10250;
+}

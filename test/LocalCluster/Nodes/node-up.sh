@@ -1,0 +1,69 @@
+#!/bin/bash
+# Brings one node up and returns when its containerd answers. Its init's pid is left in $NODE_DIR/pid.
+# node-up.sh CLUSTER NODE INDEX SUBNET TREE IMAGES STORE DIR DOTNET PROGRAMS: SUBNET is the cluster's "10.x".
+set -euo pipefail
+cluster=$1 node=$2 index=$3 subnet=$4
+export NODE_NAME=$node NODE_TREE=$5 NODE_DIR=$8 NODE_STORE=$7 NODE_DOTNET=$9 NODE_PROGRAMS=${10}
+images=$6
+here=$(cd "$(dirname "$0")" && pwd)
+netns=pc-$cluster-$node
+address=$subnet.0.$((10 + index))
+export NODE_ROOT=$NODE_DIR/root
+mkdir -p "$NODE_DIR"/{root,upper,work,containerd,kubelet,pods-log,state,etc,log}
+
+# Network: a name space on the cluster's bridge; the pods of this node live in SUBNET.(10+index).0/24 behind it.
+ip netns add "$netns"
+ip link add "v$cluster-$index" type veth peer name eth0 netns "$netns"
+ip link set "v$cluster-$index" master "pc$cluster" up
+ip -n "$netns" address add "$address/24" dev eth0
+ip -n "$netns" link set eth0 up
+ip -n "$netns" link set lo up
+ip -n "$netns" route add default via "$subnet.0.1"
+for other in 1 2 3 4; do
+  [ "$other" = "$index" ] || ip -n "$netns" route add "$subnet.$((10 + other)).0/24" via "$subnet.0.$((10 + other))"
+done
+ip netns exec "$netns" sysctl -qw net.ipv4.ip_forward=1
+
+ip netns exec "$netns" unshare --mount --pid --uts --ipc --fork --kill-child "$here/node-init.sh" \
+  >"$NODE_DIR/log/init.log" 2>&1 </dev/null &
+outer=$!
+init=
+for _ in $(seq 200); do
+  init=$(cat "/proc/$outer/task/$outer/children" 2>/dev/null || true)
+  init=${init%% *}
+  [ -n "$init" ] && [ "$(cat "/proc/$init/comm" 2>/dev/null)" = tini ] && break
+  kill -0 "$outer" 2>/dev/null || { cat "$NODE_DIR/log/init.log" >&2; exit 1; }
+  sleep 0.05
+done
+echo "$outer $init" >"$NODE_DIR/pid"
+in_node() { nsenter -t "$init" -m -n -p -u -i -- "$@"; }
+
+in_node mkdir -p /etc/containerd /etc/cni/net.d /etc/criu /usr/libexec/pod-checkpointing /opt/cni
+in_node ln -sfn /usr/lib/cni /opt/cni/bin
+in_node sh -c 'cat >/etc/containerd/config.toml' <"$here/containerd.toml"
+# The node's own CRIU options; the agent adds to them for one dump and puts them back.
+printf 'manage-cgroups=ignore\n' | in_node sh -c 'cat >/etc/criu/crun.conf'
+in_node sh -c 'cat >/etc/cni/net.d/10-bench.conflist' <<CNI
+{"cniVersion":"1.0.0","name":"bench","plugins":[{"type":"bridge","bridge":"cni0","isGateway":true,"ipMasq":false,
+"ipam":{"type":"host-local","ranges":[[{"subnet":"$subnet.$((10 + index)).0/24"}]],"routes":[{"dst":"0.0.0.0/0"}]}},{"type":"loopback"}]}
+CNI
+repo=$(cd "$here/../../.." && pwd)
+in_node sh -c 'cat >/usr/libexec/pod-checkpointing/checkpoint-restore; chmod 755 /usr/libexec/pod-checkpointing/checkpoint-restore' \
+  <"$repo/agent/Restores/Handler/checkpoint-restore"
+in_node sh -c 'cat >/usr/libexec/pod-checkpointing/checkpoint-fence; chmod 755 /usr/libexec/pod-checkpointing/checkpoint-fence' \
+  <"$repo/agent/Fences/Hook/checkpoint-fence"
+# The default handler's specification with the fence hook, and without containerd's own limit of open files.
+in_node ctr oci spec | python3 -c '
+import json, sys
+spec = json.load(sys.stdin)
+spec["process"].pop("rlimits", None)
+spec["hooks"] = {"createRuntime": [{"path": "/usr/libexec/pod-checkpointing/checkpoint-fence"}]}
+json.dump(spec, sys.stdout)' | in_node sh -c 'cat >/etc/containerd/base-spec.json'
+in_node sh -c 'exec containerd >/etc/bench/containerd.log 2>&1' </dev/null >/dev/null 2>&1 &
+for _ in $(seq 200); do
+  in_node ctr --connect-timeout 1s version >/dev/null 2>&1 && break
+  sleep 0.05
+done
+for image in "$images"/*.tar; do
+  in_node ctr -n k8s.io images import --digests=false - <"$image" >>"$NODE_DIR/log/images.log" 2>&1
+done
