@@ -1,1 +1,52 @@
-return 0;
+using Grpc.Net.Client;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
+using Microsoft.Extensions.Options;
+using PodCheckpointing.Agent;
+using PodCheckpointing.Agent.Checkpoints;
+using PodCheckpointing.Agent.Fences;
+using PodCheckpointing.Agent.Kubelet;
+using PodCheckpointing.Agent.Restores;
+using PodCheckpointing.Agent.Runtimes;
+using PodCheckpointing.Api.Agent;
+using PodCheckpointing.Storage;
+
+var builder = WebApplication.CreateSlimBuilder(args);
+builder.Services.AddOptions<AgentOptions>().BindConfiguration(AgentOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+var options = builder.Configuration.GetSection(AgentOptions.Section).Get<AgentOptions>()
+    ?? throw new InvalidOperationException("the section Agent of the configuration is empty");
+builder.WebHost.UseKestrelHttpsConfiguration();
+builder.WebHost.ConfigureKestrel(kestrel =>
+{
+    kestrel.ListenLocalhost(options.HealthPort);
+    kestrel.ListenAnyIP(options.Port, listen =>
+    {
+        listen.Protocols = HttpProtocols.Http2;
+        listen.UseHttps(https =>
+        {
+            https.ServerCertificate = AgentTls.Load(options.TlsCertificate, options.TlsKey);
+            https.ClientCertificateMode = ClientCertificateMode.RequireCertificate;
+            // Only the operator gets as far as a call: its name, from our authority.
+            https.ClientCertificateValidation = (certificate, _, _) =>
+                AgentTls.Accepts(certificate, options.TlsClientCa, AgentTls.OperatorName);
+        });
+    });
+});
+builder.Services.AddSingleton(TimeProvider.System);
+builder.Services.AddSingleton<NodeFacts>();
+builder.Services.AddSingleton<KubeletClient>();
+builder.Services.AddSingleton(new ContainerRuntime(GrpcChannel.ForAddress(
+    options.RuntimeEndpoint, new GrpcChannelOptions { MaxReceiveMessageSize = 16 * 1024 * 1024 })));
+builder.Services.AddSingleton(new CheckpointStore(options.StoreRoot, TimeProvider.System));
+builder.Services.AddSingleton<CriuConfiguration>();
+builder.Services.AddSingleton<FenceBook>();
+builder.Services.AddSingleton<Checkpointer>();
+builder.Services.AddSingleton<RestoreStaging>();
+builder.Services.AddSingleton<AgentService>();
+var app = builder.Build();
+app.Services.GetRequiredService<CriuConfiguration>().Recover();
+app.MapGet("/healthz", () => "ok");
+app.MapGet("/readyz", (IOptions<AgentOptions> o) =>
+    Directory.Exists(o.Value.StoreRoot) ? Results.Text("ok") : Results.Text("the volume is not mounted", statusCode: 503));
+app.Services.GetRequiredService<AgentService>().Map(app);
+await app.RunAsync();

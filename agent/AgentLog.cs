@@ -1,0 +1,15 @@
+namespace PodCheckpointing.Agent;
+
+/// <summary>Everything the agent logs. Event ids 5000–5099.</summary>
+internal static partial class AgentLog
+{
+    [LoggerMessage(5000, LogLevel.Information, "Dumped container {Container} of pod {PodUid} in {Milliseconds:F0} ms, left stopped: {LeftStopped}")]
+    public static partial void Dumped(ILogger logger, string podUid, string container, double milliseconds, bool leftStopped);
+
+    [LoggerMessage(5001, LogLevel.Information, "Staged {Bytes} bytes for container {Container} of pod {PodUid} in {Milliseconds:F0} ms")]
+    public static partial void Staged(ILogger logger, string podUid, string container, long bytes, double milliseconds);
+
+    [LoggerMessage(5002, LogLevel.Information, "Continued {Count} processes of pod {PodUid}")]
+    public static partial void Continued(ILogger logger, int count, string podUid);
+
+}

@@ -1,0 +1,62 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace PodCheckpointing.Agent;
+
+/// <summary>What the agent is told; section "Agent" of the configuration.</summary>
+internal sealed class AgentOptions
+{
+    public const string Section = "Agent";
+
+    /// <summary>The node that it runs on.</summary>
+    [Required]
+    public string NodeName { get; set; } = "";
+
+    /// <summary>Where the shared volume is mounted.</summary>
+    public string StoreRoot { get; set; } = "/mnt/checkpoints";
+
+    /// <summary>Fences and staged restores; on the node's own disk, so that they outlive the agent.</summary>
+    public string StateRoot { get; set; } = "/var/lib/pod-checkpointing";
+
+    public string KubeletUrl { get; set; } = "https://127.0.0.1:10250";
+
+    /// <summary>The authority of kubelet's certificate.</summary>
+    [Required]
+    public string KubeletCa { get; set; } = "";
+
+    public string? KubeletClientCertificate { get; set; }
+
+    public string? KubeletClientKey { get; set; }
+
+    /// <summary>A token that somebody renews, instead of a certificate.</summary>
+    public string? KubeletTokenFile { get; set; }
+
+    /// <summary>The runtime's CRIU options on this node.</summary>
+    public string CriuConfig { get; set; } = "/etc/criu/crun.conf";
+
+    /// <summary>The runtime's CRI socket.</summary>
+    public string RuntimeEndpoint { get; set; } = "unix:///run/containerd/containerd.sock";
+
+    [Required]
+    public string TlsCertificate { get; set; } = "";
+
+    [Required]
+    public string TlsKey { get; set; } = "";
+
+    /// <summary>The authority of the operator's certificate.</summary>
+    [Required]
+    public string TlsClientCa { get; set; } = "";
+
+    public int Port { get; set; } = 50051;
+
+    /// <summary>Plain HTTP on loopback for /healthz and /readyz.</summary>
+    public int HealthPort { get; set; } = 50052;
+
+    /// <summary>Where the handler and the hook stand.</summary>
+    public string RestoreHandler { get; set; } = "/usr/libexec/pod-checkpointing/checkpoint-restore";
+
+    public string FenceHook { get; set; } = "/usr/libexec/pod-checkpointing/checkpoint-fence";
+
+    public string FencesFolder => Path.Combine(StateRoot, "fences");
+
+    public string RestoresFolder => Path.Combine(StateRoot, "restores");
+}

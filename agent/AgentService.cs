@@ -1,0 +1,204 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Google.Protobuf.WellKnownTypes;
+using Grpc.AspNetCore.Server;
+using Grpc.Core;
+using Microsoft.Extensions.Options;
+using PodCheckpointing.Agent.Checkpoints;
+using PodCheckpointing.Agent.Fences;
+using PodCheckpointing.Agent.Kubelet;
+using PodCheckpointing.Agent.Restores;
+using PodCheckpointing.Agent.Runtimes;
+using PodCheckpointing.Api.Agent;
+using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Storage;
+
+namespace PodCheckpointing.Agent;
+
+/// <summary>CheckpointService, method by method.</summary>
+internal sealed class AgentService(
+    Checkpointer checkpointer,
+    RestoreStaging staging,
+    FenceBook fences,
+    ContainerRuntime runtime,
+    KubeletClient kubelet,
+    CheckpointStore store,
+    NodeFacts facts,
+    IOptions<AgentOptions> options,
+    TimeProvider time,
+    ILogger<AgentService> logger) : CheckpointServiceBase
+{
+    private const uint ProtocolVersion = 1;
+
+    public override async Task<CheckpointResponse> CheckpointAsync(CheckpointRequest request, ServerCallContext context)
+    {
+        var received = Now();
+        var response = (await checkpointer.CheckpointAsync(request, context.CancellationToken)).Clone();
+        response.Clock = Clock(received);
+        return response;
+    }
+
+    public override async IAsyncEnumerable<CheckpointProgress> WatchCheckpointAsync(
+        WatchCheckpointRequest request, ServerCallContext context)
+    {
+        await foreach (var progress in WatchAsync(request, context.CancellationToken))
+        {
+            yield return progress;
+        }
+    }
+
+    public override async Task<GetCapabilitiesResponse> GetCapabilitiesAsync(
+        GetCapabilitiesRequest request, ServerCallContext context)
+    {
+        var received = Now();
+        var (works, message) = await kubelet.ProbeAsync(context.CancellationToken);
+        Directory.CreateDirectory(options.Value.StateRoot);
+        return new GetCapabilitiesResponse
+        {
+            NodeName = options.Value.NodeName,
+            ProtocolVersion = ProtocolVersion,
+            AgentVersion = typeof(AgentService).Assembly.GetName().Version!.ToString(3),
+            Architecture = RuntimeInformation.OSArchitecture.ToString().ToLowerInvariant(),
+            KernelVersion = facts.KernelVersion,
+            Runtime = facts.Runtime,
+            RuntimeVersion = facts.RuntimeVersion,
+            CriuVersion = facts.CriuVersion,
+            KubeletCheckpoint = works,
+            KubeletMessage = message,
+            RestoreHandler = File.Exists(options.Value.RestoreHandler),
+            FenceHook = File.Exists(options.Value.FenceHook),
+            StoreFreeBytes = (ulong)store.FreeBytes(),
+            StagingFreeBytes = (ulong)new DriveInfo(options.Value.StateRoot).AvailableFreeSpace,
+            StoreId = store.StoreId(),
+            Clock = Clock(received),
+        };
+    }
+
+    public override Task<FenceResponse> FenceAsync(FenceRequest request, ServerCallContext context)
+    {
+        var received = Now();
+        if (request.Holder.Length == 0)
+        {
+            throw Refusal.Because(StatusCode.InvalidArgument, "InvalidArgument", "holder is empty: name the migration's uid");
+        }
+
+        var fence = fences.Fence(request.PodUid, request.Holder, request.TcpPolicy);
+        return Task.FromResult(new FenceResponse { FencedAt = Timestamp.FromDateTime(fence.FencedAt), Clock = Clock(received) });
+    }
+
+    public override async Task<UnfenceResponse> UnfenceAsync(UnfenceRequest request, ServerCallContext context)
+    {
+        var received = Now();
+        var continued = 0;
+        if (fences.Find(request.PodUid) is { } fence)
+        {
+            if (fence.Holder != request.Holder)
+            {
+                throw Refusal.Because(
+                    StatusCode.FailedPrecondition, Reasons.MigrationInProgress, "another migration holds this fence");
+            }
+
+            if (request.Resume)
+            {
+                // Processes first, the fence last: killed in between, the next call continues them again, which is harmless.
+                var containers = await runtime.ContainersAsync(request.PodUid, context.CancellationToken);
+                continued = containers.SelectMany(c => ContainerRuntime.Tree(c.Pid)).Count(Signals.Continue);
+                AgentLog.Continued(logger, continued, request.PodUid);
+            }
+
+            fences.Remove(request.PodUid);
+        }
+
+        return new UnfenceResponse { ResumedProcesses = (uint)continued, Clock = Clock(received) };
+    }
+
+    public override async Task<PrepareRestoreResponse> PrepareRestoreAsync(
+        PrepareRestoreRequest request, ServerCallContext context)
+    {
+        var received = Now();
+        var bytes = await staging.PrepareAsync(request, context.CancellationToken);
+        return new PrepareRestoreResponse { StagedBytes = (ulong)bytes, Clock = Clock(received) };
+    }
+
+    public override async Task<GetRestoreResponse> GetRestoreAsync(GetRestoreRequest request, ServerCallContext context)
+    {
+        // Measured at the answer: the wait in between is not the network's.
+        var response = new GetRestoreResponse();
+        response.Containers.AddRange(await staging.WatchAsync(request, context.CancellationToken));
+        return response;
+    }
+
+    public override Task<SealResponse> SealAsync(SealRequest request, ServerCallContext context)
+    {
+        try
+        {
+            store.Seal(request.PodUid, request.CheckpointId, request.ContainerNames);
+        }
+        catch (CorruptArtifactException exception)
+        {
+            throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.CheckpointFailed, exception.Message, exception);
+        }
+
+        return Task.FromResult(new SealResponse
+        {
+            ArtifactUri = ArtifactUri.ForPod(request.PodUid, request.CheckpointId).ToString(),
+            CompressedSize = (ulong)request.ContainerNames.Sum(
+                c => store.Find(request.PodUid, request.CheckpointId, c)?.CompressedSize ?? 0),
+        });
+    }
+
+    public override Task<DeleteCheckpointResponse> DeleteCheckpointAsync(
+        DeleteCheckpointRequest request, ServerCallContext context)
+    {
+        var container = request.ContainerName.Length == 0 ? null : request.ContainerName;
+        var freed = store.Delete(request.PodUid, request.CheckpointId, container);
+        return Task.FromResult(new DeleteCheckpointResponse { FreedBytes = (ulong)freed });
+    }
+
+    public override async Task<VerifyCheckpointResponse> VerifyCheckpointAsync(
+        VerifyCheckpointRequest request, ServerCallContext context)
+    {
+        try
+        {
+            var uri = ArtifactUri.Parse(request.ArtifactUri);
+            var manifest = store.FindSealed(uri.PodUid, uri.CheckpointId, uri.Container ?? "");
+            await store.ReadAsync(manifest, _ => ValueTask.CompletedTask, context.CancellationToken);
+            return new VerifyCheckpointResponse { VerifiedBytes = (ulong)manifest.Size };
+        }
+        catch (Exception exception) when (exception is FormatException or ArgumentException)
+        {
+            throw Refusal.Because(StatusCode.InvalidArgument, "InvalidArgument", exception.Message, exception);
+        }
+        catch (CorruptArtifactException exception)
+        {
+            throw Refusal.Because(StatusCode.DataLoss, Reasons.CheckpointFailed, exception.Message, exception);
+        }
+    }
+
+    private async IAsyncEnumerable<CheckpointProgress> WatchAsync(
+        WatchCheckpointRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        CheckpointProgress? last = null;
+        while (true)
+        {
+            var progress = checkpointer.ProgressOf(request) ?? new CheckpointProgress { Phase = "Pending" };
+            if (!progress.Equals(last))
+            {
+                yield return progress;
+                last = progress;
+            }
+
+            if (progress.Phase is "Done" or "Failed")
+            {
+                yield break;
+            }
+
+            await Task.Delay(TimeSpan.FromMilliseconds(200), time, cancellationToken);
+        }
+    }
+
+    private long Now() => (time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * 100;
+
+    private ClockSample Clock(long received) => new() { ReceivedUnixNanos = received, SentUnixNanos = Now() };
+}

@@ -1,0 +1,150 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using Google.Protobuf.WellKnownTypes;
+using Grpc.Core;
+using Microsoft.Extensions.Options;
+using PodCheckpointing.Agent.Fences;
+using PodCheckpointing.Agent.Kubelet;
+using PodCheckpointing.Agent.Runtimes;
+using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Storage;
+
+namespace PodCheckpointing.Agent.Checkpoints;
+
+/// <summary>Dumps containers and stores them; calls for the same key join the operation under way.</summary>
+internal sealed class Checkpointer(
+    KubeletClient kubelet,
+    ContainerRuntime runtime,
+    CriuConfiguration criu,
+    FenceBook fences,
+    CheckpointStore store,
+    NodeFacts facts,
+    IOptions<AgentOptions> options,
+    TimeProvider time,
+    ILogger<Checkpointer> logger)
+{
+    private readonly ConcurrentDictionary<(string, string, string), Lazy<Task<CheckpointResponse>>> _running = new();
+    private readonly ConcurrentDictionary<(string, string, string), CheckpointProgress> _progress = new();
+
+    /// <summary>Dumps and stores, or joins, or finds it done.</summary>
+    public async Task<CheckpointResponse> CheckpointAsync(CheckpointRequest request, CancellationToken cancellationToken)
+    {
+        var key = (request.PodUid, request.CheckpointId, request.ContainerName);
+        if (store.Find(request.PodUid, request.CheckpointId, request.ContainerName) is { } done)
+        {
+            return Response(done);
+        }
+
+        // The operation goes on when its caller hangs up: half a dump helps nobody.
+        var operation = _running.GetOrAdd(key, _ => new Lazy<Task<CheckpointResponse>>(() => Task.Run(() => RunAsync(request, key))));
+        try
+        {
+            return await operation.Value.WaitAsync(cancellationToken);
+        }
+        finally
+        {
+            if (operation.Value.IsCompleted)
+            {
+                _running.TryRemove(KeyValuePair.Create(key, operation));
+            }
+        }
+    }
+
+    /// <summary>How far the operation of a key has come; null when there is none.</summary>
+    public CheckpointProgress? ProgressOf(WatchCheckpointRequest request)
+    {
+        var key = (request.PodUid, request.CheckpointId, request.ContainerName);
+        return store.Find(request.PodUid, request.CheckpointId, request.ContainerName) is { } done
+            ? new CheckpointProgress { Phase = "Done", Bytes = (ulong)done.Size, TotalBytes = (ulong)done.Size }
+            : _progress.GetValueOrDefault(key);
+    }
+
+    private async Task<CheckpointResponse> RunAsync(CheckpointRequest request, (string, string, string) key)
+    {
+        try
+        {
+            var containers = await runtime.ContainersAsync(request.PodUid, CancellationToken.None);
+            var container = containers.FirstOrDefault(c => c.Name == request.ContainerName)
+                ?? throw Refusal.Because(
+                    StatusCode.FailedPrecondition,
+                    Reasons.PodNotRunning,
+                    $"container {request.ContainerName} of pod {request.PodName} ({request.PodUid}) does not run on this node");
+            var fence = fences.Find(request.PodUid);
+            _progress[key] = new CheckpointProgress { Phase = "Dumping" };
+            return await criu.WithAsync(fence, () => DumpAsync(request, key, container, fence), CancellationToken.None);
+        }
+        catch (Exception exception)
+        {
+            _progress[key] = new CheckpointProgress { Phase = "Failed", Message = exception.Message };
+            throw exception switch
+            {
+                CorruptArtifactException corrupt =>
+                    Refusal.Because(StatusCode.DataLoss, Reasons.CheckpointFailed, corrupt.Message, corrupt),
+                IOException io => Refusal.Because(
+                    StatusCode.Unavailable, "StoreUnavailable", $"the volume refuses: {io.Message}", io),
+                _ => exception,
+            };
+        }
+    }
+
+    private async Task<CheckpointResponse> DumpAsync(
+        CheckpointRequest request, (string, string, string) key, RunningContainer container, FenceRecord? fence)
+    {
+        var stoppedAt = time.GetUtcNow().UtcDateTime;
+        var watch = Stopwatch.GetTimestamp();
+        var tar = await kubelet.CheckpointAsync(
+            request.PodNamespace, request.PodName, request.ContainerName, request.TimeoutSeconds, CancellationToken.None);
+        var took = Stopwatch.GetElapsedTime(watch);
+        // Looked at, not assumed: a process that runs on would be the second live copy.
+        var leftStopped = fence is not null && ContainerRuntime.Tree(container.Pid).All(ContainerRuntime.IsStopped);
+        AgentLog.Dumped(logger, request.PodUid, request.ContainerName, took.TotalMilliseconds, leftStopped);
+        await using (var file = File.OpenRead(tar))
+        {
+            var manifest = await store.WriteAsync(
+                request.PodUid,
+                request.CheckpointId,
+                request.ContainerName,
+                file,
+                new Origin
+                {
+                    PodNamespace = request.PodNamespace,
+                    PodName = request.PodName,
+                    NodeName = options.Value.NodeName,
+                    ImageReference = container.Image,
+                    ImageID = container.ImageId,
+                    Runtime = $"{facts.Runtime} {facts.RuntimeVersion}",
+                    CriuVersion = facts.CriuVersion,
+                    KernelVersion = facts.KernelVersion,
+                    TcpPolicy = fence?.TcpPolicy ?? "",
+                    LeftStopped = leftStopped,
+                    StoppedAt = stoppedAt,
+                    KubeletCallMicroseconds = (long)took.TotalMicroseconds,
+                },
+                new Progress<long>(bytes => _progress[key] = new CheckpointProgress
+                {
+                    Phase = "Storing", Bytes = (ulong)bytes, TotalBytes = (ulong)file.Length,
+                }),
+                CancellationToken.None);
+            // The bytes are safe on the volume; kubelet itself never removes its file.
+            File.Delete(tar);
+            return Response(manifest);
+        }
+    }
+
+    private static CheckpointResponse Response(ContainerManifest manifest) => new()
+    {
+        ArtifactUri = ArtifactUri.ForContainer(manifest.PodUID, manifest.CheckpointID, manifest.Container).ToString(),
+        Size = (ulong)manifest.Size,
+        CompressedSize = (ulong)manifest.CompressedSize,
+        Digest = manifest.Digest,
+        CompressedDigest = manifest.CompressedDigest,
+        ImageReference = manifest.Origin.ImageReference,
+        ImageId = manifest.Origin.ImageID,
+        Runtime = manifest.Origin.Runtime,
+        CriuVersion = manifest.Origin.CriuVersion,
+        LeftStopped = manifest.Origin.LeftStopped,
+        StoppedAt = Timestamp.FromDateTime(DateTime.SpecifyKind(manifest.Origin.StoppedAt, DateTimeKind.Utc)),
+        KubeletCallMicroseconds = (ulong)manifest.Origin.KubeletCallMicroseconds,
+    };
+}

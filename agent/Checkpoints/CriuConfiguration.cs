@@ -1,0 +1,68 @@
+using Microsoft.Extensions.Options;
+using PodCheckpointing.Agent.Fences;
+
+namespace PodCheckpointing.Agent.Checkpoints;
+
+/// <summary>The node's CRIU options: one file for all dumps of the node, changed for one dump and put back.</summary>
+/// <remarks>
+/// While it is changed, a copy of the old file lies beside it. An agent that finds such a copy at its start was killed in
+/// between, and puts it back first.
+/// </remarks>
+internal sealed class CriuConfiguration(IOptions<AgentOptions> options) : IDisposable
+{
+    private readonly string _path = options.Value.CriuConfig;
+    private readonly SemaphoreSlim _one = new(1, 1);
+
+    private string Saved => _path + ".pod-checkpointing-saved";
+
+    /// <summary>Puts back what a killed agent left changed.</summary>
+    public void Recover()
+    {
+        if (File.Exists(Saved))
+        {
+            File.Move(Saved, _path, overwrite: true);
+        }
+    }
+
+    /// <summary>Runs one dump with the options that the fence asks for; dumps of this node wait for each other.</summary>
+    public async Task<T> WithAsync<T>(FenceRecord? fence, Func<Task<T>> dump, CancellationToken cancellationToken)
+    {
+        await _one.WaitAsync(cancellationToken);
+        try
+        {
+            Recover();
+            if (fence is null)
+            {
+                return await dump();
+            }
+
+            var old = File.Exists(_path) ? await File.ReadAllTextAsync(_path, cancellationToken) : "";
+            await File.WriteAllTextAsync(Saved + ".partial", old, cancellationToken);
+            File.Move(Saved + ".partial", Saved, overwrite: true);
+            try
+            {
+                // Without network-lock=skip, CRIU leaves the pod's network shut, also after the pod goes on.
+                var lines = old.TrimEnd('\n') + "\nleave-stopped\nnetwork-lock=skip\n" + TcpLine(fence.TcpPolicy);
+                await File.WriteAllTextAsync(_path, lines.TrimStart('\n'), CancellationToken.None);
+                return await dump();
+            }
+            finally
+            {
+                File.Move(Saved, _path, overwrite: true);
+            }
+        }
+        finally
+        {
+            _one.Release();
+        }
+    }
+
+    public void Dispose() => _one.Dispose();
+
+    internal static string TcpLine(string policy) => policy switch
+    {
+        "Close" => "tcp-close\n",
+        "Established" => "tcp-established\n",
+        _ => "",
+    };
+}

@@ -1,0 +1,149 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Text.Json;
+using Grpc.Core;
+using Microsoft.Extensions.Options;
+using PodCheckpointing.Api.Agent;
+using Polly;
+using Polly.Retry;
+
+namespace PodCheckpointing.Agent.Kubelet;
+
+/// <summary>The checkpoint endpoint of this node's kubelet (KEP-2008).</summary>
+internal sealed class KubeletClient : IDisposable
+{
+    /// <summary>kubelet raises smaller values to the CRI default anyway.</summary>
+    private const int DefaultTimeoutSeconds = 120;
+
+    private readonly HttpClient _http;
+    private readonly AgentOptions _options;
+    private readonly ResiliencePipeline<HttpResponseMessage> _beforeTheDump;
+
+    public KubeletClient(IOptions<AgentOptions> options, TimeProvider time)
+    {
+        _options = options.Value;
+        var tls = new SslClientAuthenticationOptions { CertificateChainPolicy = AgentTls.ChainPolicy(_options.KubeletCa) };
+        if (_options is { KubeletClientCertificate: { } certificate, KubeletClientKey: { } key })
+        {
+            tls.ClientCertificateContext = SslStreamCertificateContext.Create(
+                AgentTls.Load(certificate, key), null, offline: true);
+        }
+
+        _http = new HttpClient(new SocketsHttpHandler { SslOptions = tls, ConnectTimeout = TimeSpan.FromSeconds(5) })
+        {
+            BaseAddress = new Uri(_options.KubeletUrl),
+            Timeout = Timeout.InfiniteTimeSpan,
+        };
+
+        // Only what certainly came before a dump is tried again: a second dump would stop the pod a second time.
+        _beforeTheDump = new ResiliencePipelineBuilder<HttpResponseMessage> { TimeProvider = time }
+            .AddRetry(new RetryStrategyOptions<HttpResponseMessage>
+            {
+                MaxRetryAttempts = 4,
+                Delay = TimeSpan.FromSeconds(2),
+                BackoffType = DelayBackoffType.Exponential,
+                ShouldHandle = arguments => ValueTask.FromResult(
+                    arguments.Outcome.Exception is HttpRequestException { InnerException: SocketException }
+                    || arguments.Outcome.Result?.StatusCode == HttpStatusCode.ServiceUnavailable),
+            })
+            .Build();
+    }
+
+    /// <summary>Dumps a container; returns the path of the tar on this node.</summary>
+    /// <exception cref="RpcException">kubelet refused, or nobody knows what became of the call.</exception>
+    public async Task<string> CheckpointAsync(
+        string podNamespace, string pod, string container, uint timeoutSeconds, CancellationToken cancellationToken)
+    {
+        var seconds = timeoutSeconds == 0 ? DefaultTimeoutSeconds : timeoutSeconds;
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        deadline.CancelAfter(TimeSpan.FromSeconds(Math.Max(seconds, DefaultTimeoutSeconds) + 30));
+        var path = $"/checkpoint/{podNamespace}/{pod}/{container}?timeout={seconds}";
+        HttpResponseMessage response;
+        try
+        {
+            response = await _beforeTheDump.ExecuteAsync(
+                async token => await SendAsync(path, token), deadline.Token);
+        }
+        catch (HttpRequestException exception)
+        {
+            throw Refusal.Because(
+                StatusCode.Unavailable, "KubeletUnavailable", $"kubelet does not answer: {exception.Message}", exception);
+        }
+
+        using (response)
+        {
+            var text = await response.Content.ReadAsStringAsync(deadline.Token);
+            return response.IsSuccessStatusCode ? FileIn(text) : throw Explain(response.StatusCode, text.Trim());
+        }
+    }
+
+    /// <summary>Asks for a pod that does not exist: how kubelet refuses tells whether it could checkpoint.</summary>
+    public async Task<(bool Works, string Message)> ProbeAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var response = await SendAsync("/checkpoint/default/no-such-pod-checkpointing-probe/c", cancellationToken);
+            var text = (await response.Content.ReadAsStringAsync(cancellationToken)).Trim();
+            return text == "pod does not exist" ? (true, "") : (false, Explain(response.StatusCode, text).Status.Detail);
+        }
+        catch (HttpRequestException exception)
+        {
+            return (false, $"kubelet does not answer: {exception.Message}");
+        }
+    }
+
+    public void Dispose() => _http.Dispose();
+
+    internal static RpcException Explain(HttpStatusCode code, string text) => (code, text) switch
+    {
+        (HttpStatusCode.NotFound, "pod does not exist") =>
+            Refusal.Because(StatusCode.NotFound, "PodNotFound", "the pod does not exist on this node"),
+        (HttpStatusCode.NotFound, "404 page not found") => Refusal.Because(
+            StatusCode.FailedPrecondition,
+            "CheckpointDisabled",
+            "kubelet has no checkpoint endpoint: turn on its feature gate ContainerCheckpoint"),
+        (HttpStatusCode.NotFound, _) =>
+            Refusal.Because(StatusCode.NotFound, "ContainerNotFound", $"kubelet: {text}"),
+        (HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden, _) => Refusal.Because(
+            StatusCode.PermissionDenied,
+            "KubeletForbidden",
+            $"kubelet does not let the agent checkpoint: {text}; grant its identity create on nodes/checkpoint"),
+        (_, var t) when t.Contains("Connected TCP socket", StringComparison.Ordinal) => Refusal.Because(
+            StatusCode.FailedPrecondition,
+            "EstablishedTcpConnections",
+            "the container has connected TCP sockets and the policy is to refuse them: set tcpPolicy: Close, "
+            + "so that the application reconnects, or try when it has none"),
+        (_, var t) when t.Contains("checkpoint/restore support not available", StringComparison.Ordinal) =>
+            Refusal.Because(
+                StatusCode.FailedPrecondition,
+                "CheckpointDisabled",
+                "the container runtime of the node has CRIU support switched off: see config/crio"),
+        (_, var t) when t.EndsWith("not found)", StringComparison.Ordinal) => Refusal.Because(
+            StatusCode.FailedPrecondition, "PodNotRunning", $"the container does not run: {text}"),
+        _ => Refusal.Because(
+            StatusCode.FailedPrecondition, "CheckpointFailed", $"the runtime could not dump the container: {Short(text)}"),
+    };
+
+    private static string Short(string text) => text.Length <= 600 ? text : text[..600] + "…";
+
+    private static string FileIn(string json)
+    {
+        using var document = JsonDocument.Parse(json);
+        return document.RootElement.GetProperty("items")[0].GetString()
+            ?? throw Refusal.Because(StatusCode.Internal, "CheckpointFailed", "kubelet named no file");
+    }
+
+    private async Task<HttpResponseMessage> SendAsync(string path, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(path, UriKind.Relative));
+        if (_options.KubeletTokenFile is { } file)
+        {
+            request.Headers.Authorization = new AuthenticationHeaderValue(
+                "Bearer", (await File.ReadAllTextAsync(file, cancellationToken)).Trim());
+        }
+
+        return await _http.SendAsync(request, cancellationToken);
+    }
+}

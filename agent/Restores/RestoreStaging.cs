@@ -1,0 +1,192 @@
+using System.Diagnostics;
+using System.Globalization;
+using Google.Protobuf.WellKnownTypes;
+using Grpc.Core;
+using Microsoft.Extensions.Options;
+using PodCheckpointing.Agent.Checkpoints;
+using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Storage;
+
+namespace PodCheckpointing.Agent.Restores;
+
+/// <summary>Stages verified checkpoints for the restore handler, and reads what it reports.</summary>
+/// <remarks>The files are the contract with Handler/checkpoint-restore; its head names them.</remarks>
+internal sealed class RestoreStaging(CheckpointStore store, IOptions<AgentOptions> options, ILogger<RestoreStaging> logger)
+    : IDisposable
+{
+    private readonly SemaphoreSlim _one = new(1, 1);
+
+    /// <summary>Verifies an artifact and stages it; a second call finds it staged.</summary>
+    public async Task<long> PrepareAsync(PrepareRestoreRequest request, CancellationToken cancellationToken)
+    {
+        var uri = ArtifactUri.TryParse(request.ArtifactUri, out var parsed) && parsed.Container is not null
+            ? parsed
+            : throw Refusal.Because(
+                StatusCode.InvalidArgument, "InvalidArgument", $"artifact_uri \"{request.ArtifactUri}\" names no container's artifact");
+        var folder = FolderOf(request.PodUid, request.ContainerName);
+        await _one.WaitAsync(cancellationToken);
+        try
+        {
+            if (File.Exists(Path.Combine(folder, "staged")))
+            {
+                return 0;
+            }
+
+            Directory.CreateDirectory(folder);
+            return await StageAsync(request, uri, folder, cancellationToken);
+        }
+        catch (Exception exception) when (exception is CorruptArtifactException or IOException or RpcException)
+        {
+            // The handler waits for either word; without this one it would wait in vain.
+            Mark(folder, "failed", exception is RpcException rpc ? rpc.Status.Detail : exception.Message);
+            throw exception is RpcException
+                ? exception
+                : Refusal.Because(StatusCode.DataLoss, Reasons.RestoreFailed, exception.Message, exception);
+        }
+        finally
+        {
+            _one.Release();
+        }
+    }
+
+    public void Dispose() => _one.Dispose();
+
+    /// <summary>How far the handler has come; waits for the end of it up to the caller's time.</summary>
+    public async Task<IReadOnlyList<ContainerRestore>> WatchAsync(
+        GetRestoreRequest request, CancellationToken cancellationToken)
+    {
+        var began = Stopwatch.GetTimestamp();
+        var wait = TimeSpan.FromMilliseconds(Math.Min(request.WaitMilliseconds, 60_000));
+        while (true)
+        {
+            var states = request.ContainerNames.Select(c => StateOf(request.PodUid, c)).ToList();
+            if (states.All(s => s.Phase == "Running") || states.Any(s => s.Phase == "Failed")
+                || Stopwatch.GetElapsedTime(began) >= wait)
+            {
+                return states;
+            }
+
+            // Markers are renamed into place by a shell script: a short look is simpler than a watch on folders that
+            // may not exist yet, and as quick as the operator can use it.
+            await Task.Delay(TimeSpan.FromMilliseconds(10), cancellationToken);
+        }
+    }
+
+    private async Task<long> StageAsync(
+        PrepareRestoreRequest request, ArtifactUri uri, string folder, CancellationToken cancellationToken)
+    {
+        var manifest = store.FindSealed(uri.PodUid, uri.CheckpointId, uri.Container!);
+        if (manifest.Origin.PodNamespace != request.PodNamespace)
+        {
+            throw Refusal.Because(
+                StatusCode.PermissionDenied,
+                "NamespaceMismatch",
+                $"the checkpoint belongs to namespace {manifest.Origin.PodNamespace}; a pod in {request.PodNamespace} may not restore it");
+        }
+
+        if (request.ExpectedDigest.Length > 0 && request.ExpectedDigest != manifest.CompressedDigest)
+        {
+            throw new CorruptArtifactException("the artifact on the volume is not the one that its content names");
+        }
+
+        var temporary = Path.Combine(folder, ".extract");
+        if (Directory.Exists(temporary))
+        {
+            Directory.Delete(temporary, recursive: true);
+        }
+
+        Directory.CreateDirectory(temporary, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        var watch = Stopwatch.GetTimestamp();
+        var bytes = await store.ExtractAsync(manifest, temporary, cancellationToken);
+        foreach (var name in new[] { "checkpoint", "rootfs-diff.tar", "deleted.files", "config.dump", "spec.dump" })
+        {
+            var from = Path.Combine(temporary, name);
+            var to = Path.Combine(folder, name);
+            if (Directory.Exists(from))
+            {
+                Directory.Move(from, to);
+            }
+            else if (File.Exists(from))
+            {
+                File.Move(from, to, overwrite: true);
+            }
+        }
+
+        Directory.Delete(temporary, recursive: true);
+        // The tree stays stopped until the runtime's "start"; its cgroup is the handler's business.
+        await File.WriteAllTextAsync(
+            Path.Combine(folder, "criu.conf"),
+            "leave-stopped\nmanage-cgroups=ignore\n" + CriuConfiguration.TcpLine(manifest.Origin.TcpPolicy),
+            cancellationToken);
+        Mark(folder, "staged", request.ArtifactUri);
+        AgentLog.Staged(logger, request.PodUid, request.ContainerName, bytes, Stopwatch.GetElapsedTime(watch).TotalMilliseconds);
+        return bytes;
+    }
+
+    private ContainerRestore StateOf(string podUid, string container)
+    {
+        var folder = FolderOf(podUid, container);
+        var state = new ContainerRestore { ContainerName = container, Phase = "Absent" };
+        if (Text(folder, "restored") is { } times)
+        {
+            var lines = times.Split('\n');
+            state.Phase = "Restored";
+            state.RestoreMicroseconds = (ulong)(Nanoseconds(lines[1]) - Nanoseconds(lines[0])) / 1000;
+        }
+        else if (Text(folder, "claimed") is not null)
+        {
+            state.Phase = "Restoring";
+        }
+        else if (Text(folder, "staged") is not null)
+        {
+            state.Phase = "Staged";
+        }
+        else if (Directory.Exists(folder))
+        {
+            state.Phase = "Staging";
+        }
+
+        if (Text(folder, "running") is { } at)
+        {
+            var instant = Nanoseconds(at);
+            state.Phase = "Running";
+            state.RunningAt = new Timestamp { Seconds = instant / 1_000_000_000, Nanos = (int)(instant % 1_000_000_000) };
+        }
+        else if ((Text(folder, "error") ?? Text(folder, "failed")) is { } why)
+        {
+            state.Phase = "Failed";
+            state.Message = why;
+        }
+
+        return state;
+    }
+
+    private static long Nanoseconds(string text) => long.Parse(text.Trim(), CultureInfo.InvariantCulture);
+
+    private static string? Text(string folder, string name)
+    {
+        var path = Path.Combine(folder, name);
+        return File.Exists(path) ? File.ReadAllText(path) : null;
+    }
+
+    private static void Mark(string folder, string name, string text)
+    {
+        var partial = Path.Combine(folder, name + ".partial");
+        File.WriteAllText(partial, text.ReplaceLineEndings(" ") + "\n");
+        File.Move(partial, Path.Combine(folder, name), overwrite: true);
+    }
+
+    private string FolderOf(string podUid, string container)
+    {
+        foreach (var part in new[] { podUid, container })
+        {
+            if (part.Length is 0 or > 63 || !part.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '-'))
+            {
+                throw Refusal.Because(StatusCode.InvalidArgument, "InvalidArgument", $"\"{part}\" is no uid or container name");
+            }
+        }
+
+        return Path.Combine(options.Value.RestoresFolder, podUid, container);
+    }
+}

@@ -1,0 +1,94 @@
+using System.Globalization;
+using System.Text.Json;
+using Grpc.Net.Client;
+using Runtime.V1;
+
+namespace PodCheckpointing.Agent.Runtimes;
+
+/// <summary>One running container.</summary>
+internal sealed record RunningContainer(string Name, int Pid, string Image, string ImageId);
+
+/// <summary>What the agent asks the container runtime (CRI) and the kernel about pods.</summary>
+internal sealed class ContainerRuntime(GrpcChannel channel)
+{
+    private const string Service = "/runtime.v1.RuntimeService/";
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(10);
+
+    /// <summary>The running containers of a pod.</summary>
+    public async Task<IReadOnlyList<RunningContainer>> ContainersAsync(string podUid, CancellationToken cancellationToken)
+    {
+        var filter = new ContainerFilter();
+        filter.LabelSelector["io.kubernetes.pod.uid"] = podUid;
+        var list = await channel.UnaryAsync(
+            Service + "ListContainers",
+            new ListContainersRequest { Filter = filter },
+            ListContainersResponse.Parser,
+            Deadline,
+            cancellationToken);
+        var result = new List<RunningContainer>();
+        foreach (var container in list.Containers.Where(c => c.State == ContainerState.ContainerRunning))
+        {
+            var status = await channel.UnaryAsync(
+                Service + "ContainerStatus",
+                new ContainerStatusRequest { ContainerId = container.Id, Verbose = true },
+                ContainerStatusResponse.Parser,
+                Deadline,
+                cancellationToken);
+            if (status.Info.TryGetValue("info", out var info) && PidIn(info) is { } pid)
+            {
+                result.Add(new RunningContainer(container.Metadata.Name, pid, status.Status.Image.Image, status.Status.ImageRef));
+            }
+        }
+
+        return result;
+    }
+
+    /// <summary>A process and all its descendants, as far as they live.</summary>
+    public static IEnumerable<int> Tree(int pid)
+    {
+        yield return pid;
+        var tasks = $"/proc/{pid}/task";
+        if (!Directory.Exists(tasks))
+        {
+            yield break;
+        }
+
+        foreach (var task in Directory.GetDirectories(tasks))
+        {
+            string[] children;
+            try
+            {
+                children = File.ReadAllText(Path.Combine(task, "children")).Split(' ', StringSplitOptions.RemoveEmptyEntries);
+            }
+            catch (IOException)
+            {
+                continue;
+            }
+
+            foreach (var child in children.SelectMany(c => Tree(int.Parse(c, CultureInfo.InvariantCulture))))
+            {
+                yield return child;
+            }
+        }
+    }
+
+    /// <summary>Whether a process stands still by a stop signal (state T in proc_pid_stat(5)).</summary>
+    public static bool IsStopped(int pid)
+    {
+        try
+        {
+            var stat = File.ReadAllText($"/proc/{pid}/stat");
+            return stat[(stat.LastIndexOf(')') + 2)..][0] is 'T' or 'Z';
+        }
+        catch (IOException)
+        {
+            return true;
+        }
+    }
+
+    private static int? PidIn(string info)
+    {
+        using var document = JsonDocument.Parse(info);
+        return document.RootElement.TryGetProperty("pid", out var pid) ? pid.GetInt32() : null;
+    }
+}

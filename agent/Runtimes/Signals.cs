@@ -1,0 +1,15 @@
+using System.Runtime.InteropServices;
+
+namespace PodCheckpointing.Agent.Runtimes;
+
+/// <summary>kill(2).</summary>
+internal static partial class Signals
+{
+    private const int SigCont = 18;
+
+    /// <summary>Lets a stopped process go on; false when it is gone.</summary>
+    public static bool Continue(int pid) => kill(pid, SigCont) == 0;
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int kill(int pid, int signal);
+}
