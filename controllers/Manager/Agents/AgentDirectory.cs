@@ -1,0 +1,129 @@
+using System.Collections.Concurrent;
+using Google.Protobuf;
+using Grpc.Core;
+using Grpc.Net.Client;
+using k8s.Models;
+using Microsoft.Extensions.Options;
+using PodCheckpointing.Api.Agent;
+using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Runtime;
+
+namespace PodCheckpointing.Manager.Agents;
+
+/// <summary>Reaches each node's agent at the node's internal address.</summary>
+internal sealed class AgentDirectory(ICluster cluster, IOptions<OperatorOptions> options) : IAgentDirectory
+{
+    private readonly ConcurrentDictionary<(string Node, string Address), ICheckpointAgent> _agents = new();
+
+    public ICheckpointAgent? Find(string nodeName) =>
+        cluster.Find<V1Node>(new ObjectKey(null, nodeName)) is { } node && AddressOf(node) is { } address
+            ? _agents.GetOrAdd((nodeName, address), Connect)
+            : null;
+
+    public IEnumerable<ICheckpointAgent> Ready() =>
+        cluster.All<V1Node>().Where(IsReady).Select(n => Find(n.Metadata.Name!)).OfType<ICheckpointAgent>();
+
+    internal static bool IsReady(V1Node node) =>
+        node.Status?.Conditions?.Any(c => c is { Type: "Ready", Status: "True" }) == true;
+
+    private static string? AddressOf(V1Node node) =>
+        node.Status?.Addresses?.FirstOrDefault(a => a.Type == "InternalIP")?.Address;
+
+    private CheckpointAgent Connect((string Node, string Address) at)
+    {
+        var tls = AgentTls.ForOperator(options.Value.TlsCa, options.Value.TlsCertificate, options.Value.TlsKey);
+        var channel = GrpcChannel.ForAddress(
+            $"https://{at.Address}:{options.Value.AgentPort}", new GrpcChannelOptions { Tls = tls });
+        return new CheckpointAgent(at.Node, new CheckpointServiceClient(channel));
+    }
+}
+
+/// <summary>One node's agent over gRPC.</summary>
+internal sealed class CheckpointAgent(string nodeName, CheckpointServiceClient client) : ICheckpointAgent
+{
+    private static readonly TimeSpan Short = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Long = TimeSpan.FromHours(1);
+    private (TimeSpan RoundTrip, TimeSpan Offset) _clock = (TimeSpan.MaxValue, TimeSpan.Zero);
+
+    public string NodeName => nodeName;
+
+    public TimeSpan ClockOffset => _clock.Offset;
+
+    public async Task<GetCapabilitiesResponse> GetCapabilitiesAsync(CancellationToken cancellationToken)
+    {
+        var sent = DateTimeOffset.UtcNow;
+        var response = await GuardAsync(client.GetCapabilitiesAsync(new GetCapabilitiesRequest(), Short, cancellationToken));
+        Learn(sent, response.Clock);
+        return response.NodeName == nodeName
+            ? response
+            : throw new AgentException(
+                Reasons.AgentUnavailable, $"the agent at node {nodeName} says it is {response.NodeName}", isTerminal: true);
+    }
+
+    public async Task<FenceResponse> FenceAsync(FenceRequest request, CancellationToken cancellationToken)
+    {
+        var sent = DateTimeOffset.UtcNow;
+        var response = await GuardAsync(client.FenceAsync(request, Short, cancellationToken));
+        Learn(sent, response.Clock);
+        return response;
+    }
+
+    public Task<UnfenceResponse> UnfenceAsync(UnfenceRequest request, CancellationToken cancellationToken) =>
+        GuardAsync(client.UnfenceAsync(request, Short, cancellationToken));
+
+    public Task<CheckpointResponse> CheckpointAsync(CheckpointRequest request, CancellationToken cancellationToken) =>
+        GuardAsync(client.CheckpointAsync(request, Long, cancellationToken));
+
+    public Task<SealResponse> SealAsync(SealRequest request, CancellationToken cancellationToken) =>
+        GuardAsync(client.SealAsync(request, Short, cancellationToken));
+
+    public Task<DeleteCheckpointResponse> DeleteCheckpointAsync(
+        DeleteCheckpointRequest request, CancellationToken cancellationToken) =>
+        GuardAsync(client.DeleteCheckpointAsync(request, Short, cancellationToken));
+
+    public Task<PrepareRestoreResponse> PrepareRestoreAsync(
+        PrepareRestoreRequest request, CancellationToken cancellationToken) =>
+        GuardAsync(client.PrepareRestoreAsync(request, Long, cancellationToken));
+
+    public Task<GetRestoreResponse> GetRestoreAsync(GetRestoreRequest request, CancellationToken cancellationToken) =>
+        GuardAsync(client.GetRestoreAsync(
+            request, TimeSpan.FromMilliseconds(request.WaitMilliseconds) + Short, cancellationToken));
+
+    private static async Task<T> GuardAsync<T>(Task<T> call)
+        where T : IMessage
+    {
+        try
+        {
+            return await call;
+        }
+        catch (RpcException exception)
+        {
+            var terminal = exception.StatusCode is StatusCode.FailedPrecondition or StatusCode.NotFound
+                or StatusCode.InvalidArgument or StatusCode.PermissionDenied or StatusCode.AlreadyExists
+                or StatusCode.DataLoss or StatusCode.Unimplemented;
+            var reason = exception.Trailers.GetValue(CheckpointServiceBase.ReasonTrailer) ?? Reasons.AgentUnavailable;
+            throw new AgentException(reason, exception.Status.Detail, terminal, exception);
+        }
+    }
+
+    /// <summary>NTP's estimate; the exchange with the shortest way there and back is the best one.</summary>
+    private void Learn(DateTimeOffset sent, ClockSample? sample)
+    {
+        if (sample is null)
+        {
+            return;
+        }
+
+        var received = DateTimeOffset.UtcNow;
+        var there = Instant(sample.ReceivedUnixNanos) - sent;
+        var back = Instant(sample.SentUnixNanos) - received;
+        var roundTrip = received - sent;
+        if (roundTrip < _clock.RoundTrip)
+        {
+            _clock = (roundTrip, (there + back) / 2);
+        }
+    }
+
+    private static DateTimeOffset Instant(long nanoseconds) => DateTimeOffset.UnixEpoch.AddTicks(nanoseconds / 100);
+}

@@ -1,0 +1,217 @@
+using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.Agents;
+using PodCheckpointing.Runtime;
+using k8s.Models;
+
+namespace PodCheckpointing.Manager.ContainerCheckpoints;
+
+/// <summary>Has one container dumped by its node's agent, into a content that stands before the first byte.</summary>
+internal sealed class ContainerCheckpointReconciler(
+    ICluster cluster, IAgentDirectory agents, PendingCalls calls, WorkQueue queue, TimeProvider time) : IReconciler
+{
+    public async Task<ReconcileResult> ReconcileAsync(ObjectKey key, CancellationToken cancellationToken)
+    {
+        if (cluster.Find<ContainerCheckpoint>(key) is not { } checkpoint)
+        {
+            return ReconcileResult.Done;
+        }
+
+        var content = cluster.Find<ContainerCheckpointContent>(new ObjectKey(null, ContentName(checkpoint)));
+        if (checkpoint.Metadata.DeletionTimestamp is not null)
+        {
+            await ReleaseAsync(checkpoint, content, cancellationToken);
+            return ReconcileResult.Done;
+        }
+
+        if (checkpoint.Status is { Ready: true } or { Error: not null })
+        {
+            return ReconcileResult.Done;
+        }
+
+        if (!checkpoint.Has(WellKnown.CheckpointFinalizer))
+        {
+            await cluster.SetFinalizersAsync(checkpoint, checkpoint.With(WellKnown.CheckpointFinalizer), cancellationToken);
+            return ReconcileResult.Done;
+        }
+
+        var status = checkpoint.Status ?? new ContainerCheckpointStatus();
+        var next = status;
+        try
+        {
+            next = await StepAsync(checkpoint, content, status, () => queue.Add(key), cancellationToken);
+        }
+        catch (Exception exception) when (exception is TerminalException or AgentException { IsTerminal: true })
+        {
+            var reason = exception is TerminalException t ? t.Reason : ((AgentException)exception).Reason;
+            next = Failed(checkpoint, status, reason, exception.Message);
+        }
+
+        await cluster.PatchStatusAsync(checkpoint, checkpoint.Status, next, cancellationToken);
+        return ReconcileResult.Done;
+    }
+
+    internal static string ContentName(ContainerCheckpoint checkpoint) => $"ccpc-{checkpoint.Metadata.Uid}";
+
+    private async Task<ContainerCheckpointStatus> StepAsync(
+        ContainerCheckpoint checkpoint,
+        ContainerCheckpointContent? content,
+        ContainerCheckpointStatus status,
+        Action wake,
+        CancellationToken cancellationToken)
+    {
+        var spec = checkpoint.Spec;
+        if (content is null)
+        {
+            var pod = cluster.Find<V1Pod>(new ObjectKey(checkpoint.Metadata.NamespaceProperty, spec.PodName))
+                ?? throw new TerminalException(Reasons.PodNotFound, $"pod {spec.PodName} does not exist");
+            if (pod.Metadata.Uid != spec.PodUID)
+            {
+                throw new TerminalException(
+                    Reasons.SourcePodReplaced, $"pod {spec.PodName} has uid {pod.Metadata.Uid}, not {spec.PodUID}");
+            }
+
+            content = await cluster.CreateOrGetAsync(ContentFor(checkpoint, pod), cancellationToken);
+        }
+
+        if (content.Spec.ContainerCheckpointRef.Uid != checkpoint.Metadata.Uid)
+        {
+            throw new TerminalException(
+                Reasons.BindingMismatch, $"content {content.Metadata.Name} belongs to another ContainerCheckpoint");
+        }
+
+        status = status with
+        {
+            ObservedGeneration = checkpoint.Metadata.Generation,
+            BoundContentName = content.Metadata.Name,
+        };
+        if (content.Status?.Ready == true)
+        {
+            return Ready(checkpoint, content, status);
+        }
+
+        var source = content.Spec.Source;
+        var agent = agents.Find(source.NodeName)
+            ?? throw new TerminalException(Reasons.NodeNotFound, $"node {source.NodeName} does not exist or has no address");
+        var request = new CheckpointRequest
+        {
+            PodNamespace = source.PodNamespace,
+            PodName = source.PodName,
+            PodUid = source.PodUID,
+            ContainerName = source.ContainerName,
+            CheckpointId = source.CheckpointID,
+        };
+        var result = calls.Ask($"ccp/{checkpoint.Metadata.Uid}/dump", t => agent.CheckpointAsync(request, t), wake);
+        if (result is null)
+        {
+            return Waiting(checkpoint, status, Reasons.CheckpointInProgress, $"node {source.NodeName} dumps the container");
+        }
+
+        await cluster.PatchStatusAsync(content, content.Status, StatusOf(content, result), cancellationToken);
+        return Waiting(checkpoint, status, Reasons.CheckpointInProgress, "the dump is stored");
+    }
+
+    private static ContainerCheckpointContentStatus StatusOf(ContainerCheckpointContent content, CheckpointResponse result) =>
+        (content.Status ?? new ContainerCheckpointContentStatus()) with
+        {
+            Ready = true,
+            Size = (long)result.Size,
+            CompressedSize = (long)result.CompressedSize,
+            Digest = result.CompressedDigest,
+            ImageReference = result.ImageReference,
+            Runtime = result.Runtime,
+            CriuVersion = result.CriuVersion,
+            LeftStopped = result.LeftStopped,
+            StoppedAt = result.StoppedAt.ToDateTime(),
+            KubeletCallMicroseconds = (long)result.KubeletCallMicroseconds,
+        };
+
+    private static ContainerCheckpointContent ContentFor(ContainerCheckpoint checkpoint, V1Pod pod) => new()
+    {
+        Metadata = new V1ObjectMeta { Name = ContentName(checkpoint), Finalizers = [WellKnown.ContentFinalizer] },
+        Spec = new ContainerCheckpointContentSpec
+        {
+            ContainerCheckpointRef = new ClaimReference
+            {
+                NamespaceProperty = checkpoint.Metadata.NamespaceProperty!,
+                Name = checkpoint.Metadata.Name!,
+                Uid = checkpoint.Metadata.Uid,
+            },
+            DeletionPolicy = checkpoint.Spec.DeletionPolicy ?? DeletionPolicies.Delete,
+            Source = new CheckpointSource
+            {
+                PodNamespace = checkpoint.Metadata.NamespaceProperty!,
+                PodName = pod.Metadata.Name!,
+                PodUID = pod.Metadata.Uid!,
+                NodeName = pod.Spec.NodeName ?? "",
+                CheckpointID = checkpoint.Spec.CheckpointID,
+                ContainerName = checkpoint.Spec.ContainerName,
+            },
+            ArtifactURI = ArtifactUri.ForContainer(
+                pod.Metadata.Uid!, checkpoint.Spec.CheckpointID, checkpoint.Spec.ContainerName).ToString(),
+        },
+    };
+
+    /// <summary>The claim goes: with Delete the content and its bytes go too, with Retain both stay.</summary>
+    private async Task ReleaseAsync(
+        ContainerCheckpoint checkpoint, ContainerCheckpointContent? content, CancellationToken cancellationToken)
+    {
+        var mine = content?.Spec.ContainerCheckpointRef.Uid == checkpoint.Metadata.Uid;
+        if (content is not null && mine && checkpoint.Spec.DeletionPolicy != DeletionPolicies.Retain)
+        {
+            if (content.Has(WellKnown.ContentFinalizer))
+            {
+                var source = content.Spec.Source;
+                var agent = agents.Find(source.NodeName) ?? agents.Ready().FirstOrDefault()
+                    ?? throw new AgentException(Reasons.AgentUnavailable, "no agent can remove the bytes", isTerminal: false);
+                await agent.DeleteCheckpointAsync(
+                    new DeleteCheckpointRequest
+                    {
+                        PodUid = source.PodUID, CheckpointId = source.CheckpointID, ContainerName = source.ContainerName,
+                    },
+                    cancellationToken);
+                await cluster.SetFinalizersAsync(content, content.Without(WellKnown.ContentFinalizer), CancellationToken.None);
+            }
+
+            await cluster.DeleteAsync(content, graceSeconds: null, CancellationToken.None);
+        }
+
+        calls.Forget($"ccp/{checkpoint.Metadata.Uid}/");
+        if (checkpoint.Has(WellKnown.CheckpointFinalizer))
+        {
+            await cluster.SetFinalizersAsync(
+                checkpoint, checkpoint.Without(WellKnown.CheckpointFinalizer), CancellationToken.None);
+        }
+    }
+
+    private ContainerCheckpointStatus Ready(
+        ContainerCheckpoint checkpoint, ContainerCheckpointContent content, ContainerCheckpointStatus status) => status with
+        {
+            Ready = true,
+            ArtifactURI = content.Spec.ArtifactURI,
+            Size = content.Status!.CompressedSize,
+            Digest = content.Status.Digest,
+            Conditions = Condition(checkpoint, status, "True", Reasons.CheckpointCompleted, "the artifact is whole"),
+        };
+
+    private ContainerCheckpointStatus Waiting(
+        ContainerCheckpoint checkpoint, ContainerCheckpointStatus status, string reason, string message) => status with
+        {
+            Ready = false,
+            Conditions = Condition(checkpoint, status, "False", reason, message),
+        };
+
+    private ContainerCheckpointStatus Failed(
+        ContainerCheckpoint checkpoint, ContainerCheckpointStatus status, string reason, string message) => status with
+        {
+            Ready = false,
+            ObservedGeneration = checkpoint.Metadata.Generation,
+            Error = new CheckpointError { Time = time.GetUtcNow().UtcDateTime, Reason = reason, Message = message },
+            Conditions = Condition(checkpoint, status, "False", reason, message),
+        };
+
+    private IList<V1Condition> Condition(
+        ContainerCheckpoint checkpoint, ContainerCheckpointStatus status, string value, string reason, string message) =>
+        status.Conditions.With(
+            ConditionTypes.Ready, value, reason, message, checkpoint.Metadata.Generation, time.GetUtcNow().UtcDateTime);
+}

@@ -1,0 +1,29 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace PodCheckpointing.Manager;
+
+/// <summary>What the operator is told; section "Operator" of the configuration.</summary>
+internal sealed class OperatorOptions
+{
+    public const string Section = "Operator";
+
+    /// <summary>A kubeconfig file; absent in a pod.</summary>
+    public string? Kubeconfig { get; set; }
+
+    /// <summary>The operator's certificate towards the agents.</summary>
+    [Required]
+    public string TlsCertificate { get; set; } = "";
+
+    [Required]
+    public string TlsKey { get; set; } = "";
+
+    /// <summary>The authority of the agents' certificates.</summary>
+    [Required]
+    public string TlsCa { get; set; } = "";
+
+    public int AgentPort { get; set; } = 50051;
+
+    /// <summary>Objects of one kind that are worked on at a time.</summary>
+    [Range(1, 100)]
+    public int Workers { get; set; } = 4;
+}

@@ -1,0 +1,37 @@
+using k8s;
+using k8s.Models;
+using PodCheckpointing.Runtime;
+
+namespace PodCheckpointing.Manager;
+
+/// <summary>Who owns whom, by uid.</summary>
+internal static class Owners
+{
+    public static V1OwnerReference ControllerReference(IKubernetesObject<V1ObjectMeta> owner) => new()
+    {
+        ApiVersion = owner.ApiVersion,
+        Kind = owner.Kind,
+        Name = owner.Metadata.Name!,
+        Uid = owner.Metadata.Uid!,
+        Controller = true,
+        BlockOwnerDeletion = true,
+    };
+
+    public static bool IsControlledBy(this IKubernetesObject<V1ObjectMeta> item, IKubernetesObject<V1ObjectMeta> owner) =>
+        item.Metadata.OwnerReferences?.Any(r => r.Controller == true && r.Uid == owner.Metadata.Uid) == true;
+
+    /// <summary>The key of an object's controller, when that is of a kind.</summary>
+    public static ObjectKey? ControllerKey(this IKubernetesObject<V1ObjectMeta> item, string kind) =>
+        item.Metadata.OwnerReferences?.FirstOrDefault(r => r.Controller == true && r.Kind == kind) is { } owner
+            ? new ObjectKey(item.Metadata.NamespaceProperty, owner.Name)
+            : null;
+
+    public static bool Has(this IKubernetesObject<V1ObjectMeta> item, string finalizer) =>
+        item.Metadata.Finalizers?.Contains(finalizer) == true;
+
+    public static IEnumerable<string> Without(this IKubernetesObject<V1ObjectMeta> item, string finalizer) =>
+        (item.Metadata.Finalizers ?? []).Where(f => f != finalizer);
+
+    public static IEnumerable<string> With(this IKubernetesObject<V1ObjectMeta> item, string finalizer) =>
+        (item.Metadata.Finalizers ?? []).Append(finalizer);
+}

@@ -1,0 +1,274 @@
+using k8s.Models;
+using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.Agents;
+using PodCheckpointing.Runtime;
+
+namespace PodCheckpointing.Manager.PodCheckpoints;
+
+/// <summary>Has all containers of a pod dumped, and seals the checkpoint when every one of them stands.</summary>
+internal sealed class PodCheckpointReconciler(
+    ICluster cluster, IAgentDirectory agents, PendingCalls calls, WorkQueue queue, TimeProvider time) : IReconciler
+{
+    public async Task<ReconcileResult> ReconcileAsync(ObjectKey key, CancellationToken cancellationToken)
+    {
+        if (cluster.Find<PodCheckpoint>(key) is not { } checkpoint)
+        {
+            return ReconcileResult.Done;
+        }
+
+        if (checkpoint.Metadata.DeletionTimestamp is not null)
+        {
+            return await ReleaseAsync(checkpoint, cancellationToken);
+        }
+
+        if (checkpoint.Status is { Ready: true } or { Error: not null })
+        {
+            return ReconcileResult.Done;
+        }
+
+        if (!checkpoint.Has(WellKnown.CheckpointFinalizer))
+        {
+            await cluster.SetFinalizersAsync(checkpoint, checkpoint.With(WellKnown.CheckpointFinalizer), cancellationToken);
+            return ReconcileResult.Done;
+        }
+
+        var status = checkpoint.Status ?? new PodCheckpointStatus();
+        PodCheckpointStatus next;
+        try
+        {
+            next = await StepAsync(checkpoint, status, () => queue.Add(key), cancellationToken);
+        }
+        catch (Exception exception) when (exception is TerminalException or AgentException { IsTerminal: true })
+        {
+            var reason = exception is TerminalException t ? t.Reason : ((AgentException)exception).Reason;
+            next = status with
+            {
+                Ready = false,
+                ObservedGeneration = checkpoint.Metadata.Generation,
+                Error = new CheckpointError { Time = Now, Reason = reason, Message = exception.Message },
+                Conditions = Condition(checkpoint, status, "False", reason, exception.Message),
+            };
+        }
+
+        await cluster.PatchStatusAsync(checkpoint, checkpoint.Status, next, cancellationToken);
+        return ReconcileResult.Done;
+    }
+
+    internal static string ContentName(PodCheckpoint checkpoint) => $"pcpc-{checkpoint.Metadata.Uid}";
+
+    private DateTime Now => time.GetUtcNow().UtcDateTime;
+
+    private async Task<PodCheckpointStatus> StepAsync(
+        PodCheckpoint checkpoint, PodCheckpointStatus status, Action wake, CancellationToken cancellationToken)
+    {
+        if (checkpoint.Spec.PodName.Length == 0)
+        {
+            throw new TerminalException(Reasons.NotYetSupported, "podCheckpointContentName (import) is not supported yet");
+        }
+
+        if (status.CheckpointID is null)
+        {
+            // Chosen once and stored before anything happens: whoever comes next goes on with the same checkpoint.
+            var pod = FindPod(checkpoint, checkpoint.Spec.PodUID);
+            return status with
+            {
+                ObservedGeneration = checkpoint.Metadata.Generation,
+                Ready = false,
+                CheckpointID = ArtifactUri.NewCheckpointId(time),
+                PodUID = pod.Metadata.Uid,
+                NodeName = pod.Spec.NodeName,
+                Containers = [.. pod.Spec.Containers.Select(c => c.Name)],
+                Conditions = Condition(checkpoint, status, "False", Reasons.Pending, "the checkpoint has its name"),
+            };
+        }
+
+        var content = cluster.Find<PodCheckpointContent>(new ObjectKey(null, ContentName(checkpoint)))
+            ?? await cluster.CreateOrGetAsync(ContentFor(checkpoint, status), cancellationToken);
+        if (content.Spec.PodCheckpointRef.Uid != checkpoint.Metadata.Uid)
+        {
+            throw new TerminalException(Reasons.BindingMismatch, $"content {content.Metadata.Name} belongs to another PodCheckpoint");
+        }
+
+        status = status with { BoundContentName = content.Metadata.Name };
+        var parts = new List<ContainerCheckpoint>();
+        foreach (var container in status.Containers ?? [])
+        {
+            parts.Add(await EnsurePartAsync(checkpoint, status, container, cancellationToken));
+        }
+
+        if (parts.FirstOrDefault(p => p.Status?.Error is not null) is { } failed)
+        {
+            throw new TerminalException(
+                failed.Status!.Error!.Reason ?? Reasons.CheckpointFailed,
+                $"container {failed.Spec.ContainerName}: {failed.Status.Error.Message}");
+        }
+
+        var ready = parts.Count(p => p.Status?.Ready == true);
+        return ready < parts.Count
+            ? status with
+            {
+                Conditions = Condition(
+                    checkpoint, status, "False", Reasons.CheckpointInProgress, $"{ready} of {parts.Count} containers are dumped"),
+            }
+            : await SealAsync(checkpoint, status, content, parts, wake, cancellationToken);
+    }
+
+    private async Task<PodCheckpointStatus> SealAsync(
+        PodCheckpoint checkpoint,
+        PodCheckpointStatus status,
+        PodCheckpointContent content,
+        List<ContainerCheckpoint> parts,
+        Action wake,
+        CancellationToken cancellationToken)
+    {
+        if (content.Status?.Ready != true)
+        {
+            var agent = agents.Find(status.NodeName!)
+                ?? throw new TerminalException(Reasons.NodeNotFound, $"node {status.NodeName} does not exist");
+            var request = new SealRequest { PodUid = status.PodUID, CheckpointId = status.CheckpointID };
+            request.ContainerNames.AddRange(parts.Select(p => p.Spec.ContainerName));
+            var sealedNow = calls.Ask($"pcp/{checkpoint.Metadata.Uid}/seal", t => agent.SealAsync(request, t), wake);
+            if (sealedNow is null)
+            {
+                return status;
+            }
+
+            await cluster.PatchStatusAsync(
+                content,
+                content.Status,
+                (content.Status ?? new PodCheckpointContentStatus()) with
+                {
+                    Ready = true,
+                    ArtifactURI = sealedNow.ArtifactUri,
+                    Size = (long)sealedNow.CompressedSize,
+                    ContainerContents = [.. parts.Select(p => p.Status!.BoundContentName!)],
+                },
+                cancellationToken);
+            return status;
+        }
+
+        return status with
+        {
+            Ready = true,
+            Size = content.Status.Size,
+            CreationTime = Now,
+            Conditions = Condition(checkpoint, status, "True", Reasons.CheckpointCompleted, "the checkpoint is whole"),
+        };
+    }
+
+    private async Task<ContainerCheckpoint> EnsurePartAsync(
+        PodCheckpoint checkpoint, PodCheckpointStatus status, string container, CancellationToken cancellationToken)
+    {
+        var name = $"{checkpoint.Metadata.Name}-{container}";
+        var part = cluster.Find<ContainerCheckpoint>(new ObjectKey(checkpoint.Metadata.NamespaceProperty, name))
+            ?? await cluster.CreateOrGetAsync(
+                new ContainerCheckpoint
+                {
+                    Metadata = new V1ObjectMeta
+                    {
+                        Name = name,
+                        NamespaceProperty = checkpoint.Metadata.NamespaceProperty,
+                        OwnerReferences = [Owners.ControllerReference(checkpoint)],
+                    },
+                    Spec = new ContainerCheckpointSpec
+                    {
+                        PodName = checkpoint.Spec.PodName,
+                        ContainerName = container,
+                        PodUID = status.PodUID!,
+                        CheckpointID = status.CheckpointID!,
+                        DeletionPolicy = checkpoint.Spec.DeletionPolicy,
+                    },
+                },
+                cancellationToken);
+        return part.IsControlledBy(checkpoint)
+            ? part
+            : throw new TerminalException(
+                Reasons.BindingMismatch, $"ContainerCheckpoint {name} exists and belongs to somebody else: delete it");
+    }
+
+    private V1Pod FindPod(PodCheckpoint checkpoint, string? uid)
+    {
+        var name = checkpoint.Spec.PodName;
+        var pod = cluster.Find<V1Pod>(new ObjectKey(checkpoint.Metadata.NamespaceProperty, name))
+            ?? throw new TerminalException(Reasons.PodNotFound, $"pod {name} does not exist in this namespace");
+        if (uid is not null && pod.Metadata.Uid != uid)
+        {
+            throw new TerminalException(Reasons.SourcePodReplaced, $"pod {name} has uid {pod.Metadata.Uid}, not {uid}");
+        }
+
+        return pod.Status?.Phase == "Running" && pod.Metadata.DeletionTimestamp is null
+            ? pod
+            : throw new TerminalException(
+                Reasons.PodNotRunning, $"pod {name} is {pod.Status?.Phase ?? "unknown"}; only a running pod can be dumped");
+    }
+
+    private static PodCheckpointContent ContentFor(PodCheckpoint checkpoint, PodCheckpointStatus status) => new()
+    {
+        Metadata = new V1ObjectMeta { Name = ContentName(checkpoint), Finalizers = [WellKnown.ContentFinalizer] },
+        Spec = new PodCheckpointContentSpec
+        {
+            PodCheckpointRef = new ClaimReference
+            {
+                NamespaceProperty = checkpoint.Metadata.NamespaceProperty!,
+                Name = checkpoint.Metadata.Name!,
+                Uid = checkpoint.Metadata.Uid,
+            },
+            DeletionPolicy = checkpoint.Spec.DeletionPolicy ?? DeletionPolicies.Delete,
+            Source = new CheckpointSource
+            {
+                PodNamespace = checkpoint.Metadata.NamespaceProperty!,
+                PodName = checkpoint.Spec.PodName,
+                PodUID = status.PodUID!,
+                NodeName = status.NodeName!,
+                CheckpointID = status.CheckpointID!,
+            },
+        },
+    };
+
+    /// <summary>The parts go first, with their bytes; then the marker and what is left; then the claim.</summary>
+    private async Task<ReconcileResult> ReleaseAsync(PodCheckpoint checkpoint, CancellationToken cancellationToken)
+    {
+        var parts = cluster.All<ContainerCheckpoint>().Where(p => p.IsControlledBy(checkpoint)).ToList();
+        foreach (var part in parts.Where(p => p.Metadata.DeletionTimestamp is null))
+        {
+            await cluster.DeleteAsync(part, graceSeconds: null, cancellationToken);
+        }
+
+        if (parts.Count > 0)
+        {
+            return ReconcileResult.Done;
+        }
+
+        var content = cluster.Find<PodCheckpointContent>(new ObjectKey(null, ContentName(checkpoint)));
+        if (content?.Spec.PodCheckpointRef.Uid == checkpoint.Metadata.Uid
+            && checkpoint.Spec.DeletionPolicy != DeletionPolicies.Retain)
+        {
+            if (content.Has(WellKnown.ContentFinalizer))
+            {
+                var source = content.Spec.Source;
+                var agent = agents.Find(source.NodeName) ?? agents.Ready().FirstOrDefault()
+                    ?? throw new AgentException(Reasons.AgentUnavailable, "no agent can remove the bytes", isTerminal: false);
+                await agent.DeleteCheckpointAsync(
+                    new DeleteCheckpointRequest { PodUid = source.PodUID, CheckpointId = source.CheckpointID },
+                    cancellationToken);
+                await cluster.SetFinalizersAsync(content, content.Without(WellKnown.ContentFinalizer), CancellationToken.None);
+            }
+
+            await cluster.DeleteAsync(content, graceSeconds: null, CancellationToken.None);
+        }
+
+        calls.Forget($"pcp/{checkpoint.Metadata.Uid}/");
+        if (checkpoint.Has(WellKnown.CheckpointFinalizer))
+        {
+            await cluster.SetFinalizersAsync(
+                checkpoint, checkpoint.Without(WellKnown.CheckpointFinalizer), CancellationToken.None);
+        }
+
+        return ReconcileResult.Done;
+    }
+
+    private IList<V1Condition> Condition(
+        PodCheckpoint checkpoint, PodCheckpointStatus status, string value, string reason, string message) =>
+        status.Conditions.With(ConditionTypes.Ready, value, reason, message, checkpoint.Metadata.Generation, Now);
+}

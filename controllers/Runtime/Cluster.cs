@@ -1,0 +1,142 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using k8s;
+using k8s.Models;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace PodCheckpointing.Runtime;
+
+/// <summary>The cluster as reconcilers see it: reads from the informers, writes to the API server.</summary>
+public interface ICluster
+{
+    /// <summary>An object as last seen, or null.</summary>
+    T? Find<T>(ObjectKey key)
+        where T : class, IKubernetesObject<V1ObjectMeta>;
+
+    /// <summary>All objects of a kind as last seen.</summary>
+    IEnumerable<T> All<T>()
+        where T : class, IKubernetesObject<V1ObjectMeta>;
+
+    /// <summary>Creates an object, or reads the one of that name back, which may be somebody else's.</summary>
+    Task<T> CreateOrGetAsync<T>(T item, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta>;
+
+    /// <summary>Deletes this very object (by uid); that it is gone is no error.</summary>
+    Task DeleteAsync<T>(T item, long? graceSeconds, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta>;
+
+    /// <summary>Writes the status of this very version of an object; nothing, when it has not changed.</summary>
+    /// <exception cref="ConflictException">The object has changed meanwhile.</exception>
+    Task PatchStatusAsync<T, TStatus>(T item, TStatus? old, TStatus status, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta>;
+
+    /// <summary>Sets the finalizers of this very version of an object.</summary>
+    /// <exception cref="ConflictException">The object has changed meanwhile.</exception>
+    Task SetFinalizersAsync<T>(T item, IEnumerable<string> finalizers, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta>;
+}
+
+/// <summary>The real cluster.</summary>
+public sealed class Cluster(IServiceProvider services, IKubernetes kubernetes, string fieldManager) : ICluster
+{
+    /// <inheritdoc/>
+    public T? Find<T>(ObjectKey key)
+        where T : class, IKubernetesObject<V1ObjectMeta> =>
+        services.GetRequiredService<Informer<T>>().Find(key);
+
+    /// <inheritdoc/>
+    public IEnumerable<T> All<T>()
+        where T : class, IKubernetesObject<V1ObjectMeta> =>
+        services.GetRequiredService<Informer<T>>().All;
+
+    /// <inheritdoc/>
+    public async Task<T> CreateOrGetAsync<T>(T item, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta>
+    {
+        try
+        {
+            return await kubernetes.CreateAsync(item, cancellationToken).ConfigureAwait(false);
+        }
+        catch (KubernetesException exception) when (exception.IsAlreadyExists)
+        {
+            return await kubernetes
+                .GetAsync<T>(item.Metadata.NamespaceProperty, item.Metadata.Name!, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <inheritdoc/>
+    public async Task DeleteAsync<T>(T item, long? graceSeconds, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta>
+    {
+        try
+        {
+            await kubernetes.DeleteAsync<T>(
+                item.Metadata.NamespaceProperty,
+                item.Metadata.Name!,
+                new V1DeleteOptions
+                {
+                    GracePeriodSeconds = graceSeconds, Preconditions = new V1Preconditions { Uid = item.Metadata.Uid },
+                },
+                cancellationToken).ConfigureAwait(false);
+        }
+        catch (KubernetesException exception) when (exception.IsNotFound || exception.IsConflict)
+        {
+            // Gone, or a namesake stands there now: this one is deleted either way.
+        }
+    }
+
+    /// <inheritdoc/>
+    public async Task PatchStatusAsync<T, TStatus>(T item, TStatus? old, TStatus status, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta>
+    {
+        var before = old is null ? [] : JsonSerializer.SerializeToNode(old, KubernetesJson.Options)!.AsObject();
+        var after = JsonSerializer.SerializeToNode(status, KubernetesJson.Options)!.AsObject();
+        var changes = new JsonObject();
+        foreach (var name in before.Select(p => p.Key).Union(after.Select(p => p.Key)).ToList())
+        {
+            if (!JsonNode.DeepEquals(before[name], after[name]))
+            {
+                changes[name] = after[name]?.DeepClone();
+            }
+        }
+
+        if (changes.Count > 0)
+        {
+            await PatchAsync(item, "status", new JsonObject { ["status"] = changes }, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <inheritdoc/>
+    public Task SetFinalizersAsync<T>(T item, IEnumerable<string> finalizers, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta> =>
+        PatchAsync(
+            item,
+            subresource: null,
+            new JsonObject
+            {
+                ["metadata"] = new JsonObject
+                {
+                    ["finalizers"] = new JsonArray([.. finalizers.Select(f => (JsonNode)f)]),
+                },
+            },
+            cancellationToken);
+
+    private async Task PatchAsync<T>(T item, string? subresource, JsonObject patch, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta>
+    {
+        var metadata = patch["metadata"]?.AsObject() ?? [];
+        patch["metadata"] = metadata;
+        metadata["uid"] = item.Metadata.Uid;
+        metadata["resourceVersion"] = item.Metadata.ResourceVersion;
+        try
+        {
+            await kubernetes.PatchAsync<T>(
+                item.Metadata.NamespaceProperty, item.Metadata.Name!, subresource, PatchType.Merge, patch.ToJsonString(),
+                fieldManager, cancellationToken).ConfigureAwait(false);
+        }
+        catch (KubernetesException exception) when (exception.IsConflict || exception.IsNotFound)
+        {
+            throw new ConflictException($"{ObjectKey.Of(item)} has changed", exception);
+        }
+    }
+}

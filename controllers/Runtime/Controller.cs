@@ -1,0 +1,82 @@
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace PodCheckpointing.Runtime;
+
+/// <summary>Brings the world closer to what one object says.</summary>
+public interface IReconciler
+{
+    /// <summary>One run for one object, which may be gone. Waiting is a return, failing an exception.</summary>
+    Task<ReconcileResult> ReconcileAsync(ObjectKey key, CancellationToken cancellationToken);
+}
+
+/// <summary>How a run ended.</summary>
+/// <param name="RequeueAfter">When to run again without an event; null for never.</param>
+public readonly record struct ReconcileResult(TimeSpan? RequeueAfter)
+{
+    /// <summary>Nothing to do until something happens.</summary>
+    public static ReconcileResult Done => default;
+}
+
+/// <summary>A failure that another attempt cannot mend: someone must change the object first.</summary>
+public sealed class TerminalException(string reason, string message, Exception? inner = null) : Exception(message, inner)
+{
+    /// <summary>A CamelCase word for <c>status.conditions[].reason</c>.</summary>
+    public string Reason { get; } = reason;
+}
+
+/// <summary>The object has changed since it was read: the run is void, the next one sees the change.</summary>
+public sealed class ConflictException(string message, Exception? inner = null) : Exception(message, inner);
+
+/// <summary>Runs a reconciler for every key of its queue.</summary>
+public sealed class Controller(
+    string name, WorkQueue queue, IReconciler reconciler, IReadOnlyList<IInformer> informers, int workers, ILogger logger)
+    : BackgroundService
+{
+    /// <inheritdoc/>
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        await Task.WhenAll(informers.Select(i => i.Synced)).WaitAsync(stoppingToken).ConfigureAwait(false);
+        await Task.WhenAll(Enumerable.Range(0, workers).Select(_ => WorkAsync(stoppingToken))).ConfigureAwait(false);
+    }
+
+    private async Task WorkAsync(CancellationToken cancellationToken)
+    {
+        while (!cancellationToken.IsCancellationRequested)
+        {
+            var key = await queue.TakeAsync(cancellationToken).ConfigureAwait(false);
+            try
+            {
+                var result = await reconciler.ReconcileAsync(key, cancellationToken).ConfigureAwait(false);
+                queue.Forget(key);
+                if (result.RequeueAfter is { } delay)
+                {
+                    queue.AddAfter(key, delay);
+                }
+            }
+            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (TerminalException exception)
+            {
+                RuntimeLog.Terminal(logger, name, key.ToString(), exception.Reason, exception.Message);
+                queue.Forget(key);
+            }
+            catch (ConflictException)
+            {
+                RuntimeLog.Conflict(logger, name, key.ToString());
+                queue.AddAfter(key, TimeSpan.FromMilliseconds(20));
+            }
+            catch (Exception exception)
+            {
+                RuntimeLog.ReconcileFailed(logger, exception, name, key.ToString());
+                queue.AddAfterFailure(key);
+            }
+            finally
+            {
+                queue.Done(key);
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+using System.Collections.Concurrent;
+using k8s;
+using k8s.Models;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace PodCheckpointing.Runtime;
+
+/// <summary>Something that fills a store and can say when it has begun.</summary>
+public interface IInformer
+{
+    /// <summary>Completes when the first list is in the store.</summary>
+    Task Synced { get; }
+}
+
+/// <summary>Keeps a copy of all objects of a kind: a list, then a watch, then again.</summary>
+/// <remarks>As client-go's reflector. Objects handed out are shared and never changed.</remarks>
+public sealed class Informer<T>(IKubernetes kubernetes, TimeProvider time, ILogger<Informer<T>> logger)
+    : BackgroundService, IInformer
+    where T : class, IKubernetesObject<V1ObjectMeta>
+{
+    private const int PageSize = 500;
+    private readonly ConcurrentDictionary<ObjectKey, T> _store = new();
+    private readonly TaskCompletionSource _synced = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private Action<T>? _changed;
+
+    /// <inheritdoc/>
+    public Task Synced => _synced.Task;
+
+    /// <summary>All objects.</summary>
+    public ICollection<T> All => _store.Values;
+
+    /// <summary>Is told every object that came, changed or went.</summary>
+    public void OnChange(Action<T> handler) => _changed += handler;
+
+    /// <summary>One object, or null.</summary>
+    public T? Find(ObjectKey key) => _store.GetValueOrDefault(key);
+
+    /// <inheritdoc/>
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            var began = time.GetTimestamp();
+            try
+            {
+                await WatchAsync(await ListAsync(stoppingToken).ConfigureAwait(false), stoppingToken).ConfigureAwait(false);
+            }
+            catch (KubernetesException exception) when (exception.IsGone)
+            {
+                RuntimeLog.WatchExpired(logger, typeof(T).Name);
+            }
+            catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
+            {
+                RuntimeLog.WatchFailed(logger, exception, typeof(T).Name);
+            }
+
+            // Never more than one session a second, and not all kinds at once after an outage.
+            var rest = TimeSpan.FromSeconds(1) - time.GetElapsedTime(began);
+            if (rest > TimeSpan.Zero)
+            {
+                await Task.Delay(rest + TimeSpan.FromMilliseconds(Random.Shared.Next(250)), time, stoppingToken)
+                    .ConfigureAwait(false);
+            }
+        }
+    }
+
+    private async Task<string?> ListAsync(CancellationToken cancellationToken)
+    {
+        var seen = new HashSet<ObjectKey>();
+        string? next = null;
+        string? version;
+        do
+        {
+            var page = await kubernetes.ListAsync<T>(new ListOptions { Limit = PageSize, Continue = next }, cancellationToken)
+                .ConfigureAwait(false);
+            foreach (var item in page.Items)
+            {
+                seen.Add(ObjectKey.Of(item));
+                Store(item);
+            }
+
+            (next, version) = (page.Metadata.Continue, page.Metadata.ResourceVersion);
+        }
+        while (!string.IsNullOrEmpty(next));
+
+        // What went while nobody watched.
+        foreach (var key in _store.Keys.Where(k => !seen.Contains(k)).ToList())
+        {
+            Remove(key);
+        }
+
+        _synced.TrySetResult();
+        return version;
+    }
+
+    private async Task WatchAsync(string? version, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var options = new ListOptions
+            {
+                ResourceVersion = version, Timeout = TimeSpan.FromSeconds(Random.Shared.Next(300, 600)),
+            };
+            await foreach (var (type, item) in kubernetes.WatchAsync<T>(options, cancellationToken).ConfigureAwait(false))
+            {
+                version = item.Metadata.ResourceVersion;
+                switch (type)
+                {
+                    case WatchEventType.Added or WatchEventType.Modified:
+                        Store(item);
+                        break;
+                    case WatchEventType.Deleted:
+                        Remove(ObjectKey.Of(item));
+                        break;
+                }
+            }
+        }
+    }
+
+    private void Store(T item)
+    {
+        var key = ObjectKey.Of(item);
+        if (_store.TryGetValue(key, out var old) && old.Metadata.ResourceVersion == item.Metadata.ResourceVersion)
+        {
+            return;
+        }
+
+        _store[key] = item;
+        _changed?.Invoke(item);
+    }
+
+    private void Remove(ObjectKey key)
+    {
+        if (_store.TryRemove(key, out var old))
+        {
+            _changed?.Invoke(old);
+        }
+    }
+}

@@ -1,0 +1,22 @@
+using Microsoft.Extensions.Logging;
+
+namespace PodCheckpointing.Runtime;
+
+/// <summary>Everything the runtime logs. Event ids 1000–1099.</summary>
+internal static partial class RuntimeLog
+{
+    [LoggerMessage(1000, LogLevel.Information, "Watch of {Kind} has expired, listing again")]
+    public static partial void WatchExpired(ILogger logger, string kind);
+
+    [LoggerMessage(1001, LogLevel.Warning, "Watch of {Kind} failed, listing again")]
+    public static partial void WatchFailed(ILogger logger, Exception exception, string kind);
+
+    [LoggerMessage(1002, LogLevel.Warning, "{Controller} gives {Key} up: {Reason}: {Message}")]
+    public static partial void Terminal(ILogger logger, string controller, string key, string reason, string message);
+
+    [LoggerMessage(1003, LogLevel.Debug, "{Controller} read {Key} before its last change")]
+    public static partial void Conflict(ILogger logger, string controller, string key);
+
+    [LoggerMessage(1004, LogLevel.Error, "{Controller} failed to reconcile {Key}")]
+    public static partial void ReconcileFailed(ILogger logger, Exception exception, string controller, string key);
+}

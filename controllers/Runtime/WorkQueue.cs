@@ -1,0 +1,134 @@
+namespace PodCheckpointing.Runtime;
+
+/// <summary>Keys that wait for a worker: each at most once, and never with two workers at a time.</summary>
+/// <remarks>The algorithm of client-go's workqueue: queued, dirty while it is being processed, done.</remarks>
+public sealed class WorkQueue(TimeProvider time) : IDisposable
+{
+    /// <summary>The first wait after a failure; it doubles with each one more.</summary>
+    private static readonly TimeSpan FirstDelay = TimeSpan.FromMilliseconds(500);
+
+    private static readonly TimeSpan LongestDelay = TimeSpan.FromMinutes(5);
+    private readonly Lock _lock = new();
+    private readonly Queue<ObjectKey> _ready = new();
+    private readonly HashSet<ObjectKey> _queued = [];
+    private readonly HashSet<ObjectKey> _processing = [];
+    private readonly Dictionary<ObjectKey, int> _failures = [];
+    private readonly Dictionary<ObjectKey, (DateTimeOffset At, ITimer Timer)> _later = [];
+    private readonly SemaphoreSlim _available = new(0);
+
+    /// <summary>Keys that wait.</summary>
+    public int Count
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _ready.Count;
+            }
+        }
+    }
+
+    /// <summary>Asks for a run of a key. While it waits, once more changes nothing; while it runs, it runs once more.</summary>
+    public void Add(ObjectKey key)
+    {
+        lock (_lock)
+        {
+            if (_queued.Add(key) && !_processing.Contains(key))
+            {
+                _ready.Enqueue(key);
+                _available.Release();
+            }
+        }
+    }
+
+    /// <summary>Asks for a run later; of two times the earlier counts.</summary>
+    public void AddAfter(ObjectKey key, TimeSpan delay)
+    {
+        if (delay <= TimeSpan.Zero)
+        {
+            Add(key);
+            return;
+        }
+
+        lock (_lock)
+        {
+            var at = time.GetUtcNow() + delay;
+            if (_later.TryGetValue(key, out var planned))
+            {
+                if (planned.At <= at)
+                {
+                    return;
+                }
+
+                planned.Timer.Dispose();
+            }
+
+            _later[key] = (at, time.CreateTimer(_ => Due(key), null, delay, Timeout.InfiniteTimeSpan));
+        }
+    }
+
+    /// <summary>Asks for another attempt after a failure, later with each one; it never gives up.</summary>
+    public void AddAfterFailure(ObjectKey key)
+    {
+        TimeSpan delay;
+        lock (_lock)
+        {
+            var failures = _failures[key] = _failures.GetValueOrDefault(key) + 1;
+            delay = TimeSpan.FromTicks(Math.Min(LongestDelay.Ticks, FirstDelay.Ticks << Math.Min(failures - 1, 20)));
+        }
+
+        AddAfter(key, delay);
+    }
+
+    /// <summary>Forgets a key's failures.</summary>
+    public void Forget(ObjectKey key)
+    {
+        lock (_lock)
+        {
+            _failures.Remove(key);
+        }
+    }
+
+    /// <summary>The next key; <see cref="Done"/> must follow.</summary>
+    public async Task<ObjectKey> TakeAsync(CancellationToken cancellationToken)
+    {
+        await _available.WaitAsync(cancellationToken).ConfigureAwait(false);
+        lock (_lock)
+        {
+            var key = _ready.Dequeue();
+            _queued.Remove(key);
+            _processing.Add(key);
+            return key;
+        }
+    }
+
+    /// <summary>The worker is through with a key.</summary>
+    public void Done(ObjectKey key)
+    {
+        lock (_lock)
+        {
+            _processing.Remove(key);
+            if (_queued.Contains(key))
+            {
+                _ready.Enqueue(key);
+                _available.Release();
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _available.Dispose();
+
+    private void Due(ObjectKey key)
+    {
+        lock (_lock)
+        {
+            if (_later.Remove(key, out var planned))
+            {
+                planned.Timer.Dispose();
+            }
+        }
+
+        Add(key);
+    }
+}
