@@ -21,6 +21,9 @@ internal sealed class OperatorOptions
     [Required]
     public string TlsCa { get; set; } = "";
 
+    /// <summary>Plain HTTP for /healthz.</summary>
+    public int HealthPort { get; set; } = 8081;
+
     public int AgentPort { get; set; } = 50051;
 
     /// <summary>Objects of one kind that are worked on at a time.</summary>

@@ -241,7 +241,8 @@ internal sealed class PodCheckpointReconciler(
         }
 
         var content = cluster.Find<PodCheckpointContent>(new ObjectKey(null, ContentName(checkpoint)));
-        if (content?.Spec.PodCheckpointRef.Uid == checkpoint.Metadata.Uid
+        if (content is not null
+            && content.Spec.PodCheckpointRef.Uid == checkpoint.Metadata.Uid
             && checkpoint.Spec.DeletionPolicy != DeletionPolicies.Retain)
         {
             if (content.Has(WellKnown.ContentFinalizer))

@@ -1,0 +1,69 @@
+using k8s.Models;
+using PodCheckpointing.Api.V1;
+
+namespace PodCheckpointing.Manager.PodMigrations;
+
+/// <summary>One run for one migration: what was read, and the status that it will write.</summary>
+internal sealed class MigrationScope(PodMigration migration, Action wake, DateTime now)
+{
+    public PodMigration Migration { get; } = migration;
+
+    /// <summary>Asks for another run, from any thread.</summary>
+    public Action Wake { get; } = wake;
+
+    public PodMigrationStatus Status { get; set; } = migration.Status ?? new PodMigrationStatus();
+
+    public string Uid => Migration.Metadata.Uid!;
+
+    public string Namespace => Migration.Metadata.NamespaceProperty!;
+
+    public string TcpPolicy => Migration.Spec.TcpPolicy ?? TcpPolicies.Close;
+
+    /// <summary>The PodCheckpoint's name; follows from the uid, so that a retry finds the one it made.</summary>
+    public string CheckpointName => $"{Shortened(Migration.Metadata.Name!)}-{Uid[..8]}";
+
+    /// <summary>The target pod's name: the first name of the pod, and this migration's mark.</summary>
+    public string TargetPodName(V1Pod source)
+    {
+        var original = source.Metadata.Annotations?.TryGetValue(WellKnown.OriginalPodName, out var first) == true
+            ? first
+            : source.Metadata.Name!;
+        return $"{Shortened(original)}-m{Uid[..8]}";
+    }
+
+    public bool Is(string condition) => Status.Conditions.IsTrue(condition);
+
+    public V1Condition? Condition(string type) => Status.Conditions.Find(type);
+
+    public void Set(string type, bool value, string reason, string message) =>
+        Status = Status with
+        {
+            Conditions = Status.Conditions.With(
+                type, value ? "True" : "False", reason, message, Migration.Metadata.Generation, now),
+        };
+
+    public void Phase(string phase, string message) => Status = Status with { Phase = phase, Message = message };
+
+    /// <summary>Begins a step, unless it has begun.</summary>
+    public void Begin(string step)
+    {
+        if (Status.Steps?.Any(s => s.Name == step) != true)
+        {
+            Status = Status with { Steps = [.. Status.Steps ?? [], new MigrationStep { Name = step, StartedAt = now }] };
+        }
+    }
+
+    /// <summary>Ends a step, unless it has ended.</summary>
+    public void End(string step, string message) =>
+        Status = Status with
+        {
+            Steps =
+            [
+                .. (Status.Steps ?? []).Select(s => s.Name == step && s.FinishedAt is null
+                    ? s with { FinishedAt = now, Message = message }
+                    : s),
+            ],
+        };
+
+    private static string Shortened(string name) => name.Length <= 50 ? name : name[..50].TrimEnd('-', '.');
+}

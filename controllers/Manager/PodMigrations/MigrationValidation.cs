@@ -1,0 +1,91 @@
+using k8s.Models;
+using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
+
+namespace PodCheckpointing.Manager.PodMigrations;
+
+/// <summary>Why a migration is not possible: a reason word and what to do. Pure functions of what was read.</summary>
+internal static class MigrationValidation
+{
+    /// <summary>What the specification asks for and this version does not do.</summary>
+    public static (string Reason, string Message)? OfSpec(PodMigrationSpec spec) => spec switch
+    {
+        { TcpPolicy: TcpPolicies.Established } => (
+            Reasons.NotYetSupported, "tcpPolicy: Established is not supported yet; use Close or Reject"),
+        { OnFailure: OnFailurePolicies.ColdStart or OnFailurePolicies.Leave } => (
+            Reasons.NotYetSupported, $"onFailure: {spec.OnFailure} is not supported yet; use Rollback"),
+        { ServiceName: { Length: > 0 } } => (
+            Reasons.NotYetSupported, "serviceName is not observed yet; leave it away: Services follow the pod's labels"),
+        _ => null,
+    };
+
+    /// <summary>What of the pod cannot travel.</summary>
+    public static (string Reason, string Message)? OfPod(V1Pod pod)
+    {
+        var name = pod.Metadata.Name;
+        if (pod.Metadata.DeletionTimestamp is not null || pod.Status?.Phase != "Running")
+        {
+            return (Reasons.PodNotRunning, $"pod {name} is {(pod.Metadata.DeletionTimestamp is null ? pod.Status?.Phase : "terminating")}; only a running pod can be migrated");
+        }
+
+        var still = pod.Spec.Containers.Select(c => c.Name).Except(
+            (pod.Status.ContainerStatuses ?? []).Where(s => s.State?.Running is not null).Select(s => s.Name)).ToList();
+        if (still.Count > 0)
+        {
+            return (Reasons.PodNotRunning, $"container {string.Join(", ", still)} of pod {name} does not run; wait until all do");
+        }
+
+        var volumes = (pod.Spec.Volumes ?? []).Where(v => v.EmptyDir is not null || v.HostPath is not null).Select(v => v.Name).ToList();
+        if (volumes.Count > 0)
+        {
+            return (Reasons.PodNotMigratable, $"volumes {string.Join(", ", volumes)}: the content of emptyDir and hostPath volumes does not travel yet");
+        }
+
+        if (pod.Metadata.OwnerReferences?.FirstOrDefault(r => r.Controller == true) is { } owner)
+        {
+            return (Reasons.PodNotMigratable, $"pod {name} belongs to {owner.Kind} {owner.Name}, which would replace it; only pods without a controller can be migrated yet");
+        }
+
+        return pod.Spec.HostNetwork == true || pod.Spec.HostPID == true
+            ? (Reasons.PodNotMigratable, $"pod {name} lives in its node's own network or processes, which the target does not have")
+            : pod.Spec.Containers.FirstOrDefault(c => c.Tty == true) is { } tty
+                ? (Reasons.PodNotMigratable, $"container {tty.Name} has a terminal, which cannot be restored")
+                : null;
+    }
+
+    /// <summary>What a target node lacks.</summary>
+    public static (string Reason, string Message)? OfNodes(
+        GetCapabilitiesResponse source, GetCapabilitiesResponse target)
+    {
+        (bool Broken, string Message)[] checks =
+        [
+            (!source.KubeletCheckpoint, $"node {source.NodeName} cannot checkpoint: {source.KubeletMessage}"),
+            (!source.FenceHook, $"node {source.NodeName} has no fence hook; install the agent's files"),
+            (!target.FenceHook, $"node {target.NodeName} has no fence hook; install the agent's files"),
+            (!target.RestoreHandler, $"node {target.NodeName} has no restore handler; install the agent's files"),
+            (source.StoreId != target.StoreId, $"nodes {source.NodeName} and {target.NodeName} do not see the same checkpoint volume"),
+            (source.Architecture != target.Architecture, $"nodes have different architectures: {source.Architecture}, {target.Architecture}"),
+            (source.Runtime != target.Runtime, $"nodes have different runtimes: {source.Runtime}, {target.Runtime}"),
+            (target.CriuVersion.Length == 0, $"node {target.NodeName} has no CRIU"),
+            (source.ProtocolVersion != target.ProtocolVersion, "the agents of the two nodes are of different versions"),
+        ];
+        var broken = checks.Where(c => c.Broken).Select(c => c.Message).ToList();
+        return broken.Count > 0 ? (Reasons.NodeNotCapable, string.Join("; ", broken)) : null;
+    }
+
+    /// <summary>Whether another migration of the same pod came first.</summary>
+    public static (string Reason, string Message)? OfOthers(PodMigration migration, IEnumerable<PodMigration> all)
+    {
+        var other = all.FirstOrDefault(m =>
+            m.Metadata.NamespaceProperty == migration.Metadata.NamespaceProperty
+            && m.Metadata.Uid != migration.Metadata.Uid
+            && m.Spec.PodName == migration.Spec.PodName
+            && m.Status?.CompletionTime is null
+            && ((m.Status?.Conditions).IsTrue(ConditionTypes.Validated)
+                || (m.Metadata.CreationTimestamp, m.Metadata.Name).CompareTo((migration.Metadata.CreationTimestamp, migration.Metadata.Name)) < 0));
+        return other is null
+            ? null
+            : (Reasons.MigrationInProgress, $"PodMigration {other.Metadata.Name} of the same pod is under way; wait for it or abort it");
+    }
+
+}

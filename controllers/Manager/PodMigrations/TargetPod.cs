@@ -1,0 +1,37 @@
+using k8s.Models;
+using PodCheckpointing.Api.V1;
+
+namespace PodCheckpointing.Manager.PodMigrations;
+
+/// <summary>Makes the pod that goes on at the target out of the one at the source.</summary>
+internal static class TargetPod
+{
+    public static V1Pod From(V1Pod source, MigrationScope scope, string checkpointUri)
+    {
+        var annotations = new Dictionary<string, string>(source.Metadata.Annotations ?? new Dictionary<string, string>());
+        annotations.TryAdd(WellKnown.OriginalPodName, source.Metadata.Name!);
+        annotations[WellKnown.RestoreAnnotation] = checkpointUri;
+        var labels = new Dictionary<string, string>(source.Metadata.Labels ?? new Dictionary<string, string>())
+        {
+            [WellKnown.MigrationUid] = scope.Uid,
+        };
+        return new V1Pod
+        {
+            Metadata = new V1ObjectMeta
+            {
+                Name = scope.TargetPodName(source),
+                NamespaceProperty = scope.Namespace,
+                Labels = labels,
+                Annotations = annotations,
+            },
+            // The same images: a restart of a container is a fresh start, as for every pod.
+            Spec = source.Spec with
+            {
+                NodeName = scope.Status.TargetNode,
+                RuntimeClassName = WellKnown.RestoreRuntimeClass,
+                // These ran to their end at the source; their work is in the checkpoint.
+                InitContainers = null,
+            },
+        };
+    }
+}

@@ -1,0 +1,179 @@
+#!/bin/bash
+# A two-node cluster on this machine, of real parts: etcd, an API server, and per node containerd, crun and CRIU in name
+# spaces of its own, with a test kubelet and our agent; and our operator.
+#   cluster.sh install            makes what is missing (cached in POD_CHECKPOINTING_CACHE, /var/cache/pod-checkpointing)
+#   cluster.sh up NAME            brings the cluster up; its files are in /var/tmp/pod-checkpointing/NAME
+#   cluster.sh down NAME          takes it down and leaves nothing
+#   cluster.sh kubectl NAME ...   kubectl for it
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+repo=$(cd "$here/../.." && pwd)
+cache=${POD_CHECKPOINTING_CACHE:-/var/cache/pod-checkpointing}
+hash_of() { cat "$@" | sha256sum | cut -c1-12; }
+apiserver=${KUBEBUILDER_ASSETS:-$cache/apiserver-$(hash_of "$here"/ApiServer/*.go "$here/ApiServer/install.sh" "$here/debian.sh")}
+tree=$cache/node-tree-$(hash_of "$here/Nodes/install.sh" "$here/debian.sh")
+images=$cache/images-$(hash_of "$here/Images/build.sh" "$here/Nodes/install.sh")
+configuration=Debug
+
+install() {
+  [ "$(id -u)" = 0 ] || { echo "the bench makes name spaces and mounts: run it as root" >&2; exit 1; }
+  mkdir -p "$cache"
+  exec 8>"$cache/.lock"
+  flock 8
+  local missing=()
+  for pair in debootstrap:debootstrap ip:iproute2 openssl:openssl python3:python3 nsenter:util-linux sysctl:procps; do
+    command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
+  done
+  if [ ${#missing[@]} -gt 0 ]; then
+    apt-get -q update >/dev/null
+    DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends "${missing[@]}" >/dev/null
+  fi
+  "$here/ApiServer/install.sh" "$apiserver"
+  "$here/Nodes/install.sh" "$tree"
+  "$here/Images/build.sh" "$tree" "$images"
+  flock -u 8
+}
+
+# certificate NAME SUBJECT SAN: signed by the cluster's authority.
+certificate() {
+  openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$dir/pki/$1.key" -out "$dir/pki/$1.csr" -subj "$2" 2>/dev/null
+  printf 'subjectAltName=%s\nextendedKeyUsage=serverAuth,clientAuth\n' "$3" >"$dir/pki/$1.ext"
+  openssl x509 -req -in "$dir/pki/$1.csr" -CA "$dir/pki/ca.crt" -CAkey "$dir/pki/ca.key" -CAcreateserial \
+    -out "$dir/pki/$1.crt" -days 30 -extfile "$dir/pki/$1.ext" 2>/dev/null
+}
+
+# kubeconfig NAME SERVER PKI: a kubeconfig for a certificate, whose files are found below PKI.
+kubeconfig() {
+  cat <<CONFIG
+apiVersion: v1
+kind: Config
+clusters: [{name: bench, cluster: {server: "$2", certificate-authority: $3/ca.crt}}]
+users: [{name: $1, user: {client-certificate: $3/$1.crt, client-key: $3/$1.key}}]
+contexts: [{name: bench, context: {cluster: bench, user: $1}}]
+current-context: bench
+CONFIG
+}
+
+# wait_for WHAT SECONDS COMMAND...
+wait_for() {
+  local what=$1 tries=$(($2 * 20)); shift 2
+  for _ in $(seq "$tries"); do "$@" >/dev/null 2>&1 && return 0; sleep 0.05; done
+  echo "$what did not come up; see the logs in $dir" >&2
+  return 1
+}
+
+# background NAME COMMAND...: a process of the cluster, which `down` ends.
+background() {
+  local name=$1; shift
+  setsid "$@" >"$dir/log/$name.log" 2>&1 </dev/null &
+  echo $! >"$dir/run/$name.pid"
+}
+
+in_node() { local node=$1; shift; nsenter -t "$(cut -d' ' -f2 "$dir/$node/pid")" -m -n -p -u -i -- "$@"; }
+
+start_operator() {
+  background operator dotnet "$repo/controllers/Manager/bin/$configuration/net10.0/PodCheckpointing.Manager.dll" \
+    --Operator:Kubeconfig="$dir/operator.kubeconfig" --Operator:TlsCertificate="$dir/pki/operator.crt" \
+    --Operator:TlsKey="$dir/pki/operator.key" --Operator:TlsCa="$dir/pki/ca.crt" --Operator:HealthPort=$((8000 + index))
+}
+
+start_agent() {
+  background "agent-$1" nsenter -t "$(cut -d' ' -f2 "$dir/$1/pid")" -m -n -p -u -i -- \
+    /usr/share/dotnet/dotnet "/opt/pod-checkpointing/agent/bin/$configuration/net10.0/PodCheckpointing.Agent.dll" \
+    --Agent:NodeName="$1" --Agent:KubeletCa=/etc/bench/pki/ca.crt \
+    --Agent:KubeletClientCertificate=/etc/bench/pki/agent.crt --Agent:KubeletClientKey=/etc/bench/pki/agent.key \
+    --Agent:TlsCertificate=/etc/bench/pki/agent.crt --Agent:TlsKey=/etc/bench/pki/agent.key --Agent:TlsClientCa=/etc/bench/pki/ca.crt
+}
+
+start_kubelet() {
+  background "kubelet-$1" nsenter -t "$(cut -d' ' -f2 "$dir/$1/pid")" -m -n -p -u -i -- \
+    /usr/share/dotnet/dotnet "/opt/pod-checkpointing/test/LocalCluster/Kubelet/bin/$configuration/net10.0/PodCheckpointing.TestKubelet.dll" \
+    --Kubelet:NodeName="$1" --Kubelet:NodeIP="$2" --Kubelet:Kubeconfig=/etc/bench/kubelet.kubeconfig \
+    --Kubelet:CgroupParent="/pc-$name-$1" --Kubelet:TlsCertificate=/etc/bench/pki/kubelet.crt \
+    --Kubelet:TlsKey=/etc/bench/pki/kubelet.key --Kubelet:ClientCa=/etc/bench/pki/ca.crt --Kubelet:CheckpointUsers:0=checkpoint-agent
+}
+
+up() {
+  [ ! -e "$dir" ] || { echo "cluster $name is up (or was left over): cluster.sh down $name" >&2; exit 1; }
+  [ "${#name}" -le 8 ] || { echo "cluster name \"$name\" is longer than 8 characters, which its network devices cannot be" >&2; exit 1; }
+  mkdir -p "$dir"/{pki,log,run,store,etcd}
+  # The first subnet that no other cluster of this machine has.
+  for index in $(seq 0 99); do ip -4 address | grep -q " 10.$((128 + index)).0.1/24" || break; done
+  subnet=10.$((128 + index))
+  echo "$index" >"$dir/index"
+  ip link add "pc$name" type bridge
+  ip address add "$subnet.0.1/24" dev "pc$name"
+  ip link set "pc$name" up
+
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$dir/pki/ca.key" -out "$dir/pki/ca.crt" \
+    -subj /CN=bench -days 30 2>/dev/null
+  certificate apiserver /CN=apiserver "IP:127.0.0.1,IP:$subnet.0.1"
+  certificate admin /O=system:masters/CN=admin DNS:admin
+  certificate operator /CN=operator DNS:pod-checkpointing-operator
+  certificate agent /CN=checkpoint-agent DNS:checkpoint-agent
+  certificate kubelet /CN=kubelet "IP:127.0.0.1"
+  local port=$((16500 + index * 4)) server
+  server=https://$subnet.0.1:$port
+  kubeconfig admin "$server" "$dir/pki" >"$dir/kubeconfig"
+  kubeconfig operator "$server" "$dir/pki" >"$dir/operator.kubeconfig"
+  background etcd "$apiserver/etcd" --data-dir "$dir/etcd" --unsafe-no-fsync \
+    --listen-client-urls "http://127.0.0.1:$((port + 1))" --advertise-client-urls "http://127.0.0.1:$((port + 1))" \
+    --listen-peer-urls "http://127.0.0.1:$((port + 2))" --initial-advertise-peer-urls "http://127.0.0.1:$((port + 2))" \
+    --initial-cluster "default=http://127.0.0.1:$((port + 2))"
+  background apiserver "$apiserver/kube-apiserver" --etcd-servers "http://127.0.0.1:$((port + 1))" --secure-port "$port" \
+    --bind-address 0.0.0.0 --tls-cert-file "$dir/pki/apiserver.crt" --tls-private-key-file "$dir/pki/apiserver.key" \
+    --client-ca-file "$dir/pki/ca.crt"
+  local number=0 node
+  for node in node-a node-b; do
+    number=$((number + 1))
+    "$here/Nodes/node-up.sh" "$name" "$node" "$number" "$subnet" "$tree" "$images" "$dir/store" "$dir/$node" \
+      "$(dirname "$(readlink -f "$(command -v dotnet)")")" "$repo"
+    cp -r "$dir/pki" "$dir/$node/etc/"
+    kubeconfig operator "$server" /etc/bench/pki >"$dir/$node/etc/kubelet.kubeconfig"
+  done
+  wait_for "the API server" 60 "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" get --raw /readyz
+  "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" apply --server-side -k "$repo/config/crd" >/dev/null
+  "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" wait --for=condition=Established --timeout=30s crd --all >/dev/null
+  number=0
+  for node in node-a node-b; do
+    number=$((number + 1))
+    start_kubelet "$node" "$subnet.0.$((10 + number))"
+    start_agent "$node"
+  done
+  start_operator
+  for node in node-a node-b; do
+    wait_for "node $node" 60 sh -c "'$apiserver/kubectl' --kubeconfig '$dir/kubeconfig' get node $node | grep -q Ready"
+    wait_for "the agent of $node" 60 in_node "$node" sh -c 'busybox wget -q -O /dev/null http://127.0.0.1:50052/readyz'
+  done
+}
+
+down() {
+  local pid file
+  for file in "$dir"/run/*.pid; do
+    [ -e "$file" ] || continue
+    pid=$(cat "$file")
+    kill -KILL -- "-$pid" 2>/dev/null || true
+  done
+  "$here/Nodes/node-down.sh" "$name" node-a 1 "$dir/node-a"
+  "$here/Nodes/node-down.sh" "$name" node-b 2 "$dir/node-b"
+  ip link delete "pc$name" 2>/dev/null || true
+  rm -rf --one-file-system "$dir"
+  local left
+  left=$(find /sys/fs/cgroup -maxdepth 2 -name "pc-$name-*" 2>/dev/null || true)
+  [ -z "$left" ] || { echo "left over: $left" >&2; return 1; }
+}
+
+command=${1:-}
+name=${2:-}
+dir=${POD_CHECKPOINTING_RUN:-/var/tmp/pod-checkpointing}/$name
+index=$(cat "$dir/index" 2>/dev/null || true)
+case $command in
+  install) install ;;
+  up) install; up ;;
+  down) down ;;
+  kubectl) shift 2; exec "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" "$@" ;;
+  start) shift 2; "start_$1" "${@:2}" ;;
+  kill) kill -KILL -- "-$(cat "$dir/run/$3.pid")" ;;
+  dir) echo "$dir" ;;
+  *) sed -n '2,8s/^# \?//p' "$0"; exit 2 ;;
+esac
