@@ -47,15 +47,15 @@ internal sealed class PodMigrationReconciler(
         }
 
         await cluster.PatchStatusAsync(migration, migration.Status, scope.Status, cancellationToken);
-        return new ReconcileResult(scope.Status.CompletionTime is null ? Deadline(scope) - Now : null);
+        return new ReconcileResult(
+            scope.Status.CompletionTime is null && scope.Status.StartTime is not null ? Deadline(scope) - Now : null);
     }
 
     private DateTime Now => time.GetUtcNow().UtcDateTime;
 
-    private static DateTime Deadline(MigrationScope scope)
+    private DateTime Deadline(MigrationScope scope)
     {
-        var begin = scope.Status.StartTime ?? DateTime.MaxValue.AddYears(-1);
-        var end = begin.AddSeconds(scope.Migration.Spec.TimeoutSeconds ?? DefaultTimeoutSeconds);
+        var end = (scope.Status.StartTime ?? Now).AddSeconds(scope.Migration.Spec.TimeoutSeconds ?? DefaultTimeoutSeconds);
         return scope.Is(ConditionTypes.RestoreVerified) || scope.Condition(ConditionTypes.RolledBack) is not null
             ? end.AddDays(1)
             : end;

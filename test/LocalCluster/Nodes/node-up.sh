@@ -24,7 +24,8 @@ for other in 1 2 3 4; do
 done
 ip netns exec "$netns" sysctl -qw net.ipv4.ip_forward=1
 
-ip netns exec "$netns" unshare --mount --pid --uts --ipc --fork --kill-child "$here/node-init.sh" \
+# Not `ip netns exec`, which would mount a fresh /sys and hide the cgroups.
+nsenter --net="/run/netns/$netns" unshare --mount --pid --uts --ipc --fork --kill-child "$here/node-init.sh" \
   >"$NODE_DIR/log/init.log" 2>&1 </dev/null &
 outer=$!
 init=
