@@ -70,6 +70,28 @@ public sealed class GrpcChannel : IDisposable
             };
         }
 
+        else if (options.Tls?.TargetHost is { Length: > 0 } name)
+        {
+            // The server is asked for by its name and reached at its address: HttpClient compares the certificate with
+            // the host of the URL, whatever TargetHost says.
+            var server = new Uri(address);
+            address = new UriBuilder(server) { Host = name }.ToString();
+            handler.ConnectCallback = async (_, cancellationToken) =>
+            {
+                var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+                try
+                {
+                    await socket.ConnectAsync(server.Host, server.Port, cancellationToken);
+                    return new NetworkStream(socket, ownsSocket: true);
+                }
+                catch
+                {
+                    socket.Dispose();
+                    throw;
+                }
+            };
+        }
+
         var http = new HttpClient(handler) { BaseAddress = new Uri(address), Timeout = Timeout.InfiniteTimeSpan };
         return new GrpcChannel(http, options.MaxReceiveMessageSize);
     }
