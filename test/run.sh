@@ -1,0 +1,23 @@
+#!/bin/bash
+# All tests, the quick ones first; prints one line of figures at the end.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+passed=0 failed=0
+export POD_CHECKPOINTING_TESTS_NEED_PARTS=1
+for project in Architecture Unit Component EndToEnd; do
+  echo "== $project"
+  log=$(mktemp)
+  dotnet run --no-build --project "test/$project" -- --no-ansi --no-progress 2>&1 | tee "$log"
+  code=${PIPESTATUS[0]}
+  p=$(sed -n 's/^ *succeeded: *\([0-9]*\).*/\1/p' "$log" | tail -n 1)
+  f=$(sed -n 's/^ *failed: *\([0-9]*\).*/\1/p' "$log" | tail -n 1)
+  s=$(sed -n 's/^ *skipped: *\([0-9]*\).*/\1/p' "$log" | tail -n 1)
+  rm -f "$log"
+  passed=$((passed + ${p:-0}))
+  failed=$((failed + ${f:-0}))
+  if [ "$code" -ne 0 ] && [ "${f:-0}" -eq 0 ]; then failed=$((failed + 1)); fi
+  if [ "${s:-0}" -ne 0 ]; then echo "$project skipped ${s} tests: a skipped test is a failed one here"; failed=$((failed + s)); fi
+  if [ "${p:-0}" -eq 0 ]; then echo "$project ran no test"; failed=$((failed + 1)); fi
+done
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
