@@ -5,67 +5,78 @@ using PodCheckpointing.Api.Protos;
 
 namespace PodCheckpointing.Api.Agent;
 
-/// <summary>Serves CheckpointService; see checkpoint.proto for each method.</summary>
+/// <summary>Serves CheckpointService; see checkpoint.proto for each method. What is not overridden is UNIMPLEMENTED.</summary>
 public abstract class CheckpointServiceBase
 {
     /// <summary>The trailer that carries the CamelCase reason of a failure.</summary>
-    public const string ReasonTrailer = "podcheckpointing-reason";
+    public const string ReasonTrailer = AgentReasons.ReasonTrailer;
 
     /// <summary>Dumps and stores one container.</summary>
-    public abstract Task<CheckpointResponse> CheckpointAsync(CheckpointRequest request, ServerCallContext context);
+    public virtual Task<CheckpointResponse> CheckpointAsync(CheckpointRequest request, ServerCallContext context) =>
+        throw Missing(context);
 
     /// <summary>Makes an OCI image of a checkpoint. Not every agent can.</summary>
     public virtual Task<ConvertResponse> ConvertCheckpointToImageAsync(ConvertRequest request, ServerCallContext context) =>
-        throw new RpcException(new Status(
-            StatusCode.Unimplemented, "this agent makes no images yet; restore through the runtime handler"));
+        throw Missing(context);
 
     /// <summary>Progress of a checkpoint.</summary>
-    public abstract IAsyncEnumerable<CheckpointProgress> WatchCheckpointAsync(
-        WatchCheckpointRequest request, ServerCallContext context);
+    public virtual IAsyncEnumerable<CheckpointProgress> WatchCheckpointAsync(
+        WatchCheckpointRequest request, ServerCallContext context) =>
+        throw Missing(context);
 
     /// <summary>What the node can do.</summary>
-    public abstract Task<GetCapabilitiesResponse> GetCapabilitiesAsync(
-        GetCapabilitiesRequest request, ServerCallContext context);
+    public virtual Task<GetCapabilitiesResponse> GetCapabilitiesAsync(
+        GetCapabilitiesRequest request, ServerCallContext context) =>
+        throw Missing(context);
 
     /// <summary>Puts a fence before a pod.</summary>
-    public abstract Task<FenceResponse> FenceAsync(FenceRequest request, ServerCallContext context);
+    public virtual Task<FenceResponse> FenceAsync(FenceRequest request, ServerCallContext context) =>
+        throw Missing(context);
 
     /// <summary>Takes the fence away.</summary>
-    public abstract Task<UnfenceResponse> UnfenceAsync(UnfenceRequest request, ServerCallContext context);
+    public virtual Task<UnfenceResponse> UnfenceAsync(UnfenceRequest request, ServerCallContext context) =>
+        throw Missing(context);
 
     /// <summary>Stages a container for its restore.</summary>
-    public abstract Task<PrepareRestoreResponse> PrepareRestoreAsync(
-        PrepareRestoreRequest request, ServerCallContext context);
+    public virtual Task<PrepareRestoreResponse> PrepareRestoreAsync(
+        PrepareRestoreRequest request, ServerCallContext context) =>
+        throw Missing(context);
 
     /// <summary>How far a restore has come.</summary>
-    public abstract Task<GetRestoreResponse> GetRestoreAsync(GetRestoreRequest request, ServerCallContext context);
+    public virtual Task<GetRestoreResponse> GetRestoreAsync(GetRestoreRequest request, ServerCallContext context) =>
+        throw Missing(context);
 
     /// <summary>Writes the marker.</summary>
-    public abstract Task<SealResponse> SealAsync(SealRequest request, ServerCallContext context);
+    public virtual Task<SealResponse> SealAsync(SealRequest request, ServerCallContext context) =>
+        throw Missing(context);
 
     /// <summary>Removes bytes.</summary>
-    public abstract Task<DeleteCheckpointResponse> DeleteCheckpointAsync(
-        DeleteCheckpointRequest request, ServerCallContext context);
+    public virtual Task<DeleteCheckpointResponse> DeleteCheckpointAsync(
+        DeleteCheckpointRequest request, ServerCallContext context) =>
+        throw Missing(context);
 
     /// <summary>Compares every digest.</summary>
-    public abstract Task<VerifyCheckpointResponse> VerifyCheckpointAsync(
-        VerifyCheckpointRequest request, ServerCallContext context);
+    public virtual Task<VerifyCheckpointResponse> VerifyCheckpointAsync(
+        VerifyCheckpointRequest request, ServerCallContext context) =>
+        throw Missing(context);
 
     /// <summary>Serves every method.</summary>
     public void Map(IEndpointRouteBuilder endpoints)
     {
-        const string Prefix = CheckpointServiceClient.Prefix;
-        endpoints.MapUnary(Prefix + "Checkpoint", CheckpointRequest.Parser, CheckpointAsync);
-        endpoints.MapUnary(Prefix + "ConvertCheckpointToImage", ConvertRequest.Parser, ConvertCheckpointToImageAsync);
-        endpoints.MapServerStreaming(Prefix + "WatchCheckpoint", WatchCheckpointRequest.Parser, WatchCheckpointAsync);
-        endpoints.MapUnary(Prefix + "GetCapabilities", GetCapabilitiesRequest.Parser, GetCapabilitiesAsync);
-        endpoints.MapUnary(Prefix + "Fence", FenceRequest.Parser, FenceAsync);
-        endpoints.MapUnary(Prefix + "Unfence", UnfenceRequest.Parser, UnfenceAsync);
-        endpoints.MapUnary(Prefix + "PrepareRestore", PrepareRestoreRequest.Parser, PrepareRestoreAsync);
-        endpoints.MapUnary(Prefix + "GetRestore", GetRestoreRequest.Parser, GetRestoreAsync);
-        endpoints.MapUnary(Prefix + "Seal", SealRequest.Parser, SealAsync);
-        endpoints.MapUnary(Prefix + "DeleteCheckpoint", DeleteCheckpointRequest.Parser, DeleteCheckpointAsync);
-        endpoints.MapUnary(Prefix + "VerifyCheckpoint", VerifyCheckpointRequest.Parser, VerifyCheckpointAsync);
+        endpoints.MapGrpcMethod(CheckpointMethods.Checkpoint, CheckpointAsync);
+        endpoints.MapGrpcMethod(CheckpointMethods.ConvertCheckpointToImage, ConvertCheckpointToImageAsync);
+        endpoints.MapGrpcMethod(CheckpointMethods.WatchCheckpoint, WatchCheckpointAsync);
+        endpoints.MapGrpcMethod(CheckpointMethods.GetCapabilities, GetCapabilitiesAsync);
+        endpoints.MapGrpcMethod(CheckpointMethods.Fence, FenceAsync);
+        endpoints.MapGrpcMethod(CheckpointMethods.Unfence, UnfenceAsync);
+        endpoints.MapGrpcMethod(CheckpointMethods.PrepareRestore, PrepareRestoreAsync);
+        endpoints.MapGrpcMethod(CheckpointMethods.GetRestore, GetRestoreAsync);
+        endpoints.MapGrpcMethod(CheckpointMethods.Seal, SealAsync);
+        endpoints.MapGrpcMethod(CheckpointMethods.DeleteCheckpoint, DeleteCheckpointAsync);
+        endpoints.MapGrpcMethod(CheckpointMethods.VerifyCheckpoint, VerifyCheckpointAsync);
         endpoints.MapUnimplemented();
     }
+
+    private static RpcException Missing(ServerCallContext context) =>
+        new(new Status(StatusCode.Unimplemented, $"this agent does not serve {context.Method}"));
 }

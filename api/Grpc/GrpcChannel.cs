@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Http.Headers;
-using System.Net.Security;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using Google.Protobuf;
@@ -8,111 +7,75 @@ using Grpc.Core;
 
 namespace Grpc.Net.Client;
 
-/// <summary>How to reach a server.</summary>
-public sealed record GrpcChannelOptions
-{
-    /// <summary>TLS for https addresses: our certificate and the check of the server's.</summary>
-    public SslClientAuthenticationOptions? Tls { get; init; }
-
-    /// <summary>The largest message to accept. The default is 4 MiB.</summary>
-    public int MaxReceiveMessageSize { get; init; } = 4 * 1024 * 1024;
-
-    /// <summary>How long to try to connect. The default is 5 seconds.</summary>
-    public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(5);
-}
-
 /// <summary>A connection to a gRPC server: http://, https:// or unix:///path.</summary>
-/// <remarks>Stands in for the package Grpc.Net.Client and keeps to its names.</remarks>
+/// <remarks>
+/// Stands in for the package Grpc.Net.Client and keeps to its names. One thing differs: who cancels a call sees his own
+/// OperationCanceledException; an RpcException with Cancelled always comes from the server.
+/// </remarks>
 public sealed class GrpcChannel : IDisposable
 {
+    private const string UnixScheme = "unix://";
     private readonly HttpClient _http;
-    private readonly int _maxSize;
+    private readonly GrpcChannelOptions _options;
 
-    private GrpcChannel(HttpClient http, int maxSize)
+    private GrpcChannel(HttpClient http, GrpcChannelOptions options)
     {
         _http = http;
-        _maxSize = maxSize;
+        _options = options;
     }
 
     /// <summary>A channel; it connects when it is first used.</summary>
+    /// <exception cref="ArgumentException">The address is of another kind.</exception>
     public static GrpcChannel ForAddress(string address, GrpcChannelOptions options)
     {
+        var unix = address.StartsWith(UnixScheme + "/", StringComparison.Ordinal);
+        var uri = unix ? new Uri("http://localhost") : Uri.TryCreate(address, UriKind.Absolute, out var u) ? u : null;
+        if (uri is not { Scheme: "http" or "https" })
+        {
+            throw new ArgumentException(
+                $"\"{address}\" is no http://host:port, https://host:port or unix:///path", nameof(address));
+        }
+
         var handler = new SocketsHttpHandler
         {
             EnableMultipleHttp2Connections = true,
             ConnectTimeout = options.ConnectTimeout,
-            KeepAlivePingDelay = TimeSpan.FromSeconds(15),
-            KeepAlivePingTimeout = TimeSpan.FromSeconds(5),
+            // A connection is made anew now and then, so that renewed certificates come into use.
+            PooledConnectionLifetime = unix ? Timeout.InfiniteTimeSpan : TimeSpan.FromMinutes(10),
             UseProxy = false,
+            AllowAutoRedirect = false,
+            UseCookies = false,
         };
+        if (unix)
+        {
+            var path = address[UnixScheme.Length..];
+            handler.ConnectCallback = (_, cancellationToken) => ConnectAsync(path, cancellationToken);
+        }
+        else if (options.KeepAlivePingDelay is { } delay)
+        {
+            handler.KeepAlivePingDelay = delay;
+            handler.KeepAlivePingTimeout = TimeSpan.FromSeconds(5);
+            handler.KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests;
+        }
+
         if (options.Tls is { } tls)
         {
             handler.SslOptions = tls;
         }
 
-        if (address.StartsWith("unix://", StringComparison.Ordinal))
-        {
-            var path = address["unix://".Length..];
-            address = "http://localhost";
-            handler.ConnectCallback = async (_, cancellationToken) =>
-            {
-                var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-                try
-                {
-                    await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellationToken);
-                    return new NetworkStream(socket, ownsSocket: true);
-                }
-                catch
-                {
-                    socket.Dispose();
-                    throw;
-                }
-            };
-        }
-
-        else if (options.Tls?.TargetHost is { Length: > 0 } name)
-        {
-            // The server is asked for by its name and reached at its address: HttpClient compares the certificate with
-            // the host of the URL, whatever TargetHost says.
-            var server = new Uri(address);
-            address = new UriBuilder(server) { Host = name }.ToString();
-            handler.ConnectCallback = async (_, cancellationToken) =>
-            {
-                var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-                try
-                {
-                    await socket.ConnectAsync(server.Host, server.Port, cancellationToken);
-                    return new NetworkStream(socket, ownsSocket: true);
-                }
-                catch
-                {
-                    socket.Dispose();
-                    throw;
-                }
-            };
-        }
-
-        var http = new HttpClient(handler) { BaseAddress = new Uri(address), Timeout = Timeout.InfiniteTimeSpan };
-        return new GrpcChannel(http, options.MaxReceiveMessageSize);
+        var http = new HttpClient(handler) { BaseAddress = uri, Timeout = Timeout.InfiniteTimeSpan };
+        return new GrpcChannel(http, options);
     }
 
     /// <summary>Calls a unary method.</summary>
-    /// <param name="method">"/package.Service/Method".</param>
-    /// <param name="request">The request.</param>
-    /// <param name="parser">Reads the response.</param>
-    /// <param name="timeout">The deadline; null for none.</param>
-    /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="RpcException">The call did not end with OK.</exception>
-    public async Task<TResponse> UnaryAsync<TResponse>(
-        string method,
-        IMessage request,
-        MessageParser<TResponse> parser,
-        TimeSpan? timeout,
-        CancellationToken cancellationToken)
-        where TResponse : class, IMessage<TResponse>
+    public async Task<TResponse> UnaryCallAsync<TRequest, TResponse>(
+        Method<TRequest, TResponse> method, TRequest request, CallOptions options)
+        where TRequest : class
+        where TResponse : class
     {
         TResponse? result = null;
-        await foreach (var message in StreamAsync(method, request, parser, timeout, cancellationToken))
+        await foreach (var message in ServerStreamingCall(method, request, options))
         {
             result = result is null
                 ? message
@@ -122,114 +85,141 @@ public sealed class GrpcChannel : IDisposable
         return result ?? throw new RpcException(new Status(StatusCode.Internal, "no response to a unary call"));
     }
 
-    /// <summary>Calls a method that answers with a stream.</summary>
-    /// <inheritdoc cref="UnaryAsync"/>
-    public async IAsyncEnumerable<TResponse> StreamAsync<TResponse>(
+    /// <summary>Calls a method that answers with a stream. Who stops reading cancels the call.</summary>
+    /// <exception cref="RpcException">The call did not end with OK.</exception>
+    public IAsyncEnumerable<TResponse> ServerStreamingCall<TRequest, TResponse>(
+        Method<TRequest, TResponse> method, TRequest request, CallOptions options)
+        where TRequest : class
+        where TResponse : class =>
+        CallAsync(method, request, options, options.CancellationToken);
+
+    /// <summary>Calls a unary method of generated messages, without a <see cref="Method{TRequest, TResponse}"/>.</summary>
+    /// <param name="method">"/package.Service/Method".</param>
+    /// <param name="request">The request.</param>
+    /// <param name="parser">Reads the response.</param>
+    /// <param name="timeout">The deadline, from now; null for none.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <exception cref="RpcException">The call did not end with OK.</exception>
+    public Task<TResponse> UnaryAsync<TResponse>(
         string method,
         IMessage request,
         MessageParser<TResponse> parser,
         TimeSpan? timeout,
-        [EnumeratorCancellation] CancellationToken cancellationToken)
+        CancellationToken cancellationToken)
         where TResponse : class, IMessage<TResponse>
     {
-        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        if (timeout is { } limit)
-        {
-            deadline.CancelAfter(limit);
-        }
-
-        using var message = RequestFor(method, request, timeout);
-        using var response = await GuardAsync(
-            () => _http.SendAsync(message, HttpCompletionOption.ResponseHeadersRead, deadline.Token), cancellationToken);
-        if (response.StatusCode != HttpStatusCode.OK)
-        {
-            throw new RpcException(new Status(CodeFor(response.StatusCode), $"HTTP status {(int)response.StatusCode}"));
-        }
-
-        var stream = await response.Content.ReadAsStreamAsync(deadline.Token);
-        while (await GuardAsync(() => Wire.ReadAsync(stream, parser, _maxSize, deadline.Token), cancellationToken) is { } item)
-        {
-            yield return item;
-        }
-
-        // Without a body, servers put the trailers into the headers.
-        var trailers = Read(response.TrailingHeaders);
-        var end = trailers.GetValue("grpc-status") is null ? Read(response.Headers) : trailers;
-        if (!int.TryParse(end.GetValue("grpc-status"), out var code))
-        {
-            throw new RpcException(new Status(StatusCode.Internal, "the response carries no grpc-status"));
-        }
-
-        if (code != 0)
-        {
-            var detail = Wire.DecodeMessage(end.GetValue("grpc-message") ?? "");
-            throw new RpcException(new Status((StatusCode)code, detail), end);
-        }
+        var name = method.LastIndexOf('/');
+        return UnaryCallAsync(
+            new Method<IMessage, TResponse>(
+                MethodType.Unary,
+                method[1..name],
+                method[(name + 1)..],
+                Marshallers.Create<IMessage>(m => m.ToByteArray(), _ => throw new NotSupportedException()),
+                Marshallers.For(parser)),
+            request,
+            Within(timeout, cancellationToken));
     }
+
+    /// <summary>Options for a call that may take some time, counted from now.</summary>
+    public CallOptions Within(TimeSpan? timeout, CancellationToken cancellationToken) =>
+        new(null, timeout is { } limit ? _options.Time.GetUtcNow().UtcDateTime + limit : null, cancellationToken);
 
     /// <inheritdoc/>
     public void Dispose() => _http.Dispose();
 
-    private static HttpRequestMessage RequestFor(string method, IMessage request, TimeSpan? timeout)
+    private async IAsyncEnumerable<TResponse> CallAsync<TRequest, TResponse>(
+        Method<TRequest, TResponse> method,
+        TRequest request,
+        CallOptions options,
+        [EnumeratorCancellation] CancellationToken cancellationToken)
+        where TRequest : class
+        where TResponse : class
     {
-        var content = new ByteArrayContent(Wire.Frame(request));
+        var timeout = options.Deadline - _options.Time.GetUtcNow().UtcDateTime;
+        using var alarm = Wire.Alarm(timeout, _options.Time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(alarm.Token, cancellationToken);
+        using var message = RequestFor(method, request, options.Headers, timeout);
+        using var response = await GuardAsync(
+            () => _http.SendAsync(message, HttpCompletionOption.ResponseHeadersRead, either.Token));
+        if (CallOutcome.OfHeaders(response) is { } refusal)
+        {
+            throw refusal;
+        }
+
+        var stream = await response.Content.ReadAsStreamAsync(either.Token);
+        var deserialize = method.ResponseMarshaller.Deserializer;
+        while (await GuardAsync(() => Wire.ReadAsync(stream, deserialize, _options.MaxReceiveMessageSize, either.Token))
+            is { } item)
+        {
+            yield return item;
+        }
+
+        // An OK without any message came with the headers.
+        if (!response.Headers.Contains("grpc-status") && CallOutcome.OfTrailers(response.TrailingHeaders) is { } failure)
+        {
+            throw failure;
+        }
+
+        async Task<T> GuardAsync<T>(Func<Task<T>> action)
+        {
+            try
+            {
+                return await action();
+            }
+            catch (Exception exception) when (
+                exception is OperationCanceledException or HttpRequestException or IOException)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                throw alarm.IsCancellationRequested
+                    ? new RpcException(new Status(StatusCode.DeadlineExceeded, "the deadline has passed"), [], exception)
+                    : CallOutcome.OfFailure(exception);
+            }
+        }
+    }
+
+    private static HttpRequestMessage RequestFor<TRequest, TResponse>(
+        Method<TRequest, TResponse> method, TRequest request, Metadata? headers, TimeSpan? timeout)
+        where TRequest : class
+        where TResponse : class
+    {
+        var content = new ByteArrayContent(Wire.Frame(method.RequestMarshaller.Serializer(request)));
         content.Headers.ContentType = new MediaTypeHeaderValue(Wire.ContentType);
-        var message = new HttpRequestMessage(HttpMethod.Post, new Uri(method, UriKind.Relative))
+        var message = new HttpRequestMessage(HttpMethod.Post, new Uri(method.FullName, UriKind.Relative))
         {
             Version = HttpVersion.Version20,
             VersionPolicy = HttpVersionPolicy.RequestVersionExact,
             Content = content,
         };
         message.Headers.TE.Add(new TransferCodingWithQualityHeaderValue("trailers"));
+        message.Headers.Add("grpc-accept-encoding", "identity");
         if (timeout is { } limit)
         {
             message.Headers.Add("grpc-timeout", Wire.FormatTimeout(limit));
         }
 
+        foreach (var entry in headers ?? [])
+        {
+            if (!Metadata.IsReserved(entry.Key))
+            {
+                message.Headers.TryAddWithoutValidation(entry.Key, entry.Value);
+            }
+        }
+
         return message;
     }
 
-    private static async Task<T> GuardAsync<T>(Func<Task<T>> action, CancellationToken callersToken)
+    private static async ValueTask<Stream> ConnectAsync(string path, CancellationToken cancellationToken)
     {
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
         {
-            return await action();
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellationToken);
+            return new NetworkStream(socket, ownsSocket: true);
         }
-        catch (OperationCanceledException) when (callersToken.IsCancellationRequested)
+        catch
         {
+            socket.Dispose();
             throw;
         }
-        catch (OperationCanceledException exception)
-        {
-            throw new RpcException(new Status(StatusCode.DeadlineExceeded, "the deadline has passed"), [], exception);
-        }
-        catch (Exception exception) when (exception is HttpRequestException or IOException)
-        {
-            throw new RpcException(new Status(StatusCode.Unavailable, Innermost(exception).Message), [], exception);
-        }
-    }
-
-    private static Exception Innermost(Exception exception) =>
-        exception.InnerException is { } inner ? Innermost(inner) : exception;
-
-    private static StatusCode CodeFor(HttpStatusCode code) => (int)code switch
-    {
-        400 => StatusCode.Internal,
-        401 => StatusCode.Unauthenticated,
-        403 => StatusCode.PermissionDenied,
-        404 => StatusCode.Unimplemented,
-        429 or 502 or 503 or 504 => StatusCode.Unavailable,
-        _ => StatusCode.Unknown,
-    };
-
-    private static Metadata Read(HttpHeaders headers)
-    {
-        var result = new Metadata();
-        foreach (var (name, values) in headers)
-        {
-            result.Add(name, string.Join(",", values));
-        }
-
-        return result;
     }
 }

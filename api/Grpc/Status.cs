@@ -77,14 +77,3 @@ public sealed class RpcException(Status status, Metadata trailers, Exception? in
     /// <summary>What the server added.</summary>
     public Metadata Trailers { get; } = trailers;
 }
-
-/// <summary>Headers or trailers of a call; names are lower case.</summary>
-public sealed class Metadata : List<KeyValuePair<string, string>>
-{
-    /// <summary>Adds one entry.</summary>
-    public void Add(string key, string value) => Add(KeyValuePair.Create(key.ToLowerInvariant(), value));
-
-    /// <summary>The first value under a name, or null.</summary>
-    public string? GetValue(string key) =>
-        this.Where(e => e.Key == key).Select(e => e.Value).FirstOrDefault();
-}

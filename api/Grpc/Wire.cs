@@ -11,22 +11,33 @@ internal static class Wire
     public const string ContentType = "application/grpc";
     private const int PrefixLength = 5;
 
-    public static byte[] Frame(IMessage message)
+    // The longest delay a timer takes is a little more: 2^32 - 2 milliseconds.
+    private static readonly TimeSpan LongestDelay = TimeSpan.FromDays(49);
+
+    /// <summary>Whether a content type is that of gRPC with protobuf; gRPC-Web and JSON are not.</summary>
+    public static bool IsGrpc(string? contentType)
     {
-        var size = message.CalculateSize();
-        var frame = new byte[PrefixLength + size];
-        BinaryPrimitives.WriteUInt32BigEndian(frame.AsSpan(1), (uint)size);
-        message.WriteTo(frame.AsSpan(PrefixLength));
+        var type = contentType.AsSpan();
+        type = type[..(type.IndexOf(';') is >= 0 and var end ? end : type.Length)].Trim();
+        return type.Equals(ContentType, StringComparison.OrdinalIgnoreCase)
+            || type.Equals(ContentType + "+proto", StringComparison.OrdinalIgnoreCase);
+    }
+
+    public static byte[] Frame(ReadOnlySpan<byte> message)
+    {
+        var frame = new byte[PrefixLength + message.Length];
+        BinaryPrimitives.WriteUInt32BigEndian(frame.AsSpan(1), (uint)message.Length);
+        message.CopyTo(frame.AsSpan(PrefixLength));
         return frame;
     }
 
     /// <summary>The next message, or null at the end of the stream.</summary>
     public static async Task<T?> ReadAsync<T>(
         Stream stream,
-        MessageParser<T> parser,
+        Func<byte[], T> deserialize,
         int maxSize,
         CancellationToken cancellationToken)
-        where T : class, IMessage<T>
+        where T : class
     {
         var prefix = new byte[PrefixLength];
         var read = await stream.ReadAtLeastAsync(prefix, PrefixLength, throwOnEndOfStream: false, cancellationToken);
@@ -37,12 +48,14 @@ internal static class Wire
 
         if (read < PrefixLength)
         {
-            throw new RpcException(new Status(StatusCode.Internal, "the stream ended within a message's prefix"));
+            throw Broken("the stream ended within a message's prefix");
         }
 
         if (prefix[0] != 0)
         {
-            throw new RpcException(new Status(StatusCode.Unimplemented, "compressed messages are not supported"));
+            throw prefix[0] == 1
+                ? new RpcException(new Status(StatusCode.Unimplemented, "compressed messages are not supported"))
+                : Broken($"a message's first byte is {prefix[0]}");
         }
 
         var size = BinaryPrimitives.ReadUInt32BigEndian(prefix.AsSpan(1));
@@ -56,28 +69,29 @@ internal static class Wire
         try
         {
             await stream.ReadExactlyAsync(body, cancellationToken);
-            return parser.ParseFrom(body);
+            return deserialize(body);
         }
         catch (EndOfStreamException exception)
         {
-            throw new RpcException(new Status(StatusCode.Internal, "the stream ended within a message"), [], exception);
+            throw Broken("the stream ended within a message", exception);
         }
         catch (InvalidProtocolBufferException exception)
         {
-            throw new RpcException(new Status(StatusCode.Internal, "a message does not parse"), [], exception);
+            throw Broken("a message does not parse", exception);
         }
     }
 
     /// <summary>grpc-timeout: at most eight digits and a unit.</summary>
     public static string FormatTimeout(TimeSpan timeout)
     {
-        var milliseconds = (long)Math.Max(1, Math.Ceiling(timeout.TotalMilliseconds));
+        var milliseconds = (long)Math.Clamp(Math.Ceiling(timeout.TotalMilliseconds), 1, long.MaxValue / 2);
         return milliseconds < 100_000_000
             ? string.Create(CultureInfo.InvariantCulture, $"{milliseconds}m")
             : string.Create(CultureInfo.InvariantCulture, $"{Math.Min(milliseconds / 1000, 99_999_999)}S");
     }
 
-    public static TimeSpan? ParseTimeout(string? text)
+    /// <summary>Reads grpc-timeout; null when it is malformed.</summary>
+    public static TimeSpan? ParseTimeout(string text)
     {
         if (text is not { Length: >= 2 and <= 9 }
             || !long.TryParse(text.AsSpan(0, text.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var n))
@@ -92,10 +106,19 @@ internal static class Wire
             'S' => TimeSpan.FromSeconds(n),
             'm' => TimeSpan.FromMilliseconds(n),
             'u' => TimeSpan.FromMicroseconds(n),
-            'n' => TimeSpan.FromTicks(Math.Max(1, n / 100)),
+            'n' => TimeSpan.FromTicks(n / 100),
             _ => null,
         };
     }
+
+    /// <summary>A source that is cancelled after a time, as far as timers can wait; at once for a time that is over.</summary>
+    public static CancellationTokenSource Alarm(TimeSpan? timeout, TimeProvider time) => timeout switch
+    {
+        null => new CancellationTokenSource(),
+        { } t when t > LongestDelay => new CancellationTokenSource(LongestDelay, time),
+        { } t when t > TimeSpan.Zero => new CancellationTokenSource(t, time),
+        _ => new CancellationTokenSource(TimeSpan.Zero, time),
+    };
 
     /// <summary>grpc-message: percent-encoded UTF-8.</summary>
     public static string EncodeMessage(string text)
@@ -116,23 +139,28 @@ internal static class Wire
         return result.ToString();
     }
 
+    /// <summary>Reads grpc-message; what is not encoded well stays as it is, for a message must never get lost.</summary>
     public static string DecodeMessage(string text)
     {
         var bytes = new List<byte>(text.Length);
-        for (var i = 0; i < text.Length; i++)
+        var source = Encoding.UTF8.GetBytes(text);
+        for (var i = 0; i < source.Length; i++)
         {
-            if (text[i] == '%' && i + 2 <= text.Length - 1
-                && byte.TryParse(text.AsSpan(i + 1, 2), NumberStyles.AllowHexSpecifier, null, out var b))
+            if (source[i] == '%' && i + 2 < source.Length
+                && byte.TryParse(source.AsSpan(i + 1, 2), NumberStyles.AllowHexSpecifier, null, out var b))
             {
                 bytes.Add(b);
                 i += 2;
             }
             else
             {
-                bytes.AddRange(Encoding.UTF8.GetBytes(text[i].ToString()));
+                bytes.Add(source[i]);
             }
         }
 
         return Encoding.UTF8.GetString(bytes.ToArray());
     }
+
+    private static RpcException Broken(string message, Exception? inner = null) =>
+        new(new Status(StatusCode.Internal, message), [], inner);
 }
