@@ -91,6 +91,12 @@ internal sealed class Checkpointer(
     private async Task<CheckpointResponse> DumpAsync(
         CheckpointRequest request, (string, string, string) key, RunningContainer container, FenceRecord? fence)
     {
+        if (CriuConfiguration.TcpLine(fence?.TcpPolicy ?? "").Length == 0
+            && ConnectedSockets.Of([.. ContainerRuntime.Tree(container.Pid)]) is { Count: > 0 } connected)
+        {
+            throw KubeletClient.ConnectedSocketsRefused($"{connected.Count} of them");
+        }
+
         var stoppedAt = time.GetUtcNow().UtcDateTime;
         var watch = Stopwatch.GetTimestamp();
         var tar = await kubelet.CheckpointAsync(

@@ -110,11 +110,7 @@ internal sealed class KubeletClient : IDisposable
             StatusCode.PermissionDenied,
             "KubeletForbidden",
             $"kubelet does not let the agent checkpoint: {text}; grant its identity create on nodes/checkpoint"),
-        (_, var t) when t.Contains("Connected TCP socket", StringComparison.Ordinal) => Refusal.Because(
-            StatusCode.FailedPrecondition,
-            "EstablishedTcpConnections",
-            "the container has connected TCP sockets and the policy is to refuse them: set tcpPolicy: Close, "
-            + "so that the application reconnects, or try when it has none"),
+        (_, var t) when t.Contains("Connected TCP socket", StringComparison.Ordinal) => ConnectedSocketsRefused("CRIU found one"),
         (_, var t) when t.Contains("checkpoint/restore support not available", StringComparison.Ordinal) =>
             Refusal.Because(
                 StatusCode.FailedPrecondition,
@@ -125,6 +121,13 @@ internal sealed class KubeletClient : IDisposable
         _ => Refusal.Because(
             StatusCode.FailedPrecondition, "CheckpointFailed", $"the runtime could not dump the container: {Short(text)}"),
     };
+
+    /// <summary>Connected sockets, and no option that says what to do with them.</summary>
+    internal static RpcException ConnectedSocketsRefused(string found) => Refusal.Because(
+        StatusCode.FailedPrecondition,
+        "EstablishedTcpConnections",
+        $"the container has connected TCP sockets ({found}) and the policy is to refuse them: migrate with "
+        + "tcpPolicy: Close, so that the application reconnects, or try when it has none");
 
     private static string Short(string text) => text.Length <= 600 ? text : text[..600] + "…";
 

@@ -25,7 +25,7 @@ internal static class ApiServerParts
             : null;
         if (folder is null)
         {
-            Assert.Inconclusive($"no API server in {cache}: run test/LocalCluster/install.sh, or set KUBEBUILDER_ASSETS");
+            Assert.Fail($"no API server in {cache}: run make bench-install, or set KUBEBUILDER_ASSETS");
         }
 
         return folder!.FullName;
