@@ -22,9 +22,9 @@ internal sealed class Echo : IAsyncDisposable
 
     private Echo(WebApplication app) => _app = app;
 
-    /// <summary>Host and port.</summary>
-    public string Address => new Uri(_app.Services.GetRequiredService<IServer>()
-        .Features.Get<IServerAddressesFeature>()!.Addresses.First()).Authority;
+    /// <summary>Host and port of each listener.</summary>
+    public string[] Addresses => [.. _app.Services.GetRequiredService<IServer>()
+        .Features.Get<IServerAddressesFeature>()!.Addresses.Select(address => new Uri(address).Authority)];
 
     /// <summary>Ends when a method's handler saw that its caller had gone.</summary>
     public Task CancelledAsync(string method) => Source("/test.Echo/" + method).Task.WaitAsync(TimeSpan.FromSeconds(20));

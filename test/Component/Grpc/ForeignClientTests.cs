@@ -41,7 +41,7 @@ internal sealed class ForeignClientTests(string transport)
                     break;
             }
         });
-        _address = transport == "unix" ? "unix:" + socket : _echo.Address;
+        _address = transport == "unix" ? "unix:" + socket : _echo.Addresses[0];
         _folder = transport == "tls" ? _authority.Folder : "";
     }
 
