@@ -1,0 +1,47 @@
+using k8s.Models;
+using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.Agents;
+using PodCheckpointing.Runtime;
+
+namespace PodCheckpointing.Manager.PodMigrations;
+
+/// <content>Finds the objects of a migration, and begins its calls.</content>
+internal sealed partial class PodMigrationReconciler
+{
+    private T? Ask<T>(
+        MigrationScope scope, string call, string node, Func<ICheckpointAgent, CancellationToken, Task<T>> body)
+        where T : class
+    {
+        var agent = agents.Find(node)
+            ?? throw new AgentException(Reasons.AgentUnavailable, $"node {node} does not exist or has no address", isTerminal: false);
+        return calls.Ask($"pmig/{scope.Uid}/{call}", t => body(agent, t), scope.Wake);
+    }
+
+    private static bool IsTargetOf(V1Pod pod, MigrationScope scope) =>
+        pod.Metadata.Labels?.TryGetValue(WellKnown.MigrationUid, out var uid) == true && uid == scope.Uid
+        && pod.Metadata.Uid != scope.Status.PodUID;
+
+    private V1Pod? FindSource(MigrationScope scope) =>
+        cluster.Find<V1Pod>(new ObjectKey(scope.Namespace, scope.Migration.Spec.PodName)) is { } pod
+        && pod.Metadata.Uid == scope.Status.PodUID
+            ? pod
+            : null;
+
+    private V1Pod? FindTarget(MigrationScope scope) =>
+        cluster.All<V1Pod>().FirstOrDefault(p => p.Metadata.NamespaceProperty == scope.Namespace && IsTargetOf(p, scope));
+
+    private PodCheckpoint FindCheckpoint(MigrationScope scope) =>
+        cluster.Find<PodCheckpoint>(new ObjectKey(scope.Namespace, scope.CheckpointName))
+        ?? throw new TerminalException(Reasons.CheckpointFailed, $"PodCheckpoint {scope.CheckpointName} has gone");
+
+    /// <summary>The contents of a checkpoint's containers, each bound both ways.</summary>
+    private IEnumerable<ContainerCheckpointContent> Contents(PodCheckpoint checkpoint) =>
+        from part in cluster.All<ContainerCheckpoint>()
+        where part.IsControlledBy(checkpoint)
+        let name = part.Status?.BoundContentName
+        where name is not null
+        let content = cluster.Find<ContainerCheckpointContent>(new ObjectKey(null, name))
+        where content?.Status?.Ready == true && content.Spec.ContainerCheckpointRef.Uid == part.Metadata.Uid
+        select content;
+}
