@@ -17,7 +17,10 @@ if [ -z "$tree" ]; then
   debian_tree sid "$tree"
   chroot "$tree" apt-get -q -y -o Acquire::Check-Valid-Until=false install --no-install-recommends golang-1.27-go \
     golang-k8s-apiserver-dev golang-k8s-apiextensions-apiserver-dev golang-k8s-api-dev golang-k8s-client-go-dev \
-    kube-openapi etcd-server kubectl >"$work/apt.log" 2>&1 || { tail -20 "$work/apt.log" >&2; exit 1; }
+    kube-openapi >"$work/apt.log" 2>&1 || { tail -20 "$work/apt.log" >&2; exit 1; }
+  # Only their programs are wanted: etcd's package would set a daemon and its user up, which fails in a bare tree.
+  chroot "$tree" sh -ec 'cd /tmp && apt-get -q download etcd-server kubectl && for deb in ./*.deb; do dpkg -x "$deb" /; done' \
+    >>"$work/apt.log" 2>&1 || { tail -20 "$work/apt.log" >&2; exit 1; }
 fi
 src=usr/share/gocode/src/podcheckpointing/apiserver
 mkdir -p "$tree/$src/openapi" "$tree/var/go-cache"
