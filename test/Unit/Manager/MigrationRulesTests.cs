@@ -1,0 +1,127 @@
+using FluentAssertions;
+using k8s.Models;
+using NUnit.Framework;
+using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.Agents;
+using PodCheckpointing.Manager.PodMigrations;
+
+namespace PodCheckpointing.Unit.Manager;
+
+public sealed class MigrationRulesTests
+{
+    [Test]
+    public void A_running_pod_of_its_own_can_travel() => MigrationValidation.OfPod(Running()).Should().BeNull();
+
+    [Test]
+    public void What_cannot_travel_is_named()
+    {
+        var pod = Running();
+        Refused(pod with { Status = pod.Status! with { Phase = "Pending" } }, Reasons.PodNotRunning, "Pending");
+        Refused(pod with { Status = pod.Status! with { ContainerStatuses = [] } }, Reasons.PodNotRunning, "container c");
+        Refused(Spec(s => s with { Volumes = [new V1Volume { Name = "scratch", EmptyDir = new() }] }), Reasons.PodNotMigratable, "scratch");
+        Refused(Spec(s => s with { HostNetwork = true }), Reasons.PodNotMigratable, "network");
+        Refused(Spec(s => s with { Containers = [s.Containers[0] with { Tty = true }] }), Reasons.PodNotMigratable, "terminal");
+        var owner = new V1OwnerReference { Kind = "ReplicaSet", Name = "web", Uid = "u", Controller = true };
+        Refused(pod with { Metadata = pod.Metadata with { OwnerReferences = [owner] } }, Reasons.PodNotMigratable, "ReplicaSet web");
+    }
+
+    [Test]
+    public void What_this_version_does_not_do_is_refused_and_not_ignored()
+    {
+        MigrationValidation.OfSpec(new PodMigrationSpec()).Should().BeNull();
+        MigrationValidation.OfSpec(new PodMigrationSpec { TcpPolicy = TcpPolicies.Established })!.Value.Reason.Should().Be(Reasons.NotYetSupported);
+        MigrationValidation.OfSpec(new PodMigrationSpec { OnFailure = OnFailurePolicies.Leave })!.Value.Reason.Should().Be(Reasons.NotYetSupported);
+        MigrationValidation.OfSpec(new PodMigrationSpec { ServiceName = "web" })!.Value.Reason.Should().Be(Reasons.NotYetSupported);
+    }
+
+    [Test]
+    public void All_that_two_nodes_lack_is_said_at_once()
+    {
+        MigrationValidation.OfNodes(Node(), Node()).Should().BeNull();
+        var (reason, message) = MigrationValidation.OfNodes(
+            Node(), new GetCapabilitiesResponse(Node()) { StoreId = "other", RestoreHandler = false, CriuVersion = "" })!.Value;
+        reason.Should().Be(Reasons.NodeNotCapable);
+        message.Should().Contain("same checkpoint volume").And.Contain("restore handler").And.Contain("no CRIU");
+    }
+
+    [Test]
+    public void Of_two_migrations_of_one_pod_the_earlier_goes_on()
+    {
+        var first = Migration("a", 1);
+        var second = Migration("b", 2);
+        MigrationValidation.OfOthers(first, [first, second]).Should().BeNull();
+        MigrationValidation.OfOthers(second, [first, second])!.Value.Reason.Should().Be(Reasons.MigrationInProgress);
+        var done = first with { Status = new PodMigrationStatus { CompletionTime = DateTime.UnixEpoch } };
+        MigrationValidation.OfOthers(second, [done, second]).Should().BeNull();
+    }
+
+    [Test]
+    public async Task A_call_outlives_the_run_that_began_it_and_wakes_the_next()
+    {
+        var calls = new PendingCalls(CancellationToken.None);
+        var answer = new TaskCompletionSource<string>();
+        var woken = new TaskCompletionSource();
+        string? Ask() => calls.Ask("m/1/call", _ => answer.Task, woken.SetResult);
+
+        Ask().Should().BeNull();
+        answer.SetResult("done");
+        await woken.Task;
+        Ask().Should().Be("done");
+        Ask().Should().Be("done", "until it is forgotten");
+    }
+
+    [Test]
+    public async Task A_failed_call_is_told_once_and_then_begun_again()
+    {
+        var calls = new PendingCalls(CancellationToken.None);
+        var woken = new SemaphoreSlim(0);
+        var begun = 0;
+        string? Ask() => calls.Ask<string>(
+            "k",
+            _ => ++begun == 1 ? throw new AgentException("Reason", "no", isTerminal: false) : Task.FromResult("yes"),
+            () => woken.Release());
+
+        Ask().Should().BeNull();
+        await woken.WaitAsync();
+        FluentActions.Invoking(Ask).Should().Throw<AgentException>();
+        Ask();
+        await woken.WaitAsync();
+        Ask().Should().Be("yes");
+    }
+
+    private static void Refused(V1Pod pod, string reason, string word)
+    {
+        var (found, message) = MigrationValidation.OfPod(pod)!.Value;
+        found.Should().Be(reason);
+        message.Should().Contain(word);
+    }
+
+    private static V1Pod Spec(Func<V1PodSpec, V1PodSpec> change) => Running() with { Spec = change(Running().Spec) };
+
+    private static V1Pod Running() => new()
+    {
+        Metadata = new V1ObjectMeta { Name = "p", NamespaceProperty = "ns", Uid = "u" },
+        Spec = new V1PodSpec { NodeName = "a", Containers = [new V1Container { Name = "c" }] },
+        Status = new V1PodStatus
+        {
+            Phase = "Running",
+            ContainerStatuses = [new V1ContainerStatus { Name = "c", State = new V1ContainerState { Running = new() } }],
+        },
+    };
+
+    private static GetCapabilitiesResponse Node() => new()
+    {
+        NodeName = "n", KubeletCheckpoint = true, FenceHook = true, RestoreHandler = true, StoreId = "s",
+        Architecture = "x64", Runtime = "crun", CriuVersion = "4.2.1", ProtocolVersion = 1,
+    };
+
+    private static PodMigration Migration(string name, int second) => new()
+    {
+        Metadata = new V1ObjectMeta
+        {
+            Name = name, NamespaceProperty = "ns", Uid = name, CreationTimestamp = DateTime.UnixEpoch.AddSeconds(second),
+        },
+        Spec = new PodMigrationSpec { PodName = "p" },
+    };
+}
