@@ -1,6 +1,4 @@
 using Grpc.Net.Client;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Agent;
 using PodCheckpointing.Agent.Checkpoints;
@@ -19,18 +17,8 @@ builder.WebHost.UseKestrelHttpsConfiguration();
 builder.WebHost.ConfigureKestrel(kestrel =>
 {
     kestrel.ListenLocalhost(options.HealthPort);
-    kestrel.ListenAnyIP(options.Port, listen =>
-    {
-        listen.Protocols = HttpProtocols.Http2;
-        listen.UseHttps(https =>
-        {
-            https.ServerCertificate = AgentTls.Load(options.TlsCertificate, options.TlsKey);
-            https.ClientCertificateMode = ClientCertificateMode.RequireCertificate;
-            // Only the operator gets as far as a call: its name, from our authority.
-            https.ClientCertificateValidation = (certificate, _, _) =>
-                AgentTls.Accepts(certificate, options.TlsClientCa, AgentTls.OperatorName);
-        });
-    });
+    kestrel.ListenAnyIP(
+        options.Port, listen => listen.UseAgentTls(options.TlsClientCa, options.TlsCertificate, options.TlsKey));
 });
 builder.Services.AddSingleton(TimeProvider.System);
 builder.Services.AddSingleton<NodeFacts>();

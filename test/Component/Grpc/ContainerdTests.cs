@@ -24,7 +24,7 @@ internal sealed class ContainerdTests
             : null;
         if (tree is null)
         {
-            Assert.Inconclusive($"no node tree in {cache}: run test/LocalCluster/install.sh");
+            Assert.Fail($"no node tree in {cache}: run test/LocalCluster/install.sh");
         }
 
         File.WriteAllText($"{_folder}/config.toml", $"""
