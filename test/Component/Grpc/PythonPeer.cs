@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Runtime.CompilerServices;
 using System.Text.Json;
 using NUnit.Framework;
 
@@ -70,6 +69,15 @@ internal sealed class PythonPeer : IDisposable
             RedirectStandardOutput = true,
         })!;
 
-    private static string Beside(string name, [CallerFilePath] string self = "") =>
-        Path.Combine(Path.GetDirectoryName(self)!, name);
+    // Not CallerFilePath: a deterministic build maps the sources' paths to ones that do not exist.
+    private static string Beside(string name)
+    {
+        var folder = AppContext.BaseDirectory;
+        while (!File.Exists(Path.Combine(folder, "PodCheckpointing.sln")))
+        {
+            folder = Path.GetDirectoryName(folder) ?? throw new InvalidOperationException("no PodCheckpointing.sln above the tests");
+        }
+
+        return Path.Combine(folder, "test", "Component", "Grpc", name);
+    }
 }
