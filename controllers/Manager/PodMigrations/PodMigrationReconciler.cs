@@ -17,6 +17,7 @@ internal sealed partial class PodMigrationReconciler(
     ICluster cluster, IAgentDirectory agents, PendingCalls calls, WorkQueue queue, TimeProvider time) : IReconciler
 {
     private const int DefaultTimeoutSeconds = 300;
+    private static readonly TimeSpan Resync = TimeSpan.FromSeconds(3);
 
     public async Task<ReconcileResult> ReconcileAsync(ObjectKey key, CancellationToken cancellationToken)
     {
@@ -47,8 +48,9 @@ internal sealed partial class PodMigrationReconciler(
         }
 
         await cluster.PatchStatusAsync(migration, migration.Status, scope.Status, cancellationToken);
-        return new ReconcileResult(
-            scope.Status.CompletionTime is null && scope.Status.StartTime is not null ? Deadline(scope) - Now : null);
+
+        // Events drive a migration; a look every few seconds is the net below them, and sees the deadline.
+        return new ReconcileResult(scope.Status.CompletionTime is null ? Resync : null);
     }
 
     private DateTime Now => time.GetUtcNow().UtcDateTime;
