@@ -129,6 +129,16 @@ internal sealed class AgentService(
         return response;
     }
 
+    public override async Task<CancelRestoreResponse> CancelRestoreAsync(
+        CancelRestoreRequest request, ServerCallContext context)
+    {
+        await staging.CancelAsync(request.PodUid, request.Reason, context.CancellationToken);
+        return new CancelRestoreResponse
+        {
+            LiveContainers = (uint)await runtime.CountLiveAsync(request.PodUid, context.CancellationToken),
+        };
+    }
+
     public override Task<SealResponse> SealAsync(SealRequest request, ServerCallContext context)
     {
         try

@@ -33,13 +33,19 @@ internal sealed class RestoreStaging(CheckpointStore store, IOptions<AgentOption
                 return 0;
             }
 
+            if (Text(folder, "failed") is { } why)
+            {
+                throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.RestoreFailed, why.TrimEnd());
+            }
+
             Directory.CreateDirectory(folder);
+            Mark(Path.GetDirectoryName(folder)!, "members", string.Join('\n', request.ContainerNames));
             return await StageAsync(request, uri, folder, cancellationToken);
         }
         catch (Exception exception) when (exception is CorruptArtifactException or IOException or RpcException)
         {
             // The handler waits for either word; without this one it would wait in vain.
-            Mark(folder, "failed", exception is RpcException rpc ? rpc.Status.Detail : exception.Message);
+            Fail(folder, exception is RpcException rpc ? rpc.Status.Detail : exception.Message);
             throw exception is RpcException
                 ? exception
                 : Refusal.Because(StatusCode.DataLoss, Reasons.RestoreFailed, exception.Message, exception);
@@ -52,6 +58,28 @@ internal sealed class RestoreStaging(CheckpointStore store, IOptions<AgentOption
 
     public void Dispose() => _one.Dispose();
 
+    /// <summary>Whatever of a pod waits for its checkpoint fails, and none will be staged any more.</summary>
+    public async Task CancelAsync(string podUid, string reason, CancellationToken cancellationToken)
+    {
+        var folder = Path.GetDirectoryName(FolderOf(podUid, "any"))!;
+        await _one.WaitAsync(cancellationToken);
+        try
+        {
+            foreach (var container in Directory.Exists(folder) ? Directory.GetDirectories(folder) : [])
+            {
+                if (!File.Exists(Path.Combine(container, "running")))
+                {
+                    Fail(container, reason);
+                    File.Delete(Path.Combine(container, "staged"));
+                }
+            }
+        }
+        finally
+        {
+            _one.Release();
+        }
+    }
+
     /// <summary>How far the handler has come; waits for the end of it up to the caller's time.</summary>
     public async Task<IReadOnlyList<ContainerRestore>> WatchAsync(
         GetRestoreRequest request, CancellationToken cancellationToken)
@@ -61,7 +89,7 @@ internal sealed class RestoreStaging(CheckpointStore store, IOptions<AgentOption
         while (true)
         {
             var states = request.ContainerNames.Select(c => StateOf(request.PodUid, c)).ToList();
-            if (states.All(s => s.Phase == "Running") || states.Any(s => s.Phase == "Failed")
+            if (states.All(s => s.Phase == "Running") || states.Any(s => s.Phase == "Failed" || s.Phase == request.Until)
                 || Stopwatch.GetElapsedTime(began) >= wait)
             {
                 return states;
@@ -142,6 +170,10 @@ internal sealed class RestoreStaging(CheckpointStore store, IOptions<AgentOption
         {
             state.Phase = "Staged";
         }
+        else if (Text(folder, "waiting") is not null)
+        {
+            state.Phase = "Waiting";
+        }
         else if (Directory.Exists(folder))
         {
             state.Phase = "Staging";
@@ -170,10 +202,12 @@ internal sealed class RestoreStaging(CheckpointStore store, IOptions<AgentOption
         return File.Exists(path) ? File.ReadAllText(path) : null;
     }
 
+    private static void Fail(string folder, string reason) => Mark(folder, "failed", reason.ReplaceLineEndings(" "));
+
     private static void Mark(string folder, string name, string text)
     {
         var partial = Path.Combine(folder, name + ".partial");
-        File.WriteAllText(partial, text.ReplaceLineEndings(" ") + "\n");
+        File.WriteAllText(partial, text + "\n");
         File.Move(partial, Path.Combine(folder, name), overwrite: true);
     }
 

@@ -14,19 +14,15 @@ internal sealed class ContainerRuntime(GrpcChannel channel)
     private const string Service = "/runtime.v1.RuntimeService/";
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(10);
 
+    /// <summary>How many containers of a pod the runtime has whose processes may live.</summary>
+    public async Task<int> CountLiveAsync(string podUid, CancellationToken cancellationToken) =>
+        (await ListAsync(podUid, cancellationToken)).Count(c => c.State != ContainerState.ContainerExited);
+
     /// <summary>The running containers of a pod.</summary>
     public async Task<IReadOnlyList<RunningContainer>> ContainersAsync(string podUid, CancellationToken cancellationToken)
     {
-        var filter = new ContainerFilter();
-        filter.LabelSelector["io.kubernetes.pod.uid"] = podUid;
-        var list = await channel.UnaryAsync(
-            Service + "ListContainers",
-            new ListContainersRequest { Filter = filter },
-            ListContainersResponse.Parser,
-            Deadline,
-            cancellationToken);
         var result = new List<RunningContainer>();
-        foreach (var container in list.Containers.Where(c => c.State == ContainerState.ContainerRunning))
+        foreach (var container in (await ListAsync(podUid, cancellationToken)).Where(c => c.State == ContainerState.ContainerRunning))
         {
             var status = await channel.UnaryAsync(
                 Service + "ContainerStatus",
@@ -41,6 +37,19 @@ internal sealed class ContainerRuntime(GrpcChannel channel)
         }
 
         return result;
+    }
+
+    private async Task<IReadOnlyList<Container>> ListAsync(string podUid, CancellationToken cancellationToken)
+    {
+        var filter = new ContainerFilter();
+        filter.LabelSelector["io.kubernetes.pod.uid"] = podUid;
+        var list = await channel.UnaryAsync(
+            Service + "ListContainers",
+            new ListContainersRequest { Filter = filter },
+            ListContainersResponse.Parser,
+            Deadline,
+            cancellationToken);
+        return list.Containers;
     }
 
     /// <summary>A process and all its descendants, as far as they live.</summary>

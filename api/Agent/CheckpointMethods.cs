@@ -36,6 +36,9 @@ internal static class CheckpointMethods
     public static readonly Method<GetRestoreRequest, GetRestoreResponse> GetRestore =
         Unary("GetRestore", GetRestoreRequest.Parser, GetRestoreResponse.Parser);
 
+    public static readonly Method<CancelRestoreRequest, CancelRestoreResponse> CancelRestore =
+        Unary("CancelRestore", CancelRestoreRequest.Parser, CancelRestoreResponse.Parser);
+
     public static readonly Method<SealRequest, SealResponse> Seal =
         Unary("Seal", SealRequest.Parser, SealResponse.Parser);
 

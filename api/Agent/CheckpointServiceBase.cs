@@ -46,6 +46,11 @@ public abstract class CheckpointServiceBase
     public virtual Task<GetRestoreResponse> GetRestoreAsync(GetRestoreRequest request, ServerCallContext context) =>
         throw Missing(context);
 
+    /// <summary>Ends a restore that is not wanted any more.</summary>
+    public virtual Task<CancelRestoreResponse> CancelRestoreAsync(
+        CancelRestoreRequest request, ServerCallContext context) =>
+        throw Missing(context);
+
     /// <summary>Writes the marker.</summary>
     public virtual Task<SealResponse> SealAsync(SealRequest request, ServerCallContext context) =>
         throw Missing(context);
@@ -71,6 +76,7 @@ public abstract class CheckpointServiceBase
         endpoints.MapGrpcMethod(CheckpointMethods.Unfence, UnfenceAsync);
         endpoints.MapGrpcMethod(CheckpointMethods.PrepareRestore, PrepareRestoreAsync);
         endpoints.MapGrpcMethod(CheckpointMethods.GetRestore, GetRestoreAsync);
+        endpoints.MapGrpcMethod(CheckpointMethods.CancelRestore, CancelRestoreAsync);
         endpoints.MapGrpcMethod(CheckpointMethods.Seal, SealAsync);
         endpoints.MapGrpcMethod(CheckpointMethods.DeleteCheckpoint, DeleteCheckpointAsync);
         endpoints.MapGrpcMethod(CheckpointMethods.VerifyCheckpoint, VerifyCheckpointAsync);

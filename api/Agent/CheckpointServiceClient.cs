@@ -48,6 +48,11 @@ public sealed class CheckpointServiceClient(GrpcChannel channel)
         GetRestoreRequest request, TimeSpan? timeout, CancellationToken cancellationToken) =>
         CallAsync(CheckpointMethods.GetRestore, request, timeout, cancellationToken);
 
+    /// <summary>Ends a restore that is not wanted any more.</summary>
+    public Task<CancelRestoreResponse> CancelRestoreAsync(
+        CancelRestoreRequest request, TimeSpan? timeout, CancellationToken cancellationToken) =>
+        CallAsync(CheckpointMethods.CancelRestore, request, timeout, cancellationToken);
+
     /// <summary>Writes the marker.</summary>
     public Task<SealResponse> SealAsync(SealRequest request, TimeSpan? timeout, CancellationToken cancellationToken) =>
         CallAsync(CheckpointMethods.Seal, request, timeout, cancellationToken);

@@ -39,8 +39,15 @@ public sealed partial record ArtifactUri
     public static string NewCheckpointId(TimeProvider time)
     {
         ArgumentNullException.ThrowIfNull(time);
-        var now = time.GetUtcNow().UtcDateTime.ToString("yyyyMMdd't'HHmmss'z'", CultureInfo.InvariantCulture);
-        return $"{now}-{RandomNumberGenerator.GetHexString(6, lowercase: true)}";
+        return CheckpointIdOf(time.GetUtcNow().UtcDateTime, RandomNumberGenerator.GetHexString(6, lowercase: true));
+    }
+
+    /// <summary>The id of the one checkpoint that an object asks for: when it was created, and the beginning of its uid.</summary>
+    /// <remarks>So it is known before the checkpoint is, and the same to everybody who asks.</remarks>
+    public static string CheckpointIdOf(DateTime created, string uid)
+    {
+        ArgumentNullException.ThrowIfNull(uid);
+        return $"{created.ToUniversalTime().ToString("yyyyMMdd't'HHmmss'z'", CultureInfo.InvariantCulture)}-{uid[..6]}";
     }
 
     /// <summary>The URI of a whole pod's checkpoint.</summary>

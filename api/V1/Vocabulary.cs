@@ -92,7 +92,7 @@ public static class ConditionTypes
     /// <summary>The checkpoint is whole, and every container of the source stands still.</summary>
     public const string Checkpointed = "Checkpointed";
 
-    /// <summary>The target pod exists and its checkpoint is staged.</summary>
+    /// <summary>The target pod stands and waits for the checkpoint, while the source still runs.</summary>
     public const string TargetPrepared = "TargetPrepared";
 
     /// <summary>The target's processes run.</summary>

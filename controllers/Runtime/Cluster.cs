@@ -17,6 +17,11 @@ public interface ICluster
     IEnumerable<T> All<T>()
         where T : class, IKubernetesObject<V1ObjectMeta>;
 
+    /// <summary>An object as the API server has it now, or null: for the rare decision that must not rest on a view
+    /// that may lag behind.</summary>
+    Task<T?> ReadAsync<T>(ObjectKey key, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta>;
+
     /// <summary>Creates an object, or reads the one of that name back, which may be somebody else's.</summary>
     Task<T> CreateOrGetAsync<T>(T item, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>;
@@ -48,6 +53,20 @@ public sealed class Cluster(IServiceProvider services, IKubernetes kubernetes, s
     public IEnumerable<T> All<T>()
         where T : class, IKubernetesObject<V1ObjectMeta> =>
         services.GetRequiredService<Informer<T>>().All;
+
+    /// <inheritdoc/>
+    public async Task<T?> ReadAsync<T>(ObjectKey key, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta>
+    {
+        try
+        {
+            return await kubernetes.GetAsync<T>(key.Namespace, key.Name, cancellationToken).ConfigureAwait(false);
+        }
+        catch (KubernetesException exception) when (exception.IsNotFound)
+        {
+            return null;
+        }
+    }
 
     /// <inheritdoc/>
     public async Task<T> CreateOrGetAsync<T>(T item, CancellationToken cancellationToken)

@@ -86,6 +86,10 @@ internal sealed class CheckpointAgent(string nodeName, CheckpointServiceClient c
         PrepareRestoreRequest request, CancellationToken cancellationToken) =>
         GuardAsync(client.PrepareRestoreAsync(request, Long, cancellationToken));
 
+    public Task<CancelRestoreResponse> CancelRestoreAsync(
+        CancelRestoreRequest request, CancellationToken cancellationToken) =>
+        GuardAsync(client.CancelRestoreAsync(request, Short, cancellationToken));
+
     public Task<GetRestoreResponse> GetRestoreAsync(GetRestoreRequest request, CancellationToken cancellationToken) =>
         GuardAsync(client.GetRestoreAsync(
             request, TimeSpan.FromMilliseconds(request.WaitMilliseconds) + Short, cancellationToken));

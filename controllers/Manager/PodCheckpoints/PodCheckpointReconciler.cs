@@ -2,6 +2,7 @@ using k8s.Models;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.Agents;
+using PodCheckpointing.Manager.PodMigrations;
 using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.PodCheckpoints;
@@ -75,7 +76,7 @@ internal sealed class PodCheckpointReconciler(
             {
                 ObservedGeneration = checkpoint.Metadata.Generation,
                 Ready = false,
-                CheckpointID = ArtifactUri.NewCheckpointId(time),
+                CheckpointID = IdFor(checkpoint),
                 PodUID = pod.Metadata.Uid,
                 NodeName = pod.Spec.NodeName,
                 Containers = [.. pod.Spec.Containers.Select(c => c.Name)],
@@ -112,6 +113,22 @@ internal sealed class PodCheckpointReconciler(
                     checkpoint, status, "False", Reasons.CheckpointInProgress, $"{ready} of {parts.Count} containers are dumped"),
             }
             : await SealAsync(checkpoint, status, content, parts, wake, cancellationToken);
+    }
+
+    /// <summary>A migration's checkpoint has the id that its target pod has been told.</summary>
+    private string IdFor(PodCheckpoint checkpoint)
+    {
+        if (checkpoint.ControllerKey(nameof(PodMigration)) is not { } key)
+        {
+            return ArtifactUri.NewCheckpointId(time);
+        }
+
+        var migration = cluster.Find<PodMigration>(key);
+        return migration is not null && checkpoint.IsControlledBy(migration)
+            && MigrationScope.CheckpointNameFor(migration) == checkpoint.Metadata.Name
+                ? MigrationScope.CheckpointIdFor(migration)
+                : throw new TerminalException(
+                    Reasons.BindingMismatch, $"PodCheckpoint {checkpoint.Metadata.Name} is not the one of PodMigration {key.Name}, which owns it");
     }
 
     private async Task<PodCheckpointStatus> SealAsync(

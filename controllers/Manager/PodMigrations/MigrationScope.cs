@@ -20,7 +20,16 @@ internal sealed class MigrationScope(PodMigration migration, Action wake, DateTi
     public string TcpPolicy => Migration.Spec.TcpPolicy ?? TcpPolicies.Close;
 
     /// <summary>The PodCheckpoint's name; follows from the uid, so that a retry finds the one it made.</summary>
-    public string CheckpointName => $"{Shortened(Migration.Metadata.Name!)}-{Uid[..8]}";
+    public string CheckpointName => CheckpointNameFor(Migration);
+
+    /// <summary>The checkpoint's id, which the target pod names before there is a checkpoint.</summary>
+    public string CheckpointID => CheckpointIdFor(Migration);
+
+    public static string CheckpointIdFor(PodMigration migration) =>
+        ArtifactUri.CheckpointIdOf(migration.Metadata.CreationTimestamp!.Value, migration.Metadata.Uid!);
+
+    public static string CheckpointNameFor(PodMigration migration) =>
+        $"{Shortened(migration.Metadata.Name!)}-{migration.Metadata.Uid![..8]}";
 
     /// <summary>The target pod's name: the first name of the pod, and this migration's mark.</summary>
     public string TargetPodName(V1Pod source)
@@ -44,10 +53,12 @@ internal sealed class MigrationScope(PodMigration migration, Action wake, DateTi
 
     public void Phase(string phase, string message) => Status = Status with { Phase = phase, Message = message };
 
+    public bool HasBegun(string step) => Status.Steps?.Any(s => s.Name == step) == true;
+
     /// <summary>Begins a step, unless it has begun.</summary>
     public void Begin(string step)
     {
-        if (Status.Steps?.Any(s => s.Name == step) != true)
+        if (!HasBegun(step))
         {
             Status = Status with { Steps = [.. Status.Steps ?? [], new MigrationStep { Name = step, StartedAt = now }] };
         }

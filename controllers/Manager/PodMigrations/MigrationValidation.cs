@@ -41,6 +41,11 @@ internal static class MigrationValidation
             return (Reasons.PodNotMigratable, $"volumes {string.Join(", ", volumes)}: the content of emptyDir and hostPath volumes does not travel yet");
         }
 
+        if (pod.Spec.InitContainers?.FirstOrDefault(c => c.RestartPolicy == "Always") is { } sidecar)
+        {
+            return (Reasons.PodNotMigratable, $"init container {sidecar.Name} is a sidecar, which cannot be moved yet");
+        }
+
         if (pod.Metadata.OwnerReferences?.FirstOrDefault(r => r.Controller == true) is { } owner)
         {
             return (Reasons.PodNotMigratable, $"pod {name} belongs to {owner.Kind} {owner.Name}, which would replace it; only pods without a controller can be migrated yet");
@@ -50,6 +55,18 @@ internal static class MigrationValidation
             ? (Reasons.PodNotMigratable, $"pod {name} lives in its node's own network or processes, which the target does not have")
             : pod.Spec.Containers.FirstOrDefault(c => c.Tty == true) is { } tty
                 ? (Reasons.PodNotMigratable, $"container {tty.Name} has a terminal, which cannot be restored")
+                : null;
+    }
+
+    /// <summary>Why a target pod will never wait for its checkpoint.</summary>
+    public static (string Reason, string Message)? OfReceiver(V1Pod target)
+    {
+        string[] hopeless = ["ErrImageNeverPull", "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError"];
+        var stuck = target.Status?.ContainerStatuses?.FirstOrDefault(s => hopeless.Contains(s.State?.Waiting?.Reason));
+        return stuck is not null
+            ? (Reasons.NodeNotCapable, $"container {stuck.Name} cannot start at {target.Spec.NodeName}: {stuck.State!.Waiting!.Reason}: {stuck.State.Waiting.Message}")
+            : target.Metadata.DeletionTimestamp is not null || target.Status?.Phase is "Failed" or "Succeeded"
+                ? (Reasons.RestoreFailed, $"the target pod {target.Metadata.Name} ended before it was restored: {target.Status?.Reason} {target.Status?.Message}".TrimEnd(' ', ':'))
                 : null;
     }
 

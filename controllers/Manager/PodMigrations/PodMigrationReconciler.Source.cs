@@ -16,7 +16,7 @@ internal sealed partial class PodMigrationReconciler
             return Task.FromResult(true);
         }
 
-        scope.Begin("Validate");
+        scope.Begin(Steps.Validate);
         var spec = scope.Migration.Spec;
         Refuse(MigrationValidation.OfSpec(spec));
         Refuse(MigrationValidation.OfOthers(scope.Migration, cluster.All<PodMigration>()));
@@ -58,9 +58,10 @@ internal sealed partial class PodMigrationReconciler
             SourceNode = pod.Spec.NodeName,
             TargetNode = target,
             PodAccessible = true,
+            RestoredPodName = scope.TargetPodName(pod),
         };
         scope.Set(ConditionTypes.Validated, true, Reasons.Succeeded, $"pod {spec.PodName} can move from {pod.Spec.NodeName} to {target}");
-        scope.End("Validate", "");
+        scope.End(Steps.Validate, "");
         scope.Phase(MigrationPhases.Pending, "the migration is possible");
         // Stored before the first side effect: the pod and the nodes are chosen once.
         return Task.FromResult(false);
@@ -73,7 +74,7 @@ internal sealed partial class PodMigrationReconciler
             return Task.FromResult(true);
         }
 
-        scope.Begin("Fence");
+        scope.Begin(Steps.Fence);
         var request = new FenceRequest
         {
             PodNamespace = scope.Namespace,
@@ -87,7 +88,7 @@ internal sealed partial class PodMigrationReconciler
             scope.Set(
                 ConditionTypes.SourceFenced, true, Reasons.Succeeded,
                 $"fenced on {scope.Status.SourceNode} at {fenced.FencedAt.ToDateTime():O}: no container of the pod starts there, and its dump leaves it stopped");
-            scope.End("Fence", "");
+            scope.End(Steps.Fence, "");
         }
 
         return Task.FromResult(false);
@@ -100,7 +101,7 @@ internal sealed partial class PodMigrationReconciler
             return true;
         }
 
-        scope.Begin("Checkpoint");
+        scope.Begin(Steps.Checkpoint);
         scope.Phase(MigrationPhases.Checkpointing, "the source is being dumped");
         scope.Status = scope.Status with { PodCheckpointName = scope.CheckpointName, PodAccessible = false };
         var checkpoint = cluster.Find<PodCheckpoint>(new ObjectKey(scope.Namespace, scope.CheckpointName))
@@ -135,7 +136,10 @@ internal sealed partial class PodMigrationReconciler
 
         scope.Status = scope.Status with { CheckpointBytes = checkpoint.Status.Size };
         scope.Set(ConditionTypes.Checkpointed, true, Reasons.CheckpointCompleted, $"{contents.Count} containers are dumped and stand still");
-        scope.End("Checkpoint", $"{checkpoint.Status.Size} bytes");
+        scope.End(Steps.Checkpoint, $"{checkpoint.Status.Size} bytes");
+        // Stored before anything is staged: until then, a way back need not ask the target.
+        scope.Begin(Steps.Transfer);
+        scope.Phase(MigrationPhases.Transferring, "the checkpoint goes to the target");
         return false;
     }
 

@@ -9,52 +9,47 @@ namespace PodCheckpointing.Manager.PodMigrations;
 /// <content>The steps at the target: prepare, restore, commit.</content>
 internal sealed partial class PodMigrationReconciler
 {
-    private async Task<bool> PrepareTargetAsync(MigrationScope scope, CancellationToken cancellationToken)
+    /// <summary>The target pod first, while the source still runs: scheduling, sandbox, network and volumes cost no
+    /// downtime, and a target that cannot start is found out before anything is stopped.</summary>
+    private async Task<bool> ReceiveAsync(MigrationScope scope, CancellationToken cancellationToken)
     {
         if (scope.Is(ConditionTypes.TargetPrepared))
         {
             return true;
         }
 
-        scope.Begin("Transfer");
-        scope.Phase(MigrationPhases.Transferring, "the checkpoint goes to the target");
-        var source = FindSource(scope)
-            ?? throw new TerminalException(Reasons.PodNotFound, "the source pod has gone while it was being migrated");
-        var checkpoint = FindCheckpoint(scope);
+        scope.Begin(Steps.Receive);
+        scope.Phase(MigrationPhases.Pending, "the target pod is being prepared");
+        var source = RequireSource(scope);
         var target = FindTarget(scope) ?? await cluster.CreateOrGetAsync(
-            TargetPod.From(source, scope, ArtifactUri.ForPod(scope.Status.PodUID!, checkpoint.Status!.CheckpointID!).ToString()),
+            TargetPod.From(source, scope, ArtifactUri.ForPod(scope.Status.PodUID!, scope.CheckpointID).ToString()),
             cancellationToken);
         if (!IsTargetOf(target, scope))
         {
             throw new TerminalException(Reasons.RestoreFailed, $"a pod named {target.Metadata.Name} exists and is not this migration's: delete it");
         }
 
-        scope.Status = scope.Status with { RestoredPodName = target.Metadata.Name };
-        var staged = true;
-        foreach (var content in Contents(checkpoint))
+        scope.Status = scope.Status with { RestoredPodName = target.Metadata.Name, RestoredPodUID = target.Metadata.Uid };
+        Refuse(MigrationValidation.OfReceiver(target));
+        var request = new GetRestoreRequest { PodUid = target.Metadata.Uid, WaitMilliseconds = 10_000, Until = "Waiting" };
+        request.ContainerNames.AddRange(target.Spec.Containers.Select(c => c.Name));
+        if (Ask(scope, "receive", scope.Status.TargetNode!, (agent, t) => agent.GetRestoreAsync(request, t)) is not { } receiver)
         {
-            var request = new PrepareRestoreRequest
-            {
-                PodNamespace = scope.Namespace,
-                PodName = target.Metadata.Name,
-                PodUid = target.Metadata.Uid,
-                ContainerName = content.Spec.Source.ContainerName,
-                ArtifactUri = content.Spec.ArtifactURI,
-                ExpectedDigest = content.Status!.Digest,
-            };
-            staged &= Ask(
-                scope, $"prepare/{request.ContainerName}", scope.Status.TargetNode!,
-                (agent, t) => agent.PrepareRestoreAsync(request, t)) is not null;
+            return false;
         }
 
-        if (staged)
+        if (receiver.Containers.FirstOrDefault(c => c.Phase == "Failed") is { } failed)
         {
-            scope.Set(ConditionTypes.TargetPrepared, true, Reasons.Succeeded, "the checkpoint is verified and staged at the target");
-            scope.End("Transfer", "");
-            scope.Begin("Restore");
-            scope.Phase(MigrationPhases.Restoring, "the target is being restored");
+            throw new TerminalException(Reasons.RestoreFailed, $"container {failed.ContainerName} of the target cannot wait: {failed.Message}");
         }
 
+        if (receiver.Containers.All(c => c.Phase != "Waiting"))
+        {
+            return AskAgain(scope, "receive");
+        }
+
+        scope.Set(ConditionTypes.TargetPrepared, true, Reasons.Succeeded, $"pod {target.Metadata.Name} stands at {scope.Status.TargetNode} and waits for the checkpoint");
+        scope.End(Steps.Receive, "");
         return false;
     }
 
@@ -68,10 +63,26 @@ internal sealed partial class PodMigrationReconciler
         var target = FindTarget(scope)
             ?? throw new TerminalException(Reasons.RestoreFailed, "the target pod has gone before it was restored");
         var contents = Contents(FindCheckpoint(scope)).ToList();
+        var names = contents.Select(c => c.Spec.Source.ContainerName!).Order(StringComparer.Ordinal).ToList();
+        var staged = true;
+        foreach (var content in contents)
+        {
+            staged &= Ask(
+                scope, $"prepare/{content.Spec.Source.ContainerName}", scope.Status.TargetNode!,
+                (agent, t) => agent.PrepareRestoreAsync(PrepareRequest(target, content, names), t)) is not null;
+        }
+
+        if (staged)
+        {
+            scope.End(Steps.Transfer, "");
+            scope.Begin(Steps.Restore);
+            scope.Phase(MigrationPhases.Restoring, "the target is being restored");
+        }
+
         var request = new GetRestoreRequest { PodUid = target.Metadata.Uid, WaitMilliseconds = 20_000 };
-        request.ContainerNames.AddRange(contents.Select(c => c.Spec.Source.ContainerName));
+        request.ContainerNames.AddRange(names);
         var restore = Ask(scope, "restore", scope.Status.TargetNode!, (agent, t) => agent.GetRestoreAsync(request, t));
-        if (restore is null)
+        if (restore is null || !staged)
         {
             return Task.FromResult(false);
         }
@@ -83,10 +94,7 @@ internal sealed partial class PodMigrationReconciler
 
         if (restore.Containers.Any(c => c.Phase != "Running"))
         {
-            // The agent's wait has ended before the restore: ask again.
-            calls.Forget($"pmig/{scope.Uid}/restore");
-            scope.Wake();
-            return Task.FromResult(false);
+            return Task.FromResult(AskAgain(scope, "restore"));
         }
 
         var running = target.Status?.ContainerStatuses?.Count(s => s.State?.Running is not null && s.RestartCount == 0) ?? 0;
@@ -107,8 +115,8 @@ internal sealed partial class PodMigrationReconciler
         };
         scope.Set(ConditionTypes.Restored, true, Reasons.Succeeded, "the target's processes run");
         scope.Set(ConditionTypes.RestoreVerified, true, Reasons.Succeeded, "the runtime restored every container, and all run");
-        scope.End("Restore", $"CRIU took {restore.Containers.Max(c => c.RestoreMicroseconds) / 1000} ms");
-        scope.Begin("Commit");
+        scope.End(Steps.Restore, $"CRIU took {restore.Containers.Max(c => c.RestoreMicroseconds) / 1000} ms");
+        scope.Begin(Steps.Commit);
         scope.Phase(MigrationPhases.Finalizing, "the source is being removed");
         // Stored before the source goes: from here on only forward.
         return Task.FromResult(false);
@@ -129,16 +137,46 @@ internal sealed partial class PodMigrationReconciler
 
         scope.Set(ConditionTypes.SourceRemoved, true, Reasons.Succeeded, "the source pod is gone");
         var request = new UnfenceRequest { PodUid = scope.Status.PodUID, Holder = scope.Uid, Resume = false };
-        if (Ask(scope, "unfence", scope.Status.SourceNode!, (agent, t) => agent.UnfenceAsync(request, t)) is null)
+        // A node that is gone has taken its fence along.
+        if (cluster.Find<V1Node>(new ObjectKey(null, scope.Status.SourceNode!)) is not null
+            && Ask(scope, "unfence", scope.Status.SourceNode!, (agent, t) => agent.UnfenceAsync(request, t)) is null)
         {
             return false;
         }
 
-        scope.End("Commit", "");
+        scope.End(Steps.Commit, "");
         scope.Phase(MigrationPhases.Completed, $"pod {scope.Status.RestoredPodName} goes on at {scope.Status.TargetNode}");
         scope.Set(ConditionTypes.Ready, true, Reasons.Succeeded, scope.Status.Message!);
         scope.Status = scope.Status with { Outcome = Outcomes.Restored, CompletionTime = Now };
         return true;
+    }
+
+    private static PrepareRestoreRequest PrepareRequest(
+        V1Pod target, ContainerCheckpointContent content, IEnumerable<string> all)
+    {
+        var request = new PrepareRestoreRequest
+        {
+            PodNamespace = target.Metadata.NamespaceProperty,
+            PodName = target.Metadata.Name,
+            PodUid = target.Metadata.Uid,
+            ContainerName = content.Spec.Source.ContainerName,
+            ArtifactUri = content.Spec.ArtifactURI,
+            ExpectedDigest = content.Status!.Digest,
+        };
+        request.ContainerNames.AddRange(all);
+        return request;
+    }
+
+    private V1Pod RequireSource(MigrationScope scope) =>
+        FindSource(scope)
+        ?? throw new TerminalException(Reasons.PodNotFound, "the source pod has gone while it was being migrated");
+
+    /// <summary>The agent's wait has ended before what was waited for.</summary>
+    private bool AskAgain(MigrationScope scope, string call)
+    {
+        calls.Forget($"pmig/{scope.Uid}/{call}");
+        scope.Wake();
+        return false;
     }
 
     private long? Downtime(MigrationScope scope, List<ContainerCheckpointContent> contents, GetRestoreResponse restore)

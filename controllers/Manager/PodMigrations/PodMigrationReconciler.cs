@@ -40,9 +40,9 @@ internal sealed partial class PodMigrationReconciler(
         }
         catch (Exception exception) when (
             exception is TerminalException or AgentException { IsTerminal: true }
-            && scope.Condition(ConditionTypes.RolledBack) is null)
+            && scope.Condition(ConditionTypes.RolledBack) is null && !scope.Is(ConditionTypes.RestoreVerified))
         {
-            // What fails on the way back is tried again until the source is safe.
+            // What fails on the way back, or after the commit, is tried again: there is no other way any more.
             var reason = exception is TerminalException t ? t.Reason : ((AgentException)exception).Reason;
             Turn(scope, reason, exception.Message);
         }
@@ -116,7 +116,7 @@ internal sealed partial class PodMigrationReconciler(
         }
 
         Func<MigrationScope, CancellationToken, Task<bool>>[] steps =
-            [ValidateAsync, FenceAsync, CheckpointAsync, PrepareTargetAsync, RestoreAsync, CommitAsync];
+            [ValidateAsync, ReceiveAsync, FenceAsync, CheckpointAsync, RestoreAsync, CommitAsync];
         foreach (var step in steps)
         {
             if (!await step(scope, cancellationToken))
@@ -135,39 +135,5 @@ internal sealed partial class PodMigrationReconciler(
         {
             scope.Set(ConditionTypes.RolledBack, false, reason, message);
         }
-    }
-
-    private async Task RollBackAsync(MigrationScope scope, V1Condition turned, CancellationToken cancellationToken)
-    {
-        // The target first, and until it is gone for certain: kubelet removes the object when the processes are dead.
-        if (FindTarget(scope) is { } target && IsTargetOf(target, scope))
-        {
-            if (target.Metadata.DeletionTimestamp is null)
-            {
-                await cluster.DeleteAsync(target, graceSeconds: 1, cancellationToken);
-            }
-
-            return;
-        }
-
-        var touched = scope.Is(ConditionTypes.Validated);
-        if (touched)
-        {
-            var request = new UnfenceRequest { PodUid = scope.Status.PodUID, Holder = scope.Uid, Resume = true };
-            if (Ask(scope, "resume", scope.Status.SourceNode!, (agent, t) => agent.UnfenceAsync(request, t)) is null)
-            {
-                return;
-            }
-        }
-
-        scope.Set(ConditionTypes.RolledBack, true, turned.Reason, turned.Message);
-        scope.Phase(MigrationPhases.Failed, turned.Message);
-        scope.Status = scope.Status with
-        {
-            StartTime = scope.Status.StartTime ?? Now,
-            Outcome = touched ? Outcomes.RolledBack : null,
-            PodAccessible = touched ? FindSource(scope) is not null : null,
-            CompletionTime = Now,
-        };
     }
 }

@@ -1,3 +1,5 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using k8s.Models;
 using PodCheckpointing.Api.V1;
 
@@ -31,7 +33,21 @@ internal static class TargetPod
                 RuntimeClassName = WellKnown.RestoreRuntimeClass,
                 // These ran to their end at the source; their work is in the checkpoint.
                 InitContainers = null,
+                Containers = [.. source.Spec.Containers.Select(WithoutPostStart)],
             },
         };
+    }
+
+    /// <summary>The hook has run in the process that goes on; a second run would be a change nobody asked for.</summary>
+    private static V1Container WithoutPostStart(V1Container container)
+    {
+        if (container.More?.TryGetValue("lifecycle", out var lifecycle) != true
+            || JsonObject.Create(lifecycle) is not { } hooks || !hooks.Remove("postStart"))
+        {
+            return container;
+        }
+
+        var more = new Dictionary<string, JsonElement>(container.More!) { ["lifecycle"] = JsonSerializer.SerializeToElement(hooks) };
+        return container with { More = more };
     }
 }
