@@ -39,7 +39,8 @@ internal sealed class RestoreStaging(CheckpointStore store, IOptions<AgentOption
             }
 
             Directory.CreateDirectory(folder);
-            Mark(Path.GetDirectoryName(folder)!, "members", string.Join('\n', request.ContainerNames));
+            var members = request.ContainerNames.Count > 0 ? request.ContainerNames.AsEnumerable() : [request.ContainerName];
+            Mark(Path.GetDirectoryName(folder)!, "members", string.Join('\n', members));
             return await StageAsync(request, uri, folder, cancellationToken);
         }
         catch (Exception exception) when (exception is CorruptArtifactException or IOException or RpcException)

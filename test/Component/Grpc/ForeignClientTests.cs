@@ -125,7 +125,8 @@ internal sealed class ForeignClientTests(string transport)
     }
 
     [TestCase("", 0, 0)]
-    [TestCase("30", 20, 30)]
+    // grpc-core rounds what it sends up.
+    [TestCase("30", 20, 31)]
     [TestCase("900000", 890000, 900001)]
     [TestCase("90000000", 80000000, 90000001)]
     public async Task Tells_its_deadline(string timeout, double atLeast, double atMost)
