@@ -13,7 +13,6 @@ hash_of() { cat "$@" | sha256sum | cut -c1-12; }
 apiserver=${KUBEBUILDER_ASSETS:-$cache/apiserver-$(hash_of "$here"/ApiServer/*.go "$here/ApiServer/install.sh" "$here/debian.sh")}
 tree=$cache/node-tree-$(hash_of "$here/Nodes/install.sh" "$here/debian.sh")
 images=$cache/images-$(hash_of "$here/Images/build.sh" "$here/Nodes/install.sh")
-configuration=Debug
 
 install() {
   [ "$(id -u)" = 0 ] || { echo "the bench makes name spaces and mounts: run it as root" >&2; exit 1; }
@@ -72,14 +71,14 @@ background() {
 in_node() { local node=$1; shift; nsenter -t "$(cut -d' ' -f2 "$dir/$node/pid")" -m -n -p -u -i -- "$@"; }
 
 start_operator() {
-  background operator dotnet "$repo/controllers/Manager/bin/$configuration/net10.0/PodCheckpointing.Manager.dll" \
+  background operator dotnet "$repo/artifacts/operator/PodCheckpointing.Manager.dll" \
     --Operator:Kubeconfig="$dir/operator.kubeconfig" --Operator:TlsCertificate="$dir/pki/operator.crt" \
     --Operator:TlsKey="$dir/pki/operator.key" --Operator:TlsCa="$dir/pki/ca.crt" --Operator:HealthPort=$((8000 + index))
 }
 
 start_agent() {
   background "agent-$1" nsenter -t "$(cut -d' ' -f2 "$dir/$1/pid")" -m -n -p -u -i -- \
-    /usr/share/dotnet/dotnet "/opt/pod-checkpointing/agent/bin/$configuration/net10.0/PodCheckpointing.Agent.dll" \
+    /usr/share/dotnet/dotnet "/opt/pod-checkpointing/artifacts/agent/PodCheckpointing.Agent.dll" \
     --Agent:NodeName="$1" --Agent:KubeletCa=/etc/bench/pki/ca.crt \
     --Agent:KubeletClientCertificate=/etc/bench/pki/agent.crt --Agent:KubeletClientKey=/etc/bench/pki/agent.key \
     --Agent:TlsCertificate=/etc/bench/pki/agent.crt --Agent:TlsKey=/etc/bench/pki/agent.key --Agent:TlsClientCa=/etc/bench/pki/ca.crt
@@ -87,7 +86,7 @@ start_agent() {
 
 start_kubelet() {
   background "kubelet-$1" nsenter -t "$(cut -d' ' -f2 "$dir/$1/pid")" -m -n -p -u -i -- \
-    /usr/share/dotnet/dotnet "/opt/pod-checkpointing/test/LocalCluster/Kubelet/bin/$configuration/net10.0/PodCheckpointing.TestKubelet.dll" \
+    /usr/share/dotnet/dotnet "/opt/pod-checkpointing/artifacts/kubelet/PodCheckpointing.TestKubelet.dll" \
     --Kubelet:NodeName="$1" --Kubelet:NodeIP="$2" --Kubelet:Kubeconfig=/etc/bench/kubelet.kubeconfig \
     --Kubelet:CgroupParent="/pc-$name-$1" --Kubelet:TlsCertificate=/etc/bench/pki/kubelet.crt \
     --Kubelet:TlsKey=/etc/bench/pki/kubelet.key --Kubelet:ClientCa=/etc/bench/pki/ca.crt --Kubelet:CheckpointUsers:0=checkpoint-agent
@@ -95,6 +94,7 @@ start_kubelet() {
 
 up() {
   [ ! -e "$dir" ] || { echo "cluster $name is up (or was left over): cluster.sh down $name" >&2; exit 1; }
+  [ -e "$repo/artifacts/operator" ] || { echo "the operator and the agent are not built: make build" >&2; exit 1; }
   [ "${#name}" -le 8 ] || { echo "cluster name \"$name\" is longer than 8 characters, which its network devices cannot be" >&2; exit 1; }
   mkdir -p "$dir"/{pki,log,run,store,etcd}
   # The first subnet that no other cluster of this machine has.
