@@ -129,6 +129,13 @@ internal sealed class AgentService(
         return response;
     }
 
+    public override async Task<ReleaseRestoreResponse> ReleaseRestoreAsync(
+        ReleaseRestoreRequest request, ServerCallContext context)
+    {
+        await staging.ReleaseAsync(request.PodUid, context.CancellationToken);
+        return new ReleaseRestoreResponse();
+    }
+
     public override async Task<CancelRestoreResponse> CancelRestoreAsync(
         CancelRestoreRequest request, ServerCallContext context)
     {

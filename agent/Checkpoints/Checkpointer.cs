@@ -33,6 +33,7 @@ internal sealed class Checkpointer(
         var key = (request.PodUid, request.CheckpointId, request.ContainerName);
         if (store.Find(request.PodUid, request.CheckpointId, request.ContainerName) is { } done)
         {
+            SealIfLast(request);
             return Response(done);
         }
 
@@ -134,7 +135,17 @@ internal sealed class Checkpointer(
                 CancellationToken.None);
             // The bytes are safe on the volume; kubelet itself never removes its file.
             File.Delete(tar);
+            SealIfLast(request);
             return Response(manifest);
+        }
+    }
+
+    private void SealIfLast(CheckpointRequest request)
+    {
+        if (request.SealContainers.Count > 0
+            && request.SealContainers.All(c => store.Find(request.PodUid, request.CheckpointId, c) is not null))
+        {
+            store.Seal(request.PodUid, request.CheckpointId, request.SealContainers);
         }
     }
 

@@ -4,6 +4,7 @@ using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Agent.Checkpoints;
+using PodCheckpointing.Agent.Runtimes;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Storage;
@@ -12,8 +13,8 @@ namespace PodCheckpointing.Agent.Restores;
 
 /// <summary>Stages verified checkpoints for the restore handler, and reads what it reports.</summary>
 /// <remarks>The files are the contract with Handler/checkpoint-restore; its head names them.</remarks>
-internal sealed class RestoreStaging(CheckpointStore store, IOptions<AgentOptions> options, ILogger<RestoreStaging> logger)
-    : IDisposable
+internal sealed class RestoreStaging(
+    CheckpointStore store, IOptions<AgentOptions> options, TimeProvider time, ILogger<RestoreStaging> logger) : IDisposable
 {
     private readonly SemaphoreSlim _one = new(1, 1);
 
@@ -41,6 +42,11 @@ internal sealed class RestoreStaging(CheckpointStore store, IOptions<AgentOption
             Directory.CreateDirectory(folder);
             var members = request.ContainerNames.Count > 0 ? request.ContainerNames.AsEnumerable() : [request.ContainerName];
             Mark(Path.GetDirectoryName(folder)!, "members", string.Join('\n', members));
+            if (request.Release)
+            {
+                Mark(Path.GetDirectoryName(folder)!, "go", "");
+            }
+
             return await StageAsync(request, uri, folder, cancellationToken);
         }
         catch (Exception exception) when (exception is CorruptArtifactException or IOException or RpcException)
@@ -58,6 +64,46 @@ internal sealed class RestoreStaging(CheckpointStore store, IOptions<AgentOption
     }
 
     public void Dispose() => _one.Dispose();
+
+    /// <summary>Lets a pod's restored processes run: at once, where every container has been started, else the handler
+    /// does it at the start of the last one.</summary>
+    /// <exception cref="RpcException">The restore was cancelled.</exception>
+    public async Task ReleaseAsync(string podUid, CancellationToken cancellationToken)
+    {
+        var folder = Path.GetDirectoryName(FolderOf(podUid, "any"))!;
+        await _one.WaitAsync(cancellationToken);
+        try
+        {
+            var members = Text(folder, "members")?.Split('\n', StringSplitOptions.RemoveEmptyEntries)
+                .Select(m => Path.Combine(folder, m)).ToList()
+                ?? throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.RestoreFailed, "nothing of the pod is staged here");
+            if (members.Select(m => Text(m, "failed")).OfType<string>().FirstOrDefault() is { } why)
+            {
+                throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.RestoreFailed, why.TrimEnd());
+            }
+
+            // Its word first, then the look; the handler does it the other way round, so that one of them sees both.
+            Mark(folder, "go", "");
+            if (members.All(m => File.Exists(Path.Combine(m, "started")) && !File.Exists(Path.Combine(m, "running"))))
+            {
+                var at = (time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * 100;
+                foreach (var member in members)
+                {
+                    // Every process: one that stays stopped would hang its peers.
+                    foreach (var pid in ContainerRuntime.Tree((int)Number(Text(member, "pid")!)))
+                    {
+                        Signals.Continue(pid);
+                    }
+
+                    Mark(member, "running", at.ToString(CultureInfo.InvariantCulture));
+                }
+            }
+        }
+        finally
+        {
+            _one.Release();
+        }
+    }
 
     /// <summary>Whatever of a pod waits for its checkpoint fails, and none will be staged any more.</summary>
     public async Task CancelAsync(string podUid, string reason, CancellationToken cancellationToken)
@@ -161,7 +207,7 @@ internal sealed class RestoreStaging(CheckpointStore store, IOptions<AgentOption
         {
             var lines = times.Split('\n');
             state.Phase = "Restored";
-            state.RestoreMicroseconds = (ulong)(Nanoseconds(lines[1]) - Nanoseconds(lines[0])) / 1000;
+            state.RestoreMicroseconds = (ulong)(Number(lines[1]) - Number(lines[0])) / 1000;
         }
         else if (Text(folder, "claimed") is not null)
         {
@@ -182,7 +228,7 @@ internal sealed class RestoreStaging(CheckpointStore store, IOptions<AgentOption
 
         if (Text(folder, "running") is { } at)
         {
-            var instant = Nanoseconds(at);
+            var instant = Number(at);
             state.Phase = "Running";
             state.RunningAt = new Timestamp { Seconds = instant / 1_000_000_000, Nanos = (int)(instant % 1_000_000_000) };
         }
@@ -195,7 +241,7 @@ internal sealed class RestoreStaging(CheckpointStore store, IOptions<AgentOption
         return state;
     }
 
-    private static long Nanoseconds(string text) => long.Parse(text.Trim(), CultureInfo.InvariantCulture);
+    private static long Number(string text) => long.Parse(text.Trim(), CultureInfo.InvariantCulture);
 
     private static string? Text(string folder, string name)
     {

@@ -36,6 +36,9 @@ internal static class CheckpointMethods
     public static readonly Method<GetRestoreRequest, GetRestoreResponse> GetRestore =
         Unary("GetRestore", GetRestoreRequest.Parser, GetRestoreResponse.Parser);
 
+    public static readonly Method<ReleaseRestoreRequest, ReleaseRestoreResponse> ReleaseRestore =
+        Unary("ReleaseRestore", ReleaseRestoreRequest.Parser, ReleaseRestoreResponse.Parser);
+
     public static readonly Method<CancelRestoreRequest, CancelRestoreResponse> CancelRestore =
         Unary("CancelRestore", CancelRestoreRequest.Parser, CancelRestoreResponse.Parser);
 

@@ -46,6 +46,11 @@ public abstract class CheckpointServiceBase
     public virtual Task<GetRestoreResponse> GetRestoreAsync(GetRestoreRequest request, ServerCallContext context) =>
         throw Missing(context);
 
+    /// <summary>Lets a restored pod run.</summary>
+    public virtual Task<ReleaseRestoreResponse> ReleaseRestoreAsync(
+        ReleaseRestoreRequest request, ServerCallContext context) =>
+        throw Missing(context);
+
     /// <summary>Ends a restore that is not wanted any more.</summary>
     public virtual Task<CancelRestoreResponse> CancelRestoreAsync(
         CancelRestoreRequest request, ServerCallContext context) =>
@@ -76,6 +81,7 @@ public abstract class CheckpointServiceBase
         endpoints.MapGrpcMethod(CheckpointMethods.Unfence, UnfenceAsync);
         endpoints.MapGrpcMethod(CheckpointMethods.PrepareRestore, PrepareRestoreAsync);
         endpoints.MapGrpcMethod(CheckpointMethods.GetRestore, GetRestoreAsync);
+        endpoints.MapGrpcMethod(CheckpointMethods.ReleaseRestore, ReleaseRestoreAsync);
         endpoints.MapGrpcMethod(CheckpointMethods.CancelRestore, CancelRestoreAsync);
         endpoints.MapGrpcMethod(CheckpointMethods.Seal, SealAsync);
         endpoints.MapGrpcMethod(CheckpointMethods.DeleteCheckpoint, DeleteCheckpointAsync);

@@ -48,6 +48,11 @@ public sealed class CheckpointServiceClient(GrpcChannel channel)
         GetRestoreRequest request, TimeSpan? timeout, CancellationToken cancellationToken) =>
         CallAsync(CheckpointMethods.GetRestore, request, timeout, cancellationToken);
 
+    /// <summary>Lets a restored pod run.</summary>
+    public Task<ReleaseRestoreResponse> ReleaseRestoreAsync(
+        ReleaseRestoreRequest request, TimeSpan? timeout, CancellationToken cancellationToken) =>
+        CallAsync(CheckpointMethods.ReleaseRestore, request, timeout, cancellationToken);
+
     /// <summary>Ends a restore that is not wanted any more.</summary>
     public Task<CancelRestoreResponse> CancelRestoreAsync(
         CancelRestoreRequest request, TimeSpan? timeout, CancellationToken cancellationToken) =>

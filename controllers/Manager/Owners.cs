@@ -1,5 +1,6 @@
 using k8s;
 using k8s.Models;
+using PodCheckpointing.Api.V1;
 using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager;
@@ -25,6 +26,15 @@ internal static class Owners
         item.Metadata.OwnerReferences?.FirstOrDefault(r => r.Controller == true && r.Kind == kind) is { } owner
             ? new ObjectKey(item.Metadata.NamespaceProperty, owner.Name)
             : null;
+
+    /// <summary>The migration that a container's content was made for, if it was.</summary>
+    public static IEnumerable<PodMigration> MigrationOf(ContainerCheckpointContent content, ICluster cluster) =>
+        content.Spec.ContainerCheckpointRef is { Name: { } name } claim
+        && cluster.Find<ContainerCheckpoint>(new ObjectKey(claim.NamespaceProperty, name))?.ControllerKey(nameof(PodCheckpoint)) is { } whole
+        && cluster.Find<PodCheckpoint>(whole)?.ControllerKey(nameof(PodMigration)) is { } key
+        && cluster.Find<PodMigration>(key) is { } migration
+            ? [migration]
+            : [];
 
     public static bool Has(this IKubernetesObject<V1ObjectMeta> item, string finalizer) =>
         item.Metadata.Finalizers?.Contains(finalizer) == true;

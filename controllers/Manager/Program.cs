@@ -20,6 +20,7 @@ builder.Services.AddSingleton(services =>
 builder.Services.AddCluster();
 builder.Services.AddController<PodMigrationReconciler, PodMigration>(controller => controller
     .Watches<PodCheckpoint>(checkpoint => checkpoint.ControllerKey(nameof(PodMigration)))
+    .WatchesAll<ContainerCheckpointContent>(Owners.MigrationOf)
     .WatchesAll<V1Pod>((pod, cluster) => cluster.All<PodMigration>().Where(m =>
         m.Status?.PodUID == pod.Metadata.Uid
         || (pod.Metadata.Labels?.TryGetValue(WellKnown.MigrationUid, out var uid) == true && uid == m.Metadata.Uid))));

@@ -86,6 +86,10 @@ internal sealed class CheckpointAgent(string nodeName, CheckpointServiceClient c
         PrepareRestoreRequest request, CancellationToken cancellationToken) =>
         GuardAsync(client.PrepareRestoreAsync(request, Long, cancellationToken));
 
+    public Task<ReleaseRestoreResponse> ReleaseRestoreAsync(
+        ReleaseRestoreRequest request, CancellationToken cancellationToken) =>
+        GuardAsync(client.ReleaseRestoreAsync(request, Short, cancellationToken));
+
     public Task<CancelRestoreResponse> CancelRestoreAsync(
         CancelRestoreRequest request, CancellationToken cancellationToken) =>
         GuardAsync(client.CancelRestoreAsync(request, Short, cancellationToken));

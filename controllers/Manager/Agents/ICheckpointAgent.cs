@@ -29,6 +29,8 @@ internal interface ICheckpointAgent
         PrepareRestoreRequest request,
         CancellationToken cancellationToken);
 
+    Task<ReleaseRestoreResponse> ReleaseRestoreAsync(ReleaseRestoreRequest request, CancellationToken cancellationToken);
+
     Task<CancelRestoreResponse> CancelRestoreAsync(CancelRestoreRequest request, CancellationToken cancellationToken);
 
     Task<GetRestoreResponse> GetRestoreAsync(GetRestoreRequest request, CancellationToken cancellationToken);

@@ -101,6 +101,13 @@ internal sealed class ContainerCheckpointReconciler(
             ContainerName = source.ContainerName,
             CheckpointId = source.CheckpointID,
         };
+        // The agent that stores the last one seals the checkpoint: one way there and back less while the pod stands still.
+        if (checkpoint.ControllerKey(nameof(PodCheckpoint)) is { } owner
+            && cluster.Find<PodCheckpoint>(owner) is { Status.CheckpointID: { } id } whole && id == source.CheckpointID)
+        {
+            request.SealContainers.AddRange(whole.Status.Containers);
+        }
+
         var result = calls.Ask($"ccp/{checkpoint.Metadata.Uid}/dump", t => agent.CheckpointAsync(request, t), wake);
         if (result is null)
         {

@@ -16,8 +16,8 @@ internal sealed partial class PodMigrationReconciler
         var touched = scope.Is(ConditionTypes.Validated);
         if (touched)
         {
-            // A target that was never given a checkpoint has nothing that could run: the source need not wait for it.
-            var mayRun = scope.HasBegun(Steps.Transfer);
+            // A target that was never let go stands still whatever it has: the source need not wait for its end.
+            var mayRun = scope.HasBegun(Steps.Restore);
             var gone = await RemoveTargetAsync(scope, mayRun, turned.Message, cancellationToken);
             if (mayRun && !gone)
             {

@@ -116,13 +116,10 @@ internal sealed partial class PodMigrationReconciler
             throw new TerminalException(error.Reason ?? Reasons.CheckpointFailed, error.Message ?? "the checkpoint failed");
         }
 
-        if (checkpoint.Status?.Ready != true)
-        {
-            return false;
-        }
-
+        // When every dump stands, the agent has sealed the checkpoint; its own object says so a moment later, for which
+        // nobody waits while the pod stands still.
         var contents = Contents(checkpoint).ToList();
-        if (contents.Count != checkpoint.Status.Containers!.Count)
+        if (checkpoint.Status?.Containers is not { Count: > 0 } all || contents.Count != all.Count)
         {
             return false;
         }
@@ -134,13 +131,13 @@ internal sealed partial class PodMigrationReconciler
                 $"container {running.Spec.Source.ContainerName} still ran after its dump, so a second live copy would come of it; see whether the node's CRIU reads leave-stopped");
         }
 
-        scope.Status = scope.Status with { CheckpointBytes = checkpoint.Status.Size };
+        var bytes = contents.Sum(c => c.Status!.CompressedSize ?? 0);
+        scope.Status = scope.Status with { CheckpointBytes = bytes };
         scope.Set(ConditionTypes.Checkpointed, true, Reasons.CheckpointCompleted, $"{contents.Count} containers are dumped and stand still");
-        scope.End(Steps.Checkpoint, $"{checkpoint.Status.Size} bytes");
-        // Stored before anything is staged: until then, a way back need not ask the target.
+        scope.End(Steps.Checkpoint, $"{bytes} bytes");
         scope.Begin(Steps.Transfer);
         scope.Phase(MigrationPhases.Transferring, "the checkpoint goes to the target");
-        return false;
+        return true;
     }
 
     private static PodCheckpoint CheckpointFor(MigrationScope scope) => new()

@@ -72,17 +72,25 @@ internal sealed partial class PodMigrationReconciler
                 (agent, t) => agent.PrepareRestoreAsync(PrepareRequest(target, content, names), t)) is not null;
         }
 
-        if (staged)
+        if (!staged)
+        {
+            return Task.FromResult(false);
+        }
+
+        if (!scope.HasBegun(Steps.Restore))
         {
             scope.End(Steps.Transfer, "");
             scope.Begin(Steps.Restore);
             scope.Phase(MigrationPhases.Restoring, "the target is being restored");
+            return Task.FromResult(false);
         }
 
+        var go = new ReleaseRestoreRequest { PodUid = target.Metadata.Uid };
+        var released = Ask(scope, "release", scope.Status.TargetNode!, (agent, t) => agent.ReleaseRestoreAsync(go, t));
         var request = new GetRestoreRequest { PodUid = target.Metadata.Uid, WaitMilliseconds = 20_000 };
         request.ContainerNames.AddRange(names);
         var restore = Ask(scope, "restore", scope.Status.TargetNode!, (agent, t) => agent.GetRestoreAsync(request, t));
-        if (restore is null || !staged)
+        if (restore is null || released is null)
         {
             return Task.FromResult(false);
         }

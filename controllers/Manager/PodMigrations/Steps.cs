@@ -11,9 +11,11 @@ internal static class Steps
     public const string Fence = "Fence";
     public const string Checkpoint = "Checkpoint";
 
-    /// <summary>From here on the target may have what it needs to run.</summary>
+    /// <summary>The checkpoint is verified and staged at the target, which restores it and stands still.</summary>
     public const string Transfer = "Transfer";
 
+    /// <summary>From here on the target may run. Stored before it is let go.</summary>
     public const string Restore = "Restore";
+
     public const string Commit = "Commit";
 }
