@@ -180,7 +180,7 @@ internal sealed class AgentService(
         {
             var uri = ArtifactUri.Parse(request.ArtifactUri);
             var manifest = store.FindSealed(uri.PodUid, uri.CheckpointId, uri.Container ?? "");
-            await store.ReadAsync(manifest, _ => ValueTask.CompletedTask, context.CancellationToken);
+            await store.Read(manifest).VerifyAsync(context.CancellationToken);
             return new VerifyCheckpointResponse { VerifiedBytes = (ulong)manifest.Size };
         }
         catch (Exception exception) when (exception is FormatException or ArgumentException)

@@ -1,7 +1,8 @@
-using System.Buffers;
-using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using Microsoft.Win32.SafeHandles;
+using PodCheckpointing.Storage.Archives;
+using PodCheckpointing.Storage.Frames;
 
 namespace PodCheckpointing.Storage;
 
@@ -11,18 +12,29 @@ namespace PodCheckpointing.Storage;
 /// without it there is no checkpoint. Layout: podUID/checkpointID/container/{dump.tar.zst,manifest.json} and
 /// podUID/checkpointID/.checkpoint-complete.
 /// </remarks>
-public sealed partial class CheckpointStore(string root, TimeProvider time)
+public sealed partial class CheckpointStore
 {
-    private const int FrameSize = 8 * 1024 * 1024;
     private const string Artifact = "dump.tar.zst";
     private const string ManifestFile = "manifest.json";
     private const string Marker = ".checkpoint-complete";
+    private const string Volumes = ".volumes/";
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web);
+    private static readonly string[] Needed = ["checkpoint/inventory.img", "config.dump", "spec.dump"];
+    private readonly string _root;
+    private readonly TimeProvider _time;
+    private readonly StoreOptions _options;
+
+    /// <summary>The store below a folder.</summary>
+    /// <param name="root">The folder, usually where a volume is mounted.</param>
+    /// <param name="time">The clock of manifests.</param>
+    /// <param name="options">How it reads and writes; by default for this machine.</param>
+    public CheckpointStore(string root, TimeProvider time, StoreOptions? options = null) =>
+        (_root, _time, _options) = (root, time, options ?? new StoreOptions());
 
     /// <summary>An identity that the volume carries: equal for two nodes only when both see the same volume.</summary>
     public string StoreId()
     {
-        var path = Path.Combine(root, ".store-id");
+        var path = Path.Combine(_root, ".store-id");
         try
         {
             using var file = new FileStream(path, FileMode.CreateNew);
@@ -40,7 +52,7 @@ public sealed partial class CheckpointStore(string root, TimeProvider time)
     /// <summary>Stores one container's tar. Returns what stands there already, where it does.</summary>
     /// <param name="podUid">The pod.</param>
     /// <param name="checkpointId">The checkpoint.</param>
-    /// <param name="container">The container.</param>
+    /// <param name="container">The container, or ".volumes/" and the name of a volume.</param>
     /// <param name="tar">The tar; read up to its end marker.</param>
     /// <param name="origin">What the manifest says of it.</param>
     /// <param name="progress">Is told the bytes read so far.</param>
@@ -64,29 +76,42 @@ public sealed partial class CheckpointStore(string root, TimeProvider time)
         var folder = FolderOf(podUid, checkpointId, container);
         Directory.CreateDirectory(folder);
         var partial = Path.Combine(folder, Artifact + ".partial");
+        using var file = OpenPartial(partial);
+        var kept = false;
         try
         {
-            // FileShare.None is a lock that dies with its holder: a dead writer's leftover is taken over.
-            await using var file = new FileStream(
-                partial, FileMode.OpenOrCreate, FileAccess.Write, FileShare.None, bufferSize: 0, useAsync: true);
-            file.SetLength(0);
-            var manifest = await CompressAsync(tar, file, progress, cancellationToken) with
+            // Whoever held the lock before may have finished meanwhile.
+            if (Find(podUid, checkpointId, container) is { } finished)
+            {
+                return finished;
+            }
+
+            RandomAccess.SetLength(file, 0);
+            var volume = container.StartsWith(Volumes, StringComparison.Ordinal);
+            var walker = new ArchiveWalker(volume ? [] : Needed, []);
+            var written = await new ArtifactWriter(_options, walker, progress)
+                .WriteAsync(tar, file, partial, cancellationToken).ConfigureAwait(false);
+            var manifest = written with
             {
                 PodUID = podUid,
                 CheckpointID = checkpointId,
                 Container = container,
                 Origin = origin,
-                CreatedAt = time.GetUtcNow().UtcDateTime,
+                CreatedAt = _time.GetUtcNow().UtcDateTime,
             };
-            file.Flush(flushToDisk: true);
             File.Move(partial, Path.Combine(folder, Artifact), overwrite: true);
             WriteWhole(folder, ManifestFile, JsonSerializer.SerializeToUtf8Bytes(manifest, Json));
+            kept = true;
             return manifest;
         }
-        catch
+        finally
         {
+            // Under the lock: the next writer must not find its own file removed.
             File.Delete(partial);
-            throw;
+            if (!kept && !File.Exists(Path.Combine(folder, ManifestFile)))
+            {
+                File.Delete(Path.Combine(folder, Artifact));
+            }
         }
     }
 
@@ -111,9 +136,12 @@ public sealed partial class CheckpointStore(string root, TimeProvider time)
                 throw new CorruptArtifactException($"container {container} has no artifact in checkpoint {checkpointId}");
             }
 
-            manifests[container] = DigestOf(SHA256.HashData(File.ReadAllBytes(path)));
+            manifests[container] = Digest.Of(File.ReadAllBytes(path));
         }
 
+        // The names of the folders have to be durable before the marker is.
+        Posix.SyncDirectory(_root);
+        Posix.SyncDirectory(Path.Combine(_root, podUid));
         WriteWhole(
             FolderOf(podUid, checkpointId, null),
             Marker,
@@ -135,60 +163,14 @@ public sealed partial class CheckpointStore(string root, TimeProvider time)
             ? File.ReadAllBytes(path)
             : throw new CorruptArtifactException($"{path} is missing");
         var marker = JsonSerializer.Deserialize<CheckpointMarker>(File.ReadAllBytes(markerPath), Json)!;
-        return marker.Manifests.GetValueOrDefault(container) == DigestOf(SHA256.HashData(bytes))
+        return marker.Manifests.GetValueOrDefault(container) == Digest.Of(bytes)
             ? ReadManifest(bytes, path)
             : throw new CorruptArtifactException($"{path} is not the manifest that the marker names");
     }
 
-    /// <summary>The tar of an artifact, frame by frame; every digest has been compared when the last one was handed out.</summary>
-    /// <exception cref="CorruptArtifactException">The artifact is not what the manifest says.</exception>
-    public async Task ReadAsync(
-        ContainerManifest manifest,
-        Func<ReadOnlyMemory<byte>, ValueTask> sink,
-        CancellationToken cancellationToken)
-    {
-        var path = Path.Combine(FolderOf(manifest.PodUID, manifest.CheckpointID, manifest.Container), Artifact);
-        using var plain = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        using var packed = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        var input = ArrayPool<byte>.Shared.Rent(Zstd.Bound(FrameSize));
-        var output = ArrayPool<byte>.Shared.Rent(FrameSize);
-        try
-        {
-            await using var file = File.OpenRead(path);
-            foreach (var frame in manifest.Frames)
-            {
-                if (frame.Size > output.Length || frame.CompressedSize > input.Length || frame.Size < 0)
-                {
-                    throw new CorruptArtifactException($"{path}: the manifest names a frame of {frame.Size} bytes");
-                }
-
-                await file.ReadExactlyAsync(input.AsMemory(0, frame.CompressedSize), cancellationToken);
-                packed.AppendData(input, 0, frame.CompressedSize);
-                if (Zstd.Decompress(input.AsSpan(0, frame.CompressedSize), output.AsSpan(0, frame.Size)) != frame.Size)
-                {
-                    throw new CorruptArtifactException($"{path}: a frame is shorter than the manifest says");
-                }
-
-                plain.AppendData(output, 0, frame.Size);
-                await sink(output.AsMemory(0, frame.Size));
-            }
-        }
-        catch (Exception exception) when (exception is InvalidDataException or EndOfStreamException or FileNotFoundException)
-        {
-            throw new CorruptArtifactException($"{path}: {exception.Message}", exception);
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(input);
-            ArrayPool<byte>.Shared.Return(output);
-        }
-
-        if (DigestOf(packed.GetHashAndReset()) != manifest.CompressedDigest
-            || DigestOf(plain.GetHashAndReset()) != manifest.Digest)
-        {
-            throw new CorruptArtifactException($"{path} does not have the digest that its manifest names");
-        }
-    }
+    /// <summary>A reader of an artifact: the manifest should come from <see cref="FindSealed"/>.</summary>
+    public ArtifactReader Read(ContainerManifest manifest) =>
+        new(Path.Combine(FolderOf(manifest.PodUID, manifest.CheckpointID, manifest.Container), Artifact), manifest, _options);
 
     /// <summary>Removes a checkpoint, or one container of it; returns the bytes that came free.</summary>
     public long Delete(string podUid, string checkpointId, string? container)
@@ -200,10 +182,16 @@ public sealed partial class CheckpointStore(string root, TimeProvider time)
         }
 
         // The marker first: what is half removed does not exist.
-        File.Delete(Path.Combine(FolderOf(podUid, checkpointId, null), Marker));
+        var marker = Path.Combine(FolderOf(podUid, checkpointId, null), Marker);
+        if (File.Exists(marker))
+        {
+            File.Delete(marker);
+            Posix.SyncDirectory(Path.GetDirectoryName(marker)!);
+        }
+
         var freed = new DirectoryInfo(folder).EnumerateFiles("*", SearchOption.AllDirectories).Sum(f => f.Length);
         Directory.Delete(folder, recursive: true);
-        foreach (var parent in new[] { FolderOf(podUid, checkpointId, null), Path.Combine(root, podUid) })
+        foreach (var parent in new[] { FolderOf(podUid, checkpointId, null), Path.Combine(_root, podUid) })
         {
             if (Directory.Exists(parent) && !Directory.EnumerateFileSystemEntries(parent).Any())
             {
@@ -215,57 +203,7 @@ public sealed partial class CheckpointStore(string root, TimeProvider time)
     }
 
     /// <summary>Bytes that are free on the volume.</summary>
-    public long FreeBytes() => new DriveInfo(root).AvailableFreeSpace;
-
-    private static async Task<ContainerManifest> CompressAsync(
-        Stream tar, FileStream file, IProgress<long> progress, CancellationToken cancellationToken)
-    {
-        using var plain = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        using var packed = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        var frames = new List<Frame>();
-        var input = ArrayPool<byte>.Shared.Rent(FrameSize);
-        var output = ArrayPool<byte>.Shared.Rent(Zstd.Bound(FrameSize));
-        var walker = new ArchiveWalker();
-        long total = 0, compressed = 0;
-        try
-        {
-            while (!walker.AtEnd)
-            {
-                var read = await tar.ReadAtLeastAsync(
-                    input.AsMemory(0, FrameSize), FrameSize, throwOnEndOfStream: false, cancellationToken);
-                // Behind the end marker a longer, older file may show its tail: it is not part of the archive.
-                var used = walker.Take(input.AsSpan(0, read));
-                if (read == 0 || used == 0)
-                {
-                    break;
-                }
-
-                plain.AppendData(input, 0, used);
-                var size = Zstd.Compress(input.AsSpan(0, used), output, level: 1);
-                packed.AppendData(output, 0, size);
-                await file.WriteAsync(output.AsMemory(0, size), cancellationToken);
-                frames.Add(new Frame(used, size));
-                total += used;
-                compressed += size;
-                progress.Report(total);
-            }
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(input);
-            ArrayPool<byte>.Shared.Return(output);
-        }
-
-        walker.Finish();
-        return new ContainerManifest
-        {
-            Size = total,
-            Digest = DigestOf(plain.GetHashAndReset()),
-            CompressedSize = compressed,
-            CompressedDigest = DigestOf(packed.GetHashAndReset()),
-            Frames = frames,
-        };
-    }
+    public long FreeBytes() => new DriveInfo(_root).AvailableFreeSpace;
 
     private static ContainerManifest ReadManifest(byte[] bytes, string path)
     {
@@ -283,24 +221,48 @@ public sealed partial class CheckpointStore(string root, TimeProvider time)
         }
     }
 
+    // FileShare.None is a lock that dies with its holder: a dead writer's leftover is taken over.
+    private static SafeFileHandle OpenPartial(string path)
+    {
+        var file = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.Write, FileShare.None);
+        // Between our open and our lock its holder may have renamed or removed what we opened.
+        var now = File.ResolveLinkTarget($"/proc/self/fd/{file.DangerousGetHandle()}", returnFinalTarget: false);
+        if (now?.Name == Path.GetFileName(path))
+        {
+            return file;
+        }
+
+        file.Dispose();
+        throw new IOException($"{path}: another writer has just been here");
+    }
+
     private static void WriteWhole(string folder, string name, byte[] content)
     {
         var partial = Path.Combine(folder, name + ".partial");
-        using (var file = new FileStream(partial, FileMode.Create, FileAccess.Write, FileShare.None))
+        try
         {
-            file.Write(content);
-            file.Flush(flushToDisk: true);
+            using (var file = new FileStream(partial, FileMode.Create, FileAccess.Write, FileShare.None))
+            {
+                file.Write(content);
+                file.Flush(flushToDisk: true);
+            }
+
+            File.Move(partial, Path.Combine(folder, name), overwrite: true);
+        }
+        catch
+        {
+            File.Delete(partial);
+            throw;
         }
 
-        File.Move(partial, Path.Combine(folder, name), overwrite: true);
         Posix.SyncDirectory(folder);
     }
 
-    private static string DigestOf(byte[] hash) => "sha256:" + Convert.ToHexStringLower(hash);
-
     private string FolderOf(string podUid, string checkpointId, string? container)
     {
-        foreach (var (what, part) in new[] { ("pod uid", podUid), ("checkpoint id", checkpointId), ("container", container ?? "c") })
+        // Content of a volume lies beside the containers, out of the way of their names.
+        var name = container is null ? "c" : container.StartsWith(Volumes, StringComparison.Ordinal) ? container[Volumes.Length..] : container;
+        foreach (var (what, part) in new[] { ("pod uid", podUid), ("checkpoint id", checkpointId), ("container", name) })
         {
             if (!Part().IsMatch(part))
             {
@@ -308,7 +270,7 @@ public sealed partial class CheckpointStore(string root, TimeProvider time)
             }
         }
 
-        return container is null ? Path.Combine(root, podUid, checkpointId) : Path.Combine(root, podUid, checkpointId, container);
+        return container is null ? Path.Combine(_root, podUid, checkpointId) : Path.Combine(_root, podUid, checkpointId, container);
     }
 
     [GeneratedRegex(@"\A[0-9a-z]([-0-9a-z]{0,61}[0-9a-z])?\z")]

@@ -8,6 +8,7 @@ using PodCheckpointing.Agent.Runtimes;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Storage;
+using PodCheckpointing.Storage.Archives;
 
 namespace PodCheckpointing.Agent.Restores;
 

@@ -3,6 +3,7 @@ using System.Text;
 using FluentAssertions;
 using NUnit.Framework;
 using PodCheckpointing.Storage;
+using PodCheckpointing.Storage.Archives;
 
 namespace PodCheckpointing.Unit.Storage;
 
@@ -158,7 +159,7 @@ public sealed class StoreTests
     private async Task<byte[]> ReadAsync(ContainerManifest manifest)
     {
         using var result = new MemoryStream();
-        await _store.ReadAsync(manifest, b => result.WriteAsync(b), CancellationToken.None);
+        await _store.Read(manifest).ReadAsync(b => result.WriteAsync(b), CancellationToken.None);
         return result.ToArray();
     }
 

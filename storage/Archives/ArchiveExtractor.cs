@@ -1,7 +1,6 @@
 using System.Formats.Tar;
-using System.IO.Pipelines;
 
-namespace PodCheckpointing.Storage;
+namespace PodCheckpointing.Storage.Archives;
 
 /// <summary>Extracts an artifact into a folder while its digests are compared.</summary>
 public static class ArchiveExtractor
@@ -12,26 +11,9 @@ public static class ArchiveExtractor
     public static async Task<long> ExtractAsync(
         this CheckpointStore store, ContainerManifest manifest, string folder, CancellationToken cancellationToken)
     {
-        var pipe = new Pipe(new PipeOptions(pauseWriterThreshold: 16 << 20, resumeWriterThreshold: 8 << 20));
-        var reading = Task.Run(
-            async () =>
-            {
-                try
-                {
-                    await store.ReadAsync(
-                        manifest, async bytes => await pipe.Writer.WriteAsync(bytes, cancellationToken), cancellationToken);
-                    await pipe.Writer.CompleteAsync();
-                }
-                catch (Exception exception)
-                {
-                    await pipe.Writer.CompleteAsync(exception);
-                    throw;
-                }
-            },
-            cancellationToken);
         try
         {
-            await using var stream = pipe.Reader.AsStream();
+            await using var stream = store.Read(manifest).OpenTar(cancellationToken);
             await using var tar = new TarReader(stream);
             while (await tar.GetNextEntryAsync(copyData: false, cancellationToken) is { } entry)
             {
@@ -46,7 +28,6 @@ public static class ArchiveExtractor
             throw new CorruptArtifactException($"the archive cannot be read: {exception.Message}", exception);
         }
 
-        await reading;
         return manifest.Size;
     }
 

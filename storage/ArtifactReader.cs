@@ -1,0 +1,132 @@
+using PodCheckpointing.Storage.Archives;
+using PodCheckpointing.Storage.Frames;
+
+namespace PodCheckpointing.Storage;
+
+/// <summary>Reads one artifact: whole, with every digest compared, or a part of it by its frames.</summary>
+/// <param name="path">Where dump.tar.zst lies.</param>
+/// <param name="manifest">What it has to be.</param>
+/// <param name="options">How many workers decompress.</param>
+public sealed class ArtifactReader(string path, ContainerManifest manifest, StoreOptions options)
+{
+    /// <summary>What the artifact has to be.</summary>
+    public ContainerManifest Manifest => manifest;
+
+    /// <summary>The tar, as a stream that cannot be trusted before its end.</summary>
+    /// <remarks>
+    /// Frames are decompressed ahead on all workers and both digests computed on the way. Where one differs, the read that
+    /// would have returned 0 throws <see cref="CorruptArtifactException"/>; earlier wherever a frame's checksum is wrong.
+    /// </remarks>
+    /// <exception cref="CorruptArtifactException">The file cannot be what the manifest says.</exception>
+    public Stream OpenTar(CancellationToken cancellationToken)
+    {
+        var (ring, tar) = Begin(cancellationToken);
+        return new ArtifactStream(ring, tar, manifest.Size);
+    }
+
+    /// <summary>Hands the tar to a sink, frame by frame; all has been compared when this returns.</summary>
+    /// <exception cref="CorruptArtifactException">The artifact is not what the manifest says.</exception>
+    public async Task ReadAsync(Func<ReadOnlyMemory<byte>, ValueTask> sink, CancellationToken cancellationToken)
+    {
+        var (ring, tar) = Begin(cancellationToken);
+        await using (ring.ConfigureAwait(false))
+        {
+            try
+            {
+                while (await tar.NextAsync().ConfigureAwait(false) is { } frame)
+                {
+                    await sink(frame.Output.Memory[..frame.OutputLength]).ConfigureAwait(false);
+                    tar.Done(frame);
+                }
+            }
+            catch (Exception exception)
+            {
+                ring.Fail(exception);
+            }
+
+            await ring.FinishAsync().ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Reads everything and keeps nothing.</summary>
+    /// <exception cref="CorruptArtifactException">The artifact is not what the manifest says, or holds no whole archive.</exception>
+    public async Task VerifyAsync(CancellationToken cancellationToken)
+    {
+        var walker = new ArchiveWalker([], []);
+        await ReadAsync(
+            bytes =>
+            {
+                _ = walker.Take(bytes.Span);
+                return ValueTask.CompletedTask;
+            },
+            cancellationToken).ConfigureAwait(false);
+        walker.Finish();
+    }
+
+    /// <summary>Opens the artifact for single entries; only the frames that are touched are read and decompressed.</summary>
+    /// <remarks>
+    /// Those frames are compared with their own checksums and sizes; the digests of the whole are not: use
+    /// <see cref="VerifyAsync"/> where that matters.
+    /// </remarks>
+    /// <exception cref="CorruptArtifactException">The file cannot be what the manifest says.</exception>
+    public ArchiveBrowser Browse() => new(new FrameFile(path, manifest));
+
+    private (FrameRing Ring, FrameCursor Tar) Begin(CancellationToken cancellationToken)
+    {
+        var file = new FrameFile(path, manifest);
+        var frames = manifest.Frames;
+        var count = Math.Min(options.FramesInFlight, Math.Max(frames.Count, 1));
+        var ring = new FrameRing(count, file.LargestCompressed, file.LargestPlain, cancellationToken);
+        var packed = ring.OverInputs();
+        var plain = ring.OverOutputs();
+        var tar = ring.OverOutputs();
+        ring.Start(() => Compare(packed, compressed: true));
+        ring.Start(() => Compare(plain, compressed: false));
+        for (var i = 0; i < Math.Min(options.Workers, Math.Max(frames.Count, 1)); i++)
+        {
+            StartWorker(ring);
+        }
+
+        // The source last: it must know everyone whom it wakes.
+        ring.Start(() =>
+        {
+            using (file)
+            {
+                for (var i = 0; i < frames.Count; i++)
+                {
+                    var frame = ring.NextFree();
+                    frame.InputLength = frames[i].CompressedSize;
+                    frame.OutputLength = frames[i].Size;
+                    file.ReadPacked(i, frame.InputBytes);
+                    ring.Publish(frame);
+                }
+            }
+
+            ring.Complete();
+        });
+        return (ring, tar);
+    }
+
+    private void StartWorker(FrameRing ring)
+    {
+        var zstd = new Zstd.Decompressor();
+        ring.StartWorker(frame => FrameFile.Unpack(path, zstd, frame.InputBytes, frame.OutputBytes), zstd);
+    }
+
+    private void Compare(FrameCursor cursor, bool compressed)
+    {
+        using var hash = Digest.Begin();
+        while (cursor.Next() is { } frame)
+        {
+            hash.AppendData(compressed ? frame.InputBytes : frame.OutputBytes);
+            cursor.Done(frame);
+        }
+
+        var (digest, expected) = (Digest.Finish(hash), compressed ? manifest.CompressedDigest : manifest.Digest);
+        if (digest != expected)
+        {
+            throw new CorruptArtifactException(
+                $"{path} has the {(compressed ? "compressed " : "")}digest {digest}; its manifest says {expected}");
+        }
+    }
+}

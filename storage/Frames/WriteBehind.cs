@@ -1,0 +1,78 @@
+using Microsoft.Win32.SafeHandles;
+
+namespace PodCheckpointing.Storage.Frames;
+
+/// <summary>Appends to a file in large, aligned writes that are pushed to the disk while the next ones are made.</summary>
+/// <remarks>
+/// At most two windows are dirty at any time, so that neither the node's page cache fills nor the fsync at the end has much to
+/// do.
+/// </remarks>
+internal sealed class WriteBehind(SafeFileHandle file, string path, bool drop) : IDisposable
+{
+    private const int WriteSize = 1 << 20;
+    private const long Window = 16 << 20;
+    private readonly NativeBuffer _buffer = new(WriteSize);
+    private int _filled;
+    private long _written;
+    private long _pushed;
+
+    /// <summary>Bytes appended so far.</summary>
+    public long Length => _written + _filled;
+
+    public void Append(ReadOnlySpan<byte> bytes)
+    {
+        while (bytes.Length > 0)
+        {
+            var count = Math.Min(bytes.Length, WriteSize - _filled);
+            bytes[..count].CopyTo(_buffer.GetSpan()[_filled..]);
+            _filled += count;
+            bytes = bytes[count..];
+            if (_filled == WriteSize)
+            {
+                Write();
+            }
+        }
+    }
+
+    /// <summary>Writes what is left and waits until all is durable.</summary>
+    public void Finish()
+    {
+        Write();
+        Naming(() => RandomAccess.FlushToDisk(file));
+        if (drop)
+        {
+            Posix.Forget(file, 0, 0);
+        }
+    }
+
+    public void Dispose() => ((IDisposable)_buffer).Dispose();
+
+    private void Write()
+    {
+        Naming(() => RandomAccess.Write(file, _buffer.GetSpan()[.._filled], _written));
+        _written += _filled;
+        _filled = 0;
+        if (drop && _written - _pushed >= Window)
+        {
+            Posix.BeginWriteBack(file, _pushed, Window);
+            if (_pushed >= Window)
+            {
+                Posix.FinishWriteBack(file, _pushed - Window, Window);
+            }
+
+            _pushed += Window;
+        }
+    }
+
+    private void Naming(Action action)
+    {
+        try
+        {
+            action();
+        }
+        catch (IOException exception) when (!exception.Message.Contains(path, StringComparison.Ordinal))
+        {
+            throw new IOException($"{path}: {exception.Message}", exception.HResult);
+        }
+    }
+}
