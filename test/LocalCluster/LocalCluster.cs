@@ -25,6 +25,16 @@ public sealed class LocalCluster : IAsyncDisposable
         return new LocalCluster(name, (await RunAsync(TimeSpan.FromSeconds(10), Script, "dir", name)).Trim());
     }
 
+    /// <summary>Brings only the nodes up, with their containerd.</summary>
+    public static async Task<LocalCluster> StartNodesAsync(string name)
+    {
+        await RunAsync(TimeSpan.FromMinutes(30), Script, "nodes", name);
+        return new LocalCluster(name, (await RunAsync(TimeSpan.FromSeconds(10), Script, "dir", name)).Trim());
+    }
+
+    /// <summary>The root folder of a node's own mount namespace.</summary>
+    public string RootOf(string node) => $"/proc/{File.ReadAllText(Path.Combine(Folder, node, "pid")).Split(' ')[1].Trim()}/root";
+
     /// <summary>Runs kubectl; throws when it fails.</summary>
     public Task<string> KubectlAsync(params string[] arguments) =>
         RunAsync(TimeSpan.FromMinutes(3), Script, ["kubectl", _name, .. arguments]);
@@ -109,10 +119,10 @@ public sealed class LocalCluster : IAsyncDisposable
 
     private static async Task<string> RunAsync(TimeSpan limit, string program, params string[] arguments)
     {
-        using var process = Process.Start(new ProcessStartInfo(program, arguments)
-        {
-            RedirectStandardOutput = true, RedirectStandardError = true,
-        })!;
+        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        // Should this process die, the next cluster to come up takes this one down.
+        start.Environment["POD_CHECKPOINTING_OWNER"] = Environment.ProcessId.ToString(CultureInfo.InvariantCulture);
+        using var process = Process.Start(start)!;
         using var deadline = new CancellationTokenSource(limit);
         var output = process.StandardOutput.ReadToEndAsync(deadline.Token);
         var errors = process.StandardError.ReadToEndAsync(deadline.Token);

@@ -3,8 +3,11 @@
 # spaces of its own, with a test kubelet and our agent; and our operator.
 #   cluster.sh install            makes what is missing (cached in POD_CHECKPOINTING_CACHE, /var/cache/pod-checkpointing)
 #   cluster.sh up NAME            brings the cluster up; its files are in /var/tmp/pod-checkpointing/NAME
+#   cluster.sh nodes NAME         brings only its two nodes up, with their containerd: no API server, no kubelet, none of ours
 #   cluster.sh down NAME          takes it down and leaves nothing
 #   cluster.sh kubectl NAME ...   kubectl for it
+#   cluster.sh sweep              takes down what was left by owners that died (POD_CHECKPOINTING_OWNER, a process id, at
+#                                 up); every up does
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 repo=$(cd "$here/../.." && pwd)
@@ -92,19 +95,57 @@ start_kubelet() {
     --Kubelet:TlsKey=/etc/bench/pki/kubelet.key --Kubelet:ClientCa=/etc/bench/pki/ca.crt --Kubelet:CheckpointUsers:0=checkpoint-agent
 }
 
-up() {
+# started PID: when a process began, which with its id tells it from all others.
+started() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20 || true; }
+
+sweep() {
+  mkdir -p "$runs"
+  (
+    flock 7
+    for owner in "$runs"/*/owner; do
+      read -r pid since 2>/dev/null <"$owner" || continue
+      [ "$(started "$pid")" != "$since" ] || continue
+      left=$(basename "$(dirname "$owner")")
+      echo "cluster $left was left by process $pid, which is gone: taking it down" >&2
+      "$0" down "$left" || true
+    done
+  ) 7>"$runs/.sweep"
+}
+
+# The cgroup v2 tree beside v1, of which nothing here makes use: CRIU must not have grown it.
+unused_cgroups() { find /sys/fs/cgroup/unified -type d 2>/dev/null | wc -l; }
+
+# The two nodes on their bridge.
+up_nodes() {
   [ ! -e "$dir" ] || { echo "cluster $name is up (or was left over): cluster.sh down $name" >&2; exit 1; }
   [ -e "$repo/artifacts/operator" ] || { echo "the operator and the agent are not built: make build" >&2; exit 1; }
   [ "${#name}" -le 8 ] || { echo "cluster name \"$name\" is longer than 8 characters, which its network devices cannot be" >&2; exit 1; }
+  sweep
   mkdir -p "$dir"/{pki,log,run,store,etcd}
+  if [ -n "${POD_CHECKPOINTING_OWNER:-}" ]; then
+    echo "$POD_CHECKPOINTING_OWNER $(started "$POD_CHECKPOINTING_OWNER")" >"$dir/owner"
+  fi
+  unused_cgroups >"$dir/unused-cgroups"
   # The first subnet that no other cluster of this machine has.
+  exec 7>"$runs/.index"
+  flock 7
   for index in $(seq 0 99); do ip -4 address | grep -q " 10.$((128 + index)).0.1/24" || break; done
   subnet=10.$((128 + index))
   echo "$index" >"$dir/index"
   ip link add "pc$name" type bridge
   ip address add "$subnet.0.1/24" dev "pc$name"
+  exec 7>&-
   ip link set "pc$name" up
+  local number=0 node
+  for node in node-a node-b; do
+    number=$((number + 1))
+    "$here/Nodes/node-up.sh" "$name" "$node" "$number" "$subnet" "$tree" "$images" "$dir/store" "$dir/$node" \
+      "$(dirname "$(readlink -f "$(command -v dotnet)")")" "$repo"
+  done
+}
 
+up() {
+  up_nodes
   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$dir/pki/ca.key" -out "$dir/pki/ca.crt" \
     -subj /CN=bench -days 30 2>/dev/null
   certificate apiserver /CN=apiserver "IP:127.0.0.1,IP:$subnet.0.1"
@@ -125,9 +166,6 @@ up() {
     --client-ca-file "$dir/pki/ca.crt"
   local number=0 node
   for node in node-a node-b; do
-    number=$((number + 1))
-    "$here/Nodes/node-up.sh" "$name" "$node" "$number" "$subnet" "$tree" "$images" "$dir/store" "$dir/$node" \
-      "$(dirname "$(readlink -f "$(command -v dotnet)")")" "$repo"
     cp -r "$dir/pki" "$dir/$node/etc/"
     kubeconfig operator "$server" /etc/bench/pki >"$dir/$node/etc/kubelet.kubeconfig"
   done
@@ -157,23 +195,31 @@ down() {
   "$here/Nodes/node-down.sh" "$name" node-a 1 "$dir/node-a"
   "$here/Nodes/node-down.sh" "$name" node-b 2 "$dir/node-b"
   ip link delete "pc$name" 2>/dev/null || true
+  local left before
+  before=$(cat "$dir/unused-cgroups" 2>/dev/null || echo 0)
   rm -rf --one-file-system "$dir"
-  local left
+  if [ "$before" = 1 ] && [ "$(unused_cgroups)" != 1 ]; then
+    echo "the cgroup v2 tree has grown: $(find /sys/fs/cgroup/unified -mindepth 1 -maxdepth 1 -type d | head -n 3)" >&2
+    return 1
+  fi
   left=$(find /sys/fs/cgroup -maxdepth 2 -name "pc-$name-*" 2>/dev/null || true)
   [ -z "$left" ] || { echo "left over: $left" >&2; return 1; }
 }
 
 command=${1:-}
 name=${2:-}
-dir=${POD_CHECKPOINTING_RUN:-/var/tmp/pod-checkpointing}/$name
+runs=${POD_CHECKPOINTING_RUN:-/var/tmp/pod-checkpointing}
+dir=$runs/$name
 index=$(cat "$dir/index" 2>/dev/null || true)
 case $command in
   install) install ;;
   up) install; up ;;
+  nodes) install; up_nodes ;;
+  sweep) sweep ;;
   down) down ;;
   kubectl) shift 2; exec "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" "$@" ;;
   start) shift 2; "start_$1" "${@:2}" ;;
   kill) kill -KILL -- "-$(cat "$dir/run/$3.pid")" ;;
   dir) echo "$dir" ;;
-  *) sed -n '2,8s/^# \?//p' "$0"; exit 2 ;;
+  *) sed -n '2,11s/^# \?//p' "$0"; exit 2 ;;
 esac

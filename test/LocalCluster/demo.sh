@@ -5,6 +5,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 repo=$(cd "$here/../.." && pwd)
 name=demo$((RANDOM % 1000))
+export POD_CHECKPOINTING_OWNER=$$
 cluster() { "$here/cluster.sh" "$@"; }
 k() { cluster kubectl "$name" "$@"; }
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }

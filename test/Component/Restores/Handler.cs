@@ -1,0 +1,116 @@
+using System.Diagnostics;
+using PodCheckpointing.Generate;
+
+namespace PodCheckpointing.Component.Restores;
+
+/// <summary>The restore handler, called as a runtime calls it, over a crun that only takes notes.</summary>
+internal sealed class Handler : IDisposable
+{
+    // "restore" leaves a stopped process behind, as crun does with leave-stopped.
+    private const string Crun = """
+        #!/bin/sh
+        here=$(dirname "$0")
+        echo "$*" >>"$here/calls"
+        case " $* " in
+          *" restore "*)
+            [ ! -e "$here/broken" ] || exit 1
+            sh -c 'kill -STOP $$; exec sleep 1000' </dev/null >/dev/null 2>&1 &
+            until grep -q '^State:.T' "/proc/$!/status"; do :; done
+            while [ $# -gt 0 ]; do [ "$1" = --pid-file ] && echo $! >"$2"; shift; done ;;
+          *" state "*) printf '{\n  "status": "running"\n}\n' ;;
+        esac
+        """;
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("pod-checkpointing-handler").FullName;
+
+    public Handler()
+    {
+        foreach (var folder in new[] { Bundle, Root, In("state"), In("crun/c1"), In("cgroups/freezer"), In("cgroups/pids") })
+        {
+            Directory.CreateDirectory(folder);
+        }
+
+        foreach (var hierarchy in new[] { "freezer", "pids" })
+        {
+            File.WriteAllText(In($"cgroups/{hierarchy}/cgroup.procs"), "");
+        }
+
+        File.WriteAllText(In("crun.sh"), Crun);
+        File.SetUnixFileMode(In("crun.sh"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        File.WriteAllText(In("calls"), "");
+    }
+
+    public string Bundle => In("bundle");
+
+    public string Root => In("bundle/rootfs");
+
+    /// <summary>What crun was asked, one call a line.</summary>
+    public IReadOnlyList<string> Calls => File.ReadAllLines(In("calls"));
+
+    public string ErrorLog => File.Exists(In("log.json")) ? File.ReadAllText(In("log.json")) : "";
+
+    public int Pid => int.Parse(File.ReadAllText(In("pid")), null);
+
+    public string In(string name) => Path.Combine(_folder, name);
+
+    /// <summary>The folder in which the agent stages for a container.</summary>
+    public string Staging(string uid, string container) =>
+        Directory.CreateDirectory(In($"state/restores/{uid}/{container}")).FullName;
+
+    /// <summary>What the agent leaves when it has staged an artifact, one of a pod's several perhaps.</summary>
+    public string Stage(string uid, string container, bool go = true, params string[] others)
+    {
+        var folder = Staging(uid, container);
+        File.WriteAllLines(Path.Combine(folder, "../members"), [container, .. others]);
+        if (go)
+        {
+            Go(uid);
+        }
+
+        File.WriteAllText(Path.Combine(folder, "criu.conf"), "leave-stopped\n");
+        File.WriteAllText(Path.Combine(folder, "staged"), "shared://u/c/x/dump.tar.zst\n");
+        return folder;
+    }
+
+    /// <summary>The agent's leave to run.</summary>
+    public void Go(string uid) => File.WriteAllText(In($"state/restores/{uid}/go"), "\n");
+
+    public void BreakCrun() => File.WriteAllText(In("broken"), "");
+
+    public Task<(int Code, string Output)> CreateAsync(string id = "c1") =>
+        RunAsync("--root", In("crun"), "--log", In("log.json"), "--log-format", "json", "--systemd-cgroup",
+            "create", "--bundle", Bundle, "--pid-file", In("pid"), id);
+
+    public async Task<(int Code, string Output)> RunAsync(params string[] arguments)
+    {
+        var start = new ProcessStartInfo("/bin/sh", [Path.Combine(Repository.Root(AppContext.BaseDirectory), "agent/Restores/Handler/checkpoint-restore"), .. arguments])
+        {
+            RedirectStandardOutput = true, RedirectStandardError = true,
+        };
+        start.Environment["POD_CHECKPOINTING_STATE"] = In("state");
+        start.Environment["POD_CHECKPOINTING_CRUN"] = In("crun.sh");
+        start.Environment["POD_CHECKPOINTING_CGROUPS"] = In("cgroups");
+        start.Environment["POD_CHECKPOINTING_RESTORE_DEADLINE"] = "2";
+        using var process = Process.Start(start)!;
+        var said = await Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
+        await process.WaitForExitAsync();
+        return (process.ExitCode, said[0] + said[1]);
+    }
+
+    public void Dispose()
+    {
+        if (File.Exists(In("pid")))
+        {
+            try
+            {
+                Process.GetProcessById(Pid).Kill();
+            }
+            catch (ArgumentException)
+            {
+                // Gone already, as a failed create leaves it.
+            }
+        }
+
+        Directory.Delete(_folder, recursive: true);
+    }
+}

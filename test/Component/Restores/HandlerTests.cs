@@ -1,0 +1,329 @@
+using System.Diagnostics;
+using FluentAssertions;
+using NUnit.Framework;
+
+namespace PodCheckpointing.Component.Restores;
+
+/// <summary>What the restore handler makes of a runtime's calls; that real processes come back is seen on the bench.</summary>
+internal sealed class HandlerTests
+{
+    private const string Annotation = "io.kubernetes.cri-o.checkpoint-restore";
+    private Handler _handler = null!;
+
+    [SetUp]
+    public void Prepare() => _handler = new Handler();
+
+    [TearDown]
+    public void Clean() => _handler.Dispose();
+
+    [TestCase(true, TestName = "Restores_under_CRI_O_whose_bundles_have_many_lines")]
+    [TestCase(false, TestName = "Restores_under_containerd_whose_bundles_have_one")]
+    public async Task Restores(bool crio)
+    {
+        GivenBundle(crio);
+        var staging = _handler.Stage("u1", "app");
+
+        (await _handler.CreateAsync()).Should().Be((0, ""));
+
+        _handler.Calls.Should().Equal(
+            $"--root {_handler.In("crun")} --log {_handler.In("log.json")} --log-format json --systemd-cgroup restore --detach --file-locks "
+            + $"--image-path {staging}/checkpoint --work-path {staging} --bundle {_handler.Bundle} --pid-file {_handler.In("pid")} c1");
+        File.ReadAllText(Path.Combine(_handler.Bundle, "config.json")).Should().Contain($"\"org.criu.config\":\"{staging}/criu.conf\"");
+        File.ReadAllLines(Path.Combine(staging, "restored")).Should().HaveCount(2);
+        foreach (var hierarchy in new[] { "freezer", "pids" })
+        {
+            File.ReadAllText(_handler.In($"cgroups/{hierarchy}/pods/c1/cgroup.procs")).Trim().Should().Be("0", "crun was called from within");
+        }
+    }
+
+    [Test]
+    public async Task Runs_nothing_before_start()
+    {
+        GivenBundle();
+        var staging = _handler.Stage("u1", "app");
+        await _handler.CreateAsync();
+
+        (await _handler.RunAsync("state", "c1")).Output.Should().Contain("\"created\"");
+        Stopped().Should().BeTrue();
+
+        (await _handler.RunAsync("start", "c1")).Code.Should().Be(0);
+
+        Stopped().Should().BeFalse();
+        (await _handler.RunAsync("state", "c1")).Output.Should().Contain("\"running\"");
+        File.ReadAllText(Path.Combine(staging, "running")).Trim().Should().MatchRegex("^[0-9]{19}$");
+        _handler.Calls.Should().NotContain(call => call.StartsWith("start"));
+    }
+
+    [Test]
+    public async Task Runs_nothing_without_leave()
+    {
+        GivenBundle();
+        var staging = _handler.Stage("u1", "app", go: false);
+        await _handler.CreateAsync();
+
+        (await _handler.RunAsync("start", "c1")).Code.Should().Be(0);
+
+        Stopped().Should().BeTrue();
+        (await _handler.RunAsync("state", "c1")).Output.Should().Contain("\"running\"", "the runtime has started it");
+        File.Exists(Path.Combine(staging, "running")).Should().BeFalse();
+    }
+
+    [Test]
+    public async Task Runs_no_container_before_the_last_is_started()
+    {
+        GivenBundle();
+        var staging = _handler.Stage("u1", "app", others: "other");
+        await _handler.CreateAsync();
+        await _handler.RunAsync("start", "c1");
+        Stopped().Should().BeTrue();
+
+        GivenBundle(name: "other");
+        var other = _handler.Stage("u1", "other", others: "app");
+        var first = _handler.Pid;
+        await _handler.CreateAsync("c2");
+        (await _handler.RunAsync("start", "c2")).Code.Should().Be(0);
+
+        Stopped().Should().BeFalse();
+        Stopped(first).Should().BeFalse();
+        foreach (var folder in new[] { staging, other })
+        {
+            File.Exists(Path.Combine(folder, "running")).Should().BeTrue();
+        }
+
+        Process.GetProcessById(first).Kill();
+    }
+
+    [Test]
+    public async Task Starts_nothing_that_was_cancelled()
+    {
+        GivenBundle();
+        var staging = _handler.Stage("u1", "app");
+        await _handler.CreateAsync();
+        File.WriteAllText(Path.Combine(staging, "failed"), "asked to stop\n");
+
+        (await _handler.RunAsync("start", "c1")).Output.Should().Contain("cancelled: asked to stop");
+
+        Stopped().Should().BeTrue();
+    }
+
+    [Test]
+    public async Task Says_that_it_waits()
+    {
+        GivenBundle();
+        var create = _handler.CreateAsync();
+        var waiting = _handler.In("state/restores/u1/app/waiting");
+        while (!File.Exists(waiting))
+        {
+            await Task.Yield();
+        }
+
+        _handler.Stage("u1", "app");
+
+        (await create).Should().Be((0, ""));
+    }
+
+    [Test]
+    public async Task Restores_once()
+    {
+        GivenBundle();
+        _handler.Stage("u1", "app");
+        await _handler.CreateAsync();
+
+        var again = await _handler.CreateAsync("c2");
+
+        again.Code.Should().Be(1);
+        again.Output.Should().Contain("restored before");
+    }
+
+    [Test]
+    public async Task Starts_afresh_after_it_ran()
+    {
+        GivenBundle(restarts: 1);
+        File.WriteAllText(Path.Combine(_handler.Stage("u1", "app"), "running"), "1\n");
+
+        await _handler.CreateAsync();
+
+        _handler.Calls.Should().ContainSingle().Which.Should().Contain(" create ");
+    }
+
+    [Test]
+    public async Task Never_starts_without_its_memory()
+    {
+        GivenBundle(restarts: 1);
+        _handler.Stage("u1", "app");
+
+        (await _handler.CreateAsync()).Code.Should().Be(1);
+
+        _handler.Calls.Should().BeEmpty();
+        _handler.ErrorLog.Should().Contain("\"level\":\"error\"").And.Contain("never restored");
+    }
+
+    [TestCase("shared://u0/c0/app/dump.tar.zst", " restore ")]
+    [TestCase("shared://u0/c0/other/dump.tar.zst", " create ")]
+    [TestCase("", " create ")]
+    public async Task Leaves_alone_what_the_pod_does_not_mean(string artifact, string call)
+    {
+        GivenBundle(artifact: artifact);
+        _handler.Stage("u1", "app");
+
+        await _handler.CreateAsync();
+
+        _handler.Calls.Should().ContainSingle().Which.Should().Contain(call);
+    }
+
+    [Test]
+    public async Task Never_restores_a_sandbox()
+    {
+        GivenBundle(type: "sandbox");
+
+        await _handler.CreateAsync();
+
+        _handler.Calls.Should().ContainSingle().Which.Should().Contain(" create ");
+    }
+
+    [Test]
+    public async Task Gives_up_when_the_agent_has()
+    {
+        GivenBundle();
+        File.WriteAllText(Path.Combine(_handler.Staging("u1", "app"), "failed"), "digest \"x\" does not match\n");
+
+        (await _handler.CreateAsync()).Code.Should().Be(1);
+
+        _handler.ErrorLog.Should().Contain("could not be staged: digest x does not match");
+    }
+
+    [Test]
+    public async Task Gives_up_at_its_deadline()
+    {
+        GivenBundle();
+
+        (await _handler.CreateAsync()).Output.Should().Contain("no checkpoint was staged within 2 s");
+    }
+
+    [Test]
+    public async Task Gives_up_when_the_bundle_goes()
+    {
+        GivenBundle();
+        var create = _handler.CreateAsync();
+        while (!File.Exists(_handler.In("state/restores/u1/app/waiting")))
+        {
+            await Task.Yield();
+        }
+
+        File.Delete(Path.Combine(_handler.Bundle, "config.json"));
+
+        (await create).Output.Should().Contain("the container is gone");
+    }
+
+    [Test]
+    public async Task Says_what_CRIU_said()
+    {
+        GivenBundle();
+        var staging = _handler.Stage("u1", "app");
+        _handler.BreakCrun();
+        File.WriteAllText(Path.Combine(staging, "restore.log"), "(00.1) Error (criu/files.c:1): Can't open file /data\n");
+
+        (await _handler.CreateAsync()).Code.Should().Be(1);
+
+        File.ReadAllText(Path.Combine(staging, "error")).Should().Contain("Can't open file /data");
+    }
+
+    [Test]
+    public async Task Kills_what_it_cannot_place()
+    {
+        GivenBundle(cgroup: "../escape/..");
+        _handler.Stage("u1", "app");
+
+        (await _handler.CreateAsync()).Code.Should().Be(1);
+
+        var commandLine = $"/proc/{_handler.Pid}/cmdline";
+        (File.Exists(commandLine) ? File.ReadAllText(commandLine) : "").Should().BeEmpty("a dead process has none");
+    }
+
+    [Test]
+    public async Task Believes_crun_about_the_cgroup()
+    {
+        GivenBundle(cgroup: "kubepods.slice:crio:c1");
+        _handler.Stage("u1", "app");
+        File.WriteAllText(_handler.In("crun/c1/status"), """{ "cgroup-path": "\/kubepods.slice\/crio-c1.scope" }""");
+
+        (await _handler.CreateAsync()).Should().Be((0, ""));
+
+        File.Exists(_handler.In("cgroups/pids/kubepods.slice/crio-c1.scope/cgroup.procs")).Should().BeTrue();
+    }
+
+    [Test]
+    public async Task A_pod_under_CRI_O_cannot_pass_for_another_or_bring_its_own_CRIU_options()
+    {
+        GivenBundle(crio: true, more: ["\"io.kubernetes.cri.sandbox-uid\": \"u2\"", "\"org.criu.config\": \"/tmp/mine\"", "\"cgroupsPath\": \"/mine\"",
+            "\"note\": \"{\\\"io.kubernetes.pod.uid\\\": \\\"u2\\\"}\\n\""]);
+        _handler.Stage("u1", "app");
+        _handler.Stage("u2", "app");
+
+        (await _handler.CreateAsync()).Should().Be((0, ""));
+
+        _handler.Calls.Should().ContainSingle().Which.Should().Contain("/u1/app");
+        File.ReadAllText(Path.Combine(_handler.Bundle, "config.json")).Should().NotContain("\"org.criu.config\": \"/tmp/mine\"");
+        Directory.Exists(_handler.In("cgroups/pids/mine")).Should().BeFalse();
+    }
+
+    [TestCase("u/../u2", "app")]
+    [TestCase("", "app")]
+    [TestCase("u1", "..")]
+    public async Task Takes_no_path_for_a_name(string uid, string name)
+    {
+        GivenBundle(uid: uid, name: name);
+
+        (await _handler.CreateAsync()).Code.Should().Be(1);
+
+        _handler.Calls.Should().BeEmpty();
+    }
+
+    [Test]
+    public async Task Refuses_another_image_under_CRI_O()
+    {
+        GivenBundle(crio: true, more: [$"\"io.kubernetes.cri-o.ImageRef\": \"{new string('a', 64)}\""]);
+        File.WriteAllText(Path.Combine(_handler.Stage("u1", "app"), "config.dump"), $$"""{ "rootfsImageRef": "{{new string('b', 64)}}" }""");
+
+        (await _handler.CreateAsync()).Output.Should().Contain("over image bbbb");
+    }
+
+    [Test]
+    public async Task Whatever_else_is_crun_s()
+    {
+        await _handler.RunAsync("--root", "/r", "exec", "--process", "p", "c1", "create");
+        await _handler.RunAsync("delete", "--force", "c9");
+        await _handler.RunAsync("features");
+
+        _handler.Calls.Should().Equal("--root /r exec --process p c1 create", "delete --force c9", "features");
+    }
+
+    private bool Stopped() => Stopped(_handler.Pid);
+
+    private static bool Stopped(int pid)
+    {
+        var stat = File.ReadAllText($"/proc/{pid}/stat");
+        return stat[stat.LastIndexOf(')') + 2] == 'T';
+    }
+
+    private void GivenBundle(
+        bool crio = false, string uid = "u1", string name = "app", string type = "container", int restarts = 0,
+        string artifact = "shared://u0/c0", string cgroup = "/pods/c1", params string[] more)
+    {
+        (string Key, string Value)[] facts = crio
+            ? [("io.kubernetes.cri-o.ContainerType", type), ("io.kubernetes.pod.uid", uid), ("io.kubernetes.container.name", name)]
+            : [("io.kubernetes.cri.container-type", type), ("io.kubernetes.cri.sandbox-uid", uid), ("io.kubernetes.cri.container-name", name)];
+        IEnumerable<string> annotations =
+        [
+            .. facts.Append((Key: Annotation, Value: artifact)).Append((Key: "io.kubernetes.container.restartCount", Value: $"{restarts}"))
+                .Select(fact => $"\"{fact.Key}\": \"{fact.Value}\""),
+            .. more,
+        ];
+        var config = """
+            {"process": {"env": ["A=\"root\": {\"path\": \"/etc\"}"]}, "root": {"path": "rootfs"}, "annotations": { ANNOTATIONS }, "linux": {"cgroupsPath": "CGROUP", "namespaces": [{"type": "pid"}]}}
+            """.Replace("ANNOTATIONS", string.Join(", ", annotations)).Replace("CGROUP", cgroup);
+        File.WriteAllText(
+            Path.Combine(_handler.Bundle, "config.json"),
+            crio ? config.Replace("{\"", "{\n\t\"").Replace(", ", ",\n\t\t").Replace("{ ", "{\n\t\t") : config);
+    }
+}
