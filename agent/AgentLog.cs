@@ -12,4 +12,6 @@ internal static partial class AgentLog
     [LoggerMessage(5002, LogLevel.Information, "Continued {Count} processes of pod {PodUid}")]
     public static partial void Continued(ILogger logger, int count, string podUid);
 
+    [LoggerMessage(5003, LogLevel.Warning, "Found the dump of container {Container} of pod {PodUid} whose call was lost")]
+    public static partial void Found(ILogger logger, string podUid, string container);
 }

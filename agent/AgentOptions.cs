@@ -30,6 +30,9 @@ internal sealed class AgentOptions
     /// <summary>A token that somebody renews, instead of a certificate.</summary>
     public string? KubeletTokenFile { get; set; }
 
+    /// <summary>Where kubelet puts its checkpoints.</summary>
+    public string KubeletDirectory { get; set; } = "/var/lib/kubelet/checkpoints";
+
     /// <summary>The runtime's CRIU options on this node.</summary>
     public string CriuConfig { get; set; } = "/etc/criu/crun.conf";
 

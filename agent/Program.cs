@@ -27,6 +27,7 @@ builder.Services.AddSingleton(new ContainerRuntime(GrpcChannel.ForAddress(
     options.RuntimeEndpoint, new GrpcChannelOptions { MaxReceiveMessageSize = 16 * 1024 * 1024 })));
 builder.Services.AddSingleton(new CheckpointStore(options.StoreRoot, TimeProvider.System));
 builder.Services.AddSingleton<CriuConfiguration>();
+builder.Services.AddSingleton<DumpJournal>();
 builder.Services.AddSingleton<FenceBook>();
 builder.Services.AddSingleton<Checkpointer>();
 builder.Services.AddSingleton<RestoreStaging>();

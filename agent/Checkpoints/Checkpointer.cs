@@ -17,11 +17,11 @@ internal sealed class Checkpointer(
     KubeletClient kubelet,
     ContainerRuntime runtime,
     CriuConfiguration criu,
+    DumpJournal journal,
     FenceBook fences,
     CheckpointStore store,
     NodeFacts facts,
     IOptions<AgentOptions> options,
-    TimeProvider time,
     ILogger<Checkpointer> logger)
 {
     private readonly ConcurrentDictionary<(string, string, string), Lazy<Task<CheckpointResponse>>> _running = new();
@@ -93,15 +93,14 @@ internal sealed class Checkpointer(
         CheckpointRequest request, (string, string, string) key, RunningContainer container, FenceRecord? fence)
     {
         if (CriuConfiguration.TcpLine(fence?.TcpPolicy ?? "").Length == 0
+            && journal.Pending(request) is null
             && ConnectedSockets.Of([.. ContainerRuntime.Tree(container.Pid)]) is { Count: > 0 } connected)
         {
             throw KubeletClient.ConnectedSocketsRefused($"{connected.Count} of them");
         }
 
-        var stoppedAt = time.GetUtcNow().UtcDateTime;
         var watch = Stopwatch.GetTimestamp();
-        var tar = await kubelet.CheckpointAsync(
-            request.PodNamespace, request.PodName, request.ContainerName, request.TimeoutSeconds, CancellationToken.None);
+        var (tar, stoppedAt) = await FindLostAsync(request, container) ?? await AskKubeletAsync(request);
         var took = Stopwatch.GetElapsedTime(watch);
         // Looked at, not assumed: a process that runs on would be the second live copy.
         var leftStopped = fence is not null && ContainerRuntime.Tree(container.Pid).All(ContainerRuntime.IsStopped);
@@ -135,9 +134,53 @@ internal sealed class Checkpointer(
                 CancellationToken.None);
             // The bytes are safe on the volume; kubelet itself never removes its file.
             File.Delete(tar);
+            journal.End(request);
             SealIfLast(request);
             return Response(manifest);
         }
+    }
+
+    private async Task<(string Tar, DateTime StoppedAt)> AskKubeletAsync(CheckpointRequest request)
+    {
+        var stoppedAt = journal.Begin(request);
+        try
+        {
+            var tar = await kubelet.CheckpointAsync(
+                request.PodNamespace, request.PodName, request.ContainerName, request.TimeoutSeconds, CancellationToken.None);
+            return (tar, stoppedAt);
+        }
+        catch (RpcException exception) when (exception.StatusCode != StatusCode.Unavailable)
+        {
+            // kubelet has answered: there was no dump.
+            journal.End(request);
+            throw;
+        }
+    }
+
+    /// <summary>The archive of a dump whose end nobody saw.</summary>
+    private async Task<(string Tar, DateTime StoppedAt)?> FindLostAsync(CheckpointRequest request, RunningContainer container)
+    {
+        if (journal.Pending(request) is not { } since)
+        {
+            return null;
+        }
+
+        bool GoesOn() => !ContainerRuntime.Tree(container.Pid).All(ContainerRuntime.Runs);
+        if (await journal.FindArchiveAsync(request, since, GoesOn, CancellationToken.None) is { } tar)
+        {
+            AgentLog.Found(logger, request.PodUid, request.ContainerName);
+            return (tar, since);
+        }
+
+        // It came to nothing. What it left stopped goes on, so that the next one finds it as CRIU needs it: no copy runs
+        // anywhere else, for no archive of it was ever given to anybody.
+        foreach (var pid in ContainerRuntime.Tree(container.Pid))
+        {
+            Signals.Continue(pid);
+        }
+
+        journal.End(request);
+        return null;
     }
 
     private void SealIfLast(CheckpointRequest request)

@@ -35,7 +35,7 @@ internal sealed class RestoreStaging(
                 return 0;
             }
 
-            if (Text(folder, "failed") is { } why)
+            if ((Text(Path.GetDirectoryName(folder)!, "failed") ?? Text(folder, "failed")) is { } why)
             {
                 throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.RestoreFailed, why.TrimEnd());
             }
@@ -78,7 +78,7 @@ internal sealed class RestoreStaging(
             var members = Text(folder, "members")?.Split('\n', StringSplitOptions.RemoveEmptyEntries)
                 .Select(m => Path.Combine(folder, m)).ToList()
                 ?? throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.RestoreFailed, "nothing of the pod is staged here");
-            if (members.Select(m => Text(m, "failed")).OfType<string>().FirstOrDefault() is { } why)
+            if (members.Prepend(folder).Select(m => Text(m, "failed")).OfType<string>().FirstOrDefault() is { } why)
             {
                 throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.RestoreFailed, why.TrimEnd());
             }
@@ -113,13 +113,12 @@ internal sealed class RestoreStaging(
         await _one.WaitAsync(cancellationToken);
         try
         {
-            foreach (var container in Directory.Exists(folder) ? Directory.GetDirectories(folder) : [])
+            // For the whole pod, and first: its create may not have come as far as its folder.
+            Directory.CreateDirectory(folder);
+            Fail(folder, reason);
+            foreach (var container in Directory.GetDirectories(folder))
             {
-                if (!File.Exists(Path.Combine(container, "running")))
-                {
-                    Fail(container, reason);
-                    File.Delete(Path.Combine(container, "staged"));
-                }
+                File.Delete(Path.Combine(container, "staged"));
             }
         }
         finally
@@ -233,7 +232,7 @@ internal sealed class RestoreStaging(
             state.Phase = "Running";
             state.RunningAt = new Timestamp { Seconds = instant / 1_000_000_000, Nanos = (int)(instant % 1_000_000_000) };
         }
-        else if ((Text(folder, "error") ?? Text(folder, "failed")) is { } why)
+        else if ((Text(folder, "error") ?? Text(folder, "failed") ?? Text(Path.GetDirectoryName(folder)!, "failed")) is { } why)
         {
             state.Phase = "Failed";
             state.Message = why;

@@ -82,16 +82,22 @@ internal sealed class ContainerRuntime(GrpcChannel channel)
     }
 
     /// <summary>Whether a process stands still by a stop signal (state T in proc_pid_stat(5)).</summary>
-    public static bool IsStopped(int pid)
+    public static bool IsStopped(int pid) => StateOf(pid) is 'T' or 'Z';
+
+    /// <summary>Whether a process runs or sleeps, as processes do that nobody stops, traces or freezes.</summary>
+    public static bool Runs(int pid) => StateOf(pid) is 'R' or 'S' or 'Z';
+
+    private static char StateOf(int pid)
     {
         try
         {
             var stat = File.ReadAllText($"/proc/{pid}/stat");
-            return stat[(stat.LastIndexOf(')') + 2)..][0] is 'T' or 'Z';
+            return stat[stat.LastIndexOf(')') + 2];
         }
         catch (IOException)
         {
-            return true;
+            // Gone.
+            return 'Z';
         }
     }
 

@@ -99,7 +99,11 @@ public sealed class LocalCluster : IAsyncDisposable
     /// <summary>Kills a process of the cluster, without mercy.</summary>
     public Task KillAsync(string process) => RunAsync(TimeSpan.FromSeconds(20), Script, "kill", _name, process);
 
-    /// <summary>Starts a killed process again: operator, or agent with the node.</summary>
+    /// <summary>Runs a shell command on a node.</summary>
+    public Task<string> OnNodeAsync(string node, string command) =>
+        RunAsync(TimeSpan.FromMinutes(1), Script, "node", _name, node, "sh", "-c", command);
+
+    /// <summary>Starts a killed process again: etcd, apiserver, operator, or agent with the node.</summary>
     public Task StartProcessAsync(params string[] process) =>
         RunAsync(TimeSpan.FromSeconds(20), Script, ["start", _name, .. process]);
 

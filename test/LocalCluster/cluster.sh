@@ -4,6 +4,8 @@
 #   cluster.sh install            makes what is missing (cached in POD_CHECKPOINTING_CACHE, /var/cache/pod-checkpointing)
 #   cluster.sh up NAME            brings the cluster up; its files are in /var/tmp/pod-checkpointing/NAME
 #   cluster.sh nodes NAME         brings only its two nodes up, with their containerd: no API server, no kubelet, none of ours
+#   cluster.sh start NAME PART    starts a killed part again: etcd, apiserver, operator, agent NODE; kill NAME PART kills it
+#   cluster.sh node NAME NODE ... runs a command on a node
 #   cluster.sh down NAME          takes it down and leaves nothing
 #   cluster.sh kubectl NAME ...   kubectl for it
 #   cluster.sh sweep              takes down what was left by owners that died (POD_CHECKPOINTING_OWNER, a process id, at
@@ -73,6 +75,19 @@ background() {
 
 in_node() { local node=$1; shift; nsenter -t "$(cut -d' ' -f2 "$dir/$node/pid")" -m -n -p -u -i -- "$@"; }
 
+start_etcd() {
+  background etcd "$apiserver/etcd" --data-dir "$dir/etcd" --unsafe-no-fsync \
+    --listen-client-urls "http://127.0.0.1:$((port + 1))" --advertise-client-urls "http://127.0.0.1:$((port + 1))" \
+    --listen-peer-urls "http://127.0.0.1:$((port + 2))" --initial-advertise-peer-urls "http://127.0.0.1:$((port + 2))" \
+    --initial-cluster "default=http://127.0.0.1:$((port + 2))"
+}
+
+start_apiserver() {
+  background apiserver "$apiserver/kube-apiserver" --etcd-servers "http://127.0.0.1:$((port + 1))" --secure-port "$port" \
+    --bind-address 0.0.0.0 --tls-cert-file "$dir/pki/apiserver.crt" --tls-private-key-file "$dir/pki/apiserver.key" \
+    --client-ca-file "$dir/pki/ca.crt"
+}
+
 start_operator() {
   background operator dotnet "$repo/artifacts/operator/PodCheckpointing.Manager.dll" \
     --Operator:Kubeconfig="$dir/operator.kubeconfig" --Operator:TlsCertificate="$dir/pki/operator.crt" \
@@ -132,6 +147,7 @@ up_nodes() {
   for index in $(seq 0 99); do ip -4 address | grep -q " 10.$((128 + index)).0.1/24" || break; done
   subnet=10.$((128 + index))
   echo "$index" >"$dir/index"
+  port=$((16500 + index * 4))
   ip link add "pc$name" type bridge
   ip address add "$subnet.0.1/24" dev "pc$name"
   exec 7>&-
@@ -153,17 +169,11 @@ up() {
   certificate operator /CN=operator DNS:pod-checkpointing-operator
   certificate agent /CN=checkpoint-agent DNS:checkpoint-agent
   certificate kubelet /CN=kubelet "IP:127.0.0.1"
-  local port=$((16500 + index * 4)) server
   server=https://$subnet.0.1:$port
   kubeconfig admin "$server" "$dir/pki" >"$dir/kubeconfig"
   kubeconfig operator "$server" "$dir/pki" >"$dir/operator.kubeconfig"
-  background etcd "$apiserver/etcd" --data-dir "$dir/etcd" --unsafe-no-fsync \
-    --listen-client-urls "http://127.0.0.1:$((port + 1))" --advertise-client-urls "http://127.0.0.1:$((port + 1))" \
-    --listen-peer-urls "http://127.0.0.1:$((port + 2))" --initial-advertise-peer-urls "http://127.0.0.1:$((port + 2))" \
-    --initial-cluster "default=http://127.0.0.1:$((port + 2))"
-  background apiserver "$apiserver/kube-apiserver" --etcd-servers "http://127.0.0.1:$((port + 1))" --secure-port "$port" \
-    --bind-address 0.0.0.0 --tls-cert-file "$dir/pki/apiserver.crt" --tls-private-key-file "$dir/pki/apiserver.key" \
-    --client-ca-file "$dir/pki/ca.crt"
+  start_etcd
+  start_apiserver
   local number=0 node
   for node in node-a node-b; do
     cp -r "$dir/pki" "$dir/$node/etc/"
@@ -211,6 +221,7 @@ name=${2:-}
 runs=${POD_CHECKPOINTING_RUN:-/var/tmp/pod-checkpointing}
 dir=$runs/$name
 index=$(cat "$dir/index" 2>/dev/null || true)
+port=$((16500 + ${index:-0} * 4))
 case $command in
   install) install ;;
   up) install; up ;;
@@ -220,6 +231,7 @@ case $command in
   kubectl) shift 2; exec "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" "$@" ;;
   start) shift 2; "start_$1" "${@:2}" ;;
   kill) kill -KILL -- "-$(cat "$dir/run/$3.pid")" ;;
+  node) shift 2; in_node "$@" ;;
   dir) echo "$dir" ;;
-  *) sed -n '2,11s/^# \?//p' "$0"; exit 2 ;;
+  *) sed -n '2,13s/^# \?//p' "$0"; exit 2 ;;
 esac

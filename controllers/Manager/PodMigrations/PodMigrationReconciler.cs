@@ -103,9 +103,12 @@ internal sealed partial class PodMigrationReconciler(
 
         if (!scope.Is(ConditionTypes.RestoreVerified))
         {
-            if (scope.Migration.Spec.Abort == true || scope.Migration.Metadata.DeletionTimestamp is not null)
+            // Once the target may have run, going back would lose what it has done since: only a restore that fails leads
+            // back from there.
+            if ((scope.Migration.Spec.Abort == true || scope.Migration.Metadata.DeletionTimestamp is not null)
+                && !scope.HasBegun(Steps.Restore))
             {
-                throw new TerminalException(Reasons.Aborted, "the migration was asked to stop before its commit");
+                throw new TerminalException(Reasons.Aborted, "the migration was asked to stop before the target was let go");
             }
 
             if (Now >= Deadline(scope))

@@ -99,7 +99,7 @@ internal sealed class HandlerTests
         GivenBundle();
         var staging = _handler.Stage("u1", "app");
         await _handler.CreateAsync();
-        File.WriteAllText(Path.Combine(staging, "failed"), "asked to stop\n");
+        File.WriteAllText(Path.Combine(staging, "../failed"), "asked to stop\n");
 
         (await _handler.RunAsync("start", "c1")).Output.Should().Contain("cancelled: asked to stop");
 
@@ -190,6 +190,16 @@ internal sealed class HandlerTests
         (await _handler.CreateAsync()).Code.Should().Be(1);
 
         _handler.ErrorLog.Should().Contain("could not be staged: digest x does not match");
+    }
+
+    [Test]
+    public async Task Gives_up_when_the_pod_was_cancelled_before_it_asked()
+    {
+        GivenBundle();
+        Directory.CreateDirectory(_handler.In("state/restores/u1"));
+        File.WriteAllText(_handler.In("state/restores/u1/failed"), "asked to stop\n");
+
+        (await _handler.CreateAsync()).Output.Should().Contain("could not be staged: asked to stop");
     }
 
     [Test]

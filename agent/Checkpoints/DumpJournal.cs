@@ -1,0 +1,104 @@
+using System.Globalization;
+using Microsoft.Extensions.Options;
+using PodCheckpointing.Api.Protos;
+
+namespace PodCheckpointing.Agent.Checkpoints;
+
+/// <summary>The dumps that were asked for and whose end is not known: a file each, written before kubelet is called.</summary>
+/// <remarks>
+/// kubelet's dump does not end with its caller: the archive of an agent that was killed, or of a call that timed out, is
+/// written all the same. To dump a second time would be wrong, and can hang: CRIU waits for ever for a process that is
+/// stopped already. So the archive of the first one is looked for.
+/// </remarks>
+internal sealed class DumpJournal(IOptions<AgentOptions> options, TimeProvider time)
+{
+    /// <summary>An archive that grows no more for so long is whole, or never will be.</summary>
+    private static readonly TimeSpan Settled = TimeSpan.FromSeconds(1);
+
+    /// <summary>How long a container has run as usual when its dump is not expected any more.</summary>
+    private static readonly TimeSpan Rest = TimeSpan.FromSeconds(3);
+
+    /// <summary>CRI runtimes give a dump 120 s, and none of kubelet's callers can give it more.</summary>
+    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(150);
+
+    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(100);
+    private readonly string _folder = Path.Combine(options.Value.StateRoot, "dumps");
+
+    /// <summary>When this very checkpoint's dump was begun, if nobody has seen it end. Another checkpoint's archive is never
+    /// looked for: the container may have gone on since.</summary>
+    public DateTime? Pending(CheckpointRequest request) =>
+        File.Exists(PathOf(request)) && File.ReadAllText(PathOf(request)).Split(' ') is [var id, var at] && id == request.CheckpointId
+            ? DateTime.Parse(at, CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind)
+            : null;
+
+    /// <summary>Notes that kubelet is about to be called.</summary>
+    public DateTime Begin(CheckpointRequest request)
+    {
+        Directory.CreateDirectory(_folder);
+        var now = time.GetUtcNow().UtcDateTime;
+        var partial = PathOf(request) + ".partial";
+        File.WriteAllText(partial, $"{request.CheckpointId} {now.ToString("O", CultureInfo.InvariantCulture)}");
+        File.Move(partial, PathOf(request), overwrite: true);
+        return now;
+    }
+
+    /// <summary>Notes that the dump has ended: its archive is stored, or there is none.</summary>
+    public void End(CheckpointRequest request) => File.Delete(PathOf(request));
+
+    /// <summary>The archive of a dump whose call was lost, when it is written to its end.</summary>
+    /// <param name="request">The dump.</param>
+    /// <param name="since">When it was begun.</param>
+    /// <param name="goesOn">Whether the dump may still be under way.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns>The path; null when no archive came.</returns>
+    public async Task<string?> FindArchiveAsync(
+        CheckpointRequest request, DateTime since, Func<bool> goesOn, CancellationToken cancellationToken)
+    {
+        var began = time.GetTimestamp();
+        var rested = began;
+        (string? Path, long Size, long At) last = (null, -1, began);
+        while (true)
+        {
+            var newest = Newest(request, since);
+            if (newest?.FullName != last.Path || newest?.Length != last.Size)
+            {
+                last = (newest?.FullName, newest?.Length ?? -1, time.GetTimestamp());
+            }
+
+            var quiet = time.GetElapsedTime(last.At);
+            if (last.Path is not null && quiet >= Settled)
+            {
+                return last.Path;
+            }
+
+            if (goesOn())
+            {
+                rested = time.GetTimestamp();
+            }
+
+            if (last.Path is null && (time.GetElapsedTime(rested) >= Rest || time.GetElapsedTime(began) >= Longest))
+            {
+                return null;
+            }
+
+            await Task.Delay(Look, time, cancellationToken);
+        }
+    }
+
+    /// <summary>kubelet: <c>checkpoint-&lt;pod&gt;_&lt;namespace&gt;-&lt;container&gt;-&lt;RFC 3339&gt;.tar</c>.</summary>
+    private FileInfo? Newest(CheckpointRequest request, DateTime since)
+    {
+        var folder = new DirectoryInfo(options.Value.KubeletDirectory);
+        var name = $"checkpoint-{request.PodName}_{request.PodNamespace}-{request.ContainerName}-";
+        // The name's time has whole seconds, and a container's name may go on behind another's: the file's own time tells.
+        return !folder.Exists
+            ? null
+            : folder.EnumerateFiles(name + "*.tar")
+                .Where(f => f.LastWriteTimeUtc >= since && DateTime.TryParse(
+                    f.Name[name.Length..^4], CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out _))
+                .MaxBy(f => f.LastWriteTimeUtc);
+    }
+
+    private string PathOf(CheckpointRequest request) =>
+        Path.Combine(_folder, $"{Path.GetFileName(request.PodUid)}.{Path.GetFileName(request.ContainerName)}");
+}
