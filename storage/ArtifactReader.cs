@@ -9,6 +9,8 @@ namespace PodCheckpointing.Storage;
 /// <param name="options">How many workers decompress.</param>
 public sealed class ArtifactReader(string path, ContainerManifest manifest, StoreOptions options)
 {
+    private delegate void Piece(ReadOnlySpan<byte> bytes);
+
     /// <summary>What the artifact has to be.</summary>
     public ContainerManifest Manifest => manifest;
 
@@ -50,17 +52,36 @@ public sealed class ArtifactReader(string path, ContainerManifest manifest, Stor
 
     /// <summary>Reads everything and keeps nothing.</summary>
     /// <exception cref="CorruptArtifactException">The artifact is not what the manifest says, or holds no whole archive.</exception>
-    public async Task VerifyAsync(CancellationToken cancellationToken)
+    public Task VerifyAsync(CancellationToken cancellationToken)
     {
         var walker = new ArchiveWalker([], []);
-        await ReadAsync(
-            bytes =>
+        return ConsumeAsync(bytes => walker.Take(bytes), walker.Finish, cancellationToken);
+    }
+
+    /// <summary>Makes what the archive holds below a folder; zero blocks become holes.</summary>
+    /// <remarks>
+    /// The folder must exist, and must not be used unless this returns: what is wrong may show at the very end. Never more
+    /// is written than the manifest's size.
+    /// </remarks>
+    /// <exception cref="CorruptArtifactException">The artifact is not what the manifest says, leads outside of the folder, or
+    /// holds what the options do not allow.</exception>
+    /// <exception cref="IOException">The folder cannot be written.</exception>
+    public async Task ExtractAsync(string folder, ExtractionOptions extraction, CancellationToken cancellationToken)
+    {
+        using var extractor = new ArchiveExtractor(folder, extraction);
+        var parser = new TarParser(extractor);
+        await ConsumeAsync(
+            bytes => parser.Take(bytes),
+            () =>
             {
-                _ = walker.Take(bytes.Span);
-                return ValueTask.CompletedTask;
+                if (!parser.AtEnd)
+                {
+                    throw new CorruptArtifactException($"{path}: the archive is cut short: it has no end marker");
+                }
+
+                extractor.Finish();
             },
             cancellationToken).ConfigureAwait(false);
-        walker.Finish();
     }
 
     /// <summary>Opens the artifact for single entries; only the frames that are touched are read and decompressed.</summary>
@@ -105,6 +126,26 @@ public sealed class ArtifactReader(string path, ContainerManifest manifest, Stor
             ring.Complete();
         });
         return (ring, tar);
+    }
+
+    // On a thread of its own: it is as busy as the workers are.
+    private async Task ConsumeAsync(Piece take, Action finish, CancellationToken cancellationToken)
+    {
+        var (ring, tar) = Begin(cancellationToken);
+        await using (ring.ConfigureAwait(false))
+        {
+            ring.Start(() =>
+            {
+                while (tar.Next() is { } frame)
+                {
+                    take(frame.OutputBytes);
+                    tar.Done(frame);
+                }
+
+                finish();
+            });
+            await ring.FinishAsync().ConfigureAwait(false);
+        }
     }
 
     private void StartWorker(FrameRing ring)

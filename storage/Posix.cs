@@ -6,7 +6,6 @@ namespace PodCheckpointing.Storage;
 /// <summary>What .NET has no call for.</summary>
 internal static unsafe partial class Posix
 {
-    private const int Directory = 0x10000;
     private const int ReadWrite = 3;
     private const int PrivateAnonymous = 0x22;
     private const int HugePages = 14;
@@ -19,7 +18,7 @@ internal static unsafe partial class Posix
     /// <summary>Makes the names in a folder durable (fsync(2) of the folder).</summary>
     public static void SyncDirectory(string path)
     {
-        var descriptor = open(path, Directory);
+        var descriptor = open(path, Archives.TreeCalls.FolderOnly);
         if (descriptor < 0)
         {
             throw new IOException($"{path} cannot be opened: {Marshal.GetLastPInvokeErrorMessage()}");

@@ -173,7 +173,8 @@ internal sealed class RestoreStaging(
 
         Directory.CreateDirectory(temporary, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         var watch = Stopwatch.GetTimestamp();
-        var bytes = await store.ExtractAsync(manifest, temporary, cancellationToken);
+        await store.Read(manifest).ExtractAsync(temporary, ExtractionOptions.FilesOnly, cancellationToken);
+        var bytes = manifest.Size;
         foreach (var name in new[] { "checkpoint", "rootfs-diff.tar", "deleted.files", "config.dump", "spec.dump" })
         {
             var from = Path.Combine(temporary, name);

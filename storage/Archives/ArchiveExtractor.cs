@@ -1,65 +1,194 @@
-using System.Formats.Tar;
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+using static PodCheckpointing.Storage.Archives.TreeCalls;
 
 namespace PodCheckpointing.Storage.Archives;
 
-/// <summary>Extracts an artifact into a folder while its digests are compared.</summary>
-public static class ArchiveExtractor
+/// <summary>Makes what an archive holds below a folder.</summary>
+internal sealed class ArchiveExtractor(string folder, ExtractionOptions options) : IArchiveVisitor, IDisposable
 {
-    /// <summary>Extracts plain files and folders; the caller must not use the folder unless this returns.</summary>
-    /// <returns>The bytes of the tar.</returns>
-    /// <exception cref="CorruptArtifactException">The artifact is corrupt, or holds what a checkpoint never does.</exception>
-    public static async Task<long> ExtractAsync(
-        this CheckpointStore store, ContainerManifest manifest, string folder, CancellationToken cancellationToken)
+    private readonly Tree _tree = new(folder);
+    private readonly List<(List<byte[]> Parts, ArchiveEntry Entry)> _folders = [];
+    private SparseFile? _file;
+    private ArchiveEntry _entry = new();
+    private List<byte[]> _parts = [];
+
+    /// <summary>An entry begins.</summary>
+    public void Begin(ArchiveEntry entry)
     {
-        try
+        (_entry, _parts) = (entry, Tree.Parts(entry.RawName));
+        if (_parts.Count == 0)
         {
-            await using var stream = store.Read(manifest).OpenTar(cancellationToken);
-            await using var tar = new TarReader(stream);
-            while (await tar.GetNextEntryAsync(copyData: false, cancellationToken) is { } entry)
-            {
-                await ExtractAsync(entry, folder, cancellationToken);
-            }
-
-            // The padding behind the end marker, so that the reader can finish and compare.
-            await stream.CopyToAsync(Stream.Null, cancellationToken);
-        }
-        catch (Exception exception) when (exception is InvalidDataException or FormatException)
-        {
-            throw new CorruptArtifactException($"the archive cannot be read: {exception.Message}", exception);
+            // The folder itself: it is the caller's.
+            return;
         }
 
-        return manifest.Size;
-    }
-
-    private static async Task ExtractAsync(TarEntry entry, string folder, CancellationToken cancellationToken)
-    {
-        var parts = entry.Name.Split('/', StringSplitOptions.RemoveEmptyEntries).Where(p => p != ".").ToArray();
-        if (entry.Name.StartsWith('/') || parts.Contains(".."))
+        var parent = _tree.ParentOf(_parts, make: true);
+        switch (entry.Type)
         {
-            throw new CorruptArtifactException($"the archive holds the path {entry.Name}, which leads outside");
-        }
-
-        var path = Path.Combine([folder, .. parts]);
-        switch (entry.EntryType)
-        {
-            case TarEntryType.Directory:
-                Directory.CreateDirectory(path);
+            case ArchiveEntryType.File:
+                _file = new SparseFile(Create(parent), _tree.Describe(entry));
                 break;
-            case TarEntryType.RegularFile or TarEntryType.V7RegularFile:
-                Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-                await using (var file = new FileStream(path, FileMode.CreateNew, FileAccess.Write))
-                {
-                    if (entry.DataStream is { } data)
-                    {
-                        await data.CopyToAsync(file, cancellationToken);
-                    }
-                }
-
+            case ArchiveEntryType.Directory:
+                MakeFolder(parent);
+                _folders.Add((_parts, entry));
                 break;
-            case TarEntryType.GlobalExtendedAttributes:
+            case ArchiveEntryType.SymbolicLink when options.Links:
+                Make(parent, name => symlinkat(Z(entry.RawLinkName.Span), parent, name));
+                Describe(parent, entry, _parts[^1], mode: false);
+                break;
+            case ArchiveEntryType.HardLink when options.Links:
+                Link(entry);
+                break;
+            case ArchiveEntryType.Fifo when options.Links:
+                Make(parent, name => mknodat(parent, name, 0x1000 | 0x180, 0));
+                Describe(parent, entry, _parts[^1], mode: true);
+                break;
+            case ArchiveEntryType.CharacterDevice or ArchiveEntryType.BlockDevice when options.Devices:
+                var type = entry.Type == ArchiveEntryType.BlockDevice ? 0x6000u : 0x2000u;
+                Make(parent, name => mknodat(parent, name, type | 0x180, Device(entry.DeviceMajor, entry.DeviceMinor)));
+                Describe(parent, entry, _parts[^1], mode: true);
                 break;
             default:
-                throw new CorruptArtifactException($"the archive holds {entry.Name} of type {entry.EntryType}; a checkpoint has files and folders only");
+                throw new CorruptArtifactException($"the archive holds {entry.Name} of type {entry.Type}, which is not to be extracted");
         }
+    }
+
+    /// <summary>Content of the file.</summary>
+    public void Data(ReadOnlySpan<byte> bytes) => _file?.Append(bytes);
+
+    /// <summary>The entry ends.</summary>
+    public void End()
+    {
+        if (_file is { } file)
+        {
+            file.Finish();
+            file.Dispose();
+            _file = null;
+            Describe(_tree.ParentOf(_parts, make: false), _entry, _parts[^1], mode: true);
+        }
+    }
+
+    /// <summary>Gives the folders their modes and times: before, they had to be writable, and changed with every file.</summary>
+    public void Finish()
+    {
+        foreach (var (parts, entry) in Enumerable.Reverse(_folders))
+        {
+            Describe(_tree.ParentOf(parts, make: false), entry, parts[^1], mode: true);
+        }
+    }
+
+    public void Dispose()
+    {
+        _file?.Dispose();
+        _tree.Dispose();
+    }
+
+    private SafeFileHandle Create(int parent)
+    {
+        var descriptor = -1;
+        Make(parent, name => descriptor = openat(parent, name, WriteOnly | TreeCalls.Create | Exclusive | NoFollow | CloseOnExec, 0x180));
+        return new SafeFileHandle(descriptor, ownsHandle: true);
+    }
+
+    private void MakeFolder(int parent)
+    {
+        if (mkdirat(parent, _parts[^1], 0x1c0) < 0)
+        {
+            var error = Marshal.GetLastPInvokeError();
+            if (error != Eexist)
+            {
+                throw Failure(_tree.Describe(_entry), error);
+            }
+
+            // Fine where it is a folder.
+            _ = close(Tree.OpenFolder(parent, _parts[^1], make: false));
+        }
+    }
+
+    private void Link(ArchiveEntry entry)
+    {
+        var target = Tree.Parts(entry.RawLinkName);
+        if (target.Count == 0)
+        {
+            throw new CorruptArtifactException($"the archive holds {entry.Name}, a link to a folder");
+        }
+
+        // Both parents at once: the first one is kept open under a number of its own.
+        var from = OpenCopy(_tree.ParentOf(target, make: false));
+        try
+        {
+            var parent = _tree.ParentOf(_parts, make: true);
+            Make(parent, name => linkat(from, target[^1], parent, name, 0), missing: entry.LinkName);
+        }
+        finally
+        {
+            _ = close(from);
+        }
+    }
+
+    private static int OpenCopy(int folder)
+    {
+        var copy = openat(folder, Z("."), PathOnly | TreeCalls.FolderOnly | CloseOnExec, 0);
+        Check(copy, "a folder");
+        return copy;
+    }
+
+    // Of two entries of one name the later one counts.
+    private void Make(int parent, Func<byte[], int> make, string? missing = null)
+    {
+        var name = _parts[^1];
+        for (var attempt = 0; ; attempt++)
+        {
+            if (make(name) >= 0)
+            {
+                return;
+            }
+
+            var error = Marshal.GetLastPInvokeError();
+            if (error == Enoent && missing is not null)
+            {
+                throw new CorruptArtifactException($"the archive holds {_entry.Name}, a link to {missing}, which it does not hold");
+            }
+
+            if (error != Eexist || attempt > 0)
+            {
+                throw Failure(_tree.Describe(_entry), error);
+            }
+
+            if (unlinkat(parent, name, 0) < 0)
+            {
+                error = Marshal.GetLastPInvokeError();
+                throw error == Eisdir
+                    ? new CorruptArtifactException($"the archive holds {_entry.Name} twice, once as a folder")
+                    : Failure(_tree.Describe(_entry), error);
+            }
+        }
+    }
+
+    private void Describe(int parent, ArchiveEntry entry, byte[] name, bool mode)
+    {
+        var what = _tree.Describe(entry);
+        if (options.Owners)
+        {
+            Check(fchownat(parent, name, entry.UserId, entry.GroupId, SymlinkNoFollow), what);
+        }
+
+        if (mode)
+        {
+            // We have just made it and it is no link, which this call would follow.
+            Check(fchmodat(parent, name, (uint)entry.Mode, 0), what);
+        }
+
+        foreach (var (key, value) in entry.ExtendedAttributes)
+        {
+            // Only root may set the others.
+            if (options.Owners || key.StartsWith("user.", StringComparison.Ordinal))
+            {
+                Check(lsetxattr(Tree.ByDescriptor(parent, name), Z(key), value.Span, (nuint)value.Length, 0), $"{what} ({key})");
+            }
+        }
+
+        Check(utimensat(parent, name, ModifiedAt(entry.ModifiedNanoseconds), SymlinkNoFollow), what);
     }
 }

@@ -36,7 +36,7 @@ public sealed class StoreTests
         tar.AsSpan(0, read.Length).SequenceEqual(read).Should().BeTrue();
         tar.AsSpan(read.Length).IndexOfAnyExcept((byte)0).Should().Be(-1, "only padding may be left away");
         var folder = Directory.CreateDirectory(Path.Combine(_root, "extracted")).FullName;
-        await _store.ExtractAsync(_store.FindSealed(Pod, Id, "c"), folder, CancellationToken.None);
+        await _store.Read(_store.FindSealed(Pod, Id, "c")).ExtractAsync(folder, ExtractionOptions.FilesOnly, CancellationToken.None);
         File.Exists(Path.Combine(folder, "checkpoint", "inventory.img")).Should().BeTrue();
     }
 
@@ -104,7 +104,7 @@ public sealed class StoreTests
         await WriteAsync(Archive(more: "../outside"));
         _store.Seal(Pod, Id, ["c"]);
         var folder = Directory.CreateDirectory(Path.Combine(_root, "in", "side")).FullName;
-        var extracting = () => _store.ExtractAsync(_store.FindSealed(Pod, Id, "c"), folder, CancellationToken.None);
+        var extracting = () => _store.Read(_store.FindSealed(Pod, Id, "c")).ExtractAsync(folder, ExtractionOptions.FilesOnly, CancellationToken.None);
         (await extracting.Should().ThrowAsync<CorruptArtifactException>()).WithMessage("*leads outside*");
         File.Exists(Path.Combine(_root, "in", "outside")).Should().BeFalse();
     }

@@ -1,0 +1,125 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using static PodCheckpointing.Storage.Archives.TreeCalls;
+
+namespace PodCheckpointing.Storage.Archives;
+
+/// <summary>A folder below which names are resolved part by part and no link is ever followed.</summary>
+/// <remarks>
+/// Each part is opened in the folder before it, with O_NOFOLLOW: whatever an archive, or somebody beside us, puts in the way,
+/// nothing outside is reached.
+/// </remarks>
+internal sealed class Tree : IDisposable
+{
+    private readonly string _path;
+    private readonly int _root;
+    private byte[] _parentName = [];
+    private int _parent = -1;
+
+    public Tree(string path)
+    {
+        _path = path;
+        _root = open(Z(path), PathOnly | FolderOnly | CloseOnExec);
+        Check(_root, path);
+    }
+
+    /// <summary>The parts of an entry's name; none for the folder itself.</summary>
+    /// <exception cref="CorruptArtifactException">It leads outside.</exception>
+    public static List<byte[]> Parts(ReadOnlyMemory<byte> name)
+    {
+        var span = name.Span;
+        var parts = new List<byte[]>();
+        foreach (var range in span.Split((byte)'/'))
+        {
+            var part = span[range];
+            if (part.SequenceEqual(".."u8))
+            {
+                throw Outside(name);
+            }
+
+            if (part.Length > 0 && !part.SequenceEqual("."u8))
+            {
+                parts.Add(Z(part));
+            }
+        }
+
+        return span.StartsWith((byte)'/') || span.Contains((byte)0) ? throw Outside(name) : parts;
+    }
+
+    /// <summary>The folder that a name lies in; made where it is missing and <paramref name="make"/> says so.</summary>
+    /// <remarks>The descriptor is good until the next call.</remarks>
+    public int ParentOf(List<byte[]> parts, bool make)
+    {
+        byte[] name = [.. parts.SkipLast(1).SelectMany(p => p)];
+        if (_parent >= 0 && _parentName.AsSpan().SequenceEqual(name))
+        {
+            return _parent;
+        }
+
+        CloseParent();
+        var folder = _root;
+        foreach (var part in parts.SkipLast(1))
+        {
+            var next = OpenFolder(folder, part, make);
+            if (folder != _root)
+            {
+                _ = close(folder);
+            }
+
+            folder = next;
+        }
+
+        (_parent, _parentName) = (folder, name);
+        return folder;
+    }
+
+    /// <summary>Opens a folder in a folder, never through a link.</summary>
+    public static int OpenFolder(int folder, byte[] name, bool make)
+    {
+        var flags = PathOnly | FolderOnly | NoFollow | CloseOnExec;
+        var next = openat(folder, name, flags, 0);
+        if (next < 0 && Marshal.GetLastPInvokeError() == Enoent && make)
+        {
+            Check(mkdirat(folder, name, 0x1ed), Text(name));
+            next = openat(folder, name, flags, 0);
+        }
+
+        if (next >= 0)
+        {
+            return next;
+        }
+
+        var error = Marshal.GetLastPInvokeError();
+        throw error is Enotdir or Eloop
+            ? new CorruptArtifactException($"the archive leads through {Text(name)}, which is no folder")
+            : error == Enoent
+                ? new CorruptArtifactException($"the archive names {Text(name)}, which it does not hold")
+                : Failure(Text(name), error);
+    }
+
+    public static string Text(byte[] name) => Encoding.UTF8.GetString(name.AsSpan(0, name.Length - 1));
+
+    /// <summary>A path that the kernel resolves to the name in that folder, for calls that know no descriptors.</summary>
+    public static byte[] ByDescriptor(int folder, byte[] name) => [.. Encoding.ASCII.GetBytes($"/proc/self/fd/{folder}/"), .. name];
+
+    public string Describe(ArchiveEntry entry) => Path.Combine(_path, entry.Path);
+
+    public void Dispose()
+    {
+        CloseParent();
+        _ = close(_root);
+    }
+
+    private void CloseParent()
+    {
+        if (_parent >= 0 && _parent != _root)
+        {
+            _ = close(_parent);
+        }
+
+        _parent = -1;
+    }
+
+    private static CorruptArtifactException Outside(ReadOnlyMemory<byte> name) =>
+        new($"the archive holds the path {Encoding.UTF8.GetString(name.Span)}, which leads outside");
+}

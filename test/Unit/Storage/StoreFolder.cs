@@ -1,0 +1,43 @@
+using NUnit.Framework;
+using PodCheckpointing.Storage;
+
+namespace PodCheckpointing.Unit.Storage;
+
+/// <summary>A store in a folder of its own, for one test.</summary>
+public abstract class StoreFolder
+{
+    protected const string Pod = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
+    protected const string Id = "20261121t003412z-7f3a9c";
+
+    // No CRIU dump is expected in a volume's content: any tar will do.
+    protected const string Volume = ".volumes/data";
+
+    protected string Root { get; private set; } = null!;
+
+    protected string Out { get; private set; } = null!;
+
+    internal CheckpointStore Store { get; set; } = null!;
+
+    [SetUp]
+    public void MakeRoot()
+    {
+        var folder = System.IO.Directory.CreateTempSubdirectory("store");
+        Root = folder.CreateSubdirectory("root").FullName;
+        Out = folder.CreateSubdirectory("out").FullName;
+        Store = new CheckpointStore(Root, TimeProvider.System, new StoreOptions { Workers = 3, FrameSize = 64 << 10 });
+    }
+
+    [TearDown]
+    public void RemoveRoot() => System.IO.Directory.Delete(Path.GetDirectoryName(Root)!, recursive: true);
+
+    protected Task<ContainerManifest> WriteAsync(Stream tar, CancellationToken cancellationToken = default) =>
+        Store.WriteAsync(Pod, Id, Volume, tar, new Origin(), new Progress<long>(), cancellationToken);
+
+    protected async Task<byte[]> ReadAsync(ContainerManifest manifest)
+    {
+        using var result = new MemoryStream();
+        await using var tar = Store.Read(manifest).OpenTar(CancellationToken.None);
+        await tar.CopyToAsync(result, 81);
+        return result.ToArray();
+    }
+}
