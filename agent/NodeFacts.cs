@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
 
 namespace PodCheckpointing.Agent;
@@ -13,6 +14,23 @@ internal sealed partial class NodeFacts
     public string CriuVersion { get; } = Version("criu", VersionOfCriu());
 
     public string KernelVersion { get; } = File.ReadAllText("/proc/sys/kernel/osrelease").Trim();
+
+    /// <summary>As Kubernetes names it.</summary>
+    public string Architecture { get; } = RuntimeInformation.OSArchitecture switch
+    {
+        System.Runtime.InteropServices.Architecture.X64 => "amd64",
+        var other => other.ToString().ToLowerInvariant(),
+    };
+
+    public string CpuModel { get; } = FromCpuInfo("model name");
+
+    public IReadOnlyList<string> CpuFeatures { get; } =
+        [.. (FromCpuInfo("flags") is { Length: > 0 } flags ? flags : FromCpuInfo("Features")).Split(' ', StringSplitOptions.RemoveEmptyEntries)];
+
+    // All cores of a node are alike enough: the first one speaks for them.
+    private static string FromCpuInfo(string key) =>
+        File.ReadLines("/proc/cpuinfo").Select(line => line.Split(':', 2))
+            .FirstOrDefault(pair => pair.Length == 2 && pair[0].Trim() == key)?[1].Trim() ?? "";
 
     private static string Version(string program, Regex pattern)
     {

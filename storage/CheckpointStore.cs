@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.RegularExpressions;
 using Microsoft.Win32.SafeHandles;
 using PodCheckpointing.Storage.Archives;
@@ -18,8 +17,9 @@ public sealed partial class CheckpointStore
     private const string ManifestFile = "manifest.json";
     private const string Marker = ".checkpoint-complete";
     private const string Volumes = ".volumes/";
-    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web);
+    private const string Statistics = "stats-dump";
     private static readonly string[] Needed = ["checkpoint/inventory.img", "config.dump", "spec.dump"];
+    private static readonly string[] Kept = [Statistics, "config.dump", "spec.dump"];
     private readonly string _root;
     private readonly TimeProvider _time;
     private readonly StoreOptions _options;
@@ -88,7 +88,7 @@ public sealed partial class CheckpointStore
 
             RandomAccess.SetLength(file, 0);
             var volume = container.StartsWith(Volumes, StringComparison.Ordinal);
-            var walker = new ArchiveWalker(volume ? [] : Needed, []);
+            var walker = volume ? new ArchiveWalker([], []) : new ArchiveWalker(Needed, Kept);
             var written = await new ArtifactWriter(_options, walker, progress)
                 .WriteAsync(tar, file, partial, cancellationToken).ConfigureAwait(false);
             var manifest = written with
@@ -97,10 +97,13 @@ public sealed partial class CheckpointStore
                 CheckpointID = checkpointId,
                 Container = container,
                 Origin = origin,
+                Entries = walker.Entries,
+                Dump = DumpDescription.From(walker.ContentOf("config.dump"), walker.ContentOf("spec.dump")),
+                Criu = walker.ContentOf(Statistics) is { } statistics ? CriuStatistics.From(statistics) : null,
                 CreatedAt = _time.GetUtcNow().UtcDateTime,
             };
             File.Move(partial, Path.Combine(folder, Artifact), overwrite: true);
-            WriteWhole(folder, ManifestFile, JsonSerializer.SerializeToUtf8Bytes(manifest, Json));
+            WriteWhole(folder, ManifestFile, ManifestJson.Write(manifest));
             kept = true;
             return manifest;
         }
@@ -120,7 +123,7 @@ public sealed partial class CheckpointStore
     public ContainerManifest? Find(string podUid, string checkpointId, string container)
     {
         var path = Path.Combine(FolderOf(podUid, checkpointId, container), ManifestFile);
-        return File.Exists(path) ? ReadManifest(File.ReadAllBytes(path), path) : null;
+        return File.Exists(path) ? ManifestJson.ReadManifest(File.ReadAllBytes(path), path) : null;
     }
 
     /// <summary>Writes the marker over the manifests of these containers; a second time it changes nothing.</summary>
@@ -145,7 +148,7 @@ public sealed partial class CheckpointStore
         WriteWhole(
             FolderOf(podUid, checkpointId, null),
             Marker,
-            JsonSerializer.SerializeToUtf8Bytes(new CheckpointMarker { Manifests = manifests }, Json));
+            ManifestJson.Write(new CheckpointMarker { Manifests = manifests }));
     }
 
     /// <summary>A container's manifest out of a sealed checkpoint.</summary>
@@ -162,9 +165,9 @@ public sealed partial class CheckpointStore
         var bytes = File.Exists(path)
             ? File.ReadAllBytes(path)
             : throw new CorruptArtifactException($"{path} is missing");
-        var marker = JsonSerializer.Deserialize<CheckpointMarker>(File.ReadAllBytes(markerPath), Json)!;
+        var marker = ManifestJson.ReadMarker(File.ReadAllBytes(markerPath), markerPath);
         return marker.Manifests.GetValueOrDefault(container) == Digest.Of(bytes)
-            ? ReadManifest(bytes, path)
+            ? ManifestJson.ReadManifest(bytes, path)
             : throw new CorruptArtifactException($"{path} is not the manifest that the marker names");
     }
 
@@ -204,22 +207,6 @@ public sealed partial class CheckpointStore
 
     /// <summary>Bytes that are free on the volume.</summary>
     public long FreeBytes() => new DriveInfo(_root).AvailableFreeSpace;
-
-    private static ContainerManifest ReadManifest(byte[] bytes, string path)
-    {
-        try
-        {
-            var manifest = JsonSerializer.Deserialize<ContainerManifest>(bytes, Json)!;
-            return manifest.SchemaVersion == ContainerManifest.CurrentVersion
-                ? manifest
-                : throw new CorruptArtifactException(
-                    $"{path} has schemaVersion {manifest.SchemaVersion}; this program reads {ContainerManifest.CurrentVersion}");
-        }
-        catch (JsonException exception)
-        {
-            throw new CorruptArtifactException($"{path} is no manifest: {exception.Message}", exception);
-        }
-    }
 
     // FileShare.None is a lock that dies with its holder: a dead writer's leftover is taken over.
     private static SafeFileHandle OpenPartial(string path)

@@ -27,7 +27,7 @@ public sealed class StoreTests
     [Test]
     public async Task A_real_archive_of_cri_o_comes_back_byte_by_byte()
     {
-        var tar = await File.ReadAllBytesAsync(Fixture());
+        var tar = await File.ReadAllBytesAsync(Fixtures.Path("crio-counter.tar"));
         await WriteAsync(tar);
         _store.Seal(Pod, Id, ["c"]);
 
@@ -126,17 +126,6 @@ public sealed class StoreTests
         _store.Delete(Pod, Id, container: null).Should().BePositive();
         _store.Delete(Pod, Id, container: null).Should().Be(0);
         Directory.EnumerateFileSystemEntries(_root).Should().BeEmpty();
-    }
-
-    private static string Fixture()
-    {
-        var folder = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(folder, "PodCheckpointing.sln")))
-        {
-            folder = Path.GetDirectoryName(folder)!;
-        }
-
-        return Path.Combine(folder, "test", "Data", "crio-counter.tar");
     }
 
     private static byte[] Archive(string? without = null, string? more = null)

@@ -1,0 +1,172 @@
+using System.Formats.Tar;
+using FluentAssertions;
+using NUnit.Framework;
+using PodCheckpointing.Storage;
+
+namespace PodCheckpointing.Unit.Storage;
+
+/// <summary>A write ends whole or leaves nothing.</summary>
+public sealed class WriterTests : StoreFolder
+{
+    [Test]
+    public async Task A_cancelled_write_leaves_nothing_and_is_prompt()
+    {
+        using var cancel = new CancellationTokenSource();
+        var endless = new Endless(Tar(8 << 20), atEnd: cancel.Cancel);
+
+        var writing = () => WriteAsync(endless, cancel.Token);
+
+        await writing.Should().ThrowAsync<OperationCanceledException>();
+        Files().Should().BeEmpty();
+    }
+
+    [Test]
+    public async Task A_source_that_fails_leaves_nothing_and_its_own_error()
+    {
+        var failing = new Endless(Tar(1 << 20), atEnd: () => throw new IOException("the disk under the tar is gone"));
+        var writing = () => WriteAsync(failing);
+        (await writing.Should().ThrowAsync<IOException>()).WithMessage("the disk under the tar is gone");
+        Files().Should().BeEmpty();
+    }
+
+    [Test]
+    public async Task A_full_volume_leaves_nothing_and_is_named()
+    {
+        // /dev/full answers every write with ENOSPC.
+        var folder = Directory.CreateDirectory(Path.Combine(Root, Pod, Id, Volume)).FullName;
+        var partial = Path.Combine(folder, "dump.tar.zst.partial");
+        var writing = async () =>
+        {
+            using var file = File.OpenHandle("/dev/full", FileMode.Open, FileAccess.Write, FileShare.ReadWrite);
+            var walker = new PodCheckpointing.Storage.Archives.ArchiveWalker([], []);
+            return await new PodCheckpointing.Storage.Frames.ArtifactWriter(new StoreOptions(), walker, new Progress<long>())
+                .WriteAsync(new MemoryStream(Tar(3 << 20)), file, partial, CancellationToken.None);
+        };
+        (await writing.Should().ThrowAsync<IOException>()).WithMessage($"{partial}*No space left*");
+    }
+
+    [Test]
+    public async Task A_second_writer_is_refused_and_does_not_disturb_the_first()
+    {
+        var more = new TaskCompletionSource();
+        var tar = Tar(1 << 20);
+        var first = WriteAsync(new Slow(tar, more.Task));
+
+        var second = () => WriteAsync(new MemoryStream(tar));
+        await second.Should().ThrowAsync<IOException>();
+        more.SetResult();
+
+        var manifest = await first;
+        (await ReadAsync(manifest)).Should().HaveCount((int)manifest.Size);
+        Files().Should().BeEquivalentTo("dump.tar.zst", "manifest.json");
+    }
+
+    [Test]
+    public async Task A_dead_writers_leftover_is_taken_over()
+    {
+        var folder = Directory.CreateDirectory(Path.Combine(Root, Pod, Id, Volume)).FullName;
+        await File.WriteAllBytesAsync(Path.Combine(folder, "dump.tar.zst.partial"), new byte[5 << 20]);
+        await WriteAsync(new MemoryStream(Tar(1000)));
+        Files().Should().BeEquivalentTo("dump.tar.zst", "manifest.json");
+    }
+
+    [Test]
+    public async Task A_file_that_still_grows_is_followed_to_its_end()
+    {
+        var tar = Tar(2 << 20);
+        var path = Path.Combine(Out, "growing.tar");
+        var finished = new TaskCompletionSource();
+        await using var target = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.Read, bufferSize: 0);
+        await target.WriteAsync(tar.AsMemory(0, 700_001));
+        await using var source = new FollowingStream(
+            new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite), finished.Task, TimeProvider.System);
+
+        var writing = WriteAsync(source);
+        await target.WriteAsync(tar.AsMemory(700_001, 100_000));
+        writing.IsCompleted.Should().BeFalse();
+        await target.WriteAsync(tar.AsMemory(800_001));
+        finished.SetResult();
+
+        var back = await ReadAsync(await writing);
+        back.AsSpan().SequenceEqual(tar.AsSpan(0, back.Length)).Should().BeTrue();
+    }
+
+    [Test]
+    public async Task A_file_whose_writer_fails_is_not_stored()
+    {
+        var path = Path.Combine(Out, "growing.tar");
+        await File.WriteAllBytesAsync(path, Tar(1 << 20)[..600_000]);
+        await using var source = new FollowingStream(
+            File.OpenRead(path), Task.FromException(new IOException("the runtime gave up")), TimeProvider.System);
+        var writing = () => WriteAsync(source);
+        (await writing.Should().ThrowAsync<IOException>()).WithMessage("the runtime gave up");
+        Files().Should().BeEmpty();
+    }
+
+    [Test]
+    public async Task Progress_tells_the_bytes_that_were_read()
+    {
+        var told = new Told();
+        var manifest = await Store.WriteAsync(
+            Pod, Id, Volume, new MemoryStream(Tar(1 << 20)), new Origin(), told, CancellationToken.None);
+        told.Values.Should().BeInAscendingOrder().And.HaveCount(manifest.Frames.Count);
+        told.Values[^1].Should().Be(manifest.Size);
+    }
+
+    [Test]
+    public async Task Deleting_what_a_reader_reads_is_an_error_of_that_reader_only()
+    {
+        var manifest = await WriteAsync(new MemoryStream(Tar(1 << 20)));
+        Store.Delete(Pod, Id, container: null).Should().Be(manifest.CompressedSize + ManifestJson.Write(manifest).Length);
+        var reading = () => ReadAsync(manifest);
+        (await reading.Should().ThrowAsync<CorruptArtifactException>()).WithMessage("*missing*");
+    }
+
+    private static byte[] Tar(int size)
+    {
+        using var stream = new MemoryStream();
+        using (var tar = new TarWriter(stream, leaveOpen: true))
+        {
+            var content = new byte[size];
+            new Random(size).NextBytes(content);
+            tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, "f") { DataStream = new MemoryStream(content) });
+        }
+
+        return stream.ToArray();
+    }
+
+    private List<string> Files() =>
+        [.. new DirectoryInfo(Root).EnumerateFiles("*", SearchOption.AllDirectories).Select(f => f.Name)];
+
+    private sealed class Told : IProgress<long>
+    {
+        public List<long> Values { get; } = [];
+
+        public void Report(long value) => Values.Add(value);
+    }
+
+    /// <summary>Does something where the archive's end marker would come, and then goes on without end.</summary>
+    private sealed class Endless(byte[] tar, Action atEnd) : MemoryStream(tar)
+    {
+        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            if (Position < Length - 2048)
+            {
+                return await base.ReadAsync(buffer[..(int)Math.Min(buffer.Length, Length - 2048 - Position)], cancellationToken);
+            }
+
+            atEnd();
+            await Task.Delay(Timeout.Infinite, cancellationToken);
+            return 0;
+        }
+    }
+
+    private sealed class Slow(byte[] tar, Task more) : MemoryStream(tar)
+    {
+        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            await more.WaitAsync(cancellationToken);
+            return await base.ReadAsync(buffer, cancellationToken);
+        }
+    }
+}
