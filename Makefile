@@ -1,5 +1,5 @@
 # The two commands of the README, and what they share.
-.PHONY: build demo test generate bench-install
+.PHONY: build demo test bench-storage generate bench-install
 
 # What runs in the cluster is published as it is shipped; the tests are not.
 build:
@@ -19,3 +19,8 @@ test: build bench-install
 
 generate:
 	dotnet run --project config/Generate
+
+# Write and read paths of the store against zstd, cp and tar; BENCH="--size 256 --repetitions 3" for a short look.
+bench-storage:
+	dotnet build test/Benchmarks -c Release --nologo -v q
+	test/Benchmarks/bin/Release/net10.0/PodCheckpointing.Benchmarks $(BENCH)

@@ -18,11 +18,19 @@ internal static partial class Zstd
     public sealed class Compressor : IDisposable
     {
         private const int CompressionLevel = 100;
+        private const int HashLog = 102;
         private const int ChecksumFlag = 201;
         private readonly ContextHandle _context = new(ZSTD_createCCtx(), ZSTD_freeCCtx);
 
         public Compressor(int level)
         {
+            if (level == 1)
+            {
+                // 32 KiB instead of 64: with the data beside it, the table stays in the first-level cache. Some 5 % less time
+                // for about 1 % more bytes.
+                Check(ZSTD_CCtx_setParameter(_context.Pointer, HashLog, 13));
+            }
+
             // The checksum is what a reader of a part has: the SHA-256 are over the whole.
             Check(ZSTD_CCtx_setParameter(_context.Pointer, CompressionLevel, level));
             Check(ZSTD_CCtx_setParameter(_context.Pointer, ChecksumFlag, 1));
