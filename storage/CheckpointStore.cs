@@ -28,25 +28,25 @@ public sealed partial class CheckpointStore
     /// <param name="root">The folder, usually where a volume is mounted.</param>
     /// <param name="time">The clock of manifests.</param>
     /// <param name="options">How it reads and writes; by default for this machine.</param>
-    public CheckpointStore(string root, TimeProvider time, StoreOptions? options = null) =>
+    public CheckpointStore(string root, TimeProvider time, StoreOptions? options = null)
+    {
         (_root, _time, _options) = (root, time, options ?? new StoreOptions());
+        _options.Check();
+    }
 
     /// <summary>An identity that the volume carries: equal for two nodes only when both see the same volume.</summary>
     public string StoreId()
     {
         var path = Path.Combine(_root, ".store-id");
-        try
+        var id = File.Exists(path) ? File.ReadAllBytes(path) : [];
+        if (id.Length != 16)
         {
-            using var file = new FileStream(path, FileMode.CreateNew);
-            file.Write(Guid.NewGuid().ToByteArray());
-            file.Flush(flushToDisk: true);
-        }
-        catch (IOException) when (File.Exists(path))
-        {
-            // Another node was first.
+            // Whole or absent, too; what is neither is no identity that anybody has seen.
+            WholeFile.Create(path, Guid.NewGuid().ToByteArray(), overwrite: File.Exists(path));
+            id = File.ReadAllBytes(path);
         }
 
-        return new Guid(File.ReadAllBytes(path)).ToString();
+        return new Guid(id).ToString();
     }
 
     /// <summary>Stores one container's tar. Returns what stands there already, where it does.</summary>
@@ -77,12 +77,12 @@ public sealed partial class CheckpointStore
         Directory.CreateDirectory(folder);
         var partial = Path.Combine(folder, Artifact + ".partial");
         using var file = OpenPartial(partial);
-        var kept = false;
         try
         {
             // Whoever held the lock before may have finished meanwhile.
             if (Find(podUid, checkpointId, container) is { } finished)
             {
+                File.Delete(partial);
                 return finished;
             }
 
@@ -103,18 +103,16 @@ public sealed partial class CheckpointStore
                 CreatedAt = _time.GetUtcNow().UtcDateTime,
             };
             File.Move(partial, Path.Combine(folder, Artifact), overwrite: true);
-            WriteWhole(folder, ManifestFile, ManifestJson.Write(manifest));
-            kept = true;
+            // Before the manifest can be there, the bytes have to be, under their name.
+            Posix.SyncDirectory(folder);
+            WholeFile.Write(Path.Combine(folder, ManifestFile), ManifestJson.Write(manifest));
             return manifest;
         }
-        finally
+        catch
         {
             // Under the lock: the next writer must not find its own file removed.
-            File.Delete(partial);
-            if (!kept && !File.Exists(Path.Combine(folder, ManifestFile)))
-            {
-                File.Delete(Path.Combine(folder, Artifact));
-            }
+            RemoveUnfinished(folder);
+            throw;
         }
     }
 
@@ -122,8 +120,18 @@ public sealed partial class CheckpointStore
     /// <exception cref="CorruptArtifactException">It stands there, and cannot be read.</exception>
     public ContainerManifest? Find(string podUid, string checkpointId, string container)
     {
-        var path = Path.Combine(FolderOf(podUid, checkpointId, container), ManifestFile);
-        return File.Exists(path) ? ManifestJson.ReadManifest(File.ReadAllBytes(path), path) : null;
+        var folder = FolderOf(podUid, checkpointId, container);
+        var path = Path.Combine(folder, ManifestFile);
+        if (!File.Exists(path))
+        {
+            return null;
+        }
+
+        var manifest = ManifestJson.ReadManifest(File.ReadAllBytes(path), path);
+        // A manifest whose bytes are not there is as good as none: they can be written again.
+        return new FileInfo(Path.Combine(folder, Artifact)) is { Exists: true } file && file.Length == manifest.CompressedSize
+            ? manifest
+            : null;
     }
 
     /// <summary>Writes the marker over the manifests of these containers; a second time it changes nothing.</summary>
@@ -134,7 +142,7 @@ public sealed partial class CheckpointStore
         foreach (var container in containers)
         {
             var path = Path.Combine(FolderOf(podUid, checkpointId, container), ManifestFile);
-            if (!File.Exists(path))
+            if (Find(podUid, checkpointId, container) is null)
             {
                 throw new CorruptArtifactException($"container {container} has no artifact in checkpoint {checkpointId}");
             }
@@ -145,9 +153,8 @@ public sealed partial class CheckpointStore
         // The names of the folders have to be durable before the marker is.
         Posix.SyncDirectory(_root);
         Posix.SyncDirectory(Path.Combine(_root, podUid));
-        WriteWhole(
-            FolderOf(podUid, checkpointId, null),
-            Marker,
+        WholeFile.Write(
+            Path.Combine(FolderOf(podUid, checkpointId, null), Marker),
             ManifestJson.Write(new CheckpointMarker { Manifests = manifests }));
     }
 
@@ -194,7 +201,7 @@ public sealed partial class CheckpointStore
 
         var freed = new DirectoryInfo(folder).EnumerateFiles("*", SearchOption.AllDirectories).Sum(f => f.Length);
         Directory.Delete(folder, recursive: true);
-        foreach (var parent in new[] { FolderOf(podUid, checkpointId, null), Path.Combine(_root, podUid) })
+        foreach (var parent in new[] { Path.GetDirectoryName(folder)!, FolderOf(podUid, checkpointId, null), Path.Combine(_root, podUid) })
         {
             if (Directory.Exists(parent) && !Directory.EnumerateFileSystemEntries(parent).Any())
             {
@@ -223,26 +230,20 @@ public sealed partial class CheckpointStore
         throw new IOException($"{path}: another writer has just been here");
     }
 
-    private static void WriteWhole(string folder, string name, byte[] content)
+    private static void RemoveUnfinished(string folder)
     {
-        var partial = Path.Combine(folder, name + ".partial");
         try
         {
-            using (var file = new FileStream(partial, FileMode.Create, FileAccess.Write, FileShare.None))
+            File.Delete(Path.Combine(folder, Artifact + ".partial"));
+            if (!File.Exists(Path.Combine(folder, ManifestFile)))
             {
-                file.Write(content);
-                file.Flush(flushToDisk: true);
+                File.Delete(Path.Combine(folder, Artifact));
             }
-
-            File.Move(partial, Path.Combine(folder, name), overwrite: true);
         }
-        catch
+        catch (IOException)
         {
-            File.Delete(partial);
-            throw;
+            // What went wrong before is what the caller has to know; the sweep finds the rest.
         }
-
-        Posix.SyncDirectory(folder);
     }
 
     private string FolderOf(string podUid, string checkpointId, string? container)

@@ -24,4 +24,13 @@ public sealed record StoreOptions
         : FramesInFlight <= 6 ? 4 << 20
         : FramesInFlight <= 11 ? 2 << 20
         : 1 << 20;
+
+    internal void Check()
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(Level, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(Level, 19);
+        ArgumentOutOfRangeException.ThrowIfLessThan(Workers, 1);
+        ArgumentOutOfRangeException.ThrowIfNegative(FrameSize);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(FrameSize, Frames.FrameFile.LargestFrame);
+    }
 }

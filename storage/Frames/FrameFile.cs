@@ -6,7 +6,7 @@ namespace PodCheckpointing.Storage.Frames;
 internal sealed class FrameFile : IDisposable
 {
     // Larger than any version wrote; a manifest must not make us reserve memory at its will.
-    private const int LargestFrame = 64 << 20;
+    public const int LargestFrame = 64 << 20;
     private readonly SafeFileHandle _file;
     private readonly string _path;
     private readonly long[] _offsets;

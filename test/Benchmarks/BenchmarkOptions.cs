@@ -20,7 +20,7 @@ internal sealed record BenchmarkOptions(string Folder, long SizeMib, int Repetit
         // Memory where there is enough of it: a disk that others use, too, would be all that is measured.
         const string Shared = "/dev/shm";
         var folder = named.GetValueOrDefault("--folder")
-            ?? (Free(Shared) > (Needed(size, memory) * 2) ? Shared : Path.GetTempPath());
+            ?? (Free(Shared) > Needed(size, memory) * 3 / 2 ? Shared : Path.GetTempPath());
         var possible = memory.Where(m => Free(folder) > Needed(size, [m])).ToList();
         if (possible.Count < memory.Count)
         {

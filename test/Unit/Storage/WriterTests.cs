@@ -122,6 +122,61 @@ public sealed class WriterTests : StoreFolder
         (await reading.Should().ThrowAsync<CorruptArtifactException>()).WithMessage("*missing*");
     }
 
+    [TestCase("dump.tar.zst")]
+    [TestCase("manifest.json")]
+    public async Task What_lost_a_part_before_it_was_sealed_can_be_written_again(string lost)
+    {
+        await WriteAsync(new MemoryStream(Tar(1000)));
+        File.Delete(Path.Combine(Root, Pod, Id, Volume, lost));
+        var sealing = () => Store.Seal(Pod, Id, [Volume]);
+        sealing.Should().Throw<CorruptArtifactException>().WithMessage("*no artifact*");
+
+        await WriteAsync(new MemoryStream(Tar(1000)));
+        Store.Seal(Pod, Id, [Volume]);
+        await Store.Read(Store.FindSealed(Pod, Id, Volume)).VerifyAsync(CancellationToken.None);
+    }
+
+    [Test]
+    public void The_identity_stays_and_a_broken_one_is_replaced()
+    {
+        var id = Store.StoreId();
+        Store.StoreId().Should().Be(id);
+        new CheckpointStore(Root, TimeProvider.System).StoreId().Should().Be(id);
+        File.WriteAllBytes(Path.Combine(Root, ".store-id"), []);
+        var second = Store.StoreId();
+        second.Should().NotBe(id);
+        Store.StoreId().Should().Be(second);
+        Files().Should().Equal(".store-id");
+    }
+
+    [Test]
+    public void Identities_made_at_once_are_one()
+    {
+        var ids = new string[16];
+        Parallel.For(0, ids.Length, i => ids[i] = Store.StoreId());
+        ids.Distinct().Should().ContainSingle();
+    }
+
+    [Test]
+    public async Task Deleting_a_volume_leaves_no_folders()
+    {
+        await WriteAsync(new MemoryStream(Tar(1000)));
+        Store.Delete(Pod, Id, Volume).Should().BePositive();
+        Directory.EnumerateFileSystemEntries(Root).Should().BeEmpty();
+    }
+
+    [TestCase(0, 1, 0)]
+    [TestCase(20, 1, 0)]
+    [TestCase(1, 0, 0)]
+    [TestCase(1, 1, -1)]
+    [TestCase(1, 1, int.MaxValue)]
+    public void Options_that_cannot_work_are_refused(int level, int workers, int frameSize)
+    {
+        var making = () => new CheckpointStore(
+            Root, TimeProvider.System, new StoreOptions { Level = level, Workers = workers, FrameSize = frameSize });
+        making.Should().Throw<ArgumentOutOfRangeException>();
+    }
+
     private static byte[] Tar(int size)
     {
         using var stream = new MemoryStream();
