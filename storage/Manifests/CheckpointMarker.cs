@@ -7,9 +7,11 @@ namespace PodCheckpointing.Storage;
 public sealed record CheckpointMarker
 {
     /// <summary>schemaVersion of the file.</summary>
+    [JsonRequired]
     public int SchemaVersion { get; init; } = ContainerManifest.CurrentVersion;
 
     /// <summary>manifests, digests by container.</summary>
+    [JsonRequired]
     public IReadOnlyDictionary<string, string> Manifests { get; init; } = new Dictionary<string, string>();
 
     /// <summary>Fields of newer versions, kept as they are.</summary>

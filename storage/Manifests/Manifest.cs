@@ -10,30 +10,39 @@ public sealed record ContainerManifest
     public const int CurrentVersion = 1;
 
     /// <summary>schemaVersion of the file.</summary>
+    [JsonRequired]
     public int SchemaVersion { get; init; } = CurrentVersion;
 
     /// <summary>podUID, the first folder.</summary>
+    [JsonRequired]
     public string PodUID { get; init; } = "";
 
     /// <summary>checkpointID, the second folder.</summary>
+    [JsonRequired]
     public string CheckpointID { get; init; } = "";
 
     /// <summary>container, the third folder.</summary>
+    [JsonRequired]
     public string Container { get; init; } = "";
 
     /// <summary>size of the tar, in bytes.</summary>
+    [JsonRequired]
     public long Size { get; init; }
 
     /// <summary>digest of the tar, "sha256:hex".</summary>
+    [JsonRequired]
     public string Digest { get; init; } = "";
 
     /// <summary>compressedSize of dump.tar.zst, in bytes.</summary>
+    [JsonRequired]
     public long CompressedSize { get; init; }
 
     /// <summary>compressedDigest of dump.tar.zst, "sha256:hex".</summary>
+    [JsonRequired]
     public string CompressedDigest { get; init; } = "";
 
     /// <summary>frames of dump.tar.zst, in order.</summary>
+    [JsonRequired]
     public IReadOnlyList<Frame> Frames { get; init; } = [];
 
     /// <summary>entries of the tar.</summary>
@@ -48,6 +57,7 @@ public sealed record ContainerManifest
     public CriuStatistics? Criu { get; init; }
 
     /// <summary>origin says what was dumped, and where.</summary>
+    [JsonRequired]
     public Origin Origin { get; init; } = new();
 
     /// <summary>createdAt is when the artifact was finished.</summary>

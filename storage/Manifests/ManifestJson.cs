@@ -5,8 +5,10 @@ namespace PodCheckpointing.Storage;
 /// <summary>Manifests and markers as they stand on the volume.</summary>
 public static class ManifestJson
 {
-    private static readonly JsonSerializerOptions Options = new(JsonSerializerDefaults.Web)
+    // Strict, unlike the defaults for the web: a byte that flipped must not be read as what was meant.
+    private static readonly JsonSerializerOptions Options = new()
     {
+        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
         // An image name has a slash, a mount perhaps an ampersand: nobody reads this as HTML.
         Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };

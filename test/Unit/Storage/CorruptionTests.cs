@@ -1,0 +1,115 @@
+using System.Formats.Tar;
+using FluentAssertions;
+using NUnit.Framework;
+using PodCheckpointing.Storage;
+using PodCheckpointing.Storage.Archives;
+
+namespace PodCheckpointing.Unit.Storage;
+
+/// <summary>What is not as it was written is never handed out as if it were.</summary>
+public sealed class CorruptionTests : StoreFolder
+{
+    [TestCase(".checkpoint-complete")]
+    [TestCase(Volume + "/manifest.json")]
+    [TestCase(Volume + "/dump.tar.zst")]
+    public async Task Every_flipped_byte_is_found(string file)
+    {
+        await SealedAsync();
+        var path = Path.Combine(Root, Pod, Id, file);
+        var bytes = await File.ReadAllBytesAsync(path);
+        var random = new Random(7);
+        for (var i = 0; i < bytes.Length; i++)
+        {
+            // Any bit, and the one that makes a small letter of a capital.
+            foreach (var mask in new[] { 1 << random.Next(8), 0x20 })
+            {
+                bytes[i] ^= (byte)mask;
+                await File.WriteAllBytesAsync(path, bytes);
+                var reading = () => Store.Read(Store.FindSealed(Pod, Id, Volume)).VerifyAsync(CancellationToken.None);
+                await reading.Should().ThrowAsync<CorruptArtifactException>($"byte {i} of {file} was flipped by {mask}");
+                bytes[i] ^= (byte)mask;
+            }
+        }
+
+        await File.WriteAllBytesAsync(path, bytes);
+        await Store.Read(Store.FindSealed(Pod, Id, Volume)).VerifyAsync(CancellationToken.None);
+    }
+
+    [TestCase(".checkpoint-complete")]
+    [TestCase(Volume + "/manifest.json")]
+    [TestCase(Volume + "/dump.tar.zst")]
+    public async Task Every_length_but_the_right_one_is_found(string file)
+    {
+        await SealedAsync();
+        var path = Path.Combine(Root, Pod, Id, file);
+        var bytes = await File.ReadAllBytesAsync(path);
+        for (var length = 0; length < bytes.Length; length += 7)
+        {
+            await File.WriteAllBytesAsync(path, bytes[..length]);
+            var reading = () => Store.Read(Store.FindSealed(Pod, Id, Volume)).VerifyAsync(CancellationToken.None);
+            await reading.Should().ThrowAsync<CorruptArtifactException>($"{file} was cut to {length} bytes");
+        }
+
+        await File.WriteAllBytesAsync(path, [.. bytes, 0]);
+        var longer = () => Store.Read(Store.FindSealed(Pod, Id, Volume)).VerifyAsync(CancellationToken.None);
+        await longer.Should().ThrowAsync<CorruptArtifactException>();
+    }
+
+    [TestCase(-1, 0)]
+    [TestCase(1, 0)]
+    [TestCase(0, 1)]
+    [TestCase(0, -1)]
+    [TestCase(1 << 30, 0)]
+    [TestCase(int.MinValue, 0)]
+    public async Task A_frame_is_as_large_as_the_manifest_says_or_refused(int more, int moreCompressed)
+    {
+        // As an attacker would: the sums are right, and only the frame is not.
+        var manifest = await SealedAsync();
+        var (first, second) = (manifest.Frames[0], manifest.Frames[1]);
+        var lie = manifest with
+        {
+            Frames =
+            [
+                new Frame(unchecked(first.Size + more), first.CompressedSize + moreCompressed),
+                new Frame(unchecked(second.Size - more), second.CompressedSize - moreCompressed),
+                .. manifest.Frames.Skip(2),
+            ],
+        };
+        var extracting = () => Store.Read(lie).ExtractAsync(Out, ExtractionOptions.Everything, CancellationToken.None);
+        await extracting.Should().ThrowAsync<CorruptArtifactException>();
+    }
+
+    [Test]
+    public async Task Sums_that_do_not_add_up_are_refused_before_anything_is_made()
+    {
+        var manifest = await SealedAsync();
+        var extracting = () => Store.Read(manifest with { Size = manifest.Size - 512 })
+            .ExtractAsync(Out, ExtractionOptions.Everything, CancellationToken.None);
+        (await extracting.Should().ThrowAsync<CorruptArtifactException>()).WithMessage("*do not add up*");
+        Directory.EnumerateFileSystemEntries(Out).Should().BeEmpty();
+    }
+
+    [Test]
+    public async Task A_wrong_digest_shows_at_the_end_of_a_stream_and_not_as_its_end()
+    {
+        var manifest = await SealedAsync() with { Digest = "sha256:" + new string('0', 64) };
+        await using var tar = Store.Read(manifest).OpenTar(CancellationToken.None);
+        var reading = () => tar.CopyToAsync(Stream.Null);
+        (await reading.Should().ThrowAsync<CorruptArtifactException>()).WithMessage("*its manifest says sha256:000*");
+    }
+
+    private async Task<ContainerManifest> SealedAsync()
+    {
+        using var stream = new MemoryStream();
+        using (var tar = new TarWriter(stream, leaveOpen: true))
+        {
+            tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, "f") { DataStream = new MemoryStream(new byte[900]) });
+        }
+
+        stream.Position = 0;
+        Store = new CheckpointStore(Root, TimeProvider.System, new StoreOptions { Workers = 2, FrameSize = 2048 });
+        var manifest = await WriteAsync(stream);
+        Store.Seal(Pod, Id, [Volume]);
+        return manifest;
+    }
+}
