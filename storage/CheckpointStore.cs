@@ -1,5 +1,4 @@
 using System.Text.RegularExpressions;
-using Microsoft.Win32.SafeHandles;
 using PodCheckpointing.Storage.Archives;
 using PodCheckpointing.Storage.Frames;
 
@@ -30,7 +29,7 @@ public sealed partial class CheckpointStore
     /// <param name="options">How it reads and writes; by default for this machine.</param>
     public CheckpointStore(string root, TimeProvider time, StoreOptions? options = null)
     {
-        (_root, _time, _options) = (root, time, options ?? new StoreOptions());
+        (_root, _time, _options) = (Path.TrimEndingDirectorySeparator(root), time, options ?? new StoreOptions());
         _options.Check();
     }
 
@@ -74,9 +73,10 @@ public sealed partial class CheckpointStore
         }
 
         var folder = FolderOf(podUid, checkpointId, container);
-        Directory.CreateDirectory(folder);
+        MakeFolders(folder);
         var partial = Path.Combine(folder, Artifact + ".partial");
-        using var file = OpenPartial(partial);
+        using var opened = OpenPartial(partial);
+        var file = opened.SafeFileHandle;
         try
         {
             // Whoever held the lock before may have finished meanwhile.
@@ -153,6 +153,7 @@ public sealed partial class CheckpointStore
         // The names of the folders have to be durable before the marker is.
         Posix.SyncDirectory(_root);
         Posix.SyncDirectory(Path.Combine(_root, podUid));
+        Posix.SyncDirectory(FolderOf(podUid, checkpointId, null));
         WholeFile.Write(
             Path.Combine(FolderOf(podUid, checkpointId, null), Marker),
             ManifestJson.Write(new CheckpointMarker { Manifests = manifests }));
@@ -216,11 +217,11 @@ public sealed partial class CheckpointStore
     public long FreeBytes() => new DriveInfo(_root).AvailableFreeSpace;
 
     // FileShare.None is a lock that dies with its holder: a dead writer's leftover is taken over.
-    private static SafeFileHandle OpenPartial(string path)
+    private static FileStream OpenPartial(string path)
     {
-        var file = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.Write, FileShare.None);
+        var file = WholeFile.Open(path, FileMode.OpenOrCreate);
         // Between our open and our lock its holder may have renamed or removed what we opened.
-        var now = File.ResolveLinkTarget($"/proc/self/fd/{file.DangerousGetHandle()}", returnFinalTarget: false);
+        var now = File.ResolveLinkTarget($"/proc/self/fd/{file.SafeFileHandle.DangerousGetHandle()}", returnFinalTarget: false);
         if (now?.Name == Path.GetFileName(path))
         {
             return file;
@@ -228,6 +229,16 @@ public sealed partial class CheckpointStore
 
         file.Dispose();
         throw new IOException($"{path}: another writer has just been here");
+    }
+
+    // The memory of a process holds its secrets: nobody else may read it. .NET gives a mode to the last folder only.
+    private void MakeFolders(string folder)
+    {
+        if (folder != _root && !Directory.Exists(folder))
+        {
+            MakeFolders(Path.GetDirectoryName(folder)!);
+            Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        }
     }
 
     private static void RemoveUnfinished(string folder)

@@ -10,11 +10,21 @@ internal static class WholeFile
     public static void Create(string path, byte[] content, bool overwrite) =>
         WriteAndMove($"{path}.{Guid.NewGuid():n}.partial", path, content, overwrite);
 
+    /// <summary>Opens a file for its one writer; nobody but its owner may read it.</summary>
+    public static FileStream Open(string path, FileMode mode) => new(path, new FileStreamOptions
+    {
+        Mode = mode,
+        Access = FileAccess.Write,
+        Share = FileShare.None,
+        BufferSize = 0,
+        UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+    });
+
     private static void WriteAndMove(string partial, string path, byte[] content, bool overwrite)
     {
         try
         {
-            using (var file = new FileStream(partial, FileMode.Create, FileAccess.Write, FileShare.None))
+            using (var file = Open(partial, FileMode.Create))
             {
                 file.Write(content);
                 file.Flush(flushToDisk: true);

@@ -122,6 +122,17 @@ public sealed class WriterTests : StoreFolder
         (await reading.Should().ThrowAsync<CorruptArtifactException>()).WithMessage("*missing*");
     }
 
+    [Test]
+    public async Task Only_the_owner_may_read_what_was_in_a_process()
+    {
+        await WriteAsync(new MemoryStream(Tar(1000)));
+        Store.Seal(Pod, Id, [Volume]);
+        foreach (var entry in new DirectoryInfo(Root).EnumerateFileSystemInfos("*", SearchOption.AllDirectories))
+        {
+            (entry.UnixFileMode & (UnixFileMode)0x3f).Should().Be(UnixFileMode.None, entry.FullName);
+        }
+    }
+
     [TestCase("dump.tar.zst")]
     [TestCase("manifest.json")]
     public async Task What_lost_a_part_before_it_was_sealed_can_be_written_again(string lost)
