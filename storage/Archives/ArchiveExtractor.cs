@@ -23,6 +23,12 @@ internal sealed class ArchiveExtractor(string folder, ExtractionOptions options)
             return;
         }
 
+        // CRIU writes plain names; .NET could not even remove the others again.
+        if (!options.Links && !System.Text.Unicode.Utf8.IsValid(entry.RawName.Span))
+        {
+            throw new CorruptArtifactException($"the archive holds {entry.Name}, a name that is not UTF-8");
+        }
+
         var parent = _tree.ParentOf(_parts, make: true);
         switch (entry.Type)
         {

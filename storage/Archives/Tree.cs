@@ -11,6 +11,8 @@ namespace PodCheckpointing.Storage.Archives;
 /// </remarks>
 internal sealed class Tree : IDisposable
 {
+    // PATH_MAX: a longer one would be hundreds of folders within each other, which little can walk again.
+    private const int LongestPath = 4095;
     private readonly string _path;
     private readonly int _root;
     private byte[] _parentName = [];
@@ -28,6 +30,11 @@ internal sealed class Tree : IDisposable
     public static List<byte[]> Parts(ReadOnlyMemory<byte> name)
     {
         var span = name.Span;
+        if (span.Length > LongestPath)
+        {
+            throw new CorruptArtifactException($"the archive holds a path of {span.Length} bytes");
+        }
+
         var parts = new List<byte[]>();
         foreach (var range in span.Split((byte)'/'))
         {

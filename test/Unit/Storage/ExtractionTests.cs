@@ -153,6 +153,14 @@ public sealed class ExtractionTests : StoreFolder
         System.IO.File.ReadAllText(At("gnu/" + name)).Should().Be("gnu");
     }
 
+    [Test]
+    public async Task A_path_of_a_thousand_folders_is_refused()
+    {
+        var extracting = () => ExtractAsync(File(string.Concat(Enumerable.Repeat("deep/", 1000)) + "f", "x"));
+        (await extracting.Should().ThrowAsync<CorruptArtifactException>()).WithMessage("*path of 5001 bytes*");
+        System.IO.Directory.EnumerateFileSystemEntries(Out).Should().BeEmpty();
+    }
+
     private static PaxTarEntry File(string name, string text, UnixFileMode mode = (UnixFileMode)0x1a4) =>
         new(TarEntryType.RegularFile, name)
         {
