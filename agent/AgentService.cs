@@ -21,13 +21,13 @@ internal sealed class AgentService(
     Checkpointer checkpointer,
     RestoreStaging staging,
     FenceBook fences,
+    Thaw thaw,
     ContainerRuntime runtime,
     KubeletClient kubelet,
     CheckpointStore store,
     NodeFacts facts,
     IOptions<AgentOptions> options,
-    TimeProvider time,
-    ILogger<AgentService> logger) : CheckpointServiceBase
+    TimeProvider time) : CheckpointServiceBase
 {
     private const uint ProtocolVersion = 1;
 
@@ -102,9 +102,7 @@ internal sealed class AgentService(
             if (request.Resume)
             {
                 // Processes first, the fence last: killed in between, the next call continues them again, which is harmless.
-                var containers = await runtime.ContainersAsync(request.PodUid, context.CancellationToken);
-                continued = containers.SelectMany(c => ContainerRuntime.Tree(c.Pid)).Count(Signals.Continue);
-                AgentLog.Continued(logger, continued, request.PodUid);
+                continued = await thaw.ContinueAsync(request.PodUid, context.CancellationToken);
             }
 
             fences.Remove(request.PodUid);

@@ -30,6 +30,7 @@ builder.Services.AddSingleton<CriuConfiguration>();
 builder.Services.AddSingleton<DumpJournal>();
 builder.Services.AddSingleton<FenceBook>();
 builder.Services.AddSingleton<Checkpointer>();
+builder.Services.AddSingleton<Thaw>();
 builder.Services.AddSingleton<RestoreStaging>();
 builder.Services.AddSingleton<AgentService>();
 var app = builder.Build();

@@ -52,6 +52,16 @@ internal sealed class Checkpointer(
         }
     }
 
+    /// <summary>Completes when no dump of a pod is under way any more, however it ended.</summary>
+    public async Task SettledAsync(string podUid, CancellationToken cancellationToken)
+    {
+        foreach (var operation in _running.Where(o => o.Key.Item1 == podUid).Select(o => o.Value.Value))
+        {
+            await operation.ContinueWith(
+                _ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default).WaitAsync(cancellationToken);
+        }
+    }
+
     /// <summary>How far the operation of a key has come; null when there is none.</summary>
     public CheckpointProgress? ProgressOf(WatchCheckpointRequest request)
     {

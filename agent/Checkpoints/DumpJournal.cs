@@ -31,6 +31,19 @@ internal sealed class DumpJournal(IOptions<AgentOptions> options, TimeProvider t
             ? DateTime.Parse(at, CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind)
             : null;
 
+    /// <summary>Whether the end of any dump of a pod is not known.</summary>
+    public bool AnyPending(string podUid) =>
+        Directory.Exists(_folder) && Directory.EnumerateFiles(_folder, $"{Path.GetFileName(podUid)}.*").Any();
+
+    /// <summary>Forgets a pod's dumps.</summary>
+    public void Forget(string podUid)
+    {
+        foreach (var file in Directory.Exists(_folder) ? Directory.GetFiles(_folder, $"{Path.GetFileName(podUid)}.*") : [])
+        {
+            File.Delete(file);
+        }
+    }
+
     /// <summary>Notes that kubelet is about to be called.</summary>
     public DateTime Begin(CheckpointRequest request)
     {

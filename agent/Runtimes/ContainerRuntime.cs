@@ -84,6 +84,9 @@ internal sealed class ContainerRuntime(GrpcChannel channel)
     /// <summary>Whether a process stands still by a stop signal (state T in proc_pid_stat(5)).</summary>
     public static bool IsStopped(int pid) => StateOf(pid) is 'T' or 'Z';
 
+    /// <summary>Whether somebody stops or traces a process. (Frozen ones sleep without end, as those do that wait for a disk.)</summary>
+    public static bool IsHeld(int pid) => StateOf(pid) is 'T' or 't';
+
     /// <summary>Whether a process runs or sleeps, as processes do that nobody stops, traces or freezes.</summary>
     public static bool Runs(int pid) => StateOf(pid) is 'R' or 'S' or 'Z';
 

@@ -24,6 +24,16 @@ internal sealed class OperatorOptions
     /// <summary>Plain HTTP for /healthz.</summary>
     public int HealthPort { get; set; } = 8081;
 
+    /// <summary>Whether the operator shares its work with others by a Lease.</summary>
+    public bool LeaderElection { get; set; } = true;
+
+    /// <summary>Where the Lease is; absent: the namespace of the operator's own credentials.</summary>
+    public string? LeaseNamespace { get; set; }
+
+    /// <summary>How long another operator waits for a silent leader.</summary>
+    [Range(1.5, 600)]
+    public double LeaseDurationSeconds { get; set; } = 15;
+
     public int AgentPort { get; set; } = 50051;
 
     /// <summary>Objects of one kind that are worked on at a time.</summary>

@@ -6,18 +6,23 @@ using PodCheckpointing.Manager.Agents;
 using PodCheckpointing.Manager.ContainerCheckpoints;
 using PodCheckpointing.Manager.PodCheckpoints;
 using PodCheckpointing.Manager.PodMigrations;
+using PodCheckpointing.Runtime;
 
 var builder = WebApplication.CreateSlimBuilder(args);
 builder.Services.AddOptions<OperatorOptions>().BindConfiguration(OperatorOptions.Section).ValidateDataAnnotations().ValidateOnStart();
 var options = builder.Configuration.GetSection(OperatorOptions.Section).Get<OperatorOptions>() ?? new OperatorOptions();
 builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenAnyIP(options.HealthPort));
 builder.Services.AddSingleton(TimeProvider.System);
-builder.Services.AddSingleton<IKubernetes>(
-    new Kubernetes(KubernetesClientConfiguration.BuildDefault(options.Kubeconfig, context: null)));
+var kubernetes = KubernetesClientConfiguration.BuildDefault(options.Kubeconfig, context: null);
+builder.Services.AddSingleton<IKubernetes>(new Kubernetes(kubernetes));
+builder.Services.AddSingleton(services => ActivatorUtilities.CreateInstance<EventRecorder>(services, "pod-checkpointing"));
+builder.Services.AddSingleton<IEventRecorder>(services => services.GetRequiredService<EventRecorder>());
+builder.Services.AddHostedService(services => services.GetRequiredService<EventRecorder>());
 builder.Services.AddSingleton<IAgentDirectory, AgentDirectory>();
 builder.Services.AddSingleton(services =>
     new PendingCalls(services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping));
 builder.Services.AddCluster();
+builder.Services.AddLeadership(options, kubernetes.Namespace);
 builder.Services.AddController<PodMigrationReconciler, PodMigration>(controller => controller
     .Watches<PodCheckpoint>(checkpoint => checkpoint.ControllerKey(nameof(PodMigration)))
     .WatchesAll<ContainerCheckpointContent>(Owners.MigrationOf)
@@ -33,4 +38,7 @@ builder.Services.AddController<ContainerCheckpointReconciler, ContainerCheckpoin
         c.Metadata.Uid == content.Spec.ContainerCheckpointRef.Uid)));
 var app = builder.Build();
 app.MapGet("/healthz", () => "ok");
+app.MapGet("/readyz", (IEnumerable<IInformer> informers) => informers.All(i => i.Synced.IsCompletedSuccessfully)
+    ? Results.Text("ok")
+    : Results.Text("not all informers have listed yet", statusCode: 503));
 await app.RunAsync();

@@ -31,9 +31,33 @@ internal static class Wiring
                 queue,
                 ActivatorUtilities.CreateInstance<TReconciler>(provider, queue),
                 [.. provider.GetServices<IInformer>()],
+                provider.GetRequiredService<ILeadership>(),
                 provider.GetRequiredService<IOptions<OperatorOptions>>().Value.Workers,
                 provider.GetRequiredService<ILogger<TReconciler>>());
         });
+
+    /// <summary>One operator of several acts; the others are ready to.</summary>
+    public static void AddLeadership(this IServiceCollection services, OperatorOptions options, string defaultNamespace)
+    {
+        if (!options.LeaderElection)
+        {
+            services.AddSingleton<ILeadership, SoleLeader>();
+            return;
+        }
+
+        services.AddSingleton(new LeaderElectionOptions
+        {
+            Namespace = options.LeaseNamespace ?? defaultNamespace,
+            Name = "pod-checkpointing-operator",
+            Identity = $"{Environment.MachineName}_{Guid.NewGuid():N}",
+            LeaseDuration = TimeSpan.FromSeconds(options.LeaseDurationSeconds),
+            RenewDeadline = TimeSpan.FromSeconds(options.LeaseDurationSeconds * 2 / 3),
+            RetryPeriod = TimeSpan.FromSeconds(options.LeaseDurationSeconds * 2 / 15),
+        });
+        services.AddSingleton<LeaderElection>();
+        services.AddSingleton<ILeadership>(s => s.GetRequiredService<LeaderElection>());
+        services.AddHostedService(s => s.GetRequiredService<LeaderElection>());
+    }
 
     private static IServiceCollection AddInformer<T>(this IServiceCollection services)
         where T : class, IKubernetesObject<V1ObjectMeta>

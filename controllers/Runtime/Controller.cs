@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
@@ -30,14 +31,33 @@ public sealed class ConflictException(string message, Exception? inner = null) :
 
 /// <summary>Runs a reconciler for every key of its queue.</summary>
 public sealed class Controller(
-    string name, WorkQueue queue, IReconciler reconciler, IReadOnlyList<IInformer> informers, int workers, ILogger logger)
-    : BackgroundService
+    string name,
+    WorkQueue queue,
+    IReconciler reconciler,
+    IReadOnlyList<IInformer> informers,
+    ILeadership leadership,
+    int workers,
+    ILogger logger) : BackgroundService
 {
+    /// <summary>So many stale reads in a row are no coincidence.</summary>
+    private const int TooOften = 100;
+
+    private readonly ConcurrentDictionary<ObjectKey, int> _conflicts = new();
+
     /// <inheritdoc/>
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         await Task.WhenAll(informers.Select(i => i.Synced)).WaitAsync(stoppingToken).ConfigureAwait(false);
-        await Task.WhenAll(Enumerable.Range(0, workers).Select(_ => WorkAsync(stoppingToken))).ConfigureAwait(false);
+        await leadership.Acquired.WaitAsync(stoppingToken).ConfigureAwait(false);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken, leadership.Lost);
+        try
+        {
+            await Task.WhenAll(Enumerable.Range(0, workers).Select(_ => WorkAsync(either.Token))).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (leadership.Lost.IsCancellationRequested)
+        {
+            // Somebody else goes on.
+        }
     }
 
     private async Task WorkAsync(CancellationToken cancellationToken)
@@ -49,6 +69,7 @@ public sealed class Controller(
             {
                 var result = await reconciler.ReconcileAsync(key, cancellationToken).ConfigureAwait(false);
                 queue.Forget(key);
+                _conflicts.TryRemove(key, out _);
                 if (result.RequeueAfter is { } delay)
                 {
                     queue.AddAfter(key, delay);
@@ -66,6 +87,11 @@ public sealed class Controller(
             catch (ConflictException)
             {
                 RuntimeLog.Conflict(logger, name, key.ToString());
+                if (_conflicts.AddOrUpdate(key, 1, (_, n) => n + 1) is var times && times % TooOften == 0)
+                {
+                    RuntimeLog.Behind(logger, name, key.ToString(), times);
+                }
+
                 queue.AddAfter(key, TimeSpan.FromMilliseconds(20));
             }
             catch (Exception exception)

@@ -92,6 +92,23 @@ public sealed class FaultTests() : BenchTests("f")
     }
 
     [Test]
+    public async Task A_second_operator_finishes_what_the_first_began()
+    {
+        await StartAsync(Pod("leader", Counter("c")));
+        await Cluster.StartProcessAsync("operator", "operator2");
+        var first = await Cluster.GetAsync("lease", "pod-checkpointing-operator", "{.spec.holderIdentity}");
+        await Cluster.ApplyAsync(Migration("leader", "leader", "node-b"));
+        await PhaseAsync("leader", "Checkpointing");
+        await Cluster.KillAsync("operator");
+
+        await EndsAsync("leader");
+        await OneCopyGoesOnAsync("leader");
+        (await Cluster.GetAsync("lease", "pod-checkpointing-operator", "{.spec.holderIdentity}")).Should().NotBe(first);
+        await Cluster.StartProcessAsync("operator");
+        await Cluster.KillAsync("operator2");
+    }
+
+    [Test]
     public async Task An_agent_killed_at_the_source_leaves_no_second_copy()
     {
         await StartAsync(Pod("source", Counter("c")));

@@ -88,10 +88,12 @@ start_apiserver() {
     --client-ca-file "$dir/pki/ca.crt"
 }
 
+# start_operator [NAME]: a second one beside the first has another name.
 start_operator() {
-  background operator dotnet "$repo/artifacts/operator/PodCheckpointing.Manager.dll" \
+  background "${1:-operator}" dotnet "$repo/artifacts/operator/PodCheckpointing.Manager.dll" \
     --Operator:Kubeconfig="$dir/operator.kubeconfig" --Operator:TlsCertificate="$dir/pki/operator.crt" \
-    --Operator:TlsKey="$dir/pki/operator.key" --Operator:TlsCa="$dir/pki/ca.crt" --Operator:HealthPort=$((8000 + index))
+    --Operator:TlsKey="$dir/pki/operator.key" --Operator:TlsCa="$dir/pki/ca.crt" --Operator:HealthPort="$(($([ -z "${1:-}" ] && echo 8000 || echo 9000) + index))" \
+    --Operator:LeaseDurationSeconds=3
 }
 
 start_agent() {

@@ -34,7 +34,12 @@ internal sealed class AgentDirectory(ICluster cluster, IOptions<OperatorOptions>
     {
         var tls = AgentTls.ForOperator(options.Value.TlsCa, options.Value.TlsCertificate, options.Value.TlsKey);
         var channel = GrpcChannel.ForAddress(
-            $"https://{at.Address}:{options.Value.AgentPort}", new GrpcChannelOptions { Tls = tls });
+            $"https://{at.Address}:{options.Value.AgentPort}", new GrpcChannelOptions
+            {
+                Tls = tls,
+                // Long calls: a node that has gone must not look like one that is busy.
+                KeepAlivePingDelay = TimeSpan.FromSeconds(5),
+            });
         return new CheckpointAgent(at.Node, new CheckpointServiceClient(channel));
     }
 }
@@ -70,7 +75,8 @@ internal sealed class CheckpointAgent(string nodeName, CheckpointServiceClient c
     }
 
     public Task<UnfenceResponse> UnfenceAsync(UnfenceRequest request, CancellationToken cancellationToken) =>
-        GuardAsync(client.UnfenceAsync(request, Short, cancellationToken));
+        // It waits for the end of a dump that is under way.
+        GuardAsync(client.UnfenceAsync(request, Long, cancellationToken));
 
     public Task<CheckpointResponse> CheckpointAsync(CheckpointRequest request, CancellationToken cancellationToken) =>
         GuardAsync(client.CheckpointAsync(request, Long, cancellationToken));

@@ -8,7 +8,12 @@ namespace PodCheckpointing.Manager.ContainerCheckpoints;
 
 /// <summary>Has one container dumped by its node's agent, into a content that stands before the first byte.</summary>
 internal sealed class ContainerCheckpointReconciler(
-    ICluster cluster, IAgentDirectory agents, PendingCalls calls, WorkQueue queue, TimeProvider time) : IReconciler
+    ICluster cluster,
+    IAgentDirectory agents,
+    PendingCalls calls,
+    IEventRecorder events,
+    WorkQueue queue,
+    TimeProvider time) : IReconciler
 {
     public async Task<ReconcileResult> ReconcileAsync(ObjectKey key, CancellationToken cancellationToken)
     {
@@ -48,6 +53,7 @@ internal sealed class ContainerCheckpointReconciler(
         }
 
         await cluster.PatchStatusAsync(checkpoint, checkpoint.Status, next, cancellationToken);
+        events.RecordChanges(checkpoint, checkpoint.Status?.Conditions, next.Conditions);
         return ReconcileResult.Done;
     }
 

@@ -9,7 +9,12 @@ namespace PodCheckpointing.Manager.PodCheckpoints;
 
 /// <summary>Has all containers of a pod dumped, and seals the checkpoint when every one of them stands.</summary>
 internal sealed class PodCheckpointReconciler(
-    ICluster cluster, IAgentDirectory agents, PendingCalls calls, WorkQueue queue, TimeProvider time) : IReconciler
+    ICluster cluster,
+    IAgentDirectory agents,
+    PendingCalls calls,
+    IEventRecorder events,
+    WorkQueue queue,
+    TimeProvider time) : IReconciler
 {
     public async Task<ReconcileResult> ReconcileAsync(ObjectKey key, CancellationToken cancellationToken)
     {
@@ -53,6 +58,7 @@ internal sealed class PodCheckpointReconciler(
         }
 
         await cluster.PatchStatusAsync(checkpoint, checkpoint.Status, next, cancellationToken);
+        events.RecordChanges(checkpoint, checkpoint.Status?.Conditions, next.Conditions);
         return ReconcileResult.Done;
     }
 

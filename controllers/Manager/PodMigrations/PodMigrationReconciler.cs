@@ -14,7 +14,12 @@ namespace PodCheckpointing.Manager.PodMigrations;
 /// is stored (RolledBack=False) before anything is undone, so that the next operator does not begin it again.
 /// </remarks>
 internal sealed partial class PodMigrationReconciler(
-    ICluster cluster, IAgentDirectory agents, PendingCalls calls, WorkQueue queue, TimeProvider time) : IReconciler
+    ICluster cluster,
+    IAgentDirectory agents,
+    PendingCalls calls,
+    IEventRecorder events,
+    WorkQueue queue,
+    TimeProvider time) : IReconciler
 {
     private const int DefaultTimeoutSeconds = 300;
     private static readonly TimeSpan Resync = TimeSpan.FromSeconds(3);
@@ -48,6 +53,7 @@ internal sealed partial class PodMigrationReconciler(
         }
 
         await cluster.PatchStatusAsync(migration, migration.Status, scope.Status, cancellationToken);
+        events.RecordChanges(migration, migration.Status?.Conditions, scope.Status.Conditions);
 
         // Events drive a migration; a look every few seconds is the net below them, and sees the deadline.
         return new ReconcileResult(scope.Status.CompletionTime is null ? Resync : null);

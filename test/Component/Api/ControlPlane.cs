@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using System.Text.Json;
 
 namespace PodCheckpointing.Component.Api;
 
@@ -13,7 +14,8 @@ internal sealed class ControlPlane : IDisposable
 
     private readonly string _parts = ApiServerParts.Find();
     private readonly string _folder = Directory.CreateTempSubdirectory("pod-checkpointing-api").FullName;
-    private readonly List<Process> _processes = [];
+    private readonly Dictionary<string, (Process Process, string[] Arguments)> _processes = [];
+    private int _etcdPort;
 
     /// <summary>A kubeconfig file with every right.</summary>
     public string Kubeconfig => Path.Combine(_folder, "kubeconfig");
@@ -52,14 +54,34 @@ internal sealed class ControlPlane : IDisposable
         return (process.ExitCode, said[0] + said[1]);
     }
 
+    /// <summary>Kills a part, "etcd" or "kube-apiserver", starts it again and returns when the server is ready.</summary>
+    public async Task RestartAsync(string part)
+    {
+        var arguments = _processes[part].Arguments;
+        Kill(part);
+        Start(part, arguments);
+        using var deadline = new CancellationTokenSource(TimeSpan.FromMinutes(1));
+        await ReadyAsync(deadline.Token);
+    }
+
+    /// <summary>Makes etcd forget all versions but the present ones.</summary>
+    public async Task CompactAsync()
+    {
+        using var http = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{_etcdPort}") };
+        using var status = await http.PostAsync(new Uri("/v3/maintenance/status", UriKind.Relative), new StringContent("{}"));
+        using var document = JsonDocument.Parse(await status.Content.ReadAsStringAsync());
+        var revision = document.RootElement.GetProperty("header").GetProperty("revision").GetString();
+        using var compacted = await http.PostAsync(
+            new Uri("/v3/kv/compaction", UriKind.Relative), new StringContent($$"""{"revision":"{{revision}}","physical":true}"""));
+        compacted.EnsureSuccessStatusCode();
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var process in Enumerable.Reverse(_processes))
+        foreach (var name in _processes.Keys.Reverse())
         {
-            process.Kill(entireProcessTree: true);
-            process.WaitForExit();
-            process.Dispose();
+            Kill(name);
         }
 
         Directory.Delete(_folder, recursive: true);
@@ -89,20 +111,26 @@ internal sealed class ControlPlane : IDisposable
                   user: admin
             current-context: here
             """);
-        _processes.Add(ApiServerParts.Start(
-            Path.Combine(_parts, "etcd"), In("etcd.log"),
+        _etcdPort = etcd;
+        Start(
+            "etcd",
             "--data-dir", In("etcd"), "--unsafe-no-fsync",
             "--listen-client-urls", $"http://127.0.0.1:{etcd}", "--advertise-client-urls", $"http://127.0.0.1:{etcd}",
             "--listen-peer-urls", $"http://127.0.0.1:{peer}", "--initial-advertise-peer-urls", $"http://127.0.0.1:{peer}",
-            "--initial-cluster", $"default=http://127.0.0.1:{peer}"));
-        _processes.Add(ApiServerParts.Start(
-            Path.Combine(_parts, "kube-apiserver"), In("kube-apiserver.log"),
+            "--initial-cluster", $"default=http://127.0.0.1:{peer}");
+        Start(
+            "kube-apiserver",
             "--etcd-servers", $"http://127.0.0.1:{etcd}", "--bind-address", "127.0.0.1", "--secure-port", $"{api}",
             "--tls-cert-file", In("tls.crt"), "--tls-private-key-file", In("tls.key"), "--client-ca-file", In("tls.crt"),
-            "--token-auth-file", In("tokens")));
+            "--token-auth-file", In("tokens"));
+        await ReadyAsync(cancellationToken);
+    }
+
+    private async Task ReadyAsync(CancellationToken cancellationToken)
+    {
         while ((await KubectlAsync(null, "get", "--raw", "/readyz")).Code != 0)
         {
-            if (_processes.Find(process => process.HasExited) is not null || cancellationToken.IsCancellationRequested)
+            if (_processes.Values.Any(p => p.Process.HasExited) || cancellationToken.IsCancellationRequested)
             {
                 throw new InvalidOperationException(
                     "the API server did not become ready:\n" + File.ReadAllText(In("kube-apiserver.log")));
@@ -124,6 +152,16 @@ internal sealed class ControlPlane : IDisposable
             DateTimeOffset.UtcNow.AddDays(1));
         File.WriteAllText(In("tls.crt"), certificate.ExportCertificatePem());
         File.WriteAllText(In("tls.key"), key.ExportECPrivateKeyPem());
+    }
+
+    private void Start(string part, params string[] arguments) =>
+        _processes[part] = (ApiServerParts.Start(Path.Combine(_parts, part), In(part + ".log"), arguments), arguments);
+
+    private void Kill(string part)
+    {
+        using var process = _processes[part].Process;
+        process.Kill(entireProcessTree: true);
+        process.WaitForExit();
     }
 
     private string In(string name) => Path.Combine(_folder, name);

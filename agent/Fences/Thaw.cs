@@ -1,0 +1,62 @@
+using PodCheckpointing.Agent.Checkpoints;
+using PodCheckpointing.Agent.Runtimes;
+
+namespace PodCheckpointing.Agent.Fences;
+
+/// <summary>Lets a pod go on that a dump has stopped, or is about to stop.</summary>
+internal sealed class Thaw(
+    Checkpointer checkpointer, DumpJournal journal, ContainerRuntime runtime, TimeProvider time, ILogger<Thaw> logger)
+{
+    /// <summary>How long nothing may hold the processes before a dump whose call was lost is taken to have ended.</summary>
+    private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(1);
+
+    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>Waits for dumps under way, continues every process and sees that it runs.</summary>
+    /// <returns>How many processes there are.</returns>
+    /// <remarks>A process that is continued while it is being dumped would be left stopped at the end of the dump.</remarks>
+    public async Task<int> ContinueAsync(string podUid, CancellationToken cancellationToken)
+    {
+        await checkpointer.SettledAsync(podUid, cancellationToken);
+        if (journal.AnyPending(podUid))
+        {
+            await ReleasedAsync(podUid, cancellationToken);
+        }
+
+        while (true)
+        {
+            var processes = await TreeAsync(podUid, cancellationToken);
+            foreach (var process in processes)
+            {
+                Signals.Continue(process);
+            }
+
+            if (!processes.Any(ContainerRuntime.IsHeld))
+            {
+                journal.Forget(podUid);
+                AgentLog.Continued(logger, processes.Count, podUid);
+                return processes.Count;
+            }
+
+            await Task.Delay(Look, time, cancellationToken);
+        }
+    }
+
+    /// <summary>A dump of another life of this agent: while CRIU works, the processes are traced or frozen.</summary>
+    private async Task ReleasedAsync(string podUid, CancellationToken cancellationToken)
+    {
+        var since = time.GetTimestamp();
+        while (time.GetElapsedTime(since) < Quiet)
+        {
+            if ((await TreeAsync(podUid, cancellationToken)).Any(p => !ContainerRuntime.Runs(p) && !ContainerRuntime.IsStopped(p)))
+            {
+                since = time.GetTimestamp();
+            }
+
+            await Task.Delay(Look, time, cancellationToken);
+        }
+    }
+
+    private async Task<List<int>> TreeAsync(string podUid, CancellationToken cancellationToken) =>
+        [.. (await runtime.ContainersAsync(podUid, cancellationToken)).SelectMany(c => ContainerRuntime.Tree(c.Pid))];
+}

@@ -1,0 +1,126 @@
+using System.Threading.Channels;
+using k8s;
+using k8s.Models;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace PodCheckpointing.Runtime;
+
+/// <summary>Tells an object's user what has happened to it.</summary>
+public interface IEventRecorder
+{
+    /// <summary>Tells it. Never waits and never fails: an event is a courtesy.</summary>
+    /// <param name="about">The object.</param>
+    /// <param name="type">Normal or Warning.</param>
+    /// <param name="reason">A CamelCase word, the same as in the object's conditions.</param>
+    /// <param name="message">A sentence.</param>
+    void Record(IKubernetesObject<V1ObjectMeta> about, string type, string reason, string message);
+}
+
+/// <summary>Writes events in the background; what is said again is counted, who says too much is not heard.</summary>
+/// <remarks>As client-go's tools/record: the same event is counted up, and one object has a burst of 25 and then one in
+/// five minutes.</remarks>
+public sealed class EventRecorder(IKubernetes kubernetes, string component, TimeProvider time, ILogger<EventRecorder> logger)
+    : BackgroundService, IEventRecorder
+{
+    private const int Burst = 25;
+    private const int Remembered = 4096;
+    private static readonly TimeSpan Refill = TimeSpan.FromMinutes(5);
+
+    private readonly Channel<Corev1Event> _queue = Channel.CreateBounded<Corev1Event>(
+        new BoundedChannelOptions(1000) { FullMode = BoundedChannelFullMode.DropOldest });
+
+    private readonly Dictionary<(string?, string, string, string), Corev1Event> _written = [];
+    private readonly Dictionary<string, (double Tokens, long At)> _budgets = [];
+
+    /// <inheritdoc/>
+    public void Record(IKubernetesObject<V1ObjectMeta> about, string type, string reason, string message)
+    {
+        var now = time.GetUtcNow().UtcDateTime;
+        var scope = about.Metadata.NamespaceProperty ?? "default";
+        _queue.Writer.TryWrite(new Corev1Event
+        {
+            Metadata = new V1ObjectMeta { Name = $"{Shortened(about.Metadata.Name!)}.{Guid.NewGuid():N}", NamespaceProperty = scope },
+            InvolvedObject = new V1ObjectReference
+            {
+                ApiVersion = about.ApiVersion,
+                Kind = about.Kind,
+                Name = about.Metadata.Name,
+                NamespaceProperty = about.Metadata.NamespaceProperty,
+                Uid = about.Metadata.Uid,
+            },
+            Type = type,
+            Reason = reason,
+            Message = message.Length <= 1024 ? message : message[..1021] + "...",
+            Source = new V1EventSource { Component = component },
+            FirstTimestamp = now,
+            LastTimestamp = now,
+            Count = 1,
+        });
+    }
+
+    /// <inheritdoc/>
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        await foreach (var item in _queue.Reader.ReadAllAsync(stoppingToken).ConfigureAwait(false))
+        {
+            if (!MaySpeak(item.InvolvedObject.Uid ?? ""))
+            {
+                continue;
+            }
+
+            try
+            {
+                await WriteAsync(item, stoppingToken).ConfigureAwait(false);
+            }
+            catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
+            {
+                RuntimeLog.EventFailed(logger, exception, item.Reason, item.InvolvedObject.Name);
+            }
+        }
+    }
+
+    private async Task WriteAsync(Corev1Event item, CancellationToken cancellationToken)
+    {
+        var key = (item.InvolvedObject.Uid, item.Type, item.Reason, item.Message);
+        if (_written.TryGetValue(key, out var old))
+        {
+            var count = (old.Count ?? 1) + 1;
+            var patch = KubernetesJson.Serialize(new { lastTimestamp = item.LastTimestamp, count });
+            try
+            {
+                _written[key] = await kubernetes.PatchAsync<Corev1Event>(
+                    old.Metadata.NamespaceProperty, old.Metadata.Name!, null, PatchType.Merge, patch, component, cancellationToken)
+                    .ConfigureAwait(false);
+                return;
+            }
+            catch (KubernetesException exception) when (exception.IsNotFound)
+            {
+                // Events are forgotten after an hour: it is a new one.
+            }
+        }
+
+        if (_written.Count >= Remembered)
+        {
+            _written.Clear();
+        }
+
+        _written[key] = await kubernetes.CreateAsync(item, cancellationToken).ConfigureAwait(false);
+    }
+
+    private bool MaySpeak(string uid)
+    {
+        if (_budgets.Count >= Remembered)
+        {
+            _budgets.Clear();
+        }
+
+        var now = time.GetTimestamp();
+        var (tokens, at) = _budgets.GetValueOrDefault(uid, (Burst, now));
+        tokens = Math.Min(Burst, tokens + (time.GetElapsedTime(at, now) / Refill));
+        _budgets[uid] = (tokens >= 1 ? tokens - 1 : tokens, now);
+        return tokens >= 1;
+    }
+
+    private static string Shortened(string name) => name.Length <= 200 ? name : name[..200].TrimEnd('-', '.');
+}

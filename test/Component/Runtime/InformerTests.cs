@@ -1,0 +1,131 @@
+using System.Collections.Concurrent;
+using FluentAssertions;
+using k8s;
+using k8s.Models;
+using Microsoft.Extensions.Logging.Abstractions;
+using NUnit.Framework;
+using PodCheckpointing.Runtime;
+
+namespace PodCheckpointing.Component.Runtime;
+
+internal sealed class InformerTests : RuntimeTests
+{
+    private FlakyKubernetes _line = null!;
+    private Informer<V1Pod> _informer = null!;
+    private ConcurrentQueue<string> _told = null!;
+
+    [SetUp]
+    public async Task Watch()
+    {
+        _line = new FlakyKubernetes(Client);
+        _told = new ConcurrentQueue<string>();
+        _informer = new Informer<V1Pod>(_line, TimeProvider.System, NullLogger<Informer<V1Pod>>.Instance);
+        _informer.OnChange(pod => _told.Enqueue(pod.Metadata.Name!));
+        await _informer.StartAsync(CancellationToken.None);
+        await _informer.Synced.WaitAsync(TimeSpan.FromSeconds(30));
+    }
+
+    [TearDown]
+    public async Task Unwatch()
+    {
+        await _informer.StopAsync(CancellationToken.None);
+        _informer.Dispose();
+        foreach (var pod in (await Client.ListAsync<V1Pod>(new ListOptions(), CancellationToken.None)).Items)
+        {
+            await DeleteAsync(pod.Metadata.Name!);
+        }
+    }
+
+    [Test]
+    public async Task Sees_what_comes_changes_and_goes()
+    {
+        await Client.CreateAsync(Pod("seen"), CancellationToken.None);
+        await UntilAsync(() => Find("seen") is not null);
+        await LabelAsync("seen", "new");
+        await UntilAsync(() => Find("seen")?.Metadata.Labels?["l"] == "new");
+        await DeleteAsync("seen");
+        await UntilAsync(() => Find("seen") is null);
+
+        _told.Should().OnlyContain(name => name == "seen").And.HaveCountGreaterThanOrEqualTo(3);
+    }
+
+    [Test]
+    public async Task Lists_more_than_a_page()
+    {
+        await Parallel.ForEachAsync(
+            Enumerable.Range(0, 620), new ParallelOptions { MaxDegreeOfParallelism = 16 },
+            async (n, t) => await Client.CreateAsync(Pod($"many-{n}"), t));
+        _line.Cut();
+        _line.Mend();
+
+        using var second = new Informer<V1Pod>(_line, TimeProvider.System, NullLogger<Informer<V1Pod>>.Instance);
+        await second.StartAsync(CancellationToken.None);
+        await second.Synced.WaitAsync(TimeSpan.FromSeconds(30));
+
+        second.All.Should().HaveCount(620);
+        await second.StopAsync(CancellationToken.None);
+        await UntilAsync(() => _informer.All.Count == 620);
+    }
+
+    [TestCase(false)]
+    [TestCase(true)]
+    public async Task Finds_out_what_happened_while_its_line_was_cut(bool compacted)
+    {
+        foreach (var name in new[] { "stays", "goes", "changes", "returns" })
+        {
+            await Client.CreateAsync(Pod(name), CancellationToken.None);
+        }
+
+        await UntilAsync(() => _informer.All.Count == 4);
+        var first = Find("returns")!.Metadata.Uid;
+        _line.Cut();
+        _told.Clear();
+        await DeleteAsync("goes");
+        await LabelAsync("changes", "later");
+        await DeleteAsync("returns");
+        await Client.CreateAsync(Pod("returns"), CancellationToken.None);
+        await Client.CreateAsync(Pod("comes"), CancellationToken.None);
+        if (compacted)
+        {
+            await Server.CompactAsync();
+        }
+
+        _line.Mend();
+
+        await UntilAsync(() => Find("comes") is not null && Find("goes") is null
+            && Find("changes")?.Metadata.Labels?["l"] == "later" && Find("returns") is { } again && again.Metadata.Uid != first);
+        _informer.All.Select(p => p.Metadata.Name).Should().BeEquivalentTo("stays", "changes", "returns", "comes");
+        _told.Distinct().Should().BeEquivalentTo(["goes", "changes", "returns", "comes"], "nothing happened to the other one");
+        await DeleteAsync("stays");
+        await UntilAsync(() => Find("stays") is null);
+    }
+
+    [TestCase("kube-apiserver")]
+    [TestCase("etcd")]
+    public async Task Goes_on_after_a_restart_of(string part)
+    {
+        await Client.CreateAsync(Pod("before"), CancellationToken.None);
+        await UntilAsync(() => Find("before") is not null);
+
+        await Server.RestartAsync(part);
+        await DeleteAsync("before");
+        await Client.CreateAsync(Pod("after"), CancellationToken.None);
+
+        await UntilAsync(() => Find("before") is null && Find("after") is not null);
+    }
+
+    [Test]
+    public async Task A_server_that_is_away_is_asked_once_in_a_while()
+    {
+        _line.Cut();
+        var before = _line.Lists;
+        await Task.Delay(TimeSpan.FromSeconds(3));
+
+        (_line.Lists - before).Should().BeInRange(1, 4, "it is tried about once a second");
+        _line.Mend();
+        await Client.CreateAsync(Pod("back"), CancellationToken.None);
+        await UntilAsync(() => Find("back") is not null);
+    }
+
+    private V1Pod? Find(string name) => _informer.Find(new ObjectKey("default", name));
+}

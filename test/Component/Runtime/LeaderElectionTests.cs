@@ -1,0 +1,108 @@
+using System.Diagnostics;
+using FluentAssertions;
+using k8s;
+using k8s.Models;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging.Abstractions;
+using NUnit.Framework;
+using PodCheckpointing.Runtime;
+
+namespace PodCheckpointing.Component.Runtime;
+
+internal sealed class LeaderElectionTests : RuntimeTests
+{
+    private static readonly TimeSpan Lease = TimeSpan.FromSeconds(2);
+
+    [TearDown]
+    public void KeepTheExitCode() => Environment.ExitCode = 0;
+
+    [Test]
+    public async Task One_leads_and_the_next_takes_over_at_once_when_it_goes_in_good_order()
+    {
+        using var first = Candidate("order", "first", Client, out _);
+        using var second = Candidate("order", "second", Client, out _);
+        await first.StartAsync(CancellationToken.None);
+        await first.Acquired.WaitAsync(TimeSpan.FromSeconds(20));
+        await second.StartAsync(CancellationToken.None);
+        await LeaseOfAsync("order", "first");
+        second.Acquired.IsCompleted.Should().BeFalse();
+
+        await first.StopAsync(CancellationToken.None);
+        await second.Acquired.WaitAsync(TimeSpan.FromSeconds(20));
+
+        first.IsLeader.Should().BeFalse();
+        (await LeaseOfAsync("order", "second")).Spec!.LeaseTransitions.Should().Be(1);
+        await second.StopAsync(CancellationToken.None);
+    }
+
+    [Test]
+    public async Task A_leader_that_cannot_renew_stops_before_the_next_one_begins()
+    {
+        var line = new FlakyKubernetes(Client);
+        using var first = Candidate("cut", "first", line, out var life);
+        using var second = Candidate("cut", "second", Client, out _);
+        await first.StartAsync(CancellationToken.None);
+        await first.Acquired.WaitAsync(TimeSpan.FromSeconds(20));
+        await second.StartAsync(CancellationToken.None);
+        long lost = 0;
+        first.Lost.Register(() => lost = Stopwatch.GetTimestamp());
+
+        line.Cut();
+        await second.Acquired.WaitAsync(TimeSpan.FromSeconds(20));
+        var acquired = Stopwatch.GetTimestamp();
+
+        lost.Should().BePositive().And.BeLessThan(acquired);
+        life.Stopped.Should().BeTrue("the process ends, so that nothing of its old life goes on");
+        await second.StopAsync(CancellationToken.None);
+    }
+
+    [Test]
+    public async Task Of_two_that_try_at_once_one_leads()
+    {
+        var candidates = Enumerable.Range(0, 5).Select(n => Candidate("race", $"c{n}", Client, out _)).ToList();
+        await Task.WhenAll(candidates.Select(c => c.StartAsync(CancellationToken.None)));
+        await Task.WhenAny(candidates.Select(c => c.Acquired)).WaitAsync(TimeSpan.FromSeconds(20));
+        await UntilAsync(() => candidates.Count(c => c.IsLeader) == 1);
+
+        await Task.Delay(Lease);
+
+        candidates.Count(c => c.IsLeader).Should().Be(1);
+        foreach (var candidate in candidates)
+        {
+            await candidate.StopAsync(CancellationToken.None);
+            candidate.Dispose();
+        }
+    }
+
+    private static LeaderElection Candidate(string lease, string identity, IKubernetes kubernetes, out Life life) =>
+        new(
+            kubernetes,
+            new LeaderElectionOptions
+            {
+                Namespace = "default", Name = lease, Identity = identity,
+                LeaseDuration = Lease, RenewDeadline = Lease * 0.6, RetryPeriod = Lease * 0.15,
+            },
+            life = new Life(),
+            TimeProvider.System,
+            NullLogger<LeaderElection>.Instance);
+
+    private async Task<V1Lease> LeaseOfAsync(string name, string holder)
+    {
+        var lease = await Client.GetAsync<V1Lease>("default", name, CancellationToken.None);
+        lease.Spec!.HolderIdentity.Should().Be(holder);
+        return lease;
+    }
+
+    private sealed class Life : IHostApplicationLifetime
+    {
+        public bool Stopped { get; private set; }
+
+        public CancellationToken ApplicationStarted => CancellationToken.None;
+
+        public CancellationToken ApplicationStopping => CancellationToken.None;
+
+        public CancellationToken ApplicationStopped => CancellationToken.None;
+
+        public void StopApplication() => Stopped = true;
+    }
+}
