@@ -10,6 +10,8 @@ internal sealed class Thaw(
     /// <summary>How long nothing may hold the processes before a dump whose call was lost is taken to have ended.</summary>
     private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(1);
 
+    private const int Attempts = 60;
+
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(50);
 
     /// <summary>Waits for dumps under way, continues every process and sees that it runs.</summary>
@@ -23,7 +25,7 @@ internal sealed class Thaw(
             await ReleasedAsync(podUid, cancellationToken);
         }
 
-        while (true)
+        for (var left = Attempts; ; left--)
         {
             var processes = await TreeAsync(podUid, cancellationToken);
             foreach (var process in processes)
@@ -31,7 +33,8 @@ internal sealed class Thaw(
                 Signals.Continue(process);
             }
 
-            if (!processes.Any(ContainerRuntime.IsHeld))
+            // One that stops itself is the application's business.
+            if (!processes.Any(ContainerRuntime.IsHeld) || left == 0)
             {
                 journal.Forget(podUid);
                 AgentLog.Continued(logger, processes.Count, podUid);

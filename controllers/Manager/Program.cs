@@ -20,7 +20,8 @@ builder.Services.AddSingleton<IEventRecorder>(services => services.GetRequiredSe
 builder.Services.AddHostedService(services => services.GetRequiredService<EventRecorder>());
 builder.Services.AddSingleton<IAgentDirectory, AgentDirectory>();
 builder.Services.AddSingleton(services =>
-    new PendingCalls(services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping));
+    new PendingCalls(
+        services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping, TaskScheduler.Default));
 builder.Services.AddCluster();
 builder.Services.AddLeadership(options, kubernetes.Namespace);
 builder.Services.AddController<PodMigrationReconciler, PodMigration>(controller => controller

@@ -127,14 +127,30 @@ public sealed class Informer<T>(IKubernetes kubernetes, TimeProvider time, ILogg
         }
 
         _store[key] = item;
-        _changed?.Invoke(item);
+        Tell(item);
     }
 
     private void Remove(ObjectKey key)
     {
         if (_store.TryRemove(key, out var old))
         {
-            _changed?.Invoke(old);
+            Tell(old);
+        }
+    }
+
+    // Each of them, whatever another one makes of it: an event that is not told now is never told.
+    private void Tell(T item)
+    {
+        foreach (var handler in _changed?.GetInvocationList() ?? [])
+        {
+            try
+            {
+                ((Action<T>)handler)(item);
+            }
+            catch (Exception exception)
+            {
+                RuntimeLog.HandlerFailed(logger, exception, typeof(T).Name, ObjectKey.Of(item).ToString());
+            }
         }
     }
 }

@@ -32,6 +32,9 @@ internal static partial class RuntimeLog
     [LoggerMessage(1009, LogLevel.Warning, "Event {Reason} about {Name} could not be written")]
     public static partial void EventFailed(ILogger logger, Exception exception, string reason, string? name);
 
+    [LoggerMessage(1010, LogLevel.Error, "A handler failed over {Kind} {Key}")]
+    public static partial void HandlerFailed(ILogger logger, Exception exception, string kind, string key);
+
     [LoggerMessage(1004, LogLevel.Error, "{Controller} failed to reconcile {Key}")]
     public static partial void ReconcileFailed(ILogger logger, Exception exception, string controller, string key);
 }

@@ -126,11 +126,14 @@ public sealed class MigrationTests() : BenchTests("e")
     [TestCase("nosuch", "node-b", "does not exist in namespace")]
     [TestCase("still", "node-x", "node node-x does not exist")]
     [TestCase("done", "node-b", "only a running pod can be migrated")]
+    [TestCase("crashes", "node-b", "does not run")]
     public async Task What_cannot_be_migrated_fails_with_a_reason(string pod, string node, string message)
     {
         if (pod != "nosuch")
         {
-            await Cluster.ApplyAsync(pod == "done"
+            await Cluster.ApplyAsync(pod == "crashes"
+                ? Pod("crashes", Counter("c"), Python("second", "raise SystemExit(1)"))
+                : pod == "done"
                 ? Pod("done", Python("c", "print('n=1')")).Replace("containers:", "restartPolicy: Never\n  containers:", StringComparison.Ordinal)
                 : Pod("still", Counter("c")));
             await Cluster.WaitAsync("pod", pod, "{.status.phase}", pod == "done" ? "Succeeded" : "Running");

@@ -109,7 +109,8 @@ start_kubelet() {
     /usr/share/dotnet/dotnet "/opt/pod-checkpointing/artifacts/kubelet/PodCheckpointing.TestKubelet.dll" \
     --Kubelet:NodeName="$1" --Kubelet:NodeIP="$2" --Kubelet:Kubeconfig=/etc/bench/kubelet.kubeconfig \
     --Kubelet:CgroupParent="/pc-$name-$1" --Kubelet:TlsCertificate=/etc/bench/pki/kubelet.crt \
-    --Kubelet:TlsKey=/etc/bench/pki/kubelet.key --Kubelet:ClientCa=/etc/bench/pki/ca.crt --Kubelet:CheckpointUsers:0=checkpoint-agent
+    --Kubelet:TlsKey=/etc/bench/pki/kubelet.key --Kubelet:ClientCa=/etc/bench/pki/ca.crt --Kubelet:CheckpointUsers:0=checkpoint-agent \
+    --Kubelet:Tokens:0=bench-agent,checkpoint-agent --Kubelet:Tokens:1=bench-reader,reader
 }
 
 # started PID: when a process began, which with its id tells it from all others.

@@ -66,3 +66,40 @@ public sealed record V1EventSource
     /// <summary>component that reports.</summary>
     public string? Component { get; init; }
 }
+
+/// <summary>Named texts.</summary>
+[KubernetesEntity(Kind = "ConfigMap", PluralName = "configmaps")]
+public sealed record V1ConfigMap : IKubernetesObject<V1ObjectMeta>
+{
+    /// <inheritdoc/>
+    public string ApiVersion { get; init; } = "v1";
+
+    /// <inheritdoc/>
+    public string Kind { get; init; } = "ConfigMap";
+
+    /// <inheritdoc/>
+    public V1ObjectMeta Metadata { get; init; } = new();
+
+    /// <summary>data, texts by their keys.</summary>
+    public IDictionary<string, string>? Data { get; init; }
+
+    /// <summary>binaryData, bytes by their keys.</summary>
+    public IDictionary<string, byte[]>? BinaryData { get; init; }
+}
+
+/// <summary>Named bytes that are nobody else's business.</summary>
+[KubernetesEntity(Kind = "Secret", PluralName = "secrets")]
+public sealed record V1Secret : IKubernetesObject<V1ObjectMeta>
+{
+    /// <inheritdoc/>
+    public string ApiVersion { get; init; } = "v1";
+
+    /// <inheritdoc/>
+    public string Kind { get; init; } = "Secret";
+
+    /// <inheritdoc/>
+    public V1ObjectMeta Metadata { get; init; } = new();
+
+    /// <summary>data, bytes by their keys.</summary>
+    public IDictionary<string, byte[]>? Data { get; init; }
+}

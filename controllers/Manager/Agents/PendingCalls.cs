@@ -8,7 +8,7 @@ namespace PodCheckpointing.Manager.Agents;
 /// the next run finds the result here. Nothing is lost with the process: every call is idempotent by its key, so the
 /// next operator begins it again and the agent joins the operation under way or answers from what stands on its disk.
 /// </remarks>
-internal sealed class PendingCalls(CancellationToken stopping)
+internal sealed class PendingCalls(CancellationToken stopping, TaskScheduler scheduler)
 {
     private readonly ConcurrentDictionary<string, Task> _calls = new();
 
@@ -49,14 +49,15 @@ internal sealed class PendingCalls(CancellationToken stopping)
 
     private Task<TResult> Begin<TResult>(Func<CancellationToken, Task<TResult>> call, Action wake)
     {
-        // On the thread pool: GetOrAdd may run this more than once, but only for one key at a time, and a key belongs
-        // to one object, which has one worker.
-        var task = Task.Run(() => call(stopping), CancellationToken.None);
+        // Not on the caller's thread: GetOrAdd may run this more than once, but only for one key at a time, and a key
+        // belongs to one object, which has one worker.
+        var task = Task.Factory.StartNew(
+            () => call(stopping), CancellationToken.None, TaskCreationOptions.DenyChildAttach, scheduler).Unwrap();
         _ = task.ContinueWith(
             _ => wake(),
             CancellationToken.None,
             TaskContinuationOptions.None,
-            TaskScheduler.Default);
+            scheduler);
         return task;
     }
 }

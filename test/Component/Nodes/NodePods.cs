@@ -54,7 +54,7 @@ internal sealed class NodePods : IDisposable
     /// <summary>A container, not yet started.</summary>
     public Task<string> CreateAsync(V1Pod pod, string sandbox, int attempt = 0)
     {
-        var container = PodMapping.Container(pod, pod.Spec.Containers[0], attempt, _options);
+        var container = PodMapping.Container(pod, pod.Spec.Containers[0], attempt, PodSources.None, _options);
         // Their sources would be folders of a kubelet's.
         container.Mounts.Clear();
         Directory.CreateDirectory(Path.Combine(_bench.Folder, _node, "pods-log", LogFolder(pod), "c"));

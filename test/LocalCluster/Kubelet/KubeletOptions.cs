@@ -39,6 +39,9 @@ internal sealed class KubeletOptions
     /// <summary>Who has the right to create nodes/checkpoint: common names of certificates.</summary>
     public string[] CheckpointUsers { get; set; } = [];
 
+    /// <summary>Bearer tokens and whose they are, "token,user" each.</summary>
+    public string[] Tokens { get; set; } = [];
+
     /// <summary>The feature gate ContainerCheckpoint.</summary>
     public bool ContainerCheckpoint { get; set; } = true;
 

@@ -78,12 +78,13 @@ internal sealed class NodeKubelet(
     private PodWorker WorkerOf(string uid, PodStatusWriter statuses, CancellationToken cancellationToken) =>
         _workers.GetOrAdd(uid, key =>
         {
-            var worker = new PodWorker(runtime, statuses, _options, logger);
+            var worker = new PodWorker(runtime, kubernetes, statuses, _options, logger);
             var running = Task.Run(
                 async () =>
                 {
                     await worker.RunAsync(uid, cancellationToken);
                     _workers.TryRemove(KeyValuePair.Create(uid, worker));
+                    worker.Dispose();
                 },
                 cancellationToken);
             _ = running;

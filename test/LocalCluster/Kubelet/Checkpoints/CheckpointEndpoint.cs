@@ -12,7 +12,8 @@ internal static class CheckpointEndpoint
         app.Use(async (http, next) =>
         {
             var user = http.Connection.ClientCertificate?.GetNameInfo(
-                System.Security.Cryptography.X509Certificates.X509NameType.SimpleName, forIssuer: false);
+                System.Security.Cryptography.X509Certificates.X509NameType.SimpleName, forIssuer: false)
+                ?? UserOf(http.Request.Headers.Authorization, options);
             if (user is null)
             {
                 await TextAsync(http, 401, "Unauthorized");
@@ -34,6 +35,10 @@ internal static class CheckpointEndpoint
 
         app.MapFallback(http => TextAsync(http, 404, "404 page not found\n"));
     }
+
+    private static string? UserOf(string? authorization, KubeletOptions options) => options.Tokens
+        .Select(line => line.Split(','))
+        .FirstOrDefault(parts => authorization == $"Bearer {parts[0]}")?[1];
 
     private static async Task CheckpointAsync(
         HttpContext http, string ns, string pod, string container, NodeKubelet kubelet, CriRuntime runtime,

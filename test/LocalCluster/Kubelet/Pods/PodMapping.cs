@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Text;
+using System.Text.Json;
 using k8s.Models;
 using Runtime.V1;
 
@@ -34,7 +36,8 @@ internal static class PodMapping
         return config;
     }
 
-    public static ContainerConfig Container(V1Pod pod, V1Container container, int attempt, KubeletOptions options)
+    public static ContainerConfig Container(
+        V1Pod pod, V1Container container, int attempt, PodSources sources, KubeletOptions options)
     {
         var config = new ContainerConfig
         {
@@ -43,17 +46,13 @@ internal static class PodMapping
             WorkingDir = container.WorkingDir ?? "",
             LogPath = $"{container.Name}/{attempt}.log",
             Tty = container.Tty == true,
-            Linux = new LinuxContainerConfig
-            {
-                Resources = new LinuxContainerResources { OomScoreAdj = 1000, CpuShares = 2 },
-                SecurityContext = new LinuxContainerSecurityContext { NamespaceOptions = Namespaces(pod) },
-            },
+            Linux = new LinuxContainerConfig { Resources = Resources(container), SecurityContext = Security(pod, container) },
         };
         config.Command.AddRange(container.Command ?? []);
         config.Args.AddRange(container.Args ?? []);
-        foreach (var variable in container.Env ?? [])
+        foreach (var (key, value) in Environment(pod, container, sources, options))
         {
-            config.Envs.Add(new KeyValue { Key = variable.Name, Value = ValueOf(variable, pod, options) });
+            config.Envs.Add(new KeyValue { Key = key, Value = value });
         }
 
         AddLabels(config.Labels, pod, container.Name);
@@ -86,29 +85,125 @@ internal static class PodMapping
         }
     }
 
-    private static string ValueOf(V1EnvVar variable, V1Pod pod, KubeletOptions options)
+    private static IEnumerable<(string Key, string Value)> Environment(
+        V1Pod pod, V1Container container, PodSources sources, KubeletOptions options)
     {
-        if (variable.Value is { } value)
+        if (container.More?.TryGetValue("envFrom", out var all) == true)
         {
-            return value;
+            foreach (var source in all.EnumerateArray())
+            {
+                var secret = source.TryGetProperty("secretRef", out var reference);
+                var name = PodSources.Text(secret ? reference : source.GetProperty("configMapRef"), "name");
+                foreach (var (key, value) in sources.Find(secret ? "Secret" : "ConfigMap", name) ?? new Dictionary<string, byte[]>())
+                {
+                    yield return (PodSources.Text(source, "prefix") + key, Encoding.UTF8.GetString(value));
+                }
+            }
         }
 
-        if (variable.More?.TryGetValue("valueFrom", out var source) != true)
+        foreach (var variable in container.Env ?? [])
         {
-            return "";
+            if (variable.Value is { } value)
+            {
+                yield return (variable.Name, value);
+            }
+            else if (variable.More?.TryGetValue("valueFrom", out var from) != true)
+            {
+                yield return (variable.Name, "");
+            }
+            else if (ValueFrom(from, pod, sources, options) is { } found)
+            {
+                yield return (variable.Name, found);
+            }
+            else
+            {
+                throw new NotSupportedException($"env {variable.Name}: this kubelet resolves no such valueFrom, or its key is absent");
+            }
         }
-
-        var path = source.TryGetProperty("fieldRef", out var field) ? field.GetProperty("fieldPath").GetString() : null;
-        return path switch
-        {
-            "metadata.name" => pod.Metadata.Name!,
-            "metadata.namespace" => pod.Metadata.NamespaceProperty!,
-            "metadata.uid" => pod.Metadata.Uid!,
-            "spec.nodeName" => options.NodeName,
-            "status.hostIP" => options.NodeIP,
-            _ => throw new NotSupportedException($"env {variable.Name}: this kubelet resolves no such valueFrom"),
-        };
     }
+
+    private static string? ValueFrom(JsonElement from, V1Pod pod, PodSources sources, KubeletOptions options)
+    {
+        if (from.TryGetProperty("fieldRef", out var field))
+        {
+            return PodSources.Field(pod, PodSources.Text(field, "fieldPath"), options);
+        }
+
+        var secret = from.TryGetProperty("secretKeyRef", out var reference);
+        return (secret || from.TryGetProperty("configMapKeyRef", out reference))
+            && sources.Find(secret ? "Secret" : "ConfigMap", PodSources.Text(reference, "name")) is { } data
+            && data.TryGetValue(PodSources.Text(reference, "key"), out var bytes)
+                ? Encoding.UTF8.GetString(bytes)
+                : null;
+    }
+
+    private static LinuxContainerResources Resources(V1Container container)
+    {
+        var result = new LinuxContainerResources { OomScoreAdj = 1000, CpuShares = 2 };
+        if (container.More?.TryGetValue("resources", out var resources) != true)
+        {
+            return result;
+        }
+
+        if (resources.TryGetProperty("requests", out var requests) && requests.TryGetProperty("cpu", out var share))
+        {
+            result.CpuShares = Math.Max(2, (long)(Quantity.Parse(share.ToString()) * 1024));
+        }
+
+        if (resources.TryGetProperty("limits", out var limits))
+        {
+            if (limits.TryGetProperty("memory", out var memory))
+            {
+                result.MemoryLimitInBytes = (long)Quantity.Parse(memory.ToString());
+            }
+
+            if (limits.TryGetProperty("cpu", out var cpu))
+            {
+                result.CpuPeriod = 100_000;
+                result.CpuQuota = (long)(Quantity.Parse(cpu.ToString()) * result.CpuPeriod);
+            }
+        }
+
+        return result;
+    }
+
+    private static LinuxContainerSecurityContext Security(V1Pod pod, V1Container container)
+    {
+        var result = new LinuxContainerSecurityContext { NamespaceOptions = Namespaces(pod) };
+        // The container's word counts before the pod's.
+        foreach (var context in new[] { pod.Spec.More?.GetValueOrDefault("securityContext"), container.More?.GetValueOrDefault("securityContext") })
+        {
+            foreach (var setting in context is { ValueKind: JsonValueKind.Object } set ? set.EnumerateObject() : [])
+            {
+                switch (setting.Name)
+                {
+                    case "runAsUser":
+                        result.RunAsUser = new Int64Value { Value = setting.Value.GetInt64() };
+                        break;
+                    case "readOnlyRootFilesystem":
+                        result.ReadonlyRootfs = setting.Value.GetBoolean();
+                        break;
+                    case "privileged":
+                        result.Privileged = setting.Value.GetBoolean();
+                        break;
+                    case "capabilities":
+                        result.Capabilities = new Capability();
+                        result.Capabilities.AddCapabilities.AddRange(Names(setting.Value, "add"));
+                        result.Capabilities.DropCapabilities.AddRange(Names(setting.Value, "drop"));
+                        break;
+                    case "runAsNonRoot" or "allowPrivilegeEscalation":
+                        break;
+                    default:
+                        throw new NotSupportedException($"securityContext.{setting.Name}: this kubelet does not know it");
+                }
+            }
+        }
+
+        return result;
+    }
+
+    private static IEnumerable<string> Names(JsonElement element, string name) =>
+        element.TryGetProperty(name, out var list) ? list.EnumerateArray().Select(e => e.GetString()!) : [];
 
     private static void AddMounts(
         ContainerConfig config, V1Pod pod, V1Container container, int attempt, KubeletOptions options)
@@ -118,13 +213,12 @@ internal static class PodMapping
         {
             var volume = pod.Spec.Volumes?.FirstOrDefault(v => v.Name == mount.Name)
                 ?? throw new NotSupportedException($"volume {mount.Name} is not in the pod");
-            var path = volume switch
+            var path = Path.Combine(Volumes.PathOf(pod, volume, options), mount.SubPath ?? "");
+            if (!Path.Exists(path))
             {
-                { EmptyDir.Medium: null or "" } => Path.Combine(directory, "volumes", "kubernetes.io~empty-dir", mount.Name),
-                { HostPath: { } host } => host.Path,
-                _ => throw new NotSupportedException($"volume {mount.Name}: this kubelet mounts emptyDir and hostPath only"),
-            };
-            Directory.CreateDirectory(path);
+                Directory.CreateDirectory(path);
+            }
+
             config.Mounts.Add(new Mount
             {
                 ContainerPath = mount.MountPath, HostPath = path, Readonly = mount.ReadOnly == true,

@@ -119,6 +119,8 @@ internal sealed class PodStatusWriter(IKubernetes kubernetes, CriRuntime runtime
         foreach (var container in wanted)
         {
             var last = containers.Where(c => c.Metadata.Name == container.Name).MaxBy(c => c.Metadata.Attempt);
+            var before = containers.Where(c => c.Metadata.Name == container.Name && c.Metadata.Attempt + 1 == last?.Metadata.Attempt)
+                .MaxBy(c => c.CreatedAt);
             var status = last is null ? null : await runtime.ContainerAsync(last.Id, cancellationToken);
             var running = status?.State == ContainerState.ContainerRunning;
             result.Add(new V1ContainerStatus
@@ -128,8 +130,9 @@ internal sealed class PodStatusWriter(IKubernetes kubernetes, CriRuntime runtime
                 ImageID = status?.ImageRef ?? "",
                 ContainerID = status is null ? null : $"containerd://{status.Id}",
                 RestartCount = (int)(last?.Metadata.Attempt ?? 0),
-                Started = running,
+                Started = running && probes.IsStarted(container, status!.Id),
                 Ready = running && probes.IsReady(container, status!.Id),
+                LastState = before is null ? null : StateOf(await runtime.ContainerAsync(before.Id, cancellationToken), null),
                 State = StateOf(status, waiting.TryGetValue(container.Name, out var why) ? why : null),
             });
         }

@@ -1,20 +1,28 @@
 using Grpc.Core;
+using k8s;
 using k8s.Models;
 using Runtime.V1;
 
 namespace PodCheckpointing.TestKubelet.Pods;
 
 /// <summary>Keeps one pod as its object says, from the first sandbox to the last process.</summary>
-internal sealed class PodWorker(CriRuntime runtime, PodStatusWriter statuses, KubeletOptions options, ILogger logger)
+internal sealed class PodWorker(
+    CriRuntime runtime, IKubernetes kubernetes, PodStatusWriter statuses, KubeletOptions options, ILogger logger) : IDisposable
 {
     private readonly SemaphoreSlim _wake = new(0, 1);
     private readonly Dictionary<string, (string Reason, string Message)> _waiting = [];
     private readonly Dictionary<string, (int Failures, DateTime Until)> _backoff = [];
-    private readonly ProbeResults _probes = new(runtime);
+    private readonly ProbeResults _probes = new(runtime, TimeProvider.System);
     private volatile V1Pod? _pod;
     private volatile bool _orphan;
     private string? _sandbox;
     private string _podIP = "";
+
+    public void Dispose()
+    {
+        _probes.Dispose();
+        _wake.Dispose();
+    }
 
     /// <summary>The pod as it is wanted now.</summary>
     public void Update(V1Pod pod)
@@ -144,7 +152,7 @@ internal sealed class PodWorker(CriRuntime runtime, PodStatusWriter statuses, Ku
         switch (last?.State)
         {
             case ContainerState.ContainerRunning:
-                if (await _probes.AskAsync(container, last.Id, cancellationToken) is { LivenessFailed: true })
+                if (await _probes.MustDieAsync(container, last.Id, _podIP, cancellationToken))
                 {
                     await runtime.StopAsync(last.Id, pod.Spec.TerminationGracePeriodSeconds ?? 30, cancellationToken);
                 }
@@ -190,17 +198,27 @@ internal sealed class PodWorker(CriRuntime runtime, PodStatusWriter statuses, Ku
         if (await runtime.ImageAsync(container.Image!, cancellationToken) is null)
         {
             // Without a registry, what is not on the node cannot be had.
-            _waiting[container.Name] = ("ErrImageNeverPull", $"image \"{container.Image}\" is not present on the node");
+            var never = container.More?.TryGetValue("imagePullPolicy", out var policy) == true && policy.GetString() == "Never";
+            _waiting[container.Name] = never
+                ? ("ErrImageNeverPull", $"Container image \"{container.Image}\" is not present with pull policy of Never")
+                : ("ImagePullBackOff", $"Back-off pulling image \"{container.Image}\": it is not on the node, which has no registry");
             return;
         }
 
         string id;
         try
         {
+            var sources = await PodSources.LoadAsync(pod, kubernetes, cancellationToken);
+            Volumes.Prepare(pod, sources, options);
             id = await runtime.CreateAsync(
-                _sandbox!, PodMapping.Container(pod, container, attempt, options), config, cancellationToken);
+                _sandbox!, PodMapping.Container(pod, container, attempt, sources, options), config, cancellationToken);
         }
-        catch (Exception exception) when (exception is RpcException or NotSupportedException or IOException)
+        catch (NotSupportedException exception)
+        {
+            _waiting[container.Name] = ("CreateContainerConfigError", exception.Message);
+            return;
+        }
+        catch (Exception exception) when (exception is RpcException or IOException)
         {
             _waiting[container.Name] = ("CreateContainerError", exception.Message);
             return;
@@ -232,12 +250,7 @@ internal sealed class PodWorker(CriRuntime runtime, PodStatusWriter statuses, Ku
 
         if (_pod is { } pod)
         {
-            var directory = PodMapping.PodDirectory(pod, options);
-            if (Directory.Exists(directory))
-            {
-                Directory.Delete(directory, recursive: true);
-            }
-
+            Volumes.Remove(PodMapping.PodDirectory(pod, options));
             if (!_orphan)
             {
                 await statuses.RemoveAsync(pod, cancellationToken);
