@@ -1,5 +1,5 @@
 # The two commands of the README, and what they share.
-.PHONY: build demo test bench-storage generate bench-install
+.PHONY: build demo test bench-storage simulate generate bench-install
 
 # What runs in the cluster is published as it is shipped; the tests are not.
 build:
@@ -16,6 +16,10 @@ demo: build bench-install
 
 test: build bench-install
 	test/run.sh
+
+# SEED=<n> make simulate replays one seed and prints what happened.
+simulate:
+	dotnet run -c Release --project test/Simulation -- 10000
 
 generate:
 	dotnet run --project config/Generate

@@ -21,7 +21,7 @@ builder.Services.AddHostedService(services => services.GetRequiredService<EventR
 builder.Services.AddSingleton<IAgentDirectory, AgentDirectory>();
 builder.Services.AddSingleton(services =>
     new PendingCalls(
-        services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping, TaskScheduler.Default));
+        TaskScheduler.Default, services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping));
 builder.Services.AddCluster();
 builder.Services.AddLeadership(options, kubernetes.Namespace);
 builder.Services.AddController<PodMigrationReconciler, PodMigration>(controller => controller

@@ -15,6 +15,7 @@ public sealed class WorkQueue(TimeProvider time) : IDisposable
     private readonly Dictionary<ObjectKey, int> _failures = [];
     private readonly Dictionary<ObjectKey, (DateTimeOffset At, ITimer Timer)> _later = [];
     private readonly SemaphoreSlim _available = new(0);
+    private bool _disposed;
 
     /// <summary>Keys that wait.</summary>
     public int Count
@@ -33,7 +34,8 @@ public sealed class WorkQueue(TimeProvider time) : IDisposable
     {
         lock (_lock)
         {
-            if (_queued.Add(key) && !_processing.Contains(key))
+            // What is still under way when the process ends may ask for another run.
+            if (!_disposed && _queued.Add(key) && !_processing.Contains(key))
             {
                 _ready.Enqueue(key);
                 _available.Release();
@@ -52,6 +54,11 @@ public sealed class WorkQueue(TimeProvider time) : IDisposable
 
         lock (_lock)
         {
+            if (_disposed)
+            {
+                return;
+            }
+
             var at = time.GetUtcNow() + delay;
             if (_later.TryGetValue(key, out var planned))
             {
@@ -117,7 +124,21 @@ public sealed class WorkQueue(TimeProvider time) : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _available.Dispose();
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            _disposed = true;
+            foreach (var (_, timer) in _later.Values)
+            {
+                timer.Dispose();
+            }
+
+            _later.Clear();
+        }
+
+        _available.Dispose();
+    }
 
     private void Due(ObjectKey key)
     {

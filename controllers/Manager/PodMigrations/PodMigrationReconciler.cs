@@ -22,7 +22,7 @@ internal sealed partial class PodMigrationReconciler(
     TimeProvider time) : IReconciler
 {
     private const int DefaultTimeoutSeconds = 300;
-    private static readonly TimeSpan Resync = TimeSpan.FromSeconds(3);
+    internal static readonly TimeSpan Resync = TimeSpan.FromSeconds(3);
 
     public async Task<ReconcileResult> ReconcileAsync(ObjectKey key, CancellationToken cancellationToken)
     {
@@ -83,9 +83,11 @@ internal sealed partial class PodMigrationReconciler(
         }
 
         calls.Forget($"pmig/{migration.Metadata.Uid}/");
-        if (migration.Spec.CheckpointRetention != DeletionPolicies.Retain
-            && migration.Status!.PodCheckpointName is { } name
-            && cluster.Find<PodCheckpoint>(new ObjectKey(migration.Metadata.NamespaceProperty, name)) is { } checkpoint
+        // As the server has it: it may have been created a moment before the end.
+        var name = new ObjectKey(migration.Metadata.NamespaceProperty, MigrationScope.CheckpointNameFor(migration));
+        if (migration.Has(WellKnown.MigrationFinalizer)
+            && migration.Spec.CheckpointRetention != DeletionPolicies.Retain
+            && await cluster.ReadAsync<PodCheckpoint>(name, cancellationToken) is { } checkpoint
             && checkpoint.IsControlledBy(migration)
             && checkpoint.Metadata.DeletionTimestamp is null)
         {

@@ -1,0 +1,241 @@
+using Google.Protobuf.WellKnownTypes;
+using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.Agents;
+
+namespace PodCheckpointing.Simulation;
+
+/// <summary>A node's agent, as the contract describes it.</summary>
+internal sealed class SimulatedAgent(World world, Node node, Operations operations, TimeProvider time) : ICheckpointAgent
+{
+    public string NodeName => node.Name;
+
+    public TimeSpan ClockOffset => TimeSpan.Zero;
+
+    public Task<GetCapabilitiesResponse> GetCapabilitiesAsync(CancellationToken cancellationToken) =>
+        Call("capabilities", () => new GetCapabilitiesResponse
+        {
+            NodeName = node.Name, KubeletCheckpoint = true, FenceHook = true, RestoreHandler = true, StoreId = "s",
+            Architecture = "x", Runtime = "crun", CriuVersion = "4", ProtocolVersion = 1,
+        });
+
+    public Task<FenceResponse> FenceAsync(FenceRequest request, CancellationToken cancellationToken) =>
+        Call("fence", () =>
+        {
+            if (node.Fences.TryGetValue(request.PodUid, out var holder) && holder != request.Holder)
+            {
+                throw new AgentException(Reasons.MigrationInProgress, "another migration of this pod is under way", isTerminal: true);
+            }
+
+            node.Fences[request.PodUid] = request.Holder;
+            return new FenceResponse { FencedAt = Now() };
+        });
+
+    public Task<UnfenceResponse> UnfenceAsync(UnfenceRequest request, CancellationToken cancellationToken) =>
+        Call(
+            $"unfence resume={request.Resume}",
+            () =>
+            {
+                if (node.Fences.TryGetValue(request.PodUid, out var holder))
+                {
+                    if (holder != request.Holder)
+                    {
+                        throw new AgentException(Reasons.MigrationInProgress, "another migration holds this fence", isTerminal: true);
+                    }
+
+                    if (request.Resume)
+                    {
+                        foreach (var container in world.Copies.Where(c => c.PodUid == request.PodUid).SelectMany(c => c.Containers)
+                            .Where(c => c.Life == Life.Stopped))
+                        {
+                            container.Life = Life.Running;
+                        }
+                    }
+
+                    node.Fences.Remove(request.PodUid);
+                }
+
+                return new UnfenceResponse();
+            },
+            // It waits for dumps that are under way.
+            () => !request.Resume || !node.Dumps.Any(d => d.Key.PodUid == request.PodUid && d.Value is { Value: null, Failed: false }));
+
+    public async Task<CheckpointResponse> CheckpointAsync(CheckpointRequest request, CancellationToken cancellationToken)
+    {
+        var key = (request.PodUid, request.CheckpointId, request.ContainerName);
+        var whole = (request.PodUid, request.CheckpointId);
+        var life = await Call($"dump {request.ContainerName}", () =>
+        {
+            if (world.Store.GetValueOrDefault(whole)?.ContainsKey(request.ContainerName) != true
+                && (!node.Dumps.TryGetValue(key, out var old) || old.Failed))
+            {
+                node.Dumps[key] = new Dump
+                {
+                    Container = request.ContainerName, Fenced = node.Fences.ContainsKey(request.PodUid),
+                };
+            }
+
+            return new Lifetime(node.Agents);
+        });
+        return await Call(
+            $"store {request.ContainerName}",
+            () =>
+            {
+                if (node.Agents != life.Number)
+                {
+                    throw Unavailable();
+                }
+
+                if (node.Dumps.TryGetValue(key, out var dump))
+                {
+                    if (dump.Failed)
+                    {
+                        throw new AgentException(Reasons.CheckpointFailed, "the runtime could not dump", isTerminal: true);
+                    }
+
+                    world.Store.TryAdd(whole, []);
+                    world.Store[whole][request.ContainerName] = dump.Value!.Value;
+                    node.Dumps.Remove(key);
+                }
+
+                if (request.SealContainers.Count > 0 && request.SealContainers.All(c => world.Store.GetValueOrDefault(whole)?.ContainsKey(c) == true))
+                {
+                    world.Sealed.Add(whole);
+                }
+
+                var container = world.Copies.First(c => c.PodUid == request.PodUid).Containers.First(c => c.Name == request.ContainerName);
+                return new CheckpointResponse
+                {
+                    CompressedDigest = "d", Digest = "d", Size = 1, CompressedSize = 1, StoppedAt = Now(),
+                    LeftStopped = container.Life is Life.Stopped or Life.Dead,
+                };
+            },
+            () => node.Agents != life.Number || !node.Dumps.TryGetValue(key, out var dump) || dump.Failed || dump.Value is not null);
+    }
+
+    public Task<SealResponse> SealAsync(SealRequest request, CancellationToken cancellationToken) => Call("seal", () =>
+    {
+        world.Sealed.Add((request.PodUid, request.CheckpointId));
+        return new SealResponse { ArtifactUri = ArtifactUri.ForPod(request.PodUid, request.CheckpointId).ToString(), CompressedSize = 1 };
+    });
+
+    public Task<DeleteCheckpointResponse> DeleteCheckpointAsync(DeleteCheckpointRequest request, CancellationToken cancellationToken) =>
+        Call("delete bytes", () =>
+        {
+            var whole = (request.PodUid, request.CheckpointId);
+            if (request.ContainerName.Length == 0)
+            {
+                world.Store.Remove(whole);
+                world.Sealed.Remove(whole);
+            }
+            else if (world.Store.GetValueOrDefault(whole) is { } parts && parts.Remove(request.ContainerName) && parts.Count == 0)
+            {
+                world.Store.Remove(whole);
+            }
+
+            return new DeleteCheckpointResponse();
+        });
+
+    public Task<PrepareRestoreResponse> PrepareRestoreAsync(PrepareRestoreRequest request, CancellationToken cancellationToken) =>
+        Call($"stage {request.ContainerName}", () =>
+        {
+            var uri = ArtifactUri.Parse(request.ArtifactUri);
+            var stage = StageOf(request.PodUid);
+            if (stage.Failed is not null)
+            {
+                throw new AgentException(Reasons.RestoreFailed, stage.Failed, isTerminal: true);
+            }
+
+            if (!world.Sealed.Contains((uri.PodUid, uri.CheckpointId)))
+            {
+                throw new AgentException(Reasons.RestoreFailed, "the checkpoint is not sealed", isTerminal: true);
+            }
+
+            stage.Members = [.. request.ContainerNames];
+            stage.Values[request.ContainerName] = world.Store[(uri.PodUid, uri.CheckpointId)][request.ContainerName];
+            return new PrepareRestoreResponse();
+        });
+
+    public Task<GetRestoreResponse> GetRestoreAsync(GetRestoreRequest request, CancellationToken cancellationToken)
+    {
+        var looks = 0;
+        return Call($"look {request.Until}", States, () => States().Containers is var states
+            && (states.All(s => s.Phase == "Running") || states.Any(s => s.Phase == "Failed" || s.Phase == request.Until) || ++looks > 300));
+
+        GetRestoreResponse States()
+        {
+            var response = new GetRestoreResponse();
+            response.Containers.AddRange(request.ContainerNames.Select(n => new ContainerRestore
+            {
+                ContainerName = n, Phase = PhaseOf(request.PodUid, n), RunningAt = Now(),
+            }));
+            return response;
+        }
+    }
+
+    public Task<ReleaseRestoreResponse> ReleaseRestoreAsync(ReleaseRestoreRequest request, CancellationToken cancellationToken) =>
+        Call("release", () =>
+        {
+            var stage = StageOf(request.PodUid);
+            if (stage.Failed is not null || stage.Members.Count == 0)
+            {
+                throw new AgentException(Reasons.RestoreFailed, stage.Failed ?? "nothing is staged", isTerminal: true);
+            }
+
+            stage.Go = true;
+            if (world.Copies.FirstOrDefault(c => c.PodUid == request.PodUid) is { } copy)
+            {
+                World.Continue(copy, stage);
+            }
+
+            return new ReleaseRestoreResponse();
+        });
+
+    public Task<CancelRestoreResponse> CancelRestoreAsync(CancelRestoreRequest request, CancellationToken cancellationToken) =>
+        Call("cancel", () =>
+        {
+            StageOf(request.PodUid).Failed = request.Reason;
+            return new CancelRestoreResponse
+            {
+                LiveContainers = (uint)world.Copies.Where(c => c.PodUid == request.PodUid).SelectMany(c => c.Containers)
+                    .Count(c => c.Life != Life.Dead),
+            };
+        });
+
+    private string PhaseOf(string podUid, string container)
+    {
+        var stage = node.Stages.GetValueOrDefault(podUid);
+        var life = world.Copies.FirstOrDefault(c => c.PodUid == podUid)?.Containers.FirstOrDefault(c => c.Name == container)?.Life;
+        return life == Life.Running ? "Running"
+            : stage?.Failed is not null || stage?.Broken.Contains(container) == true ? "Failed"
+            : life == Life.Restored ? "Restored"
+            : stage?.Values.ContainsKey(container) == true ? "Staged"
+            : life == Life.Waiting ? "Waiting"
+            : "Absent";
+    }
+
+    private Stage StageOf(string podUid) =>
+        node.Stages.TryGetValue(podUid, out var stage) ? stage : node.Stages[podUid] = new Stage();
+
+    private Task<T> Call<T>(string name, Func<T> effect, Func<bool>? ready = null) =>
+        operations.BeginAsync(
+            $"{node.Name}: {name}",
+            () => !node.AgentLives || ready is null || ready(),
+            () => node.AgentLives ? effect() : throw Unavailable(),
+            Unavailable);
+
+    private static AgentException Unavailable() => new(Reasons.AgentUnavailable, "the agent does not answer", isTerminal: false);
+
+    private Timestamp Now() => Timestamp.FromDateTimeOffset(time.GetUtcNow());
+
+    private sealed record Lifetime(int Number);
+}
+
+/// <summary>The agents of all nodes.</summary>
+internal sealed class SimulatedAgents(World world, Operations operations, TimeProvider time) : IAgentDirectory
+{
+    public ICheckpointAgent? Find(string nodeName) =>
+        world.Nodes.TryGetValue(nodeName, out var node) ? new SimulatedAgent(world, node, operations, time) : null;
+
+    public IEnumerable<ICheckpointAgent> Ready() => world.Nodes.Values.Select(n => new SimulatedAgent(world, n, operations, time));
+}

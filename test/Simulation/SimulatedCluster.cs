@@ -1,0 +1,120 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using k8s;
+using k8s.Models;
+using PodCheckpointing.Runtime;
+
+namespace PodCheckpointing.Simulation;
+
+/// <summary>One operator's sight of the server: informers that lag behind, writes that may be lost.</summary>
+internal sealed class SimulatedCluster : ICluster
+{
+    private readonly SimulatedServer _server;
+    private readonly Operations _operations;
+    private readonly Dictionary<Type, Queue<(IKubernetesObject<V1ObjectMeta> Item, bool Gone)>> _events = [];
+    private readonly Dictionary<(Type, ObjectKey), IKubernetesObject<V1ObjectMeta>> _seen = [];
+
+    public SimulatedCluster(SimulatedServer server, Operations operations)
+    {
+        (_server, _operations) = (server, operations);
+        foreach (var item in server.All<IKubernetesObject<V1ObjectMeta>>())
+        {
+            _seen[(item.GetType(), ObjectKey.Of(item))] = item;
+        }
+
+        server.Changed += Enqueue;
+    }
+
+    /// <summary>Is told what an informer has just seen.</summary>
+    public event Action<IKubernetesObject<V1ObjectMeta>>? Saw;
+
+    public bool Behind => _events.Values.Any(q => q.Count > 0);
+
+    public IEnumerable<IKubernetesObject<V1ObjectMeta>> Everything => [.. _seen.Values];
+
+    public void Die() => _server.Changed -= Enqueue;
+
+    /// <summary>Lets one kind's informer see its next event.</summary>
+    public void Deliver(Random random)
+    {
+        var waiting = _events.Values.Where(q => q.Count > 0).ToList();
+        var (item, gone) = waiting[random.Next(waiting.Count)].Dequeue();
+        var key = (item.GetType(), ObjectKey.Of(item));
+        if (gone)
+        {
+            _seen.Remove(key);
+        }
+        else
+        {
+            _seen[key] = item;
+        }
+
+        Saw?.Invoke(item);
+    }
+
+    public T? Find<T>(ObjectKey key)
+        where T : class, IKubernetesObject<V1ObjectMeta> =>
+        _seen.GetValueOrDefault((typeof(T), key)) as T;
+
+    public IEnumerable<T> All<T>()
+        where T : class, IKubernetesObject<V1ObjectMeta> => [.. _seen.Values.OfType<T>()];
+
+    public Task<T?> ReadAsync<T>(ObjectKey key, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta> =>
+        Call($"read {key.Name}", () => _server.Find<T>(key.Namespace, key.Name));
+
+    public Task<T> CreateOrGetAsync<T>(T item, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta> =>
+        Call($"create {typeof(T).Name} {item.Metadata.Name}", () => _server.CreateOrGet(item));
+
+    public Task DeleteAsync<T>(T item, long? graceSeconds, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta> =>
+        Call($"delete {typeof(T).Name} {item.Metadata.Name}", () =>
+        {
+            _server.Delete(item);
+            return true;
+        });
+
+    public Task PatchStatusAsync<T, TStatus>(T item, TStatus? old, TStatus status, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta>
+    {
+        var before = old is null ? [] : JsonSerializer.SerializeToNode(old, KubernetesJson.Options)!.AsObject();
+        var after = JsonSerializer.SerializeToNode(status, KubernetesJson.Options)!.AsObject();
+        var changes = new JsonObject();
+        foreach (var name in before.Select(p => p.Key).Union(after.Select(p => p.Key)).ToList())
+        {
+            if (!JsonNode.DeepEquals(before[name], after[name]))
+            {
+                changes[name] = after[name]?.DeepClone();
+            }
+        }
+
+        return changes.Count == 0
+            ? Task.CompletedTask
+            : Call($"status {typeof(T).Name} {item.Metadata.Name} {after["phase"]}", () => _server.PatchStatus(item, changes));
+    }
+
+    public Task SetFinalizersAsync<T>(T item, IEnumerable<string> finalizers, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta>
+    {
+        var wanted = finalizers.ToList();
+        return Call($"finalizers {typeof(T).Name} {item.Metadata.Name}", () =>
+        {
+            _server.SetFinalizers(item, wanted);
+            return true;
+        });
+    }
+
+    private Task<T> Call<T>(string name, Func<T> effect) =>
+        _operations.BeginAsync(name, () => true, effect, () => new HttpRequestException("the API server did not answer"));
+
+    private void Enqueue(IKubernetesObject<V1ObjectMeta> item, bool gone)
+    {
+        if (!_events.TryGetValue(item.GetType(), out var queue))
+        {
+            _events[item.GetType()] = queue = new Queue<(IKubernetesObject<V1ObjectMeta>, bool)>();
+        }
+
+        queue.Enqueue((item, gone));
+    }
+}
