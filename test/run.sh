@@ -18,6 +18,10 @@ for project in Architecture Unit Component EndToEnd; do
   if [ "$code" -ne 0 ] && [ "${f:-0}" -eq 0 ]; then failed=$((failed + 1)); fi
   if [ "${s:-0}" -ne 0 ]; then echo "$project skipped ${s} tests: a skipped test is a failed one here"; failed=$((failed + s)); fi
   if [ "${p:-0}" -eq 0 ]; then echo "$project ran no test"; failed=$((failed + 1)); fi
+  if [ "$project" = Unit ]; then
+    echo "== Simulation"
+    if dotnet run --no-build --project test/Simulation -- 2000; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+  fi
 done
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
