@@ -7,9 +7,10 @@ namespace PodCheckpointing.Benchmarks;
 /// <param name="Path">write or read.</param>
 /// <param name="What">The way.</param>
 /// <param name="Seconds">The median.</param>
+/// <param name="Processor">Seconds of processor time, the median: what remains comparable while others use the machine.</param>
 /// <param name="Ratio">The median of the ratios to the command line's, each within one repetition.</param>
 /// <param name="Compression">The tar's size by what was written.</param>
-internal sealed record Result(string Kind, string Path, string What, double Seconds, double Ratio, double? Compression);
+internal sealed record Result(string Kind, string Path, string What, double Seconds, double Processor, double Ratio, double? Compression);
 
 /// <summary>Runs all ways over one input, in turn, so that what else happens on the machine hits them alike.</summary>
 /// <remarks>
@@ -45,6 +46,7 @@ internal sealed class Comparison : IDisposable
             ("read", "zstd -d | tar x", () => Shell($"mkdir {In("theirs")} && zstd -q -dc {In("cli.zst")} | tar x -C {In("theirs")}"), () => Directory.Delete(In("theirs"), true)),
         };
         var times = ways.Select(_ => new double[repetitions]).ToArray();
+        var processor = ways.Select(_ => new double[repetitions]).ToArray();
         // The first round warms the caches, and our code; it does not count.
         for (var round = -1; round < repetitions; round++)
         {
@@ -52,11 +54,12 @@ internal sealed class Comparison : IDisposable
             File.Delete(In("cli.zst"));
             for (var i = 0; i < ways.Length; i++)
             {
-                var began = Stopwatch.GetTimestamp();
+                var (began, used) = (Stopwatch.GetTimestamp(), OneRun.ProcessorSeconds());
                 await ways[i].Run();
                 if (round >= 0)
                 {
                     times[i][round] = Stopwatch.GetElapsedTime(began).TotalSeconds;
+                    processor[i][round] = OneRun.ProcessorSeconds() - used;
                 }
 
                 ways[i].Clear();
@@ -64,7 +67,7 @@ internal sealed class Comparison : IDisposable
         }
 
         return ways.Select((way, i) => new Result(
-            _kind, way.Path, way.What, Median(times[i]), Median(Ratios(times[i], times[Baseline(way.Path)])), Compression(way)));
+            _kind, way.Path, way.What, Median(times[i]), Median(processor[i]), Median(Ratios(times[i], times[Baseline(way.Path)])), Compression(way)));
 
         int Baseline(string path) => path == "write" ? 1 : 5;
     }

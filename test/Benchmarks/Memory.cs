@@ -29,13 +29,13 @@ internal static class Table
 {
     public static void Print(IEnumerable<Result> results)
     {
-        Console.WriteLine($"\n{"input",-12} {"path",-6} {"by",-16} {"seconds",8} {"ratio",7} {"size",9}");
+        Console.WriteLine($"\n{"input",-12} {"path",-6} {"by",-16} {"seconds",8} {"cpu s",7} {"ratio",7} {"size",9}");
         foreach (var r in results)
         {
             var size = r.Compression is { } c ? string.Create(System.Globalization.CultureInfo.InvariantCulture, $"1/{c:F2}") : "";
             Console.WriteLine(string.Create(
                 System.Globalization.CultureInfo.InvariantCulture,
-                $"{r.Kind,-12} {r.Path,-6} {r.What,-16} {r.Seconds,8:F3} {"x" + r.Ratio.ToString("F2", System.Globalization.CultureInfo.InvariantCulture),7} {size,9}"));
+                $"{r.Kind,-12} {r.Path,-6} {r.What,-16} {r.Seconds,8:F3} {r.Processor,7:F2} {"x" + r.Ratio.ToString("F2", System.Globalization.CultureInfo.InvariantCulture),7} {size,9}"));
         }
     }
 

@@ -48,6 +48,14 @@ internal static class OneRun
         return long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture);
     }
 
+    /// <summary>Processor time of this process and of all children that have ended.</summary>
+    public static double ProcessorSeconds()
+    {
+        var fields = File.ReadAllText("/proc/self/stat").Split(") ")[^1].Split(' ');
+        // utime, stime, cutime and cstime, in hundredths of a second.
+        return fields[11..15].Sum(f => long.Parse(f, CultureInfo.InvariantCulture)) / 100.0;
+    }
+
     /// <summary>Runs a command of the shell; it has to succeed.</summary>
     public static string Shell(string command)
     {
