@@ -12,6 +12,12 @@ internal static partial class AgentLog
     [LoggerMessage(5002, LogLevel.Information, "Continued {Count} processes of pod {PodUid}")]
     public static partial void Continued(ILogger logger, int count, string podUid);
 
+    [LoggerMessage(5004, LogLevel.Information, "Removed {Count} folders of restores that nobody needs any more")]
+    public static partial void Swept(ILogger logger, int count);
+
+    [LoggerMessage(5005, LogLevel.Warning, "Restores that nobody needs any more could not be removed")]
+    public static partial void SweepFailed(ILogger logger, Exception exception);
+
     [LoggerMessage(5003, LogLevel.Warning, "Found the dump of container {Container} of pod {PodUid} whose call was lost")]
     public static partial void Found(ILogger logger, string podUid, string container);
 }

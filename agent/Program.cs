@@ -32,6 +32,7 @@ builder.Services.AddSingleton<FenceBook>();
 builder.Services.AddSingleton<Checkpointer>();
 builder.Services.AddSingleton<Thaw>();
 builder.Services.AddSingleton<RestoreStaging>();
+builder.Services.AddHostedService<RestoreSweeper>();
 builder.Services.AddSingleton<AgentService>();
 var app = builder.Build();
 app.Services.GetRequiredService<CriuConfiguration>().Recover();

@@ -17,6 +17,9 @@ namespace PodCheckpointing.Agent.Restores;
 internal sealed class RestoreStaging(
     CheckpointStore store, IOptions<AgentOptions> options, TimeProvider time, ILogger<RestoreStaging> logger) : IDisposable
 {
+    /// <summary>What of an archive a restore needs.</summary>
+    internal static readonly string[] StagedParts = ["checkpoint", "rootfs-diff.tar", "deleted.files", "config.dump", "spec.dump"];
+
     private readonly SemaphoreSlim _one = new(1, 1);
 
     /// <summary>Verifies an artifact and stages it; a second call finds it staged.</summary>
@@ -175,7 +178,7 @@ internal sealed class RestoreStaging(
         var watch = Stopwatch.GetTimestamp();
         await store.Read(manifest).ExtractAsync(temporary, ExtractionOptions.FilesOnly, cancellationToken);
         var bytes = manifest.Size;
-        foreach (var name in new[] { "checkpoint", "rootfs-diff.tar", "deleted.files", "config.dump", "spec.dump" })
+        foreach (var name in StagedParts)
         {
             var from = Path.Combine(temporary, name);
             var to = Path.Combine(folder, name);

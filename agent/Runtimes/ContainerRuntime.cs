@@ -14,6 +14,12 @@ internal sealed class ContainerRuntime(GrpcChannel channel)
     private const string Service = "/runtime.v1.RuntimeService/";
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(10);
 
+    /// <summary>The uids of all pods that the runtime has a sandbox of.</summary>
+    public async Task<IReadOnlySet<string>> PodUidsAsync(CancellationToken cancellationToken) =>
+        (await channel.UnaryAsync(
+            Service + "ListPodSandbox", new ListPodSandboxRequest(), ListPodSandboxResponse.Parser, Deadline, cancellationToken))
+        .Items.Select(s => s.Metadata.Uid).ToHashSet();
+
     /// <summary>How many containers of a pod the runtime has whose processes may live.</summary>
     public async Task<int> CountLiveAsync(string podUid, CancellationToken cancellationToken) =>
         (await ListAsync(podUid, cancellationToken)).Count(c => c.State != ContainerState.ContainerExited);

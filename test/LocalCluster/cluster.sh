@@ -88,9 +88,10 @@ start_apiserver() {
     --client-ca-file "$dir/pki/ca.crt"
 }
 
-# start_operator [NAME]: a second one beside the first has another name.
+# start_operator [NAME]: a second one beside the first has another name. One that ends is started again, as kubelet would.
 start_operator() {
-  background "${1:-operator}" dotnet "$repo/artifacts/operator/PodCheckpointing.Manager.dll" \
+  # shellcheck disable=SC2016
+  background "${1:-operator}" sh -c 'while :; do "$@"; sleep 0.5; done' sh dotnet "$repo/artifacts/operator/PodCheckpointing.Manager.dll" \
     --Operator:Kubeconfig="$dir/operator.kubeconfig" --Operator:TlsCertificate="$dir/pki/operator.crt" \
     --Operator:TlsKey="$dir/pki/operator.key" --Operator:TlsCa="$dir/pki/ca.crt" --Operator:HealthPort="$(($([ -z "${1:-}" ] && echo 8000 || echo 9000) + index))" \
     --Operator:LeaseDurationSeconds=3

@@ -1,0 +1,79 @@
+using Microsoft.Extensions.Options;
+using PodCheckpointing.Agent.Runtimes;
+
+namespace PodCheckpointing.Agent.Restores;
+
+/// <summary>Removes what restores leave on the node: the memory of pods does not lie about longer than it is needed.</summary>
+internal sealed class RestoreSweeper(
+    ContainerRuntime runtime, IOptions<AgentOptions> options, TimeProvider time, ILogger<RestoreSweeper> logger)
+    : BackgroundService
+{
+    private static readonly TimeSpan Period = TimeSpan.FromSeconds(30);
+
+    /// <summary>A pod that the runtime does not know may be one that it does not know yet.</summary>
+    private static readonly TimeSpan Grace = TimeSpan.FromMinutes(10);
+
+    /// <summary>Removes what nobody needs any more.</summary>
+    /// <param name="pods">Uids of the pods that the runtime has.</param>
+    /// <returns>How many folders went.</returns>
+    public int Sweep(IReadOnlySet<string> pods)
+    {
+        var removed = 0;
+        if (!Directory.Exists(options.Value.RestoresFolder))
+        {
+            return removed;
+        }
+
+        // The handler's own records begin with a dot.
+        foreach (var pod in new DirectoryInfo(options.Value.RestoresFolder).EnumerateDirectories().Where(d => d.Name[0] != '.'))
+        {
+            if (!pods.Contains(pod.Name) && time.GetUtcNow() - pod.LastWriteTimeUtc > Grace)
+            {
+                pod.Delete(recursive: true);
+                removed++;
+                continue;
+            }
+
+            // Once it runs, the images are never read again: a restart is a fresh start. The markers stay with the pod.
+            foreach (var container in pod.EnumerateDirectories().Where(c => File.Exists(Path.Combine(c.FullName, "running"))))
+            {
+                foreach (var name in RestoreStaging.StagedParts)
+                {
+                    var path = Path.Combine(container.FullName, name);
+                    if (Directory.Exists(path))
+                    {
+                        Directory.Delete(path, recursive: true);
+                        removed++;
+                    }
+                    else
+                    {
+                        File.Delete(path);
+                    }
+                }
+            }
+        }
+
+        return removed;
+    }
+
+    /// <inheritdoc/>
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(Period, time);
+        do
+        {
+            try
+            {
+                if (Sweep(await runtime.PodUidsAsync(stoppingToken)) is > 0 and var removed)
+                {
+                    AgentLog.Swept(logger, removed);
+                }
+            }
+            catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
+            {
+                AgentLog.SweepFailed(logger, exception);
+            }
+        }
+        while (await timer.WaitForNextTickAsync(stoppingToken));
+    }
+}
