@@ -14,8 +14,9 @@ internal sealed class Scenario
     private readonly Operations _operations;
     private readonly SeededScheduler _scheduler;
     private readonly World _world;
-    private readonly bool _abort;
-    private readonly bool _delete;
+    private readonly int _abortAt;
+    private readonly int _deleteAt;
+    private readonly bool _undisturbed;
     private readonly int _crashes;
     private SimulatedOperator _operator;
 
@@ -26,9 +27,10 @@ internal sealed class Scenario
         _operations = new Operations(_random) { Faults = _random.Next(3) > 0 };
         _scheduler = new SeededScheduler(_random);
         _world = new World(_server, _random) { DumpsFail = _random.Next(6) == 0, RestoresFail = _random.Next(5) == 0 };
-        _abort = _random.Next(5) == 0;
-        _delete = _random.Next(8) == 0;
+        _abortAt = _random.Next(4) == 0 ? _random.Next(300) : -1;
+        _deleteAt = _random.Next(7) == 0 ? _random.Next(300) : -1;
         _crashes = _random.Next(3) == 0 ? 0 : _random.Next(40, 300);
+        _undisturbed = _abortAt < 0 && _deleteAt < 0 && _crashes == 0 && !_operations.Faults && !_world.DumpsFail && !_world.RestoresFail;
         var source = _server.CreateOrGet(new V1Pod
         {
             Metadata = new V1ObjectMeta { Name = "p", NamespaceProperty = "n" },
@@ -37,6 +39,13 @@ internal sealed class Scenario
                 NodeName = "a", Containers = [.. Enumerable.Range(0, _random.Next(1, 3)).Select(n => new V1Container { Name = $"c{n}" })],
             },
         });
+        _world.Copies.Add(new Copy(source.Metadata.Uid!, "a",
+            [.. source.Spec.Containers.Select(c => new Processes(c.Name) { Life = Life.Running, Started = true })]));
+        foreach (var (_, report) in _world.Possible())
+        {
+            report();
+        }
+
         foreach (var node in _world.Nodes.Keys)
         {
             _server.CreateOrGet(new V1Node
@@ -46,8 +55,6 @@ internal sealed class Scenario
             });
         }
 
-        _world.Copies.Add(new Copy(source.Metadata.Uid!, "a",
-            [.. source.Spec.Containers.Select(c => new Processes(c.Name) { Life = Life.Running, Started = true })]));
         _operator = new SimulatedOperator(_server, _world, _operations, _time, _scheduler);
     }
 
@@ -77,7 +84,7 @@ internal sealed class Scenario
             }
             else
             {
-                Interfere(migration);
+                Interfere(migration, step);
             }
 
             if (step > MostSteps)
@@ -97,6 +104,7 @@ internal sealed class Scenario
             }
 
             _world.Check();
+            CheckEvidence();
         }
 
         if (_world.Violations.Count == 0)
@@ -106,6 +114,19 @@ internal sealed class Scenario
 
         _operator.Dispose();
         return _world.Violations;
+    }
+
+    /// <summary>What the status says of the fence is so, from when it says it until the way back or the source's end.</summary>
+    private void CheckEvidence()
+    {
+        if (_server.Find<PodMigration>("n", "m") is { Status: { } status }
+            && status.Conditions.IsTrue(ConditionTypes.SourceFenced)
+            && status.Conditions.Find(ConditionTypes.RolledBack) is null
+            && _server.Find<V1Pod>("n", "p") is not null
+            && !_world.Nodes["a"].Fences.ContainsKey(status.PodUID!))
+        {
+            _world.Violations.Add("the status says SourceFenced, and there is no fence");
+        }
     }
 
     private bool Step()
@@ -155,15 +176,15 @@ internal sealed class Scenario
         return !idle;
     }
 
-    private void Interfere(PodMigration migration)
+    private void Interfere(PodMigration migration, int step)
     {
-        if (_abort && _random.Next(150) == 0)
+        if (step == _abortAt)
         {
             Trace.Add("user: abort");
             _server.Edit(migration, json => json["spec"]!["abort"] = true);
         }
 
-        if (_delete && _random.Next(200) == 0)
+        if (step == _deleteAt)
         {
             Trace.Add("user: delete");
             _server.Delete(migration);
@@ -211,6 +232,8 @@ internal sealed class Scenario
         Must(!_server.All<PodCheckpoint>().Any() && !_server.All<ContainerCheckpoint>().Any(), "a checkpoint is left");
         Must(!_server.All<PodCheckpointContent>().Any() && !_server.All<ContainerCheckpointContent>().Any(), "a content is left");
         Must(_world.Store.Count == 0, "bytes are left");
+        Must(!_undisturbed || Ending == Outcomes.Restored, $"nothing was in its way, and it ended as {Ending}");
+        Must(migration is null || Ending != Outcomes.Restored || migration.Status!.Conditions.IsTrue(ConditionTypes.SourceFenced), "the source was never fenced");
         if (running.Count == 1 && migration?.Status?.Outcome is { } outcome)
         {
             Must(outcome == (running[0].Node == "b" ? Outcomes.Restored : Outcomes.RolledBack), $"it says {outcome} and runs on {running[0].Node}");
