@@ -16,12 +16,13 @@ public sealed class Kubernetes : IKubernetes, IDisposable
 {
     private readonly HttpClient _http;
     private readonly KubernetesClientConfiguration _configuration;
-    private (string Token, DateTime Until) _token;
+    private readonly TokenFile? _token;
 
     /// <summary>A client for a configuration.</summary>
     public Kubernetes(KubernetesClientConfiguration configuration)
     {
         _configuration = configuration;
+        _token = configuration.AccessTokenFile is { } file ? new TokenFile(file, TimeProvider.System) : null;
         var handler = new SocketsHttpHandler
         {
             PooledConnectionLifetime = TimeSpan.FromMinutes(30),
@@ -249,18 +250,5 @@ public sealed class Kubernetes : IKubernetes, IDisposable
         return request;
     }
 
-    private string? Token()
-    {
-        if (_configuration.AccessTokenFile is not { } file)
-        {
-            return _configuration.AccessToken;
-        }
-
-        if (_token.Until < DateTime.UtcNow)
-        {
-            _token = (File.ReadAllText(file).Trim(), DateTime.UtcNow.AddMinutes(1));
-        }
-
-        return _token.Token;
-    }
+    private string? Token() => _token?.Read() ?? _configuration.AccessToken;
 }

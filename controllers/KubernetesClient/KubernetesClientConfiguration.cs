@@ -45,10 +45,13 @@ public sealed class KubernetesClientConfiguration
 
     /// <summary>The configuration that kubelet gives to every pod.</summary>
     /// <exception cref="InvalidOperationException">We do not run in a pod.</exception>
-    public static KubernetesClientConfiguration InClusterConfig()
+    public static KubernetesClientConfiguration InClusterConfig() =>
+        InClusterConfig(ServiceAccount, Environment.GetEnvironmentVariable);
+
+    internal static KubernetesClientConfiguration InClusterConfig(string folder, Func<string, string?> environment)
     {
-        var host = Environment.GetEnvironmentVariable("KUBERNETES_SERVICE_HOST");
-        var port = Environment.GetEnvironmentVariable("KUBERNETES_SERVICE_PORT");
+        var host = environment("KUBERNETES_SERVICE_HOST");
+        var port = environment("KUBERNETES_SERVICE_PORT");
         if (string.IsNullOrEmpty(host) || string.IsNullOrEmpty(port))
         {
             throw new InvalidOperationException(
@@ -56,13 +59,13 @@ public sealed class KubernetesClientConfiguration
         }
 
         var authorities = new X509Certificate2Collection();
-        authorities.ImportFromPemFile($"{ServiceAccount}/ca.crt");
+        authorities.ImportFromPemFile($"{folder}/ca.crt");
         return new KubernetesClientConfiguration
         {
             Host = new UriBuilder("https", host, int.Parse(port, null)).Uri,
-            Namespace = File.ReadAllText($"{ServiceAccount}/namespace").Trim(),
+            Namespace = File.ReadAllText($"{folder}/namespace").Trim(),
             SslCaCerts = authorities,
-            AccessTokenFile = $"{ServiceAccount}/token",
+            AccessTokenFile = $"{folder}/token",
         };
     }
 

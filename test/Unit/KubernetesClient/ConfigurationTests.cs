@@ -1,0 +1,90 @@
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using FluentAssertions;
+using k8s;
+using NUnit.Framework;
+
+namespace PodCheckpointing.Unit.KubernetesClient;
+
+public sealed class ConfigurationTests
+{
+    private string _folder = null!;
+
+    [SetUp]
+    public void Begin() => _folder = Directory.CreateTempSubdirectory("kubeconfig").FullName;
+
+    [TearDown]
+    public void End() => Directory.Delete(_folder, recursive: true);
+
+    [Test]
+    public void Reads_the_current_context_and_paths_beside_the_file()
+    {
+        var read = Read("""
+            current-context: b
+            contexts: [{name: a, context: {cluster: c, user: u}}, {name: b, context: {cluster: c, user: u, namespace: n}}]
+            clusters: [{name: c, cluster: {server: "https://1.2.3.4:6443"}}]
+            users: [{name: u, user: {tokenFile: token}}]
+            """);
+
+        read.Host.Should().Be(new Uri("https://1.2.3.4:6443"));
+        read.Namespace.Should().Be("n");
+        read.AccessTokenFile.Should().Be(Path.Combine(_folder, "token"));
+    }
+
+    [TestCase("", "is not a kubeconfig file")]
+    [TestCase("contexts: []", "no current-context")]
+    [TestCase("current-context: x", "no entry \"x\" in contexts")]
+    [TestCase("{current-context: x, contexts: [{name: x, context: {cluster: c, user: u}}]}", "no entry \"c\" in clusters")]
+    [TestCase("{current-context: x, contexts: [{name: x, context: {cluster: c, user: u}}], clusters: [{name: c, cluster: {}}], users: [{name: u, user: {}}]}", "no server")]
+    [TestCase("{current-context: x, contexts: [{name: x, context: {cluster: c, user: u}}], clusters: [{name: c, cluster: {insecure-skip-tls-verify: true}}], users: [{name: u, user: {}}]}", "insecure-skip-tls-verify is not supported")]
+    [TestCase("{current-context: x, contexts: [{name: x, context: {cluster: c, user: u}}], clusters: [{name: c, cluster: {}}], users: [{name: u, user: {exec: {command: aws}}}]}", "exec and auth-provider are not supported")]
+    public void Says_what_a_file_lacks(string text, string message) =>
+        FluentActions.Invoking(() => Read(text)).Should().Throw<InvalidDataException>().WithMessage($"*{message}*");
+
+    [Test]
+    public void Takes_what_kubelet_gives_to_a_pod()
+    {
+        using var key = ECDsa.Create();
+        using var authority = new CertificateRequest("CN=ca", key, HashAlgorithmName.SHA256)
+            .CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+        File.WriteAllText(Path.Combine(_folder, "ca.crt"), authority.ExportCertificatePem());
+        File.WriteAllText(Path.Combine(_folder, "namespace"), "ours\n");
+
+        var read = KubernetesClientConfiguration.InClusterConfig(
+            _folder, name => name == "KUBERNETES_SERVICE_HOST" ? "fd00::1" : name == "KUBERNETES_SERVICE_PORT" ? "443" : null);
+
+        read.Host.Should().Be(new Uri("https://[fd00::1]:443"));
+        read.Namespace.Should().Be("ours");
+        read.SslCaCerts.Should().ContainSingle();
+        FluentActions.Invoking(() => KubernetesClientConfiguration.InClusterConfig(_folder, _ => null))
+            .Should().Throw<InvalidOperationException>().WithMessage("*name a kubeconfig file*");
+    }
+
+    [Test]
+    public void Reads_a_renewed_token_within_a_minute()
+    {
+        var path = Path.Combine(_folder, "token");
+        var time = new HandTime();
+        var token = new TokenFile(path, time);
+        File.WriteAllText(path, "one\n");
+        token.Read().Should().Be("one");
+        File.WriteAllText(path, "two");
+        token.Read().Should().Be("one", "the file is not read for every request");
+        time.Now += TimeSpan.FromMinutes(1);
+        token.Read().Should().Be("two");
+    }
+
+    private KubernetesClientConfiguration Read(string text)
+    {
+        var path = Path.Combine(_folder, "config");
+        File.WriteAllText(path, text);
+        return KubernetesClientConfiguration.BuildConfigFromConfigFile(path, context: null);
+    }
+
+    private sealed class HandTime : TimeProvider
+    {
+        public DateTimeOffset Now { get; set; } = DateTimeOffset.UnixEpoch;
+
+        public override DateTimeOffset GetUtcNow() => Now;
+    }
+}
