@@ -1,5 +1,5 @@
 # The two commands of the README, and what they share.
-.PHONY: build demo test bench-storage simulate generate bench-install
+.PHONY: build demo test bench-storage bench-migration simulate generate bench-install
 
 # What runs in the cluster is published as it is shipped; the tests are not.
 build:
@@ -28,3 +28,7 @@ generate:
 bench-storage:
 	dotnet build test/Benchmarks -c Release --nologo -v q
 	test/Benchmarks/bin/Release/net10.0/PodCheckpointing.Benchmarks $(BENCH)
+
+# 50 migrations in a row on the local cluster: each step's times, and CRIU's own.
+bench-migration: build bench-install
+	test/LocalCluster/bench-migration.sh 50

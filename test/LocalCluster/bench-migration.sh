@@ -1,0 +1,56 @@
+#!/bin/bash
+# Migrations in a row, there and back, of one counter pod; the times of each step, and CRIU's own beside them.
+#   bench-migration.sh [COUNT]    the last line reads "migration: downtime p50=<ms> p99=<ms> criu p50=<ms>"
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+count=${1:-50}
+name=bm$((RANDOM % 1000))
+cluster() { "$here/cluster.sh" "$@"; }
+k() { cluster kubectl "$name" "$@"; }
+trap 'cluster down "$name" || true' EXIT
+cluster up "$name"
+k apply -f "$here/../../config/samples/demo/counter.yaml"
+k wait --for=condition=Ready --timeout=60s pod/counter
+pod=counter
+node="node-b"
+results=$(cluster dir "$name")/results
+for i in $(seq "$count"); do
+  k apply -f - >/dev/null <<YAML
+{apiVersion: lpm.my.domain/v1, kind: PodMigration, metadata: {name: bench-$i}, spec: {podName: $pod, targetNode: $node}}
+YAML
+  k wait --for=jsonpath='{.status.outcome}'=Restored --timeout=60s "podmigration/bench-$i" >/dev/null
+  k get podmigration "bench-$i" -o json >>"$results"
+  pod=$(k get podmigration "bench-$i" -o 'jsonpath={.status.restoredPodName}')
+  if [ "$node" = node-b ]; then node="node-a"; else node="node-b"; fi
+done
+python3 - "$results" <<'PYTHON'
+import datetime, json, math, re, sys
+
+def objects(text):
+    decoder, at = json.JSONDecoder(), 0
+    while at < len(text):
+        value, at = decoder.raw_decode(text, at)
+        yield value["status"]
+        at += len(text[at:]) - len(text[at:].lstrip())
+
+def time(text):
+    return datetime.datetime.fromisoformat(re.sub(r"(\.\d{1,6})\d*Z$", r"\1+00:00", text))
+
+def quantile(values, q):
+    return sorted(values)[min(len(values) - 1, math.ceil(q * len(values)) - 1)]
+
+statuses = list(objects(open(sys.argv[1]).read()))
+steps = {}
+for status in statuses:
+    for step in status["steps"]:
+        if "finishedAt" in step:
+            took = (time(step["finishedAt"]) - time(step["startedAt"])).total_seconds() * 1000
+            steps.setdefault(step["name"], []).append(took)
+criu = [int(re.search(r"(\d+) ms", s["message"]).group(1)) for st in statuses for s in st["steps"] if s["name"] == "Restore"]
+downtime = [s["downtimeMilliseconds"] for s in statuses]
+print(f"{len(statuses)} migrations")
+print(f"{'step':<12}{'p50 ms':>8}{'p99 ms':>8}")
+for name, values in [*steps.items(), ("downtime", downtime), ("CRIU restore", criu)]:
+    print(f"{name:<12}{quantile(values, .5):>8.0f}{quantile(values, .99):>8.0f}")
+print(f"migration: downtime p50={quantile(downtime, .5)} p99={quantile(downtime, .99)} criu p50={quantile(criu, .5)}")
+PYTHON
