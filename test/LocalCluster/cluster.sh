@@ -25,7 +25,7 @@ install() {
   exec 8>"$cache/.lock"
   flock 8
   local missing=()
-  for pair in debootstrap:debootstrap ip:iproute2 openssl:openssl python3:python3 nsenter:util-linux sysctl:procps; do
+  for pair in debootstrap:debootstrap ip:iproute2 openssl:openssl python3:python3 nsenter:util-linux sysctl:procps shellcheck:shellcheck; do
     command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
   done
   if [ ${#missing[@]} -gt 0 ]; then
@@ -89,6 +89,7 @@ start_apiserver() {
 }
 
 # start_operator [NAME]: a second one beside the first has another name. One that ends is started again, as kubelet would.
+# shellcheck disable=SC2120
 start_operator() {
   # shellcheck disable=SC2016
   background "${1:-operator}" sh -c 'while :; do "$@"; sleep 0.5; done' sh dotnet "$repo/artifacts/operator/PodCheckpointing.Manager.dll" \
@@ -192,6 +193,7 @@ up() {
     start_kubelet "$node" "$subnet.0.$((10 + number))"
     start_agent "$node"
   done
+  # shellcheck disable=SC2119
   start_operator
   for node in node-a node-b; do
     wait_for "node $node" 60 sh -c "'$apiserver/kubectl' --kubeconfig '$dir/kubeconfig' get node $node | grep -q Ready"
