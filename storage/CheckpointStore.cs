@@ -257,7 +257,7 @@ public sealed partial class CheckpointStore
         }
     }
 
-    private string FolderOf(string podUid, string checkpointId, string? container)
+    internal string FolderOf(string podUid, string checkpointId, string? container)
     {
         // Content of a volume lies beside the containers, out of the way of their names.
         var name = container is null ? "c" : container.StartsWith(Volumes, StringComparison.Ordinal) ? container[Volumes.Length..] : container;

@@ -9,6 +9,7 @@ public sealed class ProjectGraphTests
     private const string Api = "api/PodCheckpointing.Api.csproj";
     private const string Agent = "agent/PodCheckpointing.Agent.csproj";
     private const string Storage = "storage/PodCheckpointing.Storage.csproj";
+    private const string StorageTool = "storage/Tool/PodCheckpointing.StorageTool.csproj";
     private const string Runtime = "controllers/Runtime/PodCheckpointing.Runtime.csproj";
     private const string Manager = "controllers/Manager/PodCheckpointing.Manager.csproj";
     private const string Generate = "config/Generate/PodCheckpointing.Generate.csproj";
@@ -22,6 +23,7 @@ public sealed class ProjectGraphTests
         [KubernetesClient] = [],
         [Grpc] = [],
         [Storage] = [],
+        [StorageTool] = [Storage],
         [Api] = [KubernetesClient, Grpc],
         [Runtime] = [KubernetesClient],
         [Manager] = [Api, Runtime, KubernetesClient, Grpc],

@@ -1,0 +1,137 @@
+namespace PodCheckpointing.Storage.Maintenance;
+
+/// <summary>Looks at a whole store; changes nothing except by <see cref="Quarantine"/>.</summary>
+/// <param name="root">The store's folder.</param>
+/// <param name="time">The clock of quarantine's reasons.</param>
+public sealed class StoreInspection(string root, TimeProvider time)
+{
+    private const string QuarantineFolder = ".quarantine";
+    private const string Marker = ".checkpoint-complete";
+    private const string ManifestFile = "manifest.json";
+    private const string Volumes = ".volumes";
+    private readonly CheckpointStore _store = new(root, time);
+
+    /// <summary>Every checkpoint, complete or not, in the order of their names.</summary>
+    public IEnumerable<StoredCheckpoint> List() =>
+        Folders(root).SelectMany(pod => Folders(pod).Select(checkpoint => Describe(Path.GetFileName(pod), Path.GetFileName(checkpoint))));
+
+    /// <summary>One checkpoint, or null.</summary>
+    /// <exception cref="ArgumentException">A part of the name is not valid.</exception>
+    public StoredCheckpoint? Find(string podUid, string checkpointId) =>
+        Directory.Exists(_store.FolderOf(podUid, checkpointId, null)) ? Describe(podUid, checkpointId) : null;
+
+    /// <summary>Compares marker, manifests and every byte of a checkpoint. Nothing is found in a checkpoint that is whole.</summary>
+    public async Task<IReadOnlyList<Finding>> CheckAsync(StoredCheckpoint checkpoint, CancellationToken cancellationToken)
+    {
+        var findings = new List<Finding>();
+        var name = checkpoint.ToString();
+        var folder = Path.Combine(root, name);
+        foreach (var partial in Directory.EnumerateFiles(folder, "*.partial", SearchOption.AllDirectories))
+        {
+            findings.Add(new Finding(Path.GetRelativePath(root, partial), "is being written, or was left by a dead writer", Broken: false));
+        }
+
+        if (!checkpoint.Complete)
+        {
+            findings.Add(new Finding(name, "has no marker: it is being written, or was given up", Broken: false));
+            return findings;
+        }
+
+        try
+        {
+            var path = Path.Combine(folder, Marker);
+            var marker = ManifestJson.ReadMarker(await File.ReadAllBytesAsync(path, cancellationToken).ConfigureAwait(false), path);
+            foreach (var container in marker.Manifests.Keys)
+            {
+                await CheckAsync(checkpoint, container, findings, cancellationToken).ConfigureAwait(false);
+            }
+
+            findings.AddRange(Containers(folder).Except(marker.Manifests.Keys, StringComparer.Ordinal)
+                .Select(extra => new Finding($"{name}/{extra}", "is not named by the marker", Broken: false)));
+        }
+        catch (Exception exception) when (IsDamage(exception))
+        {
+            findings.Add(new Finding($"{name}/{Marker}", exception.Message, Broken: true));
+        }
+
+        return findings;
+    }
+
+    /// <summary>Moves a checkpoint out of the store, with the reason beside it. Returns where it lies now.</summary>
+    public string Quarantine(StoredCheckpoint checkpoint, IEnumerable<Finding> findings)
+    {
+        var source = _store.FolderOf(checkpoint.PodUID, checkpoint.CheckpointID, null);
+        var stamp = time.GetUtcNow().UtcDateTime.ToString("yyyyMMdd'T'HHmmss'Z'", null);
+        var target = Path.Combine(root, QuarantineFolder, $"{checkpoint.PodUID}.{checkpoint.CheckpointID}.{stamp}.{Guid.NewGuid():n}");
+        Directory.CreateDirectory(
+            Path.GetDirectoryName(target)!, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        // The reason first: nothing lies there that nobody can explain.
+        var reason = string.Concat(findings.Select(finding => $"{finding.Path}: {finding.Problem}\n"));
+        WholeFile.Write(target + ".reason", System.Text.Encoding.UTF8.GetBytes(reason));
+        Directory.Move(source, target);
+        Posix.SyncDirectory(Path.GetDirectoryName(target)!);
+        Posix.SyncDirectory(Path.GetDirectoryName(source)!);
+        return target;
+    }
+
+    // What an artifact can make its reader say. A volume that fails (EIO, ESTALE) is no proof of damage: it must pass through.
+    private static bool IsDamage(Exception exception) =>
+        exception is CorruptArtifactException or ArgumentException or FileNotFoundException or DirectoryNotFoundException;
+
+    private static IEnumerable<string> Folders(string folder) => Directory.EnumerateDirectories(folder)
+        .Where(path => !Path.GetFileName(path).StartsWith('.')).Order(StringComparer.Ordinal);
+
+    private static IEnumerable<string> Containers(string folder)
+    {
+        var volumes = Path.Combine(folder, Volumes);
+        return Folders(folder).Select(path => Path.GetFileName(path)).Concat(
+            Directory.Exists(volumes) ? Folders(volumes).Select(path => $"{Volumes}/{Path.GetFileName(path)}") : []);
+    }
+
+    private async Task CheckAsync(
+        StoredCheckpoint checkpoint, string container, List<Finding> findings, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var manifest = _store.FindSealed(checkpoint.PodUID, checkpoint.CheckpointID, container);
+            if ((manifest.PodUID, manifest.CheckpointID, manifest.Container)
+                != (checkpoint.PodUID, checkpoint.CheckpointID, container))
+            {
+                throw new CorruptArtifactException(
+                    $"its manifest is one of {manifest.PodUID}/{manifest.CheckpointID}/{manifest.Container}");
+            }
+
+            await _store.Read(manifest).VerifyAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (IsDamage(exception))
+        {
+            findings.Add(new Finding($"{checkpoint}/{container}", exception.Message, Broken: true));
+        }
+    }
+
+    private StoredCheckpoint Describe(string podUid, string checkpointId)
+    {
+        var folder = Path.Combine(root, podUid, checkpointId);
+        var files = new DirectoryInfo(folder).EnumerateFiles("*", SearchOption.AllDirectories).ToList();
+        var manifests = new List<ContainerManifest>();
+        foreach (var path in Containers(folder).Select(c => Path.Combine(folder, c, ManifestFile)).Where(File.Exists))
+        {
+            try
+            {
+                manifests.Add(ManifestJson.ReadManifest(File.ReadAllBytes(path), path));
+            }
+            catch (CorruptArtifactException)
+            {
+                // A list shows what it can read; the check names what it cannot.
+            }
+        }
+
+        return new StoredCheckpoint(
+            podUid,
+            checkpointId,
+            File.Exists(Path.Combine(folder, Marker)),
+            files.Sum(file => file.Length),
+            files.Select(file => file.LastWriteTimeUtc).Append(Directory.GetLastWriteTimeUtc(folder)).Max(),
+            manifests);
+    }
+}

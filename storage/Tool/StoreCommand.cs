@@ -1,0 +1,217 @@
+using System.Text.Json;
+using PodCheckpointing.Storage.Maintenance;
+
+namespace PodCheckpointing.Storage.Tool;
+
+/// <summary>One call of the tool. It changes a store only where --quarantine says so.</summary>
+internal sealed class StoreCommand(TextWriter output, TextWriter errors, TimeProvider time)
+{
+    public const int Whole = 0;
+    public const int Broken = 1;
+    public const int BadInput = 2;
+    public const int Failed = 3;
+
+    private const string Usage = """
+        usage: fsck   <root> [--quarantine] [--json]      checks every checkpoint, every byte
+               ls     <root> [--json]                     what is there, and what each pod and namespace uses
+               show   <root> <podUID>/<checkpointID> [--json]
+               verify <root> <podUID>/<checkpointID> [--json]
+               export <root> <podUID>/<checkpointID>/<container> <file>   the runtime's own tar, verified
+        exit codes: 0 all is whole, 1 something is broken, 2 bad input, 3 the volume failed or the call was cancelled
+        """;
+
+    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { WriteIndented = true };
+
+    public async Task<int> RunAsync(string[] args, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await DispatchAsync(args, cancellationToken);
+        }
+        catch (Exception exception) when (exception is UsageException or ArgumentException)
+        {
+            await errors.WriteLineAsync(exception.Message);
+            return BadInput;
+        }
+        catch (CorruptArtifactException exception)
+        {
+            await errors.WriteLineAsync(exception.Message);
+            return Broken;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or OperationCanceledException)
+        {
+            await errors.WriteLineAsync(exception.Message);
+            return Failed;
+        }
+    }
+
+    private async Task<int> DispatchAsync(string[] args, CancellationToken cancellationToken)
+    {
+        var words = args.Where(arg => !arg.StartsWith("--", StringComparison.Ordinal)).ToArray();
+        var flags = args.Except(words).ToHashSet();
+        var (command, expected, allowed) = words.FirstOrDefault() switch
+        {
+            "fsck" => ("fsck", 2, new[] { "--json", "--quarantine" }),
+            "ls" => ("ls", 2, ["--json"]),
+            "show" => ("show", 3, ["--json"]),
+            "verify" => ("verify", 3, ["--json"]),
+            "export" => ("export", 4, []),
+            null => throw new UsageException(Usage),
+            var other => throw new UsageException($"\"{other}\" is no command\n{Usage}"),
+        };
+        if (words.Length != expected)
+        {
+            throw new UsageException($"{command} takes {expected - 1} arguments, not {words.Length - 1}\n{Usage}");
+        }
+
+        if (flags.FirstOrDefault(flag => !allowed.Contains(flag)) is { } unknown)
+        {
+            throw new UsageException($"{command} has no option \"{unknown}\"\n{Usage}");
+        }
+
+        var root = words[1];
+        if (!Directory.Exists(root))
+        {
+            throw new UsageException($"\"{root}\" is no folder; give the one where the checkpoints' volume is mounted");
+        }
+
+        var (inspection, json) = (new StoreInspection(root, time), flags.Contains("--json"));
+        return command switch
+        {
+            "fsck" => await CheckAsync(inspection, inspection.List(), flags.Contains("--quarantine"), json, cancellationToken),
+            "ls" => List(inspection.List().ToList(), json),
+            "show" => Show(Find(inspection, words[2]), json),
+            "verify" => await CheckAsync(inspection, [Find(inspection, words[2])], false, json, cancellationToken),
+            _ => await ExportAsync(new CheckpointStore(root, time), words[2], words[3], cancellationToken),
+        };
+    }
+
+    private static StoredCheckpoint Find(StoreInspection inspection, string name)
+    {
+        var parts = name.Split('/');
+        return parts.Length != 2
+            ? throw new UsageException($"\"{name}\" names no checkpoint; write <podUID>/<checkpointID>, as ls does")
+            : inspection.Find(parts[0], parts[1])
+                ?? throw new UsageException($"there is no checkpoint \"{name}\"; ls shows those that there are");
+    }
+
+    private async Task<int> CheckAsync(
+        StoreInspection inspection, IEnumerable<StoredCheckpoint> checkpoints, bool quarantine, bool json, CancellationToken cancellationToken)
+    {
+        var (count, all, moved) = (0, new List<Finding>(), new List<string>());
+        foreach (var checkpoint in checkpoints.ToList())
+        {
+            var findings = await inspection.CheckAsync(checkpoint, cancellationToken);
+            count++;
+            all.AddRange(findings);
+            if (quarantine && findings.Any(finding => finding.Broken))
+            {
+                moved.Add(inspection.Quarantine(checkpoint, findings));
+            }
+        }
+
+        if (json)
+        {
+            Print(new { checkpoints = count, findings = all, quarantined = moved });
+        }
+        else
+        {
+            all.ForEach(finding => output.WriteLine($"{(finding.Broken ? "BROKEN" : "note  ")} {finding.Path}: {finding.Problem}"));
+            moved.ForEach(path => output.WriteLine($"quarantined as {path}; the reason lies beside it"));
+            output.WriteLine($"{count} checkpoints, {all.Count(finding => finding.Broken)} broken parts");
+        }
+
+        return all.Any(finding => finding.Broken) ? Broken : Whole;
+    }
+
+    private int List(List<StoredCheckpoint> checkpoints, bool json)
+    {
+        var pods = checkpoints.GroupBy(c => (c.Namespace, c.PodName, c.PodUID))
+            .Select(pod => new { pod.Key.Namespace, pod.Key.PodName, pod.Key.PodUID, Checkpoints = pod.Count(), Bytes = pod.Sum(c => c.Bytes) })
+            .OrderByDescending(pod => pod.Bytes).ToList();
+        var namespaces = checkpoints.GroupBy(c => c.Namespace)
+            .Select(group => new { Namespace = group.Key, Checkpoints = group.Count(), Bytes = group.Sum(c => c.Bytes) })
+            .OrderByDescending(group => group.Bytes).ToList();
+        if (json)
+        {
+            Print(new
+            {
+                checkpoints = checkpoints.Select(c => new { c.PodUID, c.CheckpointID, c.Namespace, c.PodName, c.Complete, c.Bytes }),
+                pods,
+                namespaces,
+            });
+            return Whole;
+        }
+
+        output.WriteLine($"{"CHECKPOINT",-63} {"COMPLETE",-8} {"BYTES",15}  POD");
+        checkpoints.ForEach(c => output.WriteLine(
+            $"{c,-63} {(c.Complete ? "yes" : "no"),-8} {c.Bytes,15}  {c.Namespace}/{c.PodName}"));
+        pods.ForEach(pod => output.WriteLine($"pod {pod.Namespace}/{pod.PodName} ({pod.PodUID}): {pod.Checkpoints}, {pod.Bytes} bytes"));
+        namespaces.ForEach(group => output.WriteLine($"namespace {group.Namespace}: {group.Checkpoints}, {group.Bytes} bytes"));
+        return Whole;
+    }
+
+    private int Show(StoredCheckpoint checkpoint, bool json)
+    {
+        if (json)
+        {
+            Print(checkpoint);
+            return Whole;
+        }
+
+        output.WriteLine($"{checkpoint}: {(checkpoint.Complete ? "complete" : "not complete")}, {checkpoint.Bytes} bytes");
+        foreach (var manifest in checkpoint.Manifests)
+        {
+            output.WriteLine($"  {manifest.Container}: {manifest.Size} bytes, {manifest.CompressedSize} stored, {manifest.Entries} entries");
+            output.WriteLine($"    digest  {manifest.Digest}");
+            output.WriteLine($"    pod     {manifest.Origin.PodNamespace}/{manifest.Origin.PodName} on {manifest.Origin.NodeName}");
+            output.WriteLine($"    image   {manifest.Origin.ImageReference}");
+            output.WriteLine($"    created {manifest.CreatedAt:u}");
+        }
+
+        return Whole;
+    }
+
+    private async Task<int> ExportAsync(CheckpointStore store, string name, string target, CancellationToken cancellationToken)
+    {
+        var parts = name.Split('/', 3);
+        if (parts.Length != 3)
+        {
+            throw new UsageException($"\"{name}\" names no container; write <podUID>/<checkpointID>/<container>");
+        }
+
+        if (File.Exists(target))
+        {
+            throw new UsageException($"\"{target}\" is there already; give a new name");
+        }
+
+        var reader = store.Read(store.FindSealed(parts[0], parts[1], parts[2]));
+        // It holds a process' memory: for its owner only. Under its name only when all of it was compared.
+        var partial = $"{target}.{Guid.NewGuid():n}.partial";
+        try
+        {
+            await using (var file = new FileStream(partial, new FileStreamOptions
+            {
+                Mode = FileMode.CreateNew,
+                Access = FileAccess.Write,
+                BufferSize = 0,
+                UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+            }))
+            {
+                await reader.ReadAsync(bytes => file.WriteAsync(bytes, cancellationToken), cancellationToken);
+                file.Flush(flushToDisk: true);
+            }
+
+            File.Move(partial, target, overwrite: false);
+        }
+        finally
+        {
+            File.Delete(partial);
+        }
+
+        output.WriteLine($"{target}: {reader.Manifest.Size} bytes, {reader.Manifest.Digest}");
+        return Whole;
+    }
+
+    private void Print<T>(T value) => output.WriteLine(JsonSerializer.Serialize(value, Json));
+}
