@@ -1,3 +1,4 @@
+using System.Text.Json;
 using k8s.Models;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
@@ -39,6 +40,11 @@ internal static class MigrationValidation
         if (volumes.Count > 0)
         {
             return (Reasons.PodNotMigratable, $"volumes {string.Join(", ", volumes)}: the content of emptyDir and hostPath volumes does not travel yet");
+        }
+
+        if (pod.Spec.More?.TryGetValue("shareProcessNamespace", out var shared) == true && shared.ValueKind == JsonValueKind.True)
+        {
+            return (Reasons.PodNotMigratable, $"the containers of pod {name} share their processes (shareProcessNamespace), which cannot be told apart when they are stopped and continued");
         }
 
         if (pod.Spec.InitContainers?.FirstOrDefault(c => c.RestartPolicy == "Always") is { } sidecar)

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using FluentAssertions;
 using k8s.Models;
 using NUnit.Framework;
@@ -22,8 +23,36 @@ public sealed class MigrationRulesTests
         Refused(Spec(s => s with { Volumes = [new V1Volume { Name = "scratch", EmptyDir = new() }] }), Reasons.PodNotMigratable, "scratch");
         Refused(Spec(s => s with { HostNetwork = true }), Reasons.PodNotMigratable, "network");
         Refused(Spec(s => s with { Containers = [s.Containers[0] with { Tty = true }] }), Reasons.PodNotMigratable, "terminal");
+        Refused(Spec(s => s with { InitContainers = [new V1Container { Name = "proxy", RestartPolicy = "Always" }] }), Reasons.PodNotMigratable, "proxy");
+        var shared = new Dictionary<string, JsonElement> { ["shareProcessNamespace"] = JsonSerializer.SerializeToElement(true) };
+        Refused(Spec(s => s with { More = shared }), Reasons.PodNotMigratable, "shareProcessNamespace");
         var owner = new V1OwnerReference { Kind = "ReplicaSet", Name = "web", Uid = "u", Controller = true };
         Refused(pod with { Metadata = pod.Metadata with { OwnerReferences = [owner] } }, Reasons.PodNotMigratable, "ReplicaSet web");
+    }
+
+    [Test]
+    public void A_target_that_will_never_wait_is_given_up_at_once()
+    {
+        MigrationValidation.OfReceiver(Running()).Should().BeNull();
+        var stuck = new V1ContainerStatus
+        {
+            Name = "c", State = new V1ContainerState { Waiting = new V1ContainerStateWaiting { Reason = "ErrImageNeverPull", Message = "not present" } },
+        };
+        MigrationValidation.OfReceiver(Running() with { Status = new V1PodStatus { ContainerStatuses = [stuck] } })!.Value
+            .Message.Should().Contain("ErrImageNeverPull: not present");
+    }
+
+    [Test]
+    public void A_restored_container_does_not_run_its_post_start_hook_again()
+    {
+        var hooks = JsonSerializer.SerializeToElement(new { postStart = new { exec = new { } }, preStop = new { exec = new { } } });
+        var pod = Spec(s => s with { Containers = [s.Containers[0] with { More = new Dictionary<string, JsonElement> { ["lifecycle"] = hooks } }] });
+
+        var migration = Migration("m", 1);
+        migration = migration with { Metadata = migration.Metadata with { Uid = "7c9e6679-7425-40de-944b-e07fc1f90ae7" } };
+        var target = TargetPod.From(pod, new MigrationScope(migration, () => { }, DateTime.UnixEpoch), "shared://u/c");
+
+        target.Spec.Containers[0].More!["lifecycle"].EnumerateObject().Select(p => p.Name).Should().Equal("preStop");
     }
 
     [Test]
