@@ -30,6 +30,12 @@ internal sealed class RestoreStaging(
             : throw Refusal.Because(
                 StatusCode.InvalidArgument, "InvalidArgument", $"artifact_uri \"{request.ArtifactUri}\" names no container's artifact");
         var folder = FolderOf(request.PodUid, request.ContainerName);
+        if (Text(folder, "staged") is { } standing && standing.TrimEnd() != request.ArtifactUri)
+        {
+            throw Refusal.Because(
+                StatusCode.FailedPrecondition, Reasons.RestoreFailed, $"{standing.TrimEnd()} is staged for this container already");
+        }
+
         await _one.WaitAsync(cancellationToken);
         try
         {

@@ -88,6 +88,29 @@ public sealed class MigrationTests() : BenchTests("e")
     }
 
     [Test]
+    public async Task A_content_that_says_Retain_keeps_its_bytes_when_the_claim_goes()
+    {
+        await StartAsync(Pod("kept", Counter("c")));
+        await Cluster.ApplyAsync("""
+            apiVersion: lpm.my.domain/v1
+            kind: PodCheckpoint
+            metadata: {name: kept}
+            spec: {podName: kept}
+            """);
+        await Cluster.KubectlAsync("wait", "--for=condition=Ready", "--timeout=60s", "podcheckpoint/kept");
+        var content = await Cluster.GetAsync("podcheckpoint", "kept", "{.status.boundContentName}");
+        var uri = await Cluster.GetAsync("pcpc", content, "{.status.artifactURI}");
+        await Cluster.KubectlAsync("patch", "pcpc", content, "--type=merge", "-p", """{"spec":{"deletionPolicy":"Retain"}}""");
+
+        await Cluster.KubectlAsync("delete", "podcheckpoint", "kept", "--timeout=60s");
+
+        var folder = Path.Combine(Cluster.Folder, "store", uri["shared://".Length..]);
+        File.Exists(Path.Combine(folder, ".checkpoint-complete")).Should().BeTrue();
+        File.Exists(Path.Combine(folder, "c", "dump.tar.zst")).Should().BeTrue();
+        (await Cluster.GetAsync("pcpc", content, "{.metadata.name}")).Should().Be(content);
+    }
+
+    [Test]
     public async Task A_connected_socket_is_refused_when_the_policy_says_so_and_the_source_goes_on()
     {
         const string Code = """

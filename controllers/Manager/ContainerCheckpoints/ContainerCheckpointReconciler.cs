@@ -1,6 +1,7 @@
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.Agents;
+using PodCheckpointing.Manager.PodCheckpoints;
 using PodCheckpointing.Runtime;
 using k8s.Models;
 
@@ -165,17 +166,29 @@ internal sealed class ContainerCheckpointReconciler(
         },
     };
 
+    /// <summary>Whoever says Retain is heard: the claim, its content, or the content of the whole pod's checkpoint.</summary>
+    private bool IsRetained(ContainerCheckpoint checkpoint, ContainerCheckpointContent content) =>
+        checkpoint.Spec.DeletionPolicy == DeletionPolicies.Retain
+        || content.Spec.DeletionPolicy == DeletionPolicies.Retain
+        || (checkpoint.ControllerKey(nameof(PodCheckpoint)) is { } key
+            && cluster.Find<PodCheckpoint>(key) is { } whole
+            && (whole.Spec.DeletionPolicy == DeletionPolicies.Retain
+                || cluster.Find<PodCheckpointContent>(new ObjectKey(null, PodCheckpointReconciler.ContentName(whole)))
+                    is { Spec.DeletionPolicy: DeletionPolicies.Retain }));
+
     /// <summary>The claim goes: with Delete the content and its bytes go too, with Retain both stay.</summary>
     private async Task ReleaseAsync(
         ContainerCheckpoint checkpoint, ContainerCheckpointContent? content, CancellationToken cancellationToken)
     {
         var mine = content?.Spec.ContainerCheckpointRef.Uid == checkpoint.Metadata.Uid;
-        if (content is not null && mine && checkpoint.Spec.DeletionPolicy != DeletionPolicies.Retain)
+        if (content is not null && mine && !IsRetained(checkpoint, content))
         {
             if (content.Has(WellKnown.ContentFinalizer))
             {
                 var source = content.Spec.Source;
-                var agent = agents.Find(source.NodeName) ?? agents.Ready().FirstOrDefault()
+                // Any node that is ready reaches the volume; a dead one must not hold the bytes.
+                var ready = agents.Ready().ToList();
+                var agent = ready.Find(a => a.NodeName == source.NodeName) ?? ready.FirstOrDefault()
                     ?? throw new AgentException(Reasons.AgentUnavailable, "no agent can remove the bytes", isTerminal: false);
                 await agent.DeleteCheckpointAsync(
                     new DeleteCheckpointRequest

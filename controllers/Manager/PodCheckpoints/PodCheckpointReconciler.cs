@@ -220,6 +220,12 @@ internal sealed class PodCheckpointReconciler(
             throw new TerminalException(Reasons.SourcePodReplaced, $"pod {name} has uid {pod.Metadata.Uid}, not {uid}");
         }
 
+        if (pod.Spec.InitContainers?.FirstOrDefault(c => c.RestartPolicy == "Always") is { } sidecar)
+        {
+            throw new TerminalException(
+                Reasons.NotYetSupported, $"init container {sidecar.Name} of pod {name} is a sidecar, which cannot be checkpointed yet");
+        }
+
         return pod.Status?.Phase == "Running" && pod.Metadata.DeletionTimestamp is null
             ? pod
             : throw new TerminalException(
@@ -266,12 +272,15 @@ internal sealed class PodCheckpointReconciler(
         var content = cluster.Find<PodCheckpointContent>(new ObjectKey(null, ContentName(checkpoint)));
         if (content is not null
             && content.Spec.PodCheckpointRef.Uid == checkpoint.Metadata.Uid
-            && checkpoint.Spec.DeletionPolicy != DeletionPolicies.Retain)
+            && checkpoint.Spec.DeletionPolicy != DeletionPolicies.Retain
+            && content.Spec.DeletionPolicy != DeletionPolicies.Retain)
         {
             if (content.Has(WellKnown.ContentFinalizer))
             {
                 var source = content.Spec.Source;
-                var agent = agents.Find(source.NodeName) ?? agents.Ready().FirstOrDefault()
+                // Any node that is ready reaches the volume; a dead one must not hold the bytes.
+                var ready = agents.Ready().ToList();
+                var agent = ready.Find(a => a.NodeName == source.NodeName) ?? ready.FirstOrDefault()
                     ?? throw new AgentException(Reasons.AgentUnavailable, "no agent can remove the bytes", isTerminal: false);
                 await agent.DeleteCheckpointAsync(
                     new DeleteCheckpointRequest { PodUid = source.PodUID, CheckpointId = source.CheckpointID },
