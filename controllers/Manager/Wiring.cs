@@ -9,6 +9,9 @@ namespace PodCheckpointing.Manager;
 /// <summary>Puts informers, queues and controllers together.</summary>
 internal static class Wiring
 {
+    /// <summary>Short beside a migration's timeout: a pod may stand still meanwhile, and only a run sees the deadline.</summary>
+    private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(10);
+
     public static void AddCluster(this IServiceCollection services)
     {
         services.AddInformer<V1Pod>().AddInformer<V1Node>()
@@ -23,7 +26,7 @@ internal static class Wiring
         where TPrimary : class, IKubernetesObject<V1ObjectMeta> =>
         services.AddSingleton<IHostedService>(provider =>
         {
-            var queue = new WorkQueue(provider.GetRequiredService<TimeProvider>());
+            var queue = new WorkQueue(provider.GetRequiredService<TimeProvider>(), LongestRetry);
             provider.GetRequiredService<Informer<TPrimary>>().OnChange(item => queue.Add(ObjectKey.Of(item)));
             triggers(new ControllerTriggers(provider, queue));
             return new Controller(

@@ -60,6 +60,10 @@ public sealed class Controller(
         }
     }
 
+    /// <summary>The change that was missed is an event on its way; a watch that has died must not make this a hot loop.</summary>
+    internal static TimeSpan DelayAfterConflict(int times) =>
+        TimeSpan.FromMilliseconds(Math.Min(1000, 20 << Math.Min(times - 1, 6)));
+
     private async Task WorkAsync(CancellationToken cancellationToken)
     {
         while (!cancellationToken.IsCancellationRequested)
@@ -87,12 +91,13 @@ public sealed class Controller(
             catch (ConflictException)
             {
                 RuntimeLog.Conflict(logger, name, key.ToString());
-                if (_conflicts.AddOrUpdate(key, 1, (_, n) => n + 1) is var times && times % TooOften == 0)
+                var times = _conflicts.AddOrUpdate(key, 1, (_, n) => n + 1);
+                if (times % TooOften == 0)
                 {
                     RuntimeLog.Behind(logger, name, key.ToString(), times);
                 }
 
-                queue.AddAfter(key, TimeSpan.FromMilliseconds(20));
+                queue.AddAfter(key, DelayAfterConflict(times));
             }
             catch (Exception exception)
             {

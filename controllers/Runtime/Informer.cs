@@ -20,6 +20,8 @@ public sealed class Informer<T>(IKubernetes kubernetes, TimeProvider time, ILogg
     where T : class, IKubernetesObject<V1ObjectMeta>
 {
     private const int PageSize = 500;
+    private static readonly TimeSpan Shortest = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(30);
     private readonly ConcurrentDictionary<ObjectKey, T> _store = new();
     private readonly TaskCompletionSource _synced = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Action<T>? _changed;
@@ -55,13 +57,18 @@ public sealed class Informer<T>(IKubernetes kubernetes, TimeProvider time, ILogg
                 RuntimeLog.WatchFailed(logger, exception, typeof(T).Name);
             }
 
-            // Never more than one session a second, and not all kinds at once after an outage.
-            var rest = TimeSpan.FromSeconds(1) - time.GetElapsedTime(began);
-            if (rest > TimeSpan.Zero)
-            {
-                await Task.Delay(rest + TimeSpan.FromMilliseconds(Random.Shared.Next(250)), time, stoppingToken)
-                    .ConfigureAwait(false);
-            }
+            await RestAsync(began, stoppingToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Never more than one session a second, and not all kinds at once after an outage.</summary>
+    private async Task RestAsync(long began, CancellationToken cancellationToken)
+    {
+        var rest = Shortest - time.GetElapsedTime(began);
+        if (rest > TimeSpan.Zero)
+        {
+            await Task.Delay(rest + TimeSpan.FromMilliseconds(Random.Shared.Next(250)), time, cancellationToken)
+                .ConfigureAwait(false);
         }
     }
 
@@ -98,11 +105,13 @@ public sealed class Informer<T>(IKubernetes kubernetes, TimeProvider time, ILogg
     {
         while (true)
         {
-            var options = new ListOptions
-            {
-                ResourceVersion = version, Timeout = TimeSpan.FromSeconds(Random.Shared.Next(300, 600)),
-            };
-            await foreach (var (type, item) in kubernetes.WatchAsync<T>(options, cancellationToken).ConfigureAwait(false))
+            var began = time.GetTimestamp();
+            var timeout = TimeSpan.FromSeconds(Random.Shared.Next(300, 600));
+            var options = new ListOptions { ResourceVersion = version, Timeout = timeout };
+            // The server ends a watch in time. One that has forgotten it would look like a quiet cluster for ever.
+            using var forgotten = new CancellationTokenSource(timeout + Grace, time);
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(forgotten.Token, cancellationToken);
+            await foreach (var (type, item) in kubernetes.WatchAsync<T>(options, either.Token).ConfigureAwait(false))
             {
                 version = item.Metadata.ResourceVersion;
                 switch (type)
@@ -115,18 +124,27 @@ public sealed class Informer<T>(IKubernetes kubernetes, TimeProvider time, ILogg
                         break;
                 }
             }
+
+            await RestAsync(began, cancellationToken).ConfigureAwait(false);
         }
     }
 
     private void Store(T item)
     {
         var key = ObjectKey.Of(item);
-        if (_store.TryGetValue(key, out var old) && old.Metadata.ResourceVersion == item.Metadata.ResourceVersion)
+        _store.TryGetValue(key, out var old);
+        if (old is not null && old.Metadata.ResourceVersion == item.Metadata.ResourceVersion)
         {
             return;
         }
 
         _store[key] = item;
+        if (old is not null && old.Metadata.Uid != item.Metadata.Uid)
+        {
+            // A list finds a namesake where the old one went unseen: who waits for its end knows it by its uid.
+            Tell(old);
+        }
+
         Tell(item);
     }
 

@@ -2,18 +2,24 @@ namespace PodCheckpointing.Runtime;
 
 /// <summary>Keys that wait for a worker: each at most once, and never with two workers at a time.</summary>
 /// <remarks>The algorithm of client-go's workqueue: queued, dirty while it is being processed, done.</remarks>
-public sealed class WorkQueue(TimeProvider time) : IDisposable
+/// <param name="time">Tells how long waits are; what the clock shows does not matter.</param>
+/// <param name="longestDelay">The longest wait after a failure; null for five minutes.</param>
+public sealed class WorkQueue(TimeProvider time, TimeSpan? longestDelay = null) : IDisposable
 {
     /// <summary>The first wait after a failure; it doubles with each one more.</summary>
     private static readonly TimeSpan FirstDelay = TimeSpan.FromMilliseconds(500);
 
-    private static readonly TimeSpan LongestDelay = TimeSpan.FromMinutes(5);
+    /// <summary>Timers wait for 49.7 days at the most. Who is woken too early asks again.</summary>
+    private static readonly TimeSpan LongestTimer = TimeSpan.FromDays(49);
+
+    private readonly TimeSpan _longestDelay = longestDelay ?? TimeSpan.FromMinutes(5);
+    private readonly long _began = time.GetTimestamp();
     private readonly Lock _lock = new();
     private readonly Queue<ObjectKey> _ready = new();
     private readonly HashSet<ObjectKey> _queued = [];
     private readonly HashSet<ObjectKey> _processing = [];
     private readonly Dictionary<ObjectKey, int> _failures = [];
-    private readonly Dictionary<ObjectKey, (DateTimeOffset At, ITimer Timer)> _later = [];
+    private readonly Dictionary<ObjectKey, (TimeSpan At, ITimer Timer)> _later = [];
     private readonly SemaphoreSlim _available = new(0);
     private bool _disposed;
 
@@ -59,7 +65,8 @@ public sealed class WorkQueue(TimeProvider time) : IDisposable
                 return;
             }
 
-            var at = time.GetUtcNow() + delay;
+            delay = delay < LongestTimer ? delay : LongestTimer;
+            var at = time.GetElapsedTime(_began) + delay;
             if (_later.TryGetValue(key, out var planned))
             {
                 if (planned.At <= at)
@@ -70,21 +77,27 @@ public sealed class WorkQueue(TimeProvider time) : IDisposable
                 planned.Timer.Dispose();
             }
 
-            _later[key] = (at, time.CreateTimer(_ => Due(key), null, delay, Timeout.InfiniteTimeSpan));
+            _later[key] = (at, time.CreateTimer(_ => Due(key, at), null, delay, Timeout.InfiniteTimeSpan));
         }
     }
 
     /// <summary>Asks for another attempt after a failure, later with each one; it never gives up.</summary>
+    /// <remarks>A run that an event asked for before the next attempt was due does not count when it fails, too: otherwise
+    /// a burst of events during a short outage would put the next attempt off by minutes.</remarks>
     public void AddAfterFailure(ObjectKey key)
     {
-        TimeSpan delay;
         lock (_lock)
         {
-            var failures = _failures[key] = _failures.GetValueOrDefault(key) + 1;
-            delay = TimeSpan.FromTicks(Math.Min(LongestDelay.Ticks, FirstDelay.Ticks << Math.Min(failures - 1, 20)));
-        }
+            var failures = _failures.GetValueOrDefault(key) + 1;
+            var delay = TimeSpan.FromTicks(Math.Min(_longestDelay.Ticks, FirstDelay.Ticks << Math.Min(failures - 1, 20)));
+            if (_later.TryGetValue(key, out var planned) && planned.At <= time.GetElapsedTime(_began) + delay)
+            {
+                return;
+            }
 
-        AddAfter(key, delay);
+            _failures[key] = failures;
+            AddAfter(key, delay);
+        }
     }
 
     /// <summary>Forgets a key's failures.</summary>
@@ -115,7 +128,7 @@ public sealed class WorkQueue(TimeProvider time) : IDisposable
         lock (_lock)
         {
             _processing.Remove(key);
-            if (_queued.Contains(key))
+            if (!_disposed && _queued.Contains(key))
             {
                 _ready.Enqueue(key);
                 _available.Release();
@@ -140,16 +153,17 @@ public sealed class WorkQueue(TimeProvider time) : IDisposable
         _available.Dispose();
     }
 
-    private void Due(ObjectKey key)
+    private void Due(ObjectKey key, TimeSpan at)
     {
         lock (_lock)
         {
-            if (_later.Remove(key, out var planned))
+            // A timer that fires while another one takes its place must not take that one away.
+            if (_later.TryGetValue(key, out var planned) && planned.At == at)
             {
+                _later.Remove(key);
                 planned.Timer.Dispose();
+                Add(key);
             }
         }
-
-        Add(key);
     }
 }

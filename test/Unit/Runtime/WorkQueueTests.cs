@@ -61,54 +61,76 @@ public sealed class WorkQueueTests
         queue.Count.Should().Be(2, "the second wait is twice the first, and what waits already counts once");
     }
 
-    /// <summary>A clock that moves by hand.</summary>
-    private sealed class HandTime : TimeProvider
+    [Test]
+    public void A_clock_that_is_set_forward_does_not_put_off_what_is_due_sooner()
     {
-        private readonly List<HandTimer> _timers = [];
-        private DateTimeOffset _now = DateTimeOffset.UnixEpoch;
+        var time = new HandTime();
+        using var queue = new WorkQueue(time);
+        queue.AddAfter(Key, TimeSpan.FromMinutes(5));
+        time.SetClock(TimeSpan.FromHours(1));
+        queue.AddAfter(Key, TimeSpan.FromSeconds(2));
+        time.Advance(TimeSpan.FromSeconds(3));
+        queue.Count.Should().Be(1, "how long is not when: somebody may set the clock");
+    }
 
-        public override DateTimeOffset GetUtcNow() => _now;
+    [Test]
+    public async Task A_timer_that_was_replaced_while_it_fired_takes_nothing_away()
+    {
+        var time = new HandTime();
+        using var queue = new WorkQueue(time);
+        queue.AddAfter(Key, TimeSpan.FromSeconds(10));
+        var late = time.Callbacks.Single();
+        queue.AddAfter(Key, TimeSpan.FromSeconds(5));
+        late();
+        queue.Count.Should().Be(0, "the earlier time stands in its place");
+        time.Advance(TimeSpan.FromSeconds(5));
+        (await queue.TakeAsync(CancellationToken.None)).Should().Be(Key);
+    }
 
-        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+    [Test]
+    public void A_time_that_no_timer_can_wait_for_is_not_a_failure()
+    {
+        var time = new HandTime();
+        using var queue = new WorkQueue(time);
+        queue.AddAfter(Key, TimeSpan.FromDays(1000));
+        queue.AddAfter(Key, TimeSpan.FromSeconds(1));
+        time.Advance(TimeSpan.FromSeconds(1));
+        queue.Count.Should().Be(1);
+    }
+
+    [Test]
+    public async Task Failures_of_runs_that_events_asked_for_do_not_lengthen_the_wait()
+    {
+        var time = new HandTime();
+        using var queue = new WorkQueue(time);
+        for (var i = 0; i < 12; i++)
         {
-            var timer = new HandTimer(() => callback(state), _now + dueTime);
-            _timers.Add(timer);
-            return timer;
+            queue.Add(Key);
+            await queue.TakeAsync(CancellationToken.None);
+            queue.AddAfterFailure(Key);
+            queue.Done(Key);
         }
 
-        public void Advance(TimeSpan by)
+        time.Advance(TimeSpan.FromSeconds(0.5));
+        await queue.TakeAsync(CancellationToken.None);
+        queue.AddAfterFailure(Key);
+        queue.Done(Key);
+        time.Advance(TimeSpan.FromSeconds(1));
+        queue.Count.Should().Be(1, "it has waited for one failure only, so this is the second");
+    }
+
+    [Test]
+    public async Task No_failure_waits_longer_than_the_queue_allows()
+    {
+        var time = new HandTime();
+        using var queue = new WorkQueue(time, longestDelay: TimeSpan.FromSeconds(10));
+        for (var i = 0; i < 12; i++)
         {
-            _now += by;
-            foreach (var timer in _timers.Where(t => t.Due <= _now).ToList())
-            {
-                _timers.Remove(timer);
-                timer.Fire();
-            }
-        }
-
-        private sealed class HandTimer(Action fire, DateTimeOffset due) : ITimer
-        {
-            private bool _disposed;
-
-            public DateTimeOffset Due { get; } = due;
-
-            public void Fire()
-            {
-                if (!_disposed)
-                {
-                    fire();
-                }
-            }
-
-            public bool Change(TimeSpan dueTime, TimeSpan period) => throw new NotSupportedException();
-
-            public void Dispose() => _disposed = true;
-
-            public ValueTask DisposeAsync()
-            {
-                Dispose();
-                return ValueTask.CompletedTask;
-            }
+            queue.AddAfterFailure(Key);
+            time.Advance(TimeSpan.FromSeconds(10));
+            queue.Count.Should().Be(1);
+            await queue.TakeAsync(CancellationToken.None);
+            queue.Done(Key);
         }
     }
 }

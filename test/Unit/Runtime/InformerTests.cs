@@ -1,0 +1,159 @@
+using System.Runtime.CompilerServices;
+using System.Threading.Channels;
+using FluentAssertions;
+using k8s;
+using k8s.Models;
+using Microsoft.Extensions.Logging.Abstractions;
+using NUnit.Framework;
+using PodCheckpointing.Runtime;
+
+namespace PodCheckpointing.Unit.Runtime;
+
+/// <summary>What an informer makes of what a server says, session by session.</summary>
+public sealed class InformerTests
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+
+    [Test]
+    public async Task Of_a_namesake_that_a_list_finds_both_are_told()
+    {
+        var server = new Server([Pod("a", "first", "1")], [Pod("a", "second", "5")]);
+        var told = Channel.CreateUnbounded<string>();
+        var time = new HandTime();
+        using var informer = new Informer<V1Pod>(server, time, NullLogger<Informer<V1Pod>>.Instance);
+        informer.OnChange(pod => told.Writer.TryWrite(pod.Metadata.Uid!));
+        await informer.StartAsync(CancellationToken.None);
+        (await NextAsync(told)).Should().Be("first");
+        (await server.WatchedAsync()).Fail();
+        await AdvanceUntilAsync(time, () => server.Lists == 2);
+
+        new[] { await NextAsync(told), await NextAsync(told) }.Should().BeEquivalentTo(
+            ["first", "second"], "who waits for the first one to go must hear that it went");
+        await informer.StopAsync(CancellationToken.None);
+    }
+
+    [Test]
+    public async Task Watches_that_end_at_once_are_not_asked_for_in_a_loop()
+    {
+        var server = new Server([Pod("a", "first", "1")]) { WatchesEndAtOnce = true };
+        var time = new HandTime();
+        using var informer = new Informer<V1Pod>(server, time, NullLogger<Informer<V1Pod>>.Instance);
+        await informer.StartAsync(CancellationToken.None);
+        await informer.Synced.WaitAsync(Patience);
+        await server.WatchedAsync();
+
+        server.Watches.Should().BeLessThan(3, "no time has passed");
+        await AdvanceUntilAsync(time, () => server.Watches >= 3);
+        server.Lists.Should().Be(1, "a watch that ended in good order goes on where it was");
+        await informer.StopAsync(CancellationToken.None);
+    }
+
+    [Test]
+    public async Task A_watch_that_the_server_forgot_is_given_up()
+    {
+        var server = new Server([Pod("a", "first", "1")], [Pod("b", "other", "7")]);
+        var time = new HandTime();
+        using var informer = new Informer<V1Pod>(server, time, NullLogger<Informer<V1Pod>>.Instance);
+        await informer.StartAsync(CancellationToken.None);
+        await server.WatchedAsync();
+
+        time.Advance(TimeSpan.FromMinutes(5) - TimeSpan.FromSeconds(1));
+        server.Lists.Should().Be(1);
+        await AdvanceUntilAsync(time, () => informer.Find(new ObjectKey("ns", "b")) is not null, TimeSpan.FromMinutes(1));
+        await informer.StopAsync(CancellationToken.None);
+    }
+
+    private static V1Pod Pod(string name, string uid, string version) => new()
+    {
+        Metadata = new V1ObjectMeta { Name = name, NamespaceProperty = "ns", Uid = uid, ResourceVersion = version },
+    };
+
+    private static async Task<string> NextAsync(Channel<string> told)
+    {
+        using var patience = new CancellationTokenSource(Patience);
+        return await told.Reader.ReadAsync(patience.Token);
+    }
+
+    /// <summary>Lets the informer's own time pass; how often it is looked costs only real time.</summary>
+    private static async Task AdvanceUntilAsync(HandTime time, Func<bool> condition, TimeSpan? step = null)
+    {
+        using var patience = new CancellationTokenSource(Patience);
+        while (!condition())
+        {
+            time.Advance(step ?? TimeSpan.FromMilliseconds(100));
+            await Task.Delay(5, patience.Token);
+        }
+    }
+
+    /// <summary>Answers list after list, the last one for ever; a watch says nothing until it is failed.</summary>
+    private sealed class Server(params V1Pod[][] lists) : IKubernetes
+    {
+        private readonly Channel<Session> _sessions = Channel.CreateUnbounded<Session>();
+        private int _lists;
+        private int _watches;
+
+        public bool WatchesEndAtOnce { get; init; }
+
+        public int Lists => Volatile.Read(ref _lists);
+
+        public int Watches => Volatile.Read(ref _watches);
+
+        public async Task<Session> WatchedAsync()
+        {
+            using var patience = new CancellationTokenSource(Patience);
+            return await _sessions.Reader.ReadAsync(patience.Token);
+        }
+
+        public Task<KubernetesList<T>> ListAsync<T>(ListOptions options, CancellationToken cancellationToken)
+            where T : IKubernetesObject<V1ObjectMeta>
+        {
+            var page = lists[Math.Min(Interlocked.Increment(ref _lists), lists.Length) - 1];
+            return Task.FromResult(new KubernetesList<T>
+            {
+                Metadata = new V1ListMeta { ResourceVersion = "10" }, Items = [.. page.Cast<T>()],
+            });
+        }
+
+        public async IAsyncEnumerable<WatchEvent<T>> WatchAsync<T>(
+            ListOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)
+            where T : IKubernetesObject<V1ObjectMeta>
+        {
+            var session = new Session();
+            _sessions.Writer.TryWrite(session);
+            // A loop that never yields would never be stopped: enough is enough.
+            if (Interlocked.Increment(ref _watches) > 1000 || !WatchesEndAtOnce)
+            {
+                await session.Ended.WaitAsync(cancellationToken);
+            }
+
+            yield break;
+        }
+
+        public Task<T> GetAsync<T>(string? namespaceName, string name, CancellationToken cancellationToken)
+            where T : IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
+
+        public Task<T> CreateAsync<T>(T item, CancellationToken cancellationToken)
+            where T : IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
+
+        public Task<T> ReplaceAsync<T>(T item, string? subresource, CancellationToken cancellationToken)
+            where T : IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
+
+        public Task<T> PatchAsync<T>(
+            string? namespaceName, string name, string? subresource, PatchType type, string patch, string fieldManager,
+            CancellationToken cancellationToken)
+            where T : IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
+
+        public Task DeleteAsync<T>(
+            string? namespaceName, string name, V1DeleteOptions options, CancellationToken cancellationToken)
+            where T : IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
+    }
+
+    private sealed class Session
+    {
+        private readonly TaskCompletionSource _end = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public Task Ended => _end.Task;
+
+        public void Fail() => _end.TrySetException(new HttpRequestException("the line is cut"));
+    }
+}
