@@ -95,22 +95,25 @@ public sealed class LeaderElection(
     /// <inheritdoc/>
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        while (!await TryAsync(stoppingToken).ConfigureAwait(false))
+        // It counts from before it was sent: that is what others see at the latest. Who learns too late that the Lease was
+        // taken may find it with somebody else already, and asks again.
+        var asked = time.GetTimestamp();
+        while (!await TryAsync(stoppingToken).ConfigureAwait(false) || time.GetElapsedTime(asked) >= options.RenewDeadline)
         {
             await Task.Delay(options.RetryPeriod * (1 + (0.2 * Random.Shared.NextDouble())), time, stoppingToken)
                 .ConfigureAwait(false);
+            asked = time.GetTimestamp();
         }
 
         RuntimeLog.Leads(logger, options.Identity);
         _acquired.TrySetResult();
-        var renewed = time.GetTimestamp();
+        var renewed = asked;
         while (time.GetElapsedTime(renewed) < options.RenewDeadline)
         {
             await Task.Delay(options.RetryPeriod, time, stoppingToken).ConfigureAwait(false);
             using var deadline = new CancellationTokenSource(options.RenewDeadline - Elapsed(renewed), time);
             using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, stoppingToken);
-            // The renewal counts from before it was sent: that is what others see at the latest.
-            var asked = time.GetTimestamp();
+            asked = time.GetTimestamp();
             if (await TryAsync(either.Token).ConfigureAwait(false))
             {
                 renewed = asked;
@@ -175,9 +178,9 @@ public sealed class LeaderElection(
             await kubernetes.ReplaceAsync(lease with { Spec = next }, subresource: null, cancellationToken).ConfigureAwait(false);
             return true;
         }
-        catch (Exception exception) when (exception is KubernetesException or HttpRequestException or OperationCanceledException)
+        catch (Exception exception)
         {
-            // Also when the time for it is up: whether to go on is the caller's business.
+            // Also when the time for it is up, or an answer broke off in the middle: whether to go on is the caller's business.
             RuntimeLog.LeaseFailed(logger, exception, options.Identity);
             return false;
         }

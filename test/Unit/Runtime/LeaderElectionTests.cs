@@ -1,0 +1,144 @@
+using FluentAssertions;
+using k8s;
+using k8s.Models;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging.Abstractions;
+using NUnit.Framework;
+using PodCheckpointing.Runtime;
+
+namespace PodCheckpointing.Unit.Runtime;
+
+/// <summary>What a candidate makes of a slow or broken line; against a real API server see the component tests.</summary>
+public sealed class LeaderElectionTests
+{
+    private HandTime _time = null!;
+    private Leases _leases = null!;
+
+    [SetUp]
+    public void Begin() => (_time, _leases) = (new HandTime(), new Leases());
+
+    [TearDown]
+    public void KeepTheExitCode() => Environment.ExitCode = 0;
+
+    [Test]
+    public async Task Who_learns_too_late_that_the_lease_was_taken_asks_again_before_it_leads()
+    {
+        _leases.BeforeAnswer = () => _time.Advance(TimeSpan.FromSeconds(20));
+        using var candidate = Candidate();
+        await candidate.StartAsync(CancellationToken.None);
+        await UntilAsync(() => _leases.Writes == 1);
+        candidate.IsLeader.Should().BeFalse("others may have taken it five seconds ago");
+
+        _leases.BeforeAnswer = null;
+        await UntilAsync(() => candidate.IsLeader);
+        _leases.Writes.Should().Be(2);
+        await candidate.StopAsync(CancellationToken.None);
+    }
+
+    [Test]
+    public async Task An_answer_that_breaks_off_does_not_end_a_leader()
+    {
+        using var candidate = Candidate();
+        await candidate.StartAsync(CancellationToken.None);
+        await UntilAsync(() => candidate.IsLeader);
+
+        _leases.BeforeAnswer = () =>
+        {
+            _leases.BeforeAnswer = null;
+            throw new HttpIOException(HttpRequestError.ResponseEnded, "the answer broke off");
+        };
+        var writes = _leases.Writes;
+        await UntilAsync(() => _leases.Writes >= writes + 2);
+
+        candidate.IsLeader.Should().BeTrue("the next renewal came in time");
+        await candidate.StopAsync(CancellationToken.None);
+    }
+
+    private LeaderElection Candidate() => new(
+        _leases,
+        new LeaderElectionOptions { Namespace = "ns", Name = "lease", Identity = "us" },
+        new Life(),
+        _time,
+        NullLogger<LeaderElection>.Instance);
+
+    private async Task UntilAsync(Func<bool> condition)
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        while (!condition())
+        {
+            _time.Advance(TimeSpan.FromMilliseconds(100));
+            await Task.Delay(5, patience.Token);
+        }
+    }
+
+    /// <summary>One lease. What happens before an answer to a write happens after it is stored.</summary>
+    private sealed class Leases : IKubernetes
+    {
+        private volatile V1Lease? _lease;
+        private volatile Action? _beforeAnswer;
+        private int _writes;
+
+        public int Writes => Volatile.Read(ref _writes);
+
+        public Action? BeforeAnswer
+        {
+            get => _beforeAnswer;
+            set => _beforeAnswer = value;
+        }
+
+        public Task<T> GetAsync<T>(string? namespaceName, string name, CancellationToken cancellationToken)
+            where T : IKubernetesObject<V1ObjectMeta> =>
+            _lease is { } lease
+                ? Task.FromResult((T)(object)lease)
+                : Task.FromException<T>(new KubernetesException(System.Net.HttpStatusCode.NotFound, new V1Status()));
+
+        public Task<T> CreateAsync<T>(T item, CancellationToken cancellationToken)
+            where T : IKubernetesObject<V1ObjectMeta> => Written(item);
+
+        public Task<T> ReplaceAsync<T>(T item, string? subresource, CancellationToken cancellationToken)
+            where T : IKubernetesObject<V1ObjectMeta> => Written(item);
+
+        public Task<KubernetesList<T>> ListAsync<T>(ListOptions options, CancellationToken cancellationToken)
+            where T : IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
+
+        public IAsyncEnumerable<WatchEvent<T>> WatchAsync<T>(ListOptions options, CancellationToken cancellationToken)
+            where T : IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
+
+        public Task<T> PatchAsync<T>(
+            string? namespaceName, string name, string? subresource, PatchType type, string patch, string fieldManager,
+            CancellationToken cancellationToken)
+            where T : IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
+
+        public Task DeleteAsync<T>(
+            string? namespaceName, string name, V1DeleteOptions options, CancellationToken cancellationToken)
+            where T : IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
+
+        private Task<T> Written<T>(T item)
+        {
+            _lease = (V1Lease)(object)item!;
+            try
+            {
+                BeforeAnswer?.Invoke();
+            }
+            finally
+            {
+                Interlocked.Increment(ref _writes);
+            }
+
+            return Task.FromResult(item);
+        }
+    }
+
+    private sealed class Life : IHostApplicationLifetime
+    {
+        public CancellationToken ApplicationStarted => CancellationToken.None;
+
+        public CancellationToken ApplicationStopping => CancellationToken.None;
+
+        public CancellationToken ApplicationStopped => CancellationToken.None;
+
+        public void StopApplication()
+        {
+        }
+    }
+}
