@@ -18,6 +18,12 @@ internal static partial class AgentLog
     [LoggerMessage(5005, LogLevel.Warning, "Restores that nobody needs any more could not be removed")]
     public static partial void SweepFailed(ILogger logger, Exception exception);
 
+    [LoggerMessage(5006, LogLevel.Information, "Removed {Count} leftovers of dead writers from the volume")]
+    public static partial void StoreSwept(ILogger logger, int count);
+
+    [LoggerMessage(5007, LogLevel.Warning, "Leftovers of dead writers could not be removed from the volume")]
+    public static partial void StoreSweepFailed(ILogger logger, Exception exception);
+
     [LoggerMessage(5003, LogLevel.Warning, "Found the dump of container {Container} of pod {PodUid} whose call was lost")]
     public static partial void Found(ILogger logger, string podUid, string container);
 }

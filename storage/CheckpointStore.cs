@@ -12,10 +12,10 @@ namespace PodCheckpointing.Storage;
 /// </remarks>
 public sealed partial class CheckpointStore
 {
-    private const string Artifact = "dump.tar.zst";
-    private const string ManifestFile = "manifest.json";
-    private const string Marker = ".checkpoint-complete";
-    private const string Volumes = ".volumes/";
+    internal const string Artifact = "dump.tar.zst";
+    internal const string ManifestFile = "manifest.json";
+    internal const string Marker = ".checkpoint-complete";
+    internal const string Volumes = ".volumes/";
     private const string Statistics = "stats-dump";
     private static readonly string[] Needed = ["checkpoint/inventory.img", "config.dump", "spec.dump"];
     private static readonly string[] Kept = [Statistics, "config.dump", "spec.dump"];
@@ -73,6 +73,7 @@ public sealed partial class CheckpointStore
         }
 
         var folder = FolderOf(podUid, checkpointId, container);
+        using var held = StoreLock.Take(_root, $"{podUid}/{checkpointId}", exclusive: false);
         MakeFolders(folder);
         var partial = Path.Combine(folder, Artifact + ".partial");
         using var opened = OpenPartial(partial);
@@ -136,8 +137,10 @@ public sealed partial class CheckpointStore
 
     /// <summary>Writes the marker over the manifests of these containers; a second time it changes nothing.</summary>
     /// <exception cref="CorruptArtifactException">A container's artifact is missing.</exception>
+    /// <exception cref="IOException">The volume fails, or somebody removes the checkpoint.</exception>
     public void Seal(string podUid, string checkpointId, IEnumerable<string> containers)
     {
+        using var held = StoreLock.Take(_root, $"{podUid}/{checkpointId}", exclusive: false);
         var manifests = new SortedDictionary<string, string>(StringComparer.Ordinal);
         foreach (var container in containers)
         {
@@ -154,9 +157,11 @@ public sealed partial class CheckpointStore
         Posix.SyncDirectory(_root);
         Posix.SyncDirectory(Path.Combine(_root, podUid));
         Posix.SyncDirectory(FolderOf(podUid, checkpointId, null));
-        WholeFile.Write(
+        // Two containers may be the last one at once.
+        WholeFile.Create(
             Path.Combine(FolderOf(podUid, checkpointId, null), Marker),
-            ManifestJson.Write(new CheckpointMarker { Manifests = manifests }));
+            ManifestJson.Write(new CheckpointMarker { Manifests = manifests }),
+            overwrite: true);
     }
 
     /// <summary>A container's manifest out of a sealed checkpoint.</summary>
@@ -184,6 +189,7 @@ public sealed partial class CheckpointStore
         new(Path.Combine(FolderOf(manifest.PodUID, manifest.CheckpointID, manifest.Container), Artifact), manifest, _options);
 
     /// <summary>Removes a checkpoint, or one container of it; returns the bytes that came free.</summary>
+    /// <exception cref="IOException">The volume fails, or somebody writes the checkpoint.</exception>
     public long Delete(string podUid, string checkpointId, string? container)
     {
         var folder = FolderOf(podUid, checkpointId, container);
@@ -192,6 +198,7 @@ public sealed partial class CheckpointStore
             return 0;
         }
 
+        using var held = StoreLock.Take(_root, $"{podUid}/{checkpointId}", exclusive: true);
         // The marker first: what is half removed does not exist.
         var marker = Path.Combine(FolderOf(podUid, checkpointId, null), Marker);
         if (File.Exists(marker))

@@ -14,17 +14,37 @@ internal static unsafe partial class Posix
     private const uint WaitBefore = 1;
     private const uint Write = 2;
     private const uint WaitAfter = 4;
+    private const int Interrupted = 4;
+    private const int WouldBlock = 11;
+    private const int AccessDenied = 13;
+    private const int GetLock = 36;
+    private const int SetLock = 37;
+    private const short SharedLock = 0;
+    private const short ExclusiveLock = 1;
+    private const short NoLock = 2;
 
     /// <summary>Makes the names in a folder durable (fsync(2) of the folder).</summary>
     public static void SyncDirectory(string path)
     {
-        var descriptor = open(path, Archives.TreeCalls.FolderOnly);
+        int descriptor;
+        do
+        {
+            descriptor = open(path, Archives.TreeCalls.FolderOnly | Archives.TreeCalls.CloseOnExec);
+        }
+        while (descriptor < 0 && Marshal.GetLastPInvokeError() == Interrupted);
+
         if (descriptor < 0)
         {
             throw new IOException($"{path} cannot be opened: {Marshal.GetLastPInvokeErrorMessage()}");
         }
 
-        var result = fsync(descriptor);
+        int result;
+        do
+        {
+            result = fsync(descriptor);
+        }
+        while (result != 0 && Marshal.GetLastPInvokeError() == Interrupted);
+
         var error = Marshal.GetLastPInvokeErrorMessage();
         _ = close(descriptor);
         if (result != 0)
@@ -67,6 +87,53 @@ internal static unsafe partial class Posix
         _ = sync_file_range(file, offset, length, WaitBefore | Write | WaitAfter);
         Forget(file, offset, length);
     }
+
+    /// <summary>Locks one byte of a file for its open file description; false when somebody else holds it.</summary>
+    public static bool TryLock(SafeFileHandle file, string path, long place, bool exclusive)
+    {
+        var range = new ByteRange { Type = exclusive ? ExclusiveLock : SharedLock, Start = place, Length = 1 };
+        return Ask(file, path, SetLock, ref range);
+    }
+
+    /// <summary>Whether somebody else holds a lock on that byte.</summary>
+    public static bool IsLocked(SafeFileHandle file, string path, long place)
+    {
+        var range = new ByteRange { Type = ExclusiveLock, Start = place, Length = 1 };
+        return !Ask(file, path, GetLock, ref range) || range.Type != NoLock;
+    }
+
+    private static bool Ask(SafeFileHandle file, string path, int command, ref ByteRange range)
+    {
+        while (fcntl(file, command, ref range) < 0)
+        {
+            var error = Marshal.GetLastPInvokeError();
+            if (error is WouldBlock or AccessDenied)
+            {
+                return false;
+            }
+
+            if (error != Interrupted)
+            {
+                throw new IOException($"{path} cannot be locked: {Marshal.GetPInvokeErrorMessage(error)}", error);
+            }
+        }
+
+        return true;
+    }
+
+    // struct flock, the same on every 64-bit machine.
+    [StructLayout(LayoutKind.Sequential)]
+    private struct ByteRange
+    {
+        public short Type;
+        public short Whence;
+        public long Start;
+        public long Length;
+        public int Process;
+    }
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int fcntl(SafeFileHandle file, int command, ref ByteRange range);
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int open(string path, int flags);

@@ -62,6 +62,9 @@ internal sealed class Checkpointer(
         }
     }
 
+    /// <summary>Whether any container of a pod is being dumped or stored here.</summary>
+    public bool IsUnderWay(string podUid) => _running.Keys.Any(key => key.Item1 == podUid);
+
     /// <summary>How far the operation of a key has come; null when there is none.</summary>
     public CheckpointProgress? ProgressOf(WatchCheckpointRequest request)
     {

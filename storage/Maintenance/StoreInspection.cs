@@ -1,13 +1,12 @@
 namespace PodCheckpointing.Storage.Maintenance;
 
-/// <summary>Looks at a whole store; changes nothing except by <see cref="Quarantine"/>.</summary>
+/// <summary>Looks at a whole store; changes nothing except by <see cref="QuarantineAsync"/>.</summary>
 /// <param name="root">The store's folder.</param>
 /// <param name="time">The clock of quarantine's reasons.</param>
 public sealed class StoreInspection(string root, TimeProvider time)
 {
-    private const string QuarantineFolder = ".quarantine";
-    private const string Marker = ".checkpoint-complete";
-    private const string ManifestFile = "manifest.json";
+    private const string Quarantined = ".quarantine.";
+    private const string Reason = ".quarantine-reason";
     private const string Volumes = ".volumes";
     private readonly CheckpointStore _store = new(root, time);
 
@@ -39,7 +38,7 @@ public sealed class StoreInspection(string root, TimeProvider time)
 
         try
         {
-            var path = Path.Combine(folder, Marker);
+            var path = Path.Combine(folder, CheckpointStore.Marker);
             var marker = ManifestJson.ReadMarker(await File.ReadAllBytesAsync(path, cancellationToken).ConfigureAwait(false), path);
             foreach (var container in marker.Manifests.Keys)
             {
@@ -51,28 +50,51 @@ public sealed class StoreInspection(string root, TimeProvider time)
         }
         catch (Exception exception) when (IsDamage(exception))
         {
-            findings.Add(new Finding($"{name}/{Marker}", exception.Message, Broken: true));
+            findings.Add(new Finding($"{name}/{CheckpointStore.Marker}", exception.Message, Broken: true));
         }
 
         return findings;
     }
 
-    /// <summary>Moves a checkpoint out of the store, with the reason beside it. Returns where it lies now.</summary>
-    public string Quarantine(StoredCheckpoint checkpoint, IEnumerable<Finding> findings)
+    /// <summary>Moves a checkpoint that is still broken out of the way, with the reason in it.</summary>
+    /// <remarks>
+    /// A rename within the pod's folder, which NFS does at once and without harm to those who still read. It is checked again
+    /// under the lock: it may have been removed and written anew since it was found broken.
+    /// </remarks>
+    /// <returns>Where it lies now; null when it is gone, or whole.</returns>
+    /// <exception cref="IOException">Somebody writes it, or the volume fails.</exception>
+    public async Task<string?> QuarantineAsync(StoredCheckpoint checkpoint, CancellationToken cancellationToken)
     {
+        using var held = StoreLock.Take(root, checkpoint.ToString(), exclusive: true);
+        if (Find(checkpoint.PodUID, checkpoint.CheckpointID) is not { } now)
+        {
+            return null;
+        }
+
+        var findings = await CheckAsync(now, cancellationToken).ConfigureAwait(false);
+        if (!findings.Any(finding => finding.Broken))
+        {
+            return null;
+        }
+
         var source = _store.FolderOf(checkpoint.PodUID, checkpoint.CheckpointID, null);
-        var stamp = time.GetUtcNow().UtcDateTime.ToString("yyyyMMdd'T'HHmmss'Z'", null);
-        var target = Path.Combine(root, QuarantineFolder, $"{checkpoint.PodUID}.{checkpoint.CheckpointID}.{stamp}.{Guid.NewGuid():n}");
-        Directory.CreateDirectory(
-            Path.GetDirectoryName(target)!, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        var pod = Path.GetDirectoryName(source)!;
         // The reason first: nothing lies there that nobody can explain.
         var reason = string.Concat(findings.Select(finding => $"{finding.Path}: {finding.Problem}\n"));
-        WholeFile.Write(target + ".reason", System.Text.Encoding.UTF8.GetBytes(reason));
+        WholeFile.Write(Path.Combine(source, Reason), System.Text.Encoding.UTF8.GetBytes(reason));
+        var stamp = time.GetUtcNow().UtcDateTime.ToString("yyyyMMdd'T'HHmmss'Z'", null);
+        var target = Path.Combine(pod, $"{Quarantined}{checkpoint.CheckpointID}.{stamp}.{Guid.NewGuid():n}");
         Directory.Move(source, target);
-        Posix.SyncDirectory(Path.GetDirectoryName(target)!);
-        Posix.SyncDirectory(Path.GetDirectoryName(source)!);
+        Posix.SyncDirectory(pod);
         return target;
     }
+
+    /// <summary>What was moved out of the way, and the first line of why.</summary>
+    public IEnumerable<(string Path, long Bytes, string Reason)> ListQuarantined() =>
+        Folders(root).SelectMany(pod => Directory.EnumerateDirectories(pod, Quarantined + "*")).Order(StringComparer.Ordinal).Select(path => (
+            Path.GetRelativePath(root, path),
+            new DirectoryInfo(path).EnumerateFiles("*", SearchOption.AllDirectories).Sum(file => file.Length),
+            File.ReadLines(Path.Combine(path, Reason)).FirstOrDefault() ?? ""));
 
     // What an artifact can make its reader say. A volume that fails (EIO, ESTALE) is no proof of damage: it must pass through.
     private static bool IsDamage(Exception exception) =>
@@ -114,7 +136,7 @@ public sealed class StoreInspection(string root, TimeProvider time)
         var folder = Path.Combine(root, podUid, checkpointId);
         var files = new DirectoryInfo(folder).EnumerateFiles("*", SearchOption.AllDirectories).ToList();
         var manifests = new List<ContainerManifest>();
-        foreach (var path in Containers(folder).Select(c => Path.Combine(folder, c, ManifestFile)).Where(File.Exists))
+        foreach (var path in Containers(folder).Select(c => Path.Combine(folder, c, CheckpointStore.ManifestFile)).Where(File.Exists))
         {
             try
             {
@@ -129,7 +151,7 @@ public sealed class StoreInspection(string root, TimeProvider time)
         return new StoredCheckpoint(
             podUid,
             checkpointId,
-            File.Exists(Path.Combine(folder, Marker)),
+            File.Exists(Path.Combine(folder, CheckpointStore.Marker)),
             files.Sum(file => file.Length),
             files.Select(file => file.LastWriteTimeUtc).Append(Directory.GetLastWriteTimeUtc(folder)).Max(),
             manifests);

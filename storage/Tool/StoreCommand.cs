@@ -1,9 +1,10 @@
+using System.Globalization;
 using System.Text.Json;
 using PodCheckpointing.Storage.Maintenance;
 
 namespace PodCheckpointing.Storage.Tool;
 
-/// <summary>One call of the tool. It changes a store only where --quarantine says so.</summary>
+/// <summary>One call of the tool. It changes a store only where --quarantine or --yes says so, and by import.</summary>
 internal sealed class StoreCommand(TextWriter output, TextWriter errors, TimeProvider time)
 {
     public const int Whole = 0;
@@ -16,6 +17,7 @@ internal sealed class StoreCommand(TextWriter output, TextWriter errors, TimePro
                ls     <root> [--json]                     what is there, and what each pod and namespace uses
                show   <root> <podUID>/<checkpointID> [--json]
                verify <root> <podUID>/<checkpointID> [--json]
+               gc     <root> [--age=1h] [--yes] [--json]  what dead writers left and is older; --yes removes it
                export <root> <podUID>/<checkpointID>/<container> <file>   the runtime's own tar, verified
         exit codes: 0 all is whole, 1 something is broken, 2 bad input, 3 the volume failed or the call was cancelled
         """;
@@ -48,13 +50,15 @@ internal sealed class StoreCommand(TextWriter output, TextWriter errors, TimePro
     private async Task<int> DispatchAsync(string[] args, CancellationToken cancellationToken)
     {
         var words = args.Where(arg => !arg.StartsWith("--", StringComparison.Ordinal)).ToArray();
-        var flags = args.Except(words).ToHashSet();
+        // --name=value, of which the value is looked at where it is used.
+        var flags = args.Except(words).Select(flag => flag.Split('=', 2)).ToDictionary(flag => flag[0], flag => flag.ElementAtOrDefault(1));
         var (command, expected, allowed) = words.FirstOrDefault() switch
         {
             "fsck" => ("fsck", 2, new[] { "--json", "--quarantine" }),
             "ls" => ("ls", 2, ["--json"]),
             "show" => ("show", 3, ["--json"]),
             "verify" => ("verify", 3, ["--json"]),
+            "gc" => ("gc", 2, ["--json", "--yes", "--age"]),
             "export" => ("export", 4, []),
             null => throw new UsageException(Usage),
             var other => throw new UsageException($"\"{other}\" is no command\n{Usage}"),
@@ -64,7 +68,7 @@ internal sealed class StoreCommand(TextWriter output, TextWriter errors, TimePro
             throw new UsageException($"{command} takes {expected - 1} arguments, not {words.Length - 1}\n{Usage}");
         }
 
-        if (flags.FirstOrDefault(flag => !allowed.Contains(flag)) is { } unknown)
+        if (flags.Keys.FirstOrDefault(flag => !allowed.Contains(flag)) is { } unknown)
         {
             throw new UsageException($"{command} has no option \"{unknown}\"\n{Usage}");
         }
@@ -75,11 +79,12 @@ internal sealed class StoreCommand(TextWriter output, TextWriter errors, TimePro
             throw new UsageException($"\"{root}\" is no folder; give the one where the checkpoints' volume is mounted");
         }
 
-        var (inspection, json) = (new StoreInspection(root, time), flags.Contains("--json"));
+        var (inspection, json) = (new StoreInspection(root, time), flags.ContainsKey("--json"));
         return command switch
         {
-            "fsck" => await CheckAsync(inspection, inspection.List(), flags.Contains("--quarantine"), json, cancellationToken),
-            "ls" => List(inspection.List().ToList(), json),
+            "fsck" => await CheckAsync(inspection, inspection.List(), flags.ContainsKey("--quarantine"), json, cancellationToken),
+            "ls" => List(inspection, json),
+            "gc" => Sweep(root, flags, json, cancellationToken),
             "show" => Show(Find(inspection, words[2]), json),
             "verify" => await CheckAsync(inspection, [Find(inspection, words[2])], false, json, cancellationToken),
             _ => await ExportAsync(new CheckpointStore(root, time), words[2], words[3], cancellationToken),
@@ -106,7 +111,7 @@ internal sealed class StoreCommand(TextWriter output, TextWriter errors, TimePro
             all.AddRange(findings);
             if (quarantine && findings.Any(finding => finding.Broken))
             {
-                moved.Add(inspection.Quarantine(checkpoint, findings));
+                moved.AddRange(await inspection.QuarantineAsync(checkpoint, cancellationToken) is { } path ? [path] : []);
             }
         }
 
@@ -117,15 +122,47 @@ internal sealed class StoreCommand(TextWriter output, TextWriter errors, TimePro
         else
         {
             all.ForEach(finding => output.WriteLine($"{(finding.Broken ? "BROKEN" : "note  ")} {finding.Path}: {finding.Problem}"));
-            moved.ForEach(path => output.WriteLine($"quarantined as {path}; the reason lies beside it"));
+            moved.ForEach(path => output.WriteLine($"quarantined as {path}; the reason lies in it"));
             output.WriteLine($"{count} checkpoints, {all.Count(finding => finding.Broken)} broken parts");
         }
 
         return all.Any(finding => finding.Broken) ? Broken : Whole;
     }
 
-    private int List(List<StoredCheckpoint> checkpoints, bool json)
+    private int Sweep(string root, Dictionary<string, string?> flags, bool json, CancellationToken cancellationToken)
     {
+        var options = new SweepOptions { Remove = flags.ContainsKey("--yes"), Age = AgeOf(flags.GetValueOrDefault("--age", "1h")) };
+        var found = new StoreSweep(root, time).Run(options, cancellationToken);
+        if (json)
+        {
+            Print(found);
+            return Whole;
+        }
+
+        foreach (var leftover in found)
+        {
+            var what = leftover.Kept.Length > 0 ? "kept   " : leftover.Removed ? "removed" : "would remove";
+            output.WriteLine($"{what} {leftover.Path}: {leftover.Why}, {(leftover.Kept.Length > 0 ? leftover.Kept : $"{leftover.Bytes} bytes")}");
+        }
+
+        var going = found.Where(leftover => leftover.Kept.Length == 0).ToList();
+        output.WriteLine($"{going.Count} leftovers, {going.Sum(leftover => leftover.Bytes)} bytes"
+            + (going.Count > 0 && !options.Remove ? "; nothing was changed: --yes removes them" : ""));
+        return Whole;
+    }
+
+    private static TimeSpan AgeOf(string? text)
+    {
+        var unit = text?.Length > 1 ? text[^1] : ' ';
+        return "smhd".Contains(unit) && int.TryParse(text![..^1], NumberStyles.None, CultureInfo.InvariantCulture, out var count)
+            ? count * (unit switch { 's' => TimeSpan.FromSeconds(1), 'm' => TimeSpan.FromMinutes(1), 'h' => TimeSpan.FromHours(1), _ => TimeSpan.FromDays(1) })
+            : throw new UsageException($"\"{text}\" is no age; write --age=90s, 30m, 1h or 2d");
+    }
+
+    private int List(StoreInspection inspection, bool json)
+    {
+        var checkpoints = inspection.List().ToList();
+        var quarantined = inspection.ListQuarantined().Select(q => new { q.Path, q.Bytes, q.Reason }).ToList();
         var pods = checkpoints.GroupBy(c => (c.Namespace, c.PodName, c.PodUID))
             .Select(pod => new { pod.Key.Namespace, pod.Key.PodName, pod.Key.PodUID, Checkpoints = pod.Count(), Bytes = pod.Sum(c => c.Bytes) })
             .OrderByDescending(pod => pod.Bytes).ToList();
@@ -139,6 +176,7 @@ internal sealed class StoreCommand(TextWriter output, TextWriter errors, TimePro
                 checkpoints = checkpoints.Select(c => new { c.PodUID, c.CheckpointID, c.Namespace, c.PodName, c.Complete, c.Bytes }),
                 pods,
                 namespaces,
+                quarantined,
             });
             return Whole;
         }
@@ -148,6 +186,7 @@ internal sealed class StoreCommand(TextWriter output, TextWriter errors, TimePro
             $"{c,-63} {(c.Complete ? "yes" : "no"),-8} {c.Bytes,15}  {c.Namespace}/{c.PodName}"));
         pods.ForEach(pod => output.WriteLine($"pod {pod.Namespace}/{pod.PodName} ({pod.PodUID}): {pod.Checkpoints}, {pod.Bytes} bytes"));
         namespaces.ForEach(group => output.WriteLine($"namespace {group.Namespace}: {group.Checkpoints}, {group.Bytes} bytes"));
+        quarantined.ForEach(broken => output.WriteLine($"quarantined {broken.Path}: {broken.Bytes} bytes, {broken.Reason}"));
         return Whole;
     }
 

@@ -37,9 +37,9 @@ public sealed class StoreCommandTests : StoreFolder
 
         (await RunAsync("fsck", Root, "--quarantine")).Should().Be(StoreCommand.Broken);
         Directory.Exists(Path.Combine(Root, Pod, Id)).Should().BeFalse();
-        var reason = Directory.GetFiles(Path.Combine(Root, ".quarantine"), "*.reason").Should().ContainSingle().Subject;
-        (await File.ReadAllTextAsync(reason)).Should().Contain($"{Pod}/{Id}");
-        (await File.ReadAllBytesAsync(Path.Combine(Path.ChangeExtension(reason, null), file))).Should().Equal(bytes);
+        var moved = Directory.GetDirectories(Path.Combine(Root, Pod), $".quarantine.{Id}.*").Should().ContainSingle().Subject;
+        (await File.ReadAllTextAsync(Path.Combine(moved, ".quarantine-reason"))).Should().Contain($"{Pod}/{Id}");
+        (await File.ReadAllBytesAsync(Path.Combine(moved, file))).Should().Equal(bytes);
         (await RunAsync("fsck", Root)).Should().Be(StoreCommand.Whole, "the rest of the store is whole");
     }
 
@@ -88,10 +88,61 @@ public sealed class StoreCommandTests : StoreFolder
         Directory.GetFiles(Out).Should().BeEmpty();
     }
 
+    [Test]
+    public async Task Removes_leftovers_only_when_told_to()
+    {
+        await StoreAsync();
+        (await RunAsync("gc", Root)).Should().Be(StoreCommand.Whole);
+        _output.ToString().Should().Be("0 leftovers, 0 bytes\n", "it is young");
+        _output.GetStringBuilder().Clear();
+
+        (await RunAsync("gc", Root, "--age=0s")).Should().Be(StoreCommand.Whole);
+        _output.ToString().Should().Contain($"would remove {Pod}/{Id}: a checkpoint that was never completed").And.Contain("--yes");
+        Store.Find(Pod, Id, "main").Should().NotBeNull();
+
+        (await RunAsync("gc", Root, "--age=0s", "--yes")).Should().Be(StoreCommand.Whole);
+        _output.ToString().Should().Contain($"removed {Pod}/{Id}");
+        Store.Find(Pod, Id, "main").Should().BeNull();
+    }
+
+    [Test]
+    public async Task Lists_what_was_quarantined_and_why()
+    {
+        await SealedAsync();
+        await File.AppendAllTextAsync(Path.Combine(Root, Pod, Id, "main", "dump.tar.zst"), "x");
+        await RunAsync("fsck", Root, "--quarantine");
+        _output.GetStringBuilder().Clear();
+
+        (await RunAsync("ls", Root)).Should().Be(StoreCommand.Whole);
+
+        _output.ToString().Should().MatchRegex($"quarantined {Pod}/.quarantine.{Id}.*dump.tar.zst has ");
+        (await RunAsync("gc", Root, "--age=0s", "--yes")).Should().Be(StoreCommand.Whole);
+        Directory.GetDirectories(Path.Combine(Root, Pod)).Should().ContainSingle("only people throw away what is broken");
+    }
+
+    [Test]
+    public async Task Moves_nothing_that_somebody_writes()
+    {
+        await SealedAsync();
+        await File.AppendAllTextAsync(Path.Combine(Root, Pod, Id, "main", "dump.tar.zst"), "x");
+        using (StoreLock.Take(Root, $"{Pod}/{Id}", exclusive: false))
+        {
+            (await RunAsync("fsck", Root, "--quarantine")).Should().Be(StoreCommand.Failed);
+            _errors.ToString().Should().Contain($"{Pod}/{Id} is in use");
+        }
+
+        Directory.Exists(Path.Combine(Root, Pod, Id)).Should().BeTrue();
+        (await RunAsync("fsck", Root, "--quarantine")).Should().Be(StoreCommand.Broken);
+        Directory.Exists(Path.Combine(Root, Pod, Id)).Should().BeFalse();
+    }
+
     [TestCase("fix", "\"fix\" is no command")]
     [TestCase("fsck /nowhere", "\"/nowhere\" is no folder")]
     [TestCase("ls . --quarantine", "has no option \"--quarantine\"")]
     [TestCase("show . ../..", "\"..\" is not valid")]
+    [TestCase("gc . --age=1", "\"1\" is no age")]
+    [TestCase("gc . --age", "\"\" is no age")]
+    [TestCase("gc . --age=-1h", "\"-1h\" is no age")]
     [TestCase("show . x", "\"x\" names no checkpoint")]
     public async Task Says_what_is_wrong_with_the_call(string call, string message)
     {

@@ -1,0 +1,51 @@
+using Microsoft.Extensions.Options;
+using PodCheckpointing.Agent.Checkpoints;
+using PodCheckpointing.Storage.Maintenance;
+
+namespace PodCheckpointing.Agent.Maintenance;
+
+/// <summary>Removes partial files and empty folders that dead writers left on the volume.</summary>
+/// <remarks>
+/// One agent at a time, and all of them together once in an hour; the storage component's locks and the volume's clock see to both. A
+/// checkpoint without a marker stays: the operator may go on with it, and only it knows when it will not.
+/// </remarks>
+internal sealed class StoreSweeper(
+    Checkpointer checkpointer, DumpJournal journal, IOptions<AgentOptions> options, TimeProvider time, ILogger<StoreSweeper> logger)
+    : BackgroundService
+{
+    private static readonly TimeSpan Look = TimeSpan.FromMinutes(10);
+    private static readonly TimeSpan Period = TimeSpan.FromHours(1);
+
+    /// <summary>Removes what is old and what nobody holds; returns how much that was.</summary>
+    public int Sweep(CancellationToken cancellationToken)
+    {
+        var sweep = new SweepOptions
+        {
+            Remove = true,
+            Unfinished = false,
+            Every = Period,
+            UnderWay = podUid => checkpointer.IsUnderWay(podUid) || journal.AnyPending(podUid),
+        };
+        return new StoreSweep(options.Value.StoreRoot, time).Run(sweep, cancellationToken).Count(leftover => leftover.Removed);
+    }
+
+    /// <inheritdoc/>
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(Look, time);
+        while (await timer.WaitForNextTickAsync(stoppingToken))
+        {
+            try
+            {
+                if (Sweep(stoppingToken) is > 0 and var removed)
+                {
+                    AgentLog.StoreSwept(logger, removed);
+                }
+            }
+            catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
+            {
+                AgentLog.StoreSweepFailed(logger, exception);
+            }
+        }
+    }
+}
