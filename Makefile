@@ -1,5 +1,5 @@
 # The two commands of the README, and what they share.
-.PHONY: build demo test bench-storage bench-migration simulate generate bench-install
+.PHONY: build demo test bench-storage bench-migration simulate generate bench-install images
 
 # What runs in the cluster is published as it is shipped; the tests are not.
 build:
@@ -7,6 +7,10 @@ build:
 	for part in operator:controllers/Manager agent:agent kubelet:test/LocalCluster/Kubelet; do \
 	  dotnet publish "$${part#*:}" --no-restore -c Release -o "artifacts/$${part%%:*}" --nologo -v q || exit 1; \
 	done
+
+# The images of operator and agent as OCI archives in artifacts/images, without a registry.
+images: build
+	config/images/build.sh
 
 bench-install:
 	test/LocalCluster/cluster.sh install

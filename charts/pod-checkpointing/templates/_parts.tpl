@@ -1,0 +1,36 @@
+{{/* Labels of every object of the chart. */}}
+{{- define "pod-checkpointing.labels" -}}
+app.kubernetes.io/part-of: pod-checkpointing
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end }}
+
+{{/* "pod-checkpointing.image" (dict "root" $ "image" <image values>) */}}
+{{- define "pod-checkpointing.image" -}}
+{{ .image.repository }}:{{ .image.tag | default .root.Chart.AppVersion }}
+{{- end }}
+
+{{/* "pod-checkpointing.files" (dict "root" $ "glob" <pattern> "annotations" <dict>): objects of config/, the one place where
+they are written down, in the release's namespace and with its labels. */}}
+{{- define "pod-checkpointing.files" -}}
+{{- $root := .root }}
+{{- $annotations := .annotations | default dict }}
+{{- range $path, $_ := $root.Files.Glob .glob }}
+{{- if ne (base $path) "kustomization.yaml" }}
+{{- range $text := regexSplit "(?m)^---$" ($root.Files.Get $path | replace "pod-checkpointing-system" $root.Release.Namespace) -1 }}
+{{- $object := fromYaml $text }}
+{{- if $object.kind }}
+{{- $labels := merge (fromYaml (include "pod-checkpointing.labels" $root)) ($object.metadata.labels | default dict) }}
+{{- $_ := set $object.metadata "labels" $labels }}
+{{- if $annotations }}
+{{- $_ := set $object.metadata "annotations" (merge ($object.metadata.annotations | default dict) $annotations) }}
+{{- end }}
+---
+{{ toYaml $object }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}

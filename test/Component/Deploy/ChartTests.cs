@@ -1,0 +1,186 @@
+using System.Text.Json.Nodes;
+using FluentAssertions;
+using NUnit.Framework;
+using PodCheckpointing.Component.Api;
+
+namespace PodCheckpointing.Component.Deploy;
+
+/// <summary>charts/pod-checkpointing, rendered by the engine that helm is made of.</summary>
+[TestFixture]
+public sealed class ChartTests
+{
+    private const string Namespace = "pod-checkpointing-system";
+
+    [Test]
+    public void Installs_what_kustomize_installs()
+    {
+        var chart = Comparable(Manifests.Parse(Manifests.Chart(Namespace)));
+        // helm makes the release's namespace itself (--create-namespace).
+        var kustomize = Comparable(Manifests.Kustomize("default").Where(o => o["kind"]!.ToString() != "Namespace"));
+
+        chart.Keys.Should().BeEquivalentTo(kustomize.Keys);
+        foreach (var (name, text) in kustomize)
+        {
+            chart[name].Should().Be(text, "{0} is one thing, whoever installs it", name);
+        }
+    }
+
+    [Test]
+    public void Installs_what_kustomize_installs_with_cert_manager()
+    {
+        var chart = Comparable(Manifests.Parse(Manifests.Chart(Namespace, "certificates: {certManager: {enabled: true}}")));
+
+        var kustomize = Comparable(Manifests.Kustomize("cert-manager").Where(o => o["kind"]!.ToString() != "Namespace"));
+        chart.Should().BeEquivalentTo(kustomize);
+        chart.Should().HaveCountGreaterThan(Manifests.Kustomize("default").Count);
+    }
+
+    [Test]
+    public void Leaves_nothing_in_the_namespace_of_kustomize_when_installed_in_another()
+    {
+        var text = Manifests.Chart("elsewhere", "certificates: {certManager: {enabled: true}}");
+
+        text.Should().NotContain(Namespace).And.NotContain("<no value>");
+        Manifests.Parse(text).Select(o => o["metadata"]?["namespace"]?.ToString()).Distinct()
+            .Should().BeEquivalentTo(["elsewhere", null]);
+    }
+
+    [Test]
+    public void Takes_odd_values_where_they_belong()
+    {
+        var objects = Manifests.Parse(Manifests.Chart(Namespace, """
+            crds: {install: false}
+            operator:
+              replicas: 0
+              image: {repository: "registry.example:5000/a/operator", tag: v9, pullPolicy: Always}
+              podDisruptionBudget: {enabled: false}
+              tolerations: [{key: control-plane, operator: Exists}]
+              resources: {requests: {cpu: 2}, limits: null}
+            agent:
+              nodeSelector: {disk: fast, "example.com/checkpoints": "true"}
+              runtimeSocket: /run/containerd/containerd.sock
+              criuConfig: /etc/criu/runc.conf
+              kubelet: {ca: /var/lib/kubelet/pki/ca.pem}
+              installNodeFiles: false
+              priorityClassName: ""
+            volume: {existingClaim: mine}
+            certificates: {agentSecret: a.b-c, operatorSecret: other}
+            runtimeClass: {create: false}
+            """));
+
+        objects.Select(o => o["kind"]!.ToString()).Distinct().Should().BeEquivalentTo(
+            "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Deployment", "DaemonSet");
+        var spec = Manifests.One(objects, "Deployment", "pod-checkpointing-operator")["spec"]!;
+        ((decimal)spec["replicas"]!).Should().Be(0);
+        var operatorPod = spec["template"]!["spec"]!;
+        operatorPod["containers"]![0]!["image"]!.ToString().Should().Be("registry.example:5000/a/operator:v9");
+        operatorPod["containers"]![0]!["imagePullPolicy"]!.ToString().Should().Be("Always");
+        operatorPod["containers"]![0]!["resources"]!.ToJsonString().Should().Be("""{"requests":{"cpu":2,"memory":"128Mi"}}""");
+        operatorPod["tolerations"]!.ToJsonString().Should().Be("""[{"key":"control-plane","operator":"Exists"}]""");
+        operatorPod["volumes"]![0]!["secret"]!["secretName"]!.ToString().Should().Be("other");
+
+        var agent = Manifests.One(objects, "DaemonSet", "checkpoint-agent")["spec"]!["template"]!["spec"]!.AsObject();
+        agent.Select(p => p.Key).Should().NotContain(["initContainers", "priorityClassName"]);
+        agent["nodeSelector"]!.ToJsonString().Should()
+            .Be("""{"disk":"fast","example.com/checkpoints":"true","kubernetes.io/os":"linux"}""");
+        Env(agent, "Agent__RuntimeEndpoint").Should().Be("unix:///run/containerd/containerd.sock");
+        Env(agent, "Agent__CriuConfig").Should().Be("/etc/criu/runc.conf");
+        Env(agent, "Agent__KubeletCa").Should().Be("/var/lib/kubelet/pki/ca.pem");
+        Volume(agent, "runtime")["hostPath"]!["path"]!.ToString().Should().Be("/run/containerd");
+        Volume(agent, "checkpoints")["persistentVolumeClaim"]!["claimName"]!.ToString().Should().Be("mine");
+        Volume(agent, "tls")["secret"]!["secretName"]!.ToString().Should().Be("a.b-c");
+        agent["volumes"]!.AsArray().Select(v => v!["name"]!.ToString()).Should().NotContain("hooks");
+    }
+
+    [TestCase("operator: {replicas: two}", "operator.replicas")]
+    [TestCase("operator: {replicas: -1}", "operator.replicas")]
+    [TestCase("operator: {replica: 2}", "Additional property replica is not allowed")]
+    [TestCase("operator: {image: {tag: \"a b\"}}", "operator.image.tag")]
+    [TestCase("operator: {leaseDurationSeconds: 1}", "operator.leaseDurationSeconds")]
+    [TestCase("agent: {runtimeSocket: run/crio.sock}", "agent.runtimeSocket")]
+    [TestCase("agent: {resources: {limits: {memory: lots}}}", "agent.resources.limits.memory")]
+    [TestCase("agent: {kubelet: {url: \"http://127.0.0.1:10250\"}}", "agent.kubelet.url")]
+    [TestCase("agent: {nodeSelector: {fast: true}}", "agent.nodeSelector.fast")]
+    [TestCase("volume: {nfs: {mountOptions: [soft]}}", "volume.nfs.mountOptions.0")]
+    [TestCase("volume: {existingClaim: Mine}", "volume.existingClaim")]
+    [TestCase("certificates: {agentSecret: \"\"}", "certificates.agentSecret")]
+    [TestCase("crds: null", "crds is required")]
+    public void Refuses_values_that_mean_nothing(string values, string said) =>
+        FluentActions.Invoking(() => Manifests.Chart(Namespace, values))
+            .Should().Throw<InvalidOperationException>().WithMessage($"*values don't meet the specifications of the schema*{said}*");
+
+    [TestCase("", "certificates.sh | kubectl apply", "still the example's")]
+    [TestCase("volume: {nfs: {server: 10.0.0.1}}", "certificates.sh | kubectl apply", "config/crio")]
+    [TestCase("certificates: {certManager: {enabled: true}}", "cert-manager makes", "still the example's")]
+    public void Notes_say_what_is_still_to_do(string values, params string[] said)
+    {
+        var notes = Manifests.Chart(Namespace, values).Split("# NOTES\n")[1];
+
+        notes.Should().ContainAll(said);
+        notes.Contains("still the example's", StringComparison.Ordinal).Should().Be(!values.Contains("server", StringComparison.Ordinal));
+    }
+
+    [Test]
+    public async Task Is_taken_by_an_API_server_that_knows_every_field()
+    {
+        using var server = await ControlPlane.StartAsync(TestContext.CurrentContext.CancellationToken);
+        // What the bench's API server does not store: RBAC.
+        string[] unknown = ["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"];
+        await server.KubectlAsync(null, "create", "namespace", Namespace);
+        foreach (var objects in new[] { Manifests.Parse(Manifests.Chart(Namespace)), Manifests.Kustomize("default") })
+        {
+            var known = objects.Where(o => !unknown.Contains(o["kind"]!.ToString())).ToList();
+            known.Should().HaveCountGreaterThan(10);
+            var (code, said) = await server.KubectlAsync(
+                new JsonObject
+                {
+                    ["apiVersion"] = "v1",
+                    ["kind"] = "List",
+                    ["items"] = new JsonArray([.. known.Select(o => o.DeepClone())]),
+                }.ToJsonString(),
+                "apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-");
+
+            code.Should().Be(0, "it said: {0}", said);
+        }
+    }
+
+    private static Dictionary<string, string> Comparable(IEnumerable<JsonObject> objects) => objects.ToDictionary(Manifests.Name, o =>
+    {
+        var metadata = o["metadata"]!.AsObject();
+        foreach (var kind in new[] { "labels", "annotations" })
+        {
+            foreach (var key in metadata[kind]?.AsObject().Select(p => p.Key).ToList() ?? [])
+            {
+                // Who installed it, and which version: that differs by its nature.
+                if (key.StartsWith("helm.sh/", StringComparison.Ordinal)
+                    || key is "app.kubernetes.io/managed-by" or "app.kubernetes.io/instance" or "app.kubernetes.io/version")
+                {
+                    metadata[kind]!.AsObject().Remove(key);
+                }
+            }
+
+            if (metadata[kind]?.AsObject().Count == 0)
+            {
+                metadata.Remove(kind);
+            }
+        }
+
+        foreach (var container in new[] { "initContainers", "containers" }
+            .SelectMany(list => o["spec"]?["template"]?["spec"]?[list]?.AsArray() ?? []))
+        {
+            // What Kubernetes takes for granted with a tag that is not latest.
+            if (container!["imagePullPolicy"]?.ToString() == "IfNotPresent")
+            {
+                container.AsObject().Remove("imagePullPolicy");
+            }
+        }
+
+        return o.ToJsonString(new System.Text.Json.JsonSerializerOptions { WriteIndented = true });
+    });
+
+    private static string? Env(JsonObject pod, string name) => pod["containers"]![0]!["env"]!.AsArray()
+        .Single(e => e!["name"]!.ToString() == name)!["value"]?.ToString();
+
+    private static JsonNode Volume(JsonObject pod, string name) =>
+        pod["volumes"]!.AsArray().Single(v => v!["name"]!.ToString() == name)!;
+}
