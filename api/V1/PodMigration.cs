@@ -5,6 +5,9 @@ using k8s.Models;
 namespace PodCheckpointing.Api.V1;
 
 /// <summary>PodMigration moves a running pod to another node, where it goes on as it stood.</summary>
+/// <remarks>The user creates one per move and watches status; it is never used twice. Up to the condition
+/// RestoreVerified every failure, abort or timeout leads back to the source, which goes on as if nothing had happened;
+/// from then on the migration only goes forward. Example: kubectl wait --for=condition=Ready podmigration/x.</remarks>
 [KubernetesEntity(
     Group = ApiGroup.Name, ApiVersion = ApiGroup.Version, Kind = "PodMigration",
     PluralName = "podmigrations", Namespaced = true)]
@@ -16,6 +19,7 @@ namespace PodCheckpointing.Api.V1;
 [PrinterColumn("Downtime(ms)", ".status.downtimeMilliseconds", "integer")]
 [PrinterColumn("Outcome", ".status.outcome", priority: 1)]
 [PrinterColumn("Restored-Pod", ".status.restoredPodName", priority: 1)]
+[PrinterColumn("Checkpoint", ".status.podCheckpointName", priority: 1)]
 [PrinterColumn("Bytes", ".status.checkpointBytes", "integer", priority: 1)]
 [PrinterColumn("Message", ".status.message", priority: 1)]
 [PrinterColumn("Age", ".metadata.creationTimestamp", "date")]
@@ -30,152 +34,184 @@ public sealed record PodMigration : IKubernetesObject<V1ObjectMeta>
     /// <inheritdoc/>
     public V1ObjectMeta Metadata { get; init; } = new();
 
-    /// <summary>spec is what is wanted.</summary>
+    /// <summary>spec is what the user wants. Required. Only abort may change after creation.</summary>
     [RequiredField]
     public PodMigrationSpec Spec { get; init; } = new();
 
-    /// <summary>status is what the operator has observed and done. Written by the operator only.</summary>
+    /// <summary>status is what the operator has observed and done. Written by the operator only; absent until it has
+    /// seen the object.</summary>
     public PodMigrationStatus? Status { get; init; }
 }
 
-/// <summary>PodMigrationSpec is what is wanted of a migration. All of it but abort is immutable.</summary>
+/// <summary>PodMigrationSpec is what the user wants of a migration. All of it but abort is immutable.</summary>
 [Rule(
     "!has(oldSelf.abort) || !oldSelf.abort || (has(self.abort) && self.abort)",
     "abort cannot be taken back: create a new PodMigration instead")]
 public sealed record PodMigrationSpec
 {
-    /// <summary>podName names the pod to move, in the migration's own namespace. Required, immutable.</summary>
+    /// <summary>podName names the pod to move, in the migration's own namespace. It must run, have no controller, and
+    /// hold nothing that cannot travel; otherwise the condition Validated says what. Required, immutable.</summary>
     [RequiredField, Text(253, TextAttribute.ObjectName), Immutable]
     public string PodName { get; init; } = "";
 
-    /// <summary>targetNode names the node to move it to. Immutable. Absent: the operator chooses a ready node whose agent
-    /// can restore, the one with the fewest pods.</summary>
+    /// <summary>targetNode names the node to move the pod to. It must be ready, not cordoned, run an agent, and not be the
+    /// node on which the pod is. Immutable. Absent: the operator chooses a ready node whose agent can restore, the one
+    /// with the fewest pods, and says so in status.targetNode.</summary>
     [Text(253, TextAttribute.ObjectName), Immutable]
     public string? TargetNode { get; init; }
 
     /// <summary>serviceName names a Service, in the same namespace, whose endpoints must lead to the restored pod before
-    /// the migration completes (not yet supported). Immutable. Absent: no service is waited for.</summary>
+    /// the migration completes. Not yet supported: refused with reason NotYetSupported. Immutable. Absent: no Service is
+    /// waited for; Services follow the pod's labels, which the restored pod keeps.</summary>
     [Text(63, TextAttribute.Label), Immutable]
     public string? ServiceName { get; init; }
 
-    /// <summary>podUID pins the pod: a namesake with another uid is not migrated. Immutable. Absent: the pod of that name
-    /// when the migration begins.</summary>
+    /// <summary>podUID pins the pod: a namesake with another uid is not migrated (reason SourcePodReplaced). Immutable.
+    /// Absent: the pod that has the name when the migration begins.</summary>
     [JsonPropertyName("podUID"), Text(63, TextAttribute.Uid), Immutable]
     public string? PodUID { get; init; }
 
-    /// <summary>tcpPolicy says what becomes of connected TCP sockets: Close closes them, so that the application
-    /// reconnects; Established keeps them (not yet supported); Reject fails the migration while there are any.
-    /// Immutable. Absent: Close.</summary>
+    /// <summary>tcpPolicy says what becomes of connected TCP sockets. Close: they are closed, and the application
+    /// reconnects. Reject: the migration fails while there are any (reason EstablishedTcpConnections). Established: they
+    /// are kept; not yet supported, refused with reason NotYetSupported. Listening sockets always travel. Immutable.
+    /// Absent: Close.</summary>
     [Immutable, OneOf(TcpPolicies.Close, TcpPolicies.Established, TcpPolicies.Reject)]
     public string? TcpPolicy { get; init; }
 
-    /// <summary>onFailure says what a failure does: Rollback lets the source go on; ColdStart and Leave are not yet
-    /// supported. Immutable. Absent: Rollback.</summary>
+    /// <summary>onFailure says what a failure before RestoreVerified leads to. Rollback: the target is removed and the
+    /// source goes on. ColdStart: a fresh pod starts at the target; Leave: everything stays as it is; both not yet
+    /// supported, refused with reason NotYetSupported. Immutable. Absent: Rollback.</summary>
     [Immutable, OneOf(OnFailurePolicies.Rollback, OnFailurePolicies.ColdStart, OnFailurePolicies.Leave)]
     public string? OnFailure { get; init; }
 
-    /// <summary>timeoutSeconds bounds the migration up to its commit: what has not been restored by then is rolled
-    /// back. Immutable. Absent: 300.</summary>
+    /// <summary>timeoutSeconds bounds the migration, in seconds from status.startTime to RestoreVerified: what has not
+    /// been restored by then is rolled back (reason TimedOut). Immutable. Absent: 300.</summary>
     [Immutable, Bounds(10, 86400)]
     public int? TimeoutSeconds { get; init; }
 
-    /// <summary>abort asks to stop: before the commit the migration is rolled back, after it goes forward. Cannot be
-    /// taken back.</summary>
+    /// <summary>abort asks to stop when true: until the target is let go the migration is rolled back (reason Aborted),
+    /// after that it goes forward. May be set at any time, never taken back. Absent: false.</summary>
     public bool? Abort { get; init; }
 
-    /// <summary>checkpointRetention says what happens to the checkpoint after the migration: Delete removes it, Retain
-    /// keeps the PodCheckpoint and its bytes. Immutable. Absent: Delete.</summary>
+    /// <summary>checkpointRetention says what happens to the PodCheckpoint when the migration has ended: Delete removes it
+    /// and its bytes, Retain keeps both. Immutable. Absent: Delete.</summary>
     [Immutable, OneOf(DeletionPolicies.Delete, DeletionPolicies.Retain)]
     public string? CheckpointRetention { get; init; }
 }
 
 /// <summary>PodMigrationStatus is what has become of a migration. Written by the operator only.</summary>
+[Rule(
+    "!has(self.completionTime) || (has(self.phase) && self.phase in ['Completed', 'Failed'])",
+    "completionTime goes with phase Completed or Failed only", "completionTime")]
+[Rule(
+    "!has(self.phase) || self.phase != 'Completed' || (has(self.outcome) && self.outcome != 'RolledBack')",
+    "phase Completed needs outcome Restored or ColdStarted", "phase")]
+[Rule(
+    "!has(oldSelf.completionTime) || (has(self.phase) == has(oldSelf.phase) && "
+    + "(!has(self.phase) || self.phase == oldSelf.phase) && has(self.outcome) == has(oldSelf.outcome))",
+    "phase and outcome of a finished migration may not change", "phase")]
 public sealed record PodMigrationStatus
 {
-    /// <summary>observedGeneration is the generation of the spec that this status is about.</summary>
+    /// <summary>observedGeneration is the metadata.generation of the spec that this status is about. A smaller number than
+    /// metadata.generation: the operator has not yet seen the last change.</summary>
+    [Bounds(0)]
     public long? ObservedGeneration { get; init; }
 
-    /// <summary>conditions say how far the migration has come; each carries a reason and a message.</summary>
+    /// <summary>conditions say how far the migration has come, each with a reason and a message: Validated, TargetPrepared,
+    /// SourceFenced, Checkpointed, Restored, RestoreVerified, SourceRemoved in this order, RolledBack when it goes back,
+    /// and Ready, which is True at the end when the pod goes on at the target and False when the migration failed.</summary>
     [Items(32, "type")]
     public IList<V1Condition>? Conditions { get; init; }
 
     /// <summary>phase sums the conditions up for people: Pending, Checkpointing, Transferring, Restoring, Replaying,
-    /// Finalizing, Completed or Failed.</summary>
+    /// Finalizing, Completed or Failed. Programs read conditions instead. Completed and Failed with a completionTime are
+    /// final.</summary>
     [OneOf(
         MigrationPhases.Pending, MigrationPhases.Checkpointing, MigrationPhases.Transferring, MigrationPhases.Restoring,
         MigrationPhases.Replaying, MigrationPhases.Finalizing, MigrationPhases.Completed, MigrationPhases.Failed)]
     public string? Phase { get; init; }
 
-    /// <summary>message says in a sentence what goes on, or why it failed and what to do.</summary>
+    /// <summary>message says in a sentence what goes on now, or why the migration failed and what to do.</summary>
     [Text(32768)]
     public string? Message { get; init; }
 
-    /// <summary>sourceNode is the node that the pod comes from. Set once.</summary>
+    /// <summary>sourceNode is the node that the pod comes from. Set once, when the migration has been validated.</summary>
     [ImmutableOnceSet, Text(253)]
     public string? SourceNode { get; init; }
 
-    /// <summary>targetNode is the node that the pod goes to.</summary>
-    [Text(253)]
+    /// <summary>targetNode is the node that the pod goes to: spec.targetNode, or the one that was chosen. Set once, when the
+    /// migration has been validated.</summary>
+    [ImmutableOnceSet, Text(253)]
     public string? TargetNode { get; init; }
 
-    /// <summary>podUID is the uid of the pod that is being moved. Set once, before anything happens to it.</summary>
+    /// <summary>podUID is the uid of the pod that is being moved. Set once, before anything happens to the pod.</summary>
     [ImmutableOnceSet, JsonPropertyName("podUID"), Text(63)]
     public string? PodUID { get; init; }
 
-    /// <summary>podCheckpointName names the PodCheckpoint in the same namespace. Set once.</summary>
+    /// <summary>podCheckpointName names the PodCheckpoint, in the same namespace, that the migration made. Set once, when
+    /// the source is fenced. The object is gone after the migration unless spec.checkpointRetention is Retain.</summary>
     [ImmutableOnceSet, Text(253)]
     public string? PodCheckpointName { get; init; }
 
-    /// <summary>restoredPodName names the pod on the target, in the same namespace.</summary>
+    /// <summary>restoredPodName names the pod at the target, in the same namespace. Set when the migration has been
+    /// validated, before the pod exists.</summary>
     [Text(253)]
     public string? RestoredPodName { get; init; }
 
-    /// <summary>restoredPodUID is that pod's uid.</summary>
+    /// <summary>restoredPodUID is the uid of the pod at the target. Set when that pod has been created.</summary>
     [JsonPropertyName("restoredPodUID"), Text(63)]
     public string? RestoredPodUID { get; init; }
 
-    /// <summary>podAccessible says whether a copy of the pod runs.</summary>
+    /// <summary>podAccessible says whether one copy of the pod runs: true at the source until it is dumped, false while it
+    /// stands still, true again at the target or, after a rollback, at the source. Absent: not known.</summary>
     public bool? PodAccessible { get; init; }
 
-    /// <summary>downtimeMilliseconds is the time in which no copy ran: from the last instant at which the source ran to
-    /// the first at which the target did, the difference between the nodes' clocks taken out.</summary>
+    /// <summary>downtimeMilliseconds is the time, in milliseconds, in which no copy of the pod ran: from the last instant at
+    /// which the source ran to the first at which the target did, the difference between the nodes' clocks taken out.
+    /// Set when the restore has been verified.</summary>
+    [Bounds(0)]
     public long? DowntimeMilliseconds { get; init; }
 
-    /// <summary>checkpointBytes is the size of the checkpoint on the volume.</summary>
+    /// <summary>checkpointBytes is the size of the checkpoint on the volume, in bytes, compressed, all containers together.
+    /// Set when the checkpoint is whole.</summary>
+    [Bounds(0)]
     public long? CheckpointBytes { get; init; }
 
-    /// <summary>outcome says what became of the pod: Restored on the target with its memory, ColdStarted there without
-    /// it, or RolledBack: it goes on at the source. Absent until then.</summary>
-    [OneOf(Outcomes.Restored, Outcomes.ColdStarted, Outcomes.RolledBack)]
+    /// <summary>outcome says what became of the pod: Restored, it goes on at the target with its memory; ColdStarted, it
+    /// runs there without it; RolledBack, it goes on at the source. Set once, with completionTime. Absent: not decided
+    /// yet, or the pod was never touched.</summary>
+    [ImmutableOnceSet, OneOf(Outcomes.Restored, Outcomes.ColdStarted, Outcomes.RolledBack)]
     public string? Outcome { get; init; }
 
-    /// <summary>steps are the parts of the migration with their times.</summary>
+    /// <summary>steps are the parts of the migration in the order in which they began, each with its times.</summary>
     [Items(64, "name")]
     public IList<MigrationStep>? Steps { get; init; }
 
-    /// <summary>startTime is when the migration began. Set once.</summary>
+    /// <summary>startTime is when the migration began, by the operator's clock. Set once.</summary>
     [ImmutableOnceSet]
     public DateTime? StartTime { get; init; }
 
-    /// <summary>completionTime is when it ended. Set once.</summary>
+    /// <summary>completionTime is when the migration ended, well or not, by the operator's clock. Set once; from then on
+    /// nothing happens any more.</summary>
     [ImmutableOnceSet]
     public DateTime? CompletionTime { get; init; }
 }
 
-/// <summary>MigrationStep is one part of a migration.</summary>
+/// <summary>MigrationStep is one part of a migration and how long it took.</summary>
 public sealed record MigrationStep
 {
-    /// <summary>name of the step.</summary>
-    [RequiredField, Text(63)]
+    /// <summary>name of the step: Validate, Receive (the target pod waits), Fence, Checkpoint, Transfer, Restore or Commit.
+    /// Required.</summary>
+    [RequiredField, Text(63, TextAttribute.Word)]
     public string Name { get; init; } = "";
 
-    /// <summary>startedAt is when it began.</summary>
+    /// <summary>startedAt is when the step began, by the operator's clock.</summary>
     public DateTime? StartedAt { get; init; }
 
-    /// <summary>finishedAt is when it ended.</summary>
+    /// <summary>finishedAt is when the step ended, by the operator's clock. Absent: it is under way, or was given up.</summary>
     public DateTime? FinishedAt { get; init; }
 
-    /// <summary>message says what was found.</summary>
+    /// <summary>message says what was found or measured, set with finishedAt. May be empty.</summary>
     [Text(32768)]
     public string? Message { get; init; }
 }

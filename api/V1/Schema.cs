@@ -19,8 +19,11 @@ public sealed class RequiredFieldAttribute : Attribute;
 
 /// <summary>A CEL rule of the field or type, with the message for who breaks it.</summary>
 [AttributeUsage(AttributeTargets.Property | AttributeTargets.Class, AllowMultiple = true)]
-public sealed class RuleAttribute(string expression, string message) : Attribute
+public sealed class RuleAttribute(string expression, string message, string? field = null) : Attribute
 {
+    /// <summary>The wire name of the field, below the rule's own place, that is to blame; null for that place.</summary>
+    public string? Field { get; } = field;
+
     /// <summary>The expression; true accepts.</summary>
     public string Expression { get; } = expression;
 
@@ -65,6 +68,12 @@ public sealed class TextAttribute(int maxLength, string? pattern = null) : Attri
     /// <summary>A DNS label: the name of a container, a namespace, a checkpoint.</summary>
     public const string Label = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 
+    /// <summary>A checkpoint's id on the volume.</summary>
+    public const string CheckpointId = "^[0-9]{8}t[0-9]{6}z-[0-9a-z]{6}$";
+
+    /// <summary>A CamelCase word: a reason, the name of a step.</summary>
+    public const string Word = "^[A-Za-z][A-Za-z0-9]*$";
+
     /// <summary>A digest.</summary>
     public const string Digest = "^sha256:[0-9a-f]{64}$";
 
@@ -85,14 +94,14 @@ public sealed class TextAttribute(int maxLength, string? pattern = null) : Attri
     public string? Pattern { get; } = pattern;
 }
 
-/// <summary>The number lies in a range.</summary>
+/// <summary>The number lies in a range, which may have no upper end.</summary>
 [AttributeUsage(AttributeTargets.Property)]
-public sealed class BoundsAttribute(long minimum, long maximum) : Attribute
+public sealed class BoundsAttribute(long minimum, long maximum = long.MaxValue) : Attribute
 {
     /// <summary>The smallest.</summary>
     public long Minimum { get; } = minimum;
 
-    /// <summary>The largest.</summary>
+    /// <summary>The largest; long.MaxValue for no limit.</summary>
     public long Maximum { get; } = maximum;
 }
 

@@ -6,11 +6,9 @@ namespace PodCheckpointing.Generate;
 /// <summary>The CEL rules that attributes stand for.</summary>
 internal static class Rules
 {
-    public static Dictionary<string, object> Of(RuleAttribute rule) => new()
-    {
-        ["rule"] = rule.Expression,
-        ["message"] = rule.Message,
-    };
+    public static Dictionary<string, object> Of(RuleAttribute rule) => rule.Field is { } field
+        ? AtField(field, rule.Expression, rule.Message)
+        : new() { ["rule"] = rule.Expression, ["message"] = rule.Message };
 
     /// <summary>The rules that stand on the field itself; they run only while it is there, before and after.</summary>
     public static IEnumerable<Dictionary<string, object>> OfField(PropertyInfo field)

@@ -65,7 +65,7 @@ internal sealed class SchemaBuilder(Documentation documentation)
         if (field.GetCustomAttribute<BoundsAttribute>() is { } bounds)
         {
             schema["minimum"] = bounds.Minimum;
-            schema["maximum"] = bounds.Maximum;
+            AddIfPresent(schema, "maximum", bounds.Maximum == long.MaxValue ? null : bounds.Maximum);
         }
 
         AddIfPresent(schema, "enum", field.GetCustomAttribute<OneOfAttribute>()?.Values);

@@ -125,14 +125,16 @@ internal sealed class ContainerCheckpointReconciler(
         return Waiting(checkpoint, status, Reasons.CheckpointInProgress, "the dump is stored");
     }
 
-    private static ContainerCheckpointContentStatus StatusOf(ContainerCheckpointContent content, CheckpointResponse result) =>
+    internal static ContainerCheckpointContentStatus StatusOf(ContainerCheckpointContent content, CheckpointResponse result) =>
         (content.Status ?? new ContainerCheckpointContentStatus()) with
         {
             Ready = true,
             Size = (long)result.Size,
             CompressedSize = (long)result.CompressedSize,
-            Digest = result.CompressedDigest,
+            Digest = result.Digest,
+            CompressedDigest = result.CompressedDigest,
             ImageReference = result.ImageReference,
+            ImageID = result.ImageId,
             Runtime = result.Runtime,
             CriuVersion = result.CriuVersion,
             LeftStopped = result.LeftStopped,
@@ -216,7 +218,9 @@ internal sealed class ContainerCheckpointReconciler(
             Ready = true,
             ArtifactURI = content.Spec.ArtifactURI,
             Size = content.Status!.CompressedSize,
-            Digest = content.Status.Digest,
+            UncompressedSize = content.Status.Size,
+            Digest = content.Status.CompressedDigest,
+            UncompressedDigest = content.Status.Digest,
             Conditions = Condition(checkpoint, status, "True", Reasons.CheckpointCompleted, "the artifact is whole"),
         };
 

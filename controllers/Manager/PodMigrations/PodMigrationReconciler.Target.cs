@@ -169,7 +169,7 @@ internal sealed partial class PodMigrationReconciler
             PodUid = target.Metadata.Uid,
             ContainerName = content.Spec.Source.ContainerName,
             ArtifactUri = content.Spec.ArtifactURI,
-            ExpectedDigest = content.Status!.Digest,
+            ExpectedDigest = content.Status!.CompressedDigest,
         };
         request.ContainerNames.AddRange(all);
         return request;
@@ -193,6 +193,10 @@ internal sealed partial class PodMigrationReconciler
         var here = agents.Find(scope.Status.SourceNode!)?.ClockOffset ?? TimeSpan.Zero;
         var there = agents.Find(scope.Status.TargetNode!)?.ClockOffset ?? TimeSpan.Zero;
         var running = restore.Containers.Max(c => c.RunningAt.ToDateTime());
-        return stopped is null ? null : (long)((running - there) - (stopped.Value - here)).TotalMilliseconds;
+        return stopped is null ? null : Downtime(stopped.Value - here, running - there);
     }
+
+    // Both come from estimated offsets: less than their error may come out negative, which no status can hold.
+    internal static long Downtime(DateTime stopped, DateTime running) =>
+        Math.Max(0, (long)(running - stopped).TotalMilliseconds);
 }

@@ -7,6 +7,7 @@ namespace PodCheckpointing.Component.Api;
 internal static class Samples
 {
     private const string ErrorLine = "# error: ";
+    private const string StatusLine = "# subresource: status\n";
 
     private static readonly string Folder =
         Path.Combine(Repository.Root(AppContext.BaseDirectory), "config", "samples");
@@ -15,9 +16,12 @@ internal static class Samples
 
     public static IEnumerable<TestCaseData> Valid() => Files("valid").Select(file => Case(file, (object)Documents(file)));
 
-    /// <summary>The accepted objects that nobody changes afterwards.</summary>
-    public static IEnumerable<string> Single() =>
-        Files("valid").Select(Documents).Where(documents => documents.Length == 1).Select(documents => documents[0]);
+    /// <summary>The accepted objects with the status of a finished one, in two documents each.</summary>
+    public static IEnumerable<string> Finished() => Files("valid")
+        .Where(file => file.EndsWith("-status.yaml", StringComparison.Ordinal)).SelectMany(Documents);
+
+    /// <summary>Whether a document is to be applied to the status.</summary>
+    public static bool IsStatus(string document) => document.Contains(StatusLine, StringComparison.Ordinal);
 
     public static IEnumerable<TestCaseData> Invalid() => Files("invalid").Select(file => Case(
         file,
