@@ -24,6 +24,9 @@ internal static partial class AgentLog
     [LoggerMessage(5007, LogLevel.Warning, "Leftovers of dead writers could not be removed from the volume")]
     public static partial void StoreSweepFailed(ILogger logger, Exception exception);
 
+    [LoggerMessage(5008, LogLevel.Warning, "The volume does not say what is free on it")]
+    public static partial void StoreProbeFailed(ILogger logger, Exception exception);
+
     [LoggerMessage(5003, LogLevel.Warning, "Found the dump of container {Container} of pod {PodUid} whose call was lost")]
     public static partial void Found(ILogger logger, string podUid, string container);
 }

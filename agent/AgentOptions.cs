@@ -54,6 +54,9 @@ internal sealed class AgentOptions
     /// <summary>Plain HTTP on loopback for /healthz and /readyz.</summary>
     public int HealthPort { get; set; } = 50052;
 
+    /// <summary>Plain HTTP for /metrics on every address of the node; 0 for none.</summary>
+    public int MetricsPort { get; set; } = 50053;
+
     /// <summary>Where the handler and the hook stand.</summary>
     public string RestoreHandler { get; set; } = "/usr/libexec/pod-checkpointing/checkpoint-restore";
 

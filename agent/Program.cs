@@ -5,6 +5,7 @@ using PodCheckpointing.Agent.Checkpoints;
 using PodCheckpointing.Agent.Fences;
 using PodCheckpointing.Agent.Kubelet;
 using PodCheckpointing.Agent.Maintenance;
+using PodCheckpointing.Agent.Metrics;
 using PodCheckpointing.Agent.Restores;
 using PodCheckpointing.Agent.Runtimes;
 using PodCheckpointing.Api.Agent;
@@ -18,10 +19,12 @@ builder.WebHost.UseKestrelHttpsConfiguration();
 builder.WebHost.ConfigureKestrel(kestrel =>
 {
     kestrel.ListenLocalhost(options.HealthPort);
+    kestrel.ListenForMetrics(options.MetricsPort);
     kestrel.ListenAnyIP(
         options.Port, listen => listen.UseAgentTls(options.TlsClientCa, options.TlsCertificate, options.TlsKey));
 });
 builder.Services.AddSingleton(TimeProvider.System);
+builder.Services.AddMetering();
 builder.Services.AddSingleton<NodeFacts>();
 builder.Services.AddSingleton<KubeletClient>();
 builder.Services.AddSingleton(new ContainerRuntime(GrpcChannel.ForAddress(
@@ -38,6 +41,7 @@ builder.Services.AddHostedService<StoreSweeper>();
 builder.Services.AddSingleton<AgentService>();
 var app = builder.Build();
 app.Services.GetRequiredService<CriuConfiguration>().Recover();
+app.UseMetering();
 app.MapGet("/healthz", () => "ok");
 app.MapGet("/readyz", (IOptions<AgentOptions> o) =>
     Directory.Exists(o.Value.StoreRoot) ? Results.Text("ok") : Results.Text("the volume is not mounted", statusCode: 503));

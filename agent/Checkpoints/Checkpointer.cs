@@ -5,6 +5,7 @@ using Grpc.Core;
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Agent.Fences;
 using PodCheckpointing.Agent.Kubelet;
+using PodCheckpointing.Agent.Metrics;
 using PodCheckpointing.Agent.Runtimes;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
@@ -38,7 +39,7 @@ internal sealed class Checkpointer(
         }
 
         // The operation goes on when its caller hangs up: half a dump helps nobody.
-        var operation = _running.GetOrAdd(key, _ => new Lazy<Task<CheckpointResponse>>(() => Task.Run(() => RunAsync(request, key))));
+        var operation = _running.GetOrAdd(key, _ => new Lazy<Task<CheckpointResponse>>(() => Task.Run(() => OperationMeter.CheckpointAsync(() => RunAsync(request, key)))));
         try
         {
             return await operation.Value.WaitAsync(cancellationToken);
@@ -118,6 +119,7 @@ internal sealed class Checkpointer(
         // Looked at, not assumed: a process that runs on would be the second live copy.
         var leftStopped = fence is not null && ContainerRuntime.Tree(container.Pid).All(ContainerRuntime.IsStopped);
         AgentLog.Dumped(logger, request.PodUid, request.ContainerName, took.TotalMilliseconds, leftStopped);
+        watch = Stopwatch.GetTimestamp();
         await using (var file = File.OpenRead(tar))
         {
             var manifest = await store.WriteAsync(
@@ -148,6 +150,7 @@ internal sealed class Checkpointer(
                     Phase = "Storing", Bytes = (ulong)bytes, TotalBytes = (ulong)file.Length,
                 }),
                 CancellationToken.None);
+            OperationMeter.Stored(manifest, took, Stopwatch.GetElapsedTime(watch));
             // The bytes are safe on the volume; kubelet itself never removes its file.
             File.Delete(tar);
             journal.End(request);

@@ -4,6 +4,7 @@ using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Agent.Checkpoints;
+using PodCheckpointing.Agent.Metrics;
 using PodCheckpointing.Agent.Runtimes;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
@@ -148,6 +149,7 @@ internal sealed class RestoreStaging(
             if (states.All(s => s.Phase == "Running") || states.Any(s => s.Phase == "Failed" || s.Phase == request.Until)
                 || Stopwatch.GetElapsedTime(began) >= wait)
             {
+                OperationMeter.Seen(request.PodUid, states);
                 return states;
             }
 
@@ -205,7 +207,9 @@ internal sealed class RestoreStaging(
             "leave-stopped\nmanage-cgroups=ignore\n" + CriuConfiguration.TcpLine(manifest.Origin.TcpPolicy),
             cancellationToken);
         Mark(folder, "staged", request.ArtifactUri);
-        AgentLog.Staged(logger, request.PodUid, request.ContainerName, bytes, Stopwatch.GetElapsedTime(watch).TotalMilliseconds);
+        var took = Stopwatch.GetElapsedTime(watch);
+        AgentLog.Staged(logger, request.PodUid, request.ContainerName, bytes, took.TotalMilliseconds);
+        OperationMeter.Staged(bytes, took);
         return bytes;
     }
 

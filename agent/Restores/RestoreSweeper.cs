@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Options;
+using PodCheckpointing.Agent.Metrics;
 using PodCheckpointing.Agent.Runtimes;
 
 namespace PodCheckpointing.Agent.Restores;
@@ -19,6 +20,7 @@ internal sealed class RestoreSweeper(
     public int Sweep(IReadOnlySet<string> pods)
     {
         var removed = 0;
+        OperationMeter.Forget(pods);
         if (!Directory.Exists(options.Value.RestoresFolder))
         {
             return removed;

@@ -4,17 +4,20 @@ using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager;
 using PodCheckpointing.Manager.Agents;
 using PodCheckpointing.Manager.ContainerCheckpoints;
+using PodCheckpointing.Manager.Metrics;
 using PodCheckpointing.Manager.PodCheckpoints;
 using PodCheckpointing.Manager.PodMigrations;
 using PodCheckpointing.Runtime;
+using PodCheckpointing.Runtime.Metrics;
 
 var builder = WebApplication.CreateSlimBuilder(args);
 builder.Services.AddOptions<OperatorOptions>().BindConfiguration(OperatorOptions.Section).ValidateDataAnnotations().ValidateOnStart();
 var options = builder.Configuration.GetSection(OperatorOptions.Section).Get<OperatorOptions>() ?? new OperatorOptions();
 builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenAnyIP(options.HealthPort));
 builder.Services.AddSingleton(TimeProvider.System);
+builder.Services.AddMetering();
 var kubernetes = KubernetesClientConfiguration.BuildDefault(options.Kubeconfig, context: null);
-builder.Services.AddSingleton<IKubernetes>(new Kubernetes(kubernetes));
+builder.Services.AddSingleton<IKubernetes>(new MeasuredKubernetes(new Kubernetes(kubernetes), TimeProvider.System));
 builder.Services.AddSingleton(services => ActivatorUtilities.CreateInstance<EventRecorder>(services, "pod-checkpointing"));
 builder.Services.AddSingleton<IEventRecorder>(services => services.GetRequiredService<EventRecorder>());
 builder.Services.AddHostedService(services => services.GetRequiredService<EventRecorder>());
@@ -38,6 +41,7 @@ builder.Services.AddController<ContainerCheckpointReconciler, ContainerCheckpoin
     .WatchesAll<ContainerCheckpointContent>((content, cluster) => cluster.All<ContainerCheckpoint>().Where(c =>
         c.Metadata.Uid == content.Spec.ContainerCheckpointRef.Uid)));
 var app = builder.Build();
+app.UseMetering();
 app.MapGet("/healthz", () => "ok");
 app.MapGet("/readyz", (IEnumerable<IInformer> informers) => informers.All(i => i.Synced.IsCompletedSuccessfully)
     ? Results.Text("ok")

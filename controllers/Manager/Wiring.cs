@@ -3,6 +3,7 @@ using k8s.Models;
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Runtime;
+using PodCheckpointing.Runtime.Metrics;
 
 namespace PodCheckpointing.Manager;
 
@@ -26,13 +27,16 @@ internal static class Wiring
         where TPrimary : class, IKubernetesObject<V1ObjectMeta> =>
         services.AddSingleton<IHostedService>(provider =>
         {
-            var queue = new WorkQueue(provider.GetRequiredService<TimeProvider>(), LongestRetry);
+            var queue = new WorkQueue(provider.GetRequiredService<TimeProvider>(), LongestRetry, typeof(TPrimary).Name);
             provider.GetRequiredService<Informer<TPrimary>>().OnChange(item => queue.Add(ObjectKey.Of(item)));
             triggers(new ControllerTriggers(provider, queue));
             return new Controller(
                 typeof(TPrimary).Name,
                 queue,
-                ActivatorUtilities.CreateInstance<TReconciler>(provider, queue),
+                new MeasuredReconciler(
+                    ActivatorUtilities.CreateInstance<TReconciler>(provider, queue),
+                    typeof(TPrimary).Name,
+                    provider.GetRequiredService<TimeProvider>()),
                 [.. provider.GetServices<IInformer>()],
                 provider.GetRequiredService<ILeadership>(),
                 provider.GetRequiredService<IOptions<OperatorOptions>>().Value.Workers,

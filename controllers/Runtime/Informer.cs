@@ -3,6 +3,7 @@ using k8s;
 using k8s.Models;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using PodCheckpointing.Runtime.Metrics;
 
 namespace PodCheckpointing.Runtime;
 
@@ -24,6 +25,7 @@ public sealed class Informer<T>(IKubernetes kubernetes, TimeProvider time, ILogg
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(30);
     private readonly ConcurrentDictionary<ObjectKey, T> _store = new();
     private readonly TaskCompletionSource _synced = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly InformerMetrics _metrics = new(typeof(T), time);
     private Action<T>? _changed;
 
     /// <inheritdoc/>
@@ -51,10 +53,12 @@ public sealed class Informer<T>(IKubernetes kubernetes, TimeProvider time, ILogg
             catch (KubernetesException exception) when (exception.IsGone)
             {
                 RuntimeLog.WatchExpired(logger, typeof(T).Name);
+                _metrics.Expired();
             }
             catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
             {
                 RuntimeLog.WatchFailed(logger, exception, typeof(T).Name);
+                _metrics.Failed();
             }
 
             await RestAsync(began, stoppingToken).ConfigureAwait(false);
@@ -97,6 +101,7 @@ public sealed class Informer<T>(IKubernetes kubernetes, TimeProvider time, ILogg
             Remove(key);
         }
 
+        _metrics.Listed();
         _synced.TrySetResult();
         return version;
     }
@@ -114,6 +119,7 @@ public sealed class Informer<T>(IKubernetes kubernetes, TimeProvider time, ILogg
             await foreach (var (type, item) in kubernetes.WatchAsync<T>(options, either.Token).ConfigureAwait(false))
             {
                 version = item.Metadata.ResourceVersion;
+                _metrics.Told();
                 switch (type)
                 {
                     case WatchEventType.Added or WatchEventType.Modified:
@@ -139,6 +145,11 @@ public sealed class Informer<T>(IKubernetes kubernetes, TimeProvider time, ILogg
         }
 
         _store[key] = item;
+        if (old is null)
+        {
+            _metrics.Came();
+        }
+
         if (old is not null && old.Metadata.Uid != item.Metadata.Uid)
         {
             // A list finds a namesake where the old one went unseen: who waits for its end knows it by its uid.
@@ -152,6 +163,7 @@ public sealed class Informer<T>(IKubernetes kubernetes, TimeProvider time, ILogg
     {
         if (_store.TryRemove(key, out var old))
         {
+            _metrics.Went();
             Tell(old);
         }
     }

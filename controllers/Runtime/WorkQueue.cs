@@ -1,10 +1,13 @@
+using PodCheckpointing.Runtime.Metrics;
+
 namespace PodCheckpointing.Runtime;
 
 /// <summary>Keys that wait for a worker: each at most once, and never with two workers at a time.</summary>
 /// <remarks>The algorithm of client-go's workqueue: queued, dirty while it is being processed, done.</remarks>
 /// <param name="time">Tells how long waits are; what the clock shows does not matter.</param>
 /// <param name="longestDelay">The longest wait after a failure; null for five minutes.</param>
-public sealed class WorkQueue(TimeProvider time, TimeSpan? longestDelay = null) : IDisposable
+/// <param name="name">What it is measured under; null for a queue that is not.</param>
+public sealed class WorkQueue(TimeProvider time, TimeSpan? longestDelay = null, string? name = null) : IDisposable
 {
     /// <summary>The first wait after a failure; it doubles with each one more.</summary>
     private static readonly TimeSpan FirstDelay = TimeSpan.FromMilliseconds(500);
@@ -21,6 +24,7 @@ public sealed class WorkQueue(TimeProvider time, TimeSpan? longestDelay = null) 
     private readonly Dictionary<ObjectKey, int> _failures = [];
     private readonly Dictionary<ObjectKey, (TimeSpan At, ITimer Timer)> _later = [];
     private readonly SemaphoreSlim _available = new(0);
+    private readonly QueueMetrics? _metrics = name is null ? null : new QueueMetrics(name, time);
     private bool _disposed;
 
     /// <summary>Keys that wait.</summary>
@@ -41,7 +45,13 @@ public sealed class WorkQueue(TimeProvider time, TimeSpan? longestDelay = null) 
         lock (_lock)
         {
             // What is still under way when the process ends may ask for another run.
-            if (!_disposed && _queued.Add(key) && !_processing.Contains(key))
+            if (_disposed || !_queued.Add(key))
+            {
+                return;
+            }
+
+            _metrics?.Added(key);
+            if (!_processing.Contains(key))
             {
                 _ready.Enqueue(key);
                 _available.Release();
@@ -96,6 +106,7 @@ public sealed class WorkQueue(TimeProvider time, TimeSpan? longestDelay = null) 
             }
 
             _failures[key] = failures;
+            _metrics?.Retried();
             AddAfter(key, delay);
         }
     }
@@ -118,6 +129,7 @@ public sealed class WorkQueue(TimeProvider time, TimeSpan? longestDelay = null) 
             var key = _ready.Dequeue();
             _queued.Remove(key);
             _processing.Add(key);
+            _metrics?.Taken(key);
             return key;
         }
     }
@@ -128,6 +140,7 @@ public sealed class WorkQueue(TimeProvider time, TimeSpan? longestDelay = null) 
         lock (_lock)
         {
             _processing.Remove(key);
+            _metrics?.Done(key);
             if (!_disposed && _queued.Contains(key))
             {
                 _ready.Enqueue(key);
@@ -151,6 +164,7 @@ public sealed class WorkQueue(TimeProvider time, TimeSpan? longestDelay = null) 
         }
 
         _available.Dispose();
+        _metrics?.Dispose();
     }
 
     private void Due(ObjectKey key, TimeSpan at)

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
 using Google.Protobuf;
 using Grpc.Core;
 using Grpc.Net.Client;
@@ -7,6 +8,7 @@ using Microsoft.Extensions.Options;
 using PodCheckpointing.Api.Agent;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.Metrics;
 using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.Agents;
@@ -104,12 +106,12 @@ internal sealed class CheckpointAgent(string nodeName, CheckpointServiceClient c
         GuardAsync(client.GetRestoreAsync(
             request, TimeSpan.FromMilliseconds(request.WaitMilliseconds) + Short, cancellationToken));
 
-    private static async Task<T> GuardAsync<T>(Task<T> call)
+    private static async Task<T> GuardAsync<T>(Task<T> call, [CallerMemberName] string method = "")
         where T : IMessage
     {
         try
         {
-            return await call;
+            return await OperatorMetrics.MeasureAsync(call, method);
         }
         catch (RpcException exception)
         {

@@ -1,0 +1,87 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Storage;
+
+namespace PodCheckpointing.Agent.Metrics;
+
+/// <summary>Measures dumps and restores; each call site says one thing.</summary>
+internal static class OperationMeter
+{
+    private const int Remembered = 1000;
+
+    /// <summary>Restores that have been counted; an operator asks more than once how one has ended.</summary>
+    private static readonly ConcurrentDictionary<(string Pod, string Container), bool> Ended = new();
+
+    /// <summary>One container, from the call to the stored checkpoint.</summary>
+    public static async Task<CheckpointResponse> CheckpointAsync(Func<Task<CheckpointResponse>> operation)
+    {
+        var began = Stopwatch.GetTimestamp();
+        AgentMetrics.InProgress.Move(1);
+        try
+        {
+            var response = await operation();
+            AgentMetrics.Checkpoints.Count("success");
+            AgentMetrics.CheckpointDuration.Record(Stopwatch.GetElapsedTime(began).TotalSeconds);
+            return response;
+        }
+        catch (Exception exception)
+        {
+            AgentMetrics.Checkpoints.Count("failure");
+            AgentMetrics.CheckpointFailures.Count(AgentMetrics.ReasonOf(exception));
+            throw;
+        }
+        finally
+        {
+            AgentMetrics.InProgress.Move(-1);
+        }
+    }
+
+    /// <summary>A dump is on the volume.</summary>
+    public static void Stored(ContainerManifest manifest, TimeSpan dump, TimeSpan store)
+    {
+        AgentMetrics.DumpDuration.Record(dump.TotalSeconds);
+        AgentMetrics.StoreDuration.Record(store.TotalSeconds);
+        AgentMetrics.CheckpointSize.Record(manifest.Size);
+        AgentMetrics.BytesRead.Add(manifest.Size);
+        AgentMetrics.BytesWritten.Add(manifest.CompressedSize);
+        if (manifest.CompressedSize > 0)
+        {
+            AgentMetrics.Compression.Record((double)manifest.Size / manifest.CompressedSize);
+        }
+    }
+
+    /// <summary>A checkpoint lies ready.</summary>
+    public static void Staged(long bytes, TimeSpan took)
+    {
+        AgentMetrics.StagedBytes.Add(bytes);
+        AgentMetrics.StageDuration.Record(took.TotalSeconds);
+    }
+
+    /// <summary>How far the restores of a pod have come: what has ended is counted, once.</summary>
+    public static void Seen(string podUid, IReadOnlyList<ContainerRestore> states)
+    {
+        foreach (var state in states)
+        {
+            if (state.Phase is not ("Running" or "Failed") || !Ended.TryAdd((podUid, state.ContainerName), true))
+            {
+                continue;
+            }
+
+            AgentMetrics.Restores.Count(state.Phase == "Running" ? "success" : "failure");
+            if (state.RestoreMicroseconds > 0)
+            {
+                AgentMetrics.RestoreDuration.Record(state.RestoreMicroseconds / 1e6);
+            }
+        }
+    }
+
+    /// <summary>Forgets the restores of pods that have gone from the node; not at once, for an operator may still ask.</summary>
+    public static void Forget(IReadOnlySet<string> pods)
+    {
+        foreach (var key in Ended.Count < Remembered ? [] : Ended.Keys.Where(k => !pods.Contains(k.Pod)))
+        {
+            Ended.TryRemove(key, out _);
+        }
+    }
+}

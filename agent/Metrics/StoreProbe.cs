@@ -1,0 +1,41 @@
+using Microsoft.Extensions.Options;
+using PodCheckpointing.Storage;
+
+namespace PodCheckpointing.Agent.Metrics;
+
+/// <summary>Asks the volume now and then what is free. Not at a scrape: a network volume that hangs would hang it, too.</summary>
+internal sealed class StoreProbe(
+    CheckpointStore store, IOptions<AgentOptions> options, TimeProvider time, ILogger<StoreProbe> logger) : BackgroundService
+{
+    internal static readonly TimeSpan Period = TimeSpan.FromSeconds(15);
+
+    /// <summary>Asks once.</summary>
+    internal void Probe()
+    {
+        AgentMetrics.StoreFree.Set(store.FreeBytes());
+        AgentMetrics.StoreSampled.Set((time.GetUtcNow() - DateTimeOffset.UnixEpoch).TotalSeconds);
+        if (Directory.Exists(options.Value.StateRoot))
+        {
+            AgentMetrics.StagingFree.Set(new DriveInfo(options.Value.StateRoot).AvailableFreeSpace);
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(Period, time);
+        do
+        {
+            try
+            {
+                // A thread of its own: it may stay in the kernel for as long as the server does not answer.
+                await Task.Factory.StartNew(Probe, stoppingToken, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            }
+            catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
+            {
+                AgentLog.StoreProbeFailed(logger, exception);
+            }
+        }
+        while (await timer.WaitForNextTickAsync(stoppingToken));
+    }
+}

@@ -1,0 +1,38 @@
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Runtime;
+using PodCheckpointing.Runtime.Metrics;
+
+namespace PodCheckpointing.Manager.Metrics;
+
+/// <summary>Puts the operator's metrics together.</summary>
+internal static class Metering
+{
+    public const string LeaseName = "pod-checkpointing-operator";
+
+    /// <summary>Everything that the operator tells.</summary>
+    public static readonly MetricSet[] Sets = [OperatorMetrics.Set, RuntimeMetrics.Set, ProcessMetrics.Set, RuntimeMetrics.ScrapeSet];
+
+    /// <summary>Counts from now on: before any informer, queue or controller is made.</summary>
+    public static void AddMetering(this IServiceCollection services)
+    {
+        services.AddSingleton(new MetricsExporter(Sets));
+        services.AddSingleton<EndedObjects>();
+    }
+
+    /// <summary>Watches what ends, and serves /metrics.</summary>
+    public static void UseMetering(this WebApplication app)
+    {
+        var ended = app.Services.GetRequiredService<EndedObjects>();
+        var migrations = app.Services.GetRequiredService<Informer<PodMigration>>();
+        migrations.OnChange(ended.See);
+        app.Services.GetRequiredService<Informer<PodCheckpoint>>().OnChange(ended.See);
+        OperatorMetrics.MigrationObjects.From(() => !ended.Leads
+            ? []
+            : OperatorMetrics.MigrationObjects.Definition.Labels[0].Values.Select(phase => OperatorMetrics.MigrationObjects.Value(
+                migrations.All.Count(m => (m.Status?.Phase ?? OperatorMetrics.None) == phase), phase)));
+        OperatorMetrics.Build.From(() =>
+            [OperatorMetrics.Build.Value(1, "operator", typeof(Metering).Assembly.GetName().Version!.ToString(3))]);
+        RuntimeMetrics.ObserveLeadership(app.Services.GetRequiredService<ILeadership>(), LeaseName);
+        app.MapMetrics(app.Services.GetRequiredService<MetricsExporter>());
+    }
+}

@@ -1,0 +1,45 @@
+namespace PodCheckpointing.Runtime.Metrics;
+
+/// <summary>Measures one informer.</summary>
+internal sealed class InformerMetrics
+{
+    private readonly string _kind;
+    private readonly TimeProvider _time;
+
+    public InformerMetrics(Type kind, TimeProvider time)
+    {
+        (_kind, _time) = (KindOf(kind), time);
+        RuntimeMetrics.InformerSynced.Set(0, _kind);
+        RuntimeMetrics.InformerObjects.Move(0, _kind);
+        RuntimeMetrics.InformerRestarts.Add(0, _kind, "expired");
+        RuntimeMetrics.InformerRestarts.Add(0, _kind, "failed");
+    }
+
+    public void Listed()
+    {
+        RuntimeMetrics.InformerSynced.Set(1, _kind);
+        RuntimeMetrics.InformerLists.Count(_kind);
+        RuntimeMetrics.InformerLastList.Set(Now(), _kind);
+        RuntimeMetrics.InformerLastEvent.Set(Now(), _kind);
+    }
+
+    public void Told()
+    {
+        RuntimeMetrics.InformerEvents.Count(_kind);
+        RuntimeMetrics.InformerLastEvent.Set(Now(), _kind);
+    }
+
+    public void Came() => RuntimeMetrics.InformerObjects.Move(1, _kind);
+
+    public void Went() => RuntimeMetrics.InformerObjects.Move(-1, _kind);
+
+    public void Expired() => RuntimeMetrics.InformerRestarts.Count(_kind, "expired");
+
+    public void Failed() => RuntimeMetrics.InformerRestarts.Count(_kind, "failed");
+
+    /// <summary>A kind's name: the types of built-in ones have their version before it.</summary>
+    internal static string KindOf(Type type) =>
+        type.Name is ['V', >= '0' and <= '9', .. var name] ? name : type.Name;
+
+    private double Now() => (_time.GetUtcNow() - DateTimeOffset.UnixEpoch).TotalSeconds;
+}

@@ -1,0 +1,177 @@
+using FluentAssertions;
+using k8s.Models;
+using NUnit.Framework;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.Metrics;
+using PodCheckpointing.Runtime;
+using PodCheckpointing.Runtime.Metrics;
+using PodCheckpointing.Unit.Runtime;
+
+namespace PodCheckpointing.Unit.Metrics;
+
+public sealed class EndedObjectsTests
+{
+    private readonly HandTime _time = new();
+    private readonly FakeLeadership _leadership = new();
+    private MetricsExporter _exporter = null!;
+    private EndedObjects _ended = null!;
+
+    [SetUp]
+    public void Listen()
+    {
+        _exporter = new MetricsExporter(OperatorMetrics.Set);
+        _ended = new EndedObjects(_leadership, _time);
+        _leadership.Lead();
+    }
+
+    [TearDown]
+    public void Unhear() => _exporter.Dispose();
+
+    [Test]
+    public void A_migration_counts_once_when_it_ends()
+    {
+        var migration = Migration("m1", null);
+        _ended.See(migration);
+        _exporter.Of("podmigration_operations_total{result=\"success\"}").Should().Be(0);
+
+        var ended = Ended(migration, Outcomes.Restored, ConditionTypes.Ready, "True", Reasons.Succeeded);
+        _ended.See(ended);
+        _ended.See(ended with { Metadata = ended.Metadata with { ResourceVersion = "9" } });
+
+        _exporter.Of("podmigration_operations_total{result=\"success\"}").Should().Be(1);
+        _exporter.Of("podmigration_operations_total{result=\"failure\"}").Should().Be(0);
+        _exporter.Of("podmigration_outcomes_total{outcome=\"Restored\",reason=\"Succeeded\"}").Should().Be(1);
+        _exporter.Of("podmigration_duration_seconds_sum{result=\"success\"}").Should().Be(4);
+        _exporter.Of("podmigration_downtime_seconds_sum").Should().Be(0.42);
+        _exporter.Of("podmigration_size_bytes_sum").Should().Be(1234);
+        _exporter.Of("podmigration_step_duration_seconds_sum{step=\"Checkpoint\"}").Should().Be(1.5);
+        _exporter.Of("podmigration_step_duration_seconds_count{step=\"Restore\"}").Should().Be(0, "it has not ended");
+    }
+
+    [Test]
+    public void A_migration_that_went_back_is_a_failure_with_its_reason_and_no_downtime()
+    {
+        _ended.See(Ended(Migration("m1", null), Outcomes.RolledBack, ConditionTypes.RolledBack, "True", Reasons.RestoreFailed));
+
+        _exporter.Of("podmigration_operations_total{result=\"failure\"}").Should().Be(1);
+        _exporter.Of("podmigration_outcomes_total{outcome=\"RolledBack\",reason=\"RestoreFailed\"}").Should().Be(1);
+        _exporter.Of("podmigration_downtime_seconds_count").Should().Be(0);
+    }
+
+    [Test]
+    public void A_word_that_somebody_else_wrote_is_no_label()
+    {
+        _ended.See(Ended(Migration("m1", null), null, ConditionTypes.RolledBack, "True", "MyOwnReason-4711"));
+
+        _exporter.Of("podmigration_outcomes_total{outcome=\"None\",reason=\"Other\"}").Should().Be(1);
+    }
+
+    [Test]
+    public void One_that_does_not_lead_counts_nothing_also_not_later()
+    {
+        _leadership.Lose();
+        var ended = Ended(Migration("m1", null), Outcomes.Restored, ConditionTypes.Ready, "True", Reasons.Succeeded);
+        _ended.See(ended);
+        _leadership.Lead();
+        _ended.See(ended);
+
+        _exporter.Of("podmigration_operations_total{result=\"success\"}").Should().Be(0);
+    }
+
+    [Test]
+    public void What_ended_before_this_process_began_has_been_counted()
+    {
+        var old = Ended(Migration("m1", null), Outcomes.Restored, ConditionTypes.Ready, "True", Reasons.Succeeded);
+        _time.Advance(TimeSpan.FromMinutes(1));
+
+        new EndedObjects(_leadership, _time).See(old);
+
+        _exporter.Of("podmigration_operations_total{result=\"success\"}").Should().Be(0);
+    }
+
+    [Test]
+    public void Each_change_of_a_checkpoint_s_readiness_counts_once()
+    {
+        var checkpoint = new PodCheckpoint
+        {
+            Metadata = new V1ObjectMeta { Uid = "c1", CreationTimestamp = _time.GetUtcNow().UtcDateTime },
+        };
+        _ended.See(checkpoint);
+        var going = checkpoint with { Status = new PodCheckpointStatus { Conditions = Ready("False", Reasons.CheckpointInProgress) } };
+        _ended.See(going);
+        _ended.See(going);
+        _time.Advance(TimeSpan.FromSeconds(2));
+        var ready = checkpoint with
+        {
+            Status = new PodCheckpointStatus { Ready = true, Size = 77, Conditions = Ready("True", Reasons.CheckpointCompleted) },
+        };
+        _ended.See(ready);
+        _ended.See(ready);
+
+        _exporter.Of("podcheckpoint_ready_condition_total{status=\"False\",reason=\"CheckpointInProgress\"}").Should().Be(1);
+        _exporter.Of("podcheckpoint_ready_condition_total{status=\"True\",reason=\"CheckpointCompleted\"}").Should().Be(1);
+        _exporter.Of("podcheckpoint_operations_total{result=\"success\"}").Should().Be(1);
+        _exporter.Of("podcheckpoint_size_bytes_sum").Should().Be(77);
+        _exporter.Of("podcheckpoint_duration_seconds_sum").Should().Be(2);
+    }
+
+    [Test]
+    public void A_failed_checkpoint_is_a_failure()
+    {
+        _ended.See(new PodCheckpoint
+        {
+            Metadata = new V1ObjectMeta { Uid = "c1" },
+            Status = new PodCheckpointStatus
+            {
+                Ready = false,
+                Error = new CheckpointError { Reason = Reasons.CheckpointFailed },
+                Conditions = Ready("False", Reasons.CheckpointFailed),
+            },
+        });
+
+        _exporter.Of("podcheckpoint_operations_total{result=\"failure\"}").Should().Be(1);
+        _exporter.Of("podcheckpoint_size_bytes_count").Should().Be(0);
+    }
+
+    private List<V1Condition> Ready(string status, string reason) =>
+        [new V1Condition { Type = ConditionTypes.Ready, Status = status, Reason = reason, LastTransitionTime = _time.GetUtcNow().UtcDateTime }];
+
+    private PodMigration Migration(string uid, PodMigrationStatus? status) => new()
+    {
+        Metadata = new V1ObjectMeta { Uid = uid, CreationTimestamp = _time.GetUtcNow().UtcDateTime },
+        Status = status,
+    };
+
+    private PodMigration Ended(PodMigration migration, string? outcome, string type, string status, string reason)
+    {
+        var now = _time.GetUtcNow().UtcDateTime;
+        return migration with
+        {
+            Status = new PodMigrationStatus
+            {
+                Outcome = outcome,
+                StartTime = now.AddSeconds(-4),
+                CompletionTime = now,
+                DowntimeMilliseconds = 420,
+                CheckpointBytes = 1234,
+                Conditions = [new V1Condition { Type = type, Status = status, Reason = reason, LastTransitionTime = now }],
+                Steps =
+                [
+                    new MigrationStep { Name = "Checkpoint", StartedAt = now.AddSeconds(-2), FinishedAt = now.AddSeconds(-0.5) },
+                    new MigrationStep { Name = "Restore", StartedAt = now },
+                ],
+            },
+        };
+    }
+
+    private sealed class FakeLeadership : ILeadership
+    {
+        public Task Acquired { get; private set; } = Task.CompletedTask;
+
+        public CancellationToken Lost => CancellationToken.None;
+
+        public void Lead() => Acquired = Task.CompletedTask;
+
+        public void Lose() => Acquired = new TaskCompletionSource().Task;
+    }
+}

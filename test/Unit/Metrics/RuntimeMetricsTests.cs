@@ -1,0 +1,203 @@
+using System.Net;
+using FluentAssertions;
+using k8s;
+using k8s.Models;
+using NUnit.Framework;
+using PodCheckpointing.Runtime;
+using PodCheckpointing.Runtime.Metrics;
+using PodCheckpointing.Unit.Runtime;
+
+namespace PodCheckpointing.Unit.Metrics;
+
+public sealed class RuntimeMetricsTests
+{
+    private static readonly ObjectKey A = new("ns", "a");
+    private static readonly ObjectKey B = new("ns", "b");
+    private readonly HandTime _time = new();
+    private MetricsExporter _exporter = null!;
+
+    [SetUp]
+    public void Listen() => _exporter = new MetricsExporter(RuntimeMetrics.Set);
+
+    [TearDown]
+    public void Unhear() => _exporter.Dispose();
+
+    [Test]
+    public async Task A_queue_tells_depth_adds_waits_and_work()
+    {
+        using var queue = new WorkQueue(_time, name: "q");
+        queue.Add(A);
+        queue.Add(A);
+        queue.Add(B);
+        Of("workqueue_depth").Should().Be(2);
+        Of("workqueue_adds_total").Should().Be(2, "a key that waits is not added again");
+
+        _time.Advance(TimeSpan.FromSeconds(3));
+        (await queue.TakeAsync(default)).Should().Be(A);
+        Of("workqueue_depth").Should().Be(1);
+        Of("workqueue_queue_duration_seconds_sum").Should().Be(3);
+
+        _time.Advance(TimeSpan.FromSeconds(2));
+        await queue.TakeAsync(default);
+        _time.Advance(TimeSpan.FromSeconds(1));
+        Of("workqueue_unfinished_work_seconds").Should().Be(4);
+        Of("workqueue_longest_running_processor_seconds").Should().Be(3);
+
+        // Asked for while it runs: it waits for its next turn from now on.
+        queue.Add(A);
+        Of("workqueue_depth").Should().Be(1);
+        queue.Done(A);
+        Of("workqueue_work_duration_seconds_sum").Should().Be(3);
+        await queue.TakeAsync(default);
+        queue.Done(A);
+        queue.Done(B);
+        Of("workqueue_depth").Should().Be(0);
+        Of("workqueue_unfinished_work_seconds").Should().Be(0);
+        Of("workqueue_adds_total").Should().Be(3);
+    }
+
+    [Test]
+    public void A_queue_tells_retries()
+    {
+        using var queue = new WorkQueue(_time, name: "q");
+        queue.AddAfterFailure(A);
+        queue.AddAfter(B, TimeSpan.FromSeconds(1));
+
+        Of("workqueue_retries_total").Should().Be(1);
+        Of("workqueue_depth").Should().Be(0);
+    }
+
+    [Test]
+    public void A_queue_that_ends_is_looked_up_no_more()
+    {
+        new WorkQueue(_time, name: "q").Dispose();
+
+        Of("workqueue_unfinished_work_seconds").Should().BeNull();
+    }
+
+    [Test]
+    public async Task Runs_are_told_by_how_they_end()
+    {
+        Exception?[] ends = [null, new TerminalException("Why", "no"), new ConflictException("stale"), new InvalidOperationException()];
+        foreach (var end in ends)
+        {
+            var run = () => new MeasuredReconciler(new Scripted(_time, end), "c", _time).ReconcileAsync(A, default);
+            if (end is null)
+            {
+                await run();
+            }
+            else
+            {
+                (await run.Should().ThrowAsync<Exception>()).Which.Should().BeSameAs(end);
+            }
+        }
+
+        foreach (var how in new[] { "success", "terminal", "conflict", "error" })
+        {
+            _exporter.Of($"controller_runtime_reconcile_total{{controller=\"c\",result=\"{how}\"}}").Should().Be(1);
+        }
+
+        _exporter.Of("controller_runtime_reconcile_errors_total{controller=\"c\"}").Should().Be(1);
+        _exporter.Of("controller_runtime_reconcile_time_seconds_sum{controller=\"c\"}").Should().Be(8);
+        _exporter.Of("controller_runtime_active_workers{controller=\"c\"}").Should().Be(0);
+    }
+
+    [Test]
+    public async Task A_run_that_the_process_ends_has_not_ended()
+    {
+        var stopping = new CancellationToken(canceled: true);
+        var run = () => new MeasuredReconciler(
+            new Scripted(_time, new OperationCanceledException(stopping)), "stopped", _time).ReconcileAsync(A, stopping);
+
+        await run.Should().ThrowAsync<OperationCanceledException>();
+
+        _exporter.Of("controller_runtime_reconcile_total{controller=\"stopped\",result=\"error\"}").Should().BeNull();
+        _exporter.Of("controller_runtime_active_workers{controller=\"stopped\"}").Should().Be(0);
+    }
+
+    [Test]
+    public async Task Requests_are_told_by_verb_resource_and_code()
+    {
+        var server = new ScriptedKubernetes();
+        var client = new MeasuredKubernetes(server, _time);
+
+        await client.GetAsync<V1Pod>("ns", "a", default);
+        server.Failure = new KubernetesException(HttpStatusCode.Conflict, new V1Status());
+        await client.Invoking(c => c.PatchAsync<V1Pod>("ns", "a", "status", PatchType.Merge, "{}", "f", default))
+            .Should().ThrowAsync<KubernetesException>();
+        server.Failure = new HttpRequestException("refused");
+        await client.Invoking(c => c.CreateAsync(new V1Node(), default)).Should().ThrowAsync<HttpRequestException>();
+        await client.Invoking(async c => await c.WatchAsync<V1Node>(new ListOptions(), default).GetAsyncEnumerator().MoveNextAsync())
+            .Should().ThrowAsync<HttpRequestException>();
+        server.Failure = null;
+        await foreach (var change in client.WatchAsync<V1Pod>(new ListOptions(), default))
+        {
+            change.Type.Should().Be(WatchEventType.Added);
+        }
+
+        Requests("get", "pods", "200").Should().Be(1);
+        Requests("patch", "pods", "409").Should().Be(1);
+        Requests("create", "nodes", "<error>").Should().Be(1);
+        Requests("watch", "nodes", "<error>").Should().Be(1);
+        Requests("watch", "pods", "200").Should().Be(1, "one watch is one request, however many events it brings");
+    }
+
+    [Test]
+    public void A_kind_is_told_without_its_version() =>
+        new[] { typeof(V1Pod), typeof(Version) }.Select(InformerMetrics.KindOf).Should().Equal("Pod", "Version");
+
+    private double? Of(string name) => _exporter.Of(name + "{name=\"q\"}");
+
+    private double? Requests(string verb, string resource, string code) =>
+        _exporter.Of($"rest_client_requests_total{{verb=\"{verb}\",resource=\"{resource}\",code=\"{code}\"}}");
+
+    private sealed class Scripted(HandTime time, Exception? end) : IReconciler
+    {
+        public Task<ReconcileResult> ReconcileAsync(ObjectKey key, CancellationToken cancellationToken)
+        {
+            time.Advance(TimeSpan.FromSeconds(2));
+            return end is null ? Task.FromResult(ReconcileResult.Done) : Task.FromException<ReconcileResult>(end);
+        }
+    }
+
+    private sealed class ScriptedKubernetes : IKubernetes
+    {
+        public Exception? Failure { get; set; }
+
+        public Task<KubernetesList<T>> ListAsync<T>(ListOptions options, CancellationToken cancellationToken)
+            where T : IKubernetesObject<V1ObjectMeta> => Answer(new KubernetesList<T>());
+
+        public async IAsyncEnumerable<WatchEvent<T>> WatchAsync<T>(
+            ListOptions options, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
+            where T : IKubernetesObject<V1ObjectMeta>
+        {
+            await Answer(true);
+            yield return new WatchEvent<T>(WatchEventType.Added, default!);
+            yield return new WatchEvent<T>(WatchEventType.Added, default!);
+        }
+
+        public Task<T> GetAsync<T>(string? namespaceName, string name, CancellationToken cancellationToken)
+            where T : IKubernetesObject<V1ObjectMeta> => Answer<T>(default!);
+
+        public Task<T> CreateAsync<T>(T item, CancellationToken cancellationToken)
+            where T : IKubernetesObject<V1ObjectMeta> => Answer(item);
+
+        public Task<T> ReplaceAsync<T>(T item, string? subresource, CancellationToken cancellationToken)
+            where T : IKubernetesObject<V1ObjectMeta> => Answer(item);
+
+        public Task<T> PatchAsync<T>(
+            string? namespaceName, string name, string? subresource, PatchType type, string patch, string fieldManager,
+            CancellationToken cancellationToken)
+            where T : IKubernetesObject<V1ObjectMeta> => Answer<T>(default!);
+
+        public Task DeleteAsync<T>(
+            string? namespaceName, string name, V1DeleteOptions options, CancellationToken cancellationToken)
+            where T : IKubernetesObject<V1ObjectMeta> => Answer(true);
+
+        private async Task<T> Answer<T>(T value)
+        {
+            await Task.CompletedTask;
+            return Failure is null ? value : throw Failure;
+        }
+    }
+}
