@@ -153,15 +153,7 @@ public sealed partial class CheckpointStore
             manifests[container] = Digest.Of(File.ReadAllBytes(path));
         }
 
-        // The names of the folders have to be durable before the marker is.
-        Posix.SyncDirectory(_root);
-        Posix.SyncDirectory(Path.Combine(_root, podUid));
-        Posix.SyncDirectory(FolderOf(podUid, checkpointId, null));
-        // Two containers may be the last one at once.
-        WholeFile.Create(
-            Path.Combine(FolderOf(podUid, checkpointId, null), Marker),
-            ManifestJson.Write(new CheckpointMarker { Manifests = manifests }),
-            overwrite: true);
+        PutMarker(podUid, checkpointId, ManifestJson.Write(new CheckpointMarker { Manifests = manifests }));
     }
 
     /// <summary>A container's manifest out of a sealed checkpoint.</summary>
@@ -239,7 +231,7 @@ public sealed partial class CheckpointStore
     }
 
     // The memory of a process holds its secrets: nobody else may read it. .NET gives a mode to the last folder only.
-    private void MakeFolders(string folder)
+    internal void MakeFolders(string folder)
     {
         if (folder != _root && !Directory.Exists(folder))
         {
@@ -262,6 +254,18 @@ public sealed partial class CheckpointStore
         {
             // What went wrong before is what the caller has to know; the sweep finds the rest.
         }
+    }
+
+    /// <summary>The last step: from here on there is a checkpoint.</summary>
+    internal void PutMarker(string podUid, string checkpointId, byte[] marker)
+    {
+        var folder = FolderOf(podUid, checkpointId, null);
+        // The names of the folders have to be durable before the marker is.
+        Posix.SyncDirectory(_root);
+        Posix.SyncDirectory(Path.Combine(_root, podUid));
+        Posix.SyncDirectory(folder);
+        // Two containers may be the last one at once.
+        WholeFile.Create(Path.Combine(folder, Marker), marker, overwrite: true);
     }
 
     internal string FolderOf(string podUid, string checkpointId, string? container)

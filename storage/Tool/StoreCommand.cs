@@ -5,7 +5,7 @@ using PodCheckpointing.Storage.Maintenance;
 namespace PodCheckpointing.Storage.Tool;
 
 /// <summary>One call of the tool. It changes a store only where --quarantine or --yes says so, and by import.</summary>
-internal sealed class StoreCommand(TextWriter output, TextWriter errors, TimeProvider time)
+internal sealed partial class StoreCommand(TextWriter output, TextWriter errors, TimeProvider time)
 {
     public const int Whole = 0;
     public const int Broken = 1;
@@ -18,7 +18,9 @@ internal sealed class StoreCommand(TextWriter output, TextWriter errors, TimePro
                show   <root> <podUID>/<checkpointID> [--json]
                verify <root> <podUID>/<checkpointID> [--json]
                gc     <root> [--age=1h] [--yes] [--json]  what dead writers left and is older; --yes removes it
+               export <root> <podUID>/<checkpointID> <file>   the whole checkpoint as one tar of the stored files, verified
                export <root> <podUID>/<checkpointID>/<container> <file>   the runtime's own tar, verified
+               import <root> <file>                       puts an exported checkpoint back, verified
         exit codes: 0 all is whole, 1 something is broken, 2 bad input, 3 the volume failed or the call was cancelled
         """;
 
@@ -60,6 +62,7 @@ internal sealed class StoreCommand(TextWriter output, TextWriter errors, TimePro
             "verify" => ("verify", 3, ["--json"]),
             "gc" => ("gc", 2, ["--json", "--yes", "--age"]),
             "export" => ("export", 4, []),
+            "import" => ("import", 3, []),
             null => throw new UsageException(Usage),
             var other => throw new UsageException($"\"{other}\" is no command\n{Usage}"),
         };
@@ -87,7 +90,8 @@ internal sealed class StoreCommand(TextWriter output, TextWriter errors, TimePro
             "gc" => Sweep(root, flags, json, cancellationToken),
             "show" => Show(Find(inspection, words[2]), json),
             "verify" => await CheckAsync(inspection, [Find(inspection, words[2])], false, json, cancellationToken),
-            _ => await ExportAsync(new CheckpointStore(root, time), words[2], words[3], cancellationToken),
+            "import" => await ImportAsync(root, words[2], cancellationToken),
+            _ => await ExportAsync(root, words[2], words[3], cancellationToken),
         };
     }
 
@@ -208,47 +212,6 @@ internal sealed class StoreCommand(TextWriter output, TextWriter errors, TimePro
             output.WriteLine($"    created {manifest.CreatedAt:u}");
         }
 
-        return Whole;
-    }
-
-    private async Task<int> ExportAsync(CheckpointStore store, string name, string target, CancellationToken cancellationToken)
-    {
-        var parts = name.Split('/', 3);
-        if (parts.Length != 3)
-        {
-            throw new UsageException($"\"{name}\" names no container; write <podUID>/<checkpointID>/<container>");
-        }
-
-        if (File.Exists(target))
-        {
-            throw new UsageException($"\"{target}\" is there already; give a new name");
-        }
-
-        var reader = store.Read(store.FindSealed(parts[0], parts[1], parts[2]));
-        // It holds a process' memory: for its owner only. Under its name only when all of it was compared.
-        var partial = $"{target}.{Guid.NewGuid():n}.partial";
-        try
-        {
-            await using (var file = new FileStream(partial, new FileStreamOptions
-            {
-                Mode = FileMode.CreateNew,
-                Access = FileAccess.Write,
-                BufferSize = 0,
-                UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
-            }))
-            {
-                await reader.ReadAsync(bytes => file.WriteAsync(bytes, cancellationToken), cancellationToken);
-                file.Flush(flushToDisk: true);
-            }
-
-            File.Move(partial, target, overwrite: false);
-        }
-        finally
-        {
-            File.Delete(partial);
-        }
-
-        output.WriteLine($"{target}: {reader.Manifest.Size} bytes, {reader.Manifest.Digest}");
         return Whole;
     }
 

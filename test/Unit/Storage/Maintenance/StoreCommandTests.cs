@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using FluentAssertions;
 using NUnit.Framework;
 using PodCheckpointing.Storage;
@@ -76,6 +77,25 @@ public sealed class StoreCommandTests : StoreFolder
     }
 
     [Test]
+    public async Task Carries_a_whole_checkpoint_to_another_store()
+    {
+        await SealedAsync();
+        var file = Path.Combine(Out, "checkpoint.tar");
+        (await RunAsync("export", Root, $"{Pod}/{Id}", file)).Should().Be(StoreCommand.Whole);
+        File.GetUnixFileMode(file).Should().Be(UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        var other = Directory.CreateDirectory(Path.Combine(Out, "other")).FullName;
+
+        (await RunAsync("import", other, file)).Should().Be(StoreCommand.Whole);
+        (await RunAsync("import", other, file)).Should().Be(StoreCommand.Whole);
+        _output.ToString().Should().Contain("stood there already");
+        (await RunAsync("fsck", other)).Should().Be(StoreCommand.Whole);
+
+        await File.WriteAllBytesAsync(file, (await File.ReadAllBytesAsync(file))[..3000]);
+        (await RunAsync("import", Directory.CreateDirectory(Path.Combine(Out, "third")).FullName, file)).Should().Be(StoreCommand.Broken);
+        _errors.ToString().Should().Contain("cut short");
+    }
+
+    [Test]
     public async Task Exports_nothing_of_a_broken_artifact()
     {
         await SealedAsync();
@@ -86,6 +106,67 @@ public sealed class StoreCommandTests : StoreFolder
 
         (await RunAsync("export", Root, $"{Pod}/{Id}/main", Path.Combine(Out, "counter.tar"))).Should().Be(StoreCommand.Broken);
         Directory.GetFiles(Out).Should().BeEmpty();
+    }
+
+    [Test]
+    public async Task Shows_what_a_checkpoint_is()
+    {
+        await SealedAsync();
+        var manifest = Store.FindSealed(Pod, Id, "main");
+
+        (await RunAsync("show", Root, $"{Pod}/{Id}")).Should().Be(StoreCommand.Whole);
+
+        _output.ToString().Should().Contain($"{Pod}/{Id}: complete, ")
+            .And.Contain($"main: {manifest.Size} bytes, {manifest.CompressedSize} stored, 35 entries")
+            .And.Contain(manifest.Digest).And.Contain("shop/web on node-a").And.Contain("localhost/busybox:1");
+    }
+
+    [Test]
+    public async Task Verifies_one_checkpoint_and_no_other()
+    {
+        await SealedAsync();
+        const string Second = "20261121t003412z-bbbbbb";
+        await Store.WriteAsync(Pod, Second, Volume, new MemoryStream(new byte[1024]), new Origin(), new Progress<long>(), CancellationToken.None);
+        Store.Seal(Pod, Second, [Volume]);
+        await File.AppendAllTextAsync(Path.Combine(Root, Pod, Second, Volume, "dump.tar.zst"), "x");
+
+        (await RunAsync("verify", Root, $"{Pod}/{Id}")).Should().Be(StoreCommand.Whole);
+        (await RunAsync("verify", Root, $"{Pod}/{Second}")).Should().Be(StoreCommand.Broken);
+        _output.ToString().Should().Contain($"BROKEN {Pod}/{Second}/{Volume}: ");
+        (await RunAsync("verify", Root, $"{Pod}/20261121t003412z-cccccc")).Should().Be(StoreCommand.BadInput);
+    }
+
+    [Test]
+    public async Task Tells_machines_the_same()
+    {
+        await SealedAsync();
+        await File.WriteAllTextAsync(Path.Combine(Root, Pod, Id, "main", "manifest.json.partial"), "half");
+
+        var listed = await JsonAsync("ls", Root);
+        listed["checkpoints"]!.AsArray().Should().ContainSingle();
+        listed["checkpoints"]![0]!["podUID"]!.GetValue<string>().Should().Be(Pod);
+        listed["checkpoints"]![0]!["complete"]!.GetValue<bool>().Should().BeTrue();
+        listed["namespaces"]![0]!["namespace"]!.GetValue<string>().Should().Be("shop");
+        listed["pods"]![0]!["bytes"]!.GetValue<long>().Should().Be(listed["checkpoints"]![0]!["bytes"]!.GetValue<long>());
+        listed["quarantined"]!.AsArray().Should().BeEmpty();
+
+        var shown = await JsonAsync("show", Root, $"{Pod}/{Id}");
+        shown["manifests"]![0]!["digest"]!.GetValue<string>().Should().Be(Store.FindSealed(Pod, Id, "main").Digest);
+        shown["namespace"]!.GetValue<string>().Should().Be("shop");
+
+        foreach (var call in new[] { new[] { "verify", Root, $"{Pod}/{Id}" }, ["fsck", Root] })
+        {
+            var verified = await JsonAsync(call);
+            verified["checkpoints"]!.GetValue<int>().Should().Be(1);
+            verified["findings"]![0]!["broken"]!.GetValue<bool>().Should().BeFalse();
+            verified["findings"]![0]!["path"]!.GetValue<string>().Should().Be($"{Pod}/{Id}/main/manifest.json.partial");
+        }
+
+        var swept = await JsonAsync("gc", Root, "--age=0s");
+        swept.AsArray().Should().ContainSingle();
+        swept[0]!["path"]!.GetValue<string>().Should().Be($"{Pod}/{Id}/main/manifest.json.partial");
+        swept[0]!["removed"]!.GetValue<bool>().Should().BeFalse();
+        swept[0]!["bytes"]!.GetValue<long>().Should().Be(4);
     }
 
     [Test]
@@ -140,6 +221,8 @@ public sealed class StoreCommandTests : StoreFolder
     [TestCase("fsck /nowhere", "\"/nowhere\" is no folder")]
     [TestCase("ls . --quarantine", "has no option \"--quarantine\"")]
     [TestCase("show . ../..", "\"..\" is not valid")]
+    [TestCase("import . nowhere.tar", "there is no file \"nowhere.tar\"")]
+    [TestCase("export . x y", "\"x\" names no checkpoint")]
     [TestCase("gc . --age=1", "\"1\" is no age")]
     [TestCase("gc . --age", "\"\" is no age")]
     [TestCase("gc . --age=-1h", "\"-1h\" is no age")]
@@ -160,11 +243,20 @@ public sealed class StoreCommandTests : StoreFolder
     private Task<int> RunAsync(params string[] args) =>
         new StoreCommand(_output, _errors, TimeProvider.System).RunAsync(args, CancellationToken.None);
 
+    private async Task<JsonNode> JsonAsync(params string[] call)
+    {
+        _output.GetStringBuilder().Clear();
+        (await RunAsync([.. call, "--json"])).Should().Be(StoreCommand.Whole);
+        return JsonNode.Parse(_output.ToString())!;
+    }
+
     private async Task StoreAsync()
     {
         await using var tar = File.OpenRead(Fixtures.Path("crio-counter.tar"));
         await Store.WriteAsync(
-            Pod, Id, "main", tar, new Origin { PodNamespace = "shop", PodName = "web" }, new Progress<long>(), CancellationToken.None);
+            Pod, Id, "main", tar,
+            new Origin { PodNamespace = "shop", PodName = "web", NodeName = "node-a", ImageReference = "localhost/busybox:1" },
+            new Progress<long>(), CancellationToken.None);
     }
 
     private async Task SealedAsync()
