@@ -25,6 +25,7 @@ internal sealed class AgentService(
     ContainerRuntime runtime,
     KubeletClient kubelet,
     CheckpointStore store,
+    StoreInventory inventory,
     NodeFacts facts,
     IOptions<AgentOptions> options,
     TimeProvider time) : CheckpointServiceBase
@@ -163,31 +164,27 @@ internal sealed class AgentService(
         });
     }
 
-    public override Task<DeleteCheckpointResponse> DeleteCheckpointAsync(
+    public override async Task<DeleteCheckpointResponse> DeleteCheckpointAsync(
         DeleteCheckpointRequest request, ServerCallContext context)
     {
+        // A dump under way would write its bytes after we have looked.
+        await checkpointer.SettledAsync(request.PodUid, request.CheckpointId, context.CancellationToken);
         var container = request.ContainerName.Length == 0 ? null : request.ContainerName;
         var freed = store.Delete(request.PodUid, request.CheckpointId, container);
-        return Task.FromResult(new DeleteCheckpointResponse { FreedBytes = (ulong)freed });
+        return new DeleteCheckpointResponse { FreedBytes = (ulong)freed };
     }
 
-    public override async Task<VerifyCheckpointResponse> VerifyCheckpointAsync(
-        VerifyCheckpointRequest request, ServerCallContext context)
+    public override Task<VerifyCheckpointResponse> VerifyCheckpointAsync(
+        VerifyCheckpointRequest request, ServerCallContext context) => inventory.VerifyAsync(request, context.CancellationToken);
+
+    public override async IAsyncEnumerable<StoredCheckpoint> ListCheckpointsAsync(
+        ListCheckpointsRequest request, ServerCallContext context)
     {
-        try
+        foreach (var checkpoint in inventory.List())
         {
-            var uri = ArtifactUri.Parse(request.ArtifactUri);
-            var manifest = store.FindSealed(uri.PodUid, uri.CheckpointId, uri.Container ?? "");
-            await store.Read(manifest).VerifyAsync(context.CancellationToken);
-            return new VerifyCheckpointResponse { VerifiedBytes = (ulong)manifest.Size };
-        }
-        catch (Exception exception) when (exception is FormatException or ArgumentException)
-        {
-            throw Refusal.Because(StatusCode.InvalidArgument, "InvalidArgument", exception.Message, exception);
-        }
-        catch (CorruptArtifactException exception)
-        {
-            throw Refusal.Because(StatusCode.DataLoss, Reasons.CheckpointFailed, exception.Message, exception);
+            context.CancellationToken.ThrowIfCancellationRequested();
+            yield return checkpoint;
+            await Task.Yield();
         }
     }
 

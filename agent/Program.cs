@@ -34,6 +34,7 @@ builder.Services.AddSingleton<CriuConfiguration>();
 builder.Services.AddSingleton<DumpJournal>();
 builder.Services.AddSingleton<FenceBook>();
 builder.Services.AddSingleton<Checkpointer>();
+builder.Services.AddSingleton<StoreInventory>();
 builder.Services.AddSingleton<Thaw>();
 builder.Services.AddSingleton<RestoreStaging>();
 builder.Services.AddHostedService<RestoreSweeper>();

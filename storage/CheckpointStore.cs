@@ -156,27 +156,26 @@ public sealed partial class CheckpointStore
         PutMarker(podUid, checkpointId, ManifestJson.Write(new CheckpointMarker { Manifests = manifests }));
     }
 
+    /// <summary>Every container's manifest, in the order of their names, out of a sealed checkpoint.</summary>
+    /// <exception cref="CorruptArtifactException">There is no marker, or a manifest is not what it says.</exception>
+    public IReadOnlyList<ContainerManifest> FindSealed(string podUid, string checkpointId) =>
+        [.. ReadMarker(podUid, checkpointId).Manifests.Keys.Order(StringComparer.Ordinal).Select(c => FindSealed(podUid, checkpointId, c))];
+
     /// <summary>A container's manifest out of a sealed checkpoint.</summary>
     /// <exception cref="CorruptArtifactException">There is no marker, or it says otherwise.</exception>
     public ContainerManifest FindSealed(string podUid, string checkpointId, string container)
     {
-        var markerPath = Path.Combine(FolderOf(podUid, checkpointId, null), Marker);
-        if (!File.Exists(markerPath))
-        {
-            throw new CorruptArtifactException($"checkpoint {checkpointId} of pod {podUid} is not complete");
-        }
-
+        var marker = ReadMarker(podUid, checkpointId);
         var path = Path.Combine(FolderOf(podUid, checkpointId, container), ManifestFile);
         var bytes = File.Exists(path)
             ? File.ReadAllBytes(path)
             : throw new CorruptArtifactException($"{path} is missing");
-        var marker = ManifestJson.ReadMarker(File.ReadAllBytes(markerPath), markerPath);
         return marker.Manifests.GetValueOrDefault(container) == Digest.Of(bytes)
             ? ManifestJson.ReadManifest(bytes, path)
             : throw new CorruptArtifactException($"{path} is not the manifest that the marker names");
     }
 
-    /// <summary>A reader of an artifact: the manifest should come from <see cref="FindSealed"/>.</summary>
+    /// <summary>A reader of an artifact: the manifest should come from <see cref="FindSealed(string, string, string)"/>.</summary>
     public ArtifactReader Read(ContainerManifest manifest) =>
         new(Path.Combine(FolderOf(manifest.PodUID, manifest.CheckpointID, manifest.Container), Artifact), manifest, _options);
 
@@ -214,6 +213,14 @@ public sealed partial class CheckpointStore
 
     /// <summary>Bytes that are free on the volume.</summary>
     public long FreeBytes() => new DriveInfo(_root).AvailableFreeSpace;
+
+    private CheckpointMarker ReadMarker(string podUid, string checkpointId)
+    {
+        var path = Path.Combine(FolderOf(podUid, checkpointId, null), Marker);
+        return File.Exists(path)
+            ? ManifestJson.ReadMarker(File.ReadAllBytes(path), path)
+            : throw new CorruptArtifactException($"checkpoint {checkpointId} of pod {podUid} is not complete");
+    }
 
     // FileShare.None is a lock that dies with its holder: a dead writer's leftover is taken over.
     private static FileStream OpenPartial(string path)

@@ -53,10 +53,11 @@ internal sealed class Checkpointer(
         }
     }
 
-    /// <summary>Completes when no dump of a pod is under way any more, however it ended.</summary>
-    public async Task SettledAsync(string podUid, CancellationToken cancellationToken)
+    /// <summary>Completes when no dump of a pod, or of one checkpoint of it, is under way any more, however it ended.</summary>
+    public async Task SettledAsync(string podUid, string? checkpointId, CancellationToken cancellationToken)
     {
-        foreach (var operation in _running.Where(o => o.Key.Item1 == podUid).Select(o => o.Value.Value))
+        foreach (var operation in _running
+            .Where(o => o.Key.Item1 == podUid && (checkpointId is null || o.Key.Item2 == checkpointId)).Select(o => o.Value.Value))
         {
             await operation.ContinueWith(
                 _ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default).WaitAsync(cancellationToken);

@@ -19,7 +19,7 @@ internal sealed class Thaw(
     /// <remarks>A process that is continued while it is being dumped would be left stopped at the end of the dump.</remarks>
     public async Task<int> ContinueAsync(string podUid, CancellationToken cancellationToken)
     {
-        await checkpointer.SettledAsync(podUid, cancellationToken);
+        await checkpointer.SettledAsync(podUid, checkpointId: null, cancellationToken);
         if (journal.AnyPending(podUid))
         {
             await ReleasedAsync(podUid, cancellationToken);

@@ -163,11 +163,12 @@ internal sealed class RestoreStaging(
         PrepareRestoreRequest request, ArtifactUri uri, string folder, CancellationToken cancellationToken)
     {
         var manifest = store.FindSealed(uri.PodUid, uri.CheckpointId, uri.Container!);
-        if (manifest.Origin.PodNamespace != request.PodNamespace)
+        var origin = request.OriginNamespace.Length > 0 ? request.OriginNamespace : request.PodNamespace;
+        if (manifest.Origin.PodNamespace != origin)
         {
             throw Refusal.Because(
                 StatusCode.PermissionDenied,
-                "NamespaceMismatch",
+                Reasons.NamespaceMismatch,
                 $"the checkpoint belongs to namespace {manifest.Origin.PodNamespace}; a pod in {request.PodNamespace} may not restore it");
         }
 

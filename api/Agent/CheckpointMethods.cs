@@ -51,6 +51,12 @@ internal static class CheckpointMethods
     public static readonly Method<VerifyCheckpointRequest, VerifyCheckpointResponse> VerifyCheckpoint =
         Unary("VerifyCheckpoint", VerifyCheckpointRequest.Parser, VerifyCheckpointResponse.Parser);
 
+    public static readonly Method<ListCheckpointsRequest, StoredCheckpoint> ListCheckpoints =
+        Unary("ListCheckpoints", ListCheckpointsRequest.Parser, StoredCheckpoint.Parser) with
+        {
+            Type = MethodType.ServerStreaming,
+        };
+
     private static Method<TRequest, TResponse> Unary<TRequest, TResponse>(
         string name, MessageParser<TRequest> request, MessageParser<TResponse> response)
         where TRequest : class, IMessage<TRequest>

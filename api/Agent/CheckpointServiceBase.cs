@@ -70,6 +70,11 @@ public abstract class CheckpointServiceBase
         VerifyCheckpointRequest request, ServerCallContext context) =>
         throw Missing(context);
 
+    /// <summary>What the volume holds.</summary>
+    public virtual IAsyncEnumerable<StoredCheckpoint> ListCheckpointsAsync(
+        ListCheckpointsRequest request, ServerCallContext context) =>
+        throw Missing(context);
+
     /// <summary>Serves every method.</summary>
     public void Map(IEndpointRouteBuilder endpoints)
     {
@@ -86,6 +91,7 @@ public abstract class CheckpointServiceBase
         endpoints.MapGrpcMethod(CheckpointMethods.Seal, SealAsync);
         endpoints.MapGrpcMethod(CheckpointMethods.DeleteCheckpoint, DeleteCheckpointAsync);
         endpoints.MapGrpcMethod(CheckpointMethods.VerifyCheckpoint, VerifyCheckpointAsync);
+        endpoints.MapGrpcMethod(CheckpointMethods.ListCheckpoints, ListCheckpointsAsync);
         endpoints.MapUnimplemented();
     }
 

@@ -72,6 +72,11 @@ public sealed class CheckpointServiceClient(GrpcChannel channel)
         VerifyCheckpointRequest request, TimeSpan? timeout, CancellationToken cancellationToken) =>
         CallAsync(CheckpointMethods.VerifyCheckpoint, request, timeout, cancellationToken);
 
+    /// <summary>What the volume holds.</summary>
+    public IAsyncEnumerable<StoredCheckpoint> ListCheckpointsAsync(
+        ListCheckpointsRequest request, TimeSpan? timeout, CancellationToken cancellationToken) =>
+        channel.ServerStreamingCall(CheckpointMethods.ListCheckpoints, request, channel.Within(timeout, cancellationToken));
+
     private Task<TResponse> CallAsync<TRequest, TResponse>(
         Method<TRequest, TResponse> method, TRequest request, TimeSpan? timeout, CancellationToken cancellationToken)
         where TRequest : class

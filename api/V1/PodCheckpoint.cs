@@ -53,9 +53,9 @@ public sealed record PodCheckpointSpec
     [Text(253, TextAttribute.ObjectName), Immutable]
     public string PodName { get; init; } = "";
 
-    /// <summary>podCheckpointContentName names an existing PodCheckpointContent to import instead of dumping a pod (not yet
-    /// supported: refused with reason NotYetSupported). It must name this object in its podCheckpointRef. Immutable.
-    /// Absent: a pod is dumped.</summary>
+    /// <summary>podCheckpointContentName names an existing PodCheckpointContent to import instead of dumping a pod. It must
+    /// name this object in its podCheckpointRef; its checkpoint may come from another namespace. Immutable. Absent: a pod
+    /// is dumped.</summary>
     [Text(253, TextAttribute.ObjectName), Immutable]
     public string? PodCheckpointContentName { get; init; }
 

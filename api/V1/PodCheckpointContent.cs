@@ -124,16 +124,20 @@ public sealed record PodCheckpointContentStatus
     [Bounds(0)]
     public long? ObservedGeneration { get; init; }
 
-    /// <summary>conditions of the content: Ready, with the reason. Absent while the bound claim's conditions say it
-    /// all.</summary>
+    /// <summary>conditions of the content: Bound, whether a claim and it point at each other, and Ready, each with the
+    /// reason.</summary>
     [Items(32, "type")]
     public IList<V1Condition>? Conditions { get; init; }
 
     /// <summary>ready is true when the checkpoint is sealed on the volume: its marker, the last byte written, stands.</summary>
     public bool? Ready { get; init; }
 
+    /// <summary>containers are the names of the containers in the checkpoint. Set with ready.</summary>
+    [Items(256)]
+    public IList<string>? Containers { get; init; }
+
     /// <summary>containerContents name the ContainerCheckpointContents of the checkpoint's containers. Set with
-    /// ready.</summary>
+    /// ready; absent for a content that was made by hand.</summary>
     [Items(256)]
     public IList<string>? ContainerContents { get; init; }
 

@@ -83,6 +83,9 @@ public static class ConditionTypes
     /// <summary>The object can be used.</summary>
     public const string Ready = "Ready";
 
+    /// <summary>A content and its claim point at each other.</summary>
+    public const string Bound = "Bound";
+
     /// <summary>The migration is possible.</summary>
     public const string Validated = "Validated";
 
@@ -168,6 +171,36 @@ public static class Reasons
     /// <summary>A content names another claim.</summary>
     public const string BindingMismatch = "BindingMismatch";
 
+    /// <summary>A content and its claim point at each other, by uid.</summary>
+    public const string Bound = "Bound";
+
+    /// <summary>A content is offered to a claim that has not taken it yet.</summary>
+    public const string Available = "Available";
+
+    /// <summary>A content's claim is gone. To use it again, offer it to another: set its reference without a uid.</summary>
+    public const string Released = "Released";
+
+    /// <summary>Somebody still needs the object: its deletion waits.</summary>
+    public const string InUse = "InUse";
+
+    /// <summary>What an object stands for is not on the volume, or is broken there.</summary>
+    public const string ArtifactMissing = "ArtifactMissing";
+
+    /// <summary>The bytes could not be removed in time; they stay on the volume without an object.</summary>
+    public const string BytesLeftBehind = "BytesLeftBehind";
+
+    /// <summary>The checkpoint belongs to another namespace.</summary>
+    public const string NamespaceMismatch = "NamespaceMismatch";
+
+    /// <summary>The pod asks for a checkpoint that it may not or cannot have.</summary>
+    public const string RestoreRefused = "RestoreRefused";
+
+    /// <summary>A retention rule has removed the checkpoint, or would.</summary>
+    public const string Expired = "Expired";
+
+    /// <summary>Bytes on the volume belong to no object.</summary>
+    public const string OrphanFound = "OrphanFound";
+
     /// <summary>Another attempt follows.</summary>
     public const string Retrying = "Retrying";
 }
@@ -186,6 +219,12 @@ public static class WellKnown
 
     /// <summary>Label of a restored pod: the uid of its migration.</summary>
     public const string MigrationUid = ApiGroup.Name + "/migration-uid";
+
+    /// <summary>Annotation of a pod that was restored from a PodCheckpoint: what became of it.</summary>
+    public const string RestoreOutcome = ApiGroup.Name + "/restore-outcome";
+
+    /// <summary>Annotation of a PodCheckpoint that no retention rule removes, when "true".</summary>
+    public const string Pinned = ApiGroup.Name + "/pinned";
 
     /// <summary>Holds a migration until its pod is in one safe place.</summary>
     public const string MigrationFinalizer = ApiGroup.Name + "/podmigration";

@@ -34,6 +34,9 @@ internal sealed class OperatorOptions
     [Range(1.5, 600)]
     public double LeaseDurationSeconds { get; set; } = 15;
 
+    /// <summary>How long a deleted content waits for an agent that can remove its bytes, before it goes without them.</summary>
+    public TimeSpan BytesPatience { get; set; } = TimeSpan.FromHours(1);
+
     public int AgentPort { get; set; } = 50051;
 
     /// <summary>Objects of one kind that are worked on at a time.</summary>

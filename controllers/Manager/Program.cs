@@ -1,12 +1,7 @@
 using k8s;
-using k8s.Models;
-using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager;
 using PodCheckpointing.Manager.Agents;
-using PodCheckpointing.Manager.ContainerCheckpoints;
 using PodCheckpointing.Manager.Metrics;
-using PodCheckpointing.Manager.PodCheckpoints;
-using PodCheckpointing.Manager.PodMigrations;
 using PodCheckpointing.Runtime;
 using PodCheckpointing.Runtime.Metrics;
 
@@ -27,19 +22,7 @@ builder.Services.AddSingleton(services =>
         TaskScheduler.Default, services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping));
 builder.Services.AddCluster();
 builder.Services.AddLeadership(options, kubernetes.Namespace);
-builder.Services.AddController<PodMigrationReconciler, PodMigration>(controller => controller
-    .Watches<PodCheckpoint>(checkpoint => checkpoint.ControllerKey(nameof(PodMigration)))
-    .WatchesAll<ContainerCheckpointContent>(Owners.MigrationOf)
-    .WatchesAll<V1Pod>((pod, cluster) => cluster.All<PodMigration>().Where(m =>
-        m.Status?.PodUID == pod.Metadata.Uid
-        || (pod.Metadata.Labels?.TryGetValue(WellKnown.MigrationUid, out var uid) == true && uid == m.Metadata.Uid))));
-builder.Services.AddController<PodCheckpointReconciler, PodCheckpoint>(controller => controller
-    .Watches<ContainerCheckpoint>(part => part.ControllerKey(nameof(PodCheckpoint)))
-    .WatchesAll<PodCheckpointContent>((content, cluster) => cluster.All<PodCheckpoint>().Where(c =>
-        c.Metadata.Uid == content.Spec.PodCheckpointRef.Uid)));
-builder.Services.AddController<ContainerCheckpointReconciler, ContainerCheckpoint>(controller => controller
-    .WatchesAll<ContainerCheckpointContent>((content, cluster) => cluster.All<ContainerCheckpoint>().Where(c =>
-        c.Metadata.Uid == content.Spec.ContainerCheckpointRef.Uid)));
+builder.Services.AddReconcilers();
 var app = builder.Build();
 app.UseMetering();
 app.MapGet("/healthz", () => "ok");

@@ -2,6 +2,11 @@ using k8s;
 using k8s.Models;
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.ContainerCheckpoints;
+using PodCheckpointing.Manager.Contents;
+using PodCheckpointing.Manager.PodCheckpoints;
+using PodCheckpointing.Manager.PodMigrations;
+using PodCheckpointing.Manager.PodRestores;
 using PodCheckpointing.Runtime;
 using PodCheckpointing.Runtime.Metrics;
 
@@ -21,8 +26,18 @@ internal static class Wiring
         services.AddSingleton<ICluster>(s => new Cluster(s, s.GetRequiredService<IKubernetes>(), "pod-checkpointing"));
     }
 
-    public static void AddController<TReconciler, TPrimary>(
-        this IServiceCollection services, Action<ControllerTriggers> triggers)
+    public static void AddReconcilers(this IServiceCollection services)
+    {
+        services.AddSingleton<ContentRelease>();
+        services.AddController<PodMigrationReconciler, PodMigration>(Triggers.OfMigrations);
+        services.AddController<PodCheckpointReconciler, PodCheckpoint>(Triggers.OfPodCheckpoints);
+        services.AddController<ContainerCheckpointReconciler, ContainerCheckpoint>(Triggers.OfContainerCheckpoints);
+        services.AddController<PodCheckpointContentReconciler, PodCheckpointContent>(Triggers.OfPodContents);
+        services.AddController<ContainerCheckpointContentReconciler, ContainerCheckpointContent>(Triggers.OfContainerContents);
+        services.AddController<PodRestoreReconciler, V1Pod>(Triggers.OfRestores);
+    }
+
+    private static void AddController<TReconciler, TPrimary>(this IServiceCollection services, Action<ITriggers> triggers)
         where TReconciler : class, IReconciler
         where TPrimary : class, IKubernetesObject<V1ObjectMeta> =>
         services.AddSingleton<IHostedService>(provider =>
@@ -77,30 +92,17 @@ internal static class Wiring
     }
 }
 
-/// <summary>Which other objects' changes wake a controller.</summary>
-internal sealed class ControllerTriggers(IServiceProvider services, WorkQueue queue)
+/// <summary>Hangs a controller's triggers on the informers.</summary>
+internal sealed class ControllerTriggers(IServiceProvider services, WorkQueue queue) : ITriggers
 {
-    public ControllerTriggers Watches<T>(Func<T, ObjectKey?> key)
+    public ITriggers On<T>(Func<T, ICluster, IEnumerable<ObjectKey>> wakes)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
         services.GetRequiredService<Informer<T>>().OnChange(item =>
         {
-            if (key(item) is { } found)
+            foreach (var key in wakes(item, services.GetRequiredService<ICluster>()))
             {
-                queue.Add(found);
-            }
-        });
-        return this;
-    }
-
-    public ControllerTriggers WatchesAll<T>(Func<T, ICluster, IEnumerable<IKubernetesObject<V1ObjectMeta>>> owners)
-        where T : class, IKubernetesObject<V1ObjectMeta>
-    {
-        services.GetRequiredService<Informer<T>>().OnChange(item =>
-        {
-            foreach (var owner in owners(item, services.GetRequiredService<ICluster>()))
-            {
-                queue.Add(ObjectKey.Of(owner));
+                queue.Add(key);
             }
         });
         return this;

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using k8s;
 using k8s.Models;
@@ -33,6 +32,16 @@ public interface ICluster
     /// <summary>Writes the status of this very version of an object; nothing, when it has not changed.</summary>
     /// <exception cref="ConflictException">The object has changed meanwhile.</exception>
     Task PatchStatusAsync<T, TStatus>(T item, TStatus? old, TStatus status, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta>;
+
+    /// <summary>Writes the spec of this very version of an object; nothing, when it has not changed.</summary>
+    /// <exception cref="ConflictException">The object has changed meanwhile.</exception>
+    Task PatchSpecAsync<T, TSpec>(T item, TSpec old, TSpec spec, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta>;
+
+    /// <summary>Sets one annotation of this very version of an object.</summary>
+    /// <exception cref="ConflictException">The object has changed meanwhile.</exception>
+    Task AnnotateAsync<T>(T item, string annotation, string value, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>;
 
     /// <summary>Sets the finalizers of this very version of an object.</summary>
@@ -105,25 +114,27 @@ public sealed class Cluster(IServiceProvider services, IKubernetes kubernetes, s
     }
 
     /// <inheritdoc/>
-    public async Task PatchStatusAsync<T, TStatus>(T item, TStatus? old, TStatus status, CancellationToken cancellationToken)
-        where T : class, IKubernetesObject<V1ObjectMeta>
-    {
-        var before = old is null ? [] : JsonSerializer.SerializeToNode(old, KubernetesJson.Options)!.AsObject();
-        var after = JsonSerializer.SerializeToNode(status, KubernetesJson.Options)!.AsObject();
-        var changes = new JsonObject();
-        foreach (var name in before.Select(p => p.Key).Union(after.Select(p => p.Key)).ToList())
-        {
-            if (!JsonNode.DeepEquals(before[name], after[name]))
-            {
-                changes[name] = after[name]?.DeepClone();
-            }
-        }
+    public Task PatchStatusAsync<T, TStatus>(T item, TStatus? old, TStatus status, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta> =>
+        MergePatch.Between(old, status) is { Count: > 0 } changes
+            ? PatchAsync(item, "status", new JsonObject { ["status"] = changes }, cancellationToken)
+            : Task.CompletedTask;
 
-        if (changes.Count > 0)
-        {
-            await PatchAsync(item, "status", new JsonObject { ["status"] = changes }, cancellationToken).ConfigureAwait(false);
-        }
-    }
+    /// <inheritdoc/>
+    public Task PatchSpecAsync<T, TSpec>(T item, TSpec old, TSpec spec, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta> =>
+        MergePatch.Between(old, spec) is { Count: > 0 } changes
+            ? PatchAsync(item, subresource: null, new JsonObject { ["spec"] = changes }, cancellationToken)
+            : Task.CompletedTask;
+
+    /// <inheritdoc/>
+    public Task AnnotateAsync<T>(T item, string annotation, string value, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta> =>
+        PatchAsync(
+            item,
+            subresource: null,
+            new JsonObject { ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { [annotation] = value } } },
+            cancellationToken);
 
     /// <inheritdoc/>
     public Task SetFinalizersAsync<T>(T item, IEnumerable<string> finalizers, CancellationToken cancellationToken)

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Google.Protobuf.WellKnownTypes;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
@@ -134,7 +135,30 @@ internal sealed class SimulatedAgent(World world, Node node, Operations operatio
             }
 
             return new DeleteCheckpointResponse();
+        },
+        // It waits for dumps that are under way.
+        () => !node.Dumps.Any(d => d.Key.PodUid == request.PodUid && d.Key.Checkpoint == request.CheckpointId
+            && d.Value is { Value: null, Failed: false }));
+
+    public Task<VerifyCheckpointResponse> VerifyCheckpointAsync(VerifyCheckpointRequest request, CancellationToken cancellationToken) =>
+        Call("verify", () =>
+        {
+            var uri = ArtifactUri.Parse(request.ArtifactUri);
+            if (!world.Sealed.Contains((uri.PodUid, uri.CheckpointId)))
+            {
+                throw new AgentException(Reasons.ArtifactMissing, "the checkpoint is not complete", isTerminal: true);
+            }
+
+            return new VerifyCheckpointResponse { Checkpoint = Stored((uri.PodUid, uri.CheckpointId)) };
         });
+
+    public async IAsyncEnumerable<StoredCheckpoint> ListCheckpointsAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        foreach (var stored in await Call("list", () => world.Store.Keys.Select(Stored).ToList()))
+        {
+            yield return stored;
+        }
+    }
 
     public Task<PrepareRestoreResponse> PrepareRestoreAsync(PrepareRestoreRequest request, CancellationToken cancellationToken) =>
         Call($"stage {request.ContainerName}", () =>
@@ -212,6 +236,16 @@ internal sealed class SimulatedAgent(World world, Node node, Operations operatio
             : stage?.Values.ContainsKey(container) == true ? "Staged"
             : life == Life.Waiting ? "Waiting"
             : "Absent";
+    }
+
+    private StoredCheckpoint Stored((string PodUid, string Checkpoint) key)
+    {
+        var stored = new StoredCheckpoint
+        {
+            PodUid = key.PodUid, CheckpointId = key.Checkpoint, IsSealed = world.Sealed.Contains(key), PodNamespace = "n", LastWritten = Now(),
+        };
+        stored.ContainerNames.AddRange(world.Store[key].Keys);
+        return stored;
     }
 
     private Stage StageOf(string podUid) =>

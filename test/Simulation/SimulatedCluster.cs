@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using k8s;
 using k8s.Models;
@@ -29,8 +28,6 @@ internal sealed class SimulatedCluster : ICluster
     public event Action<IKubernetesObject<V1ObjectMeta>>? Saw;
 
     public bool Behind => _events.Values.Any(q => q.Count > 0);
-
-    public IEnumerable<IKubernetesObject<V1ObjectMeta>> Everything => [.. _seen.Values];
 
     public void Die() => _server.Changed -= Enqueue;
 
@@ -76,23 +73,21 @@ internal sealed class SimulatedCluster : ICluster
         });
 
     public Task PatchStatusAsync<T, TStatus>(T item, TStatus? old, TStatus status, CancellationToken cancellationToken)
-        where T : class, IKubernetesObject<V1ObjectMeta>
-    {
-        var before = old is null ? [] : JsonSerializer.SerializeToNode(old, KubernetesJson.Options)!.AsObject();
-        var after = JsonSerializer.SerializeToNode(status, KubernetesJson.Options)!.AsObject();
-        var changes = new JsonObject();
-        foreach (var name in before.Select(p => p.Key).Union(after.Select(p => p.Key)).ToList())
-        {
-            if (!JsonNode.DeepEquals(before[name], after[name]))
-            {
-                changes[name] = after[name]?.DeepClone();
-            }
-        }
+        where T : class, IKubernetesObject<V1ObjectMeta> =>
+        MergePatch.Between(old, status) is { Count: > 0 } changes
+            ? Call($"status {typeof(T).Name} {item.Metadata.Name} {changes["phase"]}", () => _server.PatchStatus(item, changes))
+            : Task.CompletedTask;
 
-        return changes.Count == 0
-            ? Task.CompletedTask
-            : Call($"status {typeof(T).Name} {item.Metadata.Name} {after["phase"]}", () => _server.PatchStatus(item, changes));
-    }
+    public Task PatchSpecAsync<T, TSpec>(T item, TSpec old, TSpec spec, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta> =>
+        MergePatch.Between(old, spec) is { Count: > 0 } changes
+            ? Call($"spec {typeof(T).Name} {item.Metadata.Name}", () => _server.Patch(item, new JsonObject { ["spec"] = changes }))
+            : Task.CompletedTask;
+
+    public Task AnnotateAsync<T>(T item, string annotation, string value, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta> =>
+        Call($"annotate {typeof(T).Name} {item.Metadata.Name}", () => _server.Patch(
+            item, new JsonObject { ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { [annotation] = value } } }));
 
     public Task SetFinalizersAsync<T>(T item, IEnumerable<string> finalizers, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>

@@ -1,11 +1,14 @@
 using k8s;
 using k8s.Models;
+using Microsoft.Extensions.Options;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager;
 using PodCheckpointing.Manager.Agents;
 using PodCheckpointing.Manager.ContainerCheckpoints;
+using PodCheckpointing.Manager.Contents;
 using PodCheckpointing.Manager.PodCheckpoints;
 using PodCheckpointing.Manager.PodMigrations;
+using PodCheckpointing.Manager.PodRestores;
 using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Simulation;
@@ -27,66 +30,31 @@ internal sealed class SimulatedOperator : IDisposable
         var agents = new SimulatedAgents(world, operations, time);
         var calls = new PendingCalls(scheduler, _stopping.Token);
         var events = new NoEvents();
-        Loop NewLoop(Func<WorkQueue, IReconciler> make)
+        var release = new ContentRelease(Cluster, agents, calls, events, Options.Create(new OperatorOptions()), time);
+        _loops =
+        [
+            NewLoop<PodMigration>(Triggers.OfMigrations, q => new PodMigrationReconciler(Cluster, agents, calls, events, q, time)),
+            NewLoop<PodCheckpoint>(Triggers.OfPodCheckpoints, q => new PodCheckpointReconciler(Cluster, agents, calls, events, q, time)),
+            NewLoop<ContainerCheckpoint>(
+                Triggers.OfContainerCheckpoints, q => new ContainerCheckpointReconciler(Cluster, agents, calls, events, q, time)),
+            NewLoop<PodCheckpointContent>(
+                Triggers.OfPodContents, q => new PodCheckpointContentReconciler(Cluster, agents, calls, release, events, q, time)),
+            NewLoop<ContainerCheckpointContent>(
+                Triggers.OfContainerContents, q => new ContainerCheckpointContentReconciler(Cluster, release, events, q, time)),
+            NewLoop<V1Pod>(Triggers.OfRestores, q => new PodRestoreReconciler(Cluster, agents, calls, events, q, time)),
+        ];
+
+        Loop NewLoop<TPrimary>(Action<ITriggers> triggers, Func<WorkQueue, IReconciler> make)
+            where TPrimary : class, IKubernetesObject<V1ObjectMeta>
         {
             var queue = new WorkQueue(time);
+            triggers(new SimulatedTriggers(Cluster, queue).On<TPrimary>((item, _) => [ObjectKey.Of(item)]));
+            foreach (var item in Cluster.All<TPrimary>())
+            {
+                queue.Add(ObjectKey.Of(item));
+            }
+
             return new Loop(queue, make(queue));
-        }
-
-        var migrations = NewLoop(q => new PodMigrationReconciler(Cluster, agents, calls, events, q, time));
-        var checkpoints = NewLoop(q => new PodCheckpointReconciler(Cluster, agents, calls, events, q, time));
-        var parts = NewLoop(q => new ContainerCheckpointReconciler(Cluster, agents, calls, events, q, time));
-        _loops = [migrations, checkpoints, parts];
-
-        // The same triggers as Program.cs hangs on the informers.
-        Cluster.Saw += item =>
-        {
-            void Add(Loop loop, IEnumerable<IKubernetesObject<V1ObjectMeta>> items)
-            {
-                foreach (var one in items)
-                {
-                    loop.Queue.Add(ObjectKey.Of(one));
-                }
-            }
-
-            switch (item)
-            {
-                case PodMigration:
-                    migrations.Queue.Add(ObjectKey.Of(item));
-                    break;
-                case PodCheckpoint:
-                    checkpoints.Queue.Add(ObjectKey.Of(item));
-                    if (item.ControllerKey(nameof(PodMigration)) is { } migration)
-                    {
-                        migrations.Queue.Add(migration);
-                    }
-
-                    break;
-                case ContainerCheckpoint:
-                    parts.Queue.Add(ObjectKey.Of(item));
-                    if (item.ControllerKey(nameof(PodCheckpoint)) is { } whole)
-                    {
-                        checkpoints.Queue.Add(whole);
-                    }
-
-                    break;
-                case PodCheckpointContent content:
-                    Add(checkpoints, Cluster.All<PodCheckpoint>().Where(c => c.Metadata.Uid == content.Spec.PodCheckpointRef.Uid));
-                    break;
-                case ContainerCheckpointContent content:
-                    Add(parts, Cluster.All<ContainerCheckpoint>().Where(c => c.Metadata.Uid == content.Spec.ContainerCheckpointRef.Uid));
-                    Add(migrations, Owners.MigrationOf(content, Cluster));
-                    break;
-                case V1Pod pod:
-                    Add(migrations, Cluster.All<PodMigration>().Where(m => m.Status?.PodUID == pod.Metadata.Uid
-                        || (pod.Metadata.Labels?.TryGetValue(WellKnown.MigrationUid, out var uid) == true && uid == m.Metadata.Uid)));
-                    break;
-            }
-        };
-        foreach (var item in Cluster.Everything)
-        {
-            (item switch { PodMigration => migrations, PodCheckpoint => checkpoints, ContainerCheckpoint => parts, _ => null })
-                ?.Queue.Add(ObjectKey.Of(item));
         }
     }
 
@@ -159,6 +127,26 @@ internal sealed class SimulatedOperator : IDisposable
         public IReconciler Reconciler { get; } = reconciler;
 
         public int Busy { get; set; }
+    }
+
+    /// <summary>Hangs a controller's triggers on what the cluster sees.</summary>
+    private sealed class SimulatedTriggers(SimulatedCluster cluster, WorkQueue queue) : ITriggers
+    {
+        public ITriggers On<T>(Func<T, ICluster, IEnumerable<ObjectKey>> wakes)
+            where T : class, IKubernetesObject<V1ObjectMeta>
+        {
+            cluster.Saw += item =>
+            {
+                if (item is T one)
+                {
+                    foreach (var key in wakes(one, cluster))
+                    {
+                        queue.Add(key);
+                    }
+                }
+            };
+            return this;
+        }
     }
 
     private sealed class NoEvents : IEventRecorder

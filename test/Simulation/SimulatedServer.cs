@@ -72,6 +72,33 @@ internal sealed class SimulatedServer(TimeProvider time)
         return Replace(stored, json);
     }
 
+    /// <summary>A merge patch of the rest of an object, two levels deep.</summary>
+    public T Patch<T>(T read, JsonObject patch)
+        where T : class, IKubernetesObject<V1ObjectMeta>
+    {
+        var stored = Current(read);
+        var json = Json(stored);
+        foreach (var (part, fields) in patch)
+        {
+            foreach (var (name, value) in fields!.AsObject())
+            {
+                if (value is JsonObject more && json[part]![name] is JsonObject standing)
+                {
+                    foreach (var (key, one) in more)
+                    {
+                        standing[key] = one?.DeepClone();
+                    }
+                }
+                else
+                {
+                    json[part]![name] = value?.DeepClone();
+                }
+            }
+        }
+
+        return Replace(stored, json);
+    }
+
     public void SetFinalizers<T>(T read, IEnumerable<string> finalizers)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {

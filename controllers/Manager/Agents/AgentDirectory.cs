@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
-using Google.Protobuf;
 using Grpc.Core;
 using Grpc.Net.Client;
 using k8s.Models;
@@ -88,7 +87,22 @@ internal sealed class CheckpointAgent(string nodeName, CheckpointServiceClient c
 
     public Task<DeleteCheckpointResponse> DeleteCheckpointAsync(
         DeleteCheckpointRequest request, CancellationToken cancellationToken) =>
-        GuardAsync(client.DeleteCheckpointAsync(request, Short, cancellationToken));
+        GuardAsync(client.DeleteCheckpointAsync(request, Long, cancellationToken));
+
+    public Task<VerifyCheckpointResponse> VerifyCheckpointAsync(
+        VerifyCheckpointRequest request, CancellationToken cancellationToken) =>
+        GuardAsync(client.VerifyCheckpointAsync(request, request.ManifestsOnly ? Short : Long, cancellationToken));
+
+    public async IAsyncEnumerable<StoredCheckpoint> ListCheckpointsAsync(
+        [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await using var list = client.ListCheckpointsAsync(new ListCheckpointsRequest(), Long, cancellationToken)
+            .GetAsyncEnumerator(cancellationToken);
+        while (await GuardAsync(list.MoveNextAsync().AsTask()))
+        {
+            yield return list.Current;
+        }
+    }
 
     public Task<PrepareRestoreResponse> PrepareRestoreAsync(
         PrepareRestoreRequest request, CancellationToken cancellationToken) =>
@@ -107,7 +121,6 @@ internal sealed class CheckpointAgent(string nodeName, CheckpointServiceClient c
             request, TimeSpan.FromMilliseconds(request.WaitMilliseconds) + Short, cancellationToken));
 
     private static async Task<T> GuardAsync<T>(Task<T> call, [CallerMemberName] string method = "")
-        where T : IMessage
     {
         try
         {

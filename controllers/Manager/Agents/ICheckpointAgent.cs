@@ -25,6 +25,12 @@ internal interface ICheckpointAgent
         DeleteCheckpointRequest request,
         CancellationToken cancellationToken);
 
+    Task<VerifyCheckpointResponse> VerifyCheckpointAsync(
+        VerifyCheckpointRequest request,
+        CancellationToken cancellationToken);
+
+    IAsyncEnumerable<StoredCheckpoint> ListCheckpointsAsync(CancellationToken cancellationToken);
+
     Task<PrepareRestoreResponse> PrepareRestoreAsync(
         PrepareRestoreRequest request,
         CancellationToken cancellationToken);

@@ -1,6 +1,7 @@
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.Agents;
+using PodCheckpointing.Manager.Contents;
 using PodCheckpointing.Manager.PodCheckpoints;
 using PodCheckpointing.Runtime;
 using k8s.Models;
@@ -26,7 +27,7 @@ internal sealed class ContainerCheckpointReconciler(
         var content = cluster.Find<ContainerCheckpointContent>(new ObjectKey(null, ContentName(checkpoint)));
         if (checkpoint.Metadata.DeletionTimestamp is not null)
         {
-            await ReleaseAsync(checkpoint, content, cancellationToken);
+            await ReleaseAsync(checkpoint, cancellationToken);
             return ReconcileResult.Done;
         }
 
@@ -121,13 +122,23 @@ internal sealed class ContainerCheckpointReconciler(
             return Waiting(checkpoint, status, Reasons.CheckpointInProgress, $"node {source.NodeName} dumps the container");
         }
 
-        await cluster.PatchStatusAsync(content, content.Status, StatusOf(content, result), cancellationToken);
+        var stored = StatusOf(content, result);
+        stored = stored with
+        {
+            Conditions = stored.Conditions
+                .WithBound(content, content.Spec.ContainerCheckpointRef, checkpoint, time)
+                .With(
+                    ConditionTypes.Ready, "True", Reasons.CheckpointCompleted, "the artifact is whole",
+                    content.Metadata.Generation, time.GetUtcNow().UtcDateTime),
+        };
+        await cluster.PatchStatusAsync(content, content.Status, stored, cancellationToken);
         return Waiting(checkpoint, status, Reasons.CheckpointInProgress, "the dump is stored");
     }
 
     internal static ContainerCheckpointContentStatus StatusOf(ContainerCheckpointContent content, CheckpointResponse result) =>
         (content.Status ?? new ContainerCheckpointContentStatus()) with
         {
+            ObservedGeneration = content.Metadata.Generation,
             Ready = true,
             Size = (long)result.Size,
             CompressedSize = (long)result.CompressedSize,
@@ -170,46 +181,37 @@ internal sealed class ContainerCheckpointReconciler(
 
     /// <summary>Whoever says Retain is heard: the claim, its content, or the content of the whole pod's checkpoint.</summary>
     private bool IsRetained(ContainerCheckpoint checkpoint, ContainerCheckpointContent content) =>
-        checkpoint.Spec.DeletionPolicy == DeletionPolicies.Retain
-        || content.Spec.DeletionPolicy == DeletionPolicies.Retain
+        Retention.IsRetained(checkpoint.Spec.DeletionPolicy, content.Spec.DeletionPolicy)
         || (checkpoint.ControllerKey(nameof(PodCheckpoint)) is { } key
             && cluster.Find<PodCheckpoint>(key) is { } whole
-            && (whole.Spec.DeletionPolicy == DeletionPolicies.Retain
-                || cluster.Find<PodCheckpointContent>(new ObjectKey(null, PodCheckpointReconciler.ContentName(whole)))
-                    is { Spec.DeletionPolicy: DeletionPolicies.Retain }));
+            && Retention.IsRetained(
+                whole.Spec.DeletionPolicy,
+                cluster.Find<PodCheckpointContent>(new ObjectKey(null, PodCheckpointReconciler.ContentName(whole)))?.Spec.DeletionPolicy));
 
     /// <summary>The claim goes: with Delete the content and its bytes go too, with Retain both stay.</summary>
-    private async Task ReleaseAsync(
-        ContainerCheckpoint checkpoint, ContainerCheckpointContent? content, CancellationToken cancellationToken)
+    private async Task ReleaseAsync(ContainerCheckpoint checkpoint, CancellationToken cancellationToken)
     {
-        var mine = content?.Spec.ContainerCheckpointRef.Uid == checkpoint.Metadata.Uid;
-        if (content is not null && mine && !IsRetained(checkpoint, content))
+        if (!checkpoint.Has(WellKnown.CheckpointFinalizer))
         {
-            if (content.Has(WellKnown.ContentFinalizer))
+            return;
+        }
+
+        // Read, not looked up: one that has just been made and is not seen yet would be left behind.
+        var content = await cluster.ReadAsync<ContainerCheckpointContent>(
+            new ObjectKey(null, ContentName(checkpoint)), cancellationToken);
+        if (content is not null && content.Spec.ContainerCheckpointRef.Uid == checkpoint.Metadata.Uid && !IsRetained(checkpoint, content))
+        {
+            // Its own reconciler removes the bytes, then the object; its end wakes us.
+            if (content.Metadata.DeletionTimestamp is null)
             {
-                var source = content.Spec.Source;
-                // Any node that is ready reaches the volume; a dead one must not hold the bytes.
-                var ready = agents.Ready().ToList();
-                var agent = ready.Find(a => a.NodeName == source.NodeName) ?? ready.FirstOrDefault()
-                    ?? throw new AgentException(Reasons.AgentUnavailable, "no agent can remove the bytes", isTerminal: false);
-                await agent.DeleteCheckpointAsync(
-                    new DeleteCheckpointRequest
-                    {
-                        PodUid = source.PodUID, CheckpointId = source.CheckpointID, ContainerName = source.ContainerName,
-                    },
-                    cancellationToken);
-                await cluster.SetFinalizersAsync(content, content.Without(WellKnown.ContentFinalizer), CancellationToken.None);
+                await cluster.DeleteAsync(content, graceSeconds: null, cancellationToken);
             }
 
-            await cluster.DeleteAsync(content, graceSeconds: null, CancellationToken.None);
+            return;
         }
 
         calls.Forget($"ccp/{checkpoint.Metadata.Uid}/");
-        if (checkpoint.Has(WellKnown.CheckpointFinalizer))
-        {
-            await cluster.SetFinalizersAsync(
-                checkpoint, checkpoint.Without(WellKnown.CheckpointFinalizer), CancellationToken.None);
-        }
+        await cluster.SetFinalizersAsync(checkpoint, checkpoint.Without(WellKnown.CheckpointFinalizer), CancellationToken.None);
     }
 
     private ContainerCheckpointStatus Ready(

@@ -2,13 +2,14 @@ using k8s.Models;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.Agents;
+using PodCheckpointing.Manager.Contents;
 using PodCheckpointing.Manager.PodMigrations;
 using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.PodCheckpoints;
 
 /// <summary>Has all containers of a pod dumped, and seals the checkpoint when every one of them stands.</summary>
-internal sealed class PodCheckpointReconciler(
+internal sealed partial class PodCheckpointReconciler(
     ICluster cluster,
     IAgentDirectory agents,
     PendingCalls calls,
@@ -28,7 +29,13 @@ internal sealed class PodCheckpointReconciler(
             return await ReleaseAsync(checkpoint, cancellationToken);
         }
 
-        if (checkpoint.Status is { Ready: true } or { Error: not null })
+        if (checkpoint.Status is { Error: not null })
+        {
+            await DropPartsAsync(checkpoint, cancellationToken);
+            return ReconcileResult.Done;
+        }
+
+        if (checkpoint.Status is { Ready: true })
         {
             return ReconcileResult.Done;
         }
@@ -62,16 +69,17 @@ internal sealed class PodCheckpointReconciler(
         return ReconcileResult.Done;
     }
 
-    internal static string ContentName(PodCheckpoint checkpoint) => $"pcpc-{checkpoint.Metadata.Uid}";
+    internal static string ContentName(PodCheckpoint checkpoint) =>
+        checkpoint.Spec.PodCheckpointContentName ?? $"pcpc-{checkpoint.Metadata.Uid}";
 
     private DateTime Now => time.GetUtcNow().UtcDateTime;
 
     private async Task<PodCheckpointStatus> StepAsync(
         PodCheckpoint checkpoint, PodCheckpointStatus status, Action wake, CancellationToken cancellationToken)
     {
-        if (checkpoint.Spec.PodName.Length == 0)
+        if (checkpoint.Spec.PodCheckpointContentName is { } import)
         {
-            throw new TerminalException(Reasons.NotYetSupported, "podCheckpointContentName (import) is not supported yet");
+            return await ImportAsync(checkpoint, import, status, cancellationToken);
         }
 
         if (status.CheckpointID is null)
@@ -162,7 +170,14 @@ internal sealed class PodCheckpointReconciler(
                 content.Status,
                 (content.Status ?? new PodCheckpointContentStatus()) with
                 {
+                    ObservedGeneration = content.Metadata.Generation,
                     Ready = true,
+                    Conditions = (content.Status?.Conditions)
+                        .WithBound(content, content.Spec.PodCheckpointRef, checkpoint, time)
+                        .With(
+                            ConditionTypes.Ready, "True", Reasons.CheckpointCompleted, "the checkpoint is whole",
+                            content.Metadata.Generation, Now),
+                    Containers = [.. parts.Select(p => p.Spec.ContainerName)],
                     ArtifactURI = sealedNow.ArtifactUri,
                     Size = (long)sealedNow.CompressedSize,
                     ContainerContents = [.. parts.Select(p => p.Status!.BoundContentName!)],
@@ -254,52 +269,6 @@ internal sealed class PodCheckpointReconciler(
             },
         },
     };
-
-    /// <summary>The parts go first, with their bytes; then the marker and what is left; then the claim.</summary>
-    private async Task<ReconcileResult> ReleaseAsync(PodCheckpoint checkpoint, CancellationToken cancellationToken)
-    {
-        var parts = cluster.All<ContainerCheckpoint>().Where(p => p.IsControlledBy(checkpoint)).ToList();
-        foreach (var part in parts.Where(p => p.Metadata.DeletionTimestamp is null))
-        {
-            await cluster.DeleteAsync(part, graceSeconds: null, cancellationToken);
-        }
-
-        if (parts.Count > 0)
-        {
-            return ReconcileResult.Done;
-        }
-
-        var content = cluster.Find<PodCheckpointContent>(new ObjectKey(null, ContentName(checkpoint)));
-        if (content is not null
-            && content.Spec.PodCheckpointRef.Uid == checkpoint.Metadata.Uid
-            && checkpoint.Spec.DeletionPolicy != DeletionPolicies.Retain
-            && content.Spec.DeletionPolicy != DeletionPolicies.Retain)
-        {
-            if (content.Has(WellKnown.ContentFinalizer))
-            {
-                var source = content.Spec.Source;
-                // Any node that is ready reaches the volume; a dead one must not hold the bytes.
-                var ready = agents.Ready().ToList();
-                var agent = ready.Find(a => a.NodeName == source.NodeName) ?? ready.FirstOrDefault()
-                    ?? throw new AgentException(Reasons.AgentUnavailable, "no agent can remove the bytes", isTerminal: false);
-                await agent.DeleteCheckpointAsync(
-                    new DeleteCheckpointRequest { PodUid = source.PodUID, CheckpointId = source.CheckpointID },
-                    cancellationToken);
-                await cluster.SetFinalizersAsync(content, content.Without(WellKnown.ContentFinalizer), CancellationToken.None);
-            }
-
-            await cluster.DeleteAsync(content, graceSeconds: null, CancellationToken.None);
-        }
-
-        calls.Forget($"pcp/{checkpoint.Metadata.Uid}/");
-        if (checkpoint.Has(WellKnown.CheckpointFinalizer))
-        {
-            await cluster.SetFinalizersAsync(
-                checkpoint, checkpoint.Without(WellKnown.CheckpointFinalizer), CancellationToken.None);
-        }
-
-        return ReconcileResult.Done;
-    }
 
     private IList<V1Condition> Condition(
         PodCheckpoint checkpoint, PodCheckpointStatus status, string value, string reason, string message) =>

@@ -1,0 +1,80 @@
+using Google.Protobuf.WellKnownTypes;
+using Grpc.Core;
+using Microsoft.Extensions.Options;
+using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Storage;
+using PodCheckpointing.Storage.Maintenance;
+using StoredCheckpoint = PodCheckpointing.Api.Protos.StoredCheckpoint;
+
+namespace PodCheckpointing.Agent.Checkpoints;
+
+/// <summary>What the volume holds, and whether it is whole.</summary>
+internal sealed class StoreInventory(CheckpointStore store, IOptions<AgentOptions> options, TimeProvider time)
+{
+    private readonly StoreInspection _inspection = new(options.Value.StoreRoot, time);
+
+    /// <summary>Compares marker and manifests and, where asked, every byte.</summary>
+    /// <exception cref="RpcException">INVALID_ARGUMENT, or DATA_LOSS with what is broken or missing.</exception>
+    public async Task<VerifyCheckpointResponse> VerifyAsync(VerifyCheckpointRequest request, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var uri = ArtifactUri.Parse(request.ArtifactUri);
+            var manifests = uri.Container is { } container
+                ? [store.FindSealed(uri.PodUid, uri.CheckpointId, container)]
+                : store.FindSealed(uri.PodUid, uri.CheckpointId);
+            foreach (var manifest in manifests)
+            {
+                if (request.ManifestsOnly)
+                {
+                    // A length is quickly compared; a missing artifact is what an import has to find out.
+                    _ = store.Find(uri.PodUid, uri.CheckpointId, manifest.Container)
+                        ?? throw new CorruptArtifactException($"the artifact of container {manifest.Container} is missing or has another size");
+                }
+                else
+                {
+                    await store.Read(manifest).VerifyAsync(cancellationToken);
+                }
+            }
+
+            return new VerifyCheckpointResponse
+            {
+                VerifiedBytes = request.ManifestsOnly ? 0 : (ulong)manifests.Sum(m => m.Size),
+                Checkpoint = Describe(
+                    uri.PodUid, uri.CheckpointId, isSealed: true, manifests.Sum(m => m.CompressedSize), manifests.Max(m => m.CreatedAt), manifests),
+            };
+        }
+        catch (Exception exception) when (exception is FormatException or ArgumentException)
+        {
+            throw Refusal.Because(StatusCode.InvalidArgument, "InvalidArgument", exception.Message, exception);
+        }
+        catch (CorruptArtifactException exception)
+        {
+            throw Refusal.Because(StatusCode.DataLoss, Reasons.ArtifactMissing, exception.Message, exception);
+        }
+    }
+
+    /// <summary>Every checkpoint on the volume, one by one.</summary>
+    public IEnumerable<StoredCheckpoint> List() => _inspection.List().Select(c =>
+        Describe(c.PodUID, c.CheckpointID, c.Complete, c.Bytes, c.LastWritten, c.Manifests));
+
+    private static StoredCheckpoint Describe(
+        string podUid, string checkpointId, bool isSealed, long bytes, DateTime written, IReadOnlyList<ContainerManifest> manifests)
+    {
+        var origin = manifests.Count > 0 ? manifests[0].Origin : new Origin();
+        var result = new StoredCheckpoint
+        {
+            PodUid = podUid,
+            CheckpointId = checkpointId,
+            IsSealed = isSealed,
+            Bytes = (ulong)bytes,
+            LastWritten = Timestamp.FromDateTime(DateTime.SpecifyKind(written, DateTimeKind.Utc)),
+            PodNamespace = origin.PodNamespace,
+            PodName = origin.PodName,
+            NodeName = origin.NodeName,
+        };
+        result.ContainerNames.AddRange(manifests.Select(m => m.Container).Where(c => !c.StartsWith('.')));
+        return result;
+    }
+}

@@ -1,0 +1,59 @@
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Runtime;
+
+namespace PodCheckpointing.Manager.Contents;
+
+/// <summary>Tells whether a container's content is bound, and lets it go with its bytes.</summary>
+internal sealed class ContainerCheckpointContentReconciler(
+    ICluster cluster, ContentRelease release, IEventRecorder events, WorkQueue queue, TimeProvider time) : IReconciler
+{
+    public async Task<ReconcileResult> ReconcileAsync(ObjectKey key, CancellationToken cancellationToken)
+    {
+        if (cluster.Find<ContainerCheckpointContent>(key) is not { } content)
+        {
+            return ReconcileResult.Done;
+        }
+
+        var reference = content.Spec.ContainerCheckpointRef;
+        var claim = cluster.Find<ContainerCheckpoint>(new ObjectKey(reference.NamespaceProperty, reference.Name));
+        if (reference.Uid is null || claim?.Metadata.Uid != reference.Uid)
+        {
+            claim = null;
+        }
+
+        if (content.Metadata.DeletionTimestamp is null)
+        {
+            var status = content.Status ?? new ContainerCheckpointContentStatus();
+            if (claim is not null && status.Ready != true)
+            {
+                // Being made: its claim's reconciler writes, and a pod may stand still meanwhile.
+                return ReconcileResult.Done;
+            }
+
+            var next = status with
+            {
+                ObservedGeneration = content.Metadata.Generation,
+                Conditions = status.Conditions.WithBound(content, reference, claim, time),
+            };
+            await cluster.PatchStatusAsync(content, content.Status, next, cancellationToken);
+            events.RecordChanges(content, content.Status?.Conditions, next.Conditions);
+        }
+        else if (claim is { Metadata.DeletionTimestamp: null })
+        {
+            events.Record(
+                content, "Warning", Reasons.InUse,
+                $"ContainerCheckpoint {reference.NamespaceProperty}/{reference.Name} is bound to it: delete that instead");
+        }
+        else
+        {
+            await release.ReleaseAsync(
+                content,
+                content.Spec.Source,
+                Retention.IsRetained(content.Spec.DeletionPolicy, claim?.Spec.DeletionPolicy),
+                () => queue.Add(key),
+                cancellationToken);
+        }
+
+        return ReconcileResult.Done;
+    }
+}

@@ -1,0 +1,141 @@
+using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.Agents;
+using PodCheckpointing.Runtime;
+
+namespace PodCheckpointing.Manager.Contents;
+
+/// <summary>Tells whether a pod's content is bound and what stands on the volume, and lets it go with its bytes.</summary>
+internal sealed class PodCheckpointContentReconciler(
+    ICluster cluster,
+    IAgentDirectory agents,
+    PendingCalls calls,
+    ContentRelease release,
+    IEventRecorder events,
+    WorkQueue queue,
+    TimeProvider time) : IReconciler
+{
+    public async Task<ReconcileResult> ReconcileAsync(ObjectKey key, CancellationToken cancellationToken)
+    {
+        if (cluster.Find<PodCheckpointContent>(key) is not { } content)
+        {
+            return ReconcileResult.Done;
+        }
+
+        var reference = content.Spec.PodCheckpointRef;
+        var claim = cluster.Find<PodCheckpoint>(new ObjectKey(reference.NamespaceProperty, reference.Name));
+        if (reference.Uid is null || claim?.Metadata.Uid != reference.Uid)
+        {
+            claim = null;
+        }
+
+        if (content.Metadata.DeletionTimestamp is not null)
+        {
+            await ReleaseAsync(content, claim, () => queue.Add(key), cancellationToken);
+            return ReconcileResult.Done;
+        }
+
+        // Made by hand, it has no finalizer yet, and its bytes would be lost sight of.
+        if (!content.Has(WellKnown.ContentFinalizer))
+        {
+            await cluster.SetFinalizersAsync(content, content.With(WellKnown.ContentFinalizer), cancellationToken);
+            return ReconcileResult.Done;
+        }
+
+        var status = content.Status ?? new PodCheckpointContentStatus();
+        var isBeingMade = claim is { Spec.PodName.Length: > 0 } && status.Ready != true;
+        var next = status with
+        {
+            ObservedGeneration = content.Metadata.Generation,
+            Conditions = isBeingMade ? status.Conditions : status.Conditions.WithBound(content, reference, claim, time),
+        };
+        if (!isBeingMade && status.Ready != true)
+        {
+            next = Look(content, next, () => queue.Add(key));
+        }
+
+        await cluster.PatchStatusAsync(content, content.Status, next, cancellationToken);
+        events.RecordChanges(content, content.Status?.Conditions, next.Conditions);
+        return next.Error is null ? ReconcileResult.Done : new ReconcileResult(TimeSpan.FromMinutes(1));
+    }
+
+    /// <summary>What stands on the volume, for a content that nobody here has made.</summary>
+    private PodCheckpointContentStatus Look(PodCheckpointContent content, PodCheckpointContentStatus status, Action wake)
+    {
+        var source = content.Spec.Source;
+        var uri = ArtifactUri.ForPod(source.PodUID, source.CheckpointID).ToString();
+        var call = $"content/{content.Metadata.Uid}/verify";
+        try
+        {
+            var agent = agents.Ready().FirstOrDefault()
+                ?? throw new AgentException(Reasons.AgentUnavailable, "no node with an agent is ready", isTerminal: false);
+            var request = new VerifyCheckpointRequest { ArtifactUri = uri, ManifestsOnly = true };
+            if (calls.Ask(call, t => agent.VerifyCheckpointAsync(request, t), wake)?.Checkpoint is not { } stored)
+            {
+                return status;
+            }
+
+            calls.Forget(call);
+            if (stored.PodNamespace != source.PodNamespace)
+            {
+                throw new AgentException(
+                    Reasons.NamespaceMismatch,
+                    $"source.podNamespace is {source.PodNamespace}, but the checkpoint was taken in {stored.PodNamespace}",
+                    isTerminal: true);
+            }
+
+            return status with
+            {
+                Ready = true,
+                ArtifactURI = uri,
+                Size = (long)stored.Bytes,
+                Containers = [.. stored.ContainerNames],
+                Error = null,
+                Conditions = status.Conditions.With(
+                    ConditionTypes.Ready, "True", Reasons.CheckpointCompleted, "the checkpoint is whole on the volume",
+                    content.Metadata.Generation, Now),
+            };
+        }
+        catch (AgentException exception)
+        {
+            return status with
+            {
+                Ready = false,
+                Error = status.Error?.Message == exception.Message
+                    ? status.Error
+                    : new CheckpointError { Time = Now, Reason = exception.Reason, Message = exception.Message },
+                Conditions = status.Conditions.With(
+                    ConditionTypes.Ready, "False", exception.Reason, exception.Message, content.Metadata.Generation, Now),
+            };
+        }
+    }
+
+    private async Task ReleaseAsync(
+        PodCheckpointContent content, PodCheckpoint? claim, Action wake, CancellationToken cancellationToken)
+    {
+        if (claim is { Metadata.DeletionTimestamp: null })
+        {
+            events.Record(
+                content, "Warning", Reasons.InUse,
+                $"PodCheckpoint {claim.Metadata.NamespaceProperty}/{claim.Metadata.Name} is bound to it: delete that instead");
+            return;
+        }
+
+        var keepBytes = Retention.IsRetained(content.Spec.DeletionPolicy, claim?.Spec.DeletionPolicy);
+        if (!keepBytes)
+        {
+            // Contents of containers that were retained with it; those with a claim of their own go with that.
+            var source = content.Spec.Source;
+            foreach (var part in cluster.All<ContainerCheckpointContent>().Where(c =>
+                c.Metadata.DeletionTimestamp is null
+                && c.Spec.Source.PodUID == source.PodUID && c.Spec.Source.CheckpointID == source.CheckpointID))
+            {
+                await cluster.DeleteAsync(part, graceSeconds: null, cancellationToken);
+            }
+        }
+
+        await release.ReleaseAsync(content, content.Spec.Source, keepBytes, wake, cancellationToken);
+    }
+
+    private DateTime Now => time.GetUtcNow().UtcDateTime;
+}

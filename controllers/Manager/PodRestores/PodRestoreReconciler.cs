@@ -1,0 +1,187 @@
+using k8s.Models;
+using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.Agents;
+using PodCheckpointing.Manager.PodCheckpoints;
+using PodCheckpointing.Runtime;
+
+namespace PodCheckpointing.Manager.PodRestores;
+
+/// <summary>Restores pods that a user has made, with the restore annotation, from a PodCheckpoint of their namespace.</summary>
+/// <remarks>
+/// The pod's container waits in the runtime's handler meanwhile. Any number of pods may be made from one checkpoint. The
+/// annotation alone opens nothing: what is staged is decided here, by the namespace's own objects, and compared once more
+/// by the agent with what the checkpoint says of itself.
+/// </remarks>
+internal sealed class PodRestoreReconciler(
+    ICluster cluster,
+    IAgentDirectory agents,
+    PendingCalls calls,
+    IEventRecorder events,
+    WorkQueue queue,
+    TimeProvider time) : IReconciler
+{
+    /// <summary>How long a checkpoint may be unknown: the views of pods and checkpoints are not of one instant.</summary>
+    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(10);
+
+    public async Task<ReconcileResult> ReconcileAsync(ObjectKey key, CancellationToken cancellationToken)
+    {
+        if (cluster.Find<V1Pod>(key) is not { } pod || RestoreRequest.Of(pod) is not { } request || pod.Spec.NodeName is not { Length: > 0 })
+        {
+            return ReconcileResult.Done;
+        }
+
+        try
+        {
+            return await StepAsync(request, () => queue.Add(key), cancellationToken);
+        }
+        catch (Exception exception) when (exception is TerminalException or AgentException { IsTerminal: true })
+        {
+            var reason = exception is TerminalException t ? t.Reason : ((AgentException)exception).Reason;
+            return await RefuseAsync(pod, reason, exception.Message, () => queue.Add(key), cancellationToken);
+        }
+    }
+
+    private async Task<ReconcileResult> StepAsync(RestoreRequest request, Action wake, CancellationToken cancellationToken)
+    {
+        var pod = request.Pod;
+        var uri = request.Artifact
+            ?? throw new TerminalException(
+                Reasons.RestoreRefused,
+                $"annotation {WellKnown.RestoreAnnotation} is no artifact's URI: write shared://<podUID>/<checkpointID>, as status.podUID and status.checkpointID of the PodCheckpoint have them");
+        if (pod.Spec.RuntimeClassName != WellKnown.RestoreRuntimeClass)
+        {
+            throw new TerminalException(
+                Reasons.RestoreRefused,
+                $"spec.runtimeClassName is \"{pod.Spec.RuntimeClassName}\", so the pod has started afresh: set it to {WellKnown.RestoreRuntimeClass}");
+        }
+
+        var checkpoint = cluster.All<PodCheckpoint>().FirstOrDefault(c =>
+            c.Metadata.NamespaceProperty == pod.Metadata.NamespaceProperty && RestoreRequest.IsOf(uri, c));
+        if (checkpoint?.Status?.Ready != true)
+        {
+            return checkpoint is { Status.Error: null } || time.GetUtcNow().UtcDateTime - pod.Metadata.CreationTimestamp < Grace
+                ? new ReconcileResult(TimeSpan.FromSeconds(1))
+                : throw new TerminalException(
+                    Reasons.RestoreRefused,
+                    checkpoint is null
+                        ? $"no PodCheckpoint of namespace {pod.Metadata.NamespaceProperty} is {uri}"
+                        : $"PodCheckpoint {checkpoint.Metadata.Name} failed: {checkpoint.Status!.Error!.Message}");
+        }
+
+        var content = Bound(checkpoint);
+        var names = Containers(pod, uri, checkpoint);
+        var restored = Restore(pod, uri, content, names, wake);
+        if (restored is null)
+        {
+            return ReconcileResult.Done;
+        }
+
+        if (restored.Containers.FirstOrDefault(c => c.Phase == "Failed") is { } failed)
+        {
+            throw new TerminalException(Reasons.RestoreFailed, $"container {failed.ContainerName} could not be restored: {failed.Message}");
+        }
+
+        if (restored.Containers.Any(c => c.Phase != "Running"))
+        {
+            calls.Forget($"restore/{pod.Metadata.Uid}/look");
+            return new ReconcileResult(TimeSpan.FromMilliseconds(1));
+        }
+
+        await cluster.AnnotateAsync(pod, WellKnown.RestoreOutcome, Outcomes.Restored, cancellationToken);
+        events.Record(
+            pod, "Normal", Outcomes.Restored,
+            $"goes on from PodCheckpoint {checkpoint.Metadata.Name}; CRIU took {restored.Containers.Max(c => c.RestoreMicroseconds) / 1000} ms");
+        calls.Forget($"restore/{pod.Metadata.Uid}/");
+        return ReconcileResult.Done;
+    }
+
+    private PodCheckpointContent Bound(PodCheckpoint checkpoint) =>
+        cluster.Find<PodCheckpointContent>(new ObjectKey(null, checkpoint.Status!.BoundContentName!)) is { } content
+        && content.Spec.PodCheckpointRef.Uid == checkpoint.Metadata.Uid
+        && content.Spec.Source.PodUID == checkpoint.Status.PodUID
+        && content.Spec.Source.CheckpointID == checkpoint.Status.CheckpointID
+        && content.Metadata.Name == PodCheckpointReconciler.ContentName(checkpoint)
+            ? content
+            : throw new TerminalException(
+                Reasons.BindingMismatch, $"PodCheckpoint {checkpoint.Metadata.Name} and its content do not point at each other");
+
+    /// <summary>The containers to restore: that of the artifact, or all of the checkpoint, which the pod must have, and no others.</summary>
+    private static List<string> Containers(V1Pod pod, ArtifactUri uri, PodCheckpoint checkpoint)
+    {
+        var has = checkpoint.Status!.Containers ?? [];
+        var wants = pod.Spec.Containers.Select(c => c.Name).ToList();
+        var names = uri.Container is { } one ? [one] : wants;
+        return names.Except(has).FirstOrDefault() is { } unknown
+            ? throw new TerminalException(
+                Reasons.RestoreRefused,
+                $"container {unknown} is not in PodCheckpoint {checkpoint.Metadata.Name}, which has {string.Join(", ", has)}: remove it, or name one container's artifact in the annotation")
+            : (uri.Container is null ? has : names).Except(wants).FirstOrDefault() is { } missing
+                ? throw new TerminalException(
+                    Reasons.RestoreRefused, $"the pod has no container {missing}, which PodCheckpoint {checkpoint.Metadata.Name} holds: add it, with the same image")
+                : names;
+    }
+
+    private GetRestoreResponse? Restore(
+        V1Pod pod, ArtifactUri uri, PodCheckpointContent content, List<string> names, Action wake)
+    {
+        var agent = AgentOf(pod);
+        var staged = true;
+        foreach (var name in names)
+        {
+            var request = new PrepareRestoreRequest
+            {
+                PodNamespace = pod.Metadata.NamespaceProperty,
+                PodName = pod.Metadata.Name,
+                PodUid = pod.Metadata.Uid,
+                ContainerName = name,
+                ArtifactUri = ArtifactUri.ForContainer(uri.PodUid, uri.CheckpointId, name).ToString(),
+                ExpectedDigest = DigestOf(content, name),
+                OriginNamespace = content.Spec.Source.PodNamespace,
+                Release = true,
+            };
+            request.ContainerNames.AddRange(names);
+            staged &= calls.Ask($"restore/{pod.Metadata.Uid}/prepare/{name}", t => agent.PrepareRestoreAsync(request, t), wake) is not null;
+        }
+
+        if (!staged)
+        {
+            return null;
+        }
+
+        var look = new GetRestoreRequest { PodUid = pod.Metadata.Uid, WaitMilliseconds = 20_000 };
+        look.ContainerNames.AddRange(names);
+        return calls.Ask($"restore/{pod.Metadata.Uid}/look", t => agent.GetRestoreAsync(look, t), wake);
+    }
+
+    /// <summary>What the objects say of an artifact; an imported checkpoint has no object for each container, and the agent
+    /// goes by the checkpoint's own marker.</summary>
+    private string DigestOf(PodCheckpointContent content, string container) =>
+        cluster.All<ContainerCheckpointContent>().FirstOrDefault(c =>
+            c.Spec.Source.PodUID == content.Spec.Source.PodUID
+            && c.Spec.Source.CheckpointID == content.Spec.Source.CheckpointID
+            && c.Spec.Source.ContainerName == container)?.Status?.CompressedDigest ?? "";
+
+    /// <summary>The waiting container fails with the reason, and the pod says why; it never starts without its memory.</summary>
+    private async Task<ReconcileResult> RefuseAsync(
+        V1Pod pod, string reason, string message, Action wake, CancellationToken cancellationToken)
+    {
+        if (pod.Spec.RuntimeClassName == WellKnown.RestoreRuntimeClass)
+        {
+            var request = new CancelRestoreRequest { PodUid = pod.Metadata.Uid, Reason = message };
+            if (calls.Ask($"restore/{pod.Metadata.Uid}/cancel", t => AgentOf(pod).CancelRestoreAsync(request, t), wake) is null)
+            {
+                return ReconcileResult.Done;
+            }
+        }
+
+        await cluster.AnnotateAsync(pod, WellKnown.RestoreOutcome, $"{reason}: {message}", cancellationToken);
+        events.Record(pod, "Warning", reason, message);
+        calls.Forget($"restore/{pod.Metadata.Uid}/");
+        return ReconcileResult.Done;
+    }
+
+    private ICheckpointAgent AgentOf(V1Pod pod) =>
+        agents.Find(pod.Spec.NodeName!)
+        ?? throw new AgentException(Reasons.NodeNotFound, $"node {pod.Spec.NodeName} has no agent", isTerminal: false);
+}

@@ -1,0 +1,56 @@
+using k8s;
+using k8s.Models;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.PodCheckpoints;
+using PodCheckpointing.Manager.PodRestores;
+using PodCheckpointing.Runtime;
+
+namespace PodCheckpointing.Manager;
+
+/// <summary>Takes down which objects a change wakes, for one controller.</summary>
+internal interface ITriggers
+{
+    /// <summary>Whenever an object of a kind changes, or goes, these keys are looked at.</summary>
+    ITriggers On<T>(Func<T, ICluster, IEnumerable<ObjectKey>> wakes)
+        where T : class, IKubernetesObject<V1ObjectMeta>;
+}
+
+/// <summary>Whose changes wake which objects; every controller is also woken by its own kind.</summary>
+internal static class Triggers
+{
+    public static void OfMigrations(ITriggers triggers) => triggers
+        .On<PodCheckpoint>((checkpoint, _) => Controller(checkpoint, nameof(PodMigration)))
+        .On<ContainerCheckpointContent>((content, cluster) => Owners.MigrationOf(content, cluster).Select(ObjectKey.Of))
+        .On<V1Pod>((pod, cluster) => cluster.All<PodMigration>()
+            .Where(m => m.Status?.PodUID == pod.Metadata.Uid
+                || (pod.Metadata.Labels?.TryGetValue(WellKnown.MigrationUid, out var uid) == true && uid == m.Metadata.Uid))
+            .Select(ObjectKey.Of));
+
+    public static void OfPodCheckpoints(ITriggers triggers) => triggers
+        .On<ContainerCheckpoint>((part, _) => Controller(part, nameof(PodCheckpoint)))
+        .On<PodCheckpointContent>((content, cluster) => cluster.All<PodCheckpoint>()
+            .Where(c => PodCheckpointReconciler.ContentName(c) == content.Metadata.Name).Select(ObjectKey.Of))
+        // One that is being deleted waits for the pods that are restored from it.
+        .On<V1Pod>((pod, cluster) => pod.Metadata.Annotations?.ContainsKey(WellKnown.RestoreAnnotation) == true
+            ? cluster.All<PodCheckpoint>().Where(c => c.Metadata.DeletionTimestamp is not null).Select(ObjectKey.Of)
+            : []);
+
+    public static void OfContainerCheckpoints(ITriggers triggers) => triggers
+        .On<ContainerCheckpointContent>((content, _) => Claim(content.Spec.ContainerCheckpointRef));
+
+    public static void OfPodContents(ITriggers triggers) => triggers
+        .On<PodCheckpoint>((checkpoint, _) => [new ObjectKey(null, PodCheckpointReconciler.ContentName(checkpoint))]);
+
+    public static void OfContainerContents(ITriggers triggers) => triggers
+        .On<ContainerCheckpoint>((checkpoint, cluster) => cluster.All<ContainerCheckpointContent>()
+            .Where(c => c.Spec.ContainerCheckpointRef.Uid == checkpoint.Metadata.Uid).Select(ObjectKey.Of));
+
+    public static void OfRestores(ITriggers triggers) => triggers
+        .On<PodCheckpoint>((checkpoint, cluster) => cluster.All<V1Pod>()
+            .Where(pod => RestoreRequest.IsRestoring(pod, checkpoint)).Select(ObjectKey.Of));
+
+    private static IEnumerable<ObjectKey> Controller(IKubernetesObject<V1ObjectMeta> item, string kind) =>
+        item.ControllerKey(kind) is { } key ? [key] : [];
+
+    private static IEnumerable<ObjectKey> Claim(ClaimReference reference) => [new ObjectKey(reference.NamespaceProperty, reference.Name)];
+}
