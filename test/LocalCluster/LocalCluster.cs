@@ -51,6 +51,25 @@ public sealed class LocalCluster : IAsyncDisposable
     public Task<string> GetAsync(string resource, string name, string path) =>
         KubectlAsync("get", resource, name, "-o", $"jsonpath={path}");
 
+    /// <summary>Waits until what kubectl prints satisfies a condition.</summary>
+    public async Task<string> UntilAsync(Func<string, bool> done, params string[] arguments)
+    {
+        var watch = Stopwatch.StartNew();
+        var last = "";
+        while (watch.Elapsed < TimeSpan.FromSeconds(60))
+        {
+            last = await KubectlAsync(arguments);
+            if (done(last))
+            {
+                return last;
+            }
+
+            await Task.Delay(100);
+        }
+
+        throw new TimeoutException($"kubectl {string.Join(' ', arguments)} goes on to print \"{last}\"");
+    }
+
     /// <summary>Waits until a JSON path has one of the values, and returns which.</summary>
     public async Task<string> WaitAsync(string resource, string name, string path, params string[] values)
     {

@@ -1,0 +1,160 @@
+using FluentAssertions;
+using NUnit.Framework;
+
+namespace PodCheckpointing.EndToEnd;
+
+/// <summary>Checkpoints without a migration: cloned, kept, offered to others, refused to strangers, removed.</summary>
+[TestFixture]
+public sealed class StandaloneTests() : BenchTests("s")
+{
+    [Test]
+    public async Task Clones_go_on_from_one_checkpoint_on_any_node()
+    {
+        await StartAsync(Pod("origin", Counter("c")));
+        var uri = await CheckpointAsync("origin");
+        var atCheckpoint = Cluster.Numbers("node-a", "origin", "c", "n").Count;
+
+        await Cluster.ApplyAsync(Clone("clone-a", "node-a", uri, Counter("c")));
+        await Cluster.ApplyAsync(Clone("clone-b", "node-b", uri, Counter("c")));
+
+        foreach (var (node, name) in new[] { ("node-a", "clone-a"), ("node-b", "clone-b") })
+        {
+            await CountOnAsync(node, name, "c");
+            Cluster.Numbers(node, name, "c", "n")[0].Should().BeInRange(3, atCheckpoint + 1, "it goes on where the origin stood");
+            await OutcomeAsync("default", name, o => o == "Restored");
+        }
+
+        await CountOnAsync("node-a", "origin", "c", Cluster.Numbers("node-a", "origin", "c", "n").Count);
+        (await Cluster.KubectlAsync("get", "events", "--field-selector", "involvedObject.name=clone-b"))
+            .Should().Contain("goes on from PodCheckpoint origin");
+    }
+
+    [Test]
+    public async Task A_pod_of_another_namespace_gets_no_byte()
+    {
+        await StartAsync(Pod("private", Counter("c")));
+        var uri = await CheckpointAsync("private");
+        await Cluster.KubectlAsync("create", "namespace", "thief");
+
+        await Cluster.ApplyAsync(Clone("thief", "node-b", uri, Counter("c")).Replace("  name: thief\n", "  name: thief\n  namespace: thief\n", StringComparison.Ordinal));
+
+        await OutcomeAsync("thief", "thief", o => o.Contains("no PodCheckpoint of namespace thief", StringComparison.Ordinal));
+        Cluster.Log("node-b", "thief", "c").Should().BeEmpty("a container without its memory is not started");
+        var uid = await Cluster.KubectlAsync("-n", "thief", "get", "pod", "thief", "-o", "jsonpath={.metadata.uid}");
+        var staged = Path.Combine(Cluster.Folder, "node-b", "state", "restores", uid, "c");
+        (Directory.Exists(staged) ? Directory.GetFileSystemEntries(staged, "checkpoint") : []).Should().BeEmpty();
+    }
+
+    [Test]
+    public async Task A_retained_checkpoint_is_offered_to_another_namespace_and_restored_there()
+    {
+        await StartAsync(Pod("gift", Counter("c")));
+        var uri = await CheckpointAsync("gift", "deletionPolicy: Retain");
+        var content = await Cluster.GetAsync("podcheckpoint", "gift", "{.status.boundContentName}");
+        await Cluster.KubectlAsync("delete", "podcheckpoint", "gift", "--timeout=60s");
+        await Cluster.KubectlAsync("wait", "pcpc", content, "--for=jsonpath={.status.conditions[?(@.type==\"Bound\")].reason}=Released", "--timeout=30s");
+        await Cluster.KubectlAsync("create", "namespace", "heir");
+        await Cluster.ApplyAsync($$"""
+            apiVersion: lpm.my.domain/v1
+            kind: PodCheckpoint
+            metadata: {name: gift, namespace: heir}
+            spec: {podCheckpointContentName: {{content}}}
+            """);
+        await Cluster.KubectlAsync("-n", "heir", "wait", "--for=jsonpath={.status.conditions[?(@.type==\"Ready\")].reason}=BindingMismatch", "--timeout=30s", "pcp/gift");
+
+        await Cluster.KubectlAsync(
+            "patch", "pcpc", content, "--type=json", "-p",
+            """[{"op":"replace","path":"/spec/podCheckpointRef","value":{"namespace":"heir","name":"gift"}},{"op":"replace","path":"/spec/deletionPolicy","value":"Delete"}]""");
+
+        await Cluster.KubectlAsync("-n", "heir", "wait", "--for=condition=Ready", "--timeout=30s", "pcp/gift");
+        await Cluster.ApplyAsync(Clone("heir", "node-b", uri, Counter("c")).Replace("  name: heir\n", "  name: heir\n  namespace: heir\n", StringComparison.Ordinal));
+        await CountOnAsync("node-b", "heir", "c");
+        Cluster.Numbers("node-b", "heir", "c", "n")[0].Should().BeGreaterThan(1);
+
+        await OutcomeAsync("heir", "heir", o => o == "Restored");
+        await Cluster.KubectlAsync("-n", "heir", "delete", "podcheckpoint", "gift", "--timeout=60s");
+        Directory.Exists(Path.Combine(Cluster.Folder, "store", uri["shared://".Length..])).Should().BeFalse("its content says Delete now");
+        (await Cluster.KubectlAsync("get", "pcpc,ccpc", "-o", "jsonpath={.items[*].spec.source.podName}")).Should().NotContain("gift");
+    }
+
+    [Test]
+    public async Task One_container_that_cannot_be_dumped_leaves_nothing_of_the_others()
+    {
+        const string Connected = """
+            import socket, time
+            server = socket.create_server(("127.0.0.1", 7000))
+            client = socket.create_connection(("127.0.0.1", 7000))
+            peer, _ = server.accept()
+            n = 0
+            while True:
+                n += 1
+                client.send(b"x"); peer.recv(1)
+                print(f"n={n}", flush=True)
+                time.sleep(0.05)
+            """;
+        await StartAsync(Pod("half", Counter("c"), Python("bad", Connected)));
+        await CountOnAsync("node-a", "half", "bad");
+        await Cluster.ApplyAsync("""
+            apiVersion: lpm.my.domain/v1
+            kind: PodCheckpoint
+            metadata: {name: half}
+            spec: {podName: half}
+            """);
+
+        await Cluster.WaitAsync("podcheckpoint", "half", "{.status.error.reason}", "EstablishedTcpConnections");
+
+        (await Cluster.GetAsync("podcheckpoint", "half", "{.status.error.message}")).Should().Contain("container bad");
+        await Cluster.KubectlAsync("wait", "--for=delete", "--timeout=60s", "ccp/half-c");
+        var id = await Cluster.GetAsync("podcheckpoint", "half", "{.status.podUID}/{.status.checkpointID}");
+        Directory.Exists(Path.Combine(Cluster.Folder, "store", id, "c")).Should().BeFalse();
+        await CountOnAsync("node-a", "half", "c", Cluster.Numbers("node-a", "half", "c", "n").Count);
+    }
+
+    [Test]
+    public async Task A_bound_content_cannot_be_deleted_from_under_its_claim()
+    {
+        await StartAsync(Pod("held", Counter("c")));
+        var uri = await CheckpointAsync("held");
+        var content = await Cluster.GetAsync("podcheckpoint", "held", "{.status.boundContentName}");
+
+        await Cluster.KubectlAsync("delete", "pcpc", content, "--wait=false");
+
+        await Cluster.UntilAsync(
+            o => o.Contains("InUse", StringComparison.Ordinal), "get", "events", "-A", "--field-selector", $"involvedObject.name={content}");
+        File.Exists(Path.Combine(Cluster.Folder, "store", uri["shared://".Length..], ".checkpoint-complete")).Should().BeTrue();
+        await Cluster.KubectlAsync("delete", "podcheckpoint", "held", "--timeout=60s");
+        await Cluster.KubectlAsync("wait", "--for=delete", "--timeout=30s", $"pcpc/{content}");
+        Directory.Exists(Path.Combine(Cluster.Folder, "store", uri["shared://".Length..])).Should().BeFalse();
+    }
+
+    private Task OutcomeAsync(string scope, string pod, Func<string, bool> done) =>
+        Cluster.UntilAsync(done, "-n", scope, "get", "pod", pod, "-o", "jsonpath={.metadata.annotations.lpm\\.my\\.domain/restore-outcome}");
+
+    private async Task<string> CheckpointAsync(string pod, string more = "")
+    {
+        await Cluster.ApplyAsync($$"""
+            apiVersion: lpm.my.domain/v1
+            kind: PodCheckpoint
+            metadata: {name: {{pod}}}
+            spec:
+              podName: {{pod}}
+              {{more}}
+            """);
+        await Cluster.KubectlAsync("wait", "--for=condition=Ready", "--timeout=60s", $"podcheckpoint/{pod}");
+        return "shared://" + await Cluster.GetAsync("podcheckpoint", pod, "{.status.podUID}/{.status.checkpointID}");
+    }
+
+    private static string Clone(string name, string node, string uri, params string[] containers) => $$"""
+        apiVersion: v1
+        kind: Pod
+        metadata:
+          name: {{name}}
+          annotations: {io.kubernetes.cri-o.checkpoint-restore: "{{uri}}" }
+        spec:
+          nodeName: {{node}}
+          runtimeClassName: checkpoint-restore
+          terminationGracePeriodSeconds: 1
+          containers:
+        {{string.Join('\n', containers)}}
+        """;
+}
