@@ -1,5 +1,5 @@
 # The two commands of the README, and what they share.
-.PHONY: build demo test bench-storage bench-migration simulate generate bench-install images
+.PHONY: build demo test bench-storage bench-migration simulate generate bench-install images plugins
 
 # What runs in the cluster is published as it is shipped; the tests are not.
 build:
@@ -36,3 +36,13 @@ bench-storage:
 # 50 migrations in a row on the local cluster: each step's times, and CRIU's own.
 bench-migration: build bench-install
 	test/LocalCluster/bench-migration.sh 50
+
+# The kubectl plug-ins: one file, and the names that kubectl looks for. SELF_CONTAINED=true needs no .NET where it is installed.
+SELF_CONTAINED ?= false
+plugins:
+	rm -rf artifacts/plugins
+	dotnet publish api/Kubectl -c Release -r linux-x64 --self-contained $(SELF_CONTAINED) -p:PublishSingleFile=true \
+	  -p:DebugType=none -p:GenerateDocumentationFile=false -o artifacts/plugins --nologo -v q
+	for name in kubectl-create-podmigration kubectl-create-podcheckpoint kubectl_complete-podmigration; do \
+	  ln -s kubectl-podmigration "artifacts/plugins/$$name" || exit 1; \
+	done

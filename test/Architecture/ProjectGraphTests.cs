@@ -7,6 +7,7 @@ namespace PodCheckpointing.Architecture;
 public sealed class ProjectGraphTests
 {
     private const string Api = "api/PodCheckpointing.Api.csproj";
+    private const string Kubectl = "api/Kubectl/PodCheckpointing.Kubectl.csproj";
     private const string Agent = "agent/PodCheckpointing.Agent.csproj";
     private const string Storage = "storage/PodCheckpointing.Storage.csproj";
     private const string StorageTool = "storage/Tool/PodCheckpointing.StorageTool.csproj";
@@ -25,6 +26,7 @@ public sealed class ProjectGraphTests
         [Storage] = [],
         [StorageTool] = [Storage],
         [Api] = [KubernetesClient, Grpc],
+        [Kubectl] = [Api, KubernetesClient],
         [Runtime] = [KubernetesClient],
         [Manager] = [Api, Runtime, KubernetesClient, Grpc],
         [Agent] = [Api, Storage, Runtime, KubernetesClient, Grpc],

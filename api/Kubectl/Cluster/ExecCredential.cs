@@ -1,0 +1,73 @@
+using System.ComponentModel;
+using System.Diagnostics;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using YamlDotNet.RepresentationModel;
+
+namespace PodCheckpointing.Kubectl.Cluster;
+
+/// <summary>A user's credential plug-in: a program that prints a token or a certificate.</summary>
+internal sealed record ExecCredential(
+    string File,
+    string ApiVersion,
+    string Command,
+    IReadOnlyList<string> Arguments,
+    IReadOnlyList<(string Name, string Value)> Variables,
+    string? InstallHint)
+{
+    public static ExecCredential Of(YamlMappingNode node, string file)
+    {
+        string? Text(YamlMappingNode map, string key) => map.Children.TryGetValue(key, out var value) ? (value as YamlScalarNode)?.Value : null;
+        IEnumerable<YamlNode> List(string key) => node.Children.TryGetValue(key, out var value) && value is YamlSequenceNode list ? list : [];
+        var command = Text(node, "command") ?? throw new CommandException(ExitCode.Unreachable, $"kubeconfig {file}: exec has no command");
+        return new ExecCredential(
+            file,
+            Text(node, "apiVersion") ?? "client.authentication.k8s.io/v1",
+            // A name with a slash is relative to the file, one without is looked for in PATH.
+            command.Contains('/') ? Path.Combine(Path.GetDirectoryName(Path.GetFullPath(file))!, command) : command,
+            [.. List("args").OfType<YamlScalarNode>().Select(argument => argument.Value ?? "")],
+            [.. List("env").OfType<YamlMappingNode>().Select(pair => (Text(pair, "name") ?? "", Text(pair, "value") ?? ""))],
+            Text(node, "installHint"));
+    }
+
+    public (string? Token, string? Certificate, string? Key) Run()
+    {
+        var start = new ProcessStartInfo(Command, Arguments) { RedirectStandardOutput = true };
+        foreach (var (name, value) in Variables)
+        {
+            start.Environment[name] = value;
+        }
+
+        start.Environment["KUBERNETES_EXEC_INFO"] = new JsonObject
+        {
+            ["kind"] = "ExecCredential",
+            ["apiVersion"] = ApiVersion,
+            ["spec"] = new JsonObject { ["interactive"] = !Console.IsInputRedirected },
+        }.ToJsonString();
+        try
+        {
+            using var process = Process.Start(start)!;
+            var output = process.StandardOutput.ReadToEnd();
+            process.WaitForExit();
+            if (process.ExitCode != 0)
+            {
+                throw Broken($"ended with {process.ExitCode}");
+            }
+
+            var status = JsonNode.Parse(output)?["status"];
+            return ((string?)status?["token"], (string?)status?["clientCertificateData"], (string?)status?["clientKeyData"]);
+        }
+        catch (Win32Exception exception)
+        {
+            throw Broken(exception.Message);
+        }
+        catch (JsonException)
+        {
+            throw Broken("did not print an ExecCredential");
+        }
+    }
+
+    private CommandException Broken(string what) => new(
+        ExitCode.Unreachable,
+        $"kubeconfig {File}: the credential plug-in {Command} {what}{(InstallHint is null ? "" : $"\n{InstallHint.Trim()}")}");
+}

@@ -1,0 +1,155 @@
+using System.CommandLine;
+using k8s;
+using k8s.Models;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Kubectl.Cluster;
+using PodCheckpointing.Kubectl.Following;
+using PodCheckpointing.Kubectl.Output;
+
+namespace PodCheckpointing.Kubectl.Commands;
+
+/// <summary><c>kubectl podmigration deployment</c>.</summary>
+internal static class DeploymentCommand
+{
+    public static Command Build(CommandContext context)
+    {
+        var name = new Argument<string>("NAME") { HelpName = "NAME", Description = "Name of the Deployment" };
+        name.CompletionSources.Add(Completer.Names<Deployment>(context));
+        var from = Options.Text("--from", "node", "Node that the pods leave");
+        var to = Options.Text("--to", "node", "Node that they go to");
+        foreach (var node in new[] { from, to })
+        {
+            node.Required = true;
+            node.CompletionSources.Add(Completer.Names<V1Node>(context));
+        }
+
+        var spec = new MigrationSpecOptions(context, podRequired: false);
+        var dryRun = new Option<bool>("--plan") { Description = "Only say which pods would be moved" };
+        var quiet = Options.Quiet();
+        var command = new ExampleCommand(
+            "deployment",
+            "Move a Deployment's pods from one node to another, one after the other. Stops at the first that fails. "
+            + "Whether pods with an owner can be moved is up to the installed operator; what it answers is shown.",
+            "kubectl podmigration deployment web --from node-a --to node-b")
+        {
+            name, from, to, dryRun, quiet,
+        };
+        spec.AddTo(command);
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            using var session = context.Open(parsed);
+            var (source, target) = (parsed.GetValue(from)!, parsed.GetValue(to)!);
+            if (source == target)
+            {
+                throw new CommandException(ExitCode.Usage, $"--from and --to are both {source}: name two nodes");
+            }
+
+            var pods = await PodsAsync(session, parsed.GetValue(name)!, source, cancellationToken);
+            if (parsed.GetValue(dryRun))
+            {
+                WritePlan(context.Terminal, pods, source, target);
+                return ExitCode.Ok;
+            }
+
+            var results = new List<(V1Pod Pod, PodMigration? Migration)>();
+            try
+            {
+                foreach (var pod in pods)
+                {
+                    cancellationToken.ThrowIfCancellationRequested();
+                    var wanted = spec.Read(parsed) with { PodName = pod.Metadata.Name!, PodUID = pod.Metadata.Uid, TargetNode = target };
+                    var created = await CreateAsync(context, session, wanted, parsed.GetValue(quiet));
+                    results.Add((pod, created));
+                    var last = await MigrationWait.RunAsync(
+                        context, session.Client, created, context.Terminal, limit: null, parsed.GetValue(quiet), cancellationToken);
+                    results[^1] = (pod, last);
+                    if (MigrationText.ExitCodeOf(last) != ExitCode.Ok)
+                    {
+                        break;
+                    }
+                }
+            }
+            finally
+            {
+                results.AddRange(pods.Skip(results.Count).Select(pod => (pod, (PodMigration?)null)));
+                if (!parsed.GetValue(quiet) && pods.Count > 0)
+                {
+                    WriteResults(context.Terminal, results);
+                }
+            }
+
+            return results.All(result => result.Migration is not null && MigrationText.ExitCodeOf(result.Migration) == ExitCode.Ok)
+                ? ExitCode.Ok
+                : ExitCode.Failed;
+        });
+        return command;
+    }
+
+    private static async Task<List<V1Pod>> PodsAsync(Session session, string name, string node, CancellationToken cancellationToken)
+    {
+        var client = session.Client;
+        var deployment = await client.GetAsync<Deployment>(session.Namespace, name, cancellationToken);
+        var options = new ListOptions { Namespace = session.Namespace, LabelSelector = deployment.Spec.Selector.ToString() };
+        var sets = (await ListCommand.AllAsync<ReplicaSet>(client, options, cancellationToken))
+            .Where(set => IsOwnedBy(set.Metadata, deployment.Metadata.Uid))
+            .Select(set => set.Metadata.Uid)
+            .ToHashSet();
+        var pods = (await ListCommand.AllAsync<V1Pod>(client, options, cancellationToken))
+            .Where(pod => pod.Metadata.DeletionTimestamp is null && sets.Any(set => IsOwnedBy(pod.Metadata, set)))
+            .OrderBy(pod => pod.Metadata.Name, StringComparer.Ordinal)
+            .ToList();
+        var here = pods.Where(pod => pod.Spec.NodeName == node).ToList();
+        return here.Count > 0
+            ? here
+            : throw new CommandException(
+                ExitCode.Refused,
+                $"Deployment {name} has no pod on --from {node}; its pods are on: "
+                + (pods.Count == 0 ? "no node" : string.Join(", ", pods.Select(pod => pod.Spec.NodeName ?? "no node yet").Distinct().Order())));
+    }
+
+    private static bool IsOwnedBy(V1ObjectMeta item, string? uid) =>
+        item.OwnerReferences?.Any(owner => owner.Controller == true && owner.Uid == uid) == true;
+
+    // Not ended by Ctrl-C: nobody would know whether the object exists.
+    private static async Task<PodMigration> CreateAsync(CommandContext context, Session session, PodMigrationSpec spec, bool quiet)
+    {
+        var created = await session.Client.CreateAsync(
+            new PodMigration
+            {
+                Metadata = new V1ObjectMeta { GenerateName = spec.PodName + "-", NamespaceProperty = session.Namespace },
+                Spec = spec,
+            },
+            CancellationToken.None);
+        if (!quiet)
+        {
+            context.Terminal.Out.WriteLine($"{ObjectNames.Of(created)} created");
+        }
+
+        return created;
+    }
+
+    private static void WritePlan(Terminal terminal, List<V1Pod> pods, string source, string target)
+    {
+        foreach (var pod in pods)
+        {
+            terminal.Out.WriteLine($"pod/{pod.Metadata.Name}: {source} -> {target}");
+        }
+    }
+
+    private static void WriteResults(Terminal terminal, List<(V1Pod Pod, PodMigration? Migration)> results)
+    {
+        var table = new TextTable("POD", "MIGRATION", "RESULT", "RESTORED-POD", "DOWNTIME", "MESSAGE");
+        foreach (var (pod, migration) in results)
+        {
+            table.Add(
+                pod.Metadata.Name,
+                migration?.Metadata.Name ?? "",
+                migration is null ? "not begun" : !MigrationText.HasEnded(migration) ? "goes on" : MigrationText.Result(migration),
+                migration?.Status?.RestoredPodName,
+                migration?.Status?.DowntimeMilliseconds is { } downtime ? Amounts.Duration(TimeSpan.FromMilliseconds(downtime)) : "",
+                migration?.Status?.Message);
+        }
+
+        Report.Write(terminal, [], ("", table));
+    }
+}

@@ -1,0 +1,109 @@
+using System.Runtime.CompilerServices;
+using k8s;
+using k8s.Models;
+
+namespace PodCheckpointing.Kubectl.Following;
+
+/// <summary>Follows one object through every change, across lost connections.</summary>
+internal sealed class Follower(IKubernetes client, TimeProvider time, Action<string> trouble)
+{
+    private static readonly TimeSpan Again = TimeSpan.FromSeconds(1);
+
+    /// <summary>The states of an object that are seen, the present one first; ends when the object is gone.</summary>
+    /// <param name="namespaceName">The object's namespace.</param>
+    /// <param name="name">The object's name.</param>
+    /// <param name="uid">The object that is meant, once that is known: a namesake is another one.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    public async IAsyncEnumerable<T> FollowAsync<T>(
+        string namespaceName, string name, string? uid, [EnumeratorCancellation] CancellationToken cancellationToken)
+        where T : IKubernetesObject<V1ObjectMeta>
+    {
+        for (var lost = false; ;)
+        {
+            T? item = default;
+            string? problem = null;
+            try
+            {
+                item = await client.GetAsync<T>(namespaceName, name, cancellationToken);
+            }
+            catch (KubernetesException exception) when (exception.IsNotFound && uid is not null)
+            {
+                yield break;
+            }
+            catch (Exception exception) when (uid is not null && IsPassing(exception, cancellationToken))
+            {
+                problem = exception.Message;
+            }
+
+            if (item is not null)
+            {
+                if (uid is not null && item.Metadata.Uid != uid)
+                {
+                    yield break;
+                }
+
+                uid = item.Metadata.Uid;
+                lost = false;
+                yield return item;
+                await foreach (var change in ChangesAsync(item, cancellationToken))
+                {
+                    if (change.Type == WatchEventType.Deleted || change.Item.Metadata.Uid != uid)
+                    {
+                        yield break;
+                    }
+
+                    yield return change.Item;
+                }
+            }
+            else if (!lost)
+            {
+                lost = true;
+                trouble($"connection lost, trying again: {problem}");
+            }
+
+            await Task.Delay(Again, time, cancellationToken);
+        }
+    }
+
+    /// <summary>One watch, until it breaks off.</summary>
+    private async IAsyncEnumerable<WatchEvent<T>> ChangesAsync<T>(T item, [EnumeratorCancellation] CancellationToken cancellationToken)
+        where T : IKubernetesObject<V1ObjectMeta>
+    {
+        var options = new ListOptions
+        {
+            Namespace = item.Metadata.NamespaceProperty,
+            FieldSelector = $"metadata.name={item.Metadata.Name}",
+            ResourceVersion = item.Metadata.ResourceVersion,
+        };
+        await using var events = client.WatchAsync<T>(options, cancellationToken).GetAsyncEnumerator(cancellationToken);
+        while (true)
+        {
+            try
+            {
+                if (!await events.MoveNextAsync())
+                {
+                    yield break;
+                }
+            }
+            catch (Exception exception) when (IsPassing(exception, cancellationToken))
+            {
+                yield break;
+            }
+
+            if (events.Current.Type != WatchEventType.Bookmark)
+            {
+                yield return events.Current;
+            }
+        }
+    }
+
+    // What another attempt may mend: the network, a server that restarts, a version that is too old to watch from.
+    private static bool IsPassing(Exception exception, CancellationToken cancellationToken) =>
+        !cancellationToken.IsCancellationRequested && exception switch
+        {
+            KubernetesException refused => refused.IsGone || (int)refused.Code >= 500 || (int)refused.Code == 429,
+            CommandException { ExitCode: ExitCode.TimedOut } => true,
+            HttpRequestException or IOException or System.Text.Json.JsonException or OperationCanceledException => true,
+            _ => false,
+        };
+}

@@ -1,0 +1,116 @@
+using System.Net;
+using FluentAssertions;
+using k8s;
+using k8s.Models;
+using NUnit.Framework;
+using PodCheckpointing.Kubectl;
+using PodCheckpointing.Kubectl.Cluster;
+
+namespace PodCheckpointing.Unit.Kubectl;
+
+/// <summary>What users type, and what they get to read.</summary>
+internal sealed class CommandLineTests
+{
+    [TestCase("kubectl-create-podmigration", "x --pod p", "create podmigration x --pod p")]
+    [TestCase("kubectl-create-podcheckpoint", "x", "create podcheckpoint x")]
+    [TestCase("kubectl-podmigration", "list -A", "podmigration list -A")]
+    [TestCase("kubectl-podmigration", "create podcheckpoint x", "create podcheckpoint x")]
+    [TestCase("kubectl_complete-podmigration", "status w", "__complete podmigration status w")]
+    [TestCase("kubectl-create-podmigration", "__complete x --to", "__complete create podmigration x --to")]
+    [TestCase("dotnet", "podmigration list", "podmigration list")]
+    public void Is_what_its_name_says(string name, string words, string meant) =>
+        Invocation.Words(name, words.Split(' ')).Should().Equal(meant.Split(' '));
+
+    [Test]
+    public async Task Writes_the_object_that_it_would_create()
+    {
+        var (code, output, error) = await new Shell().RunAsync(
+            "create podmigration move --pod web --to node-b --timeout 1m30s --retention Retain -n shop --dry-run=client -o yaml");
+
+        error.Should().BeEmpty();
+        code.Should().Be(ExitCode.Ok);
+        output.Should().Be(
+            """
+            apiVersion: lpm.my.domain/v1
+            kind: PodMigration
+            metadata:
+              name: move
+              namespace: shop
+            spec:
+              checkpointRetention: Retain
+              podName: web
+              targetNode: node-b
+              timeoutSeconds: 90
+
+            """);
+    }
+
+    [TestCase("create podmigration", "error: Required argument 'NAME' missing", "See 'kubectl create podmigration --help' for usage.")]
+    [TestCase("create podmigration x", "error: Option '--pod' is required.", "See 'kubectl create podmigration --help'")]
+    [TestCase("create podmigration x --pod p --timeout soon", "--timeout \"soon\": write a duration such as 30s", "See 'kubectl")]
+    [TestCase("create podmigration x --pod p -o xml", "--output \"xml\": choose json, yaml, name", "See 'kubectl")]
+    [TestCase("create podmigration x --pod p --dry-run=maybe", "--dry-run \"maybe\": choose client, server or none", "See 'kubectl")]
+    [TestCase("create podmigration x --pod p --dry-run=client --wait", "--wait: a dry run creates nothing to wait for", "See 'kubectl")]
+    [TestCase("create podmigration x --pod p --wait-timeout 3s", "--wait-timeout goes with --wait", "See 'kubectl")]
+    [TestCase("create podcheckpoint x", "either --pod POD or --from-content CONTENT", "See 'kubectl")]
+    [TestCase("create podcheckpoint x --pod p --from-content c", "either --pod POD or --from-content CONTENT", "See 'kubectl")]
+    [TestCase("podmigration status", "Required argument 'NAME' missing", "See 'kubectl podmigration status --help'")]
+    [TestCase("podmigration walk", "'walk'", "See 'kubectl podmigration --help'")]
+    [TestCase("podmigration list --nonsense", "'--nonsense'", "See 'kubectl podmigration list --help'")]
+    [TestCase("podmigration deployment web --from a", "Option '--to' is required.", "See 'kubectl")]
+    [TestCase("podmigration completion tcsh", "'tcsh'", "See 'kubectl")]
+    public async Task Refuses_what_it_does_not_understand(string line, string error, string hint)
+    {
+        var (code, output, said) = await new Shell().RunAsync(line);
+
+        code.Should().Be(ExitCode.Usage);
+        output.Should().BeEmpty();
+        said.Should().Contain(error).And.Contain(hint);
+    }
+
+    [TestCase("podmigration")]
+    [TestCase("create")]
+    [TestCase("podmigration watch --help")]
+    [TestCase("create podmigration -h")]
+    public async Task Helps_and_names_every_exit_code(string line)
+    {
+        var (code, output, error) = await new Shell().RunAsync(line);
+
+        code.Should().Be(ExitCode.Ok);
+        error.Should().BeEmpty();
+        output.Should().Contain("Usage:\n  kubectl " + line.Split(' ')[0])
+            .And.ContainAll(ExitCode.All.Select(exit => $"{exit.Code,3}  {exit.Meaning}"));
+    }
+
+    [TestCaseSource(nameof(Failures))]
+    public async Task Explains_failures_in_a_sentence(Exception failure, int code, string error)
+    {
+        var shell = new Shell(_ => new Session(() => throw failure, "default"));
+
+        var said = await shell.RunAsync("podmigration list");
+
+        said.Should().Be((code, "", $"error: {error}\n"));
+    }
+
+    private static IEnumerable<TestCaseData> Failures()
+    {
+        yield return Case("Forbidden", Refused(HttpStatusCode.Forbidden, "Forbidden", "you may not"), 3, "from server (Forbidden): you may not");
+        yield return Case(
+            "Unauthorized", Refused(HttpStatusCode.Unauthorized, "Unauthorized", "Unauthorized"), 3,
+            "the API server does not know who you are: renew the credentials in the kubeconfig");
+        yield return Case(
+            "Not installed", Refused(HttpStatusCode.NotFound, "NotFound", "the server could not find the requested resource"), 3,
+            "this cluster does not know the kind: install PodCheckpointing (kubectl apply -k config/default) or choose another --context");
+        yield return Case("Missing", Refused(HttpStatusCode.NotFound, "NotFound", "pods \"x\" not found"), 3, "from server (NotFound): pods \"x\" not found");
+        yield return Case(
+            "Unreachable", new HttpRequestException("Connection refused (127.0.0.1:1)"), 4,
+            "cannot reach the API server: Connection refused (127.0.0.1:1); see kubectl cluster-info, or choose another --context");
+        yield return Case("Fault", new InvalidOperationException("oops"), 1, "InvalidOperationException: oops (this is a fault of the plug-in)");
+    }
+
+    private static TestCaseData Case(string name, Exception failure, int code, string error) =>
+        new TestCaseData(failure, code, error).SetArgDisplayNames(name);
+
+    private static KubernetesException Refused(HttpStatusCode code, string reason, string message) =>
+        new(code, new V1Status { Reason = reason, Message = message, Code = (int)code });
+}

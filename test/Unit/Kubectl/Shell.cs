@@ -1,0 +1,36 @@
+using System.Net;
+using System.Text.Json;
+using k8s;
+using k8s.Models;
+using PodCheckpointing.Kubectl;
+using PodCheckpointing.Kubectl.Cluster;
+using PodCheckpointing.Kubectl.Output;
+
+namespace PodCheckpointing.Unit.Kubectl;
+
+/// <summary>The plug-in without a process: words in, texts and an exit code out.</summary>
+internal sealed class Shell
+{
+    private readonly Func<ConnectionOptions, Session> _open;
+
+    public Shell()
+        : this(options => new Session(() => throw new InvalidOperationException("no cluster here"), options.Namespace ?? "default"))
+    {
+    }
+
+    public Shell(IKubernetes cluster)
+        : this(options => new Session(() => cluster, options.Namespace ?? "default"))
+    {
+    }
+
+    public Shell(Func<ConnectionOptions, Session> open) => _open = open;
+
+    public async Task<(int Code, string Output, string Error)> RunAsync(string line)
+    {
+        var (output, error) = (new StringWriter { NewLine = "\n" }, new StringWriter { NewLine = "\n" });
+        var terminal = new Terminal(output, error, TextReader.Null, IsInteractive: false, 120);
+        var code = await new CommandLine(terminal, TimeProvider.System, _open).RunAsync(
+            line.Split(' ', StringSplitOptions.RemoveEmptyEntries), CancellationToken.None);
+        return (code, output.ToString(), error.ToString());
+    }
+}
