@@ -84,6 +84,8 @@ internal sealed class FollowTests : PluginTests
         await SetStatusAsync("podcheckpoint", "kept", new
         {
             ready = true,
+            checkpointID = "20261121t080000z-0b1c2d",
+            boundContentName = "pcpc-1",
             size = 2048,
             nodeName = "node-a",
             containers = new[] { "main" },
