@@ -6,6 +6,7 @@ using Grpc.Core;
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Agent.Checkpoints;
 using PodCheckpointing.Agent.Fences;
+using PodCheckpointing.Agent.Images;
 using PodCheckpointing.Agent.Kubelet;
 using PodCheckpointing.Agent.Restores;
 using PodCheckpointing.Agent.Runtimes;
@@ -20,6 +21,7 @@ namespace PodCheckpointing.Agent;
 internal sealed class AgentService(
     Checkpointer checkpointer,
     RestoreStaging staging,
+    ImageConversion conversion,
     FenceBook fences,
     Thaw thaw,
     ContainerRuntime runtime,
@@ -39,6 +41,9 @@ internal sealed class AgentService(
         response.Clock = Clock(received);
         return response;
     }
+
+    public override Task<ConvertResponse> ConvertCheckpointToImageAsync(ConvertRequest request, ServerCallContext context) =>
+        conversion.ConvertAsync(request, context.CancellationToken);
 
     public override async IAsyncEnumerable<CheckpointProgress> WatchCheckpointAsync(
         WatchCheckpointRequest request, ServerCallContext context)

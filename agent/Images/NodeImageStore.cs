@@ -1,0 +1,195 @@
+using System.Diagnostics;
+using System.Formats.Tar;
+using Grpc.Net.Client;
+using Microsoft.Extensions.Options;
+using PodCheckpointing.Storage.Images;
+using Runtime.V1;
+
+namespace PodCheckpointing.Agent.Images;
+
+/// <summary>The node's image store did not take the image.</summary>
+internal sealed class NodeStoreException(string message, Exception? inner = null) : Exception(message, inner);
+
+/// <summary>Brings an image into the store of this node's runtime, with the tools that the runtime's nodes have.</summary>
+internal sealed class NodeImageStore(CheckpointImages images, IOptions<AgentOptions> agent, IOptions<ImageOptions> options)
+{
+    private const string Namespace = "k8s.io";
+
+    /// <summary>Imports an image; returns the bytes moved, none where the store has it under that name.</summary>
+    /// <exception cref="NodeStoreException">The store has another image under that name afterwards, or a tool failed.</exception>
+    public async Task<long> ImportAsync(OciImage image, ImageReference name, CancellationToken cancellationToken)
+    {
+        var runtime = await RuntimeAsync(cancellationToken);
+        return runtime switch
+        {
+            "containerd" => await IntoAsync(image, name, DigestInContainerdAsync, IntoContainerdAsync, cancellationToken),
+            "cri-o" => await IntoAsync(image, name, DigestInStorageAsync, IntoStorageAsync, cancellationToken),
+            _ => throw new NodeStoreException($"the node's runtime calls itself \"{runtime}\": images go into containerd and CRI-O only"),
+        };
+    }
+
+    private static async Task<long> IntoAsync(
+        OciImage image,
+        ImageReference name,
+        Func<ImageReference, CancellationToken, Task<string>> digest,
+        Func<OciImage, ImageReference, CancellationToken, Task> import,
+        CancellationToken cancellationToken)
+    {
+        if (await digest(name, cancellationToken) == image.ManifestDigest)
+        {
+            return 0;
+        }
+
+        await import(image, name, cancellationToken);
+        var found = await digest(name, cancellationToken);
+        return found == image.ManifestDigest
+            ? image.LayerSize
+            : throw new NodeStoreException($"the node's image store has {(found.Length > 0 ? found : "nothing")} as {name} after the import");
+    }
+
+    private async Task<string> RuntimeAsync(CancellationToken cancellationToken)
+    {
+        using var channel = GrpcChannel.ForAddress(agent.Value.RuntimeEndpoint, new GrpcChannelOptions());
+        var version = await channel.UnaryAsync(
+            "/runtime.v1.RuntimeService/Version",
+            new VersionRequest(),
+            VersionResponse.Parser,
+            TimeSpan.FromSeconds(10),
+            cancellationToken);
+        return version.RuntimeName;
+    }
+
+    private async Task<string> DigestInContainerdAsync(ImageReference name, CancellationToken cancellationToken)
+    {
+        var said = await RunAsync([.. Ctr(), "images", "ls", $"name=={name}"], null, cancellationToken);
+        // REF TYPE DIGEST SIZE …
+        return said.Split('\n').Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+            .FirstOrDefault(columns => columns.Length > 2 && columns[0] == name.ToString())?[2] ?? "";
+    }
+
+    private Task IntoContainerdAsync(OciImage image, ImageReference name, CancellationToken cancellationToken) =>
+        RunAsync([.. Ctr(), "images", "import", "-"], stdin => ArchiveAsync(image, name, stdin, cancellationToken), cancellationToken);
+
+    private async Task<string> DigestInStorageAsync(ImageReference name, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return (await RunAsync(
+                [options.Value.Skopeo, "inspect", "--format", "{{.Digest}}", InStorage(name)], null, cancellationToken)).Trim();
+        }
+        catch (NodeStoreException)
+        {
+            // No such image, most of the time; anything else fails the import, which says why.
+            return "";
+        }
+    }
+
+    private async Task IntoStorageAsync(OciImage image, ImageReference name, CancellationToken cancellationToken)
+    {
+        // Through the layout beside the dump: skopeo reads no stream.
+        var layout = await images.WriteLayoutAsync(image, images.FolderOf(image), name.ToString(), name.Tag, cancellationToken);
+        // The node's policy is about signatures of what is pulled; this was made here, and is verified by its digests.
+        await RunAsync(
+            [
+                options.Value.Skopeo, "--insecure-policy", "copy", "--quiet", "--preserve-digests",
+                $"oci:{layout.Folder}:{name.Tag}", InStorage(name),
+            ],
+            null,
+            cancellationToken);
+    }
+
+    private string InStorage(ImageReference name) => $"containers-storage:{options.Value.ContainersStorage}{name}";
+
+    private string[] Ctr()
+    {
+        const string Unix = "unix://";
+        var endpoint = agent.Value.RuntimeEndpoint;
+        return
+        [
+            options.Value.Ctr, "--address", endpoint.StartsWith(Unix, StringComparison.Ordinal) ? endpoint[Unix.Length..] : endpoint,
+            "--namespace", Namespace,
+        ];
+    }
+
+    // An OCI layout as a tar, made while it is read: the dump is on no disk a second time.
+    private async Task ArchiveAsync(OciImage image, ImageReference name, Stream target, CancellationToken cancellationToken)
+    {
+        await using var tar = new TarWriter(target, TarEntryFormat.Pax, leaveOpen: true);
+        await AddAsync("oci-layout", new MemoryStream("{\"imageLayoutVersion\":\"1.0.0\"}"u8.ToArray()));
+        await AddAsync("index.json", new MemoryStream(image.Index(name.ToString(), name.Tag)));
+        await AddAsync(BlobName(image.ManifestDigest), new MemoryStream(image.Manifest));
+        await AddAsync(BlobName(image.ConfigDigest), new MemoryStream(image.Config));
+        await AddAsync(BlobName(image.LayerDigest), images.OpenLayer(image));
+
+        async Task AddAsync(string path, Stream content)
+        {
+            await using (content)
+            {
+                await tar.WriteEntryAsync(new PaxTarEntry(TarEntryType.RegularFile, path) { DataStream = content }, cancellationToken);
+            }
+        }
+    }
+
+    private static string BlobName(string digest) => "blobs/" + digest.Replace(':', '/');
+
+    private async Task<string> RunAsync(string[] command, Func<Stream, Task>? feed, CancellationToken cancellationToken)
+    {
+        string[] line = [.. options.Value.NodeCommand, .. command];
+        var start = new ProcessStartInfo(line[0], line[1..])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        using var process = Start(start);
+        try
+        {
+            var (said, complained) = (process.StandardOutput.ReadToEndAsync(cancellationToken), process.StandardError.ReadToEndAsync(cancellationToken));
+            var broken = await FeedAsync(process, feed);
+            await process.WaitForExitAsync(cancellationToken);
+            return process.ExitCode == 0 && broken is null
+                ? await said
+                : throw new NodeStoreException($"{string.Join(' ', command)} failed: {Last(await complained)}", broken);
+        }
+        finally
+        {
+            if (!process.HasExited)
+            {
+                process.Kill(entireProcessTree: true);
+            }
+        }
+    }
+
+    private static Process Start(ProcessStartInfo start)
+    {
+        try
+        {
+            return Process.Start(start)!;
+        }
+        catch (System.ComponentModel.Win32Exception exception)
+        {
+            throw new NodeStoreException($"{start.FileName} cannot be run on this node: {exception.Message}", exception);
+        }
+    }
+
+    private static async Task<IOException?> FeedAsync(Process process, Func<Stream, Task>? feed)
+    {
+        try
+        {
+            if (feed is not null)
+            {
+                await feed(process.StandardInput.BaseStream);
+            }
+
+            process.StandardInput.Close();
+            return null;
+        }
+        catch (IOException exception)
+        {
+            // It gave up before the end: it says why itself.
+            return exception;
+        }
+    }
+
+    private static string Last(string text) => text.Trim() is var trimmed && trimmed.Length > 600 ? trimmed[^600..] : trimmed;
+}
