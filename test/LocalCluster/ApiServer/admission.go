@@ -82,4 +82,3 @@ func setMatchDefaults(match *admissionv1.MatchResources) {
 		}
 	}
 }
-

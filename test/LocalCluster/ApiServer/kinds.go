@@ -56,6 +56,8 @@ var kinds = []kind{
 	{storagev1.SchemeGroupVersion, "storageclasses", "storageclass", false, false, func() runtime.Object { return &storagev1.StorageClass{} }, func() runtime.Object { return &storagev1.StorageClassList{} }, []string{"sc"}},
 	{policyv1.SchemeGroupVersion, "poddisruptionbudgets", "poddisruptionbudget", true, true, func() runtime.Object { return &policyv1.PodDisruptionBudget{} }, func() runtime.Object { return &policyv1.PodDisruptionBudgetList{} }, []string{"pdb"}},
 	{admissionv1.SchemeGroupVersion, "validatingwebhookconfigurations", "validatingwebhookconfiguration", false, false, func() runtime.Object { return &admissionv1.ValidatingWebhookConfiguration{} }, func() runtime.Object { return &admissionv1.ValidatingWebhookConfigurationList{} }, nil},
+	{admissionv1.SchemeGroupVersion, "validatingadmissionpolicies", "validatingadmissionpolicy", false, true, func() runtime.Object { return &admissionv1.ValidatingAdmissionPolicy{} }, func() runtime.Object { return &admissionv1.ValidatingAdmissionPolicyList{} }, nil},
+	{admissionv1.SchemeGroupVersion, "validatingadmissionpolicybindings", "validatingadmissionpolicybinding", false, false, func() runtime.Object { return &admissionv1.ValidatingAdmissionPolicyBinding{} }, func() runtime.Object { return &admissionv1.ValidatingAdmissionPolicyBindingList{} }, nil},
 	{admissionv1.SchemeGroupVersion, "mutatingwebhookconfigurations", "mutatingwebhookconfiguration", false, false, func() runtime.Object { return &admissionv1.MutatingWebhookConfiguration{} }, func() runtime.Object { return &admissionv1.MutatingWebhookConfigurationList{} }, nil},
 }
 
@@ -69,11 +71,18 @@ func registerTypes(scheme *runtime.Scheme) ([]schema.GroupVersion, error) {
 			return nil, err
 		}
 	}
+	scheme.AddKnownTypes(schema.GroupVersion{Version: runtime.APIVersionInternal}, &corev1.Binding{})
+	if err := addCopying(scheme, &corev1.Binding{}); err != nil {
+		return nil, err
+	}
 	var versions []schema.GroupVersion
 	seen := map[schema.GroupVersion]bool{}
 	for _, k := range kinds {
 		internal := schema.GroupVersion{Group: k.version.Group, Version: runtime.APIVersionInternal}
 		scheme.AddKnownTypes(internal, k.object(), k.list())
+		if err := addCopying(scheme, k.object()); err != nil {
+			return nil, err
+		}
 		if !seen[k.version] {
 			seen[k.version] = true
 			versions = append(versions, k.version)
@@ -108,6 +117,11 @@ func installKinds(server *genericapiserver.GenericAPIServer, getter generic.REST
 			order = append(order, k.version)
 		}
 		storage[k.version][k.resource] = &resource{Store: main, kind: k}
+		if k.resource == "pods" {
+			bind := *main
+			bind.UpdateStrategy = bindingStrategy{strategy{kind: k, ObjectTyper: apiserver.Scheme}}
+			storage[k.version]["pods/binding"] = &bindingResource{store: &bind}
+		}
 		if k.status {
 			status := *main
 			status.UpdateStrategy = statusStrategy{strategy{kind: k, ObjectTyper: apiserver.Scheme}}

@@ -2,7 +2,7 @@
 // that the bench needs, on a real etcd. It exists because no kube-apiserver is packaged for Debian; it takes the subset
 // of kube-apiserver's flags that the bench uses, so that the real one can replace it (KUBEBUILDER_ASSETS).
 //
-// What it leaves out: admission plug-ins and webhooks, RBAC, the aggregator, garbage collection (a controller's work).
+// What it leaves out: admission plug-ins other than ValidatingAdmissionPolicy, webhooks, RBAC, the aggregator, garbage collection (a controller's work).
 package main
 
 import (
@@ -116,6 +116,9 @@ func configure(o *options.CustomResourceDefinitionsServerOptions) (*apiserver.Co
 		return nil, err
 	}
 	generic.Authorization.Authorizer = authenticatedOnly{}
+	if err := addAdmission(generic, o.RecommendedOptions); err != nil {
+		return nil, err
+	}
 	generic.LegacyAPIGroupPrefixes.Insert("/api")
 	namer := openapi.NewDefinitionNamer(apiserver.Scheme)
 	generic.OpenAPIConfig = genericapiserver.DefaultOpenAPIConfig(definitions, namer)

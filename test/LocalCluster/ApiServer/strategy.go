@@ -35,6 +35,7 @@ func part(object runtime.Object, name string) reflect.Value {
 }
 
 func (s strategy) PrepareForCreate(_ context.Context, object runtime.Object) {
+	setPolicyDefaults(object)
 	if accessor, err := meta.Accessor(object); err == nil {
 		accessor.SetGeneration(1)
 	}
@@ -118,6 +119,7 @@ func (s strategy) WarningsOnCreate(context.Context, runtime.Object) []string    
 func (s strategy) WarningsOnUpdate(context.Context, runtime.Object, runtime.Object) []string { return nil }
 
 func (s strategy) PrepareForUpdate(_ context.Context, object, old runtime.Object) {
+	setPolicyDefaults(object)
 	if s.kind.status {
 		part(object, "Status").Set(part(old, "Status"))
 	}
@@ -159,10 +161,16 @@ func (s statusStrategy) PrepareForUpdate(_ context.Context, object, old runtime.
 	status.Set(part(object, "Status"))
 	accessor, _ := meta.Accessor(object)
 	version, fields := accessor.GetResourceVersion(), accessor.GetManagedFields()
+	labels, annotations := accessor.GetLabels(), accessor.GetAnnotations()
 	reflect.ValueOf(object).Elem().Set(reflect.ValueOf(old.DeepCopyObject()).Elem())
 	part(object, "Status").Set(status)
 	accessor.SetResourceVersion(version)
 	accessor.SetManagedFields(fields)
+	if s.kind.resource == "pods" {
+		// As in Kubernetes: who may write a pod's status may write its labels and annotations.
+		accessor.SetLabels(labels)
+		accessor.SetAnnotations(annotations)
+	}
 }
 
 func (s statusStrategy) ValidateUpdate(context.Context, runtime.Object, runtime.Object) field.ErrorList {
