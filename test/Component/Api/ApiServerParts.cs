@@ -1,5 +1,7 @@
 using System.Diagnostics;
+using System.Security.Cryptography;
 using NUnit.Framework;
+using PodCheckpointing.Generate;
 
 namespace PodCheckpointing.Component.Api;
 
@@ -18,17 +20,23 @@ internal static class ApiServerParts
         }
 
         var cache = Environment.GetEnvironmentVariable(CacheVariable) ?? "/var/cache/pod-checkpointing";
-        var folder = Directory.Exists(cache)
-            ? new DirectoryInfo(cache).EnumerateDirectories("apiserver-*")
-                .Where(candidate => Programs.All(program => File.Exists(Path.Combine(candidate.FullName, program))))
-                .MaxBy(candidate => candidate.LastWriteTimeUtc)
-            : null;
-        if (folder is null)
+        var folder = Path.Combine(cache, $"apiserver-{Version()}");
+        if (!Programs.All(program => File.Exists(Path.Combine(folder, program))))
         {
-            Assert.Fail($"no API server in {cache}: run make bench-install, or set KUBEBUILDER_ASSETS");
+            Assert.Fail($"no {folder}: run make bench-install, or set KUBEBUILDER_ASSETS");
         }
 
-        return folder!.FullName;
+        return folder;
+    }
+
+    // The one that this source makes, under the name that test/LocalCluster/cluster.sh gives it.
+    private static string Version()
+    {
+        var bench = Path.Combine(Repository.Root(AppContext.BaseDirectory), "test", "LocalCluster");
+        var sources = Directory.EnumerateFiles(Path.Combine(bench, "ApiServer"), "*.go").Order(StringComparer.Ordinal)
+            .Append(Path.Combine(bench, "ApiServer", "install.sh"))
+            .Append(Path.Combine(bench, "debian.sh"));
+        return Convert.ToHexStringLower(SHA256.HashData([.. sources.SelectMany(File.ReadAllBytes)]))[..12];
     }
 
     /// <summary>Starts a program whose output nobody reads but a person who looks for a failure.</summary>

@@ -46,7 +46,7 @@ public sealed class DefinitionsTests
             .Distinct().Should().BeEquivalentTo(
                 "Namespace", "CustomResourceDefinition", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role",
                 "RoleBinding", "Deployment", "DaemonSet", "RuntimeClass", "StorageClass", "PersistentVolume",
-                "PersistentVolumeClaim", "PodDisruptionBudget");
+                "PersistentVolumeClaim", "PodDisruptionBudget", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding");
     }
 
     [Test]
