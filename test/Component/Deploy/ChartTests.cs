@@ -50,6 +50,7 @@ public sealed class ChartTests
     {
         var objects = Manifests.Parse(Manifests.Chart(Namespace, """
             crds: {install: false}
+            policies: {install: false}
             operator:
               replicas: 0
               image: {repository: "registry.example:5000/a/operator", tag: v9, pullPolicy: Always}
