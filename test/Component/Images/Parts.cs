@@ -25,14 +25,38 @@ internal static class Parts
         }
     }
 
-    /// <summary>Makes sure that they are there.</summary>
-    public static async Task InstallAsync()
+    /// <summary>Makes sure that they are there; where checkpointctl is.</summary>
+    public static async Task<string> InstallAsync()
     {
-        var (code, _, said) = await TryAsync("/bin/bash", Beside("install.sh"));
+        var (code, output, said) = await TryAsync("/bin/bash", Beside("install.sh"));
         if (code != 0)
         {
-            Assert.Fail($"test/Component/Images/install.sh could not get docker-registry, skopeo and buildah:\n{said}");
+            Assert.Fail($"test/Component/Images/install.sh could not get docker-registry, skopeo, buildah and checkpointctl:\n{said}");
         }
+
+        return output.Trim();
+    }
+
+    /// <summary>What runs a program of Debian sid on this machine: the node tree's loader with the node tree's libraries.</summary>
+    public static string[] OfNode()
+    {
+        var tree = NodeTree();
+        return [$"{tree}/lib64/ld-linux-x86-64.so.2", "--library-path", $"{tree}/usr/lib/x86_64-linux-gnu"];
+    }
+
+    /// <summary>The Debian tree that the bench's nodes run on.</summary>
+    public static string NodeTree()
+    {
+        var cache = Environment.GetEnvironmentVariable("POD_CHECKPOINTING_CACHE") ?? "/var/cache/pod-checkpointing";
+        var tree = Directory.Exists(cache)
+            ? Directory.GetDirectories(cache, "node-tree-*").FirstOrDefault(t => File.Exists($"{t}/usr/bin/containerd"))
+            : null;
+        if (tree is null)
+        {
+            Assert.Fail($"no node tree in {cache}: run test/LocalCluster/cluster.sh install");
+        }
+
+        return tree!;
     }
 
     /// <summary>Runs a program that has to succeed; what it printed.</summary>
