@@ -22,6 +22,22 @@ internal sealed partial class Documentation(XDocument file)
     /// <summary>A property's summary and remarks.</summary>
     public string Of(PropertyInfo property) => Text($"P:{property.DeclaringType!.FullName}.{property.Name}");
 
+    /// <summary>A type's summary alone.</summary>
+    public string Summary(Type type) => Element($"T:{type.FullName}", "summary");
+
+    /// <summary>What a constant means.</summary>
+    public string Summary(FieldInfo constant) => Element(NameOf(constant), "summary");
+
+    /// <summary>What to know of it besides.</summary>
+    public string Remarks(FieldInfo constant) => Element(NameOf(constant), "remarks");
+
+    private static string NameOf(FieldInfo field) => $"F:{field.DeclaringType!.FullName}.{field.Name}";
+
+    private string Element(string member, string name) =>
+        _members.TryGetValue(member, out var element) && element.Element(name) is { } part
+            ? Plain(part)
+            : throw new InvalidOperationException($"{member} has no {name}");
+
     private string Text(string member)
     {
         var parts = _members.TryGetValue(member, out var element)

@@ -1,6 +1,6 @@
 using PodCheckpointing.Generate;
 
-// dotnet run --project config/Generate            writes config/crd/*.yaml
+// dotnet run --project config/Generate            writes config/crd/*.yaml and config/reference/*.md
 // dotnet run --project config/Generate -- --check exits 1 when they are not what it would write
 if (args is not ([] or ["--check"]))
 {
@@ -8,22 +8,28 @@ if (args is not ([] or ["--check"]))
     return 2;
 }
 
-var folder = Path.Combine(Repository.Root(Environment.CurrentDirectory), "config", "crd");
-var stale = CrdFolder.Stale(folder);
-if (args is ["--check"])
+var repository = Repository.Root(Environment.CurrentDirectory);
+var failed = false;
+foreach (var generated in GeneratedFolder.All(repository))
 {
-    foreach (var file in stale)
+    var folder = Path.Combine(repository, "config", generated.Name);
+    var stale = generated.Stale(folder);
+    if (args is [])
     {
-        Console.Error.WriteLine($"{file} is out of date: run dotnet run --project config/Generate");
+        generated.Write(folder);
     }
 
-    return stale.Count == 0 ? 0 : 1;
+    foreach (var file in stale)
+    {
+        Console.WriteLine(args is [] ? $"wrote {generated.Name}/{file}" : $"{generated.Name}/{file} is out of date");
+    }
+
+    failed |= args is ["--check"] && stale.Count > 0;
 }
 
-CrdFolder.Write(folder);
-foreach (var file in stale)
+if (failed)
 {
-    Console.WriteLine($"wrote {file}");
+    Console.Error.WriteLine("out of date: run dotnet run --project config/Generate");
 }
 
-return 0;
+return failed ? 1 : 0;

@@ -7,40 +7,58 @@ namespace PodCheckpointing.Unit.Api;
 
 public sealed class GenerateTests
 {
-    [Test]
-    public void The_committed_definitions_are_what_the_types_say() =>
-        CrdFolder.Stale(Path.Combine(Repository.Root(AppContext.BaseDirectory), "config", "crd"))
+    private static readonly string Root = Repository.Root(AppContext.BaseDirectory);
+
+    [TestCase("crd")]
+    [TestCase("reference")]
+    public void The_committed_files_are_what_the_types_say(string folder) =>
+        GeneratedFolder.All(Root).Single(generated => generated.Name == folder).Stale(Path.Combine(Root, "config", folder))
             .Should().BeEmpty("dotnet run --project config/Generate writes them");
 
     [Test]
-    public void The_list_beside_them_names_every_one()
+    public void The_list_beside_the_definitions_names_every_one()
     {
-        var list = File.ReadAllText(Path.Combine(
-            Repository.Root(AppContext.BaseDirectory), "config", "crd", "kustomization.yaml"));
+        var list = File.ReadAllText(Path.Combine(Root, "config", "crd", "kustomization.yaml"));
 
-        CrdFolder.Files().Keys.Should().OnlyContain(name => list.Contains(name));
+        CrdFolder.Make().Files.Keys.Should().OnlyContain(name => list.Contains(name));
     }
 
     [Test]
     public void Finds_what_differs_and_mends_it()
     {
         var folder = Directory.CreateTempSubdirectory("crd").FullName;
+        var definitions = CrdFolder.Make();
         try
         {
-            CrdFolder.Write(folder);
-            CrdFolder.Stale(folder).Should().BeEmpty();
+            definitions.Write(folder);
+            definitions.Stale(folder).Should().BeEmpty();
 
             File.AppendAllText(Path.Combine(folder, "lpm.my.domain_podmigrations.yaml"), "# by hand\n");
             File.WriteAllText(Path.Combine(folder, "lpm.my.domain_gone.yaml"), "");
-            CrdFolder.Stale(folder).Should().BeEquivalentTo("lpm.my.domain_podmigrations.yaml", "lpm.my.domain_gone.yaml");
+            File.WriteAllText(Path.Combine(folder, "kustomization.yaml"), "");
+            definitions.Stale(folder).Should().BeEquivalentTo("lpm.my.domain_podmigrations.yaml", "lpm.my.domain_gone.yaml");
 
-            CrdFolder.Write(folder);
-            CrdFolder.Stale(folder).Should().BeEmpty();
+            definitions.Write(folder);
+            definitions.Stale(folder).Should().BeEmpty();
         }
         finally
         {
             Directory.Delete(folder, recursive: true);
         }
+    }
+
+    [TestCaseSource(typeof(Kinds), nameof(Kinds.All))]
+    public void A_page_has_every_field_rule_and_sample(Type kind)
+    {
+        var schema = new SchemaBuilder(Documentation.OfApi()).Root(kind);
+
+        var page = new KindPage(kind, Documentation.OfApi(), Path.Combine(Root, "config", "samples")).Text;
+
+        page.Should().ContainAll(Values(schema, "properties")
+            .SelectMany(properties => ((Dictionary<string, object>)properties).Keys)
+            .Except(["apiVersion", "kind", "metadata", "spec", "status"]).Select(field => $".{field}"));
+        page.Should().ContainAll(Samples("valid", kind).Concat(Samples("invalid", kind)).Select(file => Path.GetFileName(file)));
+        page.Split('\n').Should().OnlyContain(line => !line.StartsWith('|') || line.EndsWith(" |", StringComparison.Ordinal));
     }
 
     [Test]
@@ -99,7 +117,7 @@ public sealed class GenerateTests
     }
 
     private static IEnumerable<string> Samples(string folder, Type kind) => Directory.EnumerateFiles(
-            Path.Combine(Repository.Root(AppContext.BaseDirectory), "config", "samples", folder), "*.yaml")
+            Path.Combine(Root, "config", "samples", folder), "*.yaml")
         .Where(file => Path.GetFileName(file).Split('-', '.')[0].Equals(kind.Name, StringComparison.OrdinalIgnoreCase));
 
     /// <summary>What stands under a key, anywhere in a schema.</summary>

@@ -1,0 +1,190 @@
+namespace PodCheckpointing.Api.V1;
+
+/// <summary>Reasons of conditions and events, also those that an agent gives.</summary>
+/// <remarks>The summary of each says what it means, the remarks what to do; config/reference/reasons.md is made of
+/// both.</remarks>
+public static class Reasons
+{
+    /// <summary>The work has not begun: it waits for its turn, or for what the message names (KEP-5823).</summary>
+    /// <remarks>Nothing to do. When it stays so, look at the operator: kubectl -n pod-checkpointing-system get
+    /// pods.</remarks>
+    public const string Pending = "Pending";
+
+    /// <summary>The dump is under way; the message counts the containers (KEP-5823).</summary>
+    /// <remarks>Nothing to do. It ends by itself, also when the operator or the agent is restarted meanwhile.</remarks>
+    public const string CheckpointInProgress = "CheckpointInProgress";
+
+    /// <summary>The checkpoint is whole on the volume and can be restored (KEP-5823).</summary>
+    /// <remarks>Nothing to do.</remarks>
+    public const string CheckpointCompleted = "CheckpointCompleted";
+
+    /// <summary>The dump failed, or what it wrote is broken; nothing of it counts (KEP-5823). The message has the words
+    /// of the runtime and of CRIU.</summary>
+    /// <remarks>Read the message. A process that cannot be dumped (a device, a debugger, an open file of another pod)
+    /// must let go of what CRIU names; then create another object.</remarks>
+    public const string CheckpointFailed = "CheckpointFailed";
+
+    /// <summary>A namesake with another uid stands where the pod was (KEP-5823).</summary>
+    /// <remarks>Decide whether the new pod is meant, and create an object that names its uid or none.</remarks>
+    public const string SourcePodReplaced = "SourcePodReplaced";
+
+    /// <summary>No pod of that name exists in the namespace of the object.</summary>
+    /// <remarks>Check spec.podName and the namespace: kubectl get pods.</remarks>
+    public const string PodNotFound = "PodNotFound";
+
+    /// <summary>The pod, or one of its containers, does not run.</summary>
+    /// <remarks>Wait until every container runs, then create another object.</remarks>
+    public const string PodNotRunning = "PodNotRunning";
+
+    /// <summary>The runtime of the node has no such container in the pod.</summary>
+    /// <remarks>Compare the name with kubectl get pod -o jsonpath={.spec.containers[*].name}; a container that has just
+    /// ended needs a new attempt.</remarks>
+    public const string ContainerNotFound = "ContainerNotFound";
+
+    /// <summary>The pod has connected TCP sockets, and spec.tcpPolicy is Reject; the message names them.</summary>
+    /// <remarks>Let the application close them, or use tcpPolicy: Close and let it connect again.</remarks>
+    public const string EstablishedTcpConnections = "EstablishedTcpConnections";
+
+    /// <summary>No node of that name exists, or it has no address.</summary>
+    /// <remarks>Check the name: kubectl get nodes.</remarks>
+    public const string NodeNotFound = "NodeNotFound";
+
+    /// <summary>The node is not ready, is cordoned, or lacks what the message names: an agent, the fence hook, the
+    /// restore handler, CRIU, the same runtime, architecture or volume.</summary>
+    /// <remarks>Mend what the message names, or name another targetNode.</remarks>
+    public const string NodeNotCapable = "NodeNotCapable";
+
+    /// <summary>The agent of a node does not answer, or the node runs none. It is asked again.</summary>
+    /// <remarks>kubectl -n pod-checkpointing-system get pods -o wide shows the agents; its log says why it does not
+    /// answer. Expired certificates: see config/README.md.</remarks>
+    public const string AgentUnavailable = "AgentUnavailable";
+
+    /// <summary>The agent does not reach its node's kubelet. It is asked again.</summary>
+    /// <remarks>Look at kubelet on that node; check the agent's kubelet URL and its CA.</remarks>
+    public const string KubeletUnavailable = "KubeletUnavailable";
+
+    /// <summary>Kubelet does not let the agent checkpoint.</summary>
+    /// <remarks>The agent needs the right to create nodes/checkpoint: kubectl apply -k config/rbac.</remarks>
+    public const string KubeletForbidden = "KubeletForbidden";
+
+    /// <summary>Kubelet or the runtime of the node has checkpointing switched off.</summary>
+    /// <remarks>Set kubelet's feature gate ContainerCheckpoint, and enable_criu_support in CRI-O; containerd needs CRIU
+    /// on its path.</remarks>
+    public const string CheckpointDisabled = "CheckpointDisabled";
+
+    /// <summary>The volume refused to be read or written: it is full, not mounted, or its server does not answer. It is
+    /// tried again.</summary>
+    /// <remarks>Look at the volume on the node that the message names: df, mount, and the NFS server.</remarks>
+    public const string StoreUnavailable = "StoreUnavailable";
+
+    /// <summary>What an object stands for is not on the volume, or is broken there.</summary>
+    /// <remarks>Look at the volume for the URI that the object names. Bytes that are gone cannot be brought back:
+    /// delete the object.</remarks>
+    public const string ArtifactMissing = "ArtifactMissing";
+
+    /// <summary>The bytes could not be removed in time; the object went without them, and they stay on the
+    /// volume.</summary>
+    /// <remarks>Remove the folder that the message names by hand, when the volume can be reached again.</remarks>
+    public const string BytesLeftBehind = "BytesLeftBehind";
+
+    /// <summary>Bytes on the volume belong to no object.</summary>
+    /// <remarks>Import them with a PodCheckpointContent that names them, or remove them by hand.</remarks>
+    public const string OrphanFound = "OrphanFound";
+
+    /// <summary>A retention rule has removed the checkpoint, or would if it were not a dry run.</summary>
+    /// <remarks>To keep a checkpoint, annotate it: lpm.my.domain/pinned=true.</remarks>
+    public const string Expired = "Expired";
+
+    /// <summary>Another migration of the same pod is under way, or its node's agent holds the pod for one.</summary>
+    /// <remarks>Wait for the other one, or abort it.</remarks>
+    public const string MigrationInProgress = "MigrationInProgress";
+
+    /// <summary>The pod has something that cannot travel: the message names the volume, the owner, the terminal, the
+    /// sidecar or the name space.</summary>
+    /// <remarks>Change the pod as the message says, or leave it where it is.</remarks>
+    public const string PodNotMigratable = "PodNotMigratable";
+
+    /// <summary>The specification asks for something that this version does not do.</summary>
+    /// <remarks>Leave the field away, or use the value that the message names.</remarks>
+    public const string NotYetSupported = "NotYetSupported";
+
+    /// <summary>Operator and agent do not understand each other: a request had no sense.</summary>
+    /// <remarks>Run both in the same version. If they do, it is a bug: please report it with the message.</remarks>
+    public const string InvalidArgument = "InvalidArgument";
+
+    /// <summary>What the condition says has come about.</summary>
+    /// <remarks>Nothing to do.</remarks>
+    public const string Succeeded = "Succeeded";
+
+    /// <summary>The restore failed: the message has the words of the handler and of CRIU. A migration rolls
+    /// back.</summary>
+    /// <remarks>Read the message. Usual causes: another image, kernel, CPU or CRIU at the target; a file that the
+    /// process had open and that the target's volumes do not have.</remarks>
+    public const string RestoreFailed = "RestoreFailed";
+
+    /// <summary>The pod asks for a checkpoint that it may not or cannot have; it stays without one.</summary>
+    /// <remarks>Read the message: write shared://podUID/checkpointID of a ready PodCheckpoint of the same namespace,
+    /// the same containers, and runtimeClassName checkpoint-restore.</remarks>
+    public const string RestoreRefused = "RestoreRefused";
+
+    /// <summary>The checkpoint belongs to another namespace; no byte of it was given.</summary>
+    /// <remarks>Have an administrator import it: a PodCheckpointContent whose podCheckpointRef names a PodCheckpoint of
+    /// your namespace.</remarks>
+    public const string NamespaceMismatch = "NamespaceMismatch";
+
+    /// <summary>spec.timeoutSeconds ran out before the restore was verified; the migration rolls back.</summary>
+    /// <remarks>See in status.steps where the time went; create another PodMigration with a longer
+    /// timeoutSeconds.</remarks>
+    public const string TimedOut = "TimedOut";
+
+    /// <summary>The user asked to stop, by spec.abort or by deleting the migration; it rolls back.</summary>
+    /// <remarks>Nothing to do.</remarks>
+    public const string Aborted = "Aborted";
+
+    /// <summary>A claim and its content do not point at each other, by uid; or the object belongs to somebody
+    /// else.</summary>
+    /// <remarks>Look at both: kubectl get pcp,pcpc -A -o wide. Offer the content anew by setting its reference without
+    /// a uid, or delete the object that is in the way.</remarks>
+    public const string BindingMismatch = "BindingMismatch";
+
+    /// <summary>A content and its claim point at each other, by uid.</summary>
+    /// <remarks>Nothing to do.</remarks>
+    public const string Bound = "Bound";
+
+    /// <summary>A content is offered to a claim that has not taken it yet.</summary>
+    /// <remarks>Create the PodCheckpoint that the message names, with podCheckpointContentName.</remarks>
+    public const string Available = "Available";
+
+    /// <summary>A content's claim is gone; the bytes stay.</summary>
+    /// <remarks>To use it again, offer it to another claim: set its reference without a uid. Else delete the
+    /// content.</remarks>
+    public const string Released = "Released";
+
+    /// <summary>Somebody still needs the object: its deletion waits.</summary>
+    /// <remarks>Wait for the restore, or delete the one that the message names first.</remarks>
+    public const string InUse = "InUse";
+
+    /// <summary>The image of a checkpoint could not be put into the node's image store.</summary>
+    /// <remarks>Read the message: the runtime's store is full, locked or read-only.</remarks>
+    public const string NodeStoreFailed = "NodeStoreFailed";
+
+    /// <summary>The registry did not answer. It is asked again.</summary>
+    /// <remarks>Check the registry's name and whether the node reaches it.</remarks>
+    public const string RegistryUnavailable = "RegistryUnavailable";
+
+    /// <summary>The registry refused the agent's credentials, or it has none.</summary>
+    /// <remarks>Give the agent credentials that may push to that repository.</remarks>
+    public const string RegistryDenied = "RegistryDenied";
+
+    /// <summary>The registry refused the upload for another reason; the message has its words.</summary>
+    /// <remarks>Read the message: a name that it does not allow, a full disk, a limit.</remarks>
+    public const string RegistryRefused = "RegistryRefused";
+
+    /// <summary>The registry stored something else than what was sent.</summary>
+    /// <remarks>Do not use that image; look for what stands between the node and the registry.</remarks>
+    public const string RegistryWrongDigest = "RegistryWrongDigest";
+
+    /// <summary>The last attempt failed in a way that may pass; another one follows.</summary>
+    /// <remarks>Nothing to do. The message says what failed.</remarks>
+    public const string Retrying = "Retrying";
+}
