@@ -17,11 +17,14 @@ internal static class Metering
     /// <summary>Everything that the agent tells.</summary>
     public static readonly MetricSet[] Sets = [AgentMetrics.Set, ProcessMetrics.Set, RuntimeMetrics.ScrapeSet];
 
+    private static string Version => typeof(Metering).Assembly.GetName().Version!.ToString(3);
+
     /// <summary>Counts from now on.</summary>
     public static void AddMetering(this IServiceCollection services)
     {
         services.AddSingleton(new MetricsExporter(Sets));
         services.AddHostedService<StoreProbe>();
+        services.AddTracing("checkpoint-agent", Version);
     }
 
     /// <summary>Plain HTTP for Prometheus, on every address of the node; HTTP/1.1 only, which no gRPC call speaks.</summary>
@@ -44,7 +47,7 @@ internal static class Metering
             ? new DirectoryInfo(options.RestoresFolder).EnumerateFiles("*", SearchOption.AllDirectories).Sum(f => f.Length)
             : 0);
         AgentMetrics.Build.From(() =>
-            [AgentMetrics.Build.Value(1, "agent", typeof(Metering).Assembly.GetName().Version!.ToString(3))]);
+            [AgentMetrics.Build.Value(1, "agent", Version)]);
         app.Use(async (context, next) =>
         {
             // Whoever reaches this port shows no certificate: nothing else is served there, whatever the client speaks.

@@ -8,7 +8,11 @@ namespace PodCheckpointing.Agent.Metrics;
 /// <summary>Measures dumps and restores; each call site says one thing.</summary>
 internal static class OperationMeter
 {
+    public const string SourceName = "PodCheckpointing.Agent";
+
     private const int Remembered = 1000;
+
+    private static readonly ActivitySource Source = new(SourceName);
 
     /// <summary>Restores that have been counted; an operator asks more than once how one has ended.</summary>
     private static readonly ConcurrentDictionary<(string Pod, string Container), bool> Ended = new();
@@ -17,6 +21,7 @@ internal static class OperationMeter
     public static async Task<CheckpointResponse> CheckpointAsync(Func<Task<CheckpointResponse>> operation)
     {
         var began = Stopwatch.GetTimestamp();
+        using var span = Source.StartActivity("checkpoint container");
         AgentMetrics.InProgress.Move(1);
         try
         {
@@ -29,6 +34,7 @@ internal static class OperationMeter
         {
             AgentMetrics.Checkpoints.Count("failure");
             AgentMetrics.CheckpointFailures.Count(AgentMetrics.ReasonOf(exception));
+            span?.SetTag("error.type", AgentMetrics.ReasonOf(exception)).SetStatus(ActivityStatusCode.Error, exception.Message);
             throw;
         }
         finally
@@ -40,6 +46,9 @@ internal static class OperationMeter
     /// <summary>A dump is on the volume.</summary>
     public static void Stored(ContainerManifest manifest, TimeSpan dump, TimeSpan store)
     {
+        var now = DateTime.UtcNow;
+        Span("dump", now - store - dump, now - store);
+        Span("store", now - store, now, ("size_bytes", manifest.Size), ("compressed_bytes", manifest.CompressedSize));
         AgentMetrics.DumpDuration.Record(dump.TotalSeconds);
         AgentMetrics.StoreDuration.Record(store.TotalSeconds);
         AgentMetrics.CheckpointSize.Record(manifest.Size);
@@ -54,12 +63,15 @@ internal static class OperationMeter
     /// <summary>A checkpoint lies ready.</summary>
     public static void Staged(long bytes, TimeSpan took)
     {
+        var now = DateTime.UtcNow;
+        Span("stage", now - took, now, ("size_bytes", bytes));
         AgentMetrics.StagedBytes.Add(bytes);
         AgentMetrics.StageDuration.Record(took.TotalSeconds);
     }
 
     /// <summary>How far the restores of a pod have come: what has ended is counted, once.</summary>
-    public static void Seen(string podUid, IReadOnlyList<ContainerRestore> states)
+    public static void Seen(
+        string podUid, IReadOnlyList<ContainerRestore> states, Func<string, (DateTime From, DateTime To)?> restored)
     {
         foreach (var state in states)
         {
@@ -71,9 +83,27 @@ internal static class OperationMeter
             AgentMetrics.Restores.Count(state.Phase == "Running" ? "success" : "failure");
             if (state.RestoreMicroseconds > 0)
             {
+                // As the handler has written it down.
+                if (restored(state.ContainerName) is var (from, to))
+                {
+                    Span("restore", from, to, ("k8s.container.name", state.ContainerName));
+                }
+
                 AgentMetrics.RestoreDuration.Record(state.RestoreMicroseconds / 1e6);
             }
         }
+    }
+
+    /// <summary>A span of something that has ended.</summary>
+    private static void Span(string name, DateTime from, DateTime to, params ReadOnlySpan<(string Key, object Value)> tags)
+    {
+        using var span = Source.StartActivity(ActivityKind.Internal, startTime: from, name: name);
+        foreach (var (key, value) in tags)
+        {
+            span?.SetTag(key, value);
+        }
+
+        span?.SetEndTime(to);
     }
 
     /// <summary>Forgets the restores of pods that have gone from the node; not at once, for an operator may still ask.</summary>

@@ -149,7 +149,7 @@ internal sealed class RestoreStaging(
             if (states.All(s => s.Phase == "Running") || states.Any(s => s.Phase == "Failed" || s.Phase == request.Until)
                 || Stopwatch.GetElapsedTime(began) >= wait)
             {
-                OperationMeter.Seen(request.PodUid, states);
+                OperationMeter.Seen(request.PodUid, states, container => RestoredAt(request.PodUid, container));
                 return states;
             }
 
@@ -255,6 +255,11 @@ internal sealed class RestoreStaging(
 
         return state;
     }
+
+    private (DateTime From, DateTime To)? RestoredAt(string podUid, string container) =>
+        Text(FolderOf(podUid, container), "restored")?.Split('\n') is [var from, var to, ..]
+            ? (DateTime.UnixEpoch.AddTicks(Number(from) / 100), DateTime.UnixEpoch.AddTicks(Number(to) / 100))
+            : null;
 
     private static long Number(string text) => long.Parse(text.Trim(), CultureInfo.InvariantCulture);
 

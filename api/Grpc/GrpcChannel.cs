@@ -45,6 +45,8 @@ public sealed class GrpcChannel : IDisposable
             UseProxy = false,
             AllowAutoRedirect = false,
             UseCookies = false,
+            // The trace goes with the metadata, so that the server's span hangs on the call's and on nothing between them.
+            ActivityHeadersPropagator = null,
         };
         if (unix)
         {
@@ -136,6 +138,7 @@ public sealed class GrpcChannel : IDisposable
         where TResponse : class
     {
         var timeout = options.Deadline - _options.Time.GetUtcNow().UtcDateTime;
+        using var activity = GrpcTraces.StartClient(method.FullName);
         using var alarm = Wire.Alarm(timeout, _options.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(alarm.Token, cancellationToken);
         using var message = RequestFor(method, request, options.Headers, timeout);
@@ -143,7 +146,7 @@ public sealed class GrpcChannel : IDisposable
             () => _http.SendAsync(message, HttpCompletionOption.ResponseHeadersRead, either.Token));
         if (CallOutcome.OfHeaders(response) is { } refusal)
         {
-            throw refusal;
+            throw Ended(refusal);
         }
 
         var stream = await response.Content.ReadAsStreamAsync(either.Token);
@@ -157,7 +160,15 @@ public sealed class GrpcChannel : IDisposable
         // An OK without any message came with the headers.
         if (!response.Headers.Contains("grpc-status") && CallOutcome.OfTrailers(response.TrailingHeaders) is { } failure)
         {
-            throw failure;
+            throw Ended(failure);
+        }
+
+        GrpcTraces.End(activity, new Status(StatusCode.OK, ""));
+
+        RpcException Ended(RpcException exception)
+        {
+            GrpcTraces.End(activity, exception.Status);
+            return exception;
         }
 
         async Task<T> GuardAsync<T>(Func<Task<T>> action)
@@ -170,9 +181,9 @@ public sealed class GrpcChannel : IDisposable
                 exception is OperationCanceledException or HttpRequestException or IOException)
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                throw alarm.IsCancellationRequested
+                throw Ended(alarm.IsCancellationRequested
                     ? new RpcException(new Status(StatusCode.DeadlineExceeded, "the deadline has passed"), [], exception)
-                    : CallOutcome.OfFailure(exception);
+                    : CallOutcome.OfFailure(exception));
             }
         }
     }
@@ -197,6 +208,7 @@ public sealed class GrpcChannel : IDisposable
             message.Headers.Add("grpc-timeout", Wire.FormatTimeout(limit));
         }
 
+        GrpcTraces.Inject(message);
         foreach (var entry in headers ?? [])
         {
             if (!Metadata.IsReserved(entry.Key))

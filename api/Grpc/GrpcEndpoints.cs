@@ -92,6 +92,7 @@ public static partial class GrpcEndpoints
             }
         }
 
+        using var activity = GrpcTraces.StartServer(http, method.FullName);
         var time = http.RequestServices.GetService<TimeProvider>() ?? TimeProvider.System;
         using var alarm = Wire.Alarm(timeout, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(alarm.Token, http.RequestAborted);
@@ -143,6 +144,7 @@ public static partial class GrpcEndpoints
 
     private static void End(HttpContext http, Status status, Metadata trailers)
     {
+        GrpcTraces.EndServer(status);
         var all = trailers.Where(t => !Metadata.IsReserved(t.Key)).Select(t => (t.Key, t.Value)).ToList();
         all.Add(("grpc-status", ((int)status.StatusCode).ToString((IFormatProvider?)null)));
         if (status.Detail.Length > 0)

@@ -4,6 +4,7 @@ using Microsoft.Extensions.Options;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.ContainerCheckpoints;
 using PodCheckpointing.Manager.Contents;
+using PodCheckpointing.Manager.Metrics;
 using PodCheckpointing.Manager.PodCheckpoints;
 using PodCheckpointing.Manager.PodMigrations;
 using PodCheckpointing.Manager.PodRestores;
@@ -49,7 +50,8 @@ internal static class Wiring
                 typeof(TPrimary).Name,
                 queue,
                 new MeasuredReconciler(
-                    ActivatorUtilities.CreateInstance<TReconciler>(provider, queue),
+                    provider.GetRequiredService<MigrationTraces>().Around<TPrimary>(
+                        ActivatorUtilities.CreateInstance<TReconciler>(provider, queue)),
                     typeof(TPrimary).Name,
                     provider.GetRequiredService<TimeProvider>()),
                 [.. provider.GetServices<IInformer>()],

@@ -25,7 +25,7 @@ internal sealed class EndedObjects(ILeadership leadership, TimeProvider time)
         }
 
         var success = status.Conditions.IsTrue(ConditionTypes.Ready);
-        var result = success ? "success" : "failure";
+        var result = success ? "success" : status.Conditions.IsTrue(ConditionTypes.Validated) ? "failure" : "refused";
         var why = status.Conditions.Find(success ? ConditionTypes.Ready : ConditionTypes.RolledBack)?.Reason;
         OperatorMetrics.Migrations.Count(result);
         OperatorMetrics.MigrationOutcomes.Count(

@@ -12,11 +12,15 @@ internal static class Metering
     /// <summary>Everything that the operator tells.</summary>
     public static readonly MetricSet[] Sets = [OperatorMetrics.Set, RuntimeMetrics.Set, ProcessMetrics.Set, RuntimeMetrics.ScrapeSet];
 
+    private static string Version => typeof(Metering).Assembly.GetName().Version!.ToString(3);
+
     /// <summary>Counts from now on: before any informer, queue or controller is made.</summary>
     public static void AddMetering(this IServiceCollection services)
     {
         services.AddSingleton(new MetricsExporter(Sets));
         services.AddSingleton<EndedObjects>();
+        services.AddSingleton<MigrationTraces>();
+        services.AddTracing("pod-checkpointing-operator", Version);
     }
 
     /// <summary>Watches what ends, and serves /metrics.</summary>
@@ -24,14 +28,18 @@ internal static class Metering
     {
         var ended = app.Services.GetRequiredService<EndedObjects>();
         var migrations = app.Services.GetRequiredService<Informer<PodMigration>>();
+        var checkpoints = app.Services.GetRequiredService<Informer<PodCheckpoint>>();
         migrations.OnChange(ended.See);
-        app.Services.GetRequiredService<Informer<PodCheckpoint>>().OnChange(ended.See);
+        checkpoints.OnChange(ended.See);
+        var traces = app.Services.GetRequiredService<MigrationTraces>();
+        migrations.OnChange(traces.See);
+        checkpoints.OnChange(traces.See);
         OperatorMetrics.MigrationObjects.From(() => !ended.Leads
             ? []
             : OperatorMetrics.MigrationObjects.Definition.Labels[0].Values.Select(phase => OperatorMetrics.MigrationObjects.Value(
                 migrations.All.Count(m => (m.Status?.Phase ?? OperatorMetrics.None) == phase), phase)));
         OperatorMetrics.Build.From(() =>
-            [OperatorMetrics.Build.Value(1, "operator", typeof(Metering).Assembly.GetName().Version!.ToString(3))]);
+            [OperatorMetrics.Build.Value(1, "operator", Version)]);
         RuntimeMetrics.ObserveLeadership(app.Services.GetRequiredService<ILeadership>(), LeaseName);
         app.MapMetrics(app.Services.GetRequiredService<MetricsExporter>());
     }

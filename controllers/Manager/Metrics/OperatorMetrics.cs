@@ -16,10 +16,16 @@ internal static class OperatorMetrics
     public static readonly MetricSet Set = new("PodCheckpointing.Operator");
 
     private static readonly MetricLabel Result = new("result", "success", "failure");
+
+    /// <summary>A migration that is refused has touched nothing; one that fails has been undone.</summary>
+    private static readonly MetricLabel MigrationResult = new("result", "success", "failure", "refused");
+
     private static readonly string[] AllReasons = [.. Constants(typeof(Reasons))];
 
     public static readonly CounterMetric Migrations = Set.Counter(
-        "podmigration_operations_total", "Migrations that have ended; success means that the pod goes on at the target", Result);
+        "podmigration_operations_total",
+        "Migrations that have ended: the pod goes on at the target, it does not, or it was never touched",
+        MigrationResult);
 
     public static readonly CounterMetric MigrationOutcomes = Set.Counter(
         "podmigration_outcomes_total",
@@ -28,7 +34,7 @@ internal static class OperatorMetrics
         "reason");
 
     public static readonly HistogramMetric MigrationDuration = Set.Histogram(
-        "podmigration_duration_seconds", "From the start of a migration to its end", Buckets.Seconds, Result);
+        "podmigration_duration_seconds", "From the start of a migration to its end", Buckets.Seconds, MigrationResult);
 
     public static readonly HistogramMetric MigrationDowntime = Set.Histogram(
         "podmigration_downtime_seconds",

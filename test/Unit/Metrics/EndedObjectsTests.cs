@@ -59,6 +59,16 @@ public sealed class EndedObjectsTests
     }
 
     [Test]
+    public void One_that_was_never_possible_is_refused_and_no_failure()
+    {
+        var refused = Ended(Migration("m1", null), null, ConditionTypes.RolledBack, "True", Reasons.PodNotFound);
+        _ended.See(refused with { Status = refused.Status! with { Conditions = [refused.Status.Conditions![0]] } });
+
+        _exporter.Of("podmigration_operations_total{result=\"refused\"}").Should().Be(1);
+        _exporter.Of("podmigration_operations_total{result=\"failure\"}").Should().Be(0);
+    }
+
+    [Test]
     public void A_word_that_somebody_else_wrote_is_no_label()
     {
         _ended.See(Ended(Migration("m1", null), null, ConditionTypes.RolledBack, "True", "MyOwnReason-4711"));
@@ -154,7 +164,11 @@ public sealed class EndedObjectsTests
                 CompletionTime = now,
                 DowntimeMilliseconds = 420,
                 CheckpointBytes = 1234,
-                Conditions = [new V1Condition { Type = type, Status = status, Reason = reason, LastTransitionTime = now }],
+                Conditions =
+                [
+                    new V1Condition { Type = type, Status = status, Reason = reason, LastTransitionTime = now },
+                    new V1Condition { Type = ConditionTypes.Validated, Status = "True", Reason = Reasons.Succeeded },
+                ],
                 Steps =
                 [
                     new MigrationStep { Name = "Checkpoint", StartedAt = now.AddSeconds(-2), FinishedAt = now.AddSeconds(-0.5) },
