@@ -59,7 +59,7 @@ public sealed class PrometheusTests
         foreach (var metric in all)
         {
             var labels = metric.Labels.ToArray();
-            var values = labels.Select(l => l.Values.FirstOrDefault() ?? "x").ToArray();
+            var values = labels.Select(l => l.Values.Count > 0 ? l.Values[0] : "x").ToArray();
             switch (metric.Kind)
             {
                 case MetricKind.Counter:
