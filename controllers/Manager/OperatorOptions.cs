@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using PodCheckpointing.Manager.Retention;
 
 namespace PodCheckpointing.Manager;
 
@@ -36,6 +37,9 @@ internal sealed class OperatorOptions
 
     /// <summary>How long a deleted content waits for an agent that can remove its bytes, before it goes without them.</summary>
     public TimeSpan BytesPatience { get; set; } = TimeSpan.FromHours(1);
+
+    /// <summary>Which checkpoints are removed by themselves.</summary>
+    public RetentionOptions Retention { get; set; } = new();
 
     public int AgentPort { get; set; } = 50051;
 

@@ -8,6 +8,7 @@ using PodCheckpointing.Manager.Metrics;
 using PodCheckpointing.Manager.PodCheckpoints;
 using PodCheckpointing.Manager.PodMigrations;
 using PodCheckpointing.Manager.PodRestores;
+using PodCheckpointing.Manager.Retention;
 using PodCheckpointing.Runtime;
 using PodCheckpointing.Runtime.Metrics;
 
@@ -36,6 +37,7 @@ internal static class Wiring
         services.AddController<PodCheckpointContentReconciler, PodCheckpointContent>(Triggers.OfPodContents);
         services.AddController<ContainerCheckpointContentReconciler, ContainerCheckpointContent>(Triggers.OfContainerContents);
         services.AddController<PodRestoreReconciler, V1Pod>(Triggers.OfRestores);
+        services.AddHostedService<RetentionSweep>();
     }
 
     private static void AddController<TReconciler, TPrimary>(this IServiceCollection services, Action<ITriggers> triggers)

@@ -4,12 +4,12 @@ using NUnit.Framework;
 namespace PodCheckpointing.EndToEnd;
 
 /// <summary>Tests on a bench of their own.</summary>
-public abstract class BenchTests(string letter)
+public abstract class BenchTests(string letter, params (string Name, string Value)[] environment)
 {
     protected LocalCluster.LocalCluster Cluster { get; private set; } = null!;
 
     [OneTimeSetUp]
-    public async Task Up() => Cluster = await LocalCluster.LocalCluster.StartAsync($"{letter}{Environment.ProcessId % 100000}");
+    public async Task Up() => Cluster = await LocalCluster.LocalCluster.StartAsync($"{letter}{Environment.ProcessId % 100000}", environment);
 
     [OneTimeTearDown]
     public async Task Down() => await Cluster.DisposeAsync();
@@ -30,6 +30,23 @@ public abstract class BenchTests(string letter)
 
     protected List<long> Witness(string pod) =>
         [.. Cluster.Numbers("node-a", pod, "c", "n").Concat(Cluster.Numbers("node-b", pod, "c", "n")).Order()];
+
+    /// <summary>Makes a PodCheckpoint of a pod, waits until it is whole, and returns its URI.</summary>
+    protected async Task<string> CheckpointAsync(string pod, string? name = null, string more = "")
+    {
+        await Cluster.ApplyAsync($$"""
+            apiVersion: lpm.my.domain/v1
+            kind: PodCheckpoint
+            metadata: {name: {{name ?? pod}}}
+            spec:
+              podName: {{pod}}
+              {{more}}
+            """);
+        await Cluster.KubectlAsync("wait", "--for=condition=Ready", "--timeout=60s", $"podcheckpoint/{name ?? pod}");
+        return "shared://" + await Cluster.GetAsync("podcheckpoint", name ?? pod, "{.status.podUID}/{.status.checkpointID}");
+    }
+
+    protected string FolderOf(string uri) => Path.Combine(Cluster.Folder, "store", uri["shared://".Length..]);
 
     protected static string Migration(string pod, string name, string node, string more = "") => $$"""
         apiVersion: lpm.my.domain/v1

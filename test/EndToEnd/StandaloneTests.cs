@@ -49,7 +49,7 @@ public sealed class StandaloneTests() : BenchTests("s")
     public async Task A_retained_checkpoint_is_offered_to_another_namespace_and_restored_there()
     {
         await StartAsync(Pod("gift", Counter("c")));
-        var uri = await CheckpointAsync("gift", "deletionPolicy: Retain");
+        var uri = await CheckpointAsync("gift", more: "deletionPolicy: Retain");
         var content = await Cluster.GetAsync("podcheckpoint", "gift", "{.status.boundContentName}");
         await Cluster.KubectlAsync("delete", "podcheckpoint", "gift", "--timeout=60s");
         await Cluster.KubectlAsync("wait", "pcpc", content, "--for=jsonpath={.status.conditions[?(@.type==\"Bound\")].reason}=Released", "--timeout=30s");
@@ -73,7 +73,7 @@ public sealed class StandaloneTests() : BenchTests("s")
 
         await OutcomeAsync("heir", "heir", o => o == "Restored");
         await Cluster.KubectlAsync("-n", "heir", "delete", "podcheckpoint", "gift", "--timeout=60s");
-        Directory.Exists(Path.Combine(Cluster.Folder, "store", uri["shared://".Length..])).Should().BeFalse("its content says Delete now");
+        Directory.Exists(FolderOf(uri)).Should().BeFalse("its content says Delete now");
         (await Cluster.KubectlAsync("get", "pcpc,ccpc", "-o", "jsonpath={.items[*].spec.source.podName}")).Should().NotContain("gift");
     }
 
@@ -121,28 +121,14 @@ public sealed class StandaloneTests() : BenchTests("s")
 
         await Cluster.UntilAsync(
             o => o.Contains("InUse", StringComparison.Ordinal), "get", "events", "-A", "--field-selector", $"involvedObject.name={content}");
-        File.Exists(Path.Combine(Cluster.Folder, "store", uri["shared://".Length..], ".checkpoint-complete")).Should().BeTrue();
+        File.Exists(Path.Combine(FolderOf(uri), ".checkpoint-complete")).Should().BeTrue();
         await Cluster.KubectlAsync("delete", "podcheckpoint", "held", "--timeout=60s");
         await Cluster.KubectlAsync("wait", "--for=delete", "--timeout=30s", $"pcpc/{content}");
-        Directory.Exists(Path.Combine(Cluster.Folder, "store", uri["shared://".Length..])).Should().BeFalse();
+        Directory.Exists(FolderOf(uri)).Should().BeFalse();
     }
 
     private Task OutcomeAsync(string scope, string pod, Func<string, bool> done) =>
         Cluster.UntilAsync(done, "-n", scope, "get", "pod", pod, "-o", "jsonpath={.metadata.annotations.lpm\\.my\\.domain/restore-outcome}");
-
-    private async Task<string> CheckpointAsync(string pod, string more = "")
-    {
-        await Cluster.ApplyAsync($$"""
-            apiVersion: lpm.my.domain/v1
-            kind: PodCheckpoint
-            metadata: {name: {{pod}}}
-            spec:
-              podName: {{pod}}
-              {{more}}
-            """);
-        await Cluster.KubectlAsync("wait", "--for=condition=Ready", "--timeout=60s", $"podcheckpoint/{pod}");
-        return "shared://" + await Cluster.GetAsync("podcheckpoint", pod, "{.status.podUID}/{.status.checkpointID}");
-    }
 
     private static string Clone(string name, string node, string uri, params string[] containers) => $$"""
         apiVersion: v1

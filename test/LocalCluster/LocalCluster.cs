@@ -8,36 +8,30 @@ public sealed class LocalCluster : IAsyncDisposable
 {
     private static readonly string Script = Path.Combine(RepositoryRoot(), "test", "LocalCluster", "cluster.sh");
     private readonly string _name;
+    private readonly (string Name, string Value)[] _environment;
 
-    private LocalCluster(string name, string folder)
+    private LocalCluster(string name, string folder, (string Name, string Value)[] environment)
     {
-        _name = name;
+        (_name, _environment) = (name, environment);
         Folder = folder;
     }
 
     /// <summary>Where its files are.</summary>
     public string Folder { get; }
 
-    /// <summary>Brings a cluster up.</summary>
-    public static async Task<LocalCluster> StartAsync(string name)
-    {
-        await RunAsync(TimeSpan.FromMinutes(30), Script, "up", name);
-        return new LocalCluster(name, (await RunAsync(TimeSpan.FromSeconds(10), Script, "dir", name)).Trim());
-    }
+    /// <summary>Brings a cluster up; operator and agents take settings from the environment (Operator__Workers=2).</summary>
+    public static Task<LocalCluster> StartAsync(string name, params (string Name, string Value)[] environment) =>
+        BringUpAsync("up", name, environment);
 
     /// <summary>Brings only the nodes up, with their containerd.</summary>
-    public static async Task<LocalCluster> StartNodesAsync(string name)
-    {
-        await RunAsync(TimeSpan.FromMinutes(30), Script, "nodes", name);
-        return new LocalCluster(name, (await RunAsync(TimeSpan.FromSeconds(10), Script, "dir", name)).Trim());
-    }
+    public static Task<LocalCluster> StartNodesAsync(string name) => BringUpAsync("nodes", name, []);
 
     /// <summary>The root folder of a node's own mount namespace.</summary>
     public string RootOf(string node) => $"/proc/{File.ReadAllText(Path.Combine(Folder, node, "pid")).Split(' ')[1].Trim()}/root";
 
     /// <summary>Runs kubectl; throws when it fails.</summary>
     public Task<string> KubectlAsync(params string[] arguments) =>
-        RunAsync(TimeSpan.FromMinutes(3), Script, ["kubectl", _name, .. arguments]);
+        RunAsync(TimeSpan.FromMinutes(3), ["kubectl", _name, .. arguments]);
 
     /// <summary>Applies a manifest.</summary>
     public async Task ApplyAsync(string yaml)
@@ -116,18 +110,24 @@ public sealed class LocalCluster : IAsyncDisposable
             .Select(l => long.Parse(l[(word.Length + 1)..].Split(' ')[0], CultureInfo.InvariantCulture))];
 
     /// <summary>Kills a process of the cluster, without mercy.</summary>
-    public Task KillAsync(string process) => RunAsync(TimeSpan.FromSeconds(20), Script, "kill", _name, process);
+    public Task KillAsync(string process) => RunAsync(TimeSpan.FromSeconds(20), "kill", _name, process);
 
     /// <summary>Runs a shell command on a node.</summary>
     public Task<string> OnNodeAsync(string node, string command) =>
-        RunAsync(TimeSpan.FromMinutes(1), Script, "node", _name, node, "sh", "-c", command);
+        RunAsync(TimeSpan.FromMinutes(1), "node", _name, node, "sh", "-c", command);
 
     /// <summary>Starts a killed process again: etcd, apiserver, operator, or agent with the node.</summary>
     public Task StartProcessAsync(params string[] process) =>
-        RunAsync(TimeSpan.FromSeconds(20), Script, ["start", _name, .. process]);
+        RunAsync(TimeSpan.FromSeconds(20), ["start", _name, .. process]);
 
     /// <inheritdoc/>
-    public async ValueTask DisposeAsync() => await RunAsync(TimeSpan.FromMinutes(2), Script, "down", _name);
+    public async ValueTask DisposeAsync() => await RunAsync(TimeSpan.FromMinutes(2), "down", _name);
+
+    private static async Task<LocalCluster> BringUpAsync(string command, string name, (string Name, string Value)[] environment)
+    {
+        await RunAsync(environment, TimeSpan.FromMinutes(30), [command, name]);
+        return new LocalCluster(name, (await RunAsync(environment, TimeSpan.FromSeconds(10), ["dir", name])).Trim(), environment);
+    }
 
     private static string RepositoryRoot()
     {
@@ -140,11 +140,18 @@ public sealed class LocalCluster : IAsyncDisposable
         return folder;
     }
 
-    private static async Task<string> RunAsync(TimeSpan limit, string program, params string[] arguments)
+    private Task<string> RunAsync(TimeSpan limit, params string[] arguments) => RunAsync(_environment, limit, arguments);
+
+    private static async Task<string> RunAsync((string Name, string Value)[] environment, TimeSpan limit, string[] arguments)
     {
-        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(Script, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
         // Should this process die, the next cluster to come up takes this one down.
         start.Environment["POD_CHECKPOINTING_OWNER"] = Environment.ProcessId.ToString(CultureInfo.InvariantCulture);
+        foreach (var (name, value) in environment)
+        {
+            start.Environment[name] = value;
+        }
+
         using var process = Process.Start(start)!;
         using var deadline = new CancellationTokenSource(limit);
         var output = process.StandardOutput.ReadToEndAsync(deadline.Token);
@@ -155,12 +162,12 @@ public sealed class LocalCluster : IAsyncDisposable
             return process.ExitCode == 0
                 ? await output
                 : throw new InvalidOperationException(
-                    $"{Path.GetFileName(program)} {string.Join(' ', arguments)}: {await output}{await errors}");
+                    $"{Path.GetFileName(Script)} {string.Join(' ', arguments)}: {await output}{await errors}");
         }
         catch (OperationCanceledException)
         {
             process.Kill(entireProcessTree: true);
-            throw new TimeoutException($"{Path.GetFileName(program)} {string.Join(' ', arguments)} took over {limit}");
+            throw new TimeoutException($"{Path.GetFileName(Script)} {string.Join(' ', arguments)} took over {limit}");
         }
     }
 }

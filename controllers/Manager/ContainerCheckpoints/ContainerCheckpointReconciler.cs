@@ -181,10 +181,10 @@ internal sealed class ContainerCheckpointReconciler(
 
     /// <summary>Whoever says Retain is heard: the claim, its content, or the content of the whole pod's checkpoint.</summary>
     private bool IsRetained(ContainerCheckpoint checkpoint, ContainerCheckpointContent content) =>
-        Retention.IsRetained(checkpoint.Spec.DeletionPolicy, content.Spec.DeletionPolicy)
+        Binding.IsRetained(checkpoint.Spec.DeletionPolicy, content.Spec.DeletionPolicy)
         || (checkpoint.ControllerKey(nameof(PodCheckpoint)) is { } key
             && cluster.Find<PodCheckpoint>(key) is { } whole
-            && Retention.IsRetained(
+            && Binding.IsRetained(
                 whole.Spec.DeletionPolicy,
                 cluster.Find<PodCheckpointContent>(new ObjectKey(null, PodCheckpointReconciler.ContentName(whole)))?.Spec.DeletionPolicy));
 

@@ -25,11 +25,7 @@ internal static class Binding
         return conditions.With(
             ConditionTypes.Bound, value, reason, message, content.Metadata.Generation, time.GetUtcNow().UtcDateTime);
     }
-}
 
-/// <summary>Whether bytes outlive their claim.</summary>
-internal static class Retention
-{
-    /// <summary>Whoever says Retain is heard.</summary>
+    /// <summary>Whether bytes outlive their claim: whoever says Retain is heard.</summary>
     public static bool IsRetained(params string?[] policies) => policies.Contains(DeletionPolicies.Retain);
 }

@@ -49,7 +49,7 @@ internal sealed class ContainerCheckpointContentReconciler(
             await release.ReleaseAsync(
                 content,
                 content.Spec.Source,
-                Retention.IsRetained(content.Spec.DeletionPolicy, claim?.Spec.DeletionPolicy),
+                Binding.IsRetained(content.Spec.DeletionPolicy, claim?.Spec.DeletionPolicy),
                 () => queue.Add(key),
                 cancellationToken);
         }

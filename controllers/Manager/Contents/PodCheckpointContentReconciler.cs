@@ -43,7 +43,7 @@ internal sealed class PodCheckpointContentReconciler(
         }
 
         var status = content.Status ?? new PodCheckpointContentStatus();
-        var isBeingMade = claim is { Spec.PodName.Length: > 0 } && status.Ready != true;
+        var isBeingMade = claim is { Spec.PodName.Length: > 0 } && status is { Ready: not true, Error: null };
         var next = status with
         {
             ObservedGeneration = content.Metadata.Generation,
@@ -121,7 +121,7 @@ internal sealed class PodCheckpointContentReconciler(
             return;
         }
 
-        var keepBytes = Retention.IsRetained(content.Spec.DeletionPolicy, claim?.Spec.DeletionPolicy);
+        var keepBytes = Binding.IsRetained(content.Spec.DeletionPolicy, claim?.Spec.DeletionPolicy);
         if (!keepBytes)
         {
             // Contents of containers that were retained with it; those with a claim of their own go with that.

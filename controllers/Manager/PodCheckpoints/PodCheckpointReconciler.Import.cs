@@ -53,7 +53,7 @@ internal sealed partial class PodCheckpointReconciler
             NodeName = content.Spec.Source.NodeName,
             Containers = ready.Containers ?? [],
             Size = ready.Size,
-            CreationTime = Now,
+            CreationTime = status.CreationTime ?? Now,
             Conditions = Condition(
                 checkpoint, status, "True", Reasons.CheckpointCompleted,
                 $"pod {content.Spec.Source.PodName}'s checkpoint {content.Spec.Source.CheckpointID} is imported"),

@@ -54,7 +54,7 @@ internal sealed partial class PodCheckpointReconciler
         var content = await cluster.ReadAsync<PodCheckpointContent>(new ObjectKey(null, ContentName(checkpoint)), cancellationToken);
         if (content is not null
             && content.Spec.PodCheckpointRef.Uid == checkpoint.Metadata.Uid
-            && !Retention.IsRetained(checkpoint.Spec.DeletionPolicy, content.Spec.DeletionPolicy))
+            && !Binding.IsRetained(checkpoint.Spec.DeletionPolicy, content.Spec.DeletionPolicy))
         {
             // Its own reconciler removes the bytes, then the object; its end wakes us.
             if (content.Metadata.DeletionTimestamp is null)

@@ -35,7 +35,8 @@ internal sealed partial class PodCheckpointReconciler(
             return ReconcileResult.Done;
         }
 
-        if (checkpoint.Status is { Ready: true })
+        if (checkpoint.Status is { Ready: true }
+            && cluster.Find<PodCheckpointContent>(new ObjectKey(null, ContentName(checkpoint)))?.Status?.Error is null)
         {
             return ReconcileResult.Done;
         }
@@ -106,6 +107,12 @@ internal sealed partial class PodCheckpointReconciler(
         }
 
         status = status with { BoundContentName = content.Metadata.Name };
+        if (content.Status?.Error is { } lost)
+        {
+            // Not the end: the volume may come back.
+            return Waiting(checkpoint, status, lost.Reason ?? Reasons.ArtifactMissing, $"the checkpoint is not on the volume any more: {lost.Message}");
+        }
+
         var parts = new List<ContainerCheckpoint>();
         foreach (var container in status.Containers ?? [])
         {
@@ -190,7 +197,7 @@ internal sealed partial class PodCheckpointReconciler(
         {
             Ready = true,
             Size = content.Status.Size,
-            CreationTime = Now,
+            CreationTime = status.CreationTime ?? Now,
             Conditions = Condition(checkpoint, status, "True", Reasons.CheckpointCompleted, "the checkpoint is whole"),
         };
     }

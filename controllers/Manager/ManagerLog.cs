@@ -1,0 +1,13 @@
+namespace PodCheckpointing.Manager;
+
+/// <summary>Every line that the reconcilers log; what concerns one object is an event of that object instead.</summary>
+internal static partial class ManagerLog
+{
+    [LoggerMessage(1, LogLevel.Warning, "The retention sweep could not finish: {Reason}. The next one begins anew.")]
+    public static partial void SweepFailed(ILogger logger, string reason);
+
+    [LoggerMessage(
+        2, LogLevel.Warning,
+        "Checkpoint {Checkpoint} on the volume, {Bytes} bytes of pod {Namespace}/{Pod}, belongs to no object; it is removed: {Removed}")]
+    public static partial void Orphan(ILogger logger, string checkpoint, ulong bytes, string @namespace, string pod, bool removed);
+}

@@ -1,0 +1,50 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace PodCheckpointing.Manager.Retention;
+
+/// <summary>Which standalone checkpoints are removed by themselves; section "Operator:Retention" of the configuration.</summary>
+/// <remarks>What is not set limits nothing. Never removed: the checkpoint of a migration, one whose deletionPolicy is
+/// Retain, one that is pinned by annotation, one that is not finished.</remarks>
+internal sealed record RetentionOptions
+{
+    /// <summary>Checkpoints of one pod name in one namespace; the oldest go first.</summary>
+    [Range(1, int.MaxValue)]
+    public int? MaxPerPod { get; set; }
+
+    /// <summary>Checkpoints in one namespace; the oldest go first.</summary>
+    [Range(1, int.MaxValue)]
+    public int? MaxPerNamespace { get; set; }
+
+    /// <summary>Bytes on the volume of one pod name in one namespace; the oldest go first, the youngest stays.</summary>
+    [Range(1, long.MaxValue)]
+    public long? MaxBytesPerPod { get; set; }
+
+    /// <summary>Bytes on the volume of one namespace; the oldest go first, the youngest stays.</summary>
+    [Range(1, long.MaxValue)]
+    public long? MaxBytesPerNamespace { get; set; }
+
+    /// <summary>Since the checkpoint became whole.</summary>
+    public TimeSpan? MaxAge { get; set; }
+
+    /// <summary>Tells by events what would be removed, and removes nothing.</summary>
+    public bool DryRun { get; set; }
+
+    /// <summary>What is done with bytes on the volume that belong to no object.</summary>
+    public OrphanRule Orphans { get; set; } = OrphanRule.Report;
+
+    /// <summary>How long bytes must have been without a change before they may be orphans.</summary>
+    public TimeSpan OrphanAge { get; set; } = TimeSpan.FromDays(1);
+
+    /// <summary>From one look to the next.</summary>
+    public TimeSpan Interval { get; set; } = TimeSpan.FromMinutes(10);
+}
+
+/// <summary>What is done with bytes that belong to no object.</summary>
+internal enum OrphanRule
+{
+    /// <summary>They are told in the log.</summary>
+    Report,
+
+    /// <summary>They are removed.</summary>
+    Delete,
+}

@@ -1,0 +1,69 @@
+using PodCheckpointing.Api.V1;
+
+namespace PodCheckpointing.Manager.Retention;
+
+/// <summary>A checkpoint that a rule removes, and which rule, for people.</summary>
+internal sealed record Expired(PodCheckpoint Checkpoint, string Rule);
+
+/// <summary>Which checkpoints the rules remove; decides by what it is given only.</summary>
+internal static class RetentionRules
+{
+    /// <summary>The checkpoints to remove, each once, by the first rule that it breaks.</summary>
+    public static IReadOnlyList<Expired> Choose(IEnumerable<PodCheckpoint> checkpoints, RetentionOptions rules, DateTime now)
+    {
+        var all = checkpoints.Where(IsKept).ToList();
+        var expired = new Dictionary<string, Expired>();
+        void Remove(PodCheckpoint checkpoint, string rule) =>
+            expired.TryAdd(checkpoint.Metadata.Uid!, new Expired(checkpoint, rule));
+
+        foreach (var old in all.Where(c => now - c.Status!.CreationTime > rules.MaxAge && IsRemovable(c)))
+        {
+            Remove(old, $"it is older than {rules.MaxAge}");
+        }
+
+        foreach (var pod in all.Where(c => c.Spec.PodName.Length > 0)
+            .GroupBy(c => (c.Metadata.NamespaceProperty, c.Spec.PodName)))
+        {
+            Limit(pod, rules.MaxPerPod, rules.MaxBytesPerPod, $"pod {pod.Key.PodName}");
+        }
+
+        foreach (var scope in all.GroupBy(c => c.Metadata.NamespaceProperty))
+        {
+            Limit(scope, rules.MaxPerNamespace, rules.MaxBytesPerNamespace, $"namespace {scope.Key}");
+        }
+
+        return [.. expired.Values.OrderBy(e => e.Checkpoint.Status!.CreationTime).ThenBy(e => e.Checkpoint.Metadata.Uid, StringComparer.Ordinal)];
+
+        void Limit(IEnumerable<PodCheckpoint> group, int? count, long? bytes, string whose)
+        {
+            // From the youngest on; what may not be removed takes its room all the same.
+            var taken = 0;
+            var size = 0L;
+            foreach (var checkpoint in group.Where(c => !expired.ContainsKey(c.Metadata.Uid!))
+                .OrderByDescending(c => c.Status!.CreationTime).ThenByDescending(c => c.Metadata.Uid, StringComparer.Ordinal).ToList())
+            {
+                var isYoungest = taken == 0;
+                var mustGo = taken >= count ? $"{whose} has more than {count} checkpoints"
+                    : !isYoungest && size + (checkpoint.Status!.Size ?? 0) > bytes ? $"the checkpoints of {whose} take more than {bytes} bytes"
+                    : null;
+                if (mustGo is not null && IsRemovable(checkpoint))
+                {
+                    Remove(checkpoint, mustGo);
+                    continue;
+                }
+
+                taken++;
+                size += checkpoint.Status!.Size ?? 0;
+            }
+        }
+    }
+
+    /// <summary>Whole, and not on its way out.</summary>
+    private static bool IsKept(PodCheckpoint checkpoint) =>
+        checkpoint.Status is { Ready: true, CreationTime: not null } && checkpoint.Metadata.DeletionTimestamp is null
+        && checkpoint.ControllerKey(nameof(PodMigration)) is null;
+
+    private static bool IsRemovable(PodCheckpoint checkpoint) =>
+        checkpoint.Spec.DeletionPolicy != DeletionPolicies.Retain
+        && !(checkpoint.Metadata.Annotations?.TryGetValue(WellKnown.Pinned, out var pinned) == true && pinned == "true");
+}

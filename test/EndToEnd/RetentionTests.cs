@@ -1,0 +1,97 @@
+using FluentAssertions;
+using NUnit.Framework;
+
+namespace PodCheckpointing.EndToEnd;
+
+/// <summary>Rules that keep two checkpoints of a pod, remove orphans after seconds, and let no missing agent hold an object.</summary>
+[TestFixture]
+public sealed class RetentionTests() : BenchTests(
+    "r",
+    ("Operator__Retention__Interval", "00:00:01"),
+    ("Operator__Retention__MaxPerPod", "2"),
+    ("Operator__Retention__Orphans", "Delete"),
+    ("Operator__Retention__OrphanAge", "00:00:03"),
+    ("Operator__BytesPatience", "00:00:05"))
+{
+    [Test]
+    public async Task The_oldest_checkpoint_goes_and_a_pinned_one_stays()
+    {
+        await StartAsync(Pod("many", Counter("c")));
+        var pinned = await CheckpointAsync("many", "many-pinned");
+        await Cluster.KubectlAsync("annotate", "podcheckpoint", "many-pinned", "lpm.my.domain/pinned=true");
+        var oldest = await CheckpointAsync("many", "many-1");
+        await CheckpointAsync("many", "many-2");
+
+        // Three, and the pinned one may not go: the oldest of the others does.
+        await Cluster.KubectlAsync("wait", "--for=delete", "--timeout=60s", "podcheckpoint/many-1");
+
+        Directory.Exists(FolderOf(oldest)).Should().BeFalse();
+        Directory.Exists(FolderOf(pinned)).Should().BeTrue();
+        (await Cluster.KubectlAsync("get", "podcheckpoint", "-o", "name")).Should().Contain("many-2").And.Contain("many-pinned");
+        (await Cluster.KubectlAsync("get", "events", "--field-selector", "involvedObject.name=many-1"))
+            .Should().Contain("Expired").And.Contain("pod many has more than 2 checkpoints");
+    }
+
+    [Test]
+    public async Task Bytes_without_an_object_are_removed()
+    {
+        await StartAsync(Pod("orphan", Counter("c")));
+        var uri = await CheckpointAsync("orphan", more: "deletionPolicy: Retain");
+        var content = await Cluster.GetAsync("podcheckpoint", "orphan", "{.status.boundContentName}");
+        await Cluster.KubectlAsync("delete", "podcheckpoint", "orphan", "--timeout=60s");
+        File.Exists(Path.Combine(FolderOf(uri), ".checkpoint-complete")).Should().BeTrue();
+
+        var parts = (await Cluster.KubectlAsync("get", "ccpc", "-o", "name")).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        await Cluster.KubectlAsync(["delete", "--timeout=60s", $"pcpc/{content}", .. parts]);
+
+        await UntilAsync(() => !Directory.Exists(FolderOf(uri)), "the orphan's bytes are gone");
+    }
+
+    [Test]
+    public async Task A_checkpoint_that_has_lost_its_bytes_says_so_and_comes_back_with_them()
+    {
+        await StartAsync(Pod("lost", Counter("c")));
+        var uri = await CheckpointAsync("lost");
+        await CheckpointAsync("lost", "lost-2");
+        var aside = FolderOf(uri) + "-aside";
+        Directory.Move(FolderOf(uri), aside);
+
+        await Cluster.KubectlAsync(
+            "wait", "--timeout=60s", "--for=jsonpath={.status.conditions[?(@.type==\"Ready\")].reason}=ArtifactMissing", "podcheckpoint/lost");
+
+        Directory.Move(aside, FolderOf(uri));
+        await Cluster.KubectlAsync("wait", "--for=condition=Ready", "--timeout=90s", "podcheckpoint/lost");
+    }
+
+    [Test]
+    public async Task No_missing_agent_holds_a_deleted_checkpoint_for_ever()
+    {
+        await StartAsync(Pod("stuck", Counter("c")));
+        await CheckpointAsync("stuck");
+        var content = await Cluster.GetAsync("podcheckpoint", "stuck", "{.status.boundContentName}");
+        await Cluster.KillAsync("agent-node-a");
+        await Cluster.KillAsync("agent-node-b");
+        try
+        {
+            await Cluster.KubectlAsync("delete", "podcheckpoint", "stuck", "--timeout=90s");
+
+            (await Cluster.KubectlAsync("get", "events", "-A", "--field-selector", $"involvedObject.name={content}"))
+                .Should().Contain("AgentUnavailable").And.Contain("BytesLeftBehind");
+        }
+        finally
+        {
+            await Cluster.StartProcessAsync("agent", "node-a");
+            await Cluster.StartProcessAsync("agent", "node-b");
+        }
+    }
+
+    private static async Task UntilAsync(Func<bool> done, string what)
+    {
+        for (var i = 0; i < 600 && !done(); i++)
+        {
+            await Task.Delay(100);
+        }
+
+        done().Should().BeTrue(what);
+    }
+}
