@@ -22,12 +22,16 @@ images=$cache/images-$(hash_of "$here/Images/build.sh" "$here/Nodes/install.sh")
 install() {
   [ "$(id -u)" = 0 ] || { echo "the bench makes name spaces and mounts: run it as root" >&2; exit 1; }
   mkdir -p "$cache"
-  exec 8>"$cache/.lock"
-  flock 8
   local missing=()
   for pair in debootstrap:debootstrap ip:iproute2 openssl:openssl python3:python3 nsenter:util-linux sysctl:procps shellcheck:shellcheck; do
     command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
   done
+  # What stands needs no lock, which the making of another version may hold for minutes.
+  if [ ${#missing[@]} = 0 ] && [ -x "$apiserver/kube-apiserver" ] && [ -x "$apiserver/kubectl" ] && [ -e "$tree/.complete" ] && [ -e "$images/.complete" ]; then
+    return
+  fi
+  exec 8>"$cache/.lock"
+  flock 8
   if [ ${#missing[@]} -gt 0 ]; then
     apt-get -q update >/dev/null
     DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends "${missing[@]}" >/dev/null
