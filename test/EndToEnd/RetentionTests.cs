@@ -41,8 +41,8 @@ public sealed class RetentionTests() : BenchTests(
         await Cluster.KubectlAsync("delete", "podcheckpoint", "orphan", "--timeout=60s");
         File.Exists(Path.Combine(FolderOf(uri), ".checkpoint-complete")).Should().BeTrue();
 
-        var parts = (await Cluster.KubectlAsync("get", "ccpc", "-o", "name")).Split('\n', StringSplitOptions.RemoveEmptyEntries);
-        await Cluster.KubectlAsync(["delete", "--timeout=60s", $"pcpc/{content}", .. parts]);
+        var part = await Cluster.KubectlAsync("get", "ccpc", "-o", "jsonpath={.items[?(@.spec.source.podName==\"orphan\")].metadata.name}");
+        await Cluster.KubectlAsync("delete", "--timeout=60s", $"pcpc/{content}", $"ccpc/{part}");
 
         await UntilAsync(() => !Directory.Exists(FolderOf(uri)), "the orphan's bytes are gone");
     }
@@ -53,7 +53,7 @@ public sealed class RetentionTests() : BenchTests(
         await StartAsync(Pod("lost", Counter("c")));
         var uri = await CheckpointAsync("lost");
         await CheckpointAsync("lost", "lost-2");
-        var aside = FolderOf(uri) + "-aside";
+        var aside = Path.Combine(Cluster.Folder, "aside");
         Directory.Move(FolderOf(uri), aside);
 
         await Cluster.KubectlAsync(

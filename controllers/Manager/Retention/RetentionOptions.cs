@@ -4,7 +4,8 @@ namespace PodCheckpointing.Manager.Retention;
 
 /// <summary>Which standalone checkpoints are removed by themselves; section "Operator:Retention" of the configuration.</summary>
 /// <remarks>What is not set limits nothing. Never removed: the checkpoint of a migration, one whose deletionPolicy is
-/// Retain, one that is pinned by annotation, one that is not finished.</remarks>
+/// Retain, one that is pinned by annotation, one that is not finished; and, but by age, the youngest of a pod or
+/// namespace.</remarks>
 internal sealed record RetentionOptions
 {
     /// <summary>Checkpoints of one pod name in one namespace; the oldest go first.</summary>
@@ -15,11 +16,11 @@ internal sealed record RetentionOptions
     [Range(1, int.MaxValue)]
     public int? MaxPerNamespace { get; set; }
 
-    /// <summary>Bytes on the volume of one pod name in one namespace; the oldest go first, the youngest stays.</summary>
+    /// <summary>Bytes on the volume of one pod name in one namespace; the oldest go first.</summary>
     [Range(1, long.MaxValue)]
     public long? MaxBytesPerPod { get; set; }
 
-    /// <summary>Bytes on the volume of one namespace; the oldest go first, the youngest stays.</summary>
+    /// <summary>Bytes on the volume of one namespace; the oldest go first.</summary>
     [Range(1, long.MaxValue)]
     public long? MaxBytesPerNamespace { get; set; }
 

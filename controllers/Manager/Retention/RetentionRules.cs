@@ -36,27 +36,33 @@ internal static class RetentionRules
 
         void Limit(IEnumerable<PodCheckpoint> group, int? count, long? bytes, string whose)
         {
-            // From the youngest on; what may not be removed takes its room all the same.
-            var taken = 0;
-            var size = 0L;
-            foreach (var checkpoint in group.Where(c => !expired.ContainsKey(c.Metadata.Uid!))
-                .OrderByDescending(c => c.Status!.CreationTime).ThenByDescending(c => c.Metadata.Uid, StringComparer.Ordinal).ToList())
+            // The youngest stays whatever it takes: nobody's checkpoint goes as soon as it is made. What may not be removed
+            // takes its room before the others do.
+            var left = group.Where(c => !expired.ContainsKey(c.Metadata.Uid!))
+                .OrderByDescending(c => c.Status!.CreationTime).ThenByDescending(c => c.Metadata.Uid, StringComparer.Ordinal).ToList();
+            var staying = left.Where((c, i) => i == 0 || !IsRemovable(c)).ToList();
+            var taken = staying.Count;
+            var size = staying.Sum(SizeOf);
+            foreach (var checkpoint in left.Except(staying))
             {
-                var isYoungest = taken == 0;
-                var mustGo = taken >= count ? $"{whose} has more than {count} checkpoints"
-                    : !isYoungest && size + (checkpoint.Status!.Size ?? 0) > bytes ? $"the checkpoints of {whose} take more than {bytes} bytes"
-                    : null;
-                if (mustGo is not null && IsRemovable(checkpoint))
+                if (taken >= count)
                 {
-                    Remove(checkpoint, mustGo);
-                    continue;
+                    Remove(checkpoint, $"{whose} has more than {count} checkpoints");
                 }
-
-                taken++;
-                size += checkpoint.Status!.Size ?? 0;
+                else if (size + SizeOf(checkpoint) > bytes)
+                {
+                    Remove(checkpoint, $"the checkpoints of {whose} take more than {bytes} bytes");
+                }
+                else
+                {
+                    taken++;
+                    size += SizeOf(checkpoint);
+                }
             }
         }
     }
+
+    private static long SizeOf(PodCheckpoint checkpoint) => checkpoint.Status!.Size ?? 0;
 
     /// <summary>Whole, and not on its way out.</summary>
     private static bool IsKept(PodCheckpoint checkpoint) =>

@@ -55,6 +55,17 @@ public sealed class RetentionRulesTests
 
         Choose(rules, pinned, retained, migrations).Should().BeEmpty();
         Choose(rules with { MaxAge = null }, pinned, retained, Checkpoint("third", 3)).Should().Equal("third");
+        Choose(rules with { MaxAge = null }, retained, Checkpoint("old", 3), Checkpoint("new", 1)).Should().Equal("old");
+    }
+
+    [Test]
+    public void The_youngest_stays_though_pinned_ones_take_all_the_room()
+    {
+        var pinned = Checkpoint("pinned", 9) is var p
+            ? p with { Metadata = p.Metadata with { Annotations = new Dictionary<string, string> { [WellKnown.Pinned] = "true" } } }
+            : null!;
+
+        Choose(new RetentionOptions { MaxPerPod = 1 }, pinned, Checkpoint("new", 1)).Should().BeEmpty();
     }
 
     [Test]
