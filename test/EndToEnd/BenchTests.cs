@@ -81,12 +81,12 @@ public abstract class BenchTests(string letter, params (string Name, string Valu
     protected static string Python(string name, string code) =>
         $"  - name: {name}\n    image: localhost/python:1\n    command: [python3, -u, -c, {System.Text.Json.JsonSerializer.Serialize(code)}]";
 
-    protected async Task StartAsync(string yaml)
+    protected async Task StartAsync(string yaml, string? container = null)
     {
         await Cluster.ApplyAsync(yaml);
         var name = yaml.Split("name: ")[1].Split('}')[0];
         await Cluster.KubectlAsync("wait", "--for=condition=Ready", "--timeout=60s", $"pod/{name}");
-        await CountOnAsync("node-a", name, yaml.Split("- name: ")[1].Split('\n')[0]);
+        await CountOnAsync("node-a", name, container ?? yaml.Split("- name: ")[1].Split('\n')[0]);
     }
 
     protected async Task MigrateAsync(string pod, string name, string node, string phase, string more = "")

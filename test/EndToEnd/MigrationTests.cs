@@ -42,6 +42,31 @@ public sealed class MigrationTests() : BenchTests("e")
     }
 
     [Test]
+    public async Task A_sidecar_goes_along_and_an_init_container_does_not_run_again()
+    {
+        const string Init = """
+              initContainers:
+              - name: once
+                image: localhost/python:1
+                command: [python3, -u, -c, "print('n=0')"]
+            """;
+        var sidecar = Counter("side") + "\n    restartPolicy: Always";
+        await StartAsync(Pod("car", Counter("c")).Replace("  containers:", $"{Init}\n{sidecar}\n  containers:", StringComparison.Ordinal), "c");
+        await CountOnAsync("node-a", "car", "side");
+        await MigrateAsync("car", "car", "node-b", "Completed");
+
+        foreach (var container in new[] { "c", "side" })
+        {
+            await CountOnAsync("node-b", "car-m", container);
+            var all = Cluster.Numbers("node-a", "car", container, "n")
+                .Concat(Cluster.Numbers("node-b", "car", container, "n")).ToList();
+            all.Order().Should().Equal(Enumerable.Range(1, all.Count).Select(n => (long)n));
+        }
+
+        Cluster.Log("node-b", "car", "once").Should().BeEmpty();
+    }
+
+    [Test]
     public async Task A_process_with_256_MB_keeps_them()
     {
         const string Code = """

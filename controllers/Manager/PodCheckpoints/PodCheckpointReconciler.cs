@@ -94,8 +94,12 @@ internal sealed partial class PodCheckpointReconciler(
                 CheckpointID = IdFor(checkpoint),
                 PodUID = pod.Metadata.Uid,
                 NodeName = pod.Spec.NodeName,
-                Containers = [.. pod.Spec.Containers.Select(c => c.Name)],
-                Conditions = Condition(checkpoint, status, "False", Reasons.Pending, "the checkpoint has its name"),
+                Containers = [.. pod.LivingContainers().Select(c => c.Name)],
+                Conditions = Condition(
+                    checkpoint, status, "False", Reasons.Pending,
+                    pod.EphemeralContainers() is { Count: > 0 } ephemeral
+                        ? $"the checkpoint has its name; ephemeral containers are not part of it: {string.Join(", ", ephemeral)}"
+                        : "the checkpoint has its name"),
             };
         }
 
@@ -240,12 +244,6 @@ internal sealed partial class PodCheckpointReconciler(
         if (uid is not null && pod.Metadata.Uid != uid)
         {
             throw new TerminalException(Reasons.SourcePodReplaced, $"pod {name} has uid {pod.Metadata.Uid}, not {uid}");
-        }
-
-        if (pod.Spec.InitContainers?.FirstOrDefault(c => c.RestartPolicy == "Always") is { } sidecar)
-        {
-            throw new TerminalException(
-                Reasons.NotYetSupported, $"init container {sidecar.Name} of pod {name} is a sidecar, which cannot be checkpointed yet");
         }
 
         return pod.Status?.Phase == "Running" && pod.Metadata.DeletionTimestamp is null

@@ -29,8 +29,8 @@ internal static class MigrationValidation
             return (Reasons.PodNotRunning, $"pod {name} is {(pod.Metadata.DeletionTimestamp is null ? pod.Status?.Phase : "terminating")}; only a running pod can be migrated");
         }
 
-        var still = pod.Spec.Containers.Select(c => c.Name).Except(
-            (pod.Status.ContainerStatuses ?? []).Where(s => s.State?.Running is not null).Select(s => s.Name)).ToList();
+        var still = pod.LivingContainers().Select(c => c.Name).Except(
+            pod.LivingStatuses().Where(s => s.State?.Running is not null).Select(s => s.Name)).ToList();
         if (still.Count > 0)
         {
             return (Reasons.PodNotRunning, $"container {string.Join(", ", still)} of pod {name} does not run; wait until all do");
@@ -47,9 +47,9 @@ internal static class MigrationValidation
             return (Reasons.PodNotMigratable, $"the containers of pod {name} share their processes (shareProcessNamespace), which cannot be told apart when they are stopped and continued");
         }
 
-        if (pod.Spec.InitContainers?.FirstOrDefault(c => c.RestartPolicy == "Always") is { } sidecar)
+        if (pod.Sidecars().FirstOrDefault(c => c.More?.ContainsKey("startupProbe") == true) is { } sidecar)
         {
-            return (Reasons.PodNotMigratable, $"init container {sidecar.Name} is a sidecar, which cannot be moved yet");
+            return (Reasons.PodNotMigratable, $"sidecar {sidecar.Name} has a startupProbe: kubelet would wait for it before it restores the others, and they all go on together; remove the probe");
         }
 
         if (pod.Metadata.OwnerReferences?.FirstOrDefault(r => r.Controller == true) is { } owner)
@@ -59,7 +59,7 @@ internal static class MigrationValidation
 
         return pod.Spec.HostNetwork == true || pod.Spec.HostPID == true
             ? (Reasons.PodNotMigratable, $"pod {name} lives in its node's own network or processes, which the target does not have")
-            : pod.Spec.Containers.FirstOrDefault(c => c.Tty == true) is { } tty
+            : pod.LivingContainers().FirstOrDefault(c => c.Tty == true) is { } tty
                 ? (Reasons.PodNotMigratable, $"container {tty.Name} has a terminal, which cannot be restored")
                 : null;
     }
@@ -68,7 +68,7 @@ internal static class MigrationValidation
     public static (string Reason, string Message)? OfReceiver(V1Pod target)
     {
         string[] hopeless = ["ErrImageNeverPull", "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError"];
-        var stuck = target.Status?.ContainerStatuses?.FirstOrDefault(s => hopeless.Contains(s.State?.Waiting?.Reason));
+        var stuck = target.LivingStatuses().FirstOrDefault(s => hopeless.Contains(s.State?.Waiting?.Reason));
         return stuck is not null
             ? (Reasons.NodeNotCapable, $"container {stuck.Name} cannot start at {target.Spec.NodeName}: {stuck.State!.Waiting!.Reason}: {stuck.State.Waiting.Message}")
             : target.Metadata.DeletionTimestamp is not null || target.Status?.Phase is "Failed" or "Succeeded"

@@ -32,7 +32,7 @@ internal sealed partial class PodMigrationReconciler
         scope.Status = scope.Status with { RestoredPodName = target.Metadata.Name, RestoredPodUID = target.Metadata.Uid };
         Refuse(MigrationValidation.OfReceiver(target));
         var request = new GetRestoreRequest { PodUid = target.Metadata.Uid, WaitMilliseconds = 10_000, Until = "Waiting" };
-        request.ContainerNames.AddRange(target.Spec.Containers.Select(c => c.Name));
+        request.ContainerNames.AddRange(target.LivingContainers().Select(c => c.Name));
         if (Ask(scope, "receive", scope.Status.TargetNode!, (agent, t) => agent.GetRestoreAsync(request, t)) is not { } receiver)
         {
             return false;
@@ -105,8 +105,8 @@ internal sealed partial class PodMigrationReconciler
             return Task.FromResult(AskAgain(scope, "restore"));
         }
 
-        var running = target.Status?.ContainerStatuses?.Count(s => s.State?.Running is not null && s.RestartCount == 0) ?? 0;
-        if (target.Status?.ContainerStatuses?.FirstOrDefault(s => s.RestartCount > 0 || s.State?.Terminated is not null) is { } ended)
+        var running = target.LivingStatuses().Count(s => s.State?.Running is not null && s.RestartCount == 0);
+        if (target.LivingStatuses().FirstOrDefault(s => s.RestartCount > 0 || s.State?.Terminated is not null) is { } ended)
         {
             throw new TerminalException(Reasons.RestoreFailed, $"container {ended.Name} was restored and ended at once; see kubectl logs and describe of pod {target.Metadata.Name}");
         }

@@ -31,9 +31,11 @@ internal static class TargetPod
             {
                 NodeName = scope.Status.TargetNode,
                 RuntimeClassName = WellKnown.RestoreRuntimeClass,
-                // These ran to their end at the source; their work is in the checkpoint.
-                InitContainers = null,
+                // Those that ran to their end at the source have their work in the checkpoint; sidecars go on.
+                InitContainers = source.Sidecars().Select(WithoutPostStart).ToList() is { Count: > 0 } sidecars ? sidecars : null,
                 Containers = [.. source.Spec.Containers.Select(WithoutPostStart)],
+                // No new pod may have any.
+                More = source.Spec.More?.Where(f => f.Key != PodParts.EphemeralField).ToDictionary(),
             },
         };
     }

@@ -110,7 +110,7 @@ internal sealed class PodRestoreReconciler(
     private static List<string> Containers(V1Pod pod, ArtifactUri uri, PodCheckpoint checkpoint)
     {
         var has = checkpoint.Status!.Containers ?? [];
-        var wants = pod.Spec.Containers.Select(c => c.Name).ToList();
+        var wants = pod.LivingContainers().Select(c => c.Name).ToList();
         var names = uri.Container is { } one ? [one] : wants;
         return names.Except(has).FirstOrDefault() is { } unknown
             ? throw new TerminalException(

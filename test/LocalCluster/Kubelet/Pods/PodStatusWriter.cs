@@ -22,7 +22,8 @@ internal sealed class PodStatusWriter(IKubernetes kubernetes, CriRuntime runtime
         var containers = await runtime.ContainersAsync(sandbox, cancellationToken);
         var statuses = await StatusesAsync(pod.Spec.Containers, containers, waiting, probes, cancellationToken);
         var inits = await StatusesAsync(pod.Spec.InitContainers ?? [], containers, waiting, probes, cancellationToken);
-        var ready = statuses.All(s => s.Ready);
+        var sidecars = (pod.Spec.InitContainers ?? []).Where(c => c.RestartPolicy == "Always").Select(c => c.Name);
+        var ready = statuses.Concat(inits.IntersectBy(sidecars, s => s.Name)).All(s => s.Ready);
         var status = new V1PodStatus
         {
             Phase = PhaseOf(pod, statuses),

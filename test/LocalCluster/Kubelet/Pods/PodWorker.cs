@@ -121,6 +121,24 @@ internal sealed class PodWorker(
         foreach (var init in pod.Spec.InitContainers ?? [])
         {
             var last = Last(containers, init.Name);
+            if (init.RestartPolicy == "Always")
+            {
+                // A sidecar (KEP-753): it stays, and the next one waits only until it has started.
+                await KeepAsync(pod, init, config, last, cancellationToken);
+                if (last?.State == ContainerState.ContainerRunning && _probes.IsStarted(init, last.Id))
+                {
+                    continue;
+                }
+
+                initialized = false;
+                if (last is null)
+                {
+                    Wake();
+                }
+
+                break;
+            }
+
             if (last?.State == ContainerState.ContainerExited
                 && (await runtime.ContainerAsync(last.Id, cancellationToken)).ExitCode == 0)
             {
@@ -160,7 +178,7 @@ internal sealed class PodWorker(
                 break;
             case ContainerState.ContainerExited:
                 var code = (await runtime.ContainerAsync(last.Id, cancellationToken)).ExitCode;
-                if (pod.Spec.RestartPolicy is null or "Always" || (pod.Spec.RestartPolicy == "OnFailure" && code != 0))
+                if (pod.Spec.RestartPolicy is null or "Always" || container.RestartPolicy == "Always" || (pod.Spec.RestartPolicy == "OnFailure" && code != 0))
                 {
                     await RestartAsync(pod, container, config, last, cancellationToken);
                 }

@@ -1,0 +1,32 @@
+using System.Text.Json;
+using k8s.Models;
+
+namespace PodCheckpointing.Manager;
+
+/// <summary>What of a pod is checkpointed: everything that lives as long as it does.</summary>
+internal static class PodParts
+{
+    /// <summary>Sidecars (init containers that restart), then containers: the order in which kubelet starts them.</summary>
+    public static IEnumerable<V1Container> LivingContainers(this V1Pod pod) =>
+        pod.Sidecars().Concat(pod.Spec.Containers);
+
+    /// <summary>Init containers that restart, and so run beside the others (KEP-753).</summary>
+    public static IEnumerable<V1Container> Sidecars(this V1Pod pod) =>
+        (pod.Spec.InitContainers ?? []).Where(c => c.RestartPolicy == "Always");
+
+    /// <summary>What kubelet says of them.</summary>
+    public static IEnumerable<V1ContainerStatus> LivingStatuses(this V1Pod pod)
+    {
+        var sidecars = pod.Sidecars().Select(c => c.Name).ToHashSet();
+        return (pod.Status?.InitContainerStatuses ?? []).Where(s => sidecars.Contains(s.Name)).Concat(pod.Status?.ContainerStatuses ?? []);
+    }
+
+    /// <summary>Names of containers that somebody has put in for debugging; they are in no checkpoint.</summary>
+    public static IReadOnlyList<string> EphemeralContainers(this V1Pod pod) =>
+        pod.Spec.More?.TryGetValue(EphemeralField, out var list) == true && list.ValueKind == JsonValueKind.Array
+            ? [.. list.EnumerateArray().Select(c => c.GetProperty("name").GetString()!)]
+            : [];
+
+    /// <summary>The name of the field, which no new pod may have.</summary>
+    public const string EphemeralField = "ephemeralContainers";
+}
