@@ -92,7 +92,7 @@ public static class Reasons
     public const string OrphanFound = "OrphanFound";
 
     /// <summary>A retention rule has removed the checkpoint, or would if it were not a dry run.</summary>
-    /// <remarks>To keep a checkpoint, annotate it: lpm.my.domain/pinned=true.</remarks>
+    /// <remarks>To keep a checkpoint, give it the annotation pinned=true, under the name of the API group.</remarks>
     public const string Expired = "Expired";
 
     /// <summary>Another migration of the same pod is under way, or its node's agent holds the pod for one.</summary>

@@ -4,6 +4,7 @@ using k8s.Models;
 using NUnit.Framework;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager;
 using PodCheckpointing.Manager.Agents;
 using PodCheckpointing.Manager.PodMigrations;
 
@@ -23,7 +24,16 @@ public sealed class MigrationRulesTests
         Refused(Spec(s => s with { Volumes = [new V1Volume { Name = "scratch", EmptyDir = new() }] }), Reasons.PodNotMigratable, "scratch");
         Refused(Spec(s => s with { HostNetwork = true }), Reasons.PodNotMigratable, "network");
         Refused(Spec(s => s with { Containers = [s.Containers[0] with { Tty = true }] }), Reasons.PodNotMigratable, "terminal");
-        Refused(Spec(s => s with { InitContainers = [new V1Container { Name = "proxy", RestartPolicy = "Always" }] }), Reasons.PodNotMigratable, "proxy");
+        var proxy = new V1Container { Name = "proxy", RestartPolicy = "Always" };
+        Refused(Spec(s => s with { InitContainers = [proxy] }), Reasons.PodNotRunning, "proxy");
+        var probed = proxy with { More = new Dictionary<string, JsonElement> { ["startupProbe"] = JsonSerializer.SerializeToElement(new { }) } };
+        Refused(
+            Spec(s => s with { InitContainers = [probed] }) with
+            {
+                Status = pod.Status with { InitContainerStatuses = [pod.Status.ContainerStatuses![0] with { Name = "proxy" }] },
+            },
+            Reasons.PodNotMigratable,
+            "startupProbe");
         var shared = new Dictionary<string, JsonElement> { ["shareProcessNamespace"] = JsonSerializer.SerializeToElement(true) };
         Refused(Spec(s => s with { More = shared }), Reasons.PodNotMigratable, "shareProcessNamespace");
         var owner = new V1OwnerReference { Kind = "ReplicaSet", Name = "web", Uid = "u", Controller = true };
@@ -48,11 +58,27 @@ public sealed class MigrationRulesTests
         var hooks = JsonSerializer.SerializeToElement(new { postStart = new { exec = new { } }, preStop = new { exec = new { } } });
         var pod = Spec(s => s with { Containers = [s.Containers[0] with { More = new Dictionary<string, JsonElement> { ["lifecycle"] = hooks } }] });
 
-        var migration = Migration("m", 1);
-        migration = migration with { Metadata = migration.Metadata with { Uid = "7c9e6679-7425-40de-944b-e07fc1f90ae7" } };
-        var target = TargetPod.From(pod, new MigrationScope(migration, () => { }, DateTime.UnixEpoch), "shared://u/c");
+        Target(pod).Spec.Containers[0].More!["lifecycle"].EnumerateObject().Select(p => p.Name).Should().Equal("preStop");
+    }
 
-        target.Spec.Containers[0].More!["lifecycle"].EnumerateObject().Select(p => p.Name).Should().Equal("preStop");
+    [Test]
+    public void A_target_has_the_sidecars_but_neither_what_has_ended_nor_what_was_put_in_for_debugging()
+    {
+        var pod = Spec(s => s with
+        {
+            InitContainers = [new V1Container { Name = "once" }, new V1Container { Name = "proxy", RestartPolicy = "Always" }],
+            More = new Dictionary<string, JsonElement>
+            {
+                ["ephemeralContainers"] = JsonSerializer.SerializeToElement(new[] { new { name = "debugger" } }),
+                ["priority"] = JsonSerializer.SerializeToElement(7),
+            },
+        });
+
+        pod.EphemeralContainers().Should().Equal("debugger");
+        pod.LivingContainers().Select(c => c.Name).Should().Equal("proxy", "c");
+        var target = Target(pod);
+        target.Spec.InitContainers!.Select(c => c.Name).Should().Equal("proxy");
+        target.Spec.More!.Keys.Should().Equal("priority");
     }
 
     [Test]
@@ -117,6 +143,13 @@ public sealed class MigrationRulesTests
         Ask();
         await woken.WaitAsync();
         Ask().Should().Be("yes");
+    }
+
+    private static V1Pod Target(V1Pod pod)
+    {
+        var migration = Migration("m", 1);
+        migration = migration with { Metadata = migration.Metadata with { Uid = "7c9e6679-7425-40de-944b-e07fc1f90ae7" } };
+        return TargetPod.From(pod, new MigrationScope(migration, () => { }, DateTime.UnixEpoch), "shared://u/c");
     }
 
     private static void Refused(V1Pod pod, string reason, string word)
