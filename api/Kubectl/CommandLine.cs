@@ -23,6 +23,7 @@ internal sealed class CommandLine
             WatchCommand.Build(_context),
             ListCommand.Build(_context),
             AbortCommand.Build(_context),
+            RestoreCommand.Build(_context),
             InspectCommand.Build(_context),
             DeploymentCommand.Build(_context),
             CompletionCommand.Build(_context),

@@ -62,6 +62,7 @@ internal static class CheckCommand
         var pod = await client.GetAsync<V1Pod>(session.Namespace, spec.PodName, cancellationToken);
         List<Finding> findings = [.. SpecCheck.Of(spec), .. PodCheck.Of(pod)];
         findings.Add(await OthersAsync(session, spec, cancellationToken));
+        findings.Add(await RuntimeClassAsync(client, cancellationToken));
         var agents = await TryAsync(
             () => ListCommand.AllAsync<V1Pod>(client, new ListOptions { LabelSelector = NodeCheck.AgentSelector }, cancellationToken));
         var source = string.IsNullOrEmpty(pod.Spec.NodeName)
@@ -89,6 +90,22 @@ internal static class CheckCommand
         return other is null
             ? new Finding("migrations", Verdict.Ok, "no other migration of the pod is under way")
             : new Finding("migrations", Verdict.No, $"{other.Metadata.Name} of the same pod is under way: wait for it or abort it");
+    }
+
+    private static async Task<Finding> RuntimeClassAsync(IKubernetes client, CancellationToken cancellationToken)
+    {
+        const string subject = "RuntimeClass";
+        try
+        {
+            return await TryAsync(() => client.GetAsync<RuntimeClass>(null, WellKnown.RestoreRuntimeClass, cancellationToken)) is null
+                ? new Finding(subject, Verdict.Unknown, "you may not read RuntimeClasses")
+                : new Finding(subject, Verdict.Ok, $"{WellKnown.RestoreRuntimeClass} exists");
+        }
+        catch (KubernetesException exception) when (exception.IsNotFound)
+        {
+            return new Finding(
+                subject, Verdict.Warning, $"{WellKnown.RestoreRuntimeClass} does not exist: an API server that checks it refuses the target pod; install it with the agent");
+        }
     }
 
     private static async Task<V1Node?> NodeAsync(

@@ -96,7 +96,7 @@ internal sealed class FollowTests : PluginTests
         await create.WaitForExitAsync();
 
         create.ExitCode.Should().Be(0);
-        output.Should().Contain("Result:       Ready").And.Contain("Size:         2.0 KiB (2048 bytes)");
+        output.Should().MatchRegex("Result: +Ready\n").And.MatchRegex(@"Size: +2\.0 KiB \(2048 bytes\)\n");
     }
 
     [Test]

@@ -55,15 +55,27 @@ internal abstract class PluginTests
     }
 
     /// <summary>A kubectl that runs on.</summary>
-    protected Process Start(params string[] arguments)
+    protected Process Start(params string[] arguments) => StartProgram(Path.Combine(ApiServerParts.Find(), "kubectl"), arguments);
+
+    /// <summary>Runs another program, which finds kubectl and the plug-ins; its standard output.</summary>
+    protected async Task<string> ShellAsync(string program, params string[] arguments)
     {
-        var start = new ProcessStartInfo(Path.Combine(ApiServerParts.Find(), "kubectl"), arguments)
+        using var process = StartProgram(program, arguments);
+        process.StandardInput.Close();
+        var said = await Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
+        await process.WaitForExitAsync();
+        return said[0];
+    }
+
+    private Process StartProgram(string program, string[] arguments)
+    {
+        var start = new ProcessStartInfo(program, arguments)
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
-        start.Environment["PATH"] = _folder + ":" + Environment.GetEnvironmentVariable("PATH");
+        start.Environment["PATH"] = _folder + ":" + ApiServerParts.Find() + ":" + Environment.GetEnvironmentVariable("PATH");
         start.Environment["KUBECONFIG"] = Kubeconfig;
         start.Environment["HOME"] = _folder;
         return Process.Start(start)!;

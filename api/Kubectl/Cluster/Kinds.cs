@@ -38,6 +38,17 @@ internal sealed record ReplicaSet : IKubernetesObject<V1ObjectMeta>
     public V1ObjectMeta Metadata { get; init; } = new();
 }
 
+/// <summary>A way to run containers.</summary>
+[KubernetesEntity(Group = "node.k8s.io", ApiVersion = "v1", Kind = "RuntimeClass", PluralName = "runtimeclasses", Namespaced = false)]
+internal sealed record RuntimeClass : IKubernetesObject<V1ObjectMeta>
+{
+    public string ApiVersion { get; init; } = "node.k8s.io/v1";
+
+    public string Kind { get; init; } = "RuntimeClass";
+
+    public V1ObjectMeta Metadata { get; init; } = new();
+}
+
 /// <summary>Which labels are meant.</summary>
 internal sealed record LabelSelector
 {

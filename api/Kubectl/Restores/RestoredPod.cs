@@ -1,0 +1,65 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using k8s.Models;
+using PodCheckpointing.Api.V1;
+
+namespace PodCheckpointing.Kubectl.Restores;
+
+/// <summary>Makes the pod that goes on from a checkpoint, out of the pod that was dumped or of its manifest.</summary>
+internal static class RestoredPod
+{
+    private const string LastApplied = "kubectl.kubernetes.io/last-applied-configuration";
+
+    // Labels by which controllers know their own; the restored pod belongs to none.
+    private static readonly string[] ControllersLabels =
+        ["pod-template-hash", "controller-revision-hash", "statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index", WellKnown.MigrationUid];
+
+    private static readonly string[] OldAnnotations = [LastApplied, WellKnown.RestoreOutcome, WellKnown.OriginalPodName];
+
+    // What a server or another RuntimeClass put in, and what cannot be created.
+    private static readonly string[] OldSpec = ["ephemeralContainers", "overhead"];
+
+    public static V1Pod From(V1Pod source, ArtifactUri artifact, string name, string namespaceName, string? node)
+    {
+        var annotations = Without(source.Metadata.Annotations, OldAnnotations);
+        annotations[WellKnown.RestoreAnnotation] = artifact.ToString();
+        var labels = Without(source.Metadata.Labels, ControllersLabels);
+        return new V1Pod
+        {
+            Metadata = new V1ObjectMeta
+            {
+                Name = name,
+                NamespaceProperty = namespaceName,
+                Labels = labels.Count > 0 ? labels : null,
+                Annotations = annotations,
+            },
+            Spec = source.Spec with
+            {
+                NodeName = node,
+                RuntimeClassName = WellKnown.RestoreRuntimeClass,
+                // Their work is in the checkpoint.
+                InitContainers = null,
+                Containers = [.. source.Spec.Containers.Select(WithoutPostStart)],
+                More = source.Spec.More?.Where(pair => !OldSpec.Contains(pair.Key)).ToDictionary(),
+            },
+        };
+    }
+
+    private static Dictionary<string, string> Without(IDictionary<string, string>? map, string[] keys) =>
+        (map ?? new Dictionary<string, string>()).Where(pair => !keys.Contains(pair.Key)).ToDictionary();
+
+    // The hook has run in the process that goes on.
+    private static V1Container WithoutPostStart(V1Container container)
+    {
+        if (container.More?.TryGetValue("lifecycle", out var lifecycle) != true
+            || JsonObject.Create(lifecycle) is not { } hooks || !hooks.Remove("postStart"))
+        {
+            return container;
+        }
+
+        return container with
+        {
+            More = new Dictionary<string, JsonElement>(container.More!) { ["lifecycle"] = JsonSerializer.SerializeToElement(hooks) },
+        };
+    }
+}

@@ -1,0 +1,127 @@
+using FluentAssertions;
+using NUnit.Framework;
+using PodCheckpointing.Kubectl;
+using PodCheckpointing.Kubectl.Cluster;
+
+namespace PodCheckpointing.Unit.Kubectl;
+
+/// <summary>Kubeconfig files as kubectl reads them.</summary>
+internal sealed class KubeconfigTests
+{
+    private string _folder = null!;
+
+    [SetUp]
+    public void MakeFolder() => _folder = Directory.CreateTempSubdirectory("pod-checkpointing-kubeconfig").FullName;
+
+    [TearDown]
+    public void RemoveFolder() => Directory.Delete(_folder, recursive: true);
+
+    [Test]
+    public void Of_namesakes_the_first_counts()
+    {
+        Write("one", "current-context: dev", Cluster("c", "https://one:6443"), Context("dev", "c", "u", "shop"));
+        Write("two", "current-context: prod", Cluster("c", "https://two:6443"), User("u", "{token: secret}"), Context("prod", "c", "u"));
+
+        var config = Find($"{In("one")}:{In("absent")}:{In("two")}");
+
+        var current = config.ContextNamed(null);
+        current.Namespace.Should().Be("shop");
+        config.ContextNamed("prod").Namespace.Should().BeNull();
+        var configuration = config.ConfigurationOf(current);
+        (configuration.Host.Host, configuration.AccessToken).Should().Be(("one", "secret"));
+    }
+
+    [Test]
+    public void Finds_files_beside_the_file_that_names_them()
+    {
+        Directory.CreateDirectory(In("sub"));
+        Write("sub/config", "current-context: dev", Cluster("c", "https://one:6443"), User("u", "{tokenFile: token}"), Context("dev", "c", "u"));
+
+        var configuration = Find(In("sub/config")).ConfigurationOf(new KubeconfigContext("c", "u", null));
+
+        configuration.AccessTokenFile.Should().Be(In("sub/token"));
+    }
+
+    [Test]
+    public void Runs_a_credential_plug_in()
+    {
+        File.WriteAllText(In("login"), "#!/bin/sh\necho \"{\\\"status\\\": {\\\"token\\\": \\\"$1-$WHO-$(echo $KUBERNETES_EXEC_INFO | grep -o ExecCredential)\\\"}}\"\n");
+        File.SetUnixFileMode(In("login"), UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        Write(
+            "config", "current-context: dev", Cluster("c", "https://one:6443"), Context("dev", "c", "u"),
+            User("u", "{exec: {apiVersion: client.authentication.k8s.io/v1, command: ./login, args: [get], env: [{name: WHO, value: me}]}}"));
+
+        Find(In("config")).ConfigurationOf(new KubeconfigContext("c", "u", null)).AccessToken.Should().Be("get-me-ExecCredential");
+    }
+
+    [Test]
+    public void Says_why_a_credential_plug_in_gives_nothing()
+    {
+        Write(
+            "config", Cluster("c", "https://one:6443"), User("fails", "{exec: {command: false, installHint: log in first}}"),
+            User("absent", "{exec: {command: no-such-program}}"), User("mute", "{exec: {command: echo, args: [hello]}}"));
+
+        foreach (var (user, message) in new[]
+        {
+            ("fails", "the credential plug-in false ended with 1\nlog in first"),
+            ("absent", "the credential plug-in no-such-program "),
+            ("mute", "the credential plug-in echo did not print an ExecCredential"),
+        })
+        {
+            Unreachable(() => Find(In("config")).ConfigurationOf(new KubeconfigContext("c", user, null))).Should().Contain(message);
+        }
+    }
+
+    [TestCase("{server: 'https://h:1', insecure-skip-tls-verify: true}", "insecure-skip-tls-verify of cluster \"c\" is not supported: put the authority into certificate-authority")]
+    [TestCase("{server: 'https://h:1', proxy-url: 'http://p'}", "proxy-url of cluster \"c\" is not supported")]
+    [TestCase("{server: 'https://h:1/k8s/clusters/c-1'}", "server \"https://h:1/k8s/clusters/c-1\" of cluster \"c\" must be https://HOST:PORT without a path")]
+    [TestCase("{}", "server \"\" of cluster \"c\"")]
+    [TestCase("{server: 'https://h:1', certificate-authority: absent.crt}", "certificate-authority: Could not find file")]
+    [TestCase("{server: 'https://h:1', certificate-authority-data: '%'}", "certificate-authority: ")]
+    public void Refuses_what_it_cannot_do(string cluster, string message)
+    {
+        Write("config", $"clusters: [{{name: c, cluster: {cluster}}}]");
+
+        Unreachable(() => Find(In("config")).ConfigurationOf(new KubeconfigContext("c", "", null))).Should().Contain(message);
+    }
+
+    [Test]
+    public void Names_what_there_is()
+    {
+        Write("config", Context("dev", "c", "u") + "\n" + "clusters: []");
+        File.WriteAllText(In("broken"), "a: [");
+        File.WriteAllText(In("empty"), "");
+
+        Unreachable(() => Find(In("config")).ContextNamed("prod")).Should().Contain("has no context \"prod\"; it has: dev");
+        Unreachable(() => Find(In("config")).ContextNamed(null)).Should().Contain("has no current-context: choose one with --context");
+        Unreachable(() => Find(In("broken"))).Should().StartWith($"kubeconfig {In("broken")}: ");
+        Unreachable(() => Find(In("empty")).ContextNamed(null)).Should().Contain("has no current-context");
+        Unreachable(() => Kubeconfig.Find(In("absent"), _ => null)).Should().Be($"--kubeconfig {In("absent")}: no such file");
+        Kubeconfig.Find(null, name => name == "HOME" ? _folder : null).Should().BeNull();
+    }
+
+    private static string Unreachable(Func<object> read)
+    {
+        var exception = read.Should().Throw<CommandException>().Which;
+        exception.ExitCode.Should().Be(ExitCode.Unreachable);
+        return exception.Message;
+    }
+
+    private static Kubeconfig Find(string files) => Kubeconfig.Find(null, name => name == "KUBECONFIG" ? files : null)!;
+
+    private static string Cluster(string name, string server) => $"clusters: [{{name: {name}, cluster: {{server: '{server}'}}}}]";
+
+    private static string User(string name, string user) => $"{{name: {name}, user: {user}}}";
+
+    private static string Context(string name, string cluster, string user, string? namespaceName = null) =>
+        $"contexts: [{{name: {name}, context: {{cluster: {cluster}, user: {user}{(namespaceName is null ? "" : $", namespace: {namespaceName}")}}}}}]";
+
+    private string In(string name) => Path.Combine(_folder, name);
+
+    private void Write(string name, params string[] lines)
+    {
+        var users = lines.Where(line => line.StartsWith("{name", StringComparison.Ordinal)).ToList();
+        var text = lines.Where(line => !line.StartsWith("{name", StringComparison.Ordinal)).Append($"users: [{string.Join(", ", users)}]");
+        File.WriteAllText(In(name), string.Join('\n', text) + "\n");
+    }
+}

@@ -1,0 +1,83 @@
+using System.Text.Json;
+using FluentAssertions;
+using k8s;
+using k8s.Models;
+using NUnit.Framework;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Kubectl;
+using PodCheckpointing.Kubectl.Restores;
+
+namespace PodCheckpointing.Unit.Kubectl;
+
+/// <summary>The pod that goes on from a checkpoint.</summary>
+internal sealed class RestoredPodTests
+{
+    private static readonly ArtifactUri Artifact = ArtifactUri.ForPod("0b1c2d3e", "20261121t080000z-0b1c2d");
+
+    [Test]
+    public void Is_the_pod_that_was_dumped_and_nobodys_else()
+    {
+        var source = YamlFile.Pod("pod", new StringReader(
+            """
+            apiVersion: v1
+            kind: Pod
+            metadata:
+              name: web
+              uid: u
+              resourceVersion: "12"
+              labels: {app: web, pod-template-hash: x}
+              annotations: {note: kept, kubectl.kubernetes.io/last-applied-configuration: "{}"}
+              ownerReferences: [{kind: ReplicaSet, name: r, uid: v, apiVersion: apps/v1, controller: true}]
+              finalizers: [some/thing]
+            spec:
+              nodeName: node-a
+              overhead: {cpu: 1m}
+              nodeSelector: {disk: fast}
+              initContainers: [{name: once}]
+              containers:
+                - name: main
+                  image: busybox
+                  lifecycle: {postStart: {exec: {command: ["true"]}}, preStop: {exec: {command: ["true"]}}}
+            status: {phase: Running}
+            """));
+
+        var pod = RestoredPod.From(source, Artifact, "again", "shop", "node-b");
+
+        KubernetesJson.Serialize(pod).Should().Be(
+            """
+            {"apiVersion":"v1","kind":"Pod","metadata":{"name":"again","namespace":"shop","labels":{"app":"web"},"annotations":{"note":"kept","io.kubernetes.cri-o.checkpoint-restore":"shared://0b1c2d3e/20261121t080000z-0b1c2d"}},"spec":{"nodeName":"node-b","runtimeClassName":"checkpoint-restore","containers":[{"name":"main","image":"busybox","lifecycle":{"preStop":{"exec":{"command":["true"]}}}}],"nodeSelector":{"disk":"fast"}}}
+            """);
+    }
+
+    [TestCase("a: 1", """{"a":1}""")]
+    [TestCase("a: \"1\"", """{"a":"1"}""")]
+    [TestCase("a: yes", """{"a":"yes"}""")]
+    [TestCase("a: true", """{"a":true}""")]
+    [TestCase("a: -0.5", """{"a":-0.5}""")]
+    [TestCase("a: 1Gi", """{"a":"1Gi"}""")]
+    [TestCase("a: 1.2.3", """{"a":"1.2.3"}""")]
+    [TestCase("a: ~", """{"a":null}""")]
+    [TestCase("a:", """{"a":null}""")]
+    [TestCase("a: [x, {b: 'no'}]", """{"a":["x",{"b":"no"}]}""")]
+    [TestCase("{\"a\": \"x\"}", """{"a":"x"}""")]
+    public void Reads_plain_words_by_the_core_schema(string yaml, string json)
+    {
+        var stream = new YamlDotNet.RepresentationModel.YamlStream();
+        stream.Load(new StringReader(yaml));
+
+        YamlFile.Json(stream.Documents[0].RootNode)!.ToJsonString(JsonSerializerOptions.Default).Should().Be(json);
+    }
+
+    [TestCase("kind: Deployment", "must hold one object of kind Pod and nothing else")]
+    [TestCase("kind: Pod\n---\nkind: Pod", "must hold one object of kind Pod and nothing else")]
+    [TestCase("", "must hold one object of kind Pod and nothing else")]
+    [TestCase("kind: [", "--filename pod.yaml: line ")]
+    [TestCase("kind: Pod\nspec: {hostNetwork: maybe}", "$.spec.hostNetwork")]
+    public void Refuses_another_file(string text, string message)
+    {
+        var exception = FluentActions.Invoking(() => YamlFile.Pod("pod.yaml", new StringReader(text))).Should().Throw<CommandException>().Which;
+
+        exception.Message.Should().Contain(message);
+        exception.ExitCode.Should().Be(ExitCode.Usage);
+    }
+}
