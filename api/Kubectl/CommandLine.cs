@@ -93,12 +93,13 @@ internal sealed class CommandLine
     private static (int Code, string Message) Explain(Exception exception, CancellationToken cancellationToken) => exception switch
     {
         CommandException ours => (ours.ExitCode, ours.Message),
-        KubernetesException { Code: System.Net.HttpStatusCode.NotFound, Status.Reason: null or "NotFound" } missing
-            when missing.Message.Contains("requested resource", StringComparison.Ordinal) => (
+        // Of an unknown group a server says only "page not found", of an unknown kind in a known one more.
+        KubernetesException { Code: System.Net.HttpStatusCode.NotFound } missing
+            when missing.Status.Reason is null || missing.Message.Contains("requested resource", StringComparison.Ordinal) => (
             ExitCode.Refused, "this cluster does not know the kind: install PodCheckpointing (kubectl apply -k config/default) or choose another --context"),
         KubernetesException { Code: System.Net.HttpStatusCode.Unauthorized } => (
             ExitCode.Refused, "the API server does not know who you are: renew the credentials in the kubeconfig"),
-        KubernetesException refused => (ExitCode.Refused, $"from server ({refused.Status.Reason ?? refused.Code.ToString()}): {refused.Message}"),
+        KubernetesException refused => (ExitCode.Refused, $"from server ({refused.Status.Reason ?? refused.Code.ToString()}): {refused.Message.Trim()}"),
         OperationCanceledException when cancellationToken.IsCancellationRequested => (ExitCode.Interrupted, "interrupted; nothing was changed"),
         HttpRequestException unreachable => (
             ExitCode.Unreachable,

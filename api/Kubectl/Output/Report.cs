@@ -20,9 +20,15 @@ internal static class Report
         }
 
         left.Write(terminal.Out);
+        var first = facts.Count == 0;
         foreach (var (title, table) in tables.Where(part => part.Table.Rows.Count > 0))
         {
-            terminal.Out.WriteLine();
+            if (!first)
+            {
+                terminal.Out.WriteLine();
+            }
+
+            first = false;
             if (title.Length > 0)
             {
                 terminal.Out.WriteLine(title + ":");

@@ -5,7 +5,7 @@ using NUnit.Framework;
 namespace PodCheckpointing.Component.Kubectl;
 
 /// <summary><c>kubectl create podmigration</c> and <c>kubectl create podcheckpoint</c>, literally.</summary>
-internal sealed class CreateTests : PluginTests
+internal sealed class CreateTests() : PluginTests("create")
 {
     [Test]
     public async Task Creates_a_migration()
@@ -113,7 +113,7 @@ internal sealed class CreateTests : PluginTests
 
         said.Code.Should().Be(124);
         said.Error.Should().Contain("has not ended within 200ms (--wait-timeout) and goes on")
-            .And.Contain("kubectl podmigration watch slow -n default").And.Contain("kubectl podmigration abort slow -n default");
+            .And.Contain("kubectl podmigration watch slow -n create").And.Contain("kubectl podmigration abort slow -n create");
         (await SpecAsync("podmigration", "slow")).Should().Be("""{"podName":"web"}""");
     }
 

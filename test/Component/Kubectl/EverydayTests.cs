@@ -5,33 +5,33 @@ using NUnit.Framework;
 namespace PodCheckpointing.Component.Kubectl;
 
 /// <summary>Lists, completion, terminals and clusters that cannot be reached.</summary>
-internal sealed class EverydayTests : PluginTests
+internal sealed class EverydayTests() : PluginTests("everyday")
 {
     [OneTimeSetUp]
     public async Task MakeMigrationsAsync()
     {
-        await ApplyAsync("{apiVersion: v1, kind: Namespace, metadata: {name: shop}}");
+        await ApplyAsync("{apiVersion: v1, kind: Namespace, metadata: {name: market}}");
         await KubectlAsync("create", "podmigration", "first", "--pod", "web");
-        await KubectlAsync("create", "podmigration", "second", "--pod", "db", "-n", "shop", "--to", "node-b");
+        await KubectlAsync("create", "podmigration", "second", "--pod", "db", "-n", "market", "--to", "node-b");
         await SetStatusAsync("podmigration", "first", new { phase = "Failed", message = "pod web does not exist", outcome = "RolledBack", startTime = "2026-11-21T08:00:00Z", completionTime = "2026-11-21T08:00:01Z" });
     }
 
     [Test]
-    public void Says_that_the_kinds_are_not_installed() => BeforeInstallation.Should().Be(new Said(
-        3, "", "error: this cluster does not know the kind: install PodCheckpointing (kubectl apply -k config/default) or choose another --context\n"));
+    public void Says_that_the_kinds_are_not_installed() => PluginCluster.BeforeInstallation.Should().Be((
+        3, "error: this cluster does not know the kind: install PodCheckpointing (kubectl apply -k config/default) or choose another --context\n"));
 
     [Test]
     public async Task Lists_one_namespace_or_all()
     {
         var here = await KubectlAsync("podmigration", "list");
         var all = await KubectlAsync("podmigration", "list", "-A", "-o", "wide");
-        var there = await KubectlAsync("podmigration", "list", "-n", "shop", "-o", "name");
+        var there = await KubectlAsync("podmigration", "list", "-n", "market", "-o", "name");
         var json = await KubectlAsync("podmigration", "ls", "-A", "-o", "json");
 
         here.Output.Should().StartWith("NAME    POD   SOURCE   TARGET   PHASE    OUTCOME      DOWNTIME   CHECKPOINT   AGE\nfirst   web");
-        all.Output.Should().MatchRegex("default +first +web .*pod web does not exist\n").And.MatchRegex("shop +second +db +node-b +Pending");
+        all.Output.Should().MatchRegex("everyday +first +web .*pod web does not exist\n").And.MatchRegex("market +second +db +node-b +Pending");
         there.Should().Be(new Said(0, "podmigration.lpm.my.domain/second\n", ""));
-        JsonNode.Parse(json.Output)!["items"]!.AsArray().Select(item => (string)item!["metadata"]!["name"]!).Should().Equal("first", "second");
+        JsonNode.Parse(json.Output)!["items"]!.AsArray().Select(item => (string)item!["metadata"]!["name"]!).Should().Contain(["first", "second"]);
     }
 
     [Test]
@@ -39,7 +39,7 @@ internal sealed class EverydayTests : PluginTests
     {
         (await CompleteAsync("podmigration", "")).Should().Contain(["check", "status", "watch", "list", "abort", "restore", "inspect", "deployment"]);
         (await CompleteAsync("podmigration", "watch", "")).Should().Equal("first");
-        (await CompleteAsync("podmigration", "watch", "-n", "shop", "se")).Should().Equal("second");
+        (await CompleteAsync("podmigration", "watch", "-n", "market", "se")).Should().Equal("second");
         (await CompleteAsync("podmigration", "list", "--out")).Should().Equal("--output");
         (await CompleteAsync("podmigration", "list", "-o", "")).Should().BeEquivalentTo("json", "yaml", "name", "wide");
         (await KubectlAsync("__complete", "podmigration", "list", "--kubeconfig", "")).Output.Should().Be(":0\n", "files");
@@ -76,24 +76,24 @@ internal sealed class EverydayTests : PluginTests
     [Test]
     public async Task Refuses_a_cluster_that_it_cannot_reach()
     {
-        var file = Path.Combine(Path.GetDirectoryName(Cluster.Kubeconfig)!, "elsewhere");
+        var file = Path.Combine(PluginCluster.Folder, "elsewhere");
         await File.WriteAllTextAsync(file, """
             apiVersion: v1
             kind: Config
             clusters: [{name: away, cluster: {server: "https://127.0.0.1:1"}}]
             users: [{name: me, user: {token: x}}]
-            contexts: [{name: away, context: {cluster: away, user: me, namespace: shop}}]
+            contexts: [{name: away, context: {cluster: away, user: me, namespace: market}}]
             """);
 
         var unreachable = await KubectlAsync("podmigration", "list", "--kubeconfig", file, "--context", "away");
         var unknown = await KubectlAsync("podmigration", "list", "--context", "nowhere");
         var missing = await KubectlAsync("podmigration", "list", "--kubeconfig", file + "x");
         // The first file names the current context, the second one its own: both are known.
-        var both = await ShellAsync("sh", "-c", $"KUBECONFIG='{Cluster.Kubeconfig}:{file}' kubectl podmigration list -o name");
+        var both = await ShellAsync("sh", "-c", $"KUBECONFIG='{Kubeconfig}:{file}' kubectl podmigration list -o name");
 
         (unreachable.Code, unreachable.Output).Should().Be((4, ""));
         unreachable.Error.Should().StartWith("error: cannot reach the API server: Connection refused");
-        unknown.Should().Be(new Said(4, "", $"error: kubeconfig {Cluster.Kubeconfig}: has no context \"nowhere\"; it has: here\n"));
+        unknown.Should().Be(new Said(4, "", $"error: kubeconfig {Kubeconfig}: has no context \"nowhere\"; it has: here\n"));
         missing.Should().Be(new Said(4, "", $"error: --kubeconfig {file}x: no such file\n"));
         both.Should().Be("podmigration.lpm.my.domain/first\n");
     }

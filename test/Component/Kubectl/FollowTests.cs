@@ -6,7 +6,7 @@ using NUnit.Framework;
 namespace PodCheckpointing.Component.Kubectl;
 
 /// <summary>Migrations that a test moves on, followed by the plug-in.</summary>
-internal sealed class FollowTests : PluginTests
+internal sealed class FollowTests() : PluginTests("follow")
 {
     private static readonly DateTime Began = new(2026, 11, 21, 8, 0, 0, DateTimeKind.Utc);
 
@@ -25,7 +25,7 @@ internal sealed class FollowTests : PluginTests
         watch.ExitCode.Should().Be(0, rest + await watch.StandardError.ReadToEndAsync());
         rest.Should().Contain("step Checkpoint  2.0s").And.EndWith(
             """
-            Migration:    default/watched
+            Migration:    follow/watched
             Result:       Completed, Restored
             Message:      pod web-m0b1c2d3e goes on at node-b
             Pod:          web -> web-m0b1c2d3e
@@ -129,8 +129,8 @@ internal sealed class FollowTests : PluginTests
         (await watch.StandardError.ReadToEndAsync()).Should().Be(
             """
             error: stopped waiting; podmigration.lpm.my.domain/interrupted goes on without you.
-            Go on watching: kubectl podmigration watch interrupted -n default
-            Stop it:        kubectl podmigration abort interrupted -n default
+            Go on watching: kubectl podmigration watch interrupted -n follow
+            Stop it:        kubectl podmigration abort interrupted -n follow
 
             """);
         (await GetAsync("podmigration", "interrupted"))["spec"]!.ToJsonString().Should().Be("""{"podName":"web"}""");

@@ -6,14 +6,14 @@ using NUnit.Framework;
 namespace PodCheckpointing.Component.Kubectl;
 
 /// <summary>Commands that look at pods, nodes, checkpoints and Deployments, and the pods that restores make.</summary>
-internal sealed class ObjectTests : PluginTests
+internal sealed class ObjectTests() : PluginTests("object")
 {
     [OneTimeSetUp]
     public async Task MakeNodesAsync()
     {
         foreach (var (node, runtime) in new[] { ("node-a", "cri-o://1.36.0"), ("node-b", "cri-o://1.36.0"), ("node-c", "containerd://2.2.0") })
         {
-            await ApplyAsync($$"""{apiVersion: v1, kind: Node, metadata: {name: {{node}}}}""");
+            await ApplyAsync($$$"""{apiVersion: v1, kind: Node, metadata: {name: {{{node}}}}}""");
             await SetStatusAsync("node", node, new
             {
                 conditions = new[] { new { type = "Ready", status = node == "node-c" ? "False" : "True", reason = "KubeletNotReady" } },
@@ -74,9 +74,9 @@ internal sealed class ObjectTests : PluginTests
             kind: PodCheckpointContent
             metadata: {name: pcpc-seen}
             spec:
-              podCheckpointRef: {namespace: default, name: seen, uid: {{uid}}}
+              podCheckpointRef: {namespace: object, name: seen, uid: {{uid}}}
               deletionPolicy: Retain
-              source: {podNamespace: default, podName: web, podUID: {{pod}}, nodeName: node-a, checkpointID: {{id}}}
+              source: {podNamespace: object, podName: web, podUID: {{pod}}, nodeName: node-a, checkpointID: {{id}}}
             ---
             apiVersion: lpm.my.domain/v1
             kind: ContainerCheckpoint
@@ -89,9 +89,9 @@ internal sealed class ObjectTests : PluginTests
             kind: ContainerCheckpointContent
             metadata: {name: ccpc-seen}
             spec:
-              containerCheckpointRef: {namespace: default, name: seen-main, uid: {{part}}}
+              containerCheckpointRef: {namespace: object, name: seen-main, uid: {{part}}}
               deletionPolicy: Retain
-              source: {podNamespace: default, podName: web, podUID: {{pod}}, nodeName: node-a, checkpointID: {{id}}, containerName: main}
+              source: {podNamespace: object, podName: web, podUID: {{pod}}, nodeName: node-a, checkpointID: {{id}}, containerName: main}
               artifactURI: shared://{{pod}}/{{id}}/main/dump.tar.zst
             """);
         await SetStatusAsync("containercheckpointcontent", "ccpc-seen", new
@@ -135,7 +135,7 @@ internal sealed class ObjectTests : PluginTests
         move.ExitCode.Should().Be(1);
         output.Should().MatchRegex($"shop-1 +{created} +Failed, PodNotMigratable +pod shop-1 belongs to ReplicaSet shop\n")
             .And.MatchRegex("shop-2 +not begun\n");
-        (await KubectlAsync("podmigration", "list", "--pod", "shop-2")).Error.Should().Be("No migrations found in namespace default.\n");
+        (await KubectlAsync("podmigration", "list", "--pod", "shop-2")).Error.Should().Be("No migrations found in namespace object.\n");
         var wrong = await KubectlAsync("podmigration", "deployment", "shop", "--from", "node-b", "--to", "node-a");
         wrong.Should().Be(new Said(3, "", "error: Deployment shop has no pod on --from node-b; its pods are on: node-a\n"));
     }
@@ -218,7 +218,7 @@ internal sealed class ObjectTests : PluginTests
     private async Task RunAsync(string name, string more = "", string meta = "")
     {
         await ApplyAsync(
-            $$"""{apiVersion: v1, kind: Pod, metadata: { {{meta}}name: {{name}}}, spec: {nodeName: node-a, containers: [{name: main, image: busybox}]{{more}}}}""");
+            $$$"""{apiVersion: v1, kind: Pod, metadata: { {{{meta}}}name: {{{name}}}}, spec: {nodeName: node-a, containers: [{name: main, image: busybox}]{{{more}}}}}""");
         await SetStatusAsync("pod", name, new
         {
             phase = "Running",
@@ -228,7 +228,7 @@ internal sealed class ObjectTests : PluginTests
 
     private async Task CheckpointAsync(string pod)
     {
-        await ApplyAsync($$"""{apiVersion: lpm.my.domain/v1, kind: PodCheckpoint, metadata: {name: {{pod}}}, spec: {podName: {{pod}}}}""");
+        await ApplyAsync($$$"""{apiVersion: lpm.my.domain/v1, kind: PodCheckpoint, metadata: {name: {{{pod}}}}, spec: {podName: {{{pod}}}}}""");
         var uid = (string)(await GetAsync("pod", pod))["metadata"]!["uid"]!;
         await SetStatusAsync("podcheckpoint", pod, new
         {
@@ -239,10 +239,10 @@ internal sealed class ObjectTests : PluginTests
     private async Task MakeDeploymentAsync()
     {
         const string template = "template: {metadata: {labels: {app: shop}}, spec: {containers: [{name: main, image: busybox}]}}";
-        await ApplyAsync($$"""{apiVersion: apps/v1, kind: Deployment, metadata: {name: shop}, spec: {selector: {matchLabels: {app: shop}}, {{template}}}}""");
+        await ApplyAsync($$$"""{apiVersion: apps/v1, kind: Deployment, metadata: {name: shop}, spec: {selector: {matchLabels: {app: shop}}, {{{template}}}}}""");
         var deployment = (string)(await GetAsync("deployment", "shop"))["metadata"]!["uid"]!;
         await ApplyAsync(
-            $$"""{apiVersion: apps/v1, kind: ReplicaSet, metadata: {name: shop, labels: {app: shop}, ownerReferences: [{apiVersion: apps/v1, kind: Deployment, name: shop, uid: {{deployment}}, controller: true}]}, spec: {selector: {matchLabels: {app: shop}}, {{template}}}}""");
+            $$$"""{apiVersion: apps/v1, kind: ReplicaSet, metadata: {name: shop, labels: {app: shop}, ownerReferences: [{apiVersion: apps/v1, kind: Deployment, name: shop, uid: {{{deployment}}}, controller: true}]}, spec: {selector: {matchLabels: {app: shop}}, {{{template}}}}}""");
         var set = (string)(await GetAsync("replicaset", "shop"))["metadata"]!["uid"]!;
         var owner = $"ownerReferences: [{{apiVersion: apps/v1, kind: ReplicaSet, name: shop, uid: {set}, controller: true}}], ";
         await RunAsync("shop-1", "", "labels: {app: shop}, " + owner);

@@ -8,46 +8,30 @@ using PodCheckpointing.Component.Api;
 namespace PodCheckpointing.Component.Kubectl;
 
 /// <summary>A real kubectl that finds the plug-ins in its PATH, and a real API server.</summary>
-internal abstract class PluginTests
+internal abstract class PluginTests(string namespaceName)
 {
-    private static readonly string[] Links =
-        ["kubectl-create-podmigration", "kubectl-create-podcheckpoint", "kubectl-podmigration", "kubectl_complete-podmigration"];
+    private string _kubeconfig = null!;
 
-    private string _folder = null!;
+    protected static ControlPlane Cluster => PluginCluster.Cluster;
 
-    protected ControlPlane Cluster { get; private set; } = null!;
-
-    /// <summary>What `kubectl podmigration list` said before the kinds were installed.</summary>
-    protected Said BeforeInstallation { get; private set; } = null!;
+    /// <summary>The kubeconfig with every right, in this fixture's namespace.</summary>
+    protected string Kubeconfig => _kubeconfig;
 
     [OneTimeSetUp]
-    public async Task StartAsync()
+    public async Task MakeNamespaceAsync()
     {
-        _folder = Directory.CreateTempSubdirectory("pod-checkpointing-plugins").FullName;
-        foreach (var link in Links)
-        {
-            File.CreateSymbolicLink(Path.Combine(_folder, link), Path.Combine(AppContext.BaseDirectory, "kubectl-podmigration"));
-        }
-
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
-        Cluster = await ControlPlane.StartAsync(deadline.Token);
-        BeforeInstallation = await KubectlAsync("podmigration", "list");
-        (await Cluster.KubectlAsync(null, "apply", "-k", Samples.Definitions)).Code.Should().Be(0);
-        var (code, output) = await Cluster.KubectlAsync(null, "wait", "crd", "--all", "--for=condition=Established", "--timeout=30s");
-        code.Should().Be(0, output);
-    }
-
-    [OneTimeTearDown]
-    public void Stop()
-    {
-        Cluster?.Dispose();
-        Directory.Delete(_folder, recursive: true);
+        _kubeconfig = Path.Combine(PluginCluster.Folder, namespaceName + ".kubeconfig");
+        await File.WriteAllTextAsync(_kubeconfig, PluginCluster.KubeconfigFor(namespaceName));
+        await ApplyAsync($$$"""{apiVersion: v1, kind: Namespace, metadata: {name: "{{{namespaceName}}}"}}""");
     }
 
     /// <summary>Runs kubectl as a user does: the cluster comes from KUBECONFIG.</summary>
-    protected async Task<Said> KubectlAsync(params string[] arguments)
+    protected Task<Said> KubectlAsync(params string[] arguments) => SayAsync("", arguments);
+
+    private async Task<Said> SayAsync(string input, string[] arguments)
     {
         using var process = Start(arguments);
+        await process.StandardInput.WriteAsync(input);
         process.StandardInput.Close();
         var said = await Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
         await process.WaitForExitAsync();
@@ -75,14 +59,11 @@ internal abstract class PluginTests
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
-        start.Environment["PATH"] = _folder + ":" + ApiServerParts.Find() + ":" + Environment.GetEnvironmentVariable("PATH");
-        start.Environment["KUBECONFIG"] = Kubeconfig;
-        start.Environment["HOME"] = _folder;
+        start.Environment["PATH"] = PluginCluster.Folder + ":" + ApiServerParts.Find() + ":" + Environment.GetEnvironmentVariable("PATH");
+        start.Environment["KUBECONFIG"] = _kubeconfig;
+        start.Environment["HOME"] = PluginCluster.Folder;
         return Process.Start(start)!;
     }
-
-    /// <summary>The kubeconfig with every right.</summary>
-    protected string Kubeconfig => Cluster.Kubeconfig;
 
     protected async Task<JsonNode> GetAsync(string kind, string name)
     {
@@ -93,15 +74,15 @@ internal abstract class PluginTests
 
     protected async Task ApplyAsync(string manifest)
     {
-        var (code, output) = await Cluster.KubectlAsync(manifest, "apply", "-f", "-");
-        code.Should().Be(0, output);
+        var said = await SayAsync(manifest, ["apply", "-f", "-"]);
+        said.Code.Should().Be(0, said.Error);
     }
 
     protected async Task SetStatusAsync(string kind, string name, object status)
     {
         var patch = JsonSerializer.Serialize(new { status });
-        var (code, output) = await Cluster.KubectlAsync(null, "patch", kind, name, "--subresource=status", "--type=merge", "-p", patch);
-        code.Should().Be(0, output);
+        var said = await KubectlAsync("patch", kind, name, "--subresource=status", "--type=merge", "-p", patch);
+        said.Code.Should().Be(0, said.Error);
     }
 
     /// <summary>What a command said, and its exit code.</summary>

@@ -100,7 +100,7 @@ internal sealed class KubeconfigTests
         Kubeconfig.Find(null, name => name == "HOME" ? _folder : null).Should().BeNull();
     }
 
-    private static string Unreachable(Func<object> read)
+    private static string Unreachable(Func<object?> read)
     {
         var exception = read.Should().Throw<CommandException>().Which;
         exception.ExitCode.Should().Be(ExitCode.Unreachable);
