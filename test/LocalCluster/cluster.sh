@@ -89,7 +89,7 @@ start_etcd() {
 start_apiserver() {
   background apiserver "$apiserver/kube-apiserver" --etcd-servers "http://127.0.0.1:$((port + 1))" --secure-port "$port" \
     --bind-address 0.0.0.0 --tls-cert-file "$dir/pki/apiserver.crt" --tls-private-key-file "$dir/pki/apiserver.key" \
-    --client-ca-file "$dir/pki/ca.crt"
+    --client-ca-file "$dir/pki/ca.crt" --token-auth-file "$dir/pki/tokens"
 }
 
 # start_operator [NAME]: a second one beside the first has another name. One that ends is started again, as kubelet would.
@@ -180,7 +180,9 @@ up() {
   certificate kubelet /CN=kubelet "IP:127.0.0.1"
   server=https://$subnet.0.1:$port
   kubeconfig admin "$server" "$dir/pki" >"$dir/kubeconfig"
-  kubeconfig operator "$server" "$dir/pki" >"$dir/operator.kubeconfig"
+  # The operator is its ServiceAccount, by whose name config/policies knows it; a certificate's name could not be so long.
+  echo "bench-operator,system:serviceaccount:pod-checkpointing-system:pod-checkpointing-operator,1" >"$dir/pki/tokens"
+  kubeconfig operator "$server" "$dir/pki" | sed 's/user: {client-certificate.*}}/user: {token: bench-operator}}/' >"$dir/operator.kubeconfig"
   start_etcd
   start_apiserver
   local number=0 node
@@ -191,6 +193,7 @@ up() {
   wait_for "the API server" 60 "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" get --raw /readyz
   "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" apply --server-side -k "$repo/config/crd" >/dev/null
   "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" wait --for=condition=Established --timeout=30s crd --all >/dev/null
+  "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" apply --server-side -k "$repo/config/policies" >/dev/null
   number=0
   for node in node-a node-b; do
     number=$((number + 1))
