@@ -67,6 +67,8 @@ public sealed partial class KubectlTests
     [TestCase("condition=Ready", "pmig/counter-done", true)]
     [TestCase("condition=Ready", "pcp/counter-done", true)]
     [TestCase("condition=Ready", "ccp/counter-done", true)]
+    [TestCase("condition=Ready", "pcpc/counter-done", true)]
+    [TestCase("condition=Bound", "ccpc/counter-done", true)]
     [TestCase("condition=Ready=false", "pcp/counter-done", false)]
     [TestCase("jsonpath={.status.phase}=Completed", "pmig/counter-done", true)]
     [TestCase("jsonpath={.status.outcome}=RolledBack", "pmig/counter-done", false)]
