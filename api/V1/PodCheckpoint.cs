@@ -7,7 +7,9 @@ namespace PodCheckpointing.Api.V1;
 /// <summary>PodCheckpoint is a snapshot of a running pod: of all its containers, or of none.</summary>
 /// <remarks>The user creates one to have a pod dumped while it goes on running, or to import a content that was retained.
 /// A migration makes its own. It is taken once: a failed one stays failed, and another snapshot is another object.
-/// Example: kubectl wait --for=condition=Ready podcheckpoint/x.</remarks>
+/// Example: kubectl wait --for=condition=Ready podcheckpoint/x. To restore it, any number of times and on any node, create
+/// in its namespace a pod with the same containers and images, runtimeClassName checkpoint-restore, and the annotation
+/// io.kubernetes.cri-o.checkpoint-restore: shared://PODUID/CHECKPOINTID, both as in status.</remarks>
 [KubernetesEntity(
     Group = ApiGroup.Name, ApiVersion = ApiGroup.Version, Kind = "PodCheckpoint",
     PluralName = "podcheckpoints", Namespaced = true)]
@@ -111,8 +113,9 @@ public sealed record PodCheckpointStatus
     [ImmutableOnceSet, Text(253)]
     public string? NodeName { get; init; }
 
-    /// <summary>containers are the names of the containers in the checkpoint: all of the pod's but init and ephemeral
-    /// ones. Set with checkpointID.</summary>
+    /// <summary>containers are the names of the containers in the checkpoint: all of the pod's, sidecars (init containers
+    /// with restartPolicy Always) included; init containers that are done and ephemeral containers are left out. Set with
+    /// checkpointID.</summary>
     [Items(256)]
     public IList<string>? Containers { get; init; }
 
