@@ -45,7 +45,7 @@ internal static class Wiring
         where TPrimary : class, IKubernetesObject<V1ObjectMeta> =>
         services.AddSingleton<IHostedService>(provider =>
         {
-            var queue = new WorkQueue(provider.GetRequiredService<TimeProvider>(), LongestRetry, typeof(TPrimary).Name);
+            var queue = new WorkQueue(provider.GetRequiredService<TimeProvider>(), LongestRetry, RuntimeMetrics.KindOf(typeof(TPrimary)));
             provider.GetRequiredService<Informer<TPrimary>>().OnChange(item => queue.Add(ObjectKey.Of(item)));
             triggers(new ControllerTriggers(provider, queue));
             return new Controller(
@@ -54,7 +54,7 @@ internal static class Wiring
                 new MeasuredReconciler(
                     provider.GetRequiredService<MigrationTraces>().Around<TPrimary>(
                         ActivatorUtilities.CreateInstance<TReconciler>(provider, queue)),
-                    typeof(TPrimary).Name,
+                    RuntimeMetrics.KindOf(typeof(TPrimary)),
                     provider.GetRequiredService<TimeProvider>()),
                 [.. provider.GetServices<IInformer>()],
                 provider.GetRequiredService<ILeadership>(),

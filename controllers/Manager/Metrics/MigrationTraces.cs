@@ -77,7 +77,18 @@ internal sealed class MigrationTraces(ICluster cluster)
             _roots.Clear();
         }
 
-        var root = _roots.GetOrAdd(top.Metadata.Uid!, _ => Begin(top)!);
+        if (!_roots.TryGetValue(top.Metadata.Uid!, out var root))
+        {
+            if (Begin(top) is not { } begun)
+            {
+                return null;
+            }
+
+            root = _roots.GetOrAdd(top.Metadata.Uid!, begun);
+        }
+
+        // A run that is not sampled has no span; that the trace is not sampled travels on with the calls all the same.
+        Activity.Current = root;
         return Source.StartActivity(ActivityKind.Internal, root.Context, name: $"reconcile {typeof(T).Name}")
             ?.SetTag("k8s.object.name", key.Name);
     }

@@ -68,7 +68,7 @@ internal static class OperatorMetrics
         "podcheckpoint_ready_condition_total",
         "Changes of the condition Ready of PodCheckpoints",
         new MetricLabel("status", "True", "False"),
-        new MetricLabel("reason", AllReasons));
+        "reason");
 
     public static readonly CounterMetric AgentCalls = Set.Counter(
         "grpc_client_handled_total", "Calls to agents by how they ended", "grpc_method", "grpc_code");

@@ -8,7 +8,7 @@ internal sealed class InformerMetrics
 
     public InformerMetrics(Type kind, TimeProvider time)
     {
-        (_kind, _time) = (KindOf(kind), time);
+        (_kind, _time) = (RuntimeMetrics.KindOf(kind), time);
         RuntimeMetrics.InformerSynced.Set(0, _kind);
         RuntimeMetrics.InformerObjects.Move(0, _kind);
         RuntimeMetrics.InformerRestarts.Add(0, _kind, "expired");
@@ -36,10 +36,6 @@ internal sealed class InformerMetrics
     public void Expired() => RuntimeMetrics.InformerRestarts.Count(_kind, "expired");
 
     public void Failed() => RuntimeMetrics.InformerRestarts.Count(_kind, "failed");
-
-    /// <summary>A kind's name: the types of built-in ones have their version before it.</summary>
-    internal static string KindOf(Type type) =>
-        type.Name is ['V', >= '0' and <= '9', .. var name] ? name : type.Name;
 
     private double Now() => (_time.GetUtcNow() - DateTimeOffset.UnixEpoch).TotalSeconds;
 }

@@ -97,6 +97,9 @@ public static class RuntimeMetrics
     internal static readonly CounterMetric SeriesRefused = ScrapeSet.Counter(
         "metrics_series_refused_total", "Values that were not counted because their metric has too many series", "metric");
 
+    /// <summary>What a kind is called in labels: the types of built-in ones have their version before it.</summary>
+    public static string KindOf(Type type) => type.Name is ['V', >= '0' and <= '9', .. var name] ? name : type.Name;
+
     /// <summary>Tells whether this process leads, until the return value is disposed of.</summary>
     public static IDisposable ObserveLeadership(ILeadership leadership, string name) => Leader.From(() =>
         [Leader.Value(leadership.Acquired.IsCompletedSuccessfully && !leadership.Lost.IsCancellationRequested ? 1 : 0, name)]);

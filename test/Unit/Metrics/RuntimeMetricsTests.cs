@@ -144,7 +144,7 @@ public sealed class RuntimeMetricsTests
 
     [Test]
     public void A_kind_is_told_without_its_version() =>
-        new[] { typeof(V1Pod), typeof(Version) }.Select(InformerMetrics.KindOf).Should().Equal("Pod", "Version");
+        new[] { typeof(V1Pod), typeof(Version) }.Select(RuntimeMetrics.KindOf).Should().Equal("Pod", "Version");
 
     private double? Of(string name) => _exporter.Of(name + "{name=\"q\"}");
 
