@@ -198,7 +198,7 @@ public sealed partial class CheckpointStore
             Posix.SyncDirectory(Path.GetDirectoryName(marker)!);
         }
 
-        var freed = new DirectoryInfo(folder).EnumerateFiles("*", SearchOption.AllDirectories).Sum(f => f.Length);
+        var freed = Images.CheckpointImages.FilesBelow(folder).Sum(f => f.Length);
         Directory.Delete(folder, recursive: true);
         foreach (var parent in new[] { Path.GetDirectoryName(folder)!, FolderOf(podUid, checkpointId, null), Path.Combine(_root, podUid) })
         {

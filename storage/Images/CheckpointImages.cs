@@ -12,6 +12,7 @@ public sealed record OciLayout(string Folder, LayerOrigin Layer);
 public sealed class CheckpointImages(CheckpointStore store)
 {
     private const string Artifact = "dump.tar.zst";
+    private const string Layout = "image";
     private const int LargestSpecification = 16 << 20;
     private static readonly byte[] LayoutVersion = "{\"imageLayoutVersion\":\"1.0.0\"}"u8.ToArray();
 
@@ -49,7 +50,7 @@ public sealed class CheckpointImages(CheckpointStore store)
     public string FolderOf(OciImage image)
     {
         ArgumentNullException.ThrowIfNull(image);
-        return Path.Combine(Path.GetDirectoryName(PathOf(image))!, "image");
+        return Path.Combine(Path.GetDirectoryName(PathOf(image))!, Layout);
     }
 
     /// <summary>Writes an OCI layout that holds this image alone; a second time it changes nothing.</summary>
@@ -79,6 +80,11 @@ public sealed class CheckpointImages(CheckpointStore store)
         Place(Path.Combine(folder, "index.json"), image.Index(name, tag));
         return new OciLayout(folder, layer);
     }
+
+    /// <summary>The files of a checkpoint's folder, each once: the layer of a layout is a further name of the dump.</summary>
+    internal static IEnumerable<FileInfo> FilesBelow(string folder) =>
+        new DirectoryInfo(folder).EnumerateFiles("*", SearchOption.AllDirectories)
+            .Where(file => !file.FullName.Contains($"/{Layout}/blobs/", StringComparison.Ordinal));
 
     private static string BlobOf(string blobs, string digest) => Path.Combine(blobs, digest["sha256:".Length..]);
 

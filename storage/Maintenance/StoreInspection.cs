@@ -134,7 +134,7 @@ public sealed class StoreInspection(string root, TimeProvider time)
     private StoredCheckpoint Describe(string podUid, string checkpointId)
     {
         var folder = Path.Combine(root, podUid, checkpointId);
-        var files = new DirectoryInfo(folder).EnumerateFiles("*", SearchOption.AllDirectories).ToList();
+        var files = Images.CheckpointImages.FilesBelow(folder).ToList();
         var manifests = new List<ContainerManifest>();
         foreach (var path in Containers(folder).Select(c => Path.Combine(folder, c, CheckpointStore.ManifestFile)).Where(File.Exists))
         {

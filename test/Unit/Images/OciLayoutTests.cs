@@ -3,6 +3,7 @@ using FluentAssertions;
 using NUnit.Framework;
 using PodCheckpointing.Storage;
 using PodCheckpointing.Storage.Images;
+using PodCheckpointing.Storage.Maintenance;
 using PodCheckpointing.Unit.Storage;
 
 namespace PodCheckpointing.Unit.Images;
@@ -138,12 +139,16 @@ public sealed class OciLayoutTests : StoreFolder
     public async Task The_layout_goes_with_the_checkpoint_and_holds_no_bytes_back()
     {
         var image = await DescribeAsync();
+        var used = Used();
         await WriteAsync(image, _images.FolderOf(image));
 
-        Store.Delete(Pod, Id, null);
+        Used().Should().BeInRange(used + 1, used + 2000, "oci-layout and index.json, and no second dump");
+        Store.Delete(Pod, Id, null).Should().BeInRange(used + 1, used + 2000);
 
         Directory.GetDirectories(Root).Should().BeEmpty();
     }
+
+    private long Used() => new StoreInspection(Root, TimeProvider.System).Find(Pod, Id)!.Bytes;
 
     private Task<OciImage> DescribeAsync() => _images.DescribeAsync(Pod, Id, "c", CancellationToken.None);
 
