@@ -61,7 +61,7 @@ internal sealed class NodeImageStore(CheckpointImages images, IOptions<AgentOpti
 
     private async Task<string> DigestInContainerdAsync(ImageReference name, CancellationToken cancellationToken)
     {
-        var said = await RunAsync([.. Ctr(), "images", "ls", $"name=={name}"], null, cancellationToken);
+        var said = await RunAsync([.. Ctr(), "images", "ls", $"name==\"{name}\""], null, cancellationToken);
         // REF TYPE DIGEST SIZE …
         return said.Split('\n').Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
             .FirstOrDefault(columns => columns.Length > 2 && columns[0] == name.ToString())?[2] ?? "";
