@@ -33,6 +33,9 @@ internal sealed class AgentOptions
     /// <summary>Where kubelet puts its checkpoints.</summary>
     public string KubeletDirectory { get; set; } = "/var/lib/kubelet/checkpoints";
 
+    /// <summary>Where kubelet has the pods' volumes.</summary>
+    public string KubeletPods { get; set; } = "/var/lib/kubelet/pods";
+
     /// <summary>The runtime's CRIU options on this node.</summary>
     public string CriuConfig { get; set; } = "/etc/criu/crun.conf";
 

@@ -10,6 +10,7 @@ using PodCheckpointing.Agent.Images;
 using PodCheckpointing.Agent.Kubelet;
 using PodCheckpointing.Agent.Restores;
 using PodCheckpointing.Agent.Runtimes;
+using PodCheckpointing.Agent.Volumes;
 using PodCheckpointing.Api.Agent;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
@@ -154,7 +155,8 @@ internal sealed class AgentService(
     {
         try
         {
-            store.Seal(request.PodUid, request.CheckpointId, request.ContainerNames);
+            store.Seal(
+                request.PodUid, request.CheckpointId, [.. request.ContainerNames, .. request.VolumeNames.Select(VolumeContent.NameOf)]);
         }
         catch (CorruptArtifactException exception)
         {
@@ -164,7 +166,7 @@ internal sealed class AgentService(
         return Task.FromResult(new SealResponse
         {
             ArtifactUri = ArtifactUri.ForPod(request.PodUid, request.CheckpointId).ToString(),
-            CompressedSize = (ulong)request.ContainerNames.Sum(
+            CompressedSize = (ulong)request.ContainerNames.Concat(request.VolumeNames.Select(VolumeContent.NameOf)).Sum(
                 c => store.Find(request.PodUid, request.CheckpointId, c)?.CompressedSize ?? 0),
         });
     }

@@ -9,6 +9,7 @@ using PodCheckpointing.Agent.Maintenance;
 using PodCheckpointing.Agent.Metrics;
 using PodCheckpointing.Agent.Restores;
 using PodCheckpointing.Agent.Runtimes;
+using PodCheckpointing.Agent.Volumes;
 using PodCheckpointing.Api.Agent;
 using PodCheckpointing.Storage;
 using PodCheckpointing.Storage.Images;
@@ -36,6 +37,7 @@ builder.Services.AddSingleton(new CheckpointStore(options.StoreRoot, TimeProvide
 builder.Services.AddSingleton<CriuConfiguration>();
 builder.Services.AddSingleton<DumpJournal>();
 builder.Services.AddSingleton<FenceBook>();
+builder.Services.AddSingleton<VolumeContent>();
 builder.Services.AddSingleton<Checkpointer>();
 builder.Services.AddSingleton<StoreInventory>();
 builder.Services.AddSingleton<Thaw>();

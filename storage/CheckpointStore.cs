@@ -156,6 +156,10 @@ public sealed partial class CheckpointStore
         PutMarker(podUid, checkpointId, ManifestJson.Write(new CheckpointMarker { Manifests = manifests }));
     }
 
+    /// <summary>Whether a checkpoint has its marker.</summary>
+    public bool IsSealed(string podUid, string checkpointId) =>
+        File.Exists(Path.Combine(FolderOf(podUid, checkpointId, null), Marker));
+
     /// <summary>Every container's manifest, in the order of their names, out of a sealed checkpoint.</summary>
     /// <exception cref="CorruptArtifactException">There is no marker, or a manifest is not what it says.</exception>
     public IReadOnlyList<ContainerManifest> FindSealed(string podUid, string checkpointId) =>

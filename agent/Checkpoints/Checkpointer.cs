@@ -7,6 +7,7 @@ using PodCheckpointing.Agent.Fences;
 using PodCheckpointing.Agent.Kubelet;
 using PodCheckpointing.Agent.Metrics;
 using PodCheckpointing.Agent.Runtimes;
+using PodCheckpointing.Agent.Volumes;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Storage;
@@ -21,20 +22,22 @@ internal sealed class Checkpointer(
     DumpJournal journal,
     FenceBook fences,
     CheckpointStore store,
+    VolumeContent volumes,
     NodeFacts facts,
     IOptions<AgentOptions> options,
-    ILogger<Checkpointer> logger)
+    ILogger<Checkpointer> logger) : IDisposable
 {
     private readonly ConcurrentDictionary<(string, string, string), Lazy<Task<CheckpointResponse>>> _running = new();
+    private readonly SemaphoreSlim _sealing = new(1, 1);
     private readonly ConcurrentDictionary<(string, string, string), CheckpointProgress> _progress = new();
 
     /// <summary>Dumps and stores, or joins, or finds it done.</summary>
     public async Task<CheckpointResponse> CheckpointAsync(CheckpointRequest request, CancellationToken cancellationToken)
     {
         var key = (request.PodUid, request.CheckpointId, request.ContainerName);
-        if (store.Find(request.PodUid, request.CheckpointId, request.ContainerName) is { } done)
+        if (store.Find(request.PodUid, request.CheckpointId, request.ContainerName) is { } done
+            && (request.SealContainers.Count == 0 || store.IsSealed(request.PodUid, request.CheckpointId)))
         {
-            SealIfLast(request);
             return Response(done);
         }
 
@@ -52,6 +55,8 @@ internal sealed class Checkpointer(
             }
         }
     }
+
+    public void Dispose() => _sealing.Dispose();
 
     /// <summary>Completes when no dump of a pod, or of one checkpoint of it, is under way any more, however it ended.</summary>
     public async Task SettledAsync(string podUid, string? checkpointId, CancellationToken cancellationToken)
@@ -80,6 +85,12 @@ internal sealed class Checkpointer(
     {
         try
         {
+            if (store.Find(request.PodUid, request.CheckpointId, request.ContainerName) is { } done)
+            {
+                await SealIfLastAsync(request, done.Origin);
+                return Response(done);
+            }
+
             var containers = await runtime.ContainersAsync(request.PodUid, CancellationToken.None);
             var container = containers.FirstOrDefault(c => c.Name == request.ContainerName)
                 ?? throw Refusal.Because(
@@ -155,7 +166,7 @@ internal sealed class Checkpointer(
             // The bytes are safe on the volume; kubelet itself never removes its file.
             File.Delete(tar);
             journal.End(request);
-            SealIfLast(request);
+            await SealIfLastAsync(request, manifest.Origin);
             return Response(manifest);
         }
     }
@@ -203,12 +214,35 @@ internal sealed class Checkpointer(
         return null;
     }
 
-    private void SealIfLast(CheckpointRequest request)
+    /// <summary>When all containers stand, and so every process is stopped: the volumes, then the marker.</summary>
+    private async Task SealIfLastAsync(CheckpointRequest request, Origin origin)
     {
-        if (request.SealContainers.Count > 0
-            && request.SealContainers.All(c => store.Find(request.PodUid, request.CheckpointId, c) is not null))
+        await _sealing.WaitAsync();
+        try
         {
-            store.Seal(request.PodUid, request.CheckpointId, request.SealContainers);
+            if (request.SealContainers.Count == 0
+                || store.IsSealed(request.PodUid, request.CheckpointId)
+                || request.SealContainers.Any(c => store.Find(request.PodUid, request.CheckpointId, c) is null))
+            {
+                return;
+            }
+
+            if (request.VolumeNames.Count > 0 && fences.Find(request.PodUid) is null)
+            {
+                throw Refusal.Because(
+                    StatusCode.FailedPrecondition, Reasons.CheckpointFailed, "the content of volumes is taken of fenced pods only: the processes would write on");
+            }
+
+            foreach (var volume in request.VolumeNames)
+            {
+                await volumes.StoreAsync(request.PodUid, request.CheckpointId, volume, origin, CancellationToken.None);
+            }
+
+            store.Seal(request.PodUid, request.CheckpointId, [.. request.SealContainers, .. request.VolumeNames.Select(VolumeContent.NameOf)]);
+        }
+        finally
+        {
+            _sealing.Release();
         }
     }
 

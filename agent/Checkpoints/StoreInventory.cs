@@ -75,6 +75,7 @@ internal sealed class StoreInventory(CheckpointStore store, IOptions<AgentOption
             NodeName = origin.NodeName,
         };
         result.ContainerNames.AddRange(manifests.Select(m => m.Container).Where(c => !c.StartsWith('.')));
+        result.VolumeNames.AddRange(manifests.Select(m => m.Container).Where(c => c.StartsWith('.')).Select(c => Path.GetFileName(c)));
         return result;
     }
 }

@@ -6,6 +6,7 @@ using Microsoft.Extensions.Options;
 using PodCheckpointing.Agent.Checkpoints;
 using PodCheckpointing.Agent.Metrics;
 using PodCheckpointing.Agent.Runtimes;
+using PodCheckpointing.Agent.Volumes;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Storage;
@@ -16,7 +17,7 @@ namespace PodCheckpointing.Agent.Restores;
 /// <summary>Stages verified checkpoints for the restore handler, and reads what it reports.</summary>
 /// <remarks>The files are the contract with Handler/checkpoint-restore; its head names them.</remarks>
 internal sealed class RestoreStaging(
-    CheckpointStore store, IOptions<AgentOptions> options, TimeProvider time, ILogger<RestoreStaging> logger) : IDisposable
+    CheckpointStore store, VolumeContent volumes, IOptions<AgentOptions> options, TimeProvider time, ILogger<RestoreStaging> logger) : IDisposable
 {
     /// <summary>What of an archive a restore needs.</summary>
     internal static readonly string[] StagedParts = ["checkpoint", "rootfs-diff.tar", "deleted.files", "config.dump", "spec.dump"];
@@ -162,16 +163,12 @@ internal sealed class RestoreStaging(
     private async Task<long> StageAsync(
         PrepareRestoreRequest request, ArtifactUri uri, string folder, CancellationToken cancellationToken)
     {
-        var manifest = store.FindSealed(uri.PodUid, uri.CheckpointId, uri.Container!);
-        var origin = request.OriginNamespace.Length > 0 ? request.OriginNamespace : request.PodNamespace;
-        if (manifest.Origin.PodNamespace != origin)
+        foreach (var volume in request.VolumeNames)
         {
-            throw Refusal.Because(
-                StatusCode.PermissionDenied,
-                Reasons.NamespaceMismatch,
-                $"the checkpoint belongs to namespace {manifest.Origin.PodNamespace}; a pod in {request.PodNamespace} may not restore it");
+            await PlaceAsync(request, uri, volume, Path.GetDirectoryName(folder)!, cancellationToken);
         }
 
+        var manifest = Find(request, uri, uri.Container!);
         if (request.ExpectedDigest.Length > 0 && request.ExpectedDigest != manifest.CompressedDigest)
         {
             throw new CorruptArtifactException("the artifact on the volume is not the one that its content names");
@@ -212,6 +209,31 @@ internal sealed class RestoreStaging(
         AgentLog.Staged(logger, request.PodUid, request.ContainerName, bytes, took.TotalMilliseconds);
         OperationMeter.Staged(bytes, took);
         return bytes;
+    }
+
+    /// <summary>A manifest that the pod may have: of a sealed checkpoint, taken in the namespace that it must be of.</summary>
+    private ContainerManifest Find(PrepareRestoreRequest request, ArtifactUri uri, string name)
+    {
+        var manifest = store.FindSealed(uri.PodUid, uri.CheckpointId, name);
+        var origin = request.OriginNamespace.Length > 0 ? request.OriginNamespace : request.PodNamespace;
+        return manifest.Origin.PodNamespace == origin
+            ? manifest
+            : throw Refusal.Because(
+                StatusCode.PermissionDenied,
+                Reasons.NamespaceMismatch,
+                $"the checkpoint belongs to namespace {manifest.Origin.PodNamespace}; a pod in {request.PodNamespace} may not restore it");
+    }
+
+    /// <summary>Once for the pod, and before any of its containers can be restored.</summary>
+    private async Task PlaceAsync(
+        PrepareRestoreRequest request, ArtifactUri uri, string volume, string folder, CancellationToken cancellationToken)
+    {
+        if (!File.Exists(Path.Combine(folder, $"volume.{volume}")))
+        {
+            await volumes.PlaceAsync(
+                request.PodUid, Find(request, uri, VolumeContent.NameOf(volume)), volume, cancellationToken);
+            Mark(folder, $"volume.{volume}", request.ArtifactUri);
+        }
     }
 
     private ContainerRestore StateOf(string podUid, string container)

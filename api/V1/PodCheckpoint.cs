@@ -119,6 +119,11 @@ public sealed record PodCheckpointStatus
     [Items(256)]
     public IList<string>? Containers { get; init; }
 
+    /// <summary>volumes are the names of the pod's emptyDir volumes whose content is in the checkpoint. A checkpoint that
+    /// a migration has made has all of them; one of a pod that runs on has none.</summary>
+    [Items(256)]
+    public IList<string>? Volumes { get; init; }
+
     /// <summary>size is what the checkpoint takes on the volume, in bytes, compressed, all containers together. Set when it
     /// is ready.</summary>
     [Bounds(0)]

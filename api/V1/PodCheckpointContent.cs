@@ -136,6 +136,10 @@ public sealed record PodCheckpointContentStatus
     [Items(256)]
     public IList<string>? Containers { get; init; }
 
+    /// <summary>volumes are the names of the emptyDir volumes whose content is in the checkpoint. Set with ready.</summary>
+    [Items(256)]
+    public IList<string>? Volumes { get; init; }
+
     /// <summary>containerContents name the ContainerCheckpointContents of the checkpoint's containers. Set with
     /// ready; absent for a content that was made by hand.</summary>
     [Items(256)]

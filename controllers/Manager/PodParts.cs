@@ -21,6 +21,10 @@ internal static class PodParts
         return (pod.Status?.InitContainerStatuses ?? []).Where(s => sidecars.Contains(s.Name)).Concat(pod.Status?.ContainerStatuses ?? []);
     }
 
+    /// <summary>Names of the volumes whose content lives and dies with the pod.</summary>
+    public static IReadOnlyList<string> EmptyDirs(this V1Pod pod) =>
+        [.. (pod.Spec.Volumes ?? []).Where(v => v.EmptyDir is not null).Select(v => v.Name)];
+
     /// <summary>Names of containers that somebody has put in for debugging; they are in no checkpoint.</summary>
     public static IReadOnlyList<string> EphemeralContainers(this V1Pod pod) =>
         pod.Spec.More?.TryGetValue(EphemeralField, out var list) == true && list.ValueKind == JsonValueKind.Array

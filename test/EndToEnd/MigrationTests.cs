@@ -67,6 +67,47 @@ public sealed class MigrationTests() : BenchTests("e")
     }
 
     [Test]
+    public async Task The_content_of_empty_dirs_goes_along_with_owners_modes_holes_and_links()
+    {
+        const string Code = """
+            import os, stat, time
+            os.makedirs("/disk/inner", exist_ok=True)
+            os.chmod("/disk/inner", 0o2750)
+            log = open("/disk/inner/log", "a")
+            memory = open("/memory/log", "a")
+            open("/disk/owned", "w").write("x"); os.chown("/disk/owned", 1234, 4321); os.chmod("/disk/owned", 0o640)
+            hole = open("/disk/hole", "wb"); hole.truncate(64 << 20); hole.seek(32 << 20); hole.write(b"middle"); hole.flush()
+            os.symlink("owned", "/disk/link"); os.link("/disk/owned", "/disk/second"); os.mkfifo("/disk/fifo")
+            os.setxattr("/disk/owned", "user.colour", b"green")
+            n = 0
+            while True:
+                n += 1
+                for out in (log, memory):
+                    out.write(f"{n}\n"); out.flush()
+                s = os.stat("/disk/owned")
+                facts = [
+                    len(open("/disk/inner/log").readlines()), len(open("/memory/log").readlines()),
+                    s.st_uid, s.st_gid, oct(s.st_mode), s.st_nlink, oct(os.stat("/disk/inner").st_mode),
+                    os.stat("/disk/hole").st_size, os.stat("/disk/hole").st_blocks < 1024, os.readlink("/disk/link"),
+                    stat.S_ISFIFO(os.stat("/disk/fifo").st_mode), os.getxattr("/disk/owned", "user.colour").decode(),
+                ]
+                print(f"n={n}", *facts, flush=True)
+                time.sleep(0.05)
+            """;
+        var mounts = "\n    volumeMounts: [{name: disk, mountPath: /disk}, {name: memory, mountPath: /memory}]";
+        await StartAsync(
+            Pod("dirs", Python("c", Code) + mounts)
+                .Replace("  containers:", "  volumes: [{name: disk, emptyDir: {}}, {name: memory, emptyDir: {medium: Memory, sizeLimit: 16Mi}}]\n  containers:", StringComparison.Ordinal));
+        await MigrateAsync("dirs", "dirs", "node-b", "Completed");
+
+        await CountOnAsync("node-b", "dirs-m", "c");
+        var lines = Cluster.Log("node-a", "dirs", "c").Concat(Cluster.Log("node-b", "dirs", "c")).Select(l => l.Split(' ', 4)).ToList();
+        lines.Should().OnlyContain(l => l[0] == $"n={l[1]}" && l[1] == l[2], "every line that was written is in both files");
+        lines.Select(l => l[3]).Distinct().Should().Equal("1234 4321 0o100640 2 0o42750 67108864 True owned True green");
+        lines.Select(l => long.Parse(l[1], null)).Order().Should().Equal(Enumerable.Range(1, lines.Count).Select(n => (long)n));
+    }
+
+    [Test]
     public async Task A_process_with_256_MB_keeps_them()
     {
         const string Code = """

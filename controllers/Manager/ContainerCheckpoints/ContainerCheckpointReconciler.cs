@@ -114,6 +114,7 @@ internal sealed class ContainerCheckpointReconciler(
             && cluster.Find<PodCheckpoint>(owner) is { Status.CheckpointID: { } id } whole && id == source.CheckpointID)
         {
             request.SealContainers.AddRange(whole.Status.Containers);
+            request.VolumeNames.AddRange(whole.Status.Volumes ?? []);
         }
 
         var result = calls.Ask($"ccp/{checkpoint.Metadata.Uid}/dump", t => agent.CheckpointAsync(request, t), wake);

@@ -90,6 +90,7 @@ internal sealed class PodCheckpointContentReconciler(
                 ArtifactURI = uri,
                 Size = (long)stored.Bytes,
                 Containers = [.. stored.ContainerNames],
+                Volumes = stored.VolumeNames.Count > 0 ? [.. stored.VolumeNames] : null,
                 Error = null,
                 Conditions = status.Conditions.With(
                     ConditionTypes.Ready, "True", Reasons.CheckpointCompleted, "the checkpoint is whole on the volume",

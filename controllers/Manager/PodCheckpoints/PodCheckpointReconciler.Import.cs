@@ -52,6 +52,7 @@ internal sealed partial class PodCheckpointReconciler
             PodUID = content.Spec.Source.PodUID,
             NodeName = content.Spec.Source.NodeName,
             Containers = ready.Containers ?? [],
+            Volumes = ready.Volumes,
             Size = ready.Size,
             CreationTime = status.CreationTime ?? Now,
             Conditions = Condition(

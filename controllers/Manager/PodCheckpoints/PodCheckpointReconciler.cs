@@ -95,11 +95,10 @@ internal sealed partial class PodCheckpointReconciler(
                 PodUID = pod.Metadata.Uid,
                 NodeName = pod.Spec.NodeName,
                 Containers = [.. pod.LivingContainers().Select(c => c.Name)],
+                // A pod that runs on would write into them while they are read.
+                Volumes = IsMigrations(checkpoint) ? pod.EmptyDirs() is { Count: > 0 } volumes ? [.. volumes] : null : null,
                 Conditions = Condition(
-                    checkpoint, status, "False", Reasons.Pending,
-                    pod.EphemeralContainers() is { Count: > 0 } ephemeral
-                        ? $"the checkpoint has its name; ephemeral containers are not part of it: {string.Join(", ", ephemeral)}"
-                        : "the checkpoint has its name"),
+                    checkpoint, status, "False", Reasons.Pending, $"the checkpoint has its name{LeftOut(checkpoint, pod)}"),
             };
         }
 
@@ -140,6 +139,16 @@ internal sealed partial class PodCheckpointReconciler(
             : await SealAsync(checkpoint, status, content, parts, wake, cancellationToken);
     }
 
+    private static bool IsMigrations(PodCheckpoint checkpoint) => checkpoint.ControllerKey(nameof(PodMigration)) is not null;
+
+    /// <summary>What a reader might expect in the checkpoint, and will not find there.</summary>
+    private static string LeftOut(PodCheckpoint checkpoint, V1Pod pod)
+    {
+        var without = pod.EphemeralContainers().Select(c => $"ephemeral container {c}")
+            .Concat(IsMigrations(checkpoint) ? [] : pod.EmptyDirs().Select(v => $"content of emptyDir volume {v}")).ToList();
+        return without.Count == 0 ? "" : $"; not in it: {string.Join(", ", without)}";
+    }
+
     /// <summary>A migration's checkpoint has the id that its target pod has been told.</summary>
     private string IdFor(PodCheckpoint checkpoint)
     {
@@ -170,6 +179,7 @@ internal sealed partial class PodCheckpointReconciler(
                 ?? throw new TerminalException(Reasons.NodeNotFound, $"node {status.NodeName} does not exist");
             var request = new SealRequest { PodUid = status.PodUID, CheckpointId = status.CheckpointID };
             request.ContainerNames.AddRange(parts.Select(p => p.Spec.ContainerName));
+            request.VolumeNames.AddRange(status.Volumes ?? []);
             var sealedNow = calls.Ask($"pcp/{checkpoint.Metadata.Uid}/seal", t => agent.SealAsync(request, t), wake);
             if (sealedNow is null)
             {
@@ -189,6 +199,7 @@ internal sealed partial class PodCheckpointReconciler(
                             ConditionTypes.Ready, "True", Reasons.CheckpointCompleted, "the checkpoint is whole",
                             content.Metadata.Generation, Now),
                     Containers = [.. parts.Select(p => p.Spec.ContainerName)],
+                    Volumes = status.Volumes,
                     ArtifactURI = sealedNow.ArtifactUri,
                     Size = (long)sealedNow.CompressedSize,
                     ContainerContents = [.. parts.Select(p => p.Status!.BoundContentName!)],

@@ -36,10 +36,15 @@ internal static class MigrationValidation
             return (Reasons.PodNotRunning, $"container {string.Join(", ", still)} of pod {name} does not run; wait until all do");
         }
 
-        var volumes = (pod.Spec.Volumes ?? []).Where(v => v.EmptyDir is not null || v.HostPath is not null).Select(v => v.Name).ToList();
+        var volumes = (pod.Spec.Volumes ?? []).Where(v => v.HostPath is not null).Select(v => v.Name).ToList();
         if (volumes.Count > 0)
         {
-            return (Reasons.PodNotMigratable, $"volumes {string.Join(", ", volumes)}: the content of emptyDir and hostPath volumes does not travel yet");
+            return (Reasons.PodNotMigratable, $"volumes {string.Join(", ", volumes)}: hostPath volumes are their node's own and do not travel");
+        }
+
+        if (pod.Spec.Volumes?.FirstOrDefault(v => v.EmptyDir?.Medium?.StartsWith("HugePages", StringComparison.Ordinal) == true) is { } huge)
+        {
+            return (Reasons.PodNotMigratable, $"volume {huge.Name} is of huge pages, which cannot be restored");
         }
 
         if (pod.Spec.More?.TryGetValue("shareProcessNamespace", out var shared) == true && shared.ValueKind == JsonValueKind.True)

@@ -64,12 +64,13 @@ internal sealed partial class PodMigrationReconciler
             ?? throw new TerminalException(Reasons.RestoreFailed, "the target pod has gone before it was restored");
         var contents = Contents(FindCheckpoint(scope)).ToList();
         var names = contents.Select(c => c.Spec.Source.ContainerName!).Order(StringComparer.Ordinal).ToList();
+        var volumes = FindCheckpoint(scope)?.Status?.Volumes ?? [];
         var staged = true;
         foreach (var content in contents)
         {
             staged &= Ask(
                 scope, $"prepare/{content.Spec.Source.ContainerName}", scope.Status.TargetNode!,
-                (agent, t) => agent.PrepareRestoreAsync(PrepareRequest(target, content, names), t)) is not null;
+                (agent, t) => agent.PrepareRestoreAsync(PrepareRequest(target, content, names, volumes), t)) is not null;
         }
 
         if (!staged)
@@ -160,7 +161,7 @@ internal sealed partial class PodMigrationReconciler
     }
 
     private static PrepareRestoreRequest PrepareRequest(
-        V1Pod target, ContainerCheckpointContent content, IEnumerable<string> all)
+        V1Pod target, ContainerCheckpointContent content, IEnumerable<string> all, IEnumerable<string> volumes)
     {
         var request = new PrepareRestoreRequest
         {
@@ -172,6 +173,7 @@ internal sealed partial class PodMigrationReconciler
             ExpectedDigest = content.Status!.CompressedDigest,
         };
         request.ContainerNames.AddRange(all);
+        request.VolumeNames.AddRange(volumes);
         return request;
     }
 

@@ -71,7 +71,14 @@ internal sealed class PodRestoreReconciler(
 
         var content = Bound(checkpoint);
         var names = Containers(pod, uri, checkpoint);
-        var restored = Restore(pod, uri, content, names, wake);
+        var volumes = uri.Container is null ? checkpoint.Status.Volumes ?? [] : [];
+        if (volumes.Except(pod.EmptyDirs()).FirstOrDefault() is { } volume)
+        {
+            throw new TerminalException(
+                Reasons.RestoreRefused, $"the pod has no emptyDir volume {volume}, whose content PodCheckpoint {checkpoint.Metadata.Name} holds: add it");
+        }
+
+        var restored = Restore(pod, uri, content, names, volumes, wake);
         if (restored is null)
         {
             return ReconcileResult.Done;
@@ -123,7 +130,7 @@ internal sealed class PodRestoreReconciler(
     }
 
     private GetRestoreResponse? Restore(
-        V1Pod pod, ArtifactUri uri, PodCheckpointContent content, List<string> names, Action wake)
+        V1Pod pod, ArtifactUri uri, PodCheckpointContent content, List<string> names, IEnumerable<string> volumes, Action wake)
     {
         var agent = AgentOf(pod);
         var staged = true;
@@ -141,6 +148,7 @@ internal sealed class PodRestoreReconciler(
                 Release = true,
             };
             request.ContainerNames.AddRange(names);
+            request.VolumeNames.AddRange(volumes);
             staged &= calls.Ask($"restore/{pod.Metadata.Uid}/prepare/{name}", t => agent.PrepareRestoreAsync(request, t), wake) is not null;
         }
 

@@ -1,0 +1,109 @@
+using System.Diagnostics;
+using Grpc.Core;
+using Microsoft.Extensions.Options;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Storage;
+using PodCheckpointing.Storage.Archives;
+
+namespace PodCheckpointing.Agent.Volumes;
+
+/// <summary>Takes the content of a stopped pod's emptyDir volumes, and puts it into those of the pod that goes on.</summary>
+/// <remarks>Owners, modes, times, holes, links and user attributes travel. Sockets do not: CRIU makes those of its
+/// processes again.</remarks>
+internal sealed class VolumeContent(CheckpointStore store, IOptions<AgentOptions> options)
+{
+    /// <summary>How the store names a volume's content.</summary>
+    public static string NameOf(string volume) => ".volumes/" + volume;
+
+    /// <summary>Stores one volume; returns at once, where it stands.</summary>
+    /// <exception cref="IOException">The volume cannot be read whole, or the store fails; nothing is left.</exception>
+    public async Task StoreAsync(string podUid, string checkpointId, string volume, Origin origin, CancellationToken cancellationToken)
+    {
+        if (store.Find(podUid, checkpointId, NameOf(volume)) is not null)
+        {
+            return;
+        }
+
+        var folder = FolderOf(podUid, volume);
+        if (!Directory.Exists(folder))
+        {
+            throw new IOException($"volume {volume} is not at {folder}: is the agent's mount of kubelet's pods there?");
+        }
+
+        // With its parent, so that the volume's own owner and mode are in it too.
+        var start = new ProcessStartInfo("tar")
+        {
+            ArgumentList =
+            {
+                "--create", "--format=posix", "--numeric-owner", "--xattrs", "--xattrs-include=user.*",
+                "--directory", Path.GetDirectoryName(folder)!, "--", volume,
+            },
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            Environment = { ["LC_ALL"] = "C" },
+        };
+        using var tar = Process.Start(start)!;
+        try
+        {
+            var errors = tar.StandardError.ReadToEndAsync(cancellationToken);
+            using var archive = new HeldBackStream(tar.StandardOutput.BaseStream, async () =>
+            {
+                await tar.WaitForExitAsync(cancellationToken);
+                if (tar.ExitCode != 0)
+                {
+                    throw new IOException($"volume {volume} cannot be read whole: {(await errors).ReplaceLineEndings(" ").Trim()}");
+                }
+            });
+            await store.WriteAsync(
+                podUid, checkpointId, NameOf(volume), archive, origin, new Progress<long>(), cancellationToken);
+        }
+        finally
+        {
+            if (!tar.HasExited)
+            {
+                tar.Kill();
+            }
+        }
+    }
+
+    /// <summary>Puts a volume's content into the new pod's volume of that name, in the place of whatever is there.</summary>
+    /// <exception cref="CorruptArtifactException">The content is not whole on the store.</exception>
+    public async Task PlaceAsync(string podUid, ContainerManifest manifest, string volume, CancellationToken cancellationToken)
+    {
+        var folder = FolderOf(podUid, volume);
+        if (!Directory.Exists(folder))
+        {
+            throw Refusal.Because(
+                StatusCode.FailedPrecondition, Reasons.RestoreFailed, $"the pod has no emptyDir volume {volume} at {folder}");
+        }
+
+        foreach (var left in new DirectoryInfo(folder).EnumerateFileSystemInfos())
+        {
+            // Of an attempt that did not come to its end.
+            if (left is DirectoryInfo { LinkTarget: null } inner)
+            {
+                inner.Delete(recursive: true);
+            }
+            else
+            {
+                left.Delete();
+            }
+        }
+
+        await store.Read(manifest).ExtractAsync(
+            Path.GetDirectoryName(folder)!, ExtractionOptions.Everything with { Devices = true }, cancellationToken);
+    }
+
+    private string FolderOf(string podUid, string volume)
+    {
+        foreach (var part in new[] { podUid, volume })
+        {
+            if (part.Length is 0 or > 63 || !part.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '-'))
+            {
+                throw Refusal.Because(StatusCode.InvalidArgument, "InvalidArgument", $"\"{part}\" is no uid or volume name");
+            }
+        }
+
+        return Path.Combine(options.Value.KubeletPods, podUid, "volumes", "kubernetes.io~empty-dir", volume);
+    }
+}
