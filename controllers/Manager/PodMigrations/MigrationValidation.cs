@@ -1,4 +1,3 @@
-using System.Text.Json;
 using k8s.Models;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
@@ -20,54 +19,9 @@ internal static class MigrationValidation
         _ => null,
     };
 
-    /// <summary>What of the pod cannot travel.</summary>
-    public static (string Reason, string Message)? OfPod(V1Pod pod)
-    {
-        var name = pod.Metadata.Name;
-        if (pod.Metadata.DeletionTimestamp is not null || pod.Status?.Phase != "Running")
-        {
-            return (Reasons.PodNotRunning, $"pod {name} is {(pod.Metadata.DeletionTimestamp is null ? pod.Status?.Phase : "terminating")}; only a running pod can be migrated");
-        }
-
-        var still = pod.LivingContainers().Select(c => c.Name).Except(
-            pod.LivingStatuses().Where(s => s.State?.Running is not null).Select(s => s.Name)).ToList();
-        if (still.Count > 0)
-        {
-            return (Reasons.PodNotRunning, $"container {string.Join(", ", still)} of pod {name} does not run; wait until all do");
-        }
-
-        var volumes = (pod.Spec.Volumes ?? []).Where(v => v.HostPath is not null).Select(v => v.Name).ToList();
-        if (volumes.Count > 0)
-        {
-            return (Reasons.PodNotMigratable, $"volumes {string.Join(", ", volumes)}: hostPath volumes are their node's own and do not travel");
-        }
-
-        if (pod.Spec.Volumes?.FirstOrDefault(v => v.EmptyDir?.Medium?.StartsWith("HugePages", StringComparison.Ordinal) == true) is { } huge)
-        {
-            return (Reasons.PodNotMigratable, $"volume {huge.Name} is of huge pages, which cannot be restored");
-        }
-
-        if (pod.Spec.More?.TryGetValue("shareProcessNamespace", out var shared) == true && shared.ValueKind == JsonValueKind.True)
-        {
-            return (Reasons.PodNotMigratable, $"the containers of pod {name} share their processes (shareProcessNamespace), which cannot be told apart when they are stopped and continued");
-        }
-
-        if (pod.Sidecars().FirstOrDefault(c => c.More?.ContainsKey("startupProbe") == true) is { } sidecar)
-        {
-            return (Reasons.PodNotMigratable, $"sidecar {sidecar.Name} has a startupProbe: kubelet would wait for it before it restores the others, and they all go on together; remove the probe");
-        }
-
-        if (pod.Metadata.OwnerReferences?.FirstOrDefault(r => r.Controller == true) is { } owner)
-        {
-            return (Reasons.PodNotMigratable, $"pod {name} belongs to {owner.Kind} {owner.Name}, which would replace it; only pods without a controller can be migrated yet");
-        }
-
-        return pod.Spec.HostNetwork == true || pod.Spec.HostPID == true
-            ? (Reasons.PodNotMigratable, $"pod {name} lives in its node's own network or processes, which the target does not have")
-            : pod.LivingContainers().FirstOrDefault(c => c.Tty == true) is { } tty
-                ? (Reasons.PodNotMigratable, $"container {tty.Name} has a terminal, which cannot be restored")
-                : null;
-    }
+    /// <summary>All of the pod that cannot travel, at once.</summary>
+    public static (string Reason, string Message)? OfPod(V1Pod pod) =>
+        PodObstacles.Of(pod).ToList() is { Count: > 0 } found ? (found[0].Reason, string.Join("; ", found.Select(f => f.Message))) : null;
 
     /// <summary>Why a target pod will never wait for its checkpoint.</summary>
     public static (string Reason, string Message)? OfReceiver(V1Pod target)

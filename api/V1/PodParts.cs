@@ -1,11 +1,14 @@
 using System.Text.Json;
 using k8s.Models;
 
-namespace PodCheckpointing.Manager;
+namespace PodCheckpointing.Api.V1;
 
 /// <summary>What of a pod is checkpointed: everything that lives as long as it does.</summary>
-internal static class PodParts
+public static class PodParts
 {
+    /// <summary>The name of the field of containers for debugging, which no new pod may have.</summary>
+    public const string EphemeralField = "ephemeralContainers";
+
     /// <summary>Sidecars (init containers that restart), then containers: the order in which kubelet starts them.</summary>
     public static IEnumerable<V1Container> LivingContainers(this V1Pod pod) =>
         pod.Sidecars().Concat(pod.Spec.Containers);
@@ -30,7 +33,4 @@ internal static class PodParts
         pod.Spec.More?.TryGetValue(EphemeralField, out var list) == true && list.ValueKind == JsonValueKind.Array
             ? [.. list.EnumerateArray().Select(c => c.GetProperty("name").GetString()!)]
             : [];
-
-    /// <summary>The name of the field, which no new pod may have.</summary>
-    public const string EphemeralField = "ephemeralContainers";
 }

@@ -1,0 +1,81 @@
+using System.Text.Json;
+using k8s.Models;
+
+namespace PodCheckpointing.Api.V1;
+
+/// <summary>What of a pod stands in the way of its migration, as far as the object shows it.</summary>
+/// <remarks>One place for the operator, which refuses by it, and the plug-in, which tells it beforehand.</remarks>
+public static class PodObstacles
+{
+    /// <summary>Every obstacle, with its reason word; none where the pod can travel.</summary>
+    public static IEnumerable<(string Reason, string Message)> Of(V1Pod pod) =>
+        NotRunning(pod).Select(message => (Reasons.PodNotRunning, message))
+            .Concat(NotMigratable(pod).Select(message => (Reasons.PodNotMigratable, message)));
+
+    private static IEnumerable<string> NotRunning(V1Pod pod)
+    {
+        var name = pod.Metadata.Name;
+        if (pod.Metadata.DeletionTimestamp is not null)
+        {
+            yield return $"pod {name} is terminating; only a running pod can be migrated";
+        }
+        else if (pod.Status?.Phase != "Running")
+        {
+            yield return $"pod {name} is {pod.Status?.Phase ?? "unknown"}; only a running pod can be migrated";
+        }
+        else
+        {
+            var still = pod.LivingContainers().Select(c => c.Name)
+                .Except(pod.LivingStatuses().Where(s => s.State?.Running is not null).Select(s => s.Name)).ToList();
+            if (still.Count > 0)
+            {
+                yield return $"container {string.Join(", ", still)} of pod {name} does not run; wait until all do";
+            }
+        }
+    }
+
+    private static IEnumerable<string> NotMigratable(V1Pod pod)
+    {
+        foreach (var volume in pod.Spec.Volumes ?? [])
+        {
+            if (volume.HostPath is not null)
+            {
+                yield return $"spec.volumes \"{volume.Name}\" is a hostPath, which is its node's own; use a volume that both nodes can mount";
+            }
+            else if (volume.EmptyDir?.Medium?.StartsWith("HugePages", StringComparison.Ordinal) == true)
+            {
+                yield return $"spec.volumes \"{volume.Name}\" is of huge pages, which cannot be restored; use medium Memory";
+            }
+        }
+
+        if (pod.Spec.More?.TryGetValue("shareProcessNamespace", out var shared) == true && shared.ValueKind == JsonValueKind.True)
+        {
+            yield return "spec.shareProcessNamespace is true: processes of different containers cannot be told apart when they are stopped and continued; set it to false";
+        }
+
+        foreach (var sidecar in pod.Sidecars().Where(c => c.More?.ContainsKey("startupProbe") == true))
+        {
+            yield return $"sidecar \"{sidecar.Name}\" has a startupProbe: kubelet would wait for it before it restores the others, and they all go on together; remove the probe";
+        }
+
+        if (pod.Metadata.OwnerReferences?.FirstOrDefault(r => r.Controller == true) is { } owner)
+        {
+            yield return $"it belongs to {owner.Kind} {owner.Name}, which would replace it; only pods without a controller can be migrated yet";
+        }
+
+        if (pod.Spec.HostNetwork == true)
+        {
+            yield return "spec.hostNetwork is true: the target does not have this node's network";
+        }
+
+        if (pod.Spec.HostPID == true)
+        {
+            yield return "spec.hostPID is true: the target does not have this node's processes";
+        }
+
+        foreach (var container in pod.LivingContainers().Where(c => c.Tty == true))
+        {
+            yield return $"container \"{container.Name}\" has tty true: a terminal cannot be restored";
+        }
+    }
+}
