@@ -37,11 +37,12 @@ public sealed partial class CheckpointStore
     public string StoreId()
     {
         var path = Path.Combine(_root, ".store-id");
-        var id = File.Exists(path) ? File.ReadAllBytes(path) : [];
+        var stands = Posix.Exists(path);
+        var id = stands ? File.ReadAllBytes(path) : [];
         if (id.Length != 16)
         {
             // Whole or absent, too; what is neither is no identity that anybody has seen.
-            WholeFile.Create(path, Guid.NewGuid().ToByteArray(), overwrite: File.Exists(path));
+            WholeFile.Create(path, Guid.NewGuid().ToByteArray(), overwrite: stands);
             id = File.ReadAllBytes(path);
         }
 
@@ -123,16 +124,15 @@ public sealed partial class CheckpointStore
     {
         var folder = FolderOf(podUid, checkpointId, container);
         var path = Path.Combine(folder, ManifestFile);
-        if (!File.Exists(path))
+        if (!Posix.Exists(path))
         {
             return null;
         }
 
         var manifest = ManifestJson.ReadManifest(File.ReadAllBytes(path), path);
         // A manifest whose bytes are not there is as good as none: they can be written again.
-        return new FileInfo(Path.Combine(folder, Artifact)) is { Exists: true } file && file.Length == manifest.CompressedSize
-            ? manifest
-            : null;
+        var artifact = Path.Combine(folder, Artifact);
+        return Posix.Exists(artifact) && new FileInfo(artifact).Length == manifest.CompressedSize ? manifest : null;
     }
 
     /// <summary>Writes the marker over the manifests of these containers; a second time it changes nothing.</summary>
@@ -171,7 +171,7 @@ public sealed partial class CheckpointStore
     {
         var marker = ReadMarker(podUid, checkpointId);
         var path = Path.Combine(FolderOf(podUid, checkpointId, container), ManifestFile);
-        var bytes = File.Exists(path)
+        var bytes = Posix.Exists(path)
             ? File.ReadAllBytes(path)
             : throw new CorruptArtifactException($"{path} is missing");
         return marker.Manifests.GetValueOrDefault(container) == Digest.Of(bytes)
@@ -188,7 +188,7 @@ public sealed partial class CheckpointStore
     public long Delete(string podUid, string checkpointId, string? container)
     {
         var folder = FolderOf(podUid, checkpointId, container);
-        if (!Directory.Exists(folder))
+        if (!Posix.Exists(folder))
         {
             return 0;
         }
@@ -196,7 +196,7 @@ public sealed partial class CheckpointStore
         using var held = StoreLock.Take(_root, $"{podUid}/{checkpointId}", exclusive: true);
         // The marker first: what is half removed does not exist.
         var marker = Path.Combine(FolderOf(podUid, checkpointId, null), Marker);
-        if (File.Exists(marker))
+        if (Posix.Exists(marker))
         {
             File.Delete(marker);
             Posix.SyncDirectory(Path.GetDirectoryName(marker)!);
@@ -206,7 +206,7 @@ public sealed partial class CheckpointStore
         Directory.Delete(folder, recursive: true);
         foreach (var parent in new[] { Path.GetDirectoryName(folder)!, FolderOf(podUid, checkpointId, null), Path.Combine(_root, podUid) })
         {
-            if (Directory.Exists(parent) && !Directory.EnumerateFileSystemEntries(parent).Any())
+            if (Posix.Exists(parent) && !Directory.EnumerateFileSystemEntries(parent).Any())
             {
                 Directory.Delete(parent);
             }
@@ -221,7 +221,7 @@ public sealed partial class CheckpointStore
     private CheckpointMarker ReadMarker(string podUid, string checkpointId)
     {
         var path = Path.Combine(FolderOf(podUid, checkpointId, null), Marker);
-        return File.Exists(path)
+        return Posix.Exists(path)
             ? ManifestJson.ReadMarker(File.ReadAllBytes(path), path)
             : throw new CorruptArtifactException($"checkpoint {checkpointId} of pod {podUid} is not complete");
     }
@@ -244,7 +244,7 @@ public sealed partial class CheckpointStore
     // The memory of a process holds its secrets: nobody else may read it. .NET gives a mode to the last folder only.
     internal void MakeFolders(string folder)
     {
-        if (folder != _root && !Directory.Exists(folder))
+        if (folder != _root && !Posix.Exists(folder))
         {
             MakeFolders(Path.GetDirectoryName(folder)!);
             Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
@@ -256,7 +256,7 @@ public sealed partial class CheckpointStore
         try
         {
             File.Delete(Path.Combine(folder, Artifact + ".partial"));
-            if (!File.Exists(Path.Combine(folder, ManifestFile)))
+            if (!Posix.Exists(Path.Combine(folder, ManifestFile)))
             {
                 File.Delete(Path.Combine(folder, Artifact));
             }
@@ -294,6 +294,6 @@ public sealed partial class CheckpointStore
         return container is null ? Path.Combine(_root, podUid, checkpointId) : Path.Combine(_root, podUid, checkpointId, container);
     }
 
-    [GeneratedRegex(@"\A[0-9a-z]([-0-9a-z]{0,61}[0-9a-z])?\z")]
+    [GeneratedRegex(@"\A[0-9a-z][-0-9a-z]{0,62}\z")]
     private static partial Regex Part();
 }

@@ -17,6 +17,7 @@ internal static unsafe partial class Posix
     private const int Interrupted = 4;
     private const int WouldBlock = 11;
     private const int AccessDenied = 13;
+    private const int CurrentFolder = -100;
     private const int GetLock = 36;
     private const int SetLock = 37;
     private const short SharedLock = 0;
@@ -53,6 +54,27 @@ internal static unsafe partial class Posix
         }
     }
 
+    /// <summary>Whether there is anything of that name.</summary>
+    /// <remarks>.NET answers no, too, when the volume fails to answer: what is not to be overwritten, or to be removed unless it is whole,
+    /// must not be decided by that.</remarks>
+    /// <exception cref="IOException">The volume fails to say.</exception>
+    public static bool Exists(string path)
+    {
+        int error;
+        do
+        {
+            error = access(path, 0) == 0 ? 0 : Marshal.GetLastPInvokeError();
+        }
+        while (error == Interrupted);
+
+        return error switch
+        {
+            0 => true,
+            Archives.TreeCalls.Enoent or Archives.TreeCalls.Enotdir => false,
+            _ => throw new IOException($"{path} cannot be looked up: {Marshal.GetPInvokeErrorMessage(error)}", error),
+        };
+    }
+
     /// <summary>Zeroed memory, whole pages of it.</summary>
     public static byte* Map(nuint size)
     {
@@ -86,6 +108,23 @@ internal static unsafe partial class Posix
     {
         _ = sync_file_range(file, offset, length, WaitBefore | Write | WaitAfter);
         Forget(file, offset, length);
+    }
+
+    /// <summary>Opens a file, made for its owner only where it is missing and is to be written.</summary>
+    /// <remarks>.NET would lock it as a whole, which on NFS is in the way of <see cref="TryLock"/>.</remarks>
+    public static SafeFileHandle OpenUnlocked(string path, bool write)
+    {
+        var flags = Archives.TreeCalls.CloseOnExec | (write ? 2 | Archives.TreeCalls.Create : 0);
+        int descriptor;
+        do
+        {
+            descriptor = Archives.TreeCalls.openat(CurrentFolder, Archives.TreeCalls.Z(path), flags, 0x180);
+        }
+        while (descriptor < 0 && Marshal.GetLastPInvokeError() == Interrupted);
+
+        return descriptor >= 0
+            ? new SafeFileHandle(descriptor, ownsHandle: true)
+            : throw new IOException($"{path} cannot be opened: {Marshal.GetLastPInvokeErrorMessage()}", Marshal.GetLastPInvokeError());
     }
 
     /// <summary>Locks one byte of a file for its open file description; false when somebody else holds it.</summary>
@@ -137,6 +176,9 @@ internal static unsafe partial class Posix
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int open(string path, int flags);
+
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int access(string path, int mode);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int fsync(int descriptor);

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using System.Text;
+using Microsoft.Win32.SafeHandles;
 
 namespace PodCheckpointing.Storage;
 
@@ -15,9 +16,9 @@ internal sealed class StoreLock : IDisposable
     /// <summary>The file, in the store's root. It is never removed.</summary>
     public const string FileName = ".lock";
 
-    private readonly FileStream _file;
+    private readonly SafeFileHandle _file;
 
-    private StoreLock(FileStream file) => _file = file;
+    private StoreLock(SafeFileHandle file) => _file = file;
 
     /// <summary>Takes a lock.</summary>
     /// <exception cref="IOException">Somebody else holds it, or the volume keeps no locks.</exception>
@@ -30,17 +31,11 @@ internal sealed class StoreLock : IDisposable
     /// <exception cref="IOException">The volume keeps no locks.</exception>
     public static StoreLock? Try(string root, string name, bool exclusive)
     {
-        var file = new FileStream(Path.Combine(root, FileName), new FileStreamOptions
-        {
-            Mode = FileMode.OpenOrCreate,
-            Access = FileAccess.ReadWrite,
-            Share = FileShare.ReadWrite | FileShare.Delete,
-            BufferSize = 0,
-            UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
-        });
+        var path = Path.Combine(root, FileName);
+        var file = Posix.OpenUnlocked(path, write: true);
         try
         {
-            if (Posix.TryLock(file.SafeFileHandle, file.Name, PlaceOf(name), exclusive))
+            if (Posix.TryLock(file, path, PlaceOf(name), exclusive))
             {
                 return new StoreLock(file);
             }
@@ -59,24 +54,24 @@ internal sealed class StoreLock : IDisposable
     public static bool IsHeld(string root, string name)
     {
         var path = Path.Combine(root, FileName);
-        if (!File.Exists(path))
+        if (!Posix.Exists(path))
         {
             return false;
         }
 
-        using var file = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        using var file = Posix.OpenUnlocked(path, write: false);
         return Posix.IsLocked(file, path, PlaceOf(name));
     }
 
     /// <summary>When <see cref="VolumeTime"/> was last asked for, by anybody; at first, when the file was made.</summary>
-    public DateTimeOffset Stamped() => File.GetLastWriteTimeUtc(_file.SafeFileHandle);
+    public DateTimeOffset Stamped() => File.GetLastWriteTimeUtc(_file);
 
     /// <summary>The time by the clock of the volume, which may be a server's: what it stamps a write with.</summary>
     public DateTimeOffset VolumeTime()
     {
-        RandomAccess.Write(_file.SafeFileHandle, "\n"u8, 0);
-        _file.Flush(flushToDisk: true);
-        return File.GetLastWriteTimeUtc(_file.SafeFileHandle);
+        RandomAccess.Write(_file, "\n"u8, 0);
+        RandomAccess.FlushToDisk(_file);
+        return File.GetLastWriteTimeUtc(_file);
     }
 
     /// <inheritdoc/>

@@ -17,7 +17,7 @@ public sealed class StoreInspection(string root, TimeProvider time)
     /// <summary>One checkpoint, or null.</summary>
     /// <exception cref="ArgumentException">A part of the name is not valid.</exception>
     public StoredCheckpoint? Find(string podUid, string checkpointId) =>
-        Directory.Exists(_store.FolderOf(podUid, checkpointId, null)) ? Describe(podUid, checkpointId) : null;
+        Posix.Exists(_store.FolderOf(podUid, checkpointId, null)) ? Describe(podUid, checkpointId) : null;
 
     /// <summary>Compares marker, manifests and every byte of a checkpoint. Nothing is found in a checkpoint that is whole.</summary>
     public async Task<IReadOnlyList<Finding>> CheckAsync(StoredCheckpoint checkpoint, CancellationToken cancellationToken)
@@ -107,7 +107,7 @@ public sealed class StoreInspection(string root, TimeProvider time)
     {
         var volumes = Path.Combine(folder, Volumes);
         return Folders(folder).Select(path => Path.GetFileName(path)).Concat(
-            Directory.Exists(volumes) ? Folders(volumes).Select(path => $"{Volumes}/{Path.GetFileName(path)}") : []);
+            Posix.Exists(volumes) ? Folders(volumes).Select(path => $"{Volumes}/{Path.GetFileName(path)}") : []);
     }
 
     private async Task CheckAsync(
@@ -136,7 +136,7 @@ public sealed class StoreInspection(string root, TimeProvider time)
         var folder = Path.Combine(root, podUid, checkpointId);
         var files = Images.CheckpointImages.FilesBelow(folder).ToList();
         var manifests = new List<ContainerManifest>();
-        foreach (var path in Containers(folder).Select(c => Path.Combine(folder, c, CheckpointStore.ManifestFile)).Where(File.Exists))
+        foreach (var path in Containers(folder).Select(c => Path.Combine(folder, c, CheckpointStore.ManifestFile)).Where(Posix.Exists))
         {
             try
             {
@@ -151,7 +151,7 @@ public sealed class StoreInspection(string root, TimeProvider time)
         return new StoredCheckpoint(
             podUid,
             checkpointId,
-            File.Exists(Path.Combine(folder, CheckpointStore.Marker)),
+            Posix.Exists(Path.Combine(folder, CheckpointStore.Marker)),
             files.Sum(file => file.Length),
             files.Select(file => file.LastWriteTimeUtc).Append(Directory.GetLastWriteTimeUtc(folder)).Max(),
             manifests);

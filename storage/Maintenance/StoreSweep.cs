@@ -70,7 +70,7 @@ public sealed class StoreSweep(string root, TimeProvider time)
         }
 
         pod.Refresh();
-        if (pod.Exists && pod.LastWriteTimeUtc < before && IsEmpty(pod))
+        if (Posix.Exists(pod.FullName) && pod.LastWriteTimeUtc < before && IsEmpty(pod))
         {
             found.Add(Take(options, pod.Name, "an empty folder", 0, () => RemoveEmpty(pod)));
         }
@@ -107,13 +107,13 @@ public sealed class StoreSweep(string root, TimeProvider time)
         DirectoryInfo folder, string name, SweepOptions options, DateTimeOffset before)
     {
         folder.Refresh();
-        if (!folder.Exists)
+        if (!Posix.Exists(folder.FullName))
         {
             return [];
         }
 
         var all = folder.EnumerateFileSystemInfos("*", Everything).ToList();
-        var whole = File.Exists(Path.Combine(root, name, CheckpointStore.Marker));
+        var whole = Posix.Exists(Path.Combine(root, name, CheckpointStore.Marker));
         if (!whole && (options.Unfinished || all.Count == 0))
         {
             return all.Append(folder).Max(entry => entry.LastWriteTimeUtc) < before
@@ -160,7 +160,7 @@ public sealed class StoreSweep(string root, TimeProvider time)
         {
             folder.Delete(recursive: false);
         }
-        catch (IOException) when (folder.Exists && !IsEmpty(folder))
+        catch (IOException) when (Posix.Exists(folder.FullName) && !IsEmpty(folder))
         {
             // A writer has just moved in.
         }

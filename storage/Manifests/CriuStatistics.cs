@@ -58,7 +58,7 @@ public sealed record CriuStatistics
         var size = BinaryPrimitives.ReadUInt32LittleEndian(image[8..]);
         image = image[12..];
         // stats_entry: dump is field 1, a message.
-        if (size > image.Length || image.IsEmpty || image[0] != 0x0a)
+        if (size == 0 || size > image.Length || image[0] != 0x0a)
         {
             return null;
         }

@@ -67,7 +67,7 @@ public sealed record DumpDescription
         foreach (var mount in mounts.EnumerateArray().Where(m => m.ValueKind == JsonValueKind.Object))
         {
             var options = mount.TryGetProperty("options", out var list) && list.ValueKind == JsonValueKind.Array
-                ? list.EnumerateArray().Where(o => o.ValueKind == JsonValueKind.String).Select(o => o.GetString())
+                ? list.EnumerateArray().Select(TextOf)
                 : [];
             yield return new MountPoint
             {
@@ -80,8 +80,20 @@ public sealed record DumpDescription
     }
 
     private static string Text(JsonElement element, string name) =>
-        element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out var value)
-            && value.ValueKind == JsonValueKind.String ? value.GetString()! : "";
+        element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out var value) ? TextOf(value) : "";
+
+    private static string TextOf(JsonElement value)
+    {
+        try
+        {
+            return value.ValueKind == JsonValueKind.String ? value.GetString()! : "";
+        }
+        catch (InvalidOperationException)
+        {
+            // No text: half a surrogate, or bytes that are no UTF-8. The dump is none the worse for it.
+            return "";
+        }
+    }
 
     private static JsonDocument? Parse(byte[]? json)
     {

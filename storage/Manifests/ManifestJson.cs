@@ -74,6 +74,12 @@ public static class ManifestJson
     private static T Read<T>(ReadOnlySpan<byte> bytes, string path, string what)
         where T : class
     {
+        // Where the serializer only looks for the end of a text, it takes any bytes for one.
+        if (!System.Text.Unicode.Utf8.IsValid(bytes))
+        {
+            throw new CorruptArtifactException($"{path} is no {what}: it is not UTF-8");
+        }
+
         try
         {
             return JsonSerializer.Deserialize<T>(bytes, Options)

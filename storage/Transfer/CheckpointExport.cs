@@ -77,7 +77,7 @@ public sealed class CheckpointExport(string root, TimeProvider time)
         await tar.WriteEntryAsync(entry, cancellationToken).ConfigureAwait(false);
     }
 
-    private static async Task<byte[]> ReadAsync(string path, CancellationToken cancellationToken) => File.Exists(path)
+    private static async Task<byte[]> ReadAsync(string path, CancellationToken cancellationToken) => Posix.Exists(path)
         ? await File.ReadAllBytesAsync(path, cancellationToken).ConfigureAwait(false)
         : throw new CorruptArtifactException($"{path} is missing: the checkpoint is not complete");
 

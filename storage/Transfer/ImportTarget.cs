@@ -18,6 +18,7 @@ internal sealed class ImportTarget(string root, CheckpointStore store) : IArchiv
     private byte[]? _marker;
     private byte[]? _content;
     private int _filled;
+    private bool _sealing;
     private Imported? _artifact;
     private Action _end = () => { };
 
@@ -112,6 +113,7 @@ internal sealed class ImportTarget(string root, CheckpointStore store) : IArchiv
                 Put(Path.Combine(Folder, container.Manifest.Container, CheckpointStore.ManifestFile), container.ManifestBytes);
             }
 
+            _sealing = true;
             store.PutMarker(_pod, _id, _marker);
             _made.Clear();
         }
@@ -125,8 +127,15 @@ internal sealed class ImportTarget(string root, CheckpointStore store) : IArchiv
         Close();
         try
         {
+            if (_sealing && _made.Count > 0)
+            {
+                // The marker may stand although it was not synced: it goes first, as ever.
+                File.Delete(Path.Combine(Folder, CheckpointStore.Marker));
+                Posix.SyncDirectory(Folder);
+            }
+
             _made.ForEach(File.Delete);
-            foreach (var folder in _made.SelectMany(ParentsOf).Distinct().OrderByDescending(folder => folder.Length).Where(Directory.Exists))
+            foreach (var folder in _made.SelectMany(ParentsOf).Distinct().OrderByDescending(folder => folder.Length).Where(Posix.Exists))
             {
                 if (!Directory.EnumerateFileSystemEntries(folder).Any())
                 {
@@ -169,7 +178,7 @@ internal sealed class ImportTarget(string root, CheckpointStore store) : IArchiv
         (_pod, _id) = (pod, id);
         _held = StoreLock.Take(root, $"{pod}/{id}", exclusive: true);
         var marker = Path.Combine(Folder, CheckpointStore.Marker);
-        _standing = File.Exists(marker) ? ManifestJson.ReadMarker(File.ReadAllBytes(marker), marker) : null;
+        _standing = Posix.Exists(marker) ? ManifestJson.ReadMarker(File.ReadAllBytes(marker), marker) : null;
     }
 
     private void BeginManifest(string container, ArchiveEntry entry)

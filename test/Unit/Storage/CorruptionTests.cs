@@ -3,12 +3,15 @@ using FluentAssertions;
 using NUnit.Framework;
 using PodCheckpointing.Storage;
 using PodCheckpointing.Storage.Archives;
+using PodCheckpointing.Storage.Maintenance;
 
 namespace PodCheckpointing.Unit.Storage;
 
 /// <summary>What is not as it was written is never handed out as if it were.</summary>
 public sealed class CorruptionTests : StoreFolder
 {
+    protected override bool InMemory => true;
+
     [TestCase(".checkpoint-complete")]
     [TestCase(Volume + "/manifest.json")]
     [TestCase(Volume + "/dump.tar.zst")]
@@ -53,6 +56,52 @@ public sealed class CorruptionTests : StoreFolder
         await File.WriteAllBytesAsync(path, [.. bytes, 0]);
         var longer = () => Store.Read(Store.FindSealed(Pod, Id, Volume)).VerifyAsync(CancellationToken.None);
         await longer.Should().ThrowAsync<CorruptArtifactException>();
+    }
+
+    [TestCase(".checkpoint-complete")]
+    [TestCase(Volume + "/manifest.json")]
+    [TestCase(Volume + "/dump.tar.zst")]
+    public async Task Every_flipped_byte_is_named_by_a_check_of_the_store_and_quarantined(string file)
+    {
+        await SealedAsync();
+        const string Neighbour = "20261121t003412z-000000";
+        await Store.WriteAsync(Pod, Neighbour, Volume, new MemoryStream(new byte[1024]), new Origin(), new Progress<long>(), CancellationToken.None);
+        Store.Seal(Pod, Neighbour, [Volume]);
+        var inspection = new StoreInspection(Root, TimeProvider.System);
+        var folder = Path.Combine(Root, Pod, Id);
+        var bytes = await File.ReadAllBytesAsync(Path.Combine(folder, file));
+        for (var i = 0; i < bytes.Length; i++)
+        {
+            bytes[i] ^= (byte)(1 << (i % 8));
+            await File.WriteAllBytesAsync(Path.Combine(folder, file), bytes);
+            foreach (var checkpoint in inspection.List().ToList())
+            {
+                var findings = await inspection.CheckAsync(checkpoint, CancellationToken.None);
+                if (checkpoint.CheckpointID == Neighbour)
+                {
+                    findings.Should().BeEmpty("it is not damaged");
+                    continue;
+                }
+
+                findings.Should().Contain(f => f.Broken && f.Path.StartsWith($"{Pod}/{Id}"), $"byte {i} of {file} was flipped");
+                if (i % 16 != 0)
+                {
+                    continue;
+                }
+
+                var moved = (await inspection.QuarantineAsync(checkpoint, CancellationToken.None))!;
+                inspection.Find(Pod, Id).Should().BeNull();
+                (await File.ReadAllTextAsync(Path.Combine(moved, ".quarantine-reason"))).Should().Contain($"{Pod}/{Id}");
+                (await File.ReadAllBytesAsync(Path.Combine(moved, file))).Should().Equal(bytes);
+                Directory.Move(moved, folder);
+            }
+
+            bytes[i] ^= (byte)(1 << (i % 8));
+        }
+
+        await File.WriteAllBytesAsync(Path.Combine(folder, file), bytes);
+        (await inspection.CheckAsync(inspection.Find(Pod, Id)!, CancellationToken.None)).Should().BeEmpty();
+        (await inspection.QuarantineAsync(inspection.Find(Pod, Id)!, CancellationToken.None)).Should().BeNull("it is whole");
     }
 
     [TestCase(-1, 0)]

@@ -99,6 +99,15 @@ public sealed class ManifestTests : StoreFolder
         reading.Should().Throw<CorruptArtifactException>().WithMessage("there/manifest.json*");
     }
 
+    [Test]
+    public async Task A_manifest_is_UTF_8_also_where_nobody_looks()
+    {
+        // Found by the fuzzer: such a name of a field would have changed when it was written again.
+        var json = Encoding.UTF8.GetString(ManifestJson.Write(await VolumeAsync())).Replace("\"podName\"", "\"podN\u00ffme\"", StringComparison.Ordinal);
+        var reading = () => ManifestJson.ReadManifest(Encoding.Latin1.GetBytes(json), "there/manifest.json");
+        reading.Should().Throw<CorruptArtifactException>().WithMessage("*not UTF-8");
+    }
+
     [TestCase("null")]
     [TestCase("{\"manifests\":null}")]
     [TestCase("garbage")]
@@ -108,12 +117,33 @@ public sealed class ManifestTests : StoreFolder
         reading.Should().Throw<CorruptArtifactException>().WithMessage("there/marker*");
     }
 
+    [TestCase((byte)0x9b)]
+    [TestCase((byte)0xe9)]
+    public void What_the_archive_says_in_no_known_text_is_left_out(byte wrong)
+    {
+        // Found by the fuzzer: a runtime's odd name of something must not cost the pod its checkpoint.
+        var configuration = Encoding.Latin1.GetBytes("{\"name\":\"" + (char)wrong + "\",\"id\":\"\\ud800\",\"runtime\":\"crun\"}");
+        var specification = Encoding.Latin1.GetBytes(
+            "{\"mounts\":[{\"destination\":\"" + (char)wrong + "\",\"type\":\"proc\",\"options\":[\"" + (char)wrong + "\",\"ro\"]}]}");
+
+        var dump = DumpDescription.From(configuration, specification)!;
+
+        (dump.ContainerID, dump.ContainerName, dump.Runtime).Should().Be(("", "", "crun"));
+        dump.Mounts.Should().ContainSingle(mount => mount.Destination == "" && mount.Type == "proc" && mount.ReadOnly);
+    }
+
     [Test]
     public void Statistics_that_are_none_are_left_out([Values(0, 4, 11, 12, 13, 20)] int length)
     {
         byte[] image = [0x40, 0x59, 0x10, 0x55, 0x06, 0x33, 0x09, 0x57, 200, 0, 0, 0, 0x0a, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80];
         CriuStatistics.From(image.AsSpan(0, length)).Should().BeNull();
     }
+
+    [TestCase((byte)0)]
+    [TestCase((byte)1)]
+    public void Statistics_of_almost_no_bytes_are_left_out(byte size) =>
+        // Found by the fuzzer: the size 0.
+        CriuStatistics.From([0x40, 0x59, 0x10, 0x55, 0x06, 0x33, 0x09, 0x57, size, 0, 0, 0, 0x0a, 0, 0]).Should().BeNull();
 
     private static Origin Origin() => new() { PodNamespace = "default", StoppedAt = DateTime.UnixEpoch };
 

@@ -1,0 +1,39 @@
+using FluentAssertions;
+using NUnit.Framework;
+
+namespace PodCheckpointing.Component.Storage;
+
+/// <summary>Two processes that write, remove and import the same checkpoints at once.</summary>
+public sealed class TwoWritersTests
+{
+    private const string Pod = "7c9e6679";
+    private const int Count = 40;
+    private string _root = null!;
+
+    [SetUp]
+    public void Begin() => _root = Directory.CreateDirectory($"/dev/shm/store-{Guid.NewGuid():n}").FullName;
+
+    [TearDown]
+    public void End() => Directory.Delete(_root, recursive: true);
+
+    [Test]
+    public async Task One_of_them_is_refused_and_neither_breaks_anything()
+    {
+        using var first = new LifeProcess(_root, Pod, 0, Count);
+        using var second = new LifeProcess(_root, Pod, 0, Count);
+        await Task.WhenAll(first.GoAsync(), second.GoAsync());
+
+        await Task.WhenAll(first.EndAsync(), second.EndAsync()).WaitAsync(TimeSpan.FromMinutes(2));
+
+        first.Lines[^1].Should().Be((Count, "end"));
+        second.Lines[^1].Should().Be((Count, "end"));
+        first.Lines.Concat(second.Lines).Should().Contain(line => line.What.StartsWith("refused"), "they have met");
+        var small = new SmallStore(_root);
+        for (var number = 0; number < Count; number++)
+        {
+            await small.SeesAsync(Pod, number);
+        }
+
+        await small.SweptAsync();
+    }
+}

@@ -1,0 +1,23 @@
+using System.Globalization;
+using PodCheckpointing.Stress;
+
+// The processes that tests kill or disturb, and the fuzzer.
+const string Usage = """
+    usage: life  <root> <podUID> <first> <count>    writes, seals, removes and imports checkpoints until killed, or so many
+           faults <root>                            fails every file system call of every operation once (faults.c preloaded)
+           fuzz  [--seconds=60] [--seed=1]          parsers; prints what fails, and the cases of each target
+           fuzz  --target=<name> --case=<n> [--seed=1]   one case again
+    """;
+switch (args)
+{
+    case ["life", var root, var pod, var first, var count]:
+        await new Life(root, pod).RunAsync(int.Parse(first, CultureInfo.InvariantCulture), int.Parse(count, CultureInfo.InvariantCulture));
+        return 0;
+    case ["faults", var root]:
+        return await new FaultRun(root, Console.Out).RunAsync();
+    case ["fuzz", .. var options]:
+        return FuzzCommand.Run(options, Console.Out);
+    default:
+        Console.Error.WriteLine(Usage);
+        return 2;
+}
