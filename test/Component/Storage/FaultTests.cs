@@ -2,7 +2,7 @@ using System.Diagnostics;
 using FluentAssertions;
 using NUnit.Framework;
 
-namespace PodCheckpointing.Component.Storage;
+namespace PodCheckpointing.Component.Store;
 
 /// <summary>Every file system call of a write, an import, a removal, a sweep and a check fails once: EIO, ENOSPC, EINTR, ESTALE.</summary>
 public sealed class FaultTests

@@ -4,7 +4,7 @@ using NUnit.Framework;
 using PodCheckpointing.Storage;
 using PodCheckpointing.Storage.Tool;
 
-namespace PodCheckpointing.Component.Storage;
+namespace PodCheckpointing.Component.Store;
 
 /// <summary>Programs that others wrote read what we store.</summary>
 public sealed class ForeignReaderTests

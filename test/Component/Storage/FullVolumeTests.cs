@@ -3,7 +3,7 @@ using NUnit.Framework;
 using PodCheckpointing.Storage;
 using PodCheckpointing.Stress;
 
-namespace PodCheckpointing.Component.Storage;
+namespace PodCheckpointing.Component.Store;
 
 /// <summary>A volume that is full at any point of a write: nothing is left, the error says so, and what was there stays whole.</summary>
 public sealed class FullVolumeTests

@@ -2,7 +2,7 @@ using System.Diagnostics;
 using FluentAssertions;
 using NUnit.Framework;
 
-namespace PodCheckpointing.Component.Storage;
+namespace PodCheckpointing.Component.Store;
 
 /// <summary>Writers that are killed at random points, with SIGKILL: a reader sees the old whole state or the new whole state.</summary>
 public sealed class KillTests

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 
-namespace PodCheckpointing.Component.Storage;
+namespace PodCheckpointing.Component.Store;
 
 /// <summary>What a writer said last of one checkpoint.</summary>
 internal enum Said

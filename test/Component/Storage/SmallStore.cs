@@ -3,7 +3,7 @@ using PodCheckpointing.Storage;
 using PodCheckpointing.Storage.Maintenance;
 using PodCheckpointing.Stress;
 
-namespace PodCheckpointing.Component.Storage;
+namespace PodCheckpointing.Component.Store;
 
 /// <summary>Looks at a store of small checkpoints as a reader does.</summary>
 internal sealed class SmallStore(string root)

@@ -1,7 +1,7 @@
 using FluentAssertions;
 using NUnit.Framework;
 
-namespace PodCheckpointing.Component.Storage;
+namespace PodCheckpointing.Component.Store;
 
 /// <summary>Two processes that write, remove and import the same checkpoints at once.</summary>
 public sealed class TwoWritersTests
