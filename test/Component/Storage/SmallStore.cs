@@ -54,7 +54,8 @@ internal sealed class SmallStore(string root)
         // Of folders within folders the inner ones go first.
         for (var i = 0; i < 3; i++)
         {
-            new StoreSweep(root, TimeProvider.System).Run(sweep, CancellationToken.None).Should().OnlyContain(leftover => leftover.Kept.Length == 0);
+            new StoreSweep(root, TimeProvider.System).Run(sweep, CancellationToken.None)
+                .Where(leftover => leftover.Kept.Length > 0).Should().BeEmpty("nobody lives");
         }
 
         new StoreSweep(root, TimeProvider.System).Run(sweep, CancellationToken.None).Should().BeEmpty();
