@@ -26,6 +26,7 @@ internal sealed class CommandLine
             RestoreCommand.Build(_context),
             InspectCommand.Build(_context),
             DeploymentCommand.Build(_context),
+            ExplainCommand.Build(_context),
             CompletionCommand.Build(_context),
         };
         var create = new Command("create", "Create a PodMigration or a PodCheckpoint.")

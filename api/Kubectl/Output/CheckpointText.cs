@@ -33,6 +33,7 @@ internal static class CheckpointText
             ("Checkpoint", $"{checkpoint.Metadata.NamespaceProperty}/{checkpoint.Metadata.Name}"),
             ("Result", Result(checkpoint)),
             ("Message", Message(checkpoint)),
+            ("Remedy", Remedies.Of(status.Error?.Reason)),
             ("Pod", checkpoint.Spec.PodName),
             ("Pod UID", status.PodUID),
             ("Node", status.NodeName),

@@ -25,12 +25,8 @@ internal static class MigrationText
     };
 
     /// <summary>Phase and outcome.</summary>
-    public static string Result(PodMigration migration)
-    {
-        var ready = (migration.Status?.Conditions).Find(ConditionTypes.Ready);
-        var reason = Phase(migration) == MigrationPhases.Failed ? ready?.Reason : null;
-        return string.Join(", ", new[] { Phase(migration), migration.Status?.Outcome, reason }.Where(word => !string.IsNullOrEmpty(word)));
-    }
+    public static string Result(PodMigration migration) => string.Join(
+        ", ", new[] { Phase(migration), migration.Status?.Outcome, FailureOf(migration) }.Where(word => !string.IsNullOrEmpty(word)));
 
     /// <summary>What one wants to know of a migration, label and value.</summary>
     public static IReadOnlyList<(string Label, string Value)> Facts(PodMigration migration, DateTime now)
@@ -43,6 +39,7 @@ internal static class MigrationText
             ("Migration", $"{migration.Metadata.NamespaceProperty}/{migration.Metadata.Name}"),
             ("Result", Result(migration)),
             ("Message", status.Message ?? (migration.Status is null ? "the operator has not seen it yet" : "")),
+            ("Remedy", Remedies.Of(FailureOf(migration))),
             ("Pod", Arrow(migration.Spec.PodName, status.RestoredPodName)),
             ("Node", Arrow(status.SourceNode, status.TargetNode ?? migration.Spec.TargetNode)),
             ("Downtime", Amounts.Duration(Milliseconds(status.DowntimeMilliseconds))),
@@ -93,6 +90,9 @@ internal static class MigrationText
 
         return table;
     }
+
+    private static string? FailureOf(PodMigration migration) =>
+        Phase(migration) == MigrationPhases.Failed ? (migration.Status?.Conditions).Find(ConditionTypes.Ready)?.Reason : null;
 
     private static string Arrow(string? from, string? to) =>
         string.IsNullOrEmpty(to) || from == to ? from ?? "" : $"{(string.IsNullOrEmpty(from) ? "?" : from)} -> {to}";

@@ -1,8 +1,10 @@
 using System.Net;
+using System.Reflection;
 using FluentAssertions;
 using k8s;
 using k8s.Models;
 using NUnit.Framework;
+using PodCheckpointing.Api.V1;
 using PodCheckpointing.Kubectl;
 using PodCheckpointing.Kubectl.Cluster;
 
@@ -82,6 +84,23 @@ internal sealed class CommandLineTests
             .And.ContainAll(ExitCode.All.Select(exit => $"{exit.Code,3}  {exit.Meaning}"));
     }
 
+    [TestCaseSource(nameof(Words))]
+    public async Task Explains_every_reason(string reason)
+    {
+        var (code, output, error) = await new Shell().RunAsync("podmigration explain " + reason);
+
+        (code, error).Should().Be((ExitCode.Ok, ""));
+        output.Should().MatchRegex($"^Reason:    {reason}\nMeaning:   \\S.*\nRemedy:    \\S.*\n$");
+    }
+
+    [Test]
+    public async Task Knows_no_other_reason()
+    {
+        (await new Shell().RunAsync("podmigration explain Pendin")).Should().Be(
+            (ExitCode.Usage, "", "error: reason \"Pendin\" is not known: kubectl podmigration explain lists all\n"));
+        (await new Shell().RunAsync("podmigration explain")).Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Should().BeEquivalentTo(Words());
+    }
+
     [TestCaseSource(nameof(Failures))]
     public async Task Explains_failures_in_a_sentence(Exception failure, int code, string error)
     {
@@ -91,6 +110,9 @@ internal sealed class CommandLineTests
 
         said.Should().Be((code, "", $"error: {error}\n"));
     }
+
+    private static IEnumerable<string> Words() =>
+        typeof(Reasons).GetFields(BindingFlags.Public | BindingFlags.Static).Select(field => (string)field.GetRawConstantValue()!).Distinct();
 
     private static IEnumerable<TestCaseData> Failures()
     {
