@@ -94,9 +94,7 @@ internal sealed class CommandLine
     private static (int Code, string Message) Explain(Exception exception, CancellationToken cancellationToken) => exception switch
     {
         CommandException ours => (ours.ExitCode, ours.Message),
-        // Of an unknown group a server says only "page not found", of an unknown kind in a known one more.
-        KubernetesException { Code: System.Net.HttpStatusCode.NotFound } missing
-            when missing.Status.Reason is null || missing.Message.Contains("requested resource", StringComparison.Ordinal) => (
+        KubernetesException missing when missing.IsUnknownKind() => (
             ExitCode.Refused, "this cluster does not know the kind: install PodCheckpointing (kubectl apply -k config/default) or choose another --context"),
         KubernetesException { Code: System.Net.HttpStatusCode.Unauthorized } => (
             ExitCode.Refused, "the API server does not know who you are: renew the credentials in the kubeconfig"),

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using k8s;
 using k8s.Models;
+using PodCheckpointing.Kubectl.Cluster;
 
 namespace PodCheckpointing.Kubectl.Following;
 
@@ -26,7 +27,7 @@ internal sealed class Follower(IKubernetes client, TimeProvider time, Action<str
             {
                 item = await client.GetAsync<T>(namespaceName, name, cancellationToken);
             }
-            catch (KubernetesException exception) when (exception.IsNotFound && uid is not null)
+            catch (KubernetesException exception) when (exception.IsNotFound && !exception.IsUnknownKind() && uid is not null)
             {
                 yield break;
             }
@@ -101,7 +102,7 @@ internal sealed class Follower(IKubernetes client, TimeProvider time, Action<str
     private static bool IsPassing(Exception exception, CancellationToken cancellationToken) =>
         !cancellationToken.IsCancellationRequested && exception switch
         {
-            KubernetesException refused => refused.IsGone || (int)refused.Code >= 500 || (int)refused.Code == 429,
+            KubernetesException refused => refused.IsGone || refused.IsUnknownKind() || (int)refused.Code >= 500 || (int)refused.Code == 429,
             CommandException { ExitCode: ExitCode.TimedOut } => true,
             HttpRequestException or IOException or System.Text.Json.JsonException or OperationCanceledException => true,
             _ => false,

@@ -1,0 +1,13 @@
+using k8s;
+
+namespace PodCheckpointing.Kubectl.Cluster;
+
+/// <summary>What a refusal means where the status code alone does not tell.</summary>
+internal static class Refusals
+{
+    /// <summary>The server does not serve the kind: it was never installed, or not yet since the server's start.</summary>
+    /// <remarks>Of an unknown group it says only "page not found", of an unknown kind in a known one more.</remarks>
+    public static bool IsUnknownKind(this KubernetesException exception) =>
+        exception.IsNotFound
+        && (exception.Status.Reason is null || exception.Message.Contains("requested resource", StringComparison.Ordinal));
+}
