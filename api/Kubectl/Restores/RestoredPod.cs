@@ -17,7 +17,7 @@ internal static class RestoredPod
     private static readonly string[] OldAnnotations = [LastApplied, WellKnown.RestoreOutcome, WellKnown.OriginalPodName];
 
     // What a server or another RuntimeClass put in, and what cannot be created.
-    private static readonly string[] OldSpec = ["ephemeralContainers", "overhead"];
+    private static readonly string[] OldSpec = [PodParts.EphemeralField, "overhead"];
 
     public static V1Pod From(V1Pod source, ArtifactUri artifact, string name, string namespaceName, string? node)
     {
@@ -37,8 +37,8 @@ internal static class RestoredPod
             {
                 NodeName = node,
                 RuntimeClassName = WellKnown.RestoreRuntimeClass,
-                // Their work is in the checkpoint.
-                InitContainers = null,
+                // Those that ran to their end have their work in the checkpoint; sidecars go on.
+                InitContainers = source.Sidecars().Select(WithoutPostStart).ToList() is { Count: > 0 } sidecars ? sidecars : null,
                 Containers = [.. source.Spec.Containers.Select(WithoutPostStart)],
                 More = source.Spec.More?.Where(pair => !OldSpec.Contains(pair.Key)).ToDictionary(),
             },

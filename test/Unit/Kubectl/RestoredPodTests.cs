@@ -33,7 +33,7 @@ internal sealed class RestoredPodTests
               nodeName: node-a
               overhead: {cpu: 1m}
               nodeSelector: {disk: fast}
-              initContainers: [{name: once}]
+              initContainers: [{name: once}, {name: proxy, restartPolicy: Always}]
               containers:
                 - name: main
                   image: busybox
@@ -45,7 +45,7 @@ internal sealed class RestoredPodTests
 
         KubernetesJson.Serialize(pod).Should().Be(
             """
-            {"apiVersion":"v1","kind":"Pod","metadata":{"name":"again","namespace":"shop","labels":{"app":"web"},"annotations":{"note":"kept","io.kubernetes.cri-o.checkpoint-restore":"shared://0b1c2d3e/20261121t080000z-0b1c2d"}},"spec":{"nodeName":"node-b","runtimeClassName":"checkpoint-restore","containers":[{"name":"main","image":"busybox","lifecycle":{"preStop":{"exec":{"command":["true"]}}}}],"nodeSelector":{"disk":"fast"}}}
+            {"apiVersion":"v1","kind":"Pod","metadata":{"name":"again","namespace":"shop","labels":{"app":"web"},"annotations":{"note":"kept","io.kubernetes.cri-o.checkpoint-restore":"shared://0b1c2d3e/20261121t080000z-0b1c2d"}},"spec":{"nodeName":"node-b","runtimeClassName":"checkpoint-restore","initContainers":[{"name":"proxy","restartPolicy":"Always"}],"containers":[{"name":"main","image":"busybox","lifecycle":{"preStop":{"exec":{"command":["true"]}}}}],"nodeSelector":{"disk":"fast"}}}
             """);
     }
 
