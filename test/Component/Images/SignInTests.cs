@@ -55,7 +55,7 @@ internal sealed class SignInTests : ImageFixture
         using var registry = await Registry.StartAsync($$"""
             auth:
               token:
-                realm: {{issuer.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single()}}/token
+                realm: {{AddressOf(issuer)}}/token
                 service: registry
                 issuer: issuer
                 rootcertbundle: {{authority.CaFile}}
@@ -101,6 +101,50 @@ internal sealed class SignInTests : ImageFixture
         (await PushAsync($"{host}/counter:1", Quick(o => o.InsecureRegistries.Add(host)))).Should().BePositive();
     }
 
+    [Test]
+    public async Task Another_server_that_keeps_the_blobs_does_not_learn_the_password()
+    {
+        File.WriteAllText($"{Folder}/htpasswd", $"{User}:{Hash}\n");
+        using var registry = await Registry.StartAsync($$"""
+            auth:
+              htpasswd:
+                realm: test
+                path: {{Folder}}/htpasswd
+            """);
+        var heard = new List<string>();
+        await using var elsewhere = await ServeAsync(app => app.MapGet("/config", (HttpContext context) =>
+        {
+            heard.Add(context.Request.Headers.Authorization.ToString());
+            return Results.Bytes(Image.Config);
+        }));
+        await using var front = await Liar.StartAsync(registry.Host, answer =>
+        {
+            if (answer is { Method: "GET", Status: 200 } && answer.Path.Contains("/blobs/sha256:", StringComparison.Ordinal))
+            {
+                (answer.Status, answer.Body) = (307, []);
+                answer.Headers["Location"] = AddressOf(elsewhere) + "/config";
+            }
+        });
+
+        (await PushAsync($"{front.Host}/counter:1", Quick(o => o.AuthFile = AuthFile(front.Host, User, Password)))).Should().BePositive();
+
+        heard.Should().Equal("");
+    }
+
+    private static string AddressOf(WebApplication app) =>
+        app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single();
+
+    private static async Task<WebApplication> ServeAsync(Action<WebApplication> map)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
+        var app = builder.Build();
+        map(app);
+        await app.StartAsync();
+        return app;
+    }
+
     private static ImageOptions Impatient(Action<ImageOptions> change) => Quick(o =>
     {
         (o.Retries, o.RetryDelay) = (1, TimeSpan.FromMilliseconds(1));
@@ -127,22 +171,14 @@ internal sealed class SignInTests : ImageFixture
     }
 
     // The server that docker's token specification wants: a password in, a signed token for the scope that was asked for out.
-    private static async Task<WebApplication> IssuerAsync(string certificateFile, string keyFile)
-    {
-        var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
-        var app = builder.Build();
+    private static Task<WebApplication> IssuerAsync(string certificateFile, string keyFile) => ServeAsync(app =>
         app.MapGet("/token", (HttpContext context, string service, string scope) =>
         {
             var known = "Basic " + Convert.ToBase64String(Encoding.UTF8.GetBytes($"{User}:{Password}"));
             return context.Request.Headers.Authorization.ToString() == known
                 ? Results.Json(new Dictionary<string, string> { ["token"] = Token(service, scope, certificateFile, keyFile) })
                 : Results.StatusCode(401);
-        });
-        await app.StartAsync();
-        return app;
-    }
+        }));
 
     private static string Token(string service, string scope, string certificateFile, string keyFile)
     {
