@@ -106,13 +106,9 @@ internal sealed class AgentService(
                     StatusCode.FailedPrecondition, Reasons.MigrationInProgress, "another migration holds this fence");
             }
 
-            if (request.Resume)
-            {
-                // Processes first, the fence last: killed in between, the next call continues them again, which is harmless.
-                continued = await thaw.ContinueAsync(request.PodUid, context.CancellationToken);
-            }
-
-            fences.Remove(request.PodUid);
+            await fences.LiftAsync(
+                request.PodUid,
+                async () => continued = request.Resume ? await thaw.ContinueAsync(request.PodUid, context.CancellationToken) : 0);
         }
 
         return new UnfenceResponse { ResumedProcesses = (uint)continued, Clock = Clock(received) };

@@ -97,7 +97,13 @@ internal sealed class Checkpointer(
                     StatusCode.FailedPrecondition,
                     Reasons.PodNotRunning,
                     $"container {request.ContainerName} of pod {request.PodName} ({request.PodUid}) does not run on this node");
-            var fence = fences.Find(request.PodUid);
+            var fence = fences.FindForDump(request.PodUid);
+            if (request.FenceHolder.Length > 0 && fence?.Holder != request.FenceHolder)
+            {
+                throw Refusal.Because(
+                    StatusCode.FailedPrecondition, Reasons.CheckpointFailed, "the migration that asks for the dump holds no fence of the pod");
+            }
+
             _progress[key] = new CheckpointProgress { Phase = "Dumping" };
             return await criu.WithAsync(fence, () => DumpAsync(request, key, container, fence), CancellationToken.None);
         }

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Grpc.Core;
 using Microsoft.Extensions.Options;
+using PodCheckpointing.Api.V1;
 
 namespace PodCheckpointing.Agent.Fences;
 
@@ -12,10 +13,49 @@ internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider tim
 {
     private readonly string _folder = options.Value.FencesFolder;
     private readonly Lock _lock = new();
+    private readonly HashSet<string> _lifting = [];
 
     /// <summary>The fence of a pod, or null.</summary>
     public FenceRecord? Find(string podUid) =>
         File.Exists(PathOf(podUid)) ? JsonSerializer.Deserialize<FenceRecord>(File.ReadAllBytes(PathOf(podUid))) : null;
+
+    /// <summary>The fence that a dump is made under, or null.</summary>
+    /// <exception cref="RpcException">It is just being lifted: whoever does so has seen no dump, and would leave the
+    /// processes as this one stops them.</exception>
+    public FenceRecord? FindForDump(string podUid)
+    {
+        lock (_lock)
+        {
+            return _lifting.Contains(podUid)
+                ? throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.CheckpointFailed, "the pod's fence is being lifted")
+                : Find(podUid);
+        }
+    }
+
+    /// <summary>Lifts a fence: from the first word on no dump begins under it; at the end it is gone.</summary>
+    /// <param name="podUid">The pod.</param>
+    /// <param name="thaw">Continues the processes. Where it fails, the fence stands.</param>
+    public async Task LiftAsync(string podUid, Func<Task> thaw)
+    {
+        lock (_lock)
+        {
+            _lifting.Add(podUid);
+        }
+
+        try
+        {
+            // Processes first, the fence last: killed in between, the next call continues them again, which is harmless.
+            await thaw();
+            Remove(podUid);
+        }
+        finally
+        {
+            lock (_lock)
+            {
+                _lifting.Remove(podUid);
+            }
+        }
+    }
 
     /// <summary>Fences a pod for a holder; again for the same holder changes nothing.</summary>
     /// <exception cref="RpcException">Another holder has it.</exception>
@@ -23,12 +63,17 @@ internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider tim
     {
         lock (_lock)
         {
+            if (_lifting.Contains(podUid))
+            {
+                throw Refusal.Because(StatusCode.Unavailable, Reasons.MigrationInProgress, "the pod's fence is being lifted");
+            }
+
             if (Find(podUid) is { } standing)
             {
                 return standing.Holder == holder
                     ? standing
                     : throw Refusal.Because(
-                        StatusCode.AlreadyExists, "MigrationInProgress", "another migration of this pod is under way");
+                        StatusCode.AlreadyExists, Reasons.MigrationInProgress, "another migration of this pod is under way");
             }
 
             Directory.CreateDirectory(_folder);

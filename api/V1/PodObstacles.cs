@@ -58,6 +58,11 @@ public static class PodObstacles
             yield return $"sidecar \"{sidecar.Name}\" has a startupProbe: kubelet would wait for it before it restores the others, and they all go on together; remove the probe";
         }
 
+        foreach (var container in pod.LivingContainers().Where(c => Freeze.Longest(c) == TimeSpan.Zero))
+        {
+            yield return $"livenessProbe of container \"{container.Name}\" has failureThreshold 1: kubelet would kill it for standing still; raise it";
+        }
+
         if (pod.Metadata.OwnerReferences?.FirstOrDefault(r => r.Controller == true) is { } owner)
         {
             yield return $"it belongs to {owner.Kind} {owner.Name}, which would replace it; only pods without a controller can be migrated yet";

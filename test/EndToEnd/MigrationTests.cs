@@ -232,6 +232,33 @@ public sealed class MigrationTests() : BenchTests("e")
         (await Cluster.GetAsync("podmigration", $"fails-{pod}", "{.status.message}")).Should().Contain(message);
     }
 
+    [Test]
+    public async Task A_source_that_may_not_stand_still_so_long_goes_on_in_time()
+    {
+        // The dump waits for the volume, which is read for longer than two failed probes take.
+        const string Code = """
+            import os, time
+            data = os.urandom(8 << 20)
+            for i in range(64):
+                with open(f"/disk/{i}", "wb") as out: out.write(data)
+            n = 0
+            while True:
+                n += 1
+                print(f"n={n}", flush=True)
+                time.sleep(0.05)
+            """;
+        var probe = "\n    livenessProbe: {exec: {command: [\"true\"]}, periodSeconds: 1, failureThreshold: 2, timeoutSeconds: 30}"
+            + "\n    volumeMounts: [{name: disk, mountPath: /disk}]";
+        await StartAsync(
+            Pod("tight", Python("c", Code) + probe)
+                .Replace("  containers:", "  volumes: [{name: disk, emptyDir: {}}]\n  containers:", StringComparison.Ordinal));
+        await MigrateAsync("tight", "tight", "node-b", "Failed");
+
+        (await Cluster.GetAsync("podmigration", "tight", "{.status.message}")).Should().Contain("liveness probes allow");
+        (await Cluster.GetAsync("podmigration", "tight", "{.status.outcome}")).Should().Be("RolledBack");
+        await OneCopyGoesOnAsync("tight");
+    }
+
     [TestCase("operator")]
     [TestCase("agent-node-b", "agent", "node-b")]
     public async Task A_killed_process_comes_back_and_the_migration_ends_in_one_copy(string process, params string[] start)

@@ -70,6 +70,11 @@ internal sealed class SimulatedAgent(World world, Node node, Operations operatio
             if (world.Store.GetValueOrDefault(whole)?.ContainsKey(request.ContainerName) != true
                 && (!node.Dumps.TryGetValue(key, out var old) || old.Failed))
             {
+                if (request.FenceHolder.Length > 0 && node.Fences.GetValueOrDefault(request.PodUid) != request.FenceHolder)
+                {
+                    throw new AgentException(Reasons.CheckpointFailed, "the migration holds no fence of the pod", isTerminal: true);
+                }
+
                 node.Dumps[key] = new Dump
                 {
                     Container = request.ContainerName, Fenced = node.Fences.ContainsKey(request.PodUid),

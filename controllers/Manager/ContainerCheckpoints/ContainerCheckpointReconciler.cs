@@ -115,6 +115,8 @@ internal sealed class ContainerCheckpointReconciler(
         {
             request.SealContainers.AddRange(whole.Status.Containers);
             request.VolumeNames.AddRange(whole.Status.Volumes ?? []);
+            request.FenceHolder = whole.Metadata.OwnerReferences?
+                .FirstOrDefault(r => r is { Controller: true, Kind: nameof(PodMigration) })?.Uid ?? "";
         }
 
         var result = calls.Ask($"ccp/{checkpoint.Metadata.Uid}/dump", t => agent.CheckpointAsync(request, t), wake);

@@ -55,8 +55,8 @@ internal sealed partial class PodMigrationReconciler(
         await cluster.PatchStatusAsync(migration, migration.Status, scope.Status, cancellationToken);
         events.RecordChanges(migration, migration.Status?.Conditions, scope.Status.Conditions);
 
-        // Events drive a migration; a look every few seconds is the net below them, and sees the deadline.
-        return new ReconcileResult(scope.Status.CompletionTime is null ? Resync : null);
+        // Events drive a migration; a look every few seconds is the net below them, and sees the deadlines.
+        return new ReconcileResult(scope.Status.CompletionTime is not null ? null : NextLook(scope));
     }
 
     private DateTime Now => time.GetUtcNow().UtcDateTime;
@@ -68,6 +68,18 @@ internal sealed partial class PodMigrationReconciler(
             ? end.AddDays(1)
             : end;
     }
+
+    /// <summary>When the source must go on, lest kubelet kill it for not answering; null where nothing asks it, or it does
+    /// not stand still, or the target has been let go.</summary>
+    private DateTime? ThawBy(MigrationScope scope) =>
+        scope.Condition(ConditionTypes.SourceFenced) is { Status: "True", LastTransitionTime: { } since }
+        && !scope.HasBegun(Steps.Restore) && scope.Condition(ConditionTypes.RolledBack) is null
+        && FindSource(scope) is { } source && Freeze.LongestOf(source) is { } longest
+            ? since + longest
+            : null;
+
+    private TimeSpan NextLook(MigrationScope scope) =>
+        ThawBy(scope) is { } end && end - Now < Resync ? TimeSpan.FromTicks(Math.Max(1, (end - Now).Ticks)) : Resync;
 
     /// <summary>Before the first and after the last step: the finalizer, and what the user wants kept.</summary>
     private async Task SettleAsync(PodMigration migration, bool finished, CancellationToken cancellationToken)
@@ -124,6 +136,14 @@ internal sealed partial class PodMigrationReconciler(
                 throw new TerminalException(
                     Reasons.TimedOut, $"not restored within timeoutSeconds ({scope.Migration.Spec.TimeoutSeconds ?? DefaultTimeoutSeconds})");
             }
+        }
+
+        if (ThawBy(scope) is { } end && Now >= end)
+        {
+            throw new TerminalException(
+                Reasons.TimedOut,
+                $"the pod stood still for {Freeze.LongestOf(FindSource(scope)!)!.Value.TotalSeconds:0} s, longer than its liveness probes allow: "
+                + "raise failureThreshold or periodSeconds for the time of the migration");
         }
 
         Func<MigrationScope, CancellationToken, Task<bool>>[] steps =

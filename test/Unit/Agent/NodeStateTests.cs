@@ -29,6 +29,37 @@ public sealed class NodeStateTests
     public void RemoveRoot() => Directory.Delete(_root, recursive: true);
 
     [Test]
+    public async Task While_a_fence_is_lifted_no_dump_begins_under_it()
+    {
+        var book = new FenceBook(_options, TimeProvider.System);
+        book.Fence("u", "m", "Close");
+        var thawed = new TaskCompletionSource();
+        var lifting = book.LiftAsync("u", () => thawed.Task);
+
+        // The thaw has looked for dumps already: one that began now would leave the pod stopped for ever.
+        FluentActions.Invoking(() => book.FindForDump("u")).Should().Throw<RpcException>();
+        FluentActions.Invoking(() => book.Fence("u", "m2", "Close")).Should().Throw<RpcException>()
+            .Which.StatusCode.Should().Be(StatusCode.Unavailable);
+        book.Find("u").Should().NotBeNull("no container may start before the processes run");
+
+        thawed.SetResult();
+        await lifting;
+        book.FindForDump("u").Should().BeNull();
+        book.Fence("u", "m2", "Close").Holder.Should().Be("m2");
+    }
+
+    [Test]
+    public async Task A_fence_whose_thaw_fails_stands()
+    {
+        var book = new FenceBook(_options, TimeProvider.System);
+        book.Fence("u", "m", "Close");
+
+        await FluentActions.Awaiting(() => book.LiftAsync("u", () => Task.FromException(new IOException()))).Should().ThrowAsync<IOException>();
+
+        book.FindForDump("u")!.Holder.Should().Be("m");
+    }
+
+    [Test]
     public void A_fence_is_one_file_under_the_pods_uid_and_belongs_to_its_holder()
     {
         var book = new FenceBook(_options, TimeProvider.System);
