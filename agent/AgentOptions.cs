@@ -19,6 +19,9 @@ internal sealed class AgentOptions
 
     public string KubeletUrl { get; set; } = "https://127.0.0.1:10250";
 
+    /// <summary>The name in kubelet's certificate; absent: the node's.</summary>
+    public string? KubeletName { get; set; }
+
     /// <summary>The authority of kubelet's certificate.</summary>
     [Required]
     public string KubeletCa { get; set; } = "";

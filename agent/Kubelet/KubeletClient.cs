@@ -141,6 +141,8 @@ internal sealed class KubeletClient : IDisposable
     private async Task<HttpResponseMessage> SendAsync(string path, CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(path, UriKind.Relative));
+        // kubelet is called on the loopback, but its certificate bears the node's name: this is the name that is checked.
+        request.Headers.Host = _options.KubeletName ?? _options.NodeName;
         if (_options.KubeletTokenFile is { } file)
         {
             request.Headers.Authorization = new AuthenticationHeaderValue(

@@ -13,6 +13,11 @@ for part in operator agent; do
   [ -e "$repo/artifacts/$part" ] || { echo "artifacts/$part is not there: make build" >&2; exit 1; }
 done
 
+# The same images need not be made again.
+made_of=$(cd "$repo" && find artifacts/operator artifacts/agent controllers/Manager/Dockerfile agent/Dockerfile config/images \
+  agent/Restores/Handler agent/Fences/Hook config/crio -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum)-$version-${BASE:-}
+if [ "$(cat "$out/.made-of" 2>/dev/null)" = "$made_of" ]; then exit 0; fi
+
 missing=()
 for program in buildah mmdebstrap; do command -v "$program" >/dev/null || missing+=("$program"); done
 if [ ${#missing[@]} -gt 0 ]; then
@@ -77,3 +82,4 @@ image() {
 
 image pod-checkpointing-operator controllers/Manager/Dockerfile operator
 image checkpoint-agent agent/Dockerfile agent
+echo "$made_of" >"$out/.made-of"

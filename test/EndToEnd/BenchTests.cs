@@ -9,7 +9,10 @@ public abstract class BenchTests(string letter, params (string Name, string Valu
     protected LocalCluster.LocalCluster Cluster { get; private set; } = null!;
 
     [OneTimeSetUp]
-    public async Task Up() => Cluster = await LocalCluster.LocalCluster.StartAsync($"{letter}{Environment.ProcessId % 100000}", environment);
+    public async Task Up() => Cluster = await BringUpAsync($"{letter}{Environment.ProcessId % 100000}");
+
+    protected virtual Task<LocalCluster.LocalCluster> BringUpAsync(string name) =>
+        LocalCluster.LocalCluster.StartAsync(name, environment);
 
     [OneTimeTearDown]
     public async Task Down() => await Cluster.DisposeAsync();

@@ -23,6 +23,9 @@ public sealed class LocalCluster : IAsyncDisposable
     public static Task<LocalCluster> StartAsync(string name, params (string Name, string Value)[] environment) =>
         BringUpAsync("up", name, environment);
 
+    /// <summary>Brings a cluster up that runs operator and agents as pods, from their images.</summary>
+    public static Task<LocalCluster> StartPodsAsync(string name) => BringUpAsync("pods", name, []);
+
     /// <summary>Brings only the nodes up, with their containerd.</summary>
     public static Task<LocalCluster> StartNodesAsync(string name) => BringUpAsync("nodes", name, []);
 

@@ -3,6 +3,7 @@
 # spaces of its own, with a test kubelet and our agent; and our operator.
 #   cluster.sh install            makes what is missing (cached in POD_CHECKPOINTING_CACHE, /var/cache/pod-checkpointing)
 #   cluster.sh up NAME            brings the cluster up; its files are in /var/tmp/pod-checkpointing/NAME
+#   cluster.sh pods NAME          brings the cluster up with operator and agents as pods, from the images, by config/default
 #   cluster.sh nodes NAME         brings only its two nodes up, with their containerd: no API server, no kubelet, none of ours
 #   cluster.sh start NAME PART    starts a killed part again: etcd, apiserver, operator, agent NODE; kill NAME PART kills it
 #   cluster.sh node NAME NODE ... runs a command on a node
@@ -89,7 +90,8 @@ start_etcd() {
 start_apiserver() {
   background apiserver "$apiserver/kube-apiserver" --etcd-servers "http://127.0.0.1:$((port + 1))" --secure-port "$port" \
     --bind-address 0.0.0.0 --tls-cert-file "$dir/pki/apiserver.crt" --tls-private-key-file "$dir/pki/apiserver.key" \
-    --client-ca-file "$dir/pki/ca.crt" --token-auth-file "$dir/pki/tokens"
+    --client-ca-file "$dir/pki/ca.crt" --token-auth-file "$dir/pki/tokens" \
+    --audit-policy-file "$dir/audit-policy.yaml" --audit-log-path "$dir/audit.log"
 }
 
 # start_operator [NAME]: a second one beside the first has another name. One that ends is started again, as kubelet would.
@@ -177,18 +179,23 @@ up() {
   certificate admin /O=system:masters/CN=admin DNS:admin
   certificate operator /CN=operator DNS:pod-checkpointing-operator
   certificate agent /CN=checkpoint-agent DNS:checkpoint-agent
-  certificate kubelet /CN=kubelet "IP:127.0.0.1"
+  # As kubelet makes one for itself: its node's name, and no address.
+  certificate kubelet /CN=kubelet DNS:node-a,DNS:node-b
+  # The operator is its ServiceAccount, by whose name config/policies knows it; a certificate's name could not be so long.
+  local account
+  for account in pod-checkpointing-operator checkpoint-agent; do
+    printf 'bench-%s,system:serviceaccount:pod-checkpointing-system:%s,%s,"system:serviceaccounts"\n' "${account##*-}" "$account" "$account"
+  done >"$dir/pki/tokens"
+  printf 'apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nrules: [{level: Metadata}]\n' >"$dir/audit-policy.yaml"
   server=https://$subnet.0.1:$port
   kubeconfig admin "$server" "$dir/pki" >"$dir/kubeconfig"
-  # The operator is its ServiceAccount, by whose name config/policies knows it; a certificate's name could not be so long.
-  echo "bench-operator,system:serviceaccount:pod-checkpointing-system:pod-checkpointing-operator,1" >"$dir/pki/tokens"
   kubeconfig operator "$server" "$dir/pki" | sed 's/user: {client-certificate.*}}/user: {token: bench-operator}}/' >"$dir/operator.kubeconfig"
   start_etcd
   start_apiserver
   local number=0 node
   for node in node-a node-b; do
     cp -r "$dir/pki" "$dir/$node/etc/"
-    kubeconfig operator "$server" /etc/bench/pki >"$dir/$node/etc/kubelet.kubeconfig"
+    kubeconfig kubelet "$server" /etc/bench/pki >"$dir/$node/etc/kubelet.kubeconfig"
   done
   wait_for "the API server" 60 "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" get --raw /readyz
   "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" apply --server-side -k "$repo/config/crd" >/dev/null
@@ -198,14 +205,51 @@ up() {
   for node in node-a node-b; do
     number=$((number + 1))
     start_kubelet "$node" "$subnet.0.$((10 + number))"
-    start_agent "$node"
   done
+  for node in node-a node-b; do
+    wait_for "node $node" 60 sh -c "'$apiserver/kubectl' --kubeconfig '$dir/kubeconfig' get node $node | grep -q Ready"
+  done
+  if [ "$1" = pods ]; then start_pods; else start_processes; fi
+}
+
+start_processes() {
+  local node
+  for node in node-a node-b; do start_agent "$node"; done
   # shellcheck disable=SC2119
   start_operator
   for node in node-a node-b; do
-    wait_for "node $node" 60 sh -c "'$apiserver/kubectl' --kubeconfig '$dir/kubeconfig' get node $node | grep -q Ready"
     wait_for "the agent of $node" 60 in_node "$node" sh -c 'busybox wget -q -O /dev/null http://127.0.0.1:50052/readyz'
   done
+}
+
+# The way of config/README.md, as far as the bench has what a whole cluster has; Pods/ holds the rest.
+start_pods() {
+  local kubectl=("$apiserver/kubectl" --kubeconfig "$dir/kubeconfig") system=pod-checkpointing-system number=0 node part account
+  "$repo/config/images/build.sh" >"$dir/log/images.log" 2>&1 || { tail -20 "$dir/log/images.log" >&2; return 1; }
+  for node in node-a node-b; do
+    number=$((number + 1))
+    # The operator's pods call the API server.
+    ip route add "$subnet.$((10 + number)).0/24" via "$subnet.0.$((10 + number))"
+    for part in operator agent; do
+      in_node "$node" ctr -n k8s.io images import --digests=false - <"$repo/artifacts/images/$part.tar" >>"$dir/log/images.log" 2>&1
+    done
+    # It comes with the agent.
+    in_node "$node" rm /usr/libexec/pod-checkpointing/checkpoint-restore
+    in_node "$node" sh -c 'mkdir -p /var/lib/kubelet/pki && cp /etc/bench/pki/ca.crt /var/lib/kubelet/pki/kubelet.crt'
+  done
+  "${kubectl[@]}" create namespace "$system" >/dev/null
+  "$repo/config/certificates.sh" | "${kubectl[@]}" apply -f - >/dev/null
+  for account in pod-checkpointing-operator checkpoint-agent; do
+    "${kubectl[@]}" -n "$system" create secret generic "$account-token" --from-literal=token="bench-${account##*-}" \
+      --from-literal=namespace="$system" --from-file=ca.crt="$dir/pki/ca.crt" >/dev/null
+  done
+  "${kubectl[@]}" apply --server-side --force-conflicts -k "$here/Pods" >/dev/null
+  "${kubectl[@]}" -n "$system" get daemonsets,deployments -o json |
+    python3 "$here/Pods/controllers.py" "$subnet.0.1" "$port" node-a node-b | "${kubectl[@]}" apply -f - >/dev/null
+  "${kubectl[@]}" -n "$system" wait --for=condition=Ready --timeout=120s pod --all >/dev/null || {
+    "${kubectl[@]}" -n "$system" get pods -o yaml >&2
+    return 1
+  }
 }
 
 down() {
@@ -237,7 +281,8 @@ index=$(cat "$dir/index" 2>/dev/null || true)
 port=$((16500 + ${index:-0} * 4))
 case $command in
   install) install ;;
-  up) install; up ;;
+  up) install; up processes ;;
+  pods) install; up pods ;;
   nodes) install; up_nodes ;;
   sweep) sweep ;;
   down) down ;;
@@ -246,5 +291,5 @@ case $command in
   kill) kill -KILL -- "-$(cat "$dir/run/$3.pid")" ;;
   node) shift 2; in_node "$@" ;;
   dir) echo "$dir" ;;
-  *) sed -n '2,13s/^# \?//p' "$0"; exit 2 ;;
+  *) sed -n '2,14s/^# \?//p' "$0"; exit 2 ;;
 esac

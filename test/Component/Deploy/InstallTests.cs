@@ -7,6 +7,7 @@ using FluentAssertions;
 using Grpc.Net.Client;
 using NUnit.Framework;
 using PodCheckpointing.Agent;
+using PodCheckpointing.Agent.Images;
 using PodCheckpointing.Api.Agent;
 using PodCheckpointing.Manager;
 
@@ -29,7 +30,9 @@ public sealed class InstallTests
     public void Every_setting_is_one_that_the_programs_know()
     {
         Names(Operator, "Operator__").Should().BeSubsetOf(Properties(typeof(OperatorOptions))).And.NotBeEmpty();
-        Names(AgentPod, "Agent__").Should().BeSubsetOf(Properties(typeof(AgentOptions))).And.NotBeEmpty();
+        Names(AgentPod, "Agent__").Where(n => !n.StartsWith("Images__", StringComparison.Ordinal))
+            .Should().BeSubsetOf(Properties(typeof(AgentOptions))).And.NotBeEmpty();
+        Names(AgentPod, "Agent__Images__").Should().Equal($"{nameof(ImageOptions.NodeCommand)}__0");
     }
 
     [Test]
@@ -47,7 +50,8 @@ public sealed class InstallTests
         foreach (var pod in new[] { Operator, AgentPod })
         {
             foreach (var value in pod["containers"]![0]!["env"]!.AsArray().Select(e => e!["value"]?.ToString())
-                .Where(v => v?.StartsWith('/') == true && !v.StartsWith("/var/run/secrets/", StringComparison.Ordinal)))
+                .Where(v => v?.StartsWith('/') == true && !v.StartsWith("/var/run/secrets/", StringComparison.Ordinal)
+                    && v != "/usr/local/bin/on-node"))
             {
                 Mounted(pod, value!).Should().NotBeNull("{0} must come from somewhere", value);
             }

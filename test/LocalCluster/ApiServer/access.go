@@ -31,7 +31,7 @@ func newAuthenticator(ca dynamiccertificates.CAContentProvider, tokens string) (
 	return group.NewAuthenticatedGroupAdder(union.New(all...)), nil
 }
 
-// authenticatedOnly lets every known identity do everything: the bench has no RBAC.
+// authenticatedOnly lets every known identity do everything: people and nodes of the bench have no roles.
 type authenticatedOnly struct{}
 
 func (authenticatedOnly) Authorize(_ context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {

@@ -33,7 +33,7 @@ touch boilerplate.txt
 k=k8s.io/api
 openapi-gen --output-dir "$PWD/openapi" --output-pkg podcheckpointing/apiserver/openapi --output-file zz_generated.go \
   --go-header-file boilerplate.txt --report-filename /dev/null \
-  $k/core/v1 $k/apps/v1 $k/coordination/v1 $k/admissionregistration/v1 $k/policy/v1 $k/discovery/v1 $k/node/v1 $k/storage/v1 \
+  $k/core/v1 $k/apps/v1 $k/coordination/v1 $k/admissionregistration/v1 $k/policy/v1 $k/discovery/v1 $k/node/v1 $k/rbac/v1 $k/storage/v1 \
   k8s.io/apimachinery/pkg/apis/meta/v1 k8s.io/apimachinery/pkg/runtime k8s.io/apimachinery/pkg/version \
   k8s.io/apimachinery/pkg/api/resource k8s.io/apimachinery/pkg/util/intstr
 version=$(dpkg-query -W -f '${Version}' golang-k8s-apiserver-dev | sed 's/^0\.\([0-9]*\)\.\([0-9]*\).*/v1.\1.\2/')

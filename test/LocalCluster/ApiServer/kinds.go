@@ -11,6 +11,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	nodev1 "k8s.io/api/node/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -55,6 +56,10 @@ var kinds = []kind{
 	{nodev1.SchemeGroupVersion, "runtimeclasses", "runtimeclass", false, false, func() runtime.Object { return &nodev1.RuntimeClass{} }, func() runtime.Object { return &nodev1.RuntimeClassList{} }, nil},
 	{storagev1.SchemeGroupVersion, "storageclasses", "storageclass", false, false, func() runtime.Object { return &storagev1.StorageClass{} }, func() runtime.Object { return &storagev1.StorageClassList{} }, []string{"sc"}},
 	{policyv1.SchemeGroupVersion, "poddisruptionbudgets", "poddisruptionbudget", true, true, func() runtime.Object { return &policyv1.PodDisruptionBudget{} }, func() runtime.Object { return &policyv1.PodDisruptionBudgetList{} }, []string{"pdb"}},
+	{rbacv1.SchemeGroupVersion, "clusterroles", "clusterrole", false, false, func() runtime.Object { return &rbacv1.ClusterRole{} }, func() runtime.Object { return &rbacv1.ClusterRoleList{} }, nil},
+	{rbacv1.SchemeGroupVersion, "clusterrolebindings", "clusterrolebinding", false, false, func() runtime.Object { return &rbacv1.ClusterRoleBinding{} }, func() runtime.Object { return &rbacv1.ClusterRoleBindingList{} }, nil},
+	{rbacv1.SchemeGroupVersion, "roles", "role", true, false, func() runtime.Object { return &rbacv1.Role{} }, func() runtime.Object { return &rbacv1.RoleList{} }, nil},
+	{rbacv1.SchemeGroupVersion, "rolebindings", "rolebinding", true, false, func() runtime.Object { return &rbacv1.RoleBinding{} }, func() runtime.Object { return &rbacv1.RoleBindingList{} }, nil},
 	{admissionv1.SchemeGroupVersion, "validatingwebhookconfigurations", "validatingwebhookconfiguration", false, false, func() runtime.Object { return &admissionv1.ValidatingWebhookConfiguration{} }, func() runtime.Object { return &admissionv1.ValidatingWebhookConfigurationList{} }, nil},
 	{admissionv1.SchemeGroupVersion, "validatingadmissionpolicies", "validatingadmissionpolicy", false, true, func() runtime.Object { return &admissionv1.ValidatingAdmissionPolicy{} }, func() runtime.Object { return &admissionv1.ValidatingAdmissionPolicyList{} }, nil},
 	{admissionv1.SchemeGroupVersion, "validatingadmissionpolicybindings", "validatingadmissionpolicybinding", false, false, func() runtime.Object { return &admissionv1.ValidatingAdmissionPolicyBinding{} }, func() runtime.Object { return &admissionv1.ValidatingAdmissionPolicyBindingList{} }, nil},
@@ -65,7 +70,7 @@ var kinds = []kind{
 func registerTypes(scheme *runtime.Scheme) ([]schema.GroupVersion, error) {
 	for _, add := range []func(*runtime.Scheme) error{
 		corev1.AddToScheme, appsv1.AddToScheme, discoveryv1.AddToScheme, coordinationv1.AddToScheme, nodev1.AddToScheme,
-		storagev1.AddToScheme, policyv1.AddToScheme, admissionv1.AddToScheme,
+		storagev1.AddToScheme, policyv1.AddToScheme, rbacv1.AddToScheme, admissionv1.AddToScheme,
 	} {
 		if err := add(scheme); err != nil {
 			return nil, err

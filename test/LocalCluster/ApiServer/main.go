@@ -2,7 +2,8 @@
 // that the bench needs, on a real etcd. It exists because no kube-apiserver is packaged for Debian; it takes the subset
 // of kube-apiserver's flags that the bench uses, so that the real one can replace it (KUBEBUILDER_ASSETS).
 //
-// What it leaves out: admission plug-ins other than ValidatingAdmissionPolicy, webhooks, RBAC, the aggregator, garbage collection (a controller's work).
+// What it leaves out: admission plug-ins other than ValidatingAdmissionPolicy, webhooks, the aggregator, garbage collection (a
+// controller's work); RBAC counts for service accounts only.
 package main
 
 import (
@@ -34,7 +35,11 @@ var (
 	keyFile     = flag.String("tls-private-key-file", "", "its key")
 	clientCA    = flag.String("client-ca-file", "", "the CA of client certificates")
 	tokenFile   = flag.String("token-auth-file", "", "CSV of token,user,uid,\"groups\"")
+	auditPolicy = flag.String("audit-policy-file", "", "what is written to the audit log")
+	auditLog    = flag.String("audit-log-path", "", "the audit log: who asked for what, one JSON object a line")
 )
+
+var roles = &serviceAccounts{next: authenticatedOnly{}}
 
 func main() {
 	flag.Parse()
@@ -74,6 +79,8 @@ func run(ctx context.Context) error {
 	recommended.Authorization = nil
 	recommended.CoreAPI = nil
 	recommended.Admission = nil
+	recommended.Audit.PolicyFile = *auditPolicy
+	recommended.Audit.LogOptions.Path = *auditLog
 	if err := o.Complete(); err != nil {
 		return err
 	}
@@ -92,6 +99,7 @@ func run(ctx context.Context) error {
 	}
 	groups.crds = server.Informers.Apiextensions().V1().CustomResourceDefinitions().Lister()
 	server.GenericAPIServer.AddPostStartHookOrDie("default-namespaces", createNamespaces)
+	server.GenericAPIServer.AddPostStartHookOrDie("roles", roles.start)
 	return server.GenericAPIServer.PrepareRun().RunWithContext(ctx)
 }
 
@@ -115,7 +123,7 @@ func configure(o *options.CustomResourceDefinitionsServerOptions) (*apiserver.Co
 	if generic.Authentication.Authenticator, err = newAuthenticator(ca, *tokenFile); err != nil {
 		return nil, err
 	}
-	generic.Authorization.Authorizer = authenticatedOnly{}
+	generic.Authorization.Authorizer = roles
 	if err := addAdmission(generic, o.RecommendedOptions); err != nil {
 		return nil, err
 	}

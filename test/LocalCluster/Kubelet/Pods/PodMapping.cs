@@ -19,7 +19,8 @@ internal static class PodMapping
                 Namespace = pod.Metadata.NamespaceProperty,
                 Uid = pod.Metadata.Uid,
             },
-            Hostname = pod.Spec.HostNetwork == true ? options.NodeName : pod.Metadata.Name,
+            // A pod on the node's network has the node's name, and may not set one.
+            Hostname = pod.Spec.HostNetwork == true ? "" : pod.Metadata.Name,
             LogDirectory = LogDirectory(pod, options),
             Linux = new LinuxPodSandboxConfig
             {
@@ -191,7 +192,29 @@ internal static class PodMapping
                         result.Capabilities.AddCapabilities.AddRange(Names(setting.Value, "add"));
                         result.Capabilities.DropCapabilities.AddRange(Names(setting.Value, "drop"));
                         break;
-                    case "runAsNonRoot" or "allowPrivilegeEscalation":
+                    case "runAsGroup":
+                        result.RunAsGroup = new Int64Value { Value = setting.Value.GetInt64() };
+                        break;
+                    case "fsGroup":
+                        result.SupplementalGroups.Add(setting.Value.GetInt64());
+                        break;
+                    case "allowPrivilegeEscalation":
+                        result.NoNewPrivs = !setting.Value.GetBoolean();
+                        break;
+                    case "seccompProfile":
+                        result.Seccomp = new SecurityProfile
+                        {
+                            ProfileType = PodSources.Text(setting.Value, "type") switch
+                            {
+                                "RuntimeDefault" => ProfileType.RuntimeDefault,
+                                "Unconfined" => ProfileType.Unconfined,
+                                var other => throw new NotSupportedException($"seccompProfile {other}: this kubelet does not know it"),
+                            },
+                        };
+                        break;
+                    // The node has no AppArmor and no SELinux; kubelet, too, takes these there.
+                    case "appArmorProfile" when PodSources.Text(setting.Value, "type") == "Unconfined":
+                    case "seLinuxOptions" or "runAsNonRoot":
                         break;
                     default:
                         throw new NotSupportedException($"securityContext.{setting.Name}: this kubelet does not know it");

@@ -21,13 +21,13 @@ internal sealed class ProbeResults(CriRuntime runtime, TimeProvider time) : IDis
         // As long as a container starts, nobody asks it anything else.
         if (StartupOf(container) is { } startup && !IsStarted(container, id))
         {
-            await ProbeAsync(startup, id, "startup", podIP, cancellationToken);
+            await ProbeAsync(startup, container, id, "startup", podIP, cancellationToken);
             return _results.TryGetValue((id, "startup"), out var result)
                 && !result.Good && result.Failures >= (startup.FailureThreshold ?? 3);
         }
 
-        await ProbeAsync(container.ReadinessProbe, id, "readiness", podIP, cancellationToken);
-        return !await ProbeAsync(container.LivenessProbe, id, "liveness", podIP, cancellationToken);
+        await ProbeAsync(container.ReadinessProbe, container, id, "readiness", podIP, cancellationToken);
+        return !await ProbeAsync(container.LivenessProbe, container, id, "liveness", podIP, cancellationToken);
     }
 
     public bool IsStarted(V1Container container, string id) =>
@@ -39,11 +39,22 @@ internal sealed class ProbeResults(CriRuntime runtime, TimeProvider time) : IDis
 
     public void Dispose() => _http.Dispose();
 
+    private static string Host(JsonElement action, string podIP) =>
+        action.TryGetProperty("host", out var host) ? host.GetString()! : podIP;
+
+    // A number, or the name of one of the container's ports.
+    private static int Port(JsonElement action, V1Container container) =>
+        action.GetProperty("port") is { ValueKind: JsonValueKind.Number } number
+            ? number.GetInt32()
+            : container.More!["ports"].EnumerateArray()
+                .Single(p => p.TryGetProperty("name", out var name) && name.GetString() == action.GetProperty("port").GetString())
+                .GetProperty("containerPort").GetInt32();
+
     private static V1Probe? StartupOf(V1Container container) =>
         container.More?.TryGetValue("startupProbe", out var probe) == true ? probe.Deserialize<V1Probe>(KubernetesJson.Options) : null;
 
     private async Task<bool> ProbeAsync(
-        V1Probe? probe, string id, string kind, string podIP, CancellationToken cancellationToken)
+        V1Probe? probe, V1Container container, string id, string kind, string podIP, CancellationToken cancellationToken)
     {
         if (probe is null)
         {
@@ -59,7 +70,7 @@ internal sealed class ProbeResults(CriRuntime runtime, TimeProvider time) : IDis
             return last.Good;
         }
 
-        var passed = await AskAsync(probe, id, podIP, cancellationToken);
+        var passed = await AskAsync(probe, container, id, podIP, cancellationToken);
         var failures = passed ? 0 : last.Failures + 1;
         var successes = passed ? last.Successes + 1 : 0;
         var good = last.Good
@@ -69,7 +80,8 @@ internal sealed class ProbeResults(CriRuntime runtime, TimeProvider time) : IDis
         return good;
     }
 
-    private async Task<bool> AskAsync(V1Probe probe, string id, string podIP, CancellationToken cancellationToken)
+    private async Task<bool> AskAsync(
+        V1Probe probe, V1Container container, string id, string podIP, CancellationToken cancellationToken)
     {
         var limit = TimeSpan.FromSeconds(probe.TimeoutSeconds ?? 1);
         try
@@ -84,7 +96,7 @@ internal sealed class ProbeResults(CriRuntime runtime, TimeProvider time) : IDis
             if (probe.More?.TryGetValue("tcpSocket", out var tcp) == true)
             {
                 using var client = new TcpClient();
-                await client.ConnectAsync(podIP, tcp.GetProperty("port").GetInt32(), deadline.Token);
+                await client.ConnectAsync(Host(tcp, podIP), Port(tcp, container), deadline.Token);
                 return true;
             }
 
@@ -92,7 +104,7 @@ internal sealed class ProbeResults(CriRuntime runtime, TimeProvider time) : IDis
             {
                 var path = get.TryGetProperty("path", out var p) ? p.GetString() : "/";
                 using var response = await _http.GetAsync(
-                    new Uri($"http://{podIP}:{get.GetProperty("port").GetInt32()}{path}"), deadline.Token);
+                    new Uri($"http://{Host(get, podIP)}:{Port(get, container)}{path}"), deadline.Token);
                 return (int)response.StatusCode is >= 200 and < 400;
             }
 

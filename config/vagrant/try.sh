@@ -1,0 +1,18 @@
+#!/bin/bash
+# The demo on the machines: vagrant ssh master -c /vagrant/config/vagrant/try.sh
+# A counter starts on the master, moves to the worker, and goes on counting there.
+set -euo pipefail
+samples=/vagrant/config/samples/demo
+# The samples are the bench's: its nodes have other names, and its images come from no registry.
+here() { sed 's/node-a/master/; s/node-b/worker/; s#localhost/python:1#docker.io/library/python:3-slim#' "$1"; }
+kubectl wait --for=condition=Ready node master worker --timeout=120s
+kubectl -n pod-checkpointing-system rollout status --timeout=300s daemonset/checkpoint-agent
+here "$samples/counter.yaml" | kubectl apply -f -
+kubectl wait --for=condition=Ready --timeout=300s pod/counter
+sleep 3
+kubectl logs counter --tail=2
+here "$samples/podmigration.yaml" | kubectl apply -f -
+kubectl wait --for=jsonpath='{.status.phase}'=Completed --timeout=120s podmigration --all
+kubectl get podmigrations -o wide
+kubectl get pods -o wide
+kubectl logs "$(kubectl get podmigration -o jsonpath='{.items[0].status.restoredPodName}')" --tail=2

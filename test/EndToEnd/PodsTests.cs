@@ -1,0 +1,127 @@
+using FluentAssertions;
+using NUnit.Framework;
+
+namespace PodCheckpointing.EndToEnd;
+
+/// <summary>Operator and agents as users install them: images built by config/images/build.sh, run as pods by
+/// config/default, under its roles, which the API server enforces for them.</summary>
+[TestFixture]
+public sealed class PodsTests() : BenchTests("p")
+{
+    private const string System = "pod-checkpointing-system";
+    private const string Operator = $"system:serviceaccount:{System}:pod-checkpointing-operator";
+
+    // Rights without a call in these tests, with the call that needs them.
+    private static readonly string[] Rare =
+    [
+        // Kubernetes asks for them of whoever makes an ownerReference that blocks its owner's deletion.
+        "update podmigrations/finalizers.lpm.my.domain",
+        "update podcheckpoints/finalizers.lpm.my.domain",
+        "update containercheckpoints/finalizers.lpm.my.domain",
+        // Cluster.CreateOrGetAsync reads what was there already: after a crash between the creation and the status.
+        "get containercheckpoints.lpm.my.domain",
+        "get podcheckpoints.lpm.my.domain",
+        "get pods",
+        // EventRecorder counts an event that is told again.
+        "patch events",
+        // PodRestoreReconciler writes on a pod of a user's own what became of its restore.
+        "patch pods",
+    ];
+
+    protected override Task<LocalCluster.LocalCluster> BringUpAsync(string name) => LocalCluster.LocalCluster.StartPodsAsync(name);
+
+    [Test, Order(1)]
+    public async Task All_are_ready_and_the_agents_have_put_their_handler_on_the_nodes()
+    {
+        var pods = await Cluster.KubectlAsync(
+            "-n", System, "get", "pods", "-o",
+            "jsonpath={range .items[*]}{.metadata.name} {.spec.containers[0].image} {.status.containerStatuses[0].ready}{\"\\n\"}{end}");
+        pods.Split('\n', StringSplitOptions.RemoveEmptyEntries).Should().BeEquivalentTo(
+            "checkpoint-agent-node-a localhost/checkpoint-agent:0.1.0 true",
+            "checkpoint-agent-node-b localhost/checkpoint-agent:0.1.0 true",
+            "pod-checkpointing-operator-0 localhost/pod-checkpointing-operator:0.1.0 true",
+            "pod-checkpointing-operator-1 localhost/pod-checkpointing-operator:0.1.0 true");
+
+        foreach (var node in new[] { "node-a", "node-b" })
+        {
+            foreach (var (file, source) in new[] { ("checkpoint-restore", "agent/Restores/Handler"), ("checkpoint-fence", "agent/Fences/Hook") })
+            {
+                File.ReadAllText($"{Cluster.RootOf(node)}/usr/libexec/pod-checkpointing/{file}")
+                    .Should().Be(File.ReadAllText($"{Cluster.RootOf(node)}/opt/pod-checkpointing/{source}/{file}"));
+            }
+
+            (await Cluster.OnNodeAsync(node, "test -x /usr/libexec/pod-checkpointing/checkpoint-restore && cat /etc/containers/oci/hooks.d/checkpoint-fence.json"))
+                .Should().Contain("createRuntime");
+        }
+    }
+
+    [Test, Order(2)]
+    public async Task A_counter_goes_there_and_back()
+    {
+        await StartAsync(Pod("there", Counter("c")));
+        await MigrateAsync("there", "there-1", "node-b", "Completed");
+        var restored = await Cluster.GetAsync("podmigration", "there-1", "{.status.restoredPodName}");
+        (await Cluster.GetAsync("pod", restored, "{.spec.nodeName}")).Should().Be("node-b");
+
+        await MigrateAsync(restored, "there-2", "node-a", "Completed");
+        await CountOnAsync("node-a", "there-m", "c");
+        await OneCopyGoesOnAsync("there");
+    }
+
+    [Test, Order(3)]
+    public async Task A_checkpoint_alone_says_what_made_it_and_goes_with_its_bytes()
+    {
+        await StartAsync(Pod("alone", Counter("c")));
+        await Cluster.ApplyAsync("""
+            apiVersion: lpm.my.domain/v1
+            kind: PodCheckpoint
+            metadata: {name: alone}
+            spec: {podName: alone}
+            """);
+        await Cluster.KubectlAsync("wait", "--for=condition=Ready", "--timeout=60s", "podcheckpoint/alone");
+        var uid = await Cluster.GetAsync("podcheckpoint", "alone", "{.status.podUID}");
+        var id = await Cluster.GetAsync("podcheckpoint", "alone", "{.status.checkpointID}");
+        // The agent has asked the node's own programs, from inside its container.
+        (await Cluster.KubectlAsync("get", "containercheckpointcontents", "-o", "jsonpath={.items[*].status.criuVersion}")).Should().MatchRegex(@"\b4\.\d");
+
+        await Cluster.KubectlAsync("delete", "podcheckpoint", "alone", "--timeout=60s");
+
+        Directory.Exists(Path.Combine(Cluster.Folder, "store", uid, id)).Should().BeFalse();
+    }
+
+    [Test, Order(4)]
+    public async Task A_migration_that_cannot_be_restored_rolls_back()
+    {
+        await StartAsync(Pod("back", Counter("c")));
+        // CRIU of the target fails: after the dump, and the target's agent has found it in order before.
+        await Cluster.OnNodeAsync("node-b", "mount --bind /bin/false $(command -v criu)");
+        try
+        {
+            await MigrateAsync("back", "back", "node-b", "Failed");
+        }
+        finally
+        {
+            await Cluster.OnNodeAsync("node-b", "umount $(command -v criu)");
+        }
+
+        await OneCopyGoesOnAsync("back");
+    }
+
+    [Test, Order(9)]
+    public async Task The_operators_roles_grant_what_it_calls_and_nothing_else()
+    {
+        var calls = AuditLog.CallsOf(Operator, Path.Combine(Cluster.Folder, "audit.log"));
+        var granted = AuditLog.Granted(
+            await Cluster.KubectlAsync("get", "clusterroles,roles", "-n", System, "-o", "json"), "pod-checkpointing-operator");
+
+        calls.Should().HaveCountGreaterThan(50, "four tests have passed before");
+        calls.Where(c => c.Code == 403).Select(c => c.Right.ToString()).Distinct().Should().BeEmpty("nothing is missing");
+        granted.Except(calls.Select(c => c.Right)).Select(r => r.ToString())
+            .Should().BeSubsetOf(Rare, "nothing is unused");
+    }
+
+    [Test, Order(9)]
+    public void The_agents_call_no_API_server() =>
+        AuditLog.CallsOf($"system:serviceaccount:{System}:checkpoint-agent", Path.Combine(Cluster.Folder, "audit.log"))
+            .Should().BeEmpty();
+}
