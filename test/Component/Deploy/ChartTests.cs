@@ -55,6 +55,7 @@ public sealed class ChartTests
               replicas: 0
               image: {repository: "registry.example:5000/a/operator", tag: v9, pullPolicy: Always}
               podDisruptionBudget: {enabled: false}
+              settings: {"Retention:MaxPerPod": "5"}
               tolerations: [{key: control-plane, operator: Exists}]
               resources: {requests: {cpu: 2}, limits: null}
             agent:
@@ -77,6 +78,7 @@ public sealed class ChartTests
         operatorPod["containers"]![0]!["image"]!.ToString().Should().Be("registry.example:5000/a/operator:v9");
         operatorPod["containers"]![0]!["imagePullPolicy"]!.ToString().Should().Be("Always");
         operatorPod["containers"]![0]!["resources"]!.ToJsonString().Should().Be("""{"requests":{"cpu":2,"memory":"128Mi"}}""");
+        Env(operatorPod.AsObject(), "Operator__Retention__MaxPerPod").Should().Be("5");
         operatorPod["tolerations"]!.ToJsonString().Should().Be("""[{"key":"control-plane","operator":"Exists"}]""");
         operatorPod["volumes"]![0]!["secret"]!["secretName"]!.ToString().Should().Be("other");
 
@@ -98,6 +100,7 @@ public sealed class ChartTests
     [TestCase("operator: {replica: 2}", "Additional property replica is not allowed")]
     [TestCase("operator: {image: {tag: \"a b\"}}", "operator.image.tag")]
     [TestCase("operator: {leaseDurationSeconds: 1}", "operator.leaseDurationSeconds")]
+    [TestCase("operator: {settings: {Workers: 4}}", "operator.settings.Workers")]
     [TestCase("agent: {runtimeSocket: run/crio.sock}", "agent.runtimeSocket")]
     [TestCase("agent: {resources: {limits: {memory: lots}}}", "agent.resources.limits.memory")]
     [TestCase("agent: {kubelet: {url: \"http://127.0.0.1:10250\"}}", "agent.kubelet.url")]
