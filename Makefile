@@ -37,12 +37,12 @@ bench-storage:
 bench-migration: build bench-install
 	test/LocalCluster/bench-migration.sh 50
 
-# The kubectl plug-ins: one file, and the names that kubectl looks for. SELF_CONTAINED=true needs no .NET where it is installed.
-SELF_CONTAINED ?= false
+# The kubectl plug-ins: one file that needs the .NET runtime, and the names that kubectl looks for.
 plugins:
 	rm -rf artifacts/plugins
-	dotnet publish api/Kubectl -c Release -r linux-x64 --self-contained $(SELF_CONTAINED) -p:PublishSingleFile=true \
-	  -p:DebugType=none -p:GenerateDocumentationFile=false -o artifacts/plugins --nologo -v q
+	dotnet restore api/Kubectl -v q
+	dotnet publish api/Kubectl --no-restore -c Release -p:PublishSingleFile=true -p:DebugType=none -p:GenerateDocumentationFile=false \
+	  -o artifacts/plugins --nologo -v q
 	for name in kubectl-create-podmigration kubectl-create-podcheckpoint kubectl_complete-podmigration; do \
 	  ln -s kubectl-podmigration "artifacts/plugins/$$name" || exit 1; \
 	done
