@@ -6,6 +6,20 @@ namespace PodCheckpointing.EndToEnd;
 /// <summary>Tests on a bench of their own.</summary>
 public abstract class BenchTests(string letter, params (string Name, string Value)[] environment)
 {
+    /// <summary>Counts through a TCP connection of its own.</summary>
+    protected const string ConnectedToItself = """
+        import socket, time
+        server = socket.create_server(("127.0.0.1", 7000))
+        client = socket.create_connection(("127.0.0.1", 7000))
+        peer, _ = server.accept()
+        n = 0
+        while True:
+            n += 1
+            client.send(b"x"); peer.recv(1)
+            print(f"n={n}", flush=True)
+            time.sleep(0.05)
+        """;
+
     protected LocalCluster.LocalCluster Cluster { get; private set; } = null!;
 
     [OneTimeSetUp]

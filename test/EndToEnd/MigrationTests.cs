@@ -179,19 +179,7 @@ public sealed class MigrationTests() : BenchTests("e")
     [Test]
     public async Task A_connected_socket_is_refused_when_the_policy_says_so_and_the_source_goes_on()
     {
-        const string Code = """
-            import socket, time
-            server = socket.create_server(("127.0.0.1", 7000))
-            client = socket.create_connection(("127.0.0.1", 7000))
-            peer, _ = server.accept()
-            n = 0
-            while True:
-                n += 1
-                client.send(b"x"); peer.recv(1)
-                print(f"n={n}", flush=True)
-                time.sleep(0.05)
-            """;
-        await StartAsync(Pod("tcp", Python("c", Code)));
+        await StartAsync(Pod("tcp", Python("c", ConnectedToItself)));
         await MigrateAsync("tcp", "tcp", "node-b", "Failed", "tcpPolicy: Reject");
 
         (await Cluster.GetAsync("podmigration", "tcp", "{.status.message}")).Should().Contain("tcpPolicy: Close");

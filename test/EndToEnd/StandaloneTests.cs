@@ -80,19 +80,7 @@ public sealed class StandaloneTests() : BenchTests("s")
     [Test]
     public async Task One_container_that_cannot_be_dumped_leaves_nothing_of_the_others()
     {
-        const string Connected = """
-            import socket, time
-            server = socket.create_server(("127.0.0.1", 7000))
-            client = socket.create_connection(("127.0.0.1", 7000))
-            peer, _ = server.accept()
-            n = 0
-            while True:
-                n += 1
-                client.send(b"x"); peer.recv(1)
-                print(f"n={n}", flush=True)
-                time.sleep(0.05)
-            """;
-        await StartAsync(Pod("half", Counter("c"), Python("bad", Connected)));
+        await StartAsync(Pod("half", Counter("c"), Python("bad", ConnectedToItself)));
         await CountOnAsync("node-a", "half", "bad");
         await Cluster.ApplyAsync("""
             apiVersion: lpm.my.domain/v1

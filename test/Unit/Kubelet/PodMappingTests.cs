@@ -55,7 +55,7 @@ public sealed class PodMappingTests
         linux.SecurityContext.Capabilities.DropCapabilities.Should().Equal("ALL");
     }
 
-    [TestCase("""{"securityContext": {"seLinuxOptions": {}}}""", "securityContext.seLinuxOptions")]
+    [TestCase("""{"securityContext": {"procMount": "Unmasked"}}""", "securityContext.procMount")]
     [TestCase("""{"volumeMounts": [{"name": "v", "mountPath": "/v"}]}""", "volume v")]
     [TestCase("""{"env": [{"name": "E", "valueFrom": {"resourceFieldRef": {}}}]}""", "env E")]
     public void Refuses_what_it_cannot_do(string container, string named)
