@@ -173,8 +173,15 @@ internal sealed class AgentService(
         // A dump under way would write its bytes after we have looked.
         await checkpointer.SettledAsync(request.PodUid, request.CheckpointId, context.CancellationToken);
         var container = request.ContainerName.Length == 0 ? null : request.ContainerName;
-        var freed = store.Delete(request.PodUid, request.CheckpointId, container);
-        return new DeleteCheckpointResponse { FreedBytes = (ulong)freed };
+        try
+        {
+            return new DeleteCheckpointResponse { FreedBytes = (ulong)store.Delete(request.PodUid, request.CheckpointId, container) };
+        }
+        catch (IOException exception)
+        {
+            // Also while somebody writes it; later it can be removed.
+            throw Refusal.Because(StatusCode.Unavailable, Reasons.StoreUnavailable, $"the volume refuses: {exception.Message}", exception);
+        }
     }
 
     public override Task<VerifyCheckpointResponse> VerifyCheckpointAsync(
