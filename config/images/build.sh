@@ -9,12 +9,12 @@ repo=$(cd "$(dirname "$0")/../.." && pwd)
 out=${1:-$repo/artifacts/images}
 cache=${POD_CHECKPOINTING_CACHE:-/var/cache/pod-checkpointing}
 version=$(sed -n 's/^appVersion: //p' "$repo/charts/pod-checkpointing/Chart.yaml")
-for part in operator agent; do
+for part in operator agent store; do
   [ -e "$repo/artifacts/$part" ] || { echo "artifacts/$part is not there: make build" >&2; exit 1; }
 done
 
 # The same images need not be made again.
-made_of=$(cd "$repo" && find artifacts/operator artifacts/agent controllers/Manager/Dockerfile agent/Dockerfile config/images \
+made_of=$(cd "$repo" && find artifacts/operator artifacts/agent artifacts/store controllers/Manager/Dockerfile agent/Dockerfile config/images \
   agent/Restores/Handler agent/Fences/Hook config/crio -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum)-$version-${BASE:-}
 if [ "$(cat "$out/.made-of" 2>/dev/null)" = "$made_of" ]; then exit 0; fi
 

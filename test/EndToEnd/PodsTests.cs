@@ -84,6 +84,11 @@ public sealed class PodsTests() : BenchTests("p")
         // The agent has asked the node's own programs, from inside its container.
         (await Cluster.KubectlAsync("get", "containercheckpointcontents", "-o", "jsonpath={.items[*].status.criuVersion}")).Should().MatchRegex(@"\b4\.\d");
 
+        // The store's tool is in the agent's image.
+        var agent = await Cluster.KubectlAsync("-n", System, "get", "pod", "checkpoint-agent-node-a", "-o", "jsonpath={.status.containerStatuses[0].containerID}");
+        (await Cluster.OnNodeAsync("node-a", $"ctr -n k8s.io tasks exec --exec-id tool {agent.Split('/')[^1]} store ls /mnt/checkpoints"))
+            .Should().Contain(id);
+
         await Cluster.KubectlAsync("delete", "podcheckpoint", "alone", "--timeout=60s");
 
         Directory.Exists(Path.Combine(Cluster.Folder, "store", uid, id)).Should().BeFalse();
