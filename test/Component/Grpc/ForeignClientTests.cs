@@ -125,10 +125,10 @@ internal sealed class ForeignClientTests(string transport)
     }
 
     [TestCase("", 0, 0)]
-    // grpc-core rounds what it sends up.
+    // grpc-core rounds what it sends up, to two or three digits.
     [TestCase("30", 20, 31)]
     [TestCase("900000", 890000, 910000)]
-    [TestCase("90000000", 80000000, 90000001)]
+    [TestCase("90000000", 80000000, 91000000)]
     public async Task Tells_its_deadline(string timeout, double atLeast, double atMost)
     {
         var result = await CallAsync("unary", "Remaining", "", timeout);
