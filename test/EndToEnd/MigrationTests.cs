@@ -213,7 +213,10 @@ public sealed class MigrationTests() : BenchTests("e")
                 : pod == "done"
                 ? Pod("done", Python("c", "print('n=1')")).Replace("containers:", "restartPolicy: Never\n  containers:", StringComparison.Ordinal)
                 : Pod("still", Counter("c")));
-            await Cluster.WaitAsync("pod", pod, "{.status.phase}", pod == "done" ? "Succeeded" : "Running");
+            await (pod == "crashes"
+                // Between two of its short lives, it would be found running.
+                ? Cluster.WaitAsync("pod", pod, "{.status.containerStatuses[?(@.name==\"second\")].state.waiting.reason}", "CrashLoopBackOff")
+                : Cluster.WaitAsync("pod", pod, "{.status.phase}", pod == "done" ? "Succeeded" : "Running"));
         }
 
         await MigrateAsync(pod, $"fails-{pod}", node, "Failed");
