@@ -273,6 +273,18 @@ down() {
   [ -z "$left" ] || { echo "left over: $left" >&2; return 1; }
 }
 
+# kill_part NAME: returns when it is gone with all its threads, so that its port is free for the next.
+kill_part() {
+  local pid
+  pid=$(cat "$dir/run/$1.pid")
+  kill -KILL -- "-$pid"
+  for _ in $(seq 250); do
+    [ -d "/proc/$pid" ] || return 0
+    if grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null && [ "$(find "/proc/$pid/task" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l)" -le 1 ]; then return 0; fi
+    sleep 0.02
+  done
+}
+
 command=${1:-}
 name=${2:-}
 runs=${POD_CHECKPOINTING_RUN:-/var/tmp/pod-checkpointing}
@@ -288,7 +300,7 @@ case $command in
   down) down ;;
   kubectl) shift 2; exec "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" "$@" ;;
   start) shift 2; "start_$1" "${@:2}" ;;
-  kill) kill -KILL -- "-$(cat "$dir/run/$3.pid")" ;;
+  kill) kill_part "$3" ;;
   node) shift 2; in_node "$@" ;;
   dir) echo "$dir" ;;
   *) sed -n '2,14s/^# \?//p' "$0"; exit 2 ;;
