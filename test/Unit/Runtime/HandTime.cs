@@ -45,6 +45,7 @@ internal sealed class HandTime : TimeProvider
             _elapsed += by;
             due = [.. _timers.Where(t => t.Due <= _elapsed)];
             _timers.RemoveAll(due.Contains);
+            due.ForEach(t => t.Repeat());
         }
 
         due.ForEach(t => t.Callback());
@@ -56,10 +57,13 @@ internal sealed class HandTime : TimeProvider
 
         public TimeSpan Due { get; private set; }
 
+        private TimeSpan _period;
+
         public bool Change(TimeSpan dueTime, TimeSpan period)
         {
             lock (time._lock)
             {
+                _period = period;
                 time._timers.Remove(this);
                 if (dueTime != Timeout.InfiniteTimeSpan)
                 {
@@ -69,6 +73,16 @@ internal sealed class HandTime : TimeProvider
             }
 
             return true;
+        }
+
+        /// <summary>Under the lock. As often as time passes, not as often as its period would fit into it.</summary>
+        public void Repeat()
+        {
+            if (_period != Timeout.InfiniteTimeSpan && _period != TimeSpan.Zero)
+            {
+                Due = time._elapsed + _period;
+                time._timers.Add(this);
+            }
         }
 
         public void Dispose()

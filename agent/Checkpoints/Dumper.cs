@@ -1,0 +1,87 @@
+using System.Diagnostics;
+using Grpc.Core;
+using PodCheckpointing.Agent.Fences;
+using PodCheckpointing.Agent.Kubelet;
+using PodCheckpointing.Agent.Runtimes;
+using PodCheckpointing.Api.Protos;
+
+namespace PodCheckpointing.Agent.Checkpoints;
+
+/// <summary>An archive that kubelet has left on this node.</summary>
+internal sealed record Dump(string Tar, DateTime StoppedAt, TimeSpan Took, bool LeftStopped);
+
+/// <summary>Has a container dumped, or finds the dump whose end nobody saw.</summary>
+internal sealed class Dumper(KubeletClient kubelet, CriuConfiguration criu, DumpJournal journal, ILogger<Dumper> logger)
+{
+    /// <summary>One dump; other dumps of this node wait for it, for CRIU's options are the node's.</summary>
+    public Task<Dump> DumpAsync(CheckpointRequest request, RunningContainer container, FenceRecord? fence) => criu.WithAsync(
+        fence,
+        async () =>
+        {
+            if (CriuConfiguration.TcpLine(fence?.TcpPolicy ?? "").Length == 0
+                && journal.Pending(request) is null
+                && ConnectedSockets.Of([.. ContainerRuntime.Tree(container.Pid)]) is { Count: > 0 } connected)
+            {
+                throw KubeletClient.ConnectedSocketsRefused($"{connected.Count} of them");
+            }
+
+            var watch = Stopwatch.GetTimestamp();
+            var (tar, stoppedAt) = await FindLostAsync(request, container) ?? await AskKubeletAsync(request);
+            var took = Stopwatch.GetElapsedTime(watch);
+            // Looked at, not assumed: a process that runs on would be the second live copy.
+            var leftStopped = fence is not null && ContainerRuntime.Tree(container.Pid).All(ContainerRuntime.IsStopped);
+            AgentLog.Dumped(logger, request.PodUid, request.ContainerName, took.TotalMilliseconds, leftStopped);
+            return new Dump(tar, stoppedAt, took, leftStopped);
+        },
+        CancellationToken.None);
+
+    /// <summary>The archive is not needed any more: its bytes are safe. kubelet itself never removes its file.</summary>
+    public void Forget(CheckpointRequest request, Dump dump)
+    {
+        File.Delete(dump.Tar);
+        journal.End(request);
+    }
+
+    private async Task<(string Tar, DateTime StoppedAt)> AskKubeletAsync(CheckpointRequest request)
+    {
+        var stoppedAt = journal.Begin(request);
+        try
+        {
+            var tar = await kubelet.CheckpointAsync(
+                request.PodNamespace, request.PodName, request.ContainerName, request.TimeoutSeconds, CancellationToken.None);
+            return (tar, stoppedAt);
+        }
+        catch (RpcException exception) when (exception.StatusCode != StatusCode.Unavailable)
+        {
+            // kubelet has answered: there was no dump.
+            journal.End(request);
+            throw;
+        }
+    }
+
+    /// <summary>The archive of a dump whose end nobody saw.</summary>
+    private async Task<(string Tar, DateTime StoppedAt)?> FindLostAsync(CheckpointRequest request, RunningContainer container)
+    {
+        if (journal.Pending(request) is not { } since)
+        {
+            return null;
+        }
+
+        bool GoesOn() => !ContainerRuntime.Tree(container.Pid).All(ContainerRuntime.Runs);
+        if (await journal.FindArchiveAsync(request, since, GoesOn, CancellationToken.None) is { } tar)
+        {
+            AgentLog.Found(logger, request.PodUid, request.ContainerName);
+            return (tar, since);
+        }
+
+        // It came to nothing. What it left stopped goes on, so that the next one finds it as CRIU needs it: no copy runs
+        // anywhere else, for no archive of it was ever given to anybody.
+        foreach (var pid in ContainerRuntime.Tree(container.Pid))
+        {
+            Signals.Continue(pid);
+        }
+
+        journal.End(request);
+        return null;
+    }
+}
