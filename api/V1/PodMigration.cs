@@ -119,7 +119,8 @@ public sealed record PodMigrationStatus
 
     /// <summary>conditions say how far the migration has come, each with a reason and a message: Validated, TargetPrepared,
     /// SourceFenced, Checkpointed, Restored, RestoreVerified, SourceRemoved in this order, RolledBack when it goes back,
-    /// and Ready, which is True at the end when the pod goes on at the target and False when the migration failed.</summary>
+    /// and Ready, which is True at the end when the pod goes on at the target and False when the migration failed. Validated
+    /// is Unknown, with reason WaitingForSlot, while as many others are under way as may be.</summary>
     [Items(32, "type")]
     public IList<V1Condition>? Conditions { get; init; }
 
@@ -187,7 +188,8 @@ public sealed record PodMigrationStatus
     [Items(64, "name")]
     public IList<MigrationStep>? Steps { get; init; }
 
-    /// <summary>startTime is when the migration began, by the operator's clock. Set once.</summary>
+    /// <summary>startTime is when the migration began, by the operator's clock: not before others have made room for it, when
+    /// as many as may be were under way. Set once.</summary>
     [ImmutableOnceSet]
     public DateTime? StartTime { get; init; }
 

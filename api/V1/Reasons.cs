@@ -99,6 +99,12 @@ public static class Reasons
     /// <remarks>Wait for the other one, or abort it.</remarks>
     public const string MigrationInProgress = "MigrationInProgress";
 
+    /// <summary>As many migrations as may be under way at once are; the message names the limit. The migration has not
+    /// begun, and its timeoutSeconds do not run yet.</summary>
+    /// <remarks>Nothing to do: it begins when others have ended, the oldest first. Deleting or aborting it works at once. To
+    /// let more run side by side, raise the operator's setting that the message names.</remarks>
+    public const string WaitingForSlot = "WaitingForSlot";
+
     /// <summary>The pod has something that cannot travel: the message names the volume, the owner, the terminal, the
     /// sidecar or the name space.</summary>
     /// <remarks>Change the pod as the message says, or leave it where it is.</remarks>

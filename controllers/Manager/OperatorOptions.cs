@@ -1,4 +1,6 @@
 using System.ComponentModel.DataAnnotations;
+using Microsoft.Extensions.Options;
+using PodCheckpointing.Manager.PodMigrations;
 using PodCheckpointing.Manager.Retention;
 
 namespace PodCheckpointing.Manager;
@@ -40,6 +42,10 @@ internal sealed class OperatorOptions
 
     /// <summary>Which checkpoints are removed by themselves.</summary>
     public RetentionOptions Retention { get; set; } = new();
+
+    /// <summary>How many migrations may be under way at once.</summary>
+    [ValidateObjectMembers]
+    public MigrationOptions Migrations { get; set; } = new();
 
     public int AgentPort { get; set; } = 50051;
 

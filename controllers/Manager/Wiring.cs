@@ -31,6 +31,7 @@ internal static class Wiring
     public static void AddReconcilers(this IServiceCollection services)
     {
         services.AddSingleton<ContentRelease>();
+        services.AddSingleton<MigrationSlots>();
         services.AddController<PodMigrationReconciler, PodMigration>(Triggers.OfMigrations);
         services.AddController<PodCheckpointReconciler, PodCheckpoint>(Triggers.OfPodCheckpoints);
         services.AddController<ContainerCheckpointReconciler, ContainerCheckpoint>(Triggers.OfContainerCheckpoints);

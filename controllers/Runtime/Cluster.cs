@@ -21,6 +21,11 @@ public interface ICluster
     Task<T?> ReadAsync<T>(ObjectKey key, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>;
 
+    /// <summary>All objects of a kind as the API server has them now: once in the life of whoever must know what others
+    /// have done a moment ago.</summary>
+    Task<IReadOnlyList<T>> ListAsync<T>(CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta>;
+
     /// <summary>Creates an object, or reads the one of that name back, which may be somebody else's.</summary>
     Task<T> CreateOrGetAsync<T>(T item, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>;
@@ -75,6 +80,23 @@ public sealed class Cluster(IServiceProvider services, IKubernetes kubernetes, s
         {
             return null;
         }
+    }
+
+    /// <inheritdoc/>
+    public async Task<IReadOnlyList<T>> ListAsync<T>(CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta>
+    {
+        var all = new List<T>();
+        string? next = null;
+        do
+        {
+            var page = await kubernetes.ListAsync<T>(new ListOptions { Limit = 500, Continue = next }, cancellationToken)
+                .ConfigureAwait(false);
+            all.AddRange(page.Items);
+            next = page.Metadata.Continue;
+        }
+        while (!string.IsNullOrEmpty(next));
+        return all;
     }
 
     /// <inheritdoc/>

@@ -60,6 +60,10 @@ internal sealed class SimulatedCluster : ICluster
         where T : class, IKubernetesObject<V1ObjectMeta> =>
         Call($"read {key.Name}", () => _server.Find<T>(key.Namespace, key.Name));
 
+    public Task<IReadOnlyList<T>> ListAsync<T>(CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta> =>
+        Call<IReadOnlyList<T>>($"list {typeof(T).Name}", () => [.. _server.All<T>()]);
+
     public Task<T> CreateOrGetAsync<T>(T item, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta> =>
         Call($"create {typeof(T).Name} {item.Metadata.Name}", () => _server.CreateOrGet(item));

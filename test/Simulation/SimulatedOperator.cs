@@ -30,10 +30,11 @@ internal sealed class SimulatedOperator : IDisposable
         var agents = new SimulatedAgents(world, operations, time);
         var calls = new PendingCalls(scheduler, _stopping.Token);
         var events = new NoEvents();
+        var slots = new MigrationSlots(Cluster, Options.Create(new OperatorOptions()));
         var release = new ContentRelease(Cluster, agents, calls, events, Options.Create(new OperatorOptions()), time);
         _loops =
         [
-            NewLoop<PodMigration>(Triggers.OfMigrations, q => new PodMigrationReconciler(Cluster, agents, calls, events, q, time)),
+            NewLoop<PodMigration>(Triggers.OfMigrations, q => new PodMigrationReconciler(Cluster, agents, calls, slots, events, q, time)),
             NewLoop<PodCheckpoint>(Triggers.OfPodCheckpoints, q => new PodCheckpointReconciler(Cluster, agents, calls, events, q, time)),
             NewLoop<ContainerCheckpoint>(
                 Triggers.OfContainerCheckpoints, q => new ContainerCheckpointReconciler(Cluster, agents, calls, events, q, time)),

@@ -51,6 +51,36 @@ internal sealed class MigrationScope(PodMigration migration, Action wake, DateTi
                 type, value ? "True" : "False", reason, message, Migration.Metadata.Generation, now),
         };
 
+    /// <summary>It waits for others to end, and nothing has been done about it.</summary>
+    public bool IsWaiting => Condition(ConditionTypes.Validated)?.Reason == Reasons.WaitingForSlot;
+
+    /// <summary>It goes back, and has never begun.</summary>
+    public bool HasTurnedUntouched => Condition(ConditionTypes.RolledBack) is not null && !Is(ConditionTypes.Validated);
+
+    /// <summary>Says that the migration waits for others to end.</summary>
+    public void Wait(string message)
+    {
+        Begin(Steps.Wait);
+        // It has not begun: what it waits for comes before.
+        Status = Status with
+        {
+            Steps = [.. Status.Steps!.Where(s => s.Name != Steps.Validate)],
+            Conditions = Status.Conditions.With(
+                ConditionTypes.Validated, "Unknown", Reasons.WaitingForSlot, message, Migration.Metadata.Generation, now),
+        };
+        Phase(MigrationPhases.Pending, message);
+    }
+
+    /// <summary>It is not waited any more, without having begun.</summary>
+    public void StopWaiting()
+    {
+        if (IsWaiting)
+        {
+            Status = Status with { Conditions = [.. Status.Conditions!.Where(c => c.Type != ConditionTypes.Validated)] };
+            End(Steps.Wait, "");
+        }
+    }
+
     public void Phase(string phase, string message) => Status = Status with { Phase = phase, Message = message };
 
     public bool HasBegun(string step) => Status.Steps?.Any(s => s.Name == step) == true;

@@ -9,11 +9,11 @@ namespace PodCheckpointing.Manager.PodMigrations;
 /// <content>The steps at the source: validate, fence, dump.</content>
 internal sealed partial class PodMigrationReconciler
 {
-    private Task<bool> ValidateAsync(MigrationScope scope, CancellationToken cancellationToken)
+    private async Task<bool> ValidateAsync(MigrationScope scope, CancellationToken cancellationToken)
     {
         if (scope.Is(ConditionTypes.Validated))
         {
-            return Task.FromResult(true);
+            return true;
         }
 
         scope.Begin(Steps.Validate);
@@ -28,17 +28,9 @@ internal sealed partial class PodMigrationReconciler
         }
 
         Refuse(MigrationValidation.OfPod(pod));
-        var target = spec.TargetNode ?? ChooseNode(pod);
-        if (target == pod.Spec.NodeName)
+        if (await TargetAsync(scope, pod, cancellationToken) is not { } target)
         {
-            throw new TerminalException(Reasons.NodeNotCapable, $"pod {spec.PodName} is on node {target} already; name another targetNode");
-        }
-
-        var node = cluster.Find<V1Node>(new ObjectKey(null, target))
-            ?? throw new TerminalException(Reasons.NodeNotFound, $"node {target} does not exist; see kubectl get nodes");
-        if (!AgentDirectory.IsReady(node) || node.Spec?.Unschedulable == true)
-        {
-            throw new TerminalException(Reasons.NodeNotCapable, $"node {target} is not ready or is cordoned");
+            return false;
         }
 
         var there = Ask(scope, "capabilities-target", target, (agent, t) => agent.GetCapabilitiesAsync(t));
@@ -46,7 +38,7 @@ internal sealed partial class PodMigrationReconciler
         if (there is null || here is null)
         {
             scope.Phase(MigrationPhases.Pending, "asks the agents of both nodes what they can do");
-            return Task.FromResult(false);
+            return false;
         }
 
         Refuse(MigrationValidation.OfNodes(here, there));
@@ -64,7 +56,7 @@ internal sealed partial class PodMigrationReconciler
         scope.End(Steps.Validate, "");
         scope.Phase(MigrationPhases.Pending, "the migration is possible");
         // Stored before the first side effect: the pod and the nodes are chosen once.
-        return Task.FromResult(false);
+        return false;
     }
 
     private Task<bool> FenceAsync(MigrationScope scope, CancellationToken cancellationToken)
@@ -155,14 +147,6 @@ internal sealed partial class PodMigrationReconciler
             DeletionPolicy = DeletionPolicies.Delete,
         },
     };
-
-    private string ChooseNode(V1Pod pod) =>
-        cluster.All<V1Node>()
-            .Where(n => n.Metadata.Name != pod.Spec.NodeName && AgentDirectory.IsReady(n) && n.Spec?.Unschedulable != true)
-            .OrderBy(n => cluster.All<V1Pod>().Count(p => p.Spec.NodeName == n.Metadata.Name))
-            .ThenBy(n => n.Metadata.Name, StringComparer.Ordinal)
-            .FirstOrDefault()?.Metadata.Name
-        ?? throw new TerminalException(Reasons.NodeNotFound, "no other node is ready; name a targetNode when there is one");
 
     private static void Refuse((string Reason, string Message)? refusal)
     {

@@ -17,6 +17,7 @@ internal sealed partial class PodMigrationReconciler(
     ICluster cluster,
     IAgentDirectory agents,
     PendingCalls calls,
+    MigrationSlots slots,
     IEventRecorder events,
     WorkQueue queue,
     TimeProvider time) : IReconciler
@@ -28,10 +29,16 @@ internal sealed partial class PodMigrationReconciler(
     {
         if (cluster.Find<PodMigration>(key) is not { } migration)
         {
+            slots.Release(key);
             return ReconcileResult.Done;
         }
 
         var finished = migration.Status?.CompletionTime is not null;
+        if (finished)
+        {
+            slots.Release(key);
+        }
+
         if (finished || !migration.Has(WellKnown.MigrationFinalizer))
         {
             await SettleAsync(migration, finished, cancellationToken);
@@ -39,6 +46,11 @@ internal sealed partial class PodMigrationReconciler(
         }
 
         var scope = new MigrationScope(migration, () => queue.Add(key), Now);
+        if (scope.Is(ConditionTypes.Validated))
+        {
+            slots.Keep(migration);
+        }
+
         try
         {
             await AdvanceAsync(scope, cancellationToken);
@@ -54,9 +66,10 @@ internal sealed partial class PodMigrationReconciler(
 
         await cluster.PatchStatusAsync(migration, migration.Status, scope.Status, cancellationToken);
         events.RecordChanges(migration, migration.Status?.Conditions, scope.Status.Conditions);
+        SettleSlot(scope, key);
 
         // Events drive a migration; a look every few seconds is the net below them, and sees the deadlines.
-        return new ReconcileResult(scope.Status.CompletionTime is not null ? null : NextLook(scope));
+        return new ReconcileResult(scope.Status.CompletionTime is not null || scope.IsWaiting ? null : NextLook(scope));
     }
 
     private DateTime Now => time.GetUtcNow().UtcDateTime;
@@ -160,6 +173,7 @@ internal sealed partial class PodMigrationReconciler(
     /// <summary>Turns back: only says so; the next run undoes.</summary>
     private static void Turn(MigrationScope scope, string reason, string message)
     {
+        scope.StopWaiting();
         scope.Phase(MigrationPhases.Failed, message);
         scope.Set(ConditionTypes.Ready, false, reason, message);
         if (scope.Condition(ConditionTypes.RolledBack) is null)

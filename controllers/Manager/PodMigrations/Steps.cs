@@ -3,6 +3,9 @@ namespace PodCheckpointing.Manager.PodMigrations;
 /// <summary>Names of a migration's steps, in their order.</summary>
 internal static class Steps
 {
+    /// <summary>Others are under way, and the limits allow no more; only where it had to wait.</summary>
+    public const string Wait = "Wait";
+
     public const string Validate = "Validate";
 
     /// <summary>The target pod is created and its container waits for the checkpoint; the source still runs.</summary>

@@ -55,6 +55,7 @@ public sealed class ChartTests
               replicas: 0
               image: {repository: "registry.example:5000/a/operator", tag: v9, pullPolicy: Always}
               podDisruptionBudget: {enabled: false}
+              migrations: {parallelPerCluster: 50, parallelInboundPerNode: 7}
               settings: {"Retention:MaxPerPod": "5"}
               tolerations: [{key: control-plane, operator: Exists}]
               resources: {requests: {cpu: 2}, limits: null}
@@ -79,6 +80,9 @@ public sealed class ChartTests
         operatorPod["containers"]![0]!["imagePullPolicy"]!.ToString().Should().Be("Always");
         operatorPod["containers"]![0]!["resources"]!.ToJsonString().Should().Be("""{"requests":{"cpu":2,"memory":"128Mi"}}""");
         Env(operatorPod.AsObject(), "Operator__Retention__MaxPerPod").Should().Be("5");
+        Env(operatorPod.AsObject(), "Operator__Migrations__ParallelPerCluster").Should().Be("50");
+        Env(operatorPod.AsObject(), "Operator__Migrations__ParallelOutboundPerNode").Should().Be("2");
+        Env(operatorPod.AsObject(), "Operator__Migrations__ParallelInboundPerNode").Should().Be("7");
         operatorPod["tolerations"]!.ToJsonString().Should().Be("""[{"key":"control-plane","operator":"Exists"}]""");
         operatorPod["volumes"]![0]!["secret"]!["secretName"]!.ToString().Should().Be("other");
 
@@ -100,6 +104,7 @@ public sealed class ChartTests
     [TestCase("operator: {replica: 2}", "Additional property replica is not allowed")]
     [TestCase("operator: {image: {tag: \"a b\"}}", "operator.image.tag")]
     [TestCase("operator: {leaseDurationSeconds: 1}", "operator.leaseDurationSeconds")]
+    [TestCase("operator: {migrations: {parallelPerCluster: 0}}", "operator.migrations.parallelPerCluster")]
     [TestCase("operator: {settings: {Workers: 4}}", "operator.settings.Workers")]
     [TestCase("agent: {runtimeSocket: run/crio.sock}", "agent.runtimeSocket")]
     [TestCase("agent: {resources: {limits: {memory: lots}}}", "agent.resources.limits.memory")]

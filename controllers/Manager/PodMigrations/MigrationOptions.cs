@@ -1,0 +1,21 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace PodCheckpointing.Manager.PodMigrations;
+
+/// <summary>How many migrations may be under way at once; section "Operator:Migrations" of the configuration.</summary>
+/// <remarks>Those beyond a limit wait in phase Pending, untouched, and begin in the order of their creation. A migration
+/// counts from its validation until it has ended, the way back included.</remarks>
+internal sealed record MigrationOptions
+{
+    /// <summary>In the whole cluster.</summary>
+    [Range(1, 10_000)]
+    public int ParallelPerCluster { get; set; } = 5;
+
+    /// <summary>Away from one node.</summary>
+    [Range(1, 1_000)]
+    public int ParallelOutboundPerNode { get; set; } = 2;
+
+    /// <summary>To one node.</summary>
+    [Range(1, 1_000)]
+    public int ParallelInboundPerNode { get; set; } = 2;
+}

@@ -1,0 +1,23 @@
+using k8s.Models;
+using PodCheckpointing.Manager.Agents;
+using PodCheckpointing.Runtime;
+
+namespace PodCheckpointing.Manager.PodMigrations;
+
+/// <summary>Where a pod may go when nobody has said.</summary>
+internal static class TargetNodes
+{
+    /// <summary>Ready nodes that take pods, but for the pod's own: the one with the fewest pods first.</summary>
+    public static IReadOnlyList<string> For(V1Pod pod, ICluster cluster)
+    {
+        var pods = cluster.All<V1Pod>().CountBy(p => p.Spec.NodeName ?? "").ToDictionary();
+        return
+        [
+            .. cluster.All<V1Node>()
+                .Where(n => n.Metadata.Name != pod.Spec.NodeName && AgentDirectory.IsReady(n) && n.Spec?.Unschedulable != true)
+                .Select(n => n.Metadata.Name!)
+                .OrderBy(name => pods.GetValueOrDefault(name))
+                .ThenBy(name => name, StringComparer.Ordinal),
+        ];
+    }
+}
