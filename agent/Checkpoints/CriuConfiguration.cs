@@ -41,8 +41,9 @@ internal sealed class CriuConfiguration(IOptions<AgentOptions> options) : IDispo
             File.Move(Saved + ".partial", Saved, overwrite: true);
             try
             {
-                // Without network-lock=skip, CRIU leaves the pod's network shut, also after the pod goes on.
-                var lines = old.TrimEnd('\n') + "\nleave-stopped\nnetwork-lock=skip\n" + TcpLine(fence.TcpPolicy);
+                // Without network-lock=skip, CRIU leaves the pod's network shut, also after the pod goes on. Connections that the
+                // server has not taken yet would fail the dump; they are refused instead, and their clients try again.
+                var lines = old.TrimEnd('\n') + "\nleave-stopped\nnetwork-lock=skip\nskip-in-flight\n" + TcpLine(fence.TcpPolicy);
                 await File.WriteAllTextAsync(_path, lines.TrimStart('\n'), CancellationToken.None);
                 return await dump();
             }

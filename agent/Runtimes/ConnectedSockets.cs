@@ -6,8 +6,9 @@ namespace PodCheckpointing.Agent.Runtimes;
 /// <remarks>Asked before the dump: what the runtimes report of CRIU's refusal differs, and may leave the reason out.</remarks>
 internal static class ConnectedSockets
 {
-    /// <summary>TCP_ESTABLISHED in /proc/net/tcp (proc_net(5)), hexadecimal.</summary>
-    private const string Established = "01";
+    /// <summary>TCP_CLOSE and TCP_LISTEN in /proc/net/tcp (proc_net(5)), hexadecimal: every other state has a remote end,
+    /// also when that has closed its half.</summary>
+    private static readonly string[] Unconnected = ["07", "0A"];
 
     /// <summary>The remote ends of the processes' connected sockets, as the kernel prints them.</summary>
     public static IReadOnlyList<string> Of(IReadOnlyCollection<int> pids)
@@ -26,7 +27,7 @@ internal static class ConnectedSockets
     internal static IEnumerable<(long Inode, string Remote)> ConnectedIn(IEnumerable<string> lines) =>
         from line in lines
         let fields = line.Split(' ', StringSplitOptions.RemoveEmptyEntries)
-        where fields.Length > 9 && fields[3] == Established
+        where fields.Length > 9 && !Unconnected.Contains(fields[3])
         select (long.Parse(fields[9], CultureInfo.InvariantCulture), fields[2]);
 
     private static IEnumerable<long> InodesOf(int pid)

@@ -163,11 +163,14 @@ up_nodes() {
   ip address add "$subnet.0.1/24" dev "pc$name"
   exec 7>&-
   ip link set "pc$name" up
+  ip route add "$subnet.50.0/24" dev "pc$name"
   local number=0 node
   for node in node-a node-b; do
     number=$((number + 1))
     "$here/Nodes/node-up.sh" "$name" "$node" "$number" "$subnet" "$tree" "$images" "$dir/store" "$dir/$node" \
       "$(dirname "$(readlink -f "$(command -v dotnet)")")" "$repo"
+    # Tests are clients of pods, and the operator's pods call the API server.
+    ip route add "$subnet.$((10 + number)).0/24" via "$subnet.0.$((10 + number))"
   done
 }
 
@@ -224,12 +227,9 @@ start_processes() {
 
 # The way of config/README.md, as far as the bench has what a whole cluster has; Pods/ holds the rest.
 start_pods() {
-  local kubectl=("$apiserver/kubectl" --kubeconfig "$dir/kubeconfig") system=pod-checkpointing-system number=0 node part account
+  local kubectl=("$apiserver/kubectl" --kubeconfig "$dir/kubeconfig") system=pod-checkpointing-system node part account
   "$repo/config/images/build.sh" >"$dir/log/images.log" 2>&1 || { tail -20 "$dir/log/images.log" >&2; return 1; }
   for node in node-a node-b; do
-    number=$((number + 1))
-    # The operator's pods call the API server.
-    ip route add "$subnet.$((10 + number)).0/24" via "$subnet.0.$((10 + number))"
     for part in operator agent; do
       in_node "$node" ctr -n k8s.io images import --digests=false - <"$repo/artifacts/images/$part.tar" >>"$dir/log/images.log" 2>&1
     done

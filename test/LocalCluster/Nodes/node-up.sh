@@ -11,7 +11,9 @@ address=$subnet.0.$((10 + index))
 export NODE_ROOT=$NODE_DIR/root
 mkdir -p "$NODE_DIR"/{root,upper,work,containerd,kubelet,pods-log,state,etc,log}
 
-# Network: a name space on the cluster's bridge; the pods of this node live in SUBNET.(10+index).0/24 behind it.
+# Network: a name space on the cluster's bridge; the pods of this node live in SUBNET.(10+index).0/24 behind it, routed as
+# Calico routes them. SUBNET.50.0/24 is of no node: a pod that asks for an address there (Nodes/bench-ipam) has it wherever
+# it is, and its node answers for it on the bridge.
 ip netns add "$netns"
 ip link add "v$cluster-$index" type veth peer name eth0 netns "$netns"
 ip link set "v$cluster-$index" master "pc$cluster" up
@@ -22,7 +24,8 @@ ip -n "$netns" route add default via "$subnet.0.1"
 for other in 1 2 3 4; do
   [ "$other" = "$index" ] || ip -n "$netns" route add "$subnet.$((10 + other)).0/24" via "$subnet.0.$((10 + other))"
 done
-ip netns exec "$netns" sysctl -qw net.ipv4.ip_forward=1
+ip -n "$netns" route add "$subnet.50.0/24" dev eth0
+ip netns exec "$netns" sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.eth0.proxy_arp=1 net.ipv4.neigh.eth0.proxy_delay=0
 
 # Not `ip netns exec`, which would mount a fresh /sys and hide the cgroups.
 nsenter --net="/run/netns/$netns" unshare --mount --pid --uts --ipc --fork --kill-child "$here/node-init.sh" \
@@ -45,9 +48,10 @@ in_node sh -c 'cat >/etc/containerd/config.toml' <"$here/containerd.toml"
 # The node's own CRIU options; the agent adds to them for one dump and puts them back.
 printf 'manage-cgroups=ignore\n' | in_node sh -c 'cat >/etc/criu/crun.conf'
 in_node sh -c 'cat >/etc/cni/net.d/10-bench.conflist' <<CNI
-{"cniVersion":"1.0.0","name":"bench","plugins":[{"type":"bridge","bridge":"cni0","isGateway":true,"ipMasq":false,
-"ipam":{"type":"host-local","ranges":[[{"subnet":"$subnet.$((10 + index)).0/24"}]],"routes":[{"dst":"0.0.0.0/0"}]}},{"type":"loopback"}]}
+{"cniVersion":"1.0.0","name":"bench","plugins":[{"type":"ptp","ipMasq":false,"capabilities":{"io.kubernetes.cri.pod-annotations":true},
+"ipam":{"type":"bench-ipam","ranges":[[{"subnet":"$subnet.$((10 + index)).0/24"}]],"routes":[{"dst":"0.0.0.0/0"}]}},{"type":"loopback"}]}
 CNI
+in_node sh -c 'cat >/usr/lib/cni/bench-ipam; chmod 755 /usr/lib/cni/bench-ipam' <"$here/bench-ipam"
 repo=$(cd "$here/../../.." && pwd)
 in_node sh -c 'cat >/usr/libexec/pod-checkpointing/checkpoint-restore; chmod 755 /usr/libexec/pod-checkpointing/checkpoint-restore' \
   <"$repo/agent/Restores/Handler/checkpoint-restore"

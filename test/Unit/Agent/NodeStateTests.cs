@@ -89,7 +89,7 @@ public sealed class NodeStateTests
         using var criu = new CriuConfiguration(_options);
         var during = await criu.WithAsync(
             Fence(policy), () => File.ReadAllTextAsync(_options.Value.CriuConfig), CancellationToken.None);
-        during.Split('\n').Should().Contain(["manage-cgroups=ignore", "leave-stopped", "network-lock=skip", line]);
+        during.Split('\n').Should().Contain(["manage-cgroups=ignore", "leave-stopped", "network-lock=skip", "skip-in-flight", line]);
         File.ReadAllText(_options.Value.CriuConfig).Should().Be("manage-cgroups=ignore\n");
     }
 
@@ -134,8 +134,11 @@ public sealed class NodeStateTests
         [
             "   0: 0100007F:1B58 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 11 1 0 100 0 0 10 0",
             "   1: 0100007F:1B58 0100007F:A0B2 01 00000000:00000000 00:00000000 00000000     0        0 12 1 0 20 4 30 10 -1",
+            "   2: 0100007F:1B58 0100007F:A0B4 08 00000000:00000000 00:00000000 00000000     0        0 13 1 0 20 4 30 10 -1",
+            "   3: 00000000:0000 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 14 1 0 100 0 0 10 0",
         ];
-        ConnectedSockets.ConnectedIn(lines).Should().Equal((12L, "0100007F:A0B2"));
+        // CRIU takes a socket that only its remote end has closed for connected, too.
+        ConnectedSockets.ConnectedIn(lines).Should().Equal((12L, "0100007F:A0B2"), (13L, "0100007F:A0B4"));
     }
 
     private static FenceRecord Fence(string policy) => new(Pod, "m", policy, DateTime.UnixEpoch);

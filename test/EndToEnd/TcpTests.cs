@@ -1,0 +1,133 @@
+using System.Net.Sockets;
+using FluentAssertions;
+using NUnit.Framework;
+
+namespace PodCheckpointing.EndToEnd;
+
+/// <summary>Servers that move while clients outside are connected to them, under each tcpPolicy.</summary>
+[TestFixture]
+public sealed class TcpTests() : BenchTests("t")
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    /// <summary>The nodes' own CRIU options are as they were, whatever was migrated, refused or killed.</summary>
+    [TearDown]
+    public async Task The_nodes_CRIU_options_are_their_own()
+    {
+        foreach (var node in new[] { "node-a", "node-b" })
+        {
+            (await Cluster.OnNodeAsync(node, "cd /etc/criu && head *")).Should().Be("manage-cgroups=ignore\n", "of {0}", node);
+        }
+    }
+
+    [Test]
+    public async Task Close_ends_the_connection_and_the_server_knows_after_the_next_one_what_it_knew()
+    {
+        using var deadline = new CancellationTokenSource(Patience);
+        using var client = await ConnectAsync("close", deadline.Token);
+        (await client.SendAsync("a", deadline.Token)).Should().Be(1);
+        (await client.SendAsync("b", deadline.Token)).Should().Be(2);
+
+        await MigrateAsync("close", "close", "node-b", "Completed", "tcpPolicy: Close");
+
+        var send = async () => await client.SendAsync("lost", deadline.Token);
+        await send.Should().ThrowAsync<IOException>("its other end is gone");
+        using var next = await LineClient.ConnectAsync(await RestoredAddressAsync("close"), deadline.Token);
+        (await next.SendAsync("c", deadline.Token)).Should().Be(3);
+        Cluster.Log("node-b", "close", "c").Should().Contain("n=3 line=c").And.NotContain(line => line.Contains("lost"));
+    }
+
+    [Test]
+    public async Task Reject_says_so_by_name_and_leaves_the_connection_as_it_was()
+    {
+        using var deadline = new CancellationTokenSource(Patience);
+        using var client = await ConnectAsync("reject", deadline.Token);
+        (await client.SendAsync("a", deadline.Token)).Should().Be(1);
+
+        await MigrateAsync("reject", "reject", "node-b", "Failed", "tcpPolicy: Reject");
+
+        (await Cluster.GetAsync("podmigration", "reject", "{.status.conditions[?(@.type==\"RolledBack\")].reason}"))
+            .Should().Be("EstablishedTcpConnections");
+        (await Cluster.GetAsync("podmigration", "reject", "{.status.outcome}")).Should().Be("RolledBack");
+        (await client.SendAsync("b", deadline.Token)).Should().Be(2);
+        Cluster.Log("node-b", "reject", "c").Should().BeEmpty();
+    }
+
+    [Test]
+    public async Task A_server_that_nobody_is_connected_to_goes_along_under_Reject()
+    {
+        using var deadline = new CancellationTokenSource(Patience);
+        using (var client = await ConnectAsync("idle", deadline.Token))
+        {
+            (await client.SendAsync("a", deadline.Token)).Should().Be(1);
+        }
+
+        await MigrateAsync("idle", "idle", "node-b", "Completed", "tcpPolicy: Reject");
+
+        using var next = await LineClient.ConnectAsync(await RestoredAddressAsync("idle"), deadline.Token);
+        (await next.SendAsync("b", deadline.Token)).Should().Be(2);
+    }
+
+    [Test]
+    public async Task Clients_that_try_again_are_answered_until_the_server_stops_and_from_when_it_goes_on()
+    {
+        using var deadline = new CancellationTokenSource(Patience);
+        var address = await StartServerAsync("retry");
+        using var moved = new CancellationTokenSource();
+        var answers = Task.Run(() => TryAgainAsync(() => address, moved.Token, deadline.Token), deadline.Token);
+
+        await MigrateAsync("retry", "retry", "node-b", "Completed");
+        address = await RestoredAddressAsync("retry");
+        await moved.CancelAsync();
+
+        var (before, after) = await answers;
+        before.Should().NotBeEmpty().And.BeInAscendingOrder().And.OnlyHaveUniqueItems();
+        // What was under way when the server stopped may have been counted and not answered; nothing answered was forgotten.
+        after[0].Should().BeInRange(before[^1] + 1, before[^1] + 2);
+        after.Should().Equal(Enumerable.Range(0, after.Count).Select(i => after[0] + i));
+    }
+
+    /// <summary>One short connection after the other, to the server's address of the moment.</summary>
+    private static async Task<(List<long> Before, List<long> After)> TryAgainAsync(
+        Func<string> address, CancellationToken moved, CancellationToken cancellationToken)
+    {
+        var (before, after) = (new List<long>(), new List<long>());
+        while (after.Count < 5)
+        {
+            var counts = moved.IsCancellationRequested ? after : before;
+            using var attempt = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            attempt.CancelAfter(TimeSpan.FromSeconds(1));
+            try
+            {
+                using var client = await LineClient.ConnectAsync(address(), attempt.Token);
+                counts.Add(await client.SendAsync("x", attempt.Token));
+            }
+            catch (Exception exception) when (exception is IOException or SocketException or OperationCanceledException)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+            }
+        }
+
+        return (before, after);
+    }
+
+    private async Task<LineClient> ConnectAsync(string pod, CancellationToken cancellationToken) =>
+        await LineClient.ConnectAsync(await StartServerAsync(pod), cancellationToken);
+
+    private async Task<string> StartServerAsync(string pod)
+    {
+        await Cluster.ApplyAsync(Pod(pod, Python("c", LineClient.Server)));
+        await Cluster.KubectlAsync("wait", "--for=condition=Ready", "--timeout=60s", $"pod/{pod}");
+        for (var i = 0; i < 300 && !Cluster.Log("node-a", pod, "c").Contains("listens"); i++)
+        {
+            await Task.Delay(100);
+        }
+
+        return await AddressOfAsync(pod);
+    }
+
+    private Task<string> AddressOfAsync(string pod) => Cluster.GetAsync("pod", pod, "{.status.podIP}");
+
+    private async Task<string> RestoredAddressAsync(string migration) =>
+        await AddressOfAsync(await Cluster.GetAsync("podmigration", migration, "{.status.restoredPodName}"));
+}
