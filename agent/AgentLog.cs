@@ -27,6 +27,12 @@ internal static partial class AgentLog
     [LoggerMessage(5008, LogLevel.Warning, "The volume does not say what is free on it")]
     public static partial void StoreProbeFailed(ILogger logger, Exception exception);
 
+    [LoggerMessage(5009, LogLevel.Debug, "The next archive is stored when it is written: its beginning cannot be watched")]
+    public static partial void NotWatched(ILogger logger, Exception exception);
+
+    [LoggerMessage(5010, LogLevel.Warning, "An archive is stored from its beginning, as it could not be while it was written")]
+    public static partial void NotFollowed(ILogger logger, Exception exception);
+
     [LoggerMessage(5003, LogLevel.Warning, "Found the dump of container {Container} of pod {PodUid} whose call was lost")]
     public static partial void Found(ILogger logger, string podUid, string container);
 }

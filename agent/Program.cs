@@ -39,6 +39,7 @@ builder.Services.AddSingleton<DumpJournal>();
 builder.Services.AddSingleton<FenceBook>();
 builder.Services.AddSingleton<VolumeContent>();
 builder.Services.AddSingleton<Dumper>();
+builder.Services.AddSingleton<ArchiveWatch>();
 builder.Services.AddSingleton<Checkpointer>();
 builder.Services.AddSingleton<StoreInventory>();
 builder.Services.AddSingleton<Thaw>();

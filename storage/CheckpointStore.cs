@@ -59,12 +59,32 @@ public sealed partial class CheckpointStore
     /// <param name="cancellationToken">Gives up and leaves nothing.</param>
     /// <exception cref="CorruptArtifactException">The stream is no whole checkpoint archive.</exception>
     /// <exception cref="IOException">The volume fails, is full, or another writer is at it; nothing is left.</exception>
-    public async Task<ContainerManifest> WriteAsync(
+    public Task<ContainerManifest> WriteAsync(
         string podUid,
         string checkpointId,
         string container,
         Stream tar,
         Origin origin,
+        IProgress<long> progress,
+        CancellationToken cancellationToken) =>
+        WriteAsync(podUid, checkpointId, container, tar, () => Task.FromResult(origin), progress, cancellationToken);
+
+    /// <summary>Stores a tar that is still being written, of which not all is known yet.</summary>
+    /// <param name="podUid">The pod.</param>
+    /// <param name="checkpointId">The checkpoint.</param>
+    /// <param name="container">The container, or ".volumes/" and the name of a volume.</param>
+    /// <param name="tar">The tar; read up to its end marker.</param>
+    /// <param name="origin">Is asked when all bytes are on the volume, before they count. Where it throws, nothing is left.</param>
+    /// <param name="progress">Is told the bytes read so far.</param>
+    /// <param name="cancellationToken">Gives up and leaves nothing.</param>
+    /// <exception cref="CorruptArtifactException">The stream is no whole checkpoint archive.</exception>
+    /// <exception cref="IOException">The volume fails, is full, or another writer is at it; nothing is left.</exception>
+    public async Task<ContainerManifest> WriteAsync(
+        string podUid,
+        string checkpointId,
+        string container,
+        Stream tar,
+        Func<Task<Origin>> origin,
         IProgress<long> progress,
         CancellationToken cancellationToken)
     {
@@ -98,7 +118,7 @@ public sealed partial class CheckpointStore
                 PodUID = podUid,
                 CheckpointID = checkpointId,
                 Container = container,
-                Origin = origin,
+                Origin = await origin().ConfigureAwait(false),
                 Entries = walker.Entries,
                 Dump = DumpDescription.From(walker.ContentOf("config.dump"), walker.ContentOf("spec.dump")),
                 Criu = walker.ContentOf(Statistics) is { } statistics ? CriuStatistics.From(statistics) : null,

@@ -16,6 +16,7 @@ namespace PodCheckpointing.Agent.Checkpoints;
 /// <summary>Dumps containers and stores them; calls for the same key join the operation under way.</summary>
 internal sealed class Checkpointer(
     Dumper dumper,
+    ArchiveWatch archives,
     ContainerRuntime runtime,
     FenceBook fences,
     CheckpointStore store,
@@ -121,21 +122,26 @@ internal sealed class Checkpointer(
         }
 
         _progress[key] = new CheckpointProgress { Phase = "Dumping" };
-        var dump = await dumper.DumpAsync(request, container, fence);
-        var watch = Stopwatch.GetTimestamp();
-        await using var file = File.OpenRead(dump.Tar);
-        var manifest = await store.WriteAsync(
+        using var beginning = archives.Watch(request);
+        var dumping = dumper.DumpAsync(request, container, fence);
+        Task<ContainerManifest> StoreAsync(Stream tar, Func<Task<Dump>> dump) => store.WriteAsync(
             request.PodUid,
             request.CheckpointId,
             request.ContainerName,
-            file,
-            OriginOf(request, container, fence, dump),
-            new Progress<long>(bytes => _progress[key] = new CheckpointProgress
-            {
-                Phase = "Storing", Bytes = (ulong)bytes, TotalBytes = (ulong)file.Length,
-            }),
+            tar,
+            async () => OriginOf(request, container, fence, await dump()),
+            new Progress<long>(bytes => _progress[key] = new CheckpointProgress { Phase = "Storing", Bytes = (ulong)bytes }),
             CancellationToken.None);
-        OperationMeter.Stored(manifest, dump.Took, Stopwatch.GetElapsedTime(watch));
+
+        var manifest = await beginning.FollowAsync(dumping, StoreAsync);
+        var dump = await dumping;
+        if (manifest is null)
+        {
+            await using var tar = File.OpenRead(dump.Tar);
+            manifest = await StoreAsync(tar, () => dumping);
+        }
+
+        OperationMeter.Stored(manifest, dump.Took, Stopwatch.GetElapsedTime(dump.Ended));
         dumper.Forget(request, dump);
         return manifest;
     }

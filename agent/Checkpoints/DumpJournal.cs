@@ -98,19 +98,25 @@ internal sealed class DumpJournal(IOptions<AgentOptions> options, TimeProvider t
         }
     }
 
-    /// <summary>kubelet: <c>checkpoint-&lt;pod&gt;_&lt;namespace&gt;-&lt;container&gt;-&lt;RFC 3339&gt;.tar</c>.</summary>
+    /// <summary>Whether a file is an archive of a container: <c>checkpoint-&lt;pod&gt;_&lt;namespace&gt;-&lt;container&gt;-&lt;RFC 3339&gt;.tar</c>.</summary>
+    public static bool IsArchiveOf(CheckpointRequest request, string file) =>
+        // A container's name may go on behind another's.
+        file.StartsWith(NameOf(request), StringComparison.Ordinal) && file.EndsWith(".tar", StringComparison.Ordinal)
+        && DateTime.TryParse(file[NameOf(request).Length..^4], CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out _);
+
     private FileInfo? Newest(CheckpointRequest request, DateTime since)
     {
         var folder = new DirectoryInfo(options.Value.KubeletDirectory);
-        var name = $"checkpoint-{request.PodName}_{request.PodNamespace}-{request.ContainerName}-";
-        // The name's time has whole seconds, and a container's name may go on behind another's: the file's own time tells.
+        // The name's time has whole seconds: the file's own time tells.
         return !folder.Exists
             ? null
-            : folder.EnumerateFiles(name + "*.tar")
-                .Where(f => f.LastWriteTimeUtc >= since && DateTime.TryParse(
-                    f.Name[name.Length..^4], CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out _))
+            : folder.EnumerateFiles(NameOf(request) + "*.tar")
+                .Where(f => f.LastWriteTimeUtc >= since && IsArchiveOf(request, f.Name))
                 .MaxBy(f => f.LastWriteTimeUtc);
     }
+
+    private static string NameOf(CheckpointRequest request) =>
+        $"checkpoint-{request.PodName}_{request.PodNamespace}-{request.ContainerName}-";
 
     private string PathOf(CheckpointRequest request) =>
         Path.Combine(_folder, $"{Path.GetFileName(request.PodUid)}.{Path.GetFileName(request.ContainerName)}");

@@ -8,7 +8,12 @@ using PodCheckpointing.Api.Protos;
 namespace PodCheckpointing.Agent.Checkpoints;
 
 /// <summary>An archive that kubelet has left on this node.</summary>
-internal sealed record Dump(string Tar, DateTime StoppedAt, TimeSpan Took, bool LeftStopped);
+/// <param name="Tar">Its path.</param>
+/// <param name="StoppedAt">When the dump was begun.</param>
+/// <param name="Took">How long kubelet took.</param>
+/// <param name="Ended">When it had been made: a timestamp.</param>
+/// <param name="LeftStopped">Whether every process stood still afterwards.</param>
+internal sealed record Dump(string Tar, DateTime StoppedAt, TimeSpan Took, long Ended, bool LeftStopped);
 
 /// <summary>Has a container dumped, or finds the dump whose end nobody saw.</summary>
 internal sealed class Dumper(KubeletClient kubelet, CriuConfiguration criu, DumpJournal journal, ILogger<Dumper> logger)
@@ -27,11 +32,12 @@ internal sealed class Dumper(KubeletClient kubelet, CriuConfiguration criu, Dump
 
             var watch = Stopwatch.GetTimestamp();
             var (tar, stoppedAt) = await FindLostAsync(request, container) ?? await AskKubeletAsync(request);
-            var took = Stopwatch.GetElapsedTime(watch);
+            var ended = Stopwatch.GetTimestamp();
+            var took = Stopwatch.GetElapsedTime(watch, ended);
             // Looked at, not assumed: a process that runs on would be the second live copy.
             var leftStopped = fence is not null && ContainerRuntime.Tree(container.Pid).All(ContainerRuntime.IsStopped);
             AgentLog.Dumped(logger, request.PodUid, request.ContainerName, took.TotalMilliseconds, leftStopped);
-            return new Dump(tar, stoppedAt, took, leftStopped);
+            return new Dump(tar, stoppedAt, took, ended, leftStopped);
         },
         CancellationToken.None);
 

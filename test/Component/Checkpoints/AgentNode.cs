@@ -49,11 +49,11 @@ internal sealed class AgentNode : IAsyncDisposable
 
     public CheckpointServiceClient Client { get; private set; } = null!;
 
-    /// <summary>What kubelet does when it is asked: writes an archive to the path and returns.</summary>
-    public Func<string, Task> Dump { get; set; } = path =>
+    /// <summary>What kubelet does when it is asked: writes an archive to a path and returns which; null: it refuses.</summary>
+    public Func<string, Task<string?>> Dump { get; set; } = path =>
     {
         File.Copy(Archive, path);
-        return Task.CompletedTask;
+        return Task.FromResult<string?>(path);
     };
 
     /// <summary>How often kubelet was asked.</summary>
@@ -167,8 +167,15 @@ internal sealed class AgentNode : IAsyncDisposable
             Dumps++;
             var stamp = DateTime.UtcNow.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
             var path = Path.Combine(Archives, $"checkpoint-{pod}_{ns}-{container}-{stamp}.tar");
-            await Dump(path);
-            await http.Response.WriteAsJsonAsync(new { items = new[] { path } });
+            if (await Dump(path) is { } written)
+            {
+                await http.Response.WriteAsJsonAsync(new { items = new[] { written } });
+            }
+            else
+            {
+                http.Response.StatusCode = StatusCodes.Status500InternalServerError;
+                await http.Response.WriteAsync("CRIU says no");
+            }
         });
         _peers.MapGrpcMethod(
             Cri("ListContainers", ListContainersRequest.Parser, ListContainersResponse.Parser), (request, _) => Task.FromResult(List(request)));
