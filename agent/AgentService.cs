@@ -140,9 +140,10 @@ internal sealed class AgentService(
     public override async Task<CancelRestoreResponse> CancelRestoreAsync(
         CancelRestoreRequest request, ServerCallContext context)
     {
-        await staging.CancelAsync(request.PodUid, request.Reason, context.CancellationToken);
+        var hasRun = await staging.CancelAsync(request.PodUid, request.Reason, request.UnlessRun, context.CancellationToken);
         return new CancelRestoreResponse
         {
+            HasRun = hasRun,
             LiveContainers = (uint)await runtime.CountLiveAsync(request.PodUid, context.CancellationToken),
         };
     }

@@ -98,6 +98,11 @@ internal sealed class RestoreStaging(
             Mark(folder, "go", "");
             if (members.All(m => File.Exists(Path.Combine(m, "started")) && !File.Exists(Path.Combine(m, "running"))))
             {
+                if (!Decide(folder, "Run"))
+                {
+                    throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.RestoreFailed, "the restore was cancelled");
+                }
+
                 var at = (time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * 100;
                 foreach (var member in members)
                 {
@@ -117,8 +122,14 @@ internal sealed class RestoreStaging(
         }
     }
 
-    /// <summary>Whatever of a pod waits for its checkpoint fails, and none will be staged any more.</summary>
-    public async Task CancelAsync(string podUid, string reason, CancellationToken cancellationToken)
+    /// <summary>Whatever of a pod waits for its checkpoint fails, none will be staged any more, and what does not run yet
+    /// never will.</summary>
+    /// <param name="podUid">The pod.</param>
+    /// <param name="reason">What the failure will say.</param>
+    /// <param name="unlessRun">Leaves a pod alone whose processes have been let run.</param>
+    /// <param name="cancellationToken">Ends the call.</param>
+    /// <returns>Whether its processes have been let run.</returns>
+    public async Task<bool> CancelAsync(string podUid, string reason, bool unlessRun, CancellationToken cancellationToken)
     {
         var folder = Path.GetDirectoryName(FolderOf(podUid, "any"))!;
         await _one.WaitAsync(cancellationToken);
@@ -126,11 +137,19 @@ internal sealed class RestoreStaging(
         {
             // For the whole pod, and first: its create may not have come as far as its folder.
             Directory.CreateDirectory(folder);
+            var hasRun = !Decide(folder, "Cancelled");
+            if (hasRun && unlessRun)
+            {
+                return true;
+            }
+
             Fail(folder, reason);
             foreach (var container in Directory.GetDirectories(folder))
             {
                 File.Delete(Path.Combine(container, "staged"));
             }
+
+            return hasRun;
         }
         finally
         {
@@ -282,6 +301,23 @@ internal sealed class RestoreStaging(
         Text(FolderOf(podUid, container), "restored")?.Split('\n') is [var from, var to, ..]
             ? (DateTime.UnixEpoch.AddTicks(Number(from) / 100), DateTime.UnixEpoch.AddTicks(Number(to) / 100))
             : null;
+
+    /// <summary>Whether a pod's restored processes run is decided once, by whoever writes it first: the agent or the handler.</summary>
+    /// <returns>Whether it is as asked.</returns>
+    private static bool Decide(string folder, string verdict)
+    {
+        var link = new FileInfo(Path.Combine(folder, "verdict"));
+        try
+        {
+            // A link appears whole, and only once. No container is called so.
+            File.CreateSymbolicLink(link.FullName, verdict);
+            return true;
+        }
+        catch (IOException) when (link.LinkTarget is not null)
+        {
+            return link.LinkTarget == verdict;
+        }
+    }
 
     private static long Number(string text) => long.Parse(text.Trim(), CultureInfo.InvariantCulture);
 

@@ -6,8 +6,8 @@ namespace PodCheckpointing.Api.V1;
 
 /// <summary>PodMigration moves a running pod to another node, where it goes on as it stood.</summary>
 /// <remarks>The user creates one per move and watches status; it is never used twice. Up to the condition
-/// RestoreVerified every failure, abort or timeout leads back to the source, which goes on as if nothing had happened;
-/// from then on the migration only goes forward. Example: kubectl wait --for=condition=Ready podmigration/x.</remarks>
+/// RestoreVerified every failure leads back to the source, which goes on as if nothing had happened; but once the
+/// target's processes have been let run, no abort and no timeout does, lest what they have done be lost. Example: kubectl wait --for=condition=Ready podmigration/x.</remarks>
 [KubernetesEntity(
     Group = ApiGroup.Name, ApiVersion = ApiGroup.Version, Kind = "PodMigration",
     PluralName = "podmigrations", Namespaced = true)]
@@ -84,13 +84,14 @@ public sealed record PodMigrationSpec
     [Immutable, OneOf(OnFailurePolicies.Rollback, OnFailurePolicies.ColdStart, OnFailurePolicies.Leave)]
     public string? OnFailure { get; init; }
 
-    /// <summary>timeoutSeconds bounds the migration, in seconds from status.startTime to RestoreVerified: what has not
-    /// been restored by then is rolled back (reason TimedOut). Immutable. Absent: 300.</summary>
+    /// <summary>timeoutSeconds bounds the migration, in seconds from status.startTime to the instant at which the target's
+    /// processes run: what does not run by then never will, and is rolled back (reason TimedOut). Immutable. Absent:
+    /// 300.</summary>
     [Immutable, Bounds(10, 86400)]
     public int? TimeoutSeconds { get; init; }
 
-    /// <summary>abort asks to stop when true: until the target is let go the migration is rolled back (reason Aborted),
-    /// after that it goes forward. May be set at any time, never taken back. Absent: false.</summary>
+    /// <summary>abort asks to stop when true: until the target's processes run the migration is rolled back (reason
+    /// Aborted), after that it goes forward. May be set at any time, never taken back. Absent: false.</summary>
     public bool? Abort { get; init; }
 
     /// <summary>checkpointRetention says what happens to the PodCheckpoint when the migration has ended: Delete removes it
@@ -104,7 +105,7 @@ public sealed record PodMigrationSpec
     "!has(self.completionTime) || (has(self.phase) && self.phase in ['Completed', 'Failed'])",
     "completionTime goes with phase Completed or Failed only", "completionTime")]
 [Rule(
-    "!has(self.phase) || self.phase != 'Completed' || (has(self.outcome) && self.outcome != 'RolledBack')",
+    "!has(self.phase) || self.phase != 'Completed' || (has(self.outcome) && self.outcome in ['Restored', 'ColdStarted'])",
     "phase Completed needs outcome Restored or ColdStarted", "phase")]
 [Rule(
     "!has(oldSelf.completionTime) || (has(self.phase) == has(oldSelf.phase) && "
@@ -119,8 +120,9 @@ public sealed record PodMigrationStatus
 
     /// <summary>conditions say how far the migration has come, each with a reason and a message: Validated, TargetPrepared,
     /// SourceFenced, Checkpointed, Restored, RestoreVerified, SourceRemoved in this order, RolledBack when it goes back,
-    /// and Ready, which is True at the end when the pod goes on at the target and False when the migration failed. Validated
-    /// is Unknown, with reason WaitingForSlot, while as many others are under way as may be.</summary>
+    /// Stalled while it waits for something that somebody may have to mend, and Ready, which is True at the end when the pod
+    /// goes on at the target and False when the migration failed. Validated is Unknown, with reason WaitingForSlot, while as
+    /// many others are under way as may be.</summary>
     [Items(32, "type")]
     public IList<V1Condition>? Conditions { get; init; }
 
@@ -179,9 +181,10 @@ public sealed record PodMigrationStatus
     public long? CheckpointBytes { get; init; }
 
     /// <summary>outcome says what became of the pod: Restored, it goes on at the target with its memory; ColdStarted, it
-    /// runs there without it; RolledBack, it goes on at the source. Set once, with completionTime. Absent: not decided
-    /// yet, or the pod was never touched.</summary>
-    [ImmutableOnceSet, OneOf(Outcomes.Restored, Outcomes.ColdStarted, Outcomes.RolledBack)]
+    /// runs there without it; RolledBack, it goes on at the source; Lost, the source ended or its node was lost
+    /// meanwhile, and a whole checkpoint is kept. Set once, with completionTime. Absent: not decided yet, or the pod was
+    /// never touched.</summary>
+    [ImmutableOnceSet, OneOf(Outcomes.Restored, Outcomes.ColdStarted, Outcomes.RolledBack, Outcomes.Lost)]
     public string? Outcome { get; init; }
 
     /// <summary>steps are the parts of the migration in the order in which they began, each with its times.</summary>

@@ -147,6 +147,30 @@ public static class Reasons
     /// <remarks>Nothing to do.</remarks>
     public const string Aborted = "Aborted";
 
+    /// <summary>The migration failed, or was stopped, before the target's processes had been let run: they never
+    /// will.</summary>
+    /// <remarks>Nothing to do: the source goes on.</remarks>
+    public const string Withdrawn = "Withdrawn";
+
+    /// <summary>The target was let go, and its node does not answer since. The pod may run there, so the source stays
+    /// stopped.</summary>
+    /// <remarks>Mend the node: when it answers, the migration ends by itself. When it is dead for certain, say so, and the
+    /// source goes on: kubectl taint node NODE node.kubernetes.io/out-of-service=nodeshutdown:NoExecute, or kubectl delete
+    /// node NODE, or kubectl delete pod TARGET --force. Never say so of a node that may run: two copies would.</remarks>
+    public const string TargetUnreachable = "TargetUnreachable";
+
+    /// <summary>The node of the source does not answer: its pod can neither be removed nor told to go on.</summary>
+    /// <remarks>Mend the node: when it answers, the migration ends by itself. When it is dead for certain, say so:
+    /// kubectl taint node NODE node.kubernetes.io/out-of-service=nodeshutdown:NoExecute, or kubectl delete node
+    /// NODE.</remarks>
+    public const string SourceUnreachable = "SourceUnreachable";
+
+    /// <summary>The target's node is gone, or was put out of service, before the restore was verified; the migration goes
+    /// back.</summary>
+    /// <remarks>What the target had done since it was let go is lost with its node. Create another PodMigration to
+    /// another node.</remarks>
+    public const string NodeLost = "NodeLost";
+
     /// <summary>A claim and its content do not point at each other, by uid; or the object belongs to somebody
     /// else.</summary>
     /// <remarks>Look at both: kubectl get pcp,pcpc -A -o wide. Offer the content anew by setting its reference without

@@ -39,6 +39,9 @@ public static class Outcomes
 
     /// <summary>It goes on at the source, as if nothing had happened.</summary>
     public const string RolledBack = "RolledBack";
+
+    /// <summary>No copy of it is left: the source ended, or its node was lost, while it was being moved.</summary>
+    public const string Lost = "Lost";
 }
 
 /// <summary>What a dump does with connected TCP sockets.</summary>
@@ -113,6 +116,10 @@ public static class ConditionTypes
     /// <summary>The migration has failed and is undone: False while it is being undone, True when the source goes
     /// on.</summary>
     public const string RolledBack = "RolledBack";
+
+    /// <summary>The migration waits for something that somebody may have to mend: the reason and the message say for what.
+    /// False when it goes on.</summary>
+    public const string Stalled = "Stalled";
 }
 
 /// <summary>Annotations, labels and finalizers.</summary>

@@ -26,7 +26,18 @@ internal static class ConditionEvents
                 continue;
             }
 
-            var good = condition.Status == "True" && condition.Type != ConditionTypes.RolledBack;
+            if (old is null && condition is { Type: ConditionTypes.Stalled, Status: "False" })
+            {
+                continue;
+            }
+
+            // Two say something bad when they are True.
+            var good = condition.Type switch
+            {
+                ConditionTypes.RolledBack => false,
+                ConditionTypes.Stalled => condition.Status == "False",
+                _ => condition.Status == "True",
+            };
             recorder.Record(
                 about,
                 good ? "Normal" : "Warning",

@@ -211,6 +211,11 @@ internal sealed class SimulatedAgent(World world, Node node, Operations operatio
                 throw new AgentException(Reasons.RestoreFailed, stage.Failed ?? "nothing is staged", isTerminal: true);
             }
 
+            if (stage.Verdict == "Cancelled")
+            {
+                throw new AgentException(Reasons.RestoreFailed, "the restore was cancelled", isTerminal: true);
+            }
+
             stage.Go = true;
             if (world.Copies.FirstOrDefault(c => c.PodUid == request.PodUid) is { } copy)
             {
@@ -223,9 +228,17 @@ internal sealed class SimulatedAgent(World world, Node node, Operations operatio
     public Task<CancelRestoreResponse> CancelRestoreAsync(CancelRestoreRequest request, CancellationToken cancellationToken) =>
         Call("cancel", () =>
         {
-            StageOf(request.PodUid).Failed = request.Reason;
+            var stage = StageOf(request.PodUid);
+            stage.Verdict ??= "Cancelled";
+            var hasRun = stage.Verdict == "Run";
+            if (!hasRun || !request.UnlessRun)
+            {
+                stage.Failed = request.Reason;
+            }
+
             return new CancelRestoreResponse
             {
+                HasRun = hasRun,
                 LiveContainers = (uint)world.Copies.Where(c => c.PodUid == request.PodUid).SelectMany(c => c.Containers)
                     .Count(c => c.Life != Life.Dead),
             };

@@ -59,6 +59,9 @@ internal sealed class Stage
 
     public bool Go { get; set; }
 
+    /// <summary>Whether it runs, decided once.</summary>
+    public string? Verdict { get; set; }
+
     public string? Failed { get; set; }
 }
 
@@ -206,7 +209,7 @@ internal sealed class World(SimulatedServer server, Random random)
 
     public static void Continue(Copy copy, Stage stage)
     {
-        if (stage.Members.All(m => copy.Containers.Any(c => c.Name == m && c.Started)))
+        if (stage.Members.All(m => copy.Containers.Any(c => c.Name == m && c.Started)) && (stage.Verdict ??= "Run") == "Run")
         {
             copy.Containers.ForEach(c => c.Life = c.Life == Life.Restored ? Life.Running : c.Life);
         }

@@ -29,9 +29,25 @@ public sealed record V1NodeSpec
     /// <summary>unschedulable is true on a cordoned node.</summary>
     public bool? Unschedulable { get; init; }
 
+    /// <summary>taints keep pods away, or say what has become of the node.</summary>
+    public IList<V1Taint>? Taints { get; init; }
+
     /// <summary>Fields that this client does not model, kept as they are.</summary>
     [JsonExtensionData]
     public Dictionary<string, JsonElement>? More { get; set; }
+}
+
+/// <summary>A mark that keeps pods away from a node.</summary>
+public sealed record V1Taint
+{
+    /// <summary>key of the taint.</summary>
+    public string Key { get; init; } = "";
+
+    /// <summary>value of the taint.</summary>
+    public string? Value { get; init; }
+
+    /// <summary>effect: NoSchedule, PreferNoSchedule or NoExecute.</summary>
+    public string Effect { get; init; } = "";
 }
 
 /// <summary>What a kubelet reports of its node.</summary>

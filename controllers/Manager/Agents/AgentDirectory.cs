@@ -15,6 +15,9 @@ namespace PodCheckpointing.Manager.Agents;
 /// <summary>Reaches each node's agent at the node's internal address.</summary>
 internal sealed class AgentDirectory(ICluster cluster, IOptions<OperatorOptions> options) : IAgentDirectory
 {
+    /// <summary>The taint by which somebody says that a node is shut down for certain.</summary>
+    private const string OutOfService = "node.kubernetes.io/out-of-service";
+
     private readonly ConcurrentDictionary<(string Node, string Address), ICheckpointAgent> _agents = new();
 
     public ICheckpointAgent? Find(string nodeName) =>
@@ -27,6 +30,11 @@ internal sealed class AgentDirectory(ICluster cluster, IOptions<OperatorOptions>
 
     internal static bool IsReady(V1Node node) =>
         node.Status?.Conditions?.Any(c => c is { Type: "Ready", Status: "True" }) == true;
+
+    /// <summary>Whether a node is dead for certain: its object is gone, or somebody has put it out of service.</summary>
+    /// <remarks>Silence proves nothing: its pods may run behind a cut cable. These two are somebody's word, and the same that
+    /// Kubernetes itself takes for it when it detaches volumes and removes pods.</remarks>
+    internal static bool IsLost(V1Node? node) => node?.Spec?.Taints?.Any(t => t.Key == OutOfService) ?? node is null;
 
     private static string? AddressOf(V1Node node) =>
         node.Status?.Addresses?.FirstOrDefault(a => a.Type == "InternalIP")?.Address;

@@ -35,6 +35,9 @@ internal sealed class PendingCalls(TaskScheduler scheduler, CancellationToken st
         return task.GetAwaiter().GetResult();
     }
 
+    /// <summary>Whether a call has been begun here and not ended.</summary>
+    public bool IsUnderWay(string key) => _calls.TryGetValue(key, out var task) && !task.IsCompleted;
+
     /// <summary>Forgets the finished calls whose key begins so; what is under way stays.</summary>
     public void Forget(string keyPrefix)
     {

@@ -81,6 +81,18 @@ internal sealed class MigrationScope(PodMigration migration, Action wake, DateTi
         }
     }
 
+    /// <summary>Why it cannot go on for now, and what may be done about it; found in this run.</summary>
+    public (string Reason, string Message)? Stall { get; set; }
+
+    /// <summary>Whether the target's processes may run, or have run: they were let go, and nobody has seen that they never
+    /// will.</summary>
+    public bool TargetMayRun =>
+        HasBegun(Steps.Restore) && Condition(ConditionTypes.Restored)?.Status != "False";
+
+    /// <summary>The target's agent has said that its processes never ran; and it holds to that.</summary>
+    public void NoteNeverRan() =>
+        Set(ConditionTypes.Restored, false, Reasons.Withdrawn, "the target's processes have never run, and never will");
+
     public void Phase(string phase, string message) => Status = Status with { Phase = phase, Message = message };
 
     public bool HasBegun(string step) => Status.Steps?.Any(s => s.Name == step) == true;

@@ -15,8 +15,12 @@ internal sealed partial class PodMigrationReconciler
     {
         var agent = agents.Find(node)
             ?? throw new AgentException(Reasons.AgentUnavailable, $"node {node} does not exist or has no address", isTerminal: false);
-        return calls.Ask($"pmig/{scope.Uid}/{call}", t => body(agent, t), scope.Wake);
+        return calls.Ask(KeyOf(scope, call), t => body(agent, t), scope.Wake);
     }
+
+    private static string KeyOf(MigrationScope scope, string call) => $"pmig/{scope.Uid}/{call}";
+
+    private V1Node? FindNode(string name) => cluster.Find<V1Node>(new ObjectKey(null, name));
 
     private static bool IsTargetOf(V1Pod pod, MigrationScope scope) =>
         pod.Metadata.Labels?.TryGetValue(WellKnown.MigrationUid, out var uid) == true && uid == scope.Uid

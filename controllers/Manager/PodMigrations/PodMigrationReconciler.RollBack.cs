@@ -16,48 +16,74 @@ internal sealed partial class PodMigrationReconciler
         var touched = scope.Is(ConditionTypes.Validated);
         if (touched)
         {
-            // A target that was never let go stands still whatever it has: the source need not wait for its end.
-            var mayRun = scope.HasBegun(Steps.Restore);
-            var gone = await RemoveTargetAsync(scope, mayRun, turned.Message, cancellationToken);
-            if (mayRun && !gone)
-            {
-                return;
-            }
-
-            var request = new UnfenceRequest { PodUid = scope.Status.PodUID, Holder = scope.Uid, Resume = true };
-            if (Ask(scope, "resume", scope.Status.SourceNode!, (agent, t) => agent.UnfenceAsync(request, t)) is null || !gone)
+            // A target that never ran stands still whatever it has: the source need not wait for its end.
+            var gone = await RemoveTargetAsync(scope, turned.Message, cancellationToken);
+            if ((scope.TargetMayRun && !gone) || !await ResumeSourceAsync(scope, cancellationToken) || !gone)
             {
                 return;
             }
         }
 
-        var source = touched ? FindSource(scope) : null;
+        var goesOn = touched && FindSource(scope) is { Metadata.DeletionTimestamp: null, Status.Phase: "Running" }
+            && !AgentDirectory.IsLost(FindNode(scope.Status.SourceNode!));
         scope.Set(ConditionTypes.RolledBack, true, turned.Reason, turned.Message);
-        scope.Phase(MigrationPhases.Failed, turned.Message);
+        scope.Phase(MigrationPhases.Failed, turned.Message + (goesOn || !touched ? "" : WhatIsLeft(scope)));
         scope.Status = scope.Status with
         {
             StartTime = scope.Status.StartTime ?? Now,
-            Outcome = source is not null ? Outcomes.RolledBack : null,
-            PodAccessible = touched ? source is not null : null,
+            Outcome = goesOn ? Outcomes.RolledBack : touched ? Outcomes.Lost : null,
+            PodAccessible = touched ? goesOn : null,
             CompletionTime = Now,
         };
     }
 
+    private static string WhatIsLeft(MigrationScope scope) =>
+        scope.Is(ConditionTypes.Checkpointed)
+            ? $"; the source is gone too, but PodCheckpoint {scope.CheckpointName} holds the pod as it was when it was dumped: restore it, "
+                + "and delete this PodMigration only then"
+            : "; the source is gone too";
+
+    /// <summary>Lets the source go on, or takes its fence away where it has gone; true when that is done.</summary>
+    private async Task<bool> ResumeSourceAsync(MigrationScope scope, CancellationToken cancellationToken)
+    {
+        var node = scope.Status.SourceNode!;
+        if (AgentDirectory.IsLost(FindNode(node)))
+        {
+            return true;
+        }
+
+        // A fence that is on its way would stand for ever if it came after its lifting.
+        if (calls.IsUnderWay(KeyOf(scope, "fence")))
+        {
+            return false;
+        }
+
+        var source = FindSource(scope)
+            ?? await cluster.ReadAsync<V1Pod>(new ObjectKey(scope.Namespace, scope.Migration.Spec.PodName), cancellationToken);
+        var request = new UnfenceRequest
+        {
+            PodUid = scope.Status.PodUID, Holder = scope.Uid, Resume = source?.Metadata.Uid == scope.Status.PodUID,
+        };
+        return Ask(scope, "resume", node, (agent, t) => agent.UnfenceAsync(request, t)) is not null;
+    }
+
     /// <summary>Takes the target away; true when it is gone: the object, and what the runtime had of it.</summary>
-    private async Task<bool> RemoveTargetAsync(
-        MigrationScope scope, bool mayRun, string why, CancellationToken cancellationToken)
+    private async Task<bool> RemoveTargetAsync(MigrationScope scope, string why, CancellationToken cancellationToken)
     {
         var target = FindTarget(scope) ?? await ReadTargetAsync(scope, cancellationToken);
+        var node = FindNode(scope.Status.TargetNode!);
+        var lost = AgentDirectory.IsLost(node);
         if (target is not null)
         {
             scope.Status = scope.Status with { RestoredPodUID = target.Metadata.Uid };
-            if (target.Metadata.DeletionTimestamp is null)
+            // On a node that is gone nobody else takes the object away.
+            if (target.Metadata.DeletionTimestamp is null || lost)
             {
-                await cluster.DeleteAsync(target, graceSeconds: 1, cancellationToken);
+                await cluster.DeleteAsync(target, graceSeconds: lost ? 0 : 1, cancellationToken);
             }
         }
 
-        if (scope.Status.RestoredPodUID is not { } uid)
+        if (lost || scope.Status.RestoredPodUID is not { } uid)
         {
             return true;
         }
@@ -71,20 +97,31 @@ internal sealed partial class PodMigrationReconciler
         {
             answer = Ask(scope, call, scope.Status.TargetNode!, (agent, t) => agent.CancelRestoreAsync(request, t));
         }
-        catch (AgentException) when (!mayRun)
+        catch (AgentException) when (!scope.TargetMayRun)
         {
             // Its create gives up by itself after a while.
             return true;
         }
+        catch (AgentException) when (target is null && !AgentDirectory.IsReady(node!))
+        {
+            // The node is silent, and the object went: by kubelet, when it had ended the pod, or by somebody's word that it
+            // does not run any more.
+            return true;
+        }
+
+        if (answer is { HasRun: false } && scope.TargetMayRun)
+        {
+            scope.NoteNeverRan();
+        }
 
         if (answer is { LiveContainers: > 0 } && target is null)
         {
-            calls.Forget($"pmig/{scope.Uid}/{call}");
+            calls.Forget(KeyOf(scope, call));
             queue.AddAfter(new ObjectKey(scope.Namespace, scope.Migration.Metadata.Name!), Again);
             return false;
         }
 
-        return answer is not null && (target is null || !mayRun);
+        return answer is not null && (target is null || !scope.TargetMayRun);
     }
 
     /// <summary>The target as the API server has it: it may have been created just before the failure.</summary>

@@ -33,6 +33,8 @@ internal sealed partial class PodMigrationReconciler
             return false;
         }
 
+        // It does not wait for others any more: its own time begins.
+        scope.Status = scope.Status with { StartTime = scope.Status.StartTime ?? Now };
         var there = Ask(scope, "capabilities-target", target, (agent, t) => agent.GetCapabilitiesAsync(t));
         var here = Ask(scope, "capabilities-source", pod.Spec.NodeName!, (agent, t) => agent.GetCapabilitiesAsync(t));
         if (there is null || here is null)
@@ -45,7 +47,6 @@ internal sealed partial class PodMigrationReconciler
         scope.Status = scope.Status with
         {
             ObservedGeneration = scope.Migration.Metadata.Generation,
-            StartTime = scope.Status.StartTime ?? Now,
             PodUID = pod.Metadata.Uid,
             SourceNode = pod.Spec.NodeName,
             TargetNode = target,

@@ -53,15 +53,27 @@ internal sealed partial class PodMigrationReconciler
         return false;
     }
 
-    private Task<bool> RestoreAsync(MigrationScope scope, CancellationToken cancellationToken)
+    private async Task<bool> RestoreAsync(MigrationScope scope, CancellationToken cancellationToken)
     {
         if (scope.Is(ConditionTypes.RestoreVerified))
         {
-            return Task.FromResult(true);
+            return true;
         }
 
-        var target = FindTarget(scope)
-            ?? throw new TerminalException(Reasons.RestoreFailed, "the target pod has gone before it was restored");
+        // A target that has ended for certain, or is about to, will never be verified: the source has what is left.
+        var node = scope.Status.TargetNode!;
+        if (AgentDirectory.IsLost(FindNode(node)))
+        {
+            throw new TerminalException(Reasons.NodeLost, $"node {node} was lost before the restore was verified");
+        }
+
+        var target = FindTarget(scope) ?? await ReadTargetAsync(scope, cancellationToken)
+            ?? throw new TerminalException(Reasons.RestoreFailed, "the target pod has gone before it was verified");
+        if (target.Metadata.DeletionTimestamp is not null)
+        {
+            throw new TerminalException(Reasons.RestoreFailed, $"the target pod {target.Metadata.Name} was deleted before it was verified");
+        }
+
         var contents = Contents(FindCheckpoint(scope)).ToList();
         var names = contents.Select(c => c.Spec.Source.ContainerName!).Order(StringComparer.Ordinal).ToList();
         var volumes = FindCheckpoint(scope)?.Status?.Volumes ?? [];
@@ -75,7 +87,7 @@ internal sealed partial class PodMigrationReconciler
 
         if (!staged)
         {
-            return Task.FromResult(false);
+            return false;
         }
 
         if (!scope.HasBegun(Steps.Restore))
@@ -83,7 +95,7 @@ internal sealed partial class PodMigrationReconciler
             scope.End(Steps.Transfer, "");
             scope.Begin(Steps.Restore);
             scope.Phase(MigrationPhases.Restoring, "the target is being restored");
-            return Task.FromResult(false);
+            return false;
         }
 
         var go = new ReleaseRestoreRequest { PodUid = target.Metadata.Uid };
@@ -93,7 +105,7 @@ internal sealed partial class PodMigrationReconciler
         var restore = Ask(scope, "restore", scope.Status.TargetNode!, (agent, t) => agent.GetRestoreAsync(request, t));
         if (restore is null || released is null)
         {
-            return Task.FromResult(false);
+            return false;
         }
 
         if (restore.Containers.FirstOrDefault(c => c.Phase == "Failed") is { } failed)
@@ -103,18 +115,18 @@ internal sealed partial class PodMigrationReconciler
 
         if (restore.Containers.Any(c => c.Phase != "Running"))
         {
-            return Task.FromResult(AskAgain(scope, "restore"));
+            return AskAgain(scope, "restore");
         }
 
-        var running = target.LivingStatuses().Count(s => s.State?.Running is not null && s.RestartCount == 0);
-        if (target.LivingStatuses().FirstOrDefault(s => s.RestartCount > 0 || s.State?.Terminated is not null) is { } ended)
+        Refuse(Verification.OfContainers(target, restore));
+        if (!Verification.IsComplete(target, contents.Count))
         {
-            throw new TerminalException(Reasons.RestoreFailed, $"container {ended.Name} was restored and ended at once; see kubectl logs and describe of pod {target.Metadata.Name}");
-        }
+            if (!AgentDirectory.IsReady(FindNode(node)!))
+            {
+                scope.Stall = TargetSilent(scope);
+            }
 
-        if (running < contents.Count)
-        {
-            return Task.FromResult(false);
+            return false;
         }
 
         scope.Status = scope.Status with
@@ -128,7 +140,7 @@ internal sealed partial class PodMigrationReconciler
         scope.Begin(Steps.Commit);
         scope.Phase(MigrationPhases.Finalizing, "the source is being removed");
         // Stored before the source goes: from here on only forward.
-        return Task.FromResult(false);
+        return false;
     }
 
     private async Task<bool> CommitAsync(MigrationScope scope, CancellationToken cancellationToken)
@@ -136,9 +148,16 @@ internal sealed partial class PodMigrationReconciler
         if (FindSource(scope) is { } source)
         {
             // Grace 0 would remove the object before anybody has killed the processes; so kubelet has the last word.
-            if (source.Metadata.DeletionTimestamp is null)
+            var node = FindNode(scope.Status.SourceNode!);
+            var lost = AgentDirectory.IsLost(node);
+            if (source.Metadata.DeletionTimestamp is null || lost)
             {
-                await cluster.DeleteAsync(source, graceSeconds: 1, cancellationToken);
+                await cluster.DeleteAsync(source, graceSeconds: lost ? 0 : 1, cancellationToken);
+            }
+
+            if (!lost && !AgentDirectory.IsReady(node!))
+            {
+                scope.Stall = SourceSilent(scope);
             }
 
             return false;
@@ -147,7 +166,7 @@ internal sealed partial class PodMigrationReconciler
         scope.Set(ConditionTypes.SourceRemoved, true, Reasons.Succeeded, "the source pod is gone");
         var request = new UnfenceRequest { PodUid = scope.Status.PodUID, Holder = scope.Uid, Resume = false };
         // A node that is gone has taken its fence along.
-        if (cluster.Find<V1Node>(new ObjectKey(null, scope.Status.SourceNode!)) is not null
+        if (!AgentDirectory.IsLost(FindNode(scope.Status.SourceNode!))
             && Ask(scope, "unfence", scope.Status.SourceNode!, (agent, t) => agent.UnfenceAsync(request, t)) is null)
         {
             return false;

@@ -50,6 +50,7 @@ internal sealed class HandlerTests
 
         Stopped().Should().BeFalse();
         (await _handler.RunAsync("state", "c1")).Output.Should().Contain("\"running\"");
+        new FileInfo(Path.Combine(staging, "../verdict")).LinkTarget.Should().Be("Run");
         File.ReadAllText(Path.Combine(staging, "running")).Trim().Should().MatchRegex("^[0-9]{19}$");
         _handler.Calls.Should().NotContain(call => call.StartsWith("start"));
     }
@@ -104,6 +105,21 @@ internal sealed class HandlerTests
         (await _handler.RunAsync("start", "c1")).Output.Should().Contain("cancelled: asked to stop");
 
         Stopped().Should().BeTrue();
+    }
+
+    [TestCase("Cancelled", true)]
+    [TestCase("Run", false)]
+    public async Task Runs_only_what_was_not_cancelled_first(string verdict, bool stopped)
+    {
+        GivenBundle();
+        var staging = _handler.Stage("u1", "app");
+        await _handler.CreateAsync();
+        File.CreateSymbolicLink(Path.Combine(staging, "../verdict"), verdict);
+
+        (await _handler.RunAsync("start", "c1")).Code.Should().Be(stopped ? 1 : 0);
+
+        Stopped().Should().Be(stopped);
+        File.Exists(Path.Combine(staging, "running")).Should().Be(!stopped);
     }
 
     [Test]

@@ -1,0 +1,77 @@
+using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.Agents;
+using PodCheckpointing.Runtime;
+
+namespace PodCheckpointing.Manager.PodMigrations;
+
+/// <content>What ends a migration from outside: the user, its own deadline, and the source's probes.</content>
+internal sealed partial class PodMigrationReconciler
+{
+    private const int DefaultTimeoutSeconds = 300;
+
+    private static DateTime? Deadline(MigrationScope scope) =>
+        scope.Status.StartTime?.AddSeconds(scope.Migration.Spec.TimeoutSeconds ?? DefaultTimeoutSeconds);
+
+    /// <summary>When the source must go on, lest kubelet kill it for not answering; null where nothing asks it, or it does
+    /// not stand still.</summary>
+    private DateTime? ThawBy(MigrationScope scope) =>
+        scope.Condition(ConditionTypes.SourceFenced) is { Status: "True", LastTransitionTime: { } since }
+        && FindSource(scope) is { } source && Freeze.LongestOf(source) is { } longest
+            ? since + longest
+            : null;
+
+    /// <summary>When somebody must look, whatever else happens: at the nearest limit, while there is one.</summary>
+    private TimeSpan NextLook(MigrationScope scope) =>
+        scope.Is(ConditionTypes.RestoreVerified) || scope.Condition(ConditionTypes.RolledBack) is not null
+            ? Resync
+            : new[] { Deadline(scope), ThawBy(scope) }
+                .Select(limit => limit is { } end && end > Now ? end - Now : Resync).Append(Resync).Min();
+
+    private (string Reason, string Message)? WhyStop(MigrationScope scope)
+    {
+        if (scope.Migration.Spec.Abort == true || scope.Migration.Metadata.DeletionTimestamp is not null)
+        {
+            return (Reasons.Aborted, "the migration was asked to stop before the target ran");
+        }
+
+        if (ThawBy(scope) is { } thaw && Now >= thaw)
+        {
+            return (
+                Reasons.TimedOut,
+                $"the pod stood still for {Freeze.LongestOf(FindSource(scope)!)!.Value.TotalSeconds:0} s, longer than its liveness probes allow: "
+                + "raise failureThreshold or periodSeconds for the time of the migration");
+        }
+
+        return Deadline(scope) is { } end && Now >= end
+            ? (Reasons.TimedOut, $"not restored within timeoutSeconds ({scope.Migration.Spec.TimeoutSeconds ?? DefaultTimeoutSeconds})")
+            : null;
+    }
+
+    /// <summary>Stops a migration whose target has not run; one that runs goes on, lest what it has done since be lost.</summary>
+    /// <returns>Whether the migration goes on; false while the target's node is being asked.</returns>
+    /// <exception cref="TerminalException">It stops.</exception>
+    private bool StopIfInTime(MigrationScope scope, (string Reason, string Message) why)
+    {
+        if (scope.HasBegun(Steps.Restore))
+        {
+            if (AgentDirectory.IsLost(FindNode(scope.Status.TargetNode!)))
+            {
+                return true;
+            }
+
+            var request = new CancelRestoreRequest { PodUid = scope.Status.RestoredPodUID, Reason = why.Message, UnlessRun = true };
+            switch (Ask(scope, "withdraw", scope.Status.TargetNode!, (agent, t) => agent.CancelRestoreAsync(request, t)))
+            {
+                case null:
+                    return false;
+                case { HasRun: true }:
+                    return true;
+            }
+
+            scope.NoteNeverRan();
+        }
+
+        throw new TerminalException(why.Reason, why.Message);
+    }
+}

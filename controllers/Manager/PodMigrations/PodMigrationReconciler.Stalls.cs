@@ -1,0 +1,52 @@
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.Agents;
+using PodCheckpointing.Runtime;
+
+namespace PodCheckpointing.Manager.PodMigrations;
+
+/// <content>Says what a migration waits for when nothing but somebody's help, or a node's return, moves it on.</content>
+internal sealed partial class PodMigrationReconciler
+{
+    /// <summary>Keeps the condition Stalled true to what this run has found.</summary>
+    private static void TellStall(MigrationScope scope)
+    {
+        if (scope.Stall is { } stall)
+        {
+            scope.Set(ConditionTypes.Stalled, true, stall.Reason, stall.Message);
+        }
+        else if (scope.Is(ConditionTypes.Stalled) && MergePatch.Between(scope.Migration.Status, scope.Status).Count > 0)
+        {
+            // Only what has moved on is not stalled any more: the next try may just be under way.
+            scope.Set(ConditionTypes.Stalled, false, Reasons.Succeeded, "the migration goes on");
+        }
+    }
+
+    private static (string Reason, string Message) WhyStalled(MigrationScope scope, AgentException failure) => scope switch
+    {
+        _ when failure.Reason != Reasons.AgentUnavailable => (failure.Reason, failure.Message),
+        _ when scope.Is(ConditionTypes.SourceRemoved) => SourceSilent(scope),
+        _ when scope.TargetMayRun => TargetSilent(scope),
+        _ when scope.Condition(ConditionTypes.RolledBack) is not null => SourceSilent(scope),
+        _ => (failure.Reason, failure.Message),
+    };
+
+    private static (string Reason, string Message) TargetSilent(MigrationScope scope)
+    {
+        var (node, pod) = (scope.Status.TargetNode, scope.Status.RestoredPodName);
+        return (
+            Reasons.TargetUnreachable,
+            $"pod {pod} was let go at node {node}, which does not answer: it may run there, so the source stays stopped at {scope.Status.SourceNode}. "
+            + $"When {node} answers, the migration ends by itself. When it is dead for certain, and only then, say so and the source goes on: "
+            + $"kubectl taint node {node} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute, or kubectl delete node {node}, "
+            + $"or kubectl -n {scope.Namespace} delete pod {pod} --force");
+    }
+
+    private static (string Reason, string Message) SourceSilent(MigrationScope scope)
+    {
+        var node = scope.Status.SourceNode;
+        return (
+            Reasons.SourceUnreachable,
+            $"node {node}, where the source is fenced, does not answer: the migration ends when it does. When it is dead for certain, say so: "
+            + $"kubectl taint node {node} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute, or kubectl delete node {node}");
+    }
+}

@@ -1,0 +1,39 @@
+using k8s.Models;
+using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
+
+namespace PodCheckpointing.Manager.PodMigrations;
+
+/// <summary>What kubelet's word on a target's containers says of their restore. Pure functions of what was read.</summary>
+internal static class Verification
+{
+    /// <summary>A process that fails so soon after it was let go has not stood the restore: another CPU, kernel or file. What
+    /// ends later, or ends well, is the application's own doing.</summary>
+    internal static readonly TimeSpan Trial = TimeSpan.FromSeconds(10);
+
+    /// <summary>Why the restore is taken to have failed, or null.</summary>
+    public static (string Reason, string Message)? OfContainers(V1Pod target, GetRestoreResponse restore)
+    {
+        foreach (var status in target.LivingStatuses())
+        {
+            // Both times are of the same node; kubelet's are whole seconds.
+            if (EndOf(status) is { ExitCode: not 0 } end
+                && restore.Containers.FirstOrDefault(c => c.ContainerName == status.Name)?.RunningAt?.ToDateTime() is var began
+                && (end.FinishedAt is null || began is null || end.FinishedAt - began < Trial))
+            {
+                return (
+                    Reasons.RestoreFailed,
+                    $"container {status.Name} was restored and ended at once with exit code {end.ExitCode}; see kubectl logs and describe of pod {target.Metadata.Name}");
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>Whether kubelet has seen every container run.</summary>
+    public static bool IsComplete(V1Pod target, int containers) =>
+        target.LivingStatuses().Count(s => s.State?.Running is not null || EndOf(s) is not null) >= containers;
+
+    private static V1ContainerStateTerminated? EndOf(V1ContainerStatus status) =>
+        status.State?.Terminated ?? (status.RestartCount > 0 ? status.LastState?.Terminated : null);
+}
