@@ -18,7 +18,7 @@ bench-install:
 demo: build bench-install
 	test/LocalCluster/demo.sh
 
-test: build bench-install
+test: build plugins bench-install
 	test/run.sh
 
 # SEED=<n> make simulate replays one seed and prints what happened.

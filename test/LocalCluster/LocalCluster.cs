@@ -36,6 +36,10 @@ public sealed class LocalCluster : IAsyncDisposable
     public Task<string> KubectlAsync(params string[] arguments) =>
         RunAsync(TimeSpan.FromMinutes(3), ["kubectl", _name, .. arguments]);
 
+    /// <summary>Runs a command as a user of the cluster does: kubectl and the plug-ins are in PATH.</summary>
+    public Task<Said> SayAsync(params string[] command) =>
+        SayAsync(_environment, TimeSpan.FromMinutes(3), ["user", _name, .. command]);
+
     /// <summary>Applies a manifest.</summary>
     public async Task ApplyAsync(string yaml)
     {
@@ -147,6 +151,15 @@ public sealed class LocalCluster : IAsyncDisposable
 
     private static async Task<string> RunAsync((string Name, string Value)[] environment, TimeSpan limit, string[] arguments)
     {
+        var said = await SayAsync(environment, limit, arguments);
+        return said.Code == 0
+            ? said.Output
+            : throw new InvalidOperationException(
+                $"{Path.GetFileName(Script)} {string.Join(' ', arguments)}: {said.Output}{said.Error}");
+    }
+
+    private static async Task<Said> SayAsync((string Name, string Value)[] environment, TimeSpan limit, string[] arguments)
+    {
         var start = new ProcessStartInfo(Script, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
         // Should this process die, the next cluster to come up takes this one down.
         start.Environment["POD_CHECKPOINTING_OWNER"] = Environment.ProcessId.ToString(CultureInfo.InvariantCulture);
@@ -162,10 +175,7 @@ public sealed class LocalCluster : IAsyncDisposable
         try
         {
             await process.WaitForExitAsync(deadline.Token);
-            return process.ExitCode == 0
-                ? await output
-                : throw new InvalidOperationException(
-                    $"{Path.GetFileName(Script)} {string.Join(' ', arguments)}: {await output}{await errors}");
+            return new Said(process.ExitCode, await output, await errors);
         }
         catch (OperationCanceledException)
         {
@@ -173,4 +183,7 @@ public sealed class LocalCluster : IAsyncDisposable
             throw new TimeoutException($"{Path.GetFileName(Script)} {string.Join(' ', arguments)} took over {limit}");
         }
     }
+
+    /// <summary>What a command said, and its exit code.</summary>
+    public sealed record Said(int Code, string Output, string Error);
 }

@@ -9,6 +9,7 @@
 #   cluster.sh node NAME NODE ... runs a command on a node
 #   cluster.sh down NAME          takes it down and leaves nothing
 #   cluster.sh kubectl NAME ...   kubectl for it
+#   cluster.sh user NAME ...      runs a command with what a user has in PATH: kubectl and the plug-ins of "make plugins"
 #   cluster.sh sweep              takes down what was left by owners that died (POD_CHECKPOINTING_OWNER, a process id, at
 #                                 up); every up does
 set -euo pipefail
@@ -299,9 +300,10 @@ case $command in
   sweep) sweep ;;
   down) down ;;
   kubectl) shift 2; exec "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" "$@" ;;
+  user) shift 2; KUBECONFIG=$dir/kubeconfig PATH=$repo/artifacts/plugins:$apiserver:$PATH exec "$@" ;;
   start) shift 2; "start_$1" "${@:2}" ;;
   kill) kill_part "$3" ;;
   node) shift 2; in_node "$@" ;;
   dir) echo "$dir" ;;
-  *) sed -n '2,14s/^# \?//p' "$0"; exit 2 ;;
+  *) sed -n '2,15s/^# \?//p' "$0"; exit 2 ;;
 esac

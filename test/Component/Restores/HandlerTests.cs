@@ -28,11 +28,26 @@ internal sealed class HandlerTests
         _handler.Calls.Should().Equal(
             $"--root {_handler.In("crun")} --log {_handler.In("log.json")} --log-format json --systemd-cgroup restore --detach --file-locks "
             + $"--image-path {staging}/checkpoint --work-path {staging} --bundle {_handler.Bundle} --pid-file {_handler.In("pid")} c1");
-        File.ReadAllText(Path.Combine(_handler.Bundle, "config.json")).Should().Contain($"\"org.criu.config\":\"{staging}/criu.conf\"");
+        File.ReadAllText(_handler.In("seen.json")).Should().Contain($"\"org.criu.config\":\"{staging}/criu.conf\"");
         File.ReadAllLines(Path.Combine(staging, "restored")).Should().HaveCount(2);
         foreach (var hierarchy in new[] { "freezer", "pids" })
         {
             File.ReadAllText(_handler.In($"cgroups/{hierarchy}/pods/c1/cgroup.procs")).Trim().Should().Be("0", "crun was called from within");
+        }
+    }
+
+    [Test]
+    public async Task Leaves_no_CRIU_options_for_later_dumps_of_the_container()
+    {
+        GivenBundle(crio: true);
+        _handler.Stage("u1", "app");
+
+        (await _handler.CreateAsync()).Should().Be((0, ""));
+
+        foreach (var kept in new[] { Path.Combine(_handler.Bundle, "config.json"), _handler.In("crun/c1/config.json") })
+        {
+            File.ReadAllText(kept).Should().NotContain("\"org.criu.config\"", "crun would stop the container at its next checkpoint")
+                .And.Be(File.ReadAllText(_handler.In("seen.json")).Replace("org.criu.config", "org.criu.config.restored", StringComparison.Ordinal));
         }
     }
 
@@ -247,11 +262,11 @@ internal sealed class HandlerTests
         GivenBundle();
         var staging = _handler.Stage("u1", "app");
         _handler.BreakCrun();
-        File.WriteAllText(Path.Combine(staging, "restore.log"), "(00.1) Error (criu/files.c:1): Can't open file /data\n");
+        File.WriteAllText(Path.Combine(staging, "restore.log"), "(00.0) Error (criu/util.c:1): rlimit: Can't setup RLIMIT_NOFILE for self: Operation not permitted\n(00.1) Error (criu/files.c:1): Can't open file /data\n");
 
         (await _handler.CreateAsync()).Code.Should().Be(1);
 
-        File.ReadAllText(Path.Combine(staging, "error")).Should().Contain("Can't open file /data");
+        File.ReadAllText(Path.Combine(staging, "error")).Should().Contain("restore: (00.1) Error (criu/files.c:1): Can't open file /data");
     }
 
     [Test]
@@ -289,7 +304,7 @@ internal sealed class HandlerTests
         (await _handler.CreateAsync()).Should().Be((0, ""));
 
         _handler.Calls.Should().ContainSingle().Which.Should().Contain("/u1/app");
-        File.ReadAllText(Path.Combine(_handler.Bundle, "config.json")).Should().NotContain("\"org.criu.config\": \"/tmp/mine\"");
+        File.ReadAllText(_handler.In("seen.json")).Should().NotContain("\"org.criu.config\": \"/tmp/mine\"");
         Directory.Exists(_handler.In("cgroups/pids/mine")).Should().BeFalse();
     }
 
