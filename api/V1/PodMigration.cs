@@ -49,8 +49,9 @@ public sealed record PodMigration : IKubernetesObject<V1ObjectMeta>
     "abort cannot be taken back: create a new PodMigration instead")]
 public sealed record PodMigrationSpec
 {
-    /// <summary>podName names the pod to move, in the migration's own namespace. It must run, have no controller, and
-    /// hold nothing that cannot travel; otherwise the condition Validated says what. Required, immutable.</summary>
+    /// <summary>podName names the pod to move, in the migration's own namespace. It must run, belong to
+    /// nobody or to a ReplicaSet (also of a Deployment), and hold nothing that cannot travel; otherwise the condition
+    /// Validated says what. Required, immutable.</summary>
     [RequiredField, Text(253, TextAttribute.ObjectName), Immutable]
     public string PodName { get; init; } = "";
 
@@ -60,9 +61,11 @@ public sealed record PodMigrationSpec
     [Text(253, TextAttribute.ObjectName), Immutable]
     public string? TargetNode { get; init; }
 
-    /// <summary>serviceName names a Service, in the same namespace, whose endpoints must lead to the restored pod before
-    /// the migration completes. Not yet supported: refused with reason NotYetSupported. Immutable. Absent: no Service is
-    /// waited for; Services follow the pod's labels, which the restored pod keeps.</summary>
+    /// <summary>serviceName names a Service, in the same namespace, whose endpoints must lead to the restored pod, and
+    /// no longer to the source, before the migration completes (condition ServiceSwitched). Its selector must match the
+    /// pod's labels, which the restored pod keeps (else reason ServiceNotSelecting); the Service is never changed. After a
+    /// minute of waiting the migration completes all the same, with ServiceSwitched False (reason EndpointsNotSwitched).
+    /// Immutable. Absent: no Service is waited for; all of them follow the pod's labels.</summary>
     [Text(63, TextAttribute.Label), Immutable]
     public string? ServiceName { get; init; }
 
@@ -119,10 +122,10 @@ public sealed record PodMigrationStatus
     public long? ObservedGeneration { get; init; }
 
     /// <summary>conditions say how far the migration has come, each with a reason and a message: Validated, TargetPrepared,
-    /// SourceFenced, Checkpointed, Restored, RestoreVerified, SourceRemoved in this order, RolledBack when it goes back,
-    /// Stalled while it waits for something that somebody may have to mend, and Ready, which is True at the end when the pod
-    /// goes on at the target and False when the migration failed. Validated is Unknown, with reason WaitingForSlot, while as
-    /// many others are under way as may be.</summary>
+    /// SourceFenced, Checkpointed, Restored, RestoreVerified, SourceRemoved, ServiceSwitched (with spec.serviceName) in this
+    /// order, RolledBack when it goes back, Stalled while it waits for something that somebody may have to mend, and Ready,
+    /// which is True at the end when the pod goes on at the target and False when the migration failed. Validated is
+    /// Unknown, with reason WaitingForSlot, while as many others are under way as may be.</summary>
     [Items(32, "type")]
     public IList<V1Condition>? Conditions { get; init; }
 
@@ -205,8 +208,8 @@ public sealed record PodMigrationStatus
 /// <summary>MigrationStep is one part of a migration and how long it took.</summary>
 public sealed record MigrationStep
 {
-    /// <summary>name of the step: Validate, Receive (the target pod waits), Fence, Checkpoint, Transfer, Restore or Commit.
-    /// Required.</summary>
+    /// <summary>name of the step: Wait (for others), Validate, Receive (the target pod waits), Fence, Checkpoint, Transfer,
+    /// Restore, Commit or Service (its endpoints are waited for). Required.</summary>
     [RequiredField, Text(63, TextAttribute.Word)]
     public string Name { get; init; } = "";
 

@@ -31,6 +31,11 @@ public static class PodObstacles
             {
                 yield return $"container {string.Join(", ", still)} of pod {name} does not run; wait until all do";
             }
+            else if (pod.IsOfReplicaSet() && !pod.IsReady())
+            {
+                // Of two pods a ReplicaSet gives up the one that is not ready, whatever else there is to say for it.
+                yield return $"pod {name} is not ready, and its ReplicaSet would drop the restored pod for that; wait until it is";
+            }
         }
     }
 
@@ -63,9 +68,9 @@ public static class PodObstacles
             yield return $"livenessProbe of container \"{container.Name}\" has failureThreshold 1: kubelet would kill it for standing still; raise it";
         }
 
-        if (pod.Metadata.OwnerReferences?.FirstOrDefault(r => r.Controller == true) is { } owner)
+        if (!pod.IsOfReplicaSet() && pod.Controller() is { } owner)
         {
-            yield return $"it belongs to {owner.Kind} {owner.Name}, which would replace it; only pods without a controller can be migrated yet";
+            yield return $"it belongs to {owner.Kind} {owner.Name}, {Why(owner)}";
         }
 
         if (pod.Spec.HostNetwork == true)
@@ -83,4 +88,14 @@ public static class PodObstacles
             yield return $"container \"{container.Name}\" has tty true: a terminal cannot be restored";
         }
     }
+
+    /// <summary>Why the pods of a controller stay where they are, and what to do.</summary>
+    private static string Why(V1OwnerReference owner) => owner.Kind switch
+    {
+        "StatefulSet" => "which knows its pods by their names, and the restored pod has another; delete the StatefulSet with --cascade=orphan first, or let it start the pod elsewhere",
+        "DaemonSet" => "which has one pod on every node, and so nowhere to move this one to; cordon the node or change the DaemonSet's nodeSelector",
+        "Job" => "which would count the pod as failed and start it again; wait for its end",
+        "Node" => "which runs it from a file of its own; move the file",
+        _ => "which would replace it; only pods without a controller and pods of a ReplicaSet, of a Deployment or not, can be migrated",
+    };
 }

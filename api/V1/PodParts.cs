@@ -24,6 +24,18 @@ public static class PodParts
         return (pod.Status?.InitContainerStatuses ?? []).Where(s => sidecars.Contains(s.Name)).Concat(pod.Status?.ContainerStatuses ?? []);
     }
 
+    /// <summary>Whether kubelet says that the pod is ready to serve.</summary>
+    public static bool IsReady(this V1Pod pod) =>
+        pod.Status?.Conditions?.Any(c => c is { Type: "Ready", Status: "True" }) == true;
+
+    /// <summary>Who manages the pod, and would replace it; null where nobody does.</summary>
+    public static V1OwnerReference? Controller(this V1Pod pod) =>
+        pod.Metadata.OwnerReferences?.FirstOrDefault(r => r.Controller == true);
+
+    /// <summary>Whether that is a ReplicaSet, of a Deployment or not, which lets one of its pods become another.</summary>
+    public static bool IsOfReplicaSet(this V1Pod pod) =>
+        pod.Controller() is { Kind: "ReplicaSet" } owner && owner.ApiVersion.StartsWith("apps/", StringComparison.Ordinal);
+
     /// <summary>Names of the volumes whose content lives and dies with the pod.</summary>
     public static IReadOnlyList<string> EmptyDirs(this V1Pod pod) =>
         [.. (pod.Spec.Volumes ?? []).Where(v => v.EmptyDir is not null).Select(v => v.Name)];

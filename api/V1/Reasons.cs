@@ -110,6 +110,23 @@ public static class Reasons
     /// <remarks>Change the pod as the message says, or leave it where it is.</remarks>
     public const string PodNotMigratable = "PodNotMigratable";
 
+    /// <summary>The Service that spec.serviceName names does not exist, or does not lead to the pod; the message says
+    /// which.</summary>
+    /// <remarks>Name a Service whose selector the pod's labels match: kubectl get services -o wide. Or leave serviceName
+    /// away.</remarks>
+    public const string ServiceNotSelecting = "ServiceNotSelecting";
+
+    /// <summary>The restored pod runs and is not ready. Of a ready pod and another one a ReplicaSet drops the other one, so
+    /// the restored pod takes the source's place only when it is ready, or after five minutes.</summary>
+    /// <remarks>See why it is not ready: kubectl describe pod.</remarks>
+    public const string TargetNotReady = "TargetNotReady";
+
+    /// <summary>The pod has moved, and after a minute its Service did not lead to it yet, or still to the
+    /// source.</summary>
+    /// <remarks>Look at kubectl get endpointslices and at the restored pod's readiness. The cluster's EndpointSlice
+    /// controller may be behind; there is nothing to undo.</remarks>
+    public const string EndpointsNotSwitched = "EndpointsNotSwitched";
+
     /// <summary>The specification asks for something that this version does not do.</summary>
     /// <remarks>Leave the field away, or use the value that the message names.</remarks>
     public const string NotYetSupported = "NotYetSupported";

@@ -137,6 +137,13 @@ public static class WellKnown
     /// <summary>Label of a restored pod: the uid of its migration.</summary>
     public const string MigrationUid = ApiGroup.Name + "/migration-uid";
 
+    /// <summary>Annotation of a target pod that has not taken over yet: the labels and owners that its source has, and
+    /// that it gets when it has been restored.</summary>
+    public const string Handover = ApiGroup.Name + "/handover";
+
+    /// <summary>Annotation of a pod: its ReplicaSet gives up those with a low number first.</summary>
+    public const string DeletionCost = "controller.kubernetes.io/pod-deletion-cost";
+
     /// <summary>Annotation of a pod that was restored from a PodCheckpoint: what became of it.</summary>
     public const string RestoreOutcome = ApiGroup.Name + "/restore-outcome";
 

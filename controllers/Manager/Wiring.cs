@@ -22,7 +22,7 @@ internal static class Wiring
 
     public static void AddCluster(this IServiceCollection services)
     {
-        services.AddInformer<V1Pod>().AddInformer<V1Node>()
+        services.AddInformer<V1Pod>().AddInformer<V1Node>().AddInformer<V1EndpointSlice>()
             .AddInformer<PodMigration>().AddInformer<PodCheckpoint>().AddInformer<ContainerCheckpoint>()
             .AddInformer<PodCheckpointContent>().AddInformer<ContainerCheckpointContent>();
         services.AddSingleton<ICluster>(s => new Cluster(s, s.GetRequiredService<IKubernetes>(), "pod-checkpointing"));

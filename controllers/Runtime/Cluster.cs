@@ -49,6 +49,11 @@ public interface ICluster
     Task AnnotateAsync<T>(T item, string annotation, string value, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>;
 
+    /// <summary>Patches the metadata of this very version of an object, in one write; null takes a field away.</summary>
+    /// <exception cref="ConflictException">The object has changed meanwhile.</exception>
+    Task PatchMetadataAsync<T>(T item, JsonObject metadata, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta>;
+
     /// <summary>Sets the finalizers of this very version of an object.</summary>
     /// <exception cref="ConflictException">The object has changed meanwhile.</exception>
     Task SetFinalizersAsync<T>(T item, IEnumerable<string> finalizers, CancellationToken cancellationToken)
@@ -157,6 +162,11 @@ public sealed class Cluster(IServiceProvider services, IKubernetes kubernetes, s
             subresource: null,
             new JsonObject { ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { [annotation] = value } } },
             cancellationToken);
+
+    /// <inheritdoc/>
+    public Task PatchMetadataAsync<T>(T item, JsonObject metadata, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta> =>
+        PatchAsync(item, subresource: null, new JsonObject { ["metadata"] = metadata }, cancellationToken);
 
     /// <inheritdoc/>
     public Task SetFinalizersAsync<T>(T item, IEnumerable<string> finalizers, CancellationToken cancellationToken)

@@ -18,6 +18,9 @@ public sealed class PodsTests() : BenchTests("p")
         "update podmigrations/finalizers.lpm.my.domain",
         "update podcheckpoints/finalizers.lpm.my.domain",
         "update containercheckpoints/finalizers.lpm.my.domain",
+        "update replicasets/finalizers.apps",
+        // PodMigrationReconciler.FindServiceAsync, for a migration with spec.serviceName: ServiceTests.
+        "get services",
         // Cluster.CreateOrGetAsync reads what was there already: after a crash between the creation and the status.
         "get containercheckpoints.lpm.my.domain",
         "get podcheckpoints.lpm.my.domain",

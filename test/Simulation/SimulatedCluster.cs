@@ -93,6 +93,10 @@ internal sealed class SimulatedCluster : ICluster
         Call($"annotate {typeof(T).Name} {item.Metadata.Name}", () => _server.Patch(
             item, new JsonObject { ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { [annotation] = value } } }));
 
+    public Task PatchMetadataAsync<T>(T item, JsonObject metadata, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta> =>
+        Call($"metadata {typeof(T).Name} {item.Metadata.Name}", () => _server.Patch(item, new JsonObject { ["metadata"] = metadata.DeepClone() }));
+
     public Task SetFinalizersAsync<T>(T item, IEnumerable<string> finalizers, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {

@@ -86,7 +86,14 @@ internal sealed class SimulatedServer(TimeProvider time)
                 {
                     foreach (var (key, one) in more)
                     {
-                        standing[key] = one?.DeepClone();
+                        if (one is null)
+                        {
+                            standing.Remove(key);
+                        }
+                        else
+                        {
+                            standing[key] = one.DeepClone();
+                        }
                     }
                 }
                 else

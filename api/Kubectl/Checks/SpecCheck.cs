@@ -16,10 +16,5 @@ internal static class SpecCheck
         {
             yield return new Finding("--on-failure", Verdict.No, $"{spec.OnFailure} is not supported yet: use Rollback");
         }
-
-        if (!string.IsNullOrEmpty(spec.ServiceName))
-        {
-            yield return new Finding("--service", Verdict.No, "is not observed yet: leave it away; Services follow the pod's labels");
-        }
     }
 }

@@ -14,8 +14,6 @@ internal static class MigrationValidation
             Reasons.NotYetSupported, "tcpPolicy: Established is not supported yet; use Close or Reject"),
         { OnFailure: OnFailurePolicies.ColdStart or OnFailurePolicies.Leave } => (
             Reasons.NotYetSupported, $"onFailure: {spec.OnFailure} is not supported yet; use Rollback"),
-        { ServiceName: { Length: > 0 } } => (
-            Reasons.NotYetSupported, "serviceName is not observed yet; leave it away: Services follow the pod's labels"),
         _ => null,
     };
 

@@ -150,7 +150,8 @@ internal sealed partial class PodMigrationReconciler
             // Grace 0 would remove the object before anybody has killed the processes; so kubelet has the last word.
             var node = FindNode(scope.Status.SourceNode!);
             var lost = AgentDirectory.IsLost(node);
-            if (source.Metadata.DeletionTimestamp is null || lost)
+            // Its ReplicaSet may have been quicker, with all the grace that stopped processes make no use of.
+            if (source.Metadata.DeletionTimestamp is null || source.Metadata.DeletionGracePeriodSeconds > 1 || lost)
             {
                 await cluster.DeleteAsync(source, graceSeconds: lost ? 0 : 1, cancellationToken);
             }
@@ -173,9 +174,6 @@ internal sealed partial class PodMigrationReconciler
         }
 
         scope.End(Steps.Commit, "");
-        scope.Phase(MigrationPhases.Completed, $"pod {scope.Status.RestoredPodName} goes on at {scope.Status.TargetNode}");
-        scope.Set(ConditionTypes.Ready, true, Reasons.Succeeded, scope.Status.Message!);
-        scope.Status = scope.Status with { Outcome = Outcomes.Restored, CompletionTime = Now };
         return true;
     }
 

@@ -133,7 +133,10 @@ internal sealed partial class PodMigrationReconciler(
         }
 
         Func<MigrationScope, CancellationToken, Task<bool>>[] steps =
-            [ValidateAsync, ReceiveAsync, FenceAsync, CheckpointAsync, RestoreAsync, CommitAsync];
+        [
+            FindServiceAsync, ValidateAsync, ReceiveAsync, FenceAsync, CheckpointAsync, RestoreAsync, HandOverAsync, CommitAsync,
+            SwitchServiceAsync, CompleteAsync,
+        ];
         foreach (var step in steps)
         {
             if (!await step(scope, cancellationToken))

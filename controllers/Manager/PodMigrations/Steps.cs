@@ -21,4 +21,7 @@ internal static class Steps
     public const string Restore = "Restore";
 
     public const string Commit = "Commit";
+
+    /// <summary>The Service's endpoints are watched until they lead to the target.</summary>
+    public const string Service = "Service";
 }

@@ -13,10 +13,14 @@ internal static class TargetPod
         var annotations = new Dictionary<string, string>(source.Metadata.Annotations ?? new Dictionary<string, string>());
         annotations.TryAdd(WellKnown.OriginalPodName, source.Metadata.Name!);
         annotations[WellKnown.RestoreAnnotation] = checkpointUri;
-        var labels = new Dictionary<string, string>(source.Metadata.Labels ?? new Dictionary<string, string>())
+        var labels = new Dictionary<string, string>(source.Metadata.Labels ?? new Dictionary<string, string>());
+        if (Handover.IsNeeded(source))
         {
-            [WellKnown.MigrationUid] = scope.Uid,
-        };
+            annotations[WellKnown.Handover] = Handover.Of(source);
+            labels.Clear();
+        }
+
+        labels[WellKnown.MigrationUid] = scope.Uid;
         return new V1Pod
         {
             Metadata = new V1ObjectMeta

@@ -38,8 +38,18 @@ public sealed class MigrationRulesTests
             "startupProbe");
         var shared = new Dictionary<string, JsonElement> { ["shareProcessNamespace"] = JsonSerializer.SerializeToElement(true) };
         Refused(Spec(s => s with { More = shared }), Reasons.PodNotMigratable, "shareProcessNamespace");
-        var owner = new V1OwnerReference { Kind = "ReplicaSet", Name = "web", Uid = "u", Controller = true };
-        Refused(pod with { Metadata = pod.Metadata with { OwnerReferences = [owner] } }, Reasons.PodNotMigratable, "ReplicaSet web");
+        Refused(Of("StatefulSet", "apps/v1"), Reasons.PodNotMigratable, "StatefulSet web, which knows its pods by their names");
+        Refused(Of("DaemonSet", "apps/v1"), Reasons.PodNotMigratable, "on every node");
+        Refused(Of("Job", "batch/v1"), Reasons.PodNotMigratable, "wait for its end");
+        Refused(Of("ReplicaSet", "example.com/v1"), Reasons.PodNotMigratable, "which would replace it");
+    }
+
+    [Test]
+    public void A_pod_of_a_ReplicaSet_can_travel_when_it_is_ready()
+    {
+        var pod = Of("ReplicaSet", "apps/v1");
+        Refused(pod, Reasons.PodNotRunning, "is not ready");
+        MigrationValidation.OfPod(pod with { Status = pod.Status! with { Conditions = [new() { Type = "Ready", Status = "True" }] } }).Should().BeNull();
     }
 
     [Test]
@@ -89,7 +99,7 @@ public sealed class MigrationRulesTests
         MigrationValidation.OfSpec(new PodMigrationSpec()).Should().BeNull();
         MigrationValidation.OfSpec(new PodMigrationSpec { TcpPolicy = TcpPolicies.Established })!.Value.Reason.Should().Be(Reasons.NotYetSupported);
         MigrationValidation.OfSpec(new PodMigrationSpec { OnFailure = OnFailurePolicies.Leave })!.Value.Reason.Should().Be(Reasons.NotYetSupported);
-        MigrationValidation.OfSpec(new PodMigrationSpec { ServiceName = "web" })!.Value.Reason.Should().Be(Reasons.NotYetSupported);
+        MigrationValidation.OfSpec(new PodMigrationSpec { ServiceName = "web" }).Should().BeNull();
     }
 
     [Test]
@@ -159,6 +169,12 @@ public sealed class MigrationRulesTests
         var (found, message) = MigrationValidation.OfPod(pod)!.Value;
         found.Should().Be(reason);
         message.Should().Contain(word);
+    }
+
+    private static V1Pod Of(string kind, string version)
+    {
+        var owner = new V1OwnerReference { ApiVersion = version, Kind = kind, Name = "web", Uid = "u", Controller = true };
+        return Running() with { Metadata = Running().Metadata with { OwnerReferences = [owner] } };
     }
 
     private static V1Pod Spec(Func<V1PodSpec, V1PodSpec> change) => Running() with { Spec = change(Running().Spec) };

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using FluentAssertions;
 using k8s;
 using k8s.Models;
@@ -256,6 +257,9 @@ public sealed class MigrationSlotsTests
             where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
 
         public Task AnnotateAsync<T>(T item, string annotation, string value, CancellationToken cancellationToken)
+            where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
+
+        public Task PatchMetadataAsync<T>(T item, JsonObject metadata, CancellationToken cancellationToken)
             where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
 
         public Task SetFinalizersAsync<T>(T item, IEnumerable<string> finalizers, CancellationToken cancellationToken)

@@ -1,0 +1,53 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using k8s;
+using k8s.Models;
+using PodCheckpointing.Api.V1;
+
+namespace PodCheckpointing.Manager.PodMigrations;
+
+/// <summary>What a target pod gets of its source at the commit and not before: labels and owners.</summary>
+/// <remarks>
+/// A ReplicaSet that counts a pod too many gives one up: first those on no node, then pending ones, then those that are
+/// not ready, then by deletion cost. A waiting target would be its choice, so the target has neither label nor owner
+/// until it runs and is ready, and carries both in an annotation: the source may be gone when they are due. The source is
+/// given the lowest cost before, so that of the two it is the one to go; a watch shows the ReplicaSet both writes in
+/// their order. Labels, owners and the end of the annotation are one write: it is done or it is not.
+/// </remarks>
+internal sealed record Handover(IDictionary<string, string>? Labels, IList<V1OwnerReference>? OwnerReferences)
+{
+    public const string LowestCost = "-2147483648";
+
+    /// <summary>Whether the pod's labels and owners must wait.</summary>
+    public static bool IsNeeded(V1Pod source) => source.Controller() is not null;
+
+    /// <summary>Whether they still do, at the target.</summary>
+    public static bool IsDue(V1Pod target) => target.Metadata.Annotations?.ContainsKey(WellKnown.Handover) == true;
+
+    /// <summary>Whether the source is its ReplicaSet's first choice, or has none.</summary>
+    public static bool IsOffered(V1Pod source) =>
+        source.Controller() is null
+        || (source.Metadata.Annotations?.TryGetValue(WellKnown.DeletionCost, out var cost) == true && cost == LowestCost);
+
+    /// <summary>The annotation's text.</summary>
+    public static string Of(V1Pod source) => KubernetesJson.Serialize(From(source));
+
+    /// <summary>The one write to the target's metadata: what the source has now, or had when it was last seen.</summary>
+    public static JsonObject PatchFor(V1Pod target, V1Pod? source)
+    {
+        var due = source is not null
+            ? From(source)
+            : KubernetesJson.Deserialize<Handover>(target.Metadata.Annotations![WellKnown.Handover]);
+        return new JsonObject
+        {
+            ["annotations"] = new JsonObject { [WellKnown.Handover] = null },
+            ["labels"] = JsonSerializer.SerializeToNode(due.Labels ?? new Dictionary<string, string>(), KubernetesJson.Options),
+            ["ownerReferences"] = JsonSerializer.SerializeToNode(due.OwnerReferences ?? [], KubernetesJson.Options),
+        };
+    }
+
+    // The target's own mark, by which its migration finds it, is not the source's to give.
+    private static Handover From(V1Pod pod) => new(
+        pod.Metadata.Labels?.Where(l => l.Key != WellKnown.MigrationUid).ToDictionary(),
+        pod.Metadata.OwnerReferences);
+}

@@ -1,0 +1,100 @@
+using System.Text.Json;
+using FluentAssertions;
+using k8s.Models;
+using NUnit.Framework;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.PodMigrations;
+
+namespace PodCheckpointing.Unit.Manager;
+
+public sealed class HandoverTests
+{
+    private const string Uid = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
+
+    private static readonly V1OwnerReference Owner = new()
+    {
+        ApiVersion = "apps/v1", Kind = "ReplicaSet", Name = "web-5d", Uid = "rs", Controller = true, BlockOwnerDeletion = true,
+    };
+
+    [Test]
+    public void A_waiting_target_of_a_ReplicaSet_matches_no_selector_and_has_no_owner()
+    {
+        var target = Target(Source());
+
+        target.Metadata.Labels.Should().Equal(new Dictionary<string, string> { [WellKnown.MigrationUid] = Uid });
+        target.Metadata.OwnerReferences.Should().BeNull();
+        target.Metadata.Annotations.Should().Contain(WellKnown.DeletionCost, "7");
+        Handover.IsDue(target).Should().BeTrue();
+    }
+
+    [Test]
+    public void A_target_of_a_pod_without_a_controller_has_its_labels_from_the_beginning()
+    {
+        var alone = Source();
+        var target = Target(alone with { Metadata = alone.Metadata with { OwnerReferences = null } });
+
+        target.Metadata.Labels.Should().Contain("app", "web");
+        Handover.IsDue(target).Should().BeFalse();
+    }
+
+    [TestCase(true)]
+    [TestCase(false)]
+    public void One_write_hands_labels_and_owner_over_whether_the_source_is_still_there_or_not(bool there)
+    {
+        var source = Source();
+        var patch = Handover.PatchFor(Target(source), there ? source : null);
+
+        patch["annotations"]!.AsObject().Should().ContainKey(WellKnown.Handover).WhoseValue.Should().BeNull("it is done with this write");
+        patch["labels"]!.Deserialize<Dictionary<string, string>>()
+            .Should().Equal(new Dictionary<string, string> { ["app"] = "web", ["pod-template-hash"] = "5d" }, "the old migration's mark stays behind");
+        var owner = patch["ownerReferences"]!.AsArray().Should().ContainSingle().Subject!;
+        owner["uid"]!.GetValue<string>().Should().Be("rs");
+        owner["controller"]!.GetValue<bool>().Should().BeTrue();
+    }
+
+    [Test]
+    public void What_has_changed_at_the_source_meanwhile_is_what_is_handed_over()
+    {
+        var source = Source();
+        var target = Target(source);
+        var released = source with
+        {
+            Metadata = source.Metadata with { Labels = new Dictionary<string, string> { ["app"] = "debug" }, OwnerReferences = null },
+        };
+
+        var patch = Handover.PatchFor(target, released);
+
+        patch["labels"]!.Deserialize<Dictionary<string, string>>().Should().Equal(new Dictionary<string, string> { ["app"] = "debug" });
+        patch["ownerReferences"]!.AsArray().Should().BeEmpty();
+    }
+
+    [Test]
+    public void A_source_is_offered_when_it_costs_least_or_nobody_owns_it()
+    {
+        var source = Source();
+        Handover.IsOffered(source).Should().BeFalse();
+        Handover.IsOffered(source with { Metadata = source.Metadata with { OwnerReferences = null } }).Should().BeTrue();
+        Handover.IsOffered(source with
+        {
+            Metadata = source.Metadata with { Annotations = new Dictionary<string, string> { [WellKnown.DeletionCost] = Handover.LowestCost } },
+        }).Should().BeTrue();
+    }
+
+    private static V1Pod Target(V1Pod source)
+    {
+        var migration = new PodMigration { Metadata = new V1ObjectMeta { Name = "m", NamespaceProperty = "ns", Uid = Uid } };
+        return TargetPod.From(source, new MigrationScope(migration, () => { }, DateTime.UnixEpoch), "shared://u/c");
+    }
+
+    private static V1Pod Source() => new()
+    {
+        Metadata = new V1ObjectMeta
+        {
+            Name = "web-5d-x", NamespaceProperty = "ns", Uid = "u",
+            Labels = new Dictionary<string, string> { ["app"] = "web", ["pod-template-hash"] = "5d", [WellKnown.MigrationUid] = "an-earlier-one" },
+            Annotations = new Dictionary<string, string> { [WellKnown.DeletionCost] = "7" },
+            OwnerReferences = [Owner],
+        },
+        Spec = new V1PodSpec { NodeName = "a", Containers = [new V1Container { Name = "c" }] },
+    };
+}
