@@ -33,6 +33,12 @@ internal static partial class AgentLog
     [LoggerMessage(5010, LogLevel.Warning, "An archive is stored from its beginning, as it could not be while it was written")]
     public static partial void NotFollowed(ILogger logger, Exception exception);
 
+    [LoggerMessage(5011, LogLevel.Information, "Guards {Count} processes whose pages are still to come, of {Folder}")]
+    public static partial void Guarded(ILogger logger, int count, string folder);
+
+    [LoggerMessage(5012, LogLevel.Error, "Killed the processes of {Folder}: not all of their pages could be brought")]
+    public static partial void PagesLost(ILogger logger, Exception? exception, string folder);
+
     [LoggerMessage(5003, LogLevel.Warning, "Found the dump of container {Container} of pod {PodUid} whose call was lost")]
     public static partial void Found(ILogger logger, string podUid, string container);
 }

@@ -36,6 +36,10 @@ internal sealed class AgentOptions
     /// <summary>Where kubelet puts its checkpoints.</summary>
     public string KubeletDirectory { get; set; } = "/var/lib/kubelet/checkpoints";
 
+    /// <summary>From how many bytes of pages on a migrated container runs before all of them are in, where the kernel has
+    /// userfaultfd; less than 0: never.</summary>
+    public long LazyRestoreBytes { get; set; } = 64 * 1024 * 1024;
+
     /// <summary>Where kubelet has the pods' volumes.</summary>
     public string KubeletPods { get; set; } = "/var/lib/kubelet/pods";
 

@@ -43,6 +43,8 @@ builder.Services.AddSingleton<ArchiveWatch>();
 builder.Services.AddSingleton<Checkpointer>();
 builder.Services.AddSingleton<StoreInventory>();
 builder.Services.AddSingleton<Thaw>();
+builder.Services.AddSingleton<PageGuard>();
+builder.Services.AddHostedService(services => services.GetRequiredService<PageGuard>());
 builder.Services.AddSingleton<RestoreStaging>();
 builder.Services.AddHostedService<RestoreSweeper>();
 builder.Services.AddHostedService<StoreSweeper>();

@@ -55,7 +55,12 @@ internal sealed class ArchiveWatch(IOptions<AgentOptions> options, TimeProvider 
                 }
 
                 var path = await begun;
-                await using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+                await using var file = Open(path);
+                if (file is null)
+                {
+                    return null;
+                }
+
                 await using var following = new FollowingStream(file, dumping, time);
                 return await storeAsync(following, async () =>
                 {
@@ -66,7 +71,7 @@ internal sealed class ArchiveWatch(IOptions<AgentOptions> options, TimeProvider 
                         : throw new CorruptArtifactException($"what was followed as {path} is not what kubelet has made");
                 });
             }
-            catch (Exception exception) when (exception is CorruptArtifactException or FileNotFoundException)
+            catch (CorruptArtifactException exception)
             {
                 await dumping;
                 AgentLog.NotFollowed(logger, exception);
@@ -80,5 +85,19 @@ internal sealed class ArchiveWatch(IOptions<AgentOptions> options, TimeProvider 
         }
 
         public void Dispose() => watcher?.Dispose();
+
+        private FileStream? Open(string path)
+        {
+            try
+            {
+                return new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            }
+            catch (IOException exception)
+            {
+                // Gone again, or its writer locks it.
+                AgentLog.NotFollowed(logger, exception);
+                return null;
+            }
+        }
     }
 }

@@ -16,8 +16,13 @@ namespace PodCheckpointing.Agent.Checkpoints;
 internal sealed record Dump(string Tar, DateTime StoppedAt, TimeSpan Took, long Ended, bool LeftStopped);
 
 /// <summary>Has a container dumped, or finds the dump whose end nobody saw.</summary>
-internal sealed class Dumper(KubeletClient kubelet, CriuConfiguration criu, DumpJournal journal, ILogger<Dumper> logger)
+internal sealed class Dumper(KubeletClient kubelet, CriuConfiguration criu, DumpJournal journal, TimeProvider time, ILogger<Dumper> logger)
 {
+    /// <summary>CRIU has let go of the processes with a stop signal: how long a busy machine may take to let them see it.</summary>
+    private static readonly TimeSpan Stopping = TimeSpan.FromSeconds(2);
+
+    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(2);
+
     /// <summary>One dump; other dumps of this node wait for it, for CRIU's options are the node's.</summary>
     public Task<Dump> DumpAsync(CheckpointRequest request, RunningContainer container, FenceRecord? fence) => criu.WithAsync(
         fence,
@@ -34,8 +39,7 @@ internal sealed class Dumper(KubeletClient kubelet, CriuConfiguration criu, Dump
             var (tar, stoppedAt) = await FindLostAsync(request, container) ?? await AskKubeletAsync(request);
             var ended = Stopwatch.GetTimestamp();
             var took = Stopwatch.GetElapsedTime(watch, ended);
-            // Looked at, not assumed: a process that runs on would be the second live copy.
-            var leftStopped = fence is not null && ContainerRuntime.Tree(container.Pid).All(ContainerRuntime.IsStopped);
+            var leftStopped = fence is not null && await StandsStillAsync(container.Pid);
             AgentLog.Dumped(logger, request.PodUid, request.ContainerName, took.TotalMilliseconds, leftStopped);
             return new Dump(tar, stoppedAt, took, ended, leftStopped);
         },
@@ -46,6 +50,23 @@ internal sealed class Dumper(KubeletClient kubelet, CriuConfiguration criu, Dump
     {
         File.Delete(dump.Tar);
         journal.End(request);
+    }
+
+    /// <summary>Looked at, not assumed: a process that runs on would be the second live copy.</summary>
+    private async Task<bool> StandsStillAsync(int pid)
+    {
+        var since = time.GetTimestamp();
+        while (!ContainerRuntime.Tree(pid).All(ContainerRuntime.IsStopped))
+        {
+            if (time.GetElapsedTime(since) >= Stopping)
+            {
+                return false;
+            }
+
+            await Task.Delay(Look, time);
+        }
+
+        return true;
     }
 
     private async Task<(string Tar, DateTime StoppedAt)> AskKubeletAsync(CheckpointRequest request)

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Agent.Checkpoints;
@@ -11,13 +10,14 @@ using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Storage;
 using PodCheckpointing.Storage.Archives;
+using static PodCheckpointing.Agent.Restores.RestoreFolder;
 
 namespace PodCheckpointing.Agent.Restores;
 
 /// <summary>Stages verified checkpoints for the restore handler, and reads what it reports.</summary>
 /// <remarks>The files are the contract with Handler/checkpoint-restore; its head names them.</remarks>
 internal sealed class RestoreStaging(
-    CheckpointStore store, VolumeContent volumes, IOptions<AgentOptions> options, TimeProvider time, ILogger<RestoreStaging> logger) : IDisposable
+    CheckpointStore store, VolumeContent volumes, PageGuard guard, IOptions<AgentOptions> options, TimeProvider time, ILogger<RestoreStaging> logger) : IDisposable
 {
     /// <summary>What of an archive a restore needs.</summary>
     internal static readonly string[] StagedParts = ["checkpoint", "rootfs-diff.tar", "deleted.files", "config.dump", "spec.dump"];
@@ -83,6 +83,7 @@ internal sealed class RestoreStaging(
     public async Task ReleaseAsync(string podUid, CancellationToken cancellationToken)
     {
         var folder = Path.GetDirectoryName(FolderOf(podUid, "any"))!;
+        await StartedAsync(folder, cancellationToken);
         await _one.WaitAsync(cancellationToken);
         try
         {
@@ -92,6 +93,11 @@ internal sealed class RestoreStaging(
             if (members.Prepend(folder).Select(m => Text(m, "failed")).OfType<string>().FirstOrDefault() is { } why)
             {
                 throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.RestoreFailed, why.TrimEnd());
+            }
+
+            foreach (var member in members.Where(m => PageGuard.AreComing(m) && !File.Exists(Path.Combine(m, "running"))))
+            {
+                await guard.TakeAsync(member, cancellationToken);
             }
 
             // Its word first, then the look; the handler does it the other way round, so that one of them sees both.
@@ -119,6 +125,21 @@ internal sealed class RestoreStaging(
         finally
         {
             _one.Release();
+        }
+    }
+
+    /// <summary>A pod whose pages come later is let run from here, and so when all its containers have been started. Nothing is
+    /// held meanwhile: it may be cancelled.</summary>
+    private static async Task StartedAsync(string folder, CancellationToken cancellationToken)
+    {
+        var members = (Text(folder, "members") ?? "").Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(m => Path.Combine(folder, m)).ToList();
+        bool Has(string member, string name) => File.Exists(Path.Combine(member, name));
+        if (members.Any(m => Has(m, "lazy")))
+        {
+            while (!members.All(m => Has(m, "started")) && !members.Prepend(folder).Any(m => Has(m, "failed") || Has(m, "error")))
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(2), cancellationToken);
+            }
         }
     }
 
@@ -165,11 +186,11 @@ internal sealed class RestoreStaging(
         var wait = TimeSpan.FromMilliseconds(Math.Min(request.WaitMilliseconds, 60_000));
         while (true)
         {
-            var states = request.ContainerNames.Select(c => StateOf(request.PodUid, c)).ToList();
+            var states = request.ContainerNames.Select(c => StateOf(FolderOf(request.PodUid, c), c)).ToList();
             if (states.All(s => s.Phase == "Running") || states.Any(s => s.Phase == "Failed" || s.Phase == request.Until)
                 || Stopwatch.GetElapsedTime(began) >= wait)
             {
-                OperationMeter.Seen(request.PodUid, states, container => RestoredAt(request.PodUid, container));
+                OperationMeter.Seen(request.PodUid, states, container => RestoredAt(FolderOf(request.PodUid, container)));
                 return states;
             }
 
@@ -223,6 +244,12 @@ internal sealed class RestoreStaging(
             Path.Combine(folder, "criu.conf"),
             "leave-stopped\nmanage-cgroups=ignore\n" + CriuConfiguration.TcpLine(manifest.Origin.TcpPolicy),
             cancellationToken);
+        // Only this agent lets such a pod run: a handler that has its leave already could not wait for the guard.
+        if (!request.Release && guard.Wants(folder))
+        {
+            Mark(folder, "lazy", "");
+        }
+
         Mark(folder, "staged", request.ArtifactUri);
         var took = Stopwatch.GetElapsedTime(watch);
         AgentLog.Staged(logger, request.PodUid, request.ContainerName, bytes, took.TotalMilliseconds);
@@ -253,87 +280,6 @@ internal sealed class RestoreStaging(
                 request.PodUid, Find(request, uri, VolumeContent.NameOf(volume)), volume, cancellationToken);
             Mark(folder, $"volume.{volume}", request.ArtifactUri);
         }
-    }
-
-    private ContainerRestore StateOf(string podUid, string container)
-    {
-        var folder = FolderOf(podUid, container);
-        var state = new ContainerRestore { ContainerName = container, Phase = "Absent" };
-        if (Text(folder, "restored") is { } times)
-        {
-            var lines = times.Split('\n');
-            state.Phase = "Restored";
-            state.RestoreMicroseconds = (ulong)(Number(lines[1]) - Number(lines[0])) / 1000;
-        }
-        else if (Text(folder, "claimed") is not null)
-        {
-            state.Phase = "Restoring";
-        }
-        else if (Text(folder, "staged") is not null)
-        {
-            state.Phase = "Staged";
-        }
-        else if (Text(folder, "waiting") is not null)
-        {
-            state.Phase = "Waiting";
-        }
-        else if (Directory.Exists(folder))
-        {
-            state.Phase = "Staging";
-        }
-
-        if (Text(folder, "running") is { } at)
-        {
-            var instant = Number(at);
-            state.Phase = "Running";
-            state.RunningAt = new Timestamp { Seconds = instant / 1_000_000_000, Nanos = (int)(instant % 1_000_000_000) };
-        }
-        else if ((Text(folder, "error") ?? Text(folder, "failed") ?? Text(Path.GetDirectoryName(folder)!, "failed")) is { } why)
-        {
-            state.Phase = "Failed";
-            state.Message = why;
-        }
-
-        return state;
-    }
-
-    private (DateTime From, DateTime To)? RestoredAt(string podUid, string container) =>
-        Text(FolderOf(podUid, container), "restored")?.Split('\n') is [var from, var to, ..]
-            ? (DateTime.UnixEpoch.AddTicks(Number(from) / 100), DateTime.UnixEpoch.AddTicks(Number(to) / 100))
-            : null;
-
-    /// <summary>Whether a pod's restored processes run is decided once, by whoever writes it first: the agent or the handler.</summary>
-    /// <returns>Whether it is as asked.</returns>
-    private static bool Decide(string folder, string verdict)
-    {
-        var link = new FileInfo(Path.Combine(folder, "verdict"));
-        try
-        {
-            // A link appears whole, and only once. No container is called so.
-            File.CreateSymbolicLink(link.FullName, verdict);
-            return true;
-        }
-        catch (IOException) when (link.LinkTarget is not null)
-        {
-            return link.LinkTarget == verdict;
-        }
-    }
-
-    private static long Number(string text) => long.Parse(text.Trim(), CultureInfo.InvariantCulture);
-
-    private static string? Text(string folder, string name)
-    {
-        var path = Path.Combine(folder, name);
-        return File.Exists(path) ? File.ReadAllText(path) : null;
-    }
-
-    private static void Fail(string folder, string reason) => Mark(folder, "failed", reason.ReplaceLineEndings(" "));
-
-    private static void Mark(string folder, string name, string text)
-    {
-        var partial = Path.Combine(folder, name + ".partial");
-        File.WriteAllText(partial, text + "\n");
-        File.Move(partial, Path.Combine(folder, name), overwrite: true);
     }
 
     private string FolderOf(string podUid, string container)

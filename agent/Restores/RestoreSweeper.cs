@@ -36,8 +36,9 @@ internal sealed class RestoreSweeper(
                 continue;
             }
 
-            // Once it runs, the images are never read again: a restart is a fresh start. The markers stay with the pod.
-            foreach (var container in pod.EnumerateDirectories().Where(c => File.Exists(Path.Combine(c.FullName, "running"))))
+            // Once it runs with all its pages, the images are never read again: a restart is a fresh start. The markers stay with the pod.
+            foreach (var container in pod.EnumerateDirectories().Where(
+                c => File.Exists(Path.Combine(c.FullName, "running")) && !PageGuard.AreComing(c.FullName)))
             {
                 foreach (var name in RestoreStaging.StagedParts)
                 {

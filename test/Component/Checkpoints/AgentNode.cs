@@ -40,6 +40,13 @@ internal sealed class AgentNode : IAsyncDisposable
     /// <summary>A real archive, as CRI-O writes it.</summary>
     public static string Archive => Path.Combine(PodCheckpointing.Generate.Repository.Root(AppContext.BaseDirectory), "test/Data/crio-counter.tar");
 
+    /// <summary>Writes an archive as runtimes do, without a lock on it.</summary>
+    public static async Task WriteAsync(string path, ReadOnlyMemory<byte> archive)
+    {
+        await using var file = new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
+        await file.WriteAsync(archive);
+    }
+
     public string StoreRoot => Path.Combine(_folder, "store");
 
     /// <summary>Where kubelet writes its archives.</summary>
@@ -50,11 +57,13 @@ internal sealed class AgentNode : IAsyncDisposable
     public CheckpointServiceClient Client { get; private set; } = null!;
 
     /// <summary>What kubelet does when it is asked: writes an archive to a path and returns which; null: it refuses.</summary>
-    public Func<string, Task<string?>> Dump { get; set; } = path =>
+    public Func<string, Task<string?>> Dump { get; set; } = async path =>
     {
-        File.Copy(Archive, path);
-        return Task.FromResult<string?>(path);
+        await WriteAsync(path, await File.ReadAllBytesAsync(Archive));
+        return path;
     };
+
+    public IEnumerable<SleepingContainer> Containers => _containers;
 
     /// <summary>How often kubelet was asked.</summary>
     public int Dumps { get; private set; }

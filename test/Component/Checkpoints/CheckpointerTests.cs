@@ -34,7 +34,7 @@ internal sealed class CheckpointerTests
         }
 
         var slow = _node.CheckpointAsync(Slow, "app", ["app"], "large");
-        using var tar = await TarOfAsync(Slow);
+        using var tar = await TarOfAsync(Slow, slow);
         try
         {
             Signal("STOP", tar);
@@ -67,6 +67,21 @@ internal sealed class CheckpointerTests
         _node.Dumps.Should().Be(2);
     }
 
+    [TestCase("STOP", true)]
+    [TestCase("CONT", false)]
+    public async Task A_process_stands_still_when_a_busy_machine_has_let_it_see_the_signal(string signal, bool stopped)
+    {
+        await GivenAsync(Quick, "small");
+        _node.Dump = async path =>
+        {
+            await AgentNode.WriteAsync(path, await File.ReadAllBytesAsync(AgentNode.Archive));
+            _ = Task.Delay(300).ContinueWith(_ => Signal(signal, _node.Containers.Single().Process), TaskScheduler.Default);
+            return path;
+        };
+
+        (await _node.CheckpointAsync(Quick, "app")).LeftStopped.Should().Be(stopped);
+    }
+
     [Test]
     public async Task What_somebody_writes_is_not_deleted_and_may_be_later()
     {
@@ -97,10 +112,15 @@ internal sealed class CheckpointerTests
             new FenceRequest { PodUid = podUid, Holder = "m", TcpPolicy = "Close" }, TimeSpan.FromSeconds(30), CancellationToken.None);
     }
 
-    private static async Task<Process> TarOfAsync(string podUid)
+    private static async Task<Process> TarOfAsync(string podUid, Task call)
     {
         while (true)
         {
+            if (call.IsCompleted)
+            {
+                await call;
+            }
+
             foreach (var process in Process.GetProcessesByName("tar"))
             {
                 if (await CommandLineAsync(process.Id) is { } line && line.Contains(podUid, StringComparison.Ordinal))

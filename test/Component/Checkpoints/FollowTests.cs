@@ -59,9 +59,9 @@ internal sealed class FollowTests
         _node.Dump = async path =>
         {
             var followed = path.Replace("Z.tar", ".1Z.tar", StringComparison.Ordinal);
-            await File.WriteAllBytesAsync(followed, other);
+            await AgentNode.WriteAsync(followed, other);
             await StoringAsync();
-            await File.WriteAllBytesAsync(path, _archive);
+            await AgentNode.WriteAsync(path, _archive);
             File.Delete(followed);
             return path;
         };
@@ -75,9 +75,9 @@ internal sealed class FollowTests
         var other = await LargeArchiveAsync(2);
         _node.Dump = async path =>
         {
-            await File.WriteAllBytesAsync(path, other);
+            await AgentNode.WriteAsync(path, other);
             await StoringAsync();
-            await File.WriteAllBytesAsync(path + ".new", _archive);
+            await AgentNode.WriteAsync(path + ".new", _archive);
             File.Move(path + ".new", path, overwrite: true);
             return path;
         };
@@ -90,7 +90,7 @@ internal sealed class FollowTests
     {
         _node.Dump = async path =>
         {
-            await File.WriteAllBytesAsync(path, _archive);
+            await AgentNode.WriteAsync(path, _archive);
             await StoringAsync();
             return null;
         };
@@ -107,7 +107,7 @@ internal sealed class FollowTests
     {
         _node.Dump = async path =>
         {
-            await File.WriteAllBytesAsync(path, _archive[..(Pages / 2)]);
+            await AgentNode.WriteAsync(path, _archive.AsMemory(0, Pages / 2));
             return path;
         };
 

@@ -16,11 +16,28 @@ internal sealed class Handler : IDisposable
             [ ! -e "$here/broken" ] || exit 1
             cp "$here/bundle/config.json" "$here/crun/c1/"
             cp "$here/bundle/config.json" "$here/seen.json"
+            while read -r line; do
+              case $line in lazy-pages) echo lazy >>"$here/calls"; [ ! -e "$here/broken-lazy" ] || exit 1 ;; esac
+            done <"$(sed -n 's/.*"org.criu.config":"\([^"]*\)".*/\1/p' "$here/bundle/config.json")"
             sh -c 'kill -STOP $$; exec sleep 1000' </dev/null >/dev/null 2>&1 &
             until grep -q '^State:.T' "/proc/$!/status"; do :; done
             while [ $# -gt 0 ]; do [ "$1" = --pid-file ] && echo $! >"$2"; shift; done ;;
           *" state "*) printf '{\n  "status": "running"\n}\n' ;;
         esac
+        """;
+
+    private const string Annotation = "io.kubernetes.cri-o.checkpoint-restore";
+
+    // "lazy-pages" listens until the test says how it ends.
+    private const string Criu = """
+        #!/bin/sh
+        here=$(dirname "$0")
+        echo "criu $*" >>"$here/calls"
+        [ ! -e "$here/no-daemon" ] || exit 3
+        while [ "$1" != --work-dir ]; do shift; done
+        : >"$2/lazy-pages.socket"
+        until [ -e "$here/daemon-ends" ]; do sleep 0.01; done
+        exit "$(cat "$here/daemon-ends")"
         """;
 
     private readonly string _folder = Directory.CreateTempSubdirectory("pod-checkpointing-handler").FullName;
@@ -39,6 +56,8 @@ internal sealed class Handler : IDisposable
 
         File.WriteAllText(In("crun.sh"), Crun);
         File.SetUnixFileMode(In("crun.sh"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        File.WriteAllText(In("criu.sh"), Criu);
+        File.SetUnixFileMode(In("criu.sh"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         File.WriteAllText(In("calls"), "");
     }
 
@@ -74,6 +93,28 @@ internal sealed class Handler : IDisposable
         return folder;
     }
 
+    /// <summary>What the runtime has made for a container.</summary>
+    public void GivenBundle(
+        bool crio = false, string uid = "u1", string name = "app", string type = "container", int restarts = 0,
+        string artifact = "shared://u0/c0", string cgroup = "/pods/c1", params string[] more)
+    {
+        (string Key, string Value)[] facts = crio
+            ? [("io.kubernetes.cri-o.ContainerType", type), ("io.kubernetes.pod.uid", uid), ("io.kubernetes.container.name", name)]
+            : [("io.kubernetes.cri.container-type", type), ("io.kubernetes.cri.sandbox-uid", uid), ("io.kubernetes.cri.container-name", name)];
+        IEnumerable<string> annotations =
+        [
+            .. facts.Append((Key: Annotation, Value: artifact)).Append((Key: "io.kubernetes.container.restartCount", Value: $"{restarts}"))
+                .Select(fact => $"\"{fact.Key}\": \"{fact.Value}\""),
+            .. more,
+        ];
+        var config = """
+            {"process": {"env": ["A=\"root\": {\"path\": \"/etc\"}"]}, "root": {"path": "rootfs"}, "annotations": { ANNOTATIONS }, "linux": {"cgroupsPath": "CGROUP", "namespaces": [{"type": "pid"}]}}
+            """.Replace("ANNOTATIONS", string.Join(", ", annotations)).Replace("CGROUP", cgroup);
+        File.WriteAllText(
+            Path.Combine(Bundle, "config.json"),
+            crio ? config.Replace("{\"", "{\n\t\"").Replace(", ", ",\n\t\t").Replace("{ ", "{\n\t\t") : config);
+    }
+
     /// <summary>The agent's leave to run.</summary>
     public void Go(string uid) => File.WriteAllText(In($"state/restores/{uid}/go"), "\n");
 
@@ -91,6 +132,7 @@ internal sealed class Handler : IDisposable
         };
         start.Environment["POD_CHECKPOINTING_STATE"] = In("state");
         start.Environment["POD_CHECKPOINTING_CRUN"] = In("crun.sh");
+        start.Environment["POD_CHECKPOINTING_CRIU"] = In("criu.sh");
         start.Environment["POD_CHECKPOINTING_CGROUPS"] = In("cgroups");
         start.Environment["POD_CHECKPOINTING_RESTORE_DEADLINE"] = "2";
         using var process = Process.Start(start)!;
@@ -101,6 +143,7 @@ internal sealed class Handler : IDisposable
 
     public void Dispose()
     {
+        File.WriteAllText(In("daemon-ends"), "0");
         if (File.Exists(In("pid")))
         {
             try

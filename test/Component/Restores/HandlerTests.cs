@@ -7,7 +7,6 @@ namespace PodCheckpointing.Component.Restores;
 /// <summary>What the restore handler makes of a runtime's calls; that real processes come back is seen on the bench.</summary>
 internal sealed class HandlerTests
 {
-    private const string Annotation = "io.kubernetes.cri-o.checkpoint-restore";
     private Handler _handler = null!;
 
     [SetUp]
@@ -349,22 +348,6 @@ internal sealed class HandlerTests
 
     private void GivenBundle(
         bool crio = false, string uid = "u1", string name = "app", string type = "container", int restarts = 0,
-        string artifact = "shared://u0/c0", string cgroup = "/pods/c1", params string[] more)
-    {
-        (string Key, string Value)[] facts = crio
-            ? [("io.kubernetes.cri-o.ContainerType", type), ("io.kubernetes.pod.uid", uid), ("io.kubernetes.container.name", name)]
-            : [("io.kubernetes.cri.container-type", type), ("io.kubernetes.cri.sandbox-uid", uid), ("io.kubernetes.cri.container-name", name)];
-        IEnumerable<string> annotations =
-        [
-            .. facts.Append((Key: Annotation, Value: artifact)).Append((Key: "io.kubernetes.container.restartCount", Value: $"{restarts}"))
-                .Select(fact => $"\"{fact.Key}\": \"{fact.Value}\""),
-            .. more,
-        ];
-        var config = """
-            {"process": {"env": ["A=\"root\": {\"path\": \"/etc\"}"]}, "root": {"path": "rootfs"}, "annotations": { ANNOTATIONS }, "linux": {"cgroupsPath": "CGROUP", "namespaces": [{"type": "pid"}]}}
-            """.Replace("ANNOTATIONS", string.Join(", ", annotations)).Replace("CGROUP", cgroup);
-        File.WriteAllText(
-            Path.Combine(_handler.Bundle, "config.json"),
-            crio ? config.Replace("{\"", "{\n\t\"").Replace(", ", ",\n\t\t").Replace("{ ", "{\n\t\t") : config);
-    }
+        string artifact = "shared://u0/c0", string cgroup = "/pods/c1", params string[] more) =>
+        _handler.GivenBundle(crio, uid, name, type, restarts, artifact, cgroup, more);
 }

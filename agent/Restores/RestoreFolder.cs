@@ -1,0 +1,97 @@
+using System.Globalization;
+using Google.Protobuf.WellKnownTypes;
+using PodCheckpointing.Api.Protos;
+
+namespace PodCheckpointing.Agent.Restores;
+
+/// <summary>The folder of a container that is restored here, or of its pod: files that the agent and the handler write.</summary>
+internal static class RestoreFolder
+{
+    /// <summary>How far the restore of a container has come.</summary>
+    public static ContainerRestore StateOf(string folder, string container)
+    {
+        var state = new ContainerRestore { ContainerName = container, Phase = "Absent" };
+        if (Text(folder, "restored") is { } times)
+        {
+            var lines = times.Split('\n');
+            state.Phase = "Restored";
+            state.RestoreMicroseconds = (ulong)(Number(lines[1]) - Number(lines[0])) / 1000;
+        }
+        else if (Text(folder, "claimed") is not null)
+        {
+            state.Phase = "Restoring";
+        }
+        else if (Text(folder, "staged") is not null)
+        {
+            state.Phase = "Staged";
+        }
+        else if (Text(folder, "waiting") is not null)
+        {
+            state.Phase = "Waiting";
+        }
+        else if (Directory.Exists(folder))
+        {
+            state.Phase = "Staging";
+        }
+
+        if (Text(folder, "running") is { } at)
+        {
+            if (PageGuard.AreComing(folder))
+            {
+                // It runs, but has not come through yet: its source is still the one that is whole.
+                return state;
+            }
+
+            var instant = Number(at);
+            state.Phase = "Running";
+            state.RunningAt = new Timestamp { Seconds = instant / 1_000_000_000, Nanos = (int)(instant % 1_000_000_000) };
+        }
+        else if ((Text(folder, "error") ?? Text(folder, "failed") ?? Text(Path.GetDirectoryName(folder)!, "failed")) is { } why)
+        {
+            state.Phase = "Failed";
+            state.Message = why;
+        }
+
+        return state;
+    }
+
+    /// <summary>When the runtime restored it, by this node's clock.</summary>
+    public static (DateTime From, DateTime To)? RestoredAt(string folder) =>
+        Text(folder, "restored")?.Split('\n') is [var from, var to, ..]
+            ? (DateTime.UnixEpoch.AddTicks(Number(from) / 100), DateTime.UnixEpoch.AddTicks(Number(to) / 100))
+            : null;
+
+    /// <summary>Whether a pod's restored processes run is decided once, by whoever writes it first: the agent or the handler.</summary>
+    /// <returns>Whether it is as asked.</returns>
+    public static bool Decide(string folder, string verdict)
+    {
+        var link = new FileInfo(Path.Combine(folder, "verdict"));
+        try
+        {
+            // A link appears whole, and only once. No container is called so.
+            File.CreateSymbolicLink(link.FullName, verdict);
+            return true;
+        }
+        catch (IOException) when (link.LinkTarget is not null)
+        {
+            return link.LinkTarget == verdict;
+        }
+    }
+
+    public static long Number(string text) => long.Parse(text.Trim(), CultureInfo.InvariantCulture);
+
+    public static string? Text(string folder, string name)
+    {
+        var path = Path.Combine(folder, name);
+        return File.Exists(path) ? File.ReadAllText(path) : null;
+    }
+
+    public static void Fail(string folder, string reason) => Mark(folder, "failed", reason.ReplaceLineEndings(" "));
+
+    public static void Mark(string folder, string name, string text)
+    {
+        var partial = Path.Combine(folder, name + ".partial");
+        File.WriteAllText(partial, text + "\n");
+        File.Move(partial, Path.Combine(folder, name), overwrite: true);
+    }
+}

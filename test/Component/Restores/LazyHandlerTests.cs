@@ -1,0 +1,91 @@
+using FluentAssertions;
+using NUnit.Framework;
+
+namespace PodCheckpointing.Component.Restores;
+
+/// <summary>The handler where the processes may run before all their pages are in.</summary>
+internal sealed class LazyHandlerTests
+{
+    private Handler _handler = null!;
+    private string _staging = null!;
+
+    [SetUp]
+    public void Prepare()
+    {
+        _handler = new Handler();
+        _handler.GivenBundle();
+        _staging = _handler.Stage("u1", "app", go: false);
+        File.WriteAllText(In("lazy"), "\n");
+    }
+
+    [TearDown]
+    public void Clean() => _handler.Dispose();
+
+    [TestCase("0")]
+    [TestCase("1")]
+    public async Task A_daemon_brings_the_pages_and_its_end_is_written_down(string code)
+    {
+        (await _handler.CreateAsync()).Should().Be((0, ""));
+
+        _handler.Calls[0].Should().Be($"criu lazy-pages --images-dir {_staging}/checkpoint --work-dir {_staging} -o lazy-pages.log");
+        _handler.Calls.Should().ContainSingle(call => call.Contains(" restore ")).And.Contain("lazy");
+        Directory.Exists($"/proc/{File.ReadAllText(In("lazy-pid")).Trim()}").Should().BeTrue("it outlives the handler");
+        File.Exists(In("pages")).Should().BeFalse();
+
+        File.WriteAllText(_handler.In("daemon-ends"), code);
+        (await TextAsync("pages")).Should().Be(code);
+    }
+
+    [Test]
+    public async Task Without_a_daemon_it_is_restored_as_usual()
+    {
+        File.WriteAllText(_handler.In("no-daemon"), "");
+
+        (await _handler.CreateAsync()).Should().Be((0, ""));
+
+        RestoredAsUsual();
+    }
+
+    [Test]
+    public async Task What_cannot_be_restored_so_is_restored_as_usual()
+    {
+        File.WriteAllText(_handler.In("broken-lazy"), "");
+
+        (await _handler.CreateAsync()).Should().Be((0, ""));
+
+        _handler.Calls.Count(call => call.Contains(" restore ")).Should().Be(2);
+        RestoredAsUsual();
+    }
+
+    [Test]
+    public async Task What_cannot_be_restored_at_all_says_so()
+    {
+        _handler.BreakCrun();
+
+        (await _handler.CreateAsync()).Code.Should().Be(1);
+
+        File.ReadAllText(In("error")).Should().Contain("CRIU could not restore");
+    }
+
+    private void RestoredAsUsual()
+    {
+        foreach (var left in new[] { "lazy", "lazy-pid" })
+        {
+            File.Exists(In(left)).Should().BeFalse();
+        }
+
+        File.ReadAllLines(In("restored")).Should().HaveCount(2);
+    }
+
+    private string In(string name) => Path.Combine(_staging, name);
+
+    private async Task<string> TextAsync(string name)
+    {
+        for (var i = 0; i < 1000 && !File.Exists(In(name)); i++)
+        {
+            await Task.Delay(10);
+        }
+
+        return (await File.ReadAllTextAsync(In(name))).Trim();
+    }
+}
