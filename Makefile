@@ -1,5 +1,5 @@
 # The two commands of the README, and what they share.
-.PHONY: build demo test bench-storage bench-migration simulate generate bench-install images plugins
+.PHONY: build demo test bench-storage bench-migration scale simulate generate bench-install images plugins
 
 # What runs in the cluster is published as it is shipped; the tests are not.
 build:
@@ -24,6 +24,13 @@ test: build plugins bench-install
 # SEED=<n> make simulate replays one seed and prints what happened.
 simulate:
 	dotnet run -c Release --project test/Simulation -- 10000
+
+# 1,000 migrations at once against agents that do nothing, on a real API server; the last line sums it up. Quiet machines only.
+scale: build bench-install
+	mkdir -p artifacts
+	rm -f artifacts/scale.txt
+	SCALE=1000 SCALE_REPORT=$(CURDIR)/artifacts/scale.txt dotnet run --no-build --project test/Component -- \
+	  --filter FullyQualifiedName~ScaleTests --no-ansi --no-progress; code=$$?; cat artifacts/scale.txt; exit $$code
 
 generate:
 	dotnet run --project config/Generate

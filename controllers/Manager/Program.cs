@@ -19,7 +19,9 @@ builder.Services.AddHostedService(services => services.GetRequiredService<EventR
 builder.Services.AddSingleton<IAgentDirectory, AgentDirectory>();
 builder.Services.AddSingleton(services =>
     new PendingCalls(
-        TaskScheduler.Default, services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping));
+        TaskScheduler.Default,
+        services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping,
+        services.GetRequiredService<ILeadership>()));
 builder.Services.AddCluster();
 builder.Services.AddLeadership(options, kubernetes.Namespace);
 builder.Services.AddReconcilers();

@@ -27,18 +27,17 @@ internal static class Triggers
                 .Select(ObjectKey.Of)
             : [])
         .On<ContainerCheckpointContent>((content, cluster) => Owners.MigrationOf(content, cluster).Select(ObjectKey.Of))
-        .On<V1Pod>((pod, cluster) => cluster.All<PodMigration>()
-            .Where(m => m.Status?.PodUID == pod.Metadata.Uid
-                || (pod.Metadata.Labels?.TryGetValue(WellKnown.MigrationUid, out var uid) == true && uid == m.Metadata.Uid))
+        .On<V1Pod>((pod, cluster) => cluster.Where(Indexes.MigrationsByPodUid, pod.Metadata.Uid!)
+            .Concat(Indexes.PodsByMigration.Of(pod) is { } uid ? cluster.Where(Indexes.MigrationsByUid, uid) : [])
             .Select(ObjectKey.Of));
 
     public static void OfPodCheckpoints(ITriggers triggers) => triggers
         .On<ContainerCheckpoint>((part, _) => Controller(part, nameof(PodCheckpoint)))
-        .On<PodCheckpointContent>((content, cluster) => cluster.All<PodCheckpoint>()
-            .Where(c => PodCheckpointReconciler.ContentName(c) == content.Metadata.Name).Select(ObjectKey.Of))
+        .On<PodCheckpointContent>((content, cluster) => cluster
+            .Where(Indexes.CheckpointsByContent, content.Metadata.Name!).Select(ObjectKey.Of))
         // One that is being deleted waits for the pods that are restored from it.
         .On<V1Pod>((pod, cluster) => pod.Metadata.Annotations?.ContainsKey(WellKnown.RestoreAnnotation) == true
-            ? cluster.All<PodCheckpoint>().Where(c => c.Metadata.DeletionTimestamp is not null).Select(ObjectKey.Of)
+            ? cluster.Where(Indexes.LeavingCheckpoints, pod.Metadata.NamespaceProperty!).Select(ObjectKey.Of)
             : []);
 
     public static void OfContainerCheckpoints(ITriggers triggers) => triggers
@@ -48,12 +47,12 @@ internal static class Triggers
         .On<PodCheckpoint>((checkpoint, _) => [new ObjectKey(null, PodCheckpointReconciler.ContentName(checkpoint))]);
 
     public static void OfContainerContents(ITriggers triggers) => triggers
-        .On<ContainerCheckpoint>((checkpoint, cluster) => cluster.All<ContainerCheckpointContent>()
-            .Where(c => c.Spec.ContainerCheckpointRef.Uid == checkpoint.Metadata.Uid).Select(ObjectKey.Of));
+        .On<ContainerCheckpoint>((checkpoint, cluster) => cluster
+            .Where(Indexes.ContentsByClaim, checkpoint.Metadata.Uid!).Select(ObjectKey.Of));
 
     public static void OfRestores(ITriggers triggers) => triggers
-        .On<PodCheckpoint>((checkpoint, cluster) => cluster.All<V1Pod>()
-            .Where(pod => RestoreRequest.IsRestoring(pod, checkpoint)).Select(ObjectKey.Of));
+        .On<PodCheckpoint>((checkpoint, cluster) => cluster
+            .Where(Indexes.RestoringPods, checkpoint.Metadata.NamespaceProperty!).Where(pod => RestoreRequest.IsRestoring(pod, checkpoint)).Select(ObjectKey.Of));
 
     private static IEnumerable<ObjectKey> Controller(IKubernetesObject<V1ObjectMeta> item, string kind) =>
         item.ControllerKey(kind) is { } key ? [key] : [];

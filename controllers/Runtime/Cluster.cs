@@ -16,6 +16,11 @@ public interface ICluster
     IEnumerable<T> All<T>()
         where T : class, IKubernetesObject<V1ObjectMeta>;
 
+    /// <summary>The objects of a kind, as last seen, that an index finds by a value.</summary>
+    IEnumerable<T> Where<T>(ObjectIndex<T> index, string value)
+        where T : class, IKubernetesObject<V1ObjectMeta> =>
+        All<T>().Where(item => index.Of(item) == value);
+
     /// <summary>An object as the API server has it now, or null: for the rare decision that must not rest on a view
     /// that may lag behind.</summary>
     Task<T?> ReadAsync<T>(ObjectKey key, CancellationToken cancellationToken)
@@ -60,8 +65,8 @@ public interface ICluster
         where T : class, IKubernetesObject<V1ObjectMeta>;
 }
 
-/// <summary>The real cluster.</summary>
-public sealed class Cluster(IServiceProvider services, IKubernetes kubernetes, string fieldManager) : ICluster
+/// <summary>The real cluster. Who does not lead any more writes nothing to it.</summary>
+public sealed class Cluster(IServiceProvider services, IKubernetes kubernetes, string fieldManager, ILeadership leadership) : ICluster
 {
     /// <inheritdoc/>
     public T? Find<T>(ObjectKey key)
@@ -72,6 +77,11 @@ public sealed class Cluster(IServiceProvider services, IKubernetes kubernetes, s
     public IEnumerable<T> All<T>()
         where T : class, IKubernetesObject<V1ObjectMeta> =>
         services.GetRequiredService<Informer<T>>().All;
+
+    /// <inheritdoc/>
+    public IEnumerable<T> Where<T>(ObjectIndex<T> index, string value)
+        where T : class, IKubernetesObject<V1ObjectMeta> =>
+        services.GetRequiredService<Informer<T>>().Where(index, value);
 
     /// <inheritdoc/>
     public async Task<T?> ReadAsync<T>(ObjectKey key, CancellationToken cancellationToken)
@@ -108,6 +118,7 @@ public sealed class Cluster(IServiceProvider services, IKubernetes kubernetes, s
     public async Task<T> CreateOrGetAsync<T>(T item, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
+        leadership.Demand();
         try
         {
             return await kubernetes.CreateAsync(item, cancellationToken).ConfigureAwait(false);
@@ -123,6 +134,7 @@ public sealed class Cluster(IServiceProvider services, IKubernetes kubernetes, s
     public async Task DeleteAsync<T>(T item, long? graceSeconds, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
+        leadership.Demand();
         try
         {
             await kubernetes.DeleteAsync<T>(
@@ -186,6 +198,7 @@ public sealed class Cluster(IServiceProvider services, IKubernetes kubernetes, s
     private async Task PatchAsync<T>(T item, string? subresource, JsonObject patch, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
+        leadership.Demand();
         var metadata = patch["metadata"]?.AsObject() ?? [];
         patch["metadata"] = metadata;
         metadata["uid"] = item.Metadata.Uid;

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Collections.Immutable;
 using k8s;
 using k8s.Models;
 using Microsoft.Extensions.Hosting;
@@ -26,6 +27,7 @@ public sealed class Informer<T>(IKubernetes kubernetes, TimeProvider time, ILogg
     private readonly ConcurrentDictionary<ObjectKey, T> _store = new();
     private readonly TaskCompletionSource _synced = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly InformerMetrics _metrics = new(typeof(T), time);
+    private readonly Dictionary<ObjectIndex<T>, ConcurrentDictionary<string, ImmutableArray<T>>> _indexes = [];
     private Action<T>? _changed;
 
     /// <inheritdoc/>
@@ -36,6 +38,13 @@ public sealed class Informer<T>(IKubernetes kubernetes, TimeProvider time, ILogg
 
     /// <summary>Is told every object that came, changed or went.</summary>
     public void OnChange(Action<T> handler) => _changed += handler;
+
+    /// <summary>Has objects found by an index from now on; before the start.</summary>
+    public void AddIndex(ObjectIndex<T> index) => _indexes[index] = new ConcurrentDictionary<string, ImmutableArray<T>>();
+
+    /// <summary>The objects that an index finds by a value.</summary>
+    public IReadOnlyList<T> Where(ObjectIndex<T> index, string value) =>
+        _indexes[index].TryGetValue(value, out var found) ? found : [];
 
     /// <summary>One object, or null.</summary>
     public T? Find(ObjectKey key) => _store.GetValueOrDefault(key);
@@ -145,6 +154,7 @@ public sealed class Informer<T>(IKubernetes kubernetes, TimeProvider time, ILogg
         }
 
         _store[key] = item;
+        Reindex(old, item);
         if (old is null)
         {
             _metrics.Came();
@@ -163,8 +173,35 @@ public sealed class Informer<T>(IKubernetes kubernetes, TimeProvider time, ILogg
     {
         if (_store.TryRemove(key, out var old))
         {
+            Reindex(old, null);
             _metrics.Went();
             Tell(old);
+        }
+    }
+
+    // Only the informer itself writes, one change after the other.
+    private void Reindex(T? old, T? item)
+    {
+        foreach (var (index, found) in _indexes)
+        {
+            var (before, after) = (old is null ? null : index.Of(old), item is null ? null : index.Of(item));
+            if (before is not null && found.TryGetValue(before, out var all))
+            {
+                all = all.Remove(old!, ReferenceEqualityComparer.Instance);
+                if (all.Length > 0 || before == after)
+                {
+                    found[before] = before == after ? all.Add(item!) : all;
+                }
+                else
+                {
+                    found.TryRemove(before, out _);
+                }
+            }
+
+            if (after is not null && before != after)
+            {
+                found[after] = found.TryGetValue(after, out var others) ? others.Add(item!) : [item!];
+            }
         }
     }
 

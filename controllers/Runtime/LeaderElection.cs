@@ -35,6 +35,19 @@ public interface ILeadership
 
     /// <summary>Is cancelled when it may not any more; for ever.</summary>
     CancellationToken Lost { get; }
+
+    /// <summary>Whether it may at this instant. A process that was stopped for a while learns so before anything cancels it.</summary>
+    bool Leads => Acquired.IsCompletedSuccessfully && !Lost.IsCancellationRequested;
+
+    /// <summary>To be asked before each thing that is done.</summary>
+    /// <exception cref="OperationCanceledException">Somebody else may act by now.</exception>
+    void Demand()
+    {
+        if (!Leads)
+        {
+            throw new OperationCanceledException("this process does not lead any more");
+        }
+    }
 }
 
 /// <summary>For an operator that is alone.</summary>
@@ -62,6 +75,7 @@ public sealed class LeaderElection(
     private readonly TaskCompletionSource _acquired = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly CancellationTokenSource _lost = new();
     private (V1LeaseSpec? Spec, long At) _seen;
+    private long _renewed;
 
     /// <inheritdoc/>
     public Task Acquired => _acquired.Task;
@@ -71,6 +85,9 @@ public sealed class LeaderElection(
 
     /// <summary>Whether this process leads now.</summary>
     public bool IsLeader => _acquired.Task.IsCompletedSuccessfully && !_lost.IsCancellationRequested;
+
+    /// <inheritdoc/>
+    public bool Leads => IsLeader && time.GetElapsedTime(Volatile.Read(ref _renewed)) < options.RenewDeadline;
 
     /// <inheritdoc/>
     public override async Task StopAsync(CancellationToken cancellationToken)
@@ -106,17 +123,17 @@ public sealed class LeaderElection(
         }
 
         RuntimeLog.Leads(logger, options.Identity);
+        Volatile.Write(ref _renewed, asked);
         _acquired.TrySetResult();
-        var renewed = asked;
-        while (time.GetElapsedTime(renewed) < options.RenewDeadline)
+        while (time.GetElapsedTime(_renewed) < options.RenewDeadline)
         {
             await Task.Delay(options.RetryPeriod, time, stoppingToken).ConfigureAwait(false);
-            using var deadline = new CancellationTokenSource(options.RenewDeadline - Elapsed(renewed), time);
+            using var deadline = new CancellationTokenSource(options.RenewDeadline - Elapsed(_renewed), time);
             using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, stoppingToken);
             asked = time.GetTimestamp();
             if (await TryAsync(either.Token).ConfigureAwait(false))
             {
-                renewed = asked;
+                Volatile.Write(ref _renewed, asked);
             }
             else if (_seen.Spec is { HolderIdentity: { Length: > 0 } holder } && holder != options.Identity)
             {

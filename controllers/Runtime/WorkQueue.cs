@@ -7,7 +7,10 @@ namespace PodCheckpointing.Runtime;
 /// <param name="time">Tells how long waits are; what the clock shows does not matter.</param>
 /// <param name="longestDelay">The longest wait after a failure; null for five minutes.</param>
 /// <param name="name">What it is measured under; null for a queue that is not.</param>
-public sealed class WorkQueue(TimeProvider time, TimeSpan? longestDelay = null, string? name = null) : IDisposable
+/// <param name="isNew">Whether nothing has begun about a key: it comes after all about which something has, however many new
+/// ones come at once. Null: none is.</param>
+public sealed class WorkQueue(
+    TimeProvider time, TimeSpan? longestDelay = null, string? name = null, Func<ObjectKey, bool>? isNew = null) : IDisposable
 {
     /// <summary>The first wait after a failure; it doubles with each one more.</summary>
     private static readonly TimeSpan FirstDelay = TimeSpan.FromMilliseconds(500);
@@ -19,8 +22,9 @@ public sealed class WorkQueue(TimeProvider time, TimeSpan? longestDelay = null, 
     private readonly long _began = time.GetTimestamp();
     private readonly Lock _lock = new();
     private readonly Queue<ObjectKey> _ready = new();
-    private readonly HashSet<ObjectKey> _queued = [];
-    private readonly HashSet<ObjectKey> _processing = [];
+    private readonly Queue<ObjectKey> _new = new();
+    private readonly Dictionary<ObjectKey, long> _queued = [];
+    private readonly Dictionary<ObjectKey, long> _processing = [];
     private readonly Dictionary<ObjectKey, int> _failures = [];
     private readonly Dictionary<ObjectKey, (TimeSpan At, ITimer Timer)> _later = [];
     private readonly SemaphoreSlim _available = new(0);
@@ -34,7 +38,7 @@ public sealed class WorkQueue(TimeProvider time, TimeSpan? longestDelay = null, 
         {
             lock (_lock)
             {
-                return _ready.Count;
+                return _ready.Count + _new.Count;
             }
         }
     }
@@ -45,17 +49,25 @@ public sealed class WorkQueue(TimeProvider time, TimeSpan? longestDelay = null, 
         lock (_lock)
         {
             // What is still under way when the process ends may ask for another run.
-            if (_disposed || !_queued.Add(key))
+            if (_disposed || !_queued.TryAdd(key, time.GetTimestamp()))
             {
                 return;
             }
 
             _metrics?.Added(key);
-            if (!_processing.Contains(key))
+            if (!_processing.ContainsKey(key))
             {
-                _ready.Enqueue(key);
-                _available.Release();
+                Enqueue(key);
             }
+        }
+    }
+
+    /// <summary>When the run of a key that is going on was asked for, as the time provider's timestamp.</summary>
+    public long AskedAt(ObjectKey key)
+    {
+        lock (_lock)
+        {
+            return _processing.TryGetValue(key, out var at) ? at : time.GetTimestamp();
         }
     }
 
@@ -126,9 +138,9 @@ public sealed class WorkQueue(TimeProvider time, TimeSpan? longestDelay = null, 
         await _available.WaitAsync(cancellationToken).ConfigureAwait(false);
         lock (_lock)
         {
-            var key = _ready.Dequeue();
-            _queued.Remove(key);
-            _processing.Add(key);
+            var key = _ready.TryDequeue(out var begun) ? begun : _new.Dequeue();
+            _queued.Remove(key, out var at);
+            _processing.Add(key, at);
             _metrics?.Taken(key);
             return key;
         }
@@ -141,10 +153,9 @@ public sealed class WorkQueue(TimeProvider time, TimeSpan? longestDelay = null, 
         {
             _processing.Remove(key);
             _metrics?.Done(key);
-            if (!_disposed && _queued.Contains(key))
+            if (!_disposed && _queued.ContainsKey(key))
             {
-                _ready.Enqueue(key);
-                _available.Release();
+                Enqueue(key);
             }
         }
     }
@@ -165,6 +176,12 @@ public sealed class WorkQueue(TimeProvider time, TimeSpan? longestDelay = null, 
 
         _available.Dispose();
         _metrics?.Dispose();
+    }
+
+    private void Enqueue(ObjectKey key)
+    {
+        (isNew?.Invoke(key) == true ? _new : _ready).Enqueue(key);
+        _available.Release();
     }
 
     private void Due(ObjectKey key, TimeSpan at)

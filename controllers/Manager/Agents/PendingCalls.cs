@@ -1,4 +1,6 @@
 using System.Collections.Concurrent;
+using PodCheckpointing.Runtime;
+using PodCheckpointing.Runtime.Metrics;
 
 namespace PodCheckpointing.Manager.Agents;
 
@@ -8,7 +10,7 @@ namespace PodCheckpointing.Manager.Agents;
 /// the next run finds the result here. Nothing is lost with the process: every call is idempotent by its key, so the
 /// next operator begins it again and the agent joins the operation under way or answers from what stands on its disk.
 /// </remarks>
-internal sealed class PendingCalls(TaskScheduler scheduler, CancellationToken stopping)
+internal sealed class PendingCalls(TaskScheduler scheduler, CancellationToken stopping, ILeadership? leadership = null)
 {
     private readonly ConcurrentDictionary<string, Task> _calls = new();
 
@@ -54,8 +56,14 @@ internal sealed class PendingCalls(TaskScheduler scheduler, CancellationToken st
     {
         // Not on the caller's thread: GetOrAdd may run this more than once, but only for one key at a time, and a key
         // belongs to one object, which has one worker.
+        Reaction.Acts();
         var task = Task.Factory.StartNew(
-            () => call(stopping), CancellationToken.None, TaskCreationOptions.DenyChildAttach, scheduler).Unwrap();
+            () =>
+            {
+                leadership?.Demand();
+                return call(stopping);
+            },
+            CancellationToken.None, TaskCreationOptions.DenyChildAttach, scheduler).Unwrap();
         _ = task.ContinueWith(
             _ => wake(),
             CancellationToken.None,

@@ -135,7 +135,7 @@ internal sealed class ContainerCheckpointReconciler(
                     content.Metadata.Generation, time.GetUtcNow().UtcDateTime),
         };
         await cluster.PatchStatusAsync(content, content.Status, stored, cancellationToken);
-        return Waiting(checkpoint, status, Reasons.CheckpointInProgress, "the dump is stored");
+        return Ready(checkpoint, content with { Status = stored }, status);
     }
 
     internal static ContainerCheckpointContentStatus StatusOf(ContainerCheckpointContent content, CheckpointResponse result) =>

@@ -44,12 +44,18 @@ internal sealed class PodCheckpointContentReconciler(
 
         var status = content.Status ?? new PodCheckpointContentStatus();
         var isBeingMade = claim is { Spec.PodName.Length: > 0 } && status is { Ready: not true, Error: null };
+        if (isBeingMade)
+        {
+            // Its claim's reconciler writes.
+            return ReconcileResult.Done;
+        }
+
         var next = status with
         {
             ObservedGeneration = content.Metadata.Generation,
-            Conditions = isBeingMade ? status.Conditions : status.Conditions.WithBound(content, reference, claim, time),
+            Conditions = status.Conditions.WithBound(content, reference, claim, time),
         };
-        if (!isBeingMade && status.Ready != true)
+        if (status.Ready != true)
         {
             next = Look(content, next, () => queue.Add(key));
         }
@@ -126,10 +132,8 @@ internal sealed class PodCheckpointContentReconciler(
         if (!keepBytes)
         {
             // Contents of containers that were retained with it; those with a claim of their own go with that.
-            var source = content.Spec.Source;
-            foreach (var part in cluster.All<ContainerCheckpointContent>().Where(c =>
-                c.Metadata.DeletionTimestamp is null
-                && c.Spec.Source.PodUID == source.PodUID && c.Spec.Source.CheckpointID == source.CheckpointID))
+            foreach (var part in cluster.Where(Indexes.ContentsByCheckpoint, Indexes.Whole(content.Spec.Source))
+                .Where(c => c.Metadata.DeletionTimestamp is null))
             {
                 await cluster.DeleteAsync(part, graceSeconds: null, cancellationToken);
             }

@@ -10,7 +10,7 @@ namespace PodCheckpointing.Manager.PodCheckpoints;
 internal sealed partial class PodCheckpointReconciler
 {
     private IEnumerable<ContainerCheckpoint> PartsOf(PodCheckpoint checkpoint) =>
-        cluster.All<ContainerCheckpoint>().Where(p => p.IsControlledBy(checkpoint));
+        cluster.Where(Indexes.PartsByOwner, checkpoint.Metadata.Uid!);
 
     /// <summary>All or nothing: beside a container that failed, the others' dumps are no checkpoint. The failed ones stay,
     /// to tell why.</summary>
@@ -31,7 +31,7 @@ internal sealed partial class PodCheckpointReconciler
             return ReconcileResult.Done;
         }
 
-        if (cluster.All<V1Pod>().FirstOrDefault(p => RestoreRequest.IsRestoring(p, checkpoint)) is { } user)
+        if (cluster.Where(Indexes.RestoringPods, checkpoint.Metadata.NamespaceProperty!).FirstOrDefault(p => RestoreRequest.IsRestoring(p, checkpoint)) is { } user)
         {
             events.Record(
                 checkpoint, "Warning", Reasons.InUse,

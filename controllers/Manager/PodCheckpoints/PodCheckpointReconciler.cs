@@ -230,6 +230,7 @@ internal sealed partial class PodCheckpointReconciler(
                         Name = name,
                         NamespaceProperty = checkpoint.Metadata.NamespaceProperty,
                         OwnerReferences = [Owners.ControllerReference(checkpoint)],
+                        Finalizers = [WellKnown.CheckpointFinalizer],
                     },
                     Spec = new ContainerCheckpointSpec
                     {

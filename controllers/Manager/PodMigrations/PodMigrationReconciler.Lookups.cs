@@ -33,7 +33,7 @@ internal sealed partial class PodMigrationReconciler
             : null;
 
     private V1Pod? FindTarget(MigrationScope scope) =>
-        cluster.All<V1Pod>().FirstOrDefault(p => p.Metadata.NamespaceProperty == scope.Namespace && IsTargetOf(p, scope));
+        cluster.Where(Indexes.PodsByMigration, scope.Uid).FirstOrDefault(p => p.Metadata.NamespaceProperty == scope.Namespace && IsTargetOf(p, scope));
 
     private PodCheckpoint FindCheckpoint(MigrationScope scope) =>
         cluster.Find<PodCheckpoint>(new ObjectKey(scope.Namespace, scope.CheckpointName))
@@ -41,7 +41,7 @@ internal sealed partial class PodMigrationReconciler
 
     /// <summary>The contents of a checkpoint's containers, each bound both ways.</summary>
     private IEnumerable<ContainerCheckpointContent> Contents(PodCheckpoint checkpoint) =>
-        from part in cluster.All<ContainerCheckpoint>()
+        from part in cluster.Where(Indexes.PartsByOwner, checkpoint.Metadata.Uid!)
         where part.IsControlledBy(checkpoint)
         let name = part.Status?.BoundContentName
         where name is not null

@@ -19,7 +19,7 @@ internal sealed partial class PodMigrationReconciler
         scope.Begin(Steps.Validate);
         var spec = scope.Migration.Spec;
         Refuse(MigrationValidation.OfSpec(spec));
-        Refuse(MigrationValidation.OfOthers(scope.Migration, cluster.All<PodMigration>()));
+        Refuse(MigrationValidation.OfOthers(scope.Migration, cluster.Where(Indexes.MigrationsByPod, $"{scope.Namespace}/{spec.PodName}")));
         var pod = cluster.Find<V1Pod>(new ObjectKey(scope.Namespace, spec.PodName))
             ?? throw new TerminalException(Reasons.PodNotFound, $"pod {spec.PodName} does not exist in namespace {scope.Namespace}");
         if (spec.PodUID is { } pinned && pod.Metadata.Uid != pinned)
@@ -140,6 +140,7 @@ internal sealed partial class PodMigrationReconciler
             Name = scope.CheckpointName,
             NamespaceProperty = scope.Namespace,
             OwnerReferences = [Owners.ControllerReference(scope.Migration)],
+            Finalizers = [WellKnown.CheckpointFinalizer],
         },
         Spec = new PodCheckpointSpec
         {

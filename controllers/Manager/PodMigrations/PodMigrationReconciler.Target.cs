@@ -50,7 +50,7 @@ internal sealed partial class PodMigrationReconciler
 
         scope.Set(ConditionTypes.TargetPrepared, true, Reasons.Succeeded, $"pod {target.Metadata.Name} stands at {scope.Status.TargetNode} and waits for the checkpoint");
         scope.End(Steps.Receive, "");
-        return false;
+        return true;
     }
 
     private async Task<bool> RestoreAsync(MigrationScope scope, CancellationToken cancellationToken)

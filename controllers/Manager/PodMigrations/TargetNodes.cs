@@ -8,16 +8,12 @@ namespace PodCheckpointing.Manager.PodMigrations;
 internal static class TargetNodes
 {
     /// <summary>Ready nodes that take pods, but for the pod's own: the one with the fewest pods first.</summary>
-    public static IReadOnlyList<string> For(V1Pod pod, ICluster cluster)
-    {
-        var pods = cluster.All<V1Pod>().CountBy(p => p.Spec.NodeName ?? "").ToDictionary();
-        return
+    public static IReadOnlyList<string> For(V1Pod pod, ICluster cluster) =>
         [
             .. cluster.All<V1Node>()
                 .Where(n => n.Metadata.Name != pod.Spec.NodeName && AgentDirectory.IsReady(n) && n.Spec?.Unschedulable != true)
                 .Select(n => n.Metadata.Name!)
-                .OrderBy(name => pods.GetValueOrDefault(name))
+                .OrderBy(name => cluster.Where(Indexes.PodsByNode, name).Count())
                 .ThenBy(name => name, StringComparer.Ordinal),
         ];
-    }
 }

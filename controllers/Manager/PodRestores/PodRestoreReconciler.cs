@@ -165,10 +165,8 @@ internal sealed class PodRestoreReconciler(
     /// <summary>What the objects say of an artifact; an imported checkpoint has no object for each container, and the agent
     /// goes by the checkpoint's own marker.</summary>
     private string DigestOf(PodCheckpointContent content, string container) =>
-        cluster.All<ContainerCheckpointContent>().FirstOrDefault(c =>
-            c.Spec.Source.PodUID == content.Spec.Source.PodUID
-            && c.Spec.Source.CheckpointID == content.Spec.Source.CheckpointID
-            && c.Spec.Source.ContainerName == container)?.Status?.CompressedDigest ?? "";
+        cluster.Where(Indexes.ContentsByCheckpoint, Indexes.Whole(content.Spec.Source)).FirstOrDefault(c =>
+            c.Spec.Source.ContainerName == container)?.Status?.CompressedDigest ?? "";
 
     /// <summary>The waiting container fails with the reason, and the pod says why; it never starts without its memory.</summary>
     private async Task<ReconcileResult> RefuseAsync(

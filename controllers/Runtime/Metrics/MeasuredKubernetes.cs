@@ -103,6 +103,11 @@ public sealed class MeasuredKubernetes(IKubernetes inner, TimeProvider time) : I
     {
         var began = time.GetTimestamp();
         var code = "";
+        if (verb is not ("get" or "list"))
+        {
+            Reaction.Acts();
+        }
+
         try
         {
             var result = await call.ConfigureAwait(false);

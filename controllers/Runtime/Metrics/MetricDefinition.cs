@@ -48,6 +48,10 @@ public static class Buckets
     public static IReadOnlyList<double> WorkSeconds { get; } =
         [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 10, 60];
 
+    /// <summary>From 250 µs to 10 s, close together about 20 ms.</summary>
+    public static IReadOnlyList<double> ReactionSeconds { get; } =
+        [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
     /// <summary>From 64 KiB to 64 GiB by fours.</summary>
     public static IReadOnlyList<double> Bytes { get; } = [.. Enumerable.Range(0, 11).Select(n => Math.Pow(4, 8 + n))];
 }

@@ -46,6 +46,12 @@ public static class RuntimeMetrics
     internal static readonly HistogramMetric ReconcileTime = Set.Histogram(
         "controller_runtime_reconcile_time_seconds", "How long a run took", Buckets.WorkSeconds, Controller);
 
+    internal static readonly HistogramMetric ReactionTime = Set.Histogram(
+        "operator_event_to_effect_seconds",
+        "From what had an object looked at to the first write or call about it, in runs that made one",
+        Buckets.ReactionSeconds,
+        Controller);
+
     internal static readonly LevelMetric ActiveWorkers = Set.Level(
         "controller_runtime_active_workers", "Workers that are at a run", Controller);
 

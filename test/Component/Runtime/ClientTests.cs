@@ -163,6 +163,6 @@ internal sealed class ClientTests : RuntimeTests
         await informer.StartAsync(CancellationToken.None);
         await informer.Synced;
         var services = new ServiceCollection().AddSingleton(informer).BuildServiceProvider();
-        return (new Cluster(services, Client, "test"), informer);
+        return (new Cluster(services, Client, "test", new SoleLeader()), informer);
     }
 }

@@ -57,6 +57,31 @@ public sealed class RuntimeMetricsTests
     }
 
     [Test]
+    public async Task A_reaction_lasts_from_the_asking_to_the_first_thing_that_is_done()
+    {
+        using var queue = new WorkQueue(_time);
+        var measured = new MeasuredReconciler(
+            new Acting(() =>
+            {
+                _time.Advance(TimeSpan.FromSeconds(2));
+                Reaction.Acts();
+                _time.Advance(TimeSpan.FromSeconds(100));
+                Reaction.Acts();
+            }),
+            "c",
+            _time,
+            queue);
+        queue.Add(A);
+        _time.Advance(TimeSpan.FromSeconds(1));
+        await measured.ReconcileAsync(await queue.TakeAsync(default), default);
+        await new MeasuredReconciler(new Acting(() => { }), "c", _time, queue).ReconcileAsync(A, default);
+
+        Reaction.Acts();
+        _exporter.Of("operator_event_to_effect_seconds_sum{controller=\"c\"}").Should().Be(3);
+        _exporter.Of("operator_event_to_effect_seconds_count{controller=\"c\"}").Should().Be(1, "the second run has done nothing, and what nobody runs is nobody's");
+    }
+
+    [Test]
     public void A_queue_tells_retries()
     {
         using var queue = new WorkQueue(_time, name: "q");
@@ -198,6 +223,15 @@ public sealed class RuntimeMetricsTests
         {
             await Task.CompletedTask;
             return Failure is null ? value : throw Failure;
+        }
+    }
+
+    private sealed class Acting(Action act) : IReconciler
+    {
+        public Task<ReconcileResult> ReconcileAsync(ObjectKey key, CancellationToken cancellationToken)
+        {
+            act();
+            return Task.FromResult(ReconcileResult.Done);
         }
     }
 }

@@ -63,6 +63,31 @@ public sealed class InformerTests
         await informer.StopAsync(CancellationToken.None);
     }
 
+    [Test]
+    public async Task An_index_finds_what_is_there_and_only_that()
+    {
+        var server = new Server(
+            [On("n1", Pod("a", "a", "1")), On("n1", Pod("b", "b", "1")), Pod("none", "none", "1")],
+            [On("n2", Pod("a", "a", "5")), On("n1", Pod("c", "c", "5")), On("n1", Pod("none", "none", "5"))]);
+        var time = new HandTime();
+        var byNode = new ObjectIndex<V1Pod>(pod => pod.Spec.NodeName);
+        using var informer = new Informer<V1Pod>(server, time, NullLogger<Informer<V1Pod>>.Instance);
+        informer.AddIndex(byNode);
+        await informer.StartAsync(CancellationToken.None);
+        (await server.WatchedAsync()).Fail();
+        Names("n1").Should().Equal("a", "b");
+        Names("n2").Should().BeEmpty();
+
+        await AdvanceUntilAsync(time, () => server.Lists == 2 && informer.Find(new ObjectKey("ns", "b")) is null);
+        Names("n1").Should().Equal("c", "none");
+        Names("n2").Should().Equal("a");
+        await informer.StopAsync(CancellationToken.None);
+
+        IEnumerable<string> Names(string node) => informer.Where(byNode, node).Select(p => p.Metadata.Name!).Order(StringComparer.Ordinal);
+    }
+
+    private static V1Pod On(string node, V1Pod pod) => pod with { Spec = new V1PodSpec { NodeName = node } };
+
     private static V1Pod Pod(string name, string uid, string version) => new()
     {
         Metadata = new V1ObjectMeta { Name = name, NamespaceProperty = "ns", Uid = uid, ResourceVersion = version },

@@ -54,6 +54,25 @@ public sealed class LeaderElectionTests
         await candidate.StopAsync(CancellationToken.None);
     }
 
+    [Test]
+    public async Task Who_was_stopped_for_long_does_nothing_more_though_nobody_has_told_him()
+    {
+        using var candidate = Candidate();
+        ILeadership leadership = candidate;
+        leadership.Invoking(l => l.Demand()).Should().Throw<OperationCanceledException>("it does not lead yet");
+        await candidate.StartAsync(CancellationToken.None);
+        await UntilAsync(() => candidate.IsLeader);
+        leadership.Demand();
+
+        // Its own timers have not run yet when the process goes on: whoever acts first must ask the clock.
+        _leases.BeforeAnswer = () => throw new HttpIOException(HttpRequestError.ResponseEnded, "nobody answers");
+        _time.Advance(TimeSpan.FromSeconds(11));
+        leadership.Leads.Should().BeFalse();
+        leadership.Invoking(l => l.Demand()).Should().Throw<OperationCanceledException>();
+        _leases.BeforeAnswer = null;
+        await candidate.StopAsync(CancellationToken.None);
+    }
+
     private LeaderElection Candidate() => new(
         _leases,
         new LeaderElectionOptions { Namespace = "ns", Name = "lease", Identity = "us" },

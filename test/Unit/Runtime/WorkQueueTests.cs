@@ -133,4 +133,40 @@ public sealed class WorkQueueTests
             queue.Done(Key);
         }
     }
+
+    [Test]
+    public async Task What_has_begun_comes_before_any_number_of_new_ones()
+    {
+        using var queue = new WorkQueue(TimeProvider.System, isNew: key => key.Name.StartsWith("new", StringComparison.Ordinal));
+        for (var n = 0; n < 1000; n++)
+        {
+            queue.Add(new ObjectKey("ns", $"new{n}"));
+        }
+
+        queue.Add(Key);
+        queue.Count.Should().Be(1001);
+        (await queue.TakeAsync(CancellationToken.None)).Should().Be(Key);
+        queue.Add(Key);
+        (await queue.TakeAsync(CancellationToken.None)).Name.Should().Be("new0", "nobody has the same key twice");
+        queue.Done(Key);
+        (await queue.TakeAsync(CancellationToken.None)).Should().Be(Key);
+        (await queue.TakeAsync(CancellationToken.None)).Name.Should().Be("new1", "new ones come in their order");
+    }
+
+    [Test]
+    public async Task Tells_when_the_run_that_is_going_on_was_asked_for()
+    {
+        var time = new HandTime();
+        using var queue = new WorkQueue(time);
+        queue.Add(Key);
+        time.Advance(TimeSpan.FromSeconds(3));
+        queue.Add(Key);
+        await queue.TakeAsync(CancellationToken.None);
+        time.Advance(TimeSpan.FromSeconds(1));
+        queue.Add(Key);
+        time.GetElapsedTime(queue.AskedAt(Key)).TotalSeconds.Should().Be(4, "the first of them counts, and the one for the next run does not");
+        queue.Done(Key);
+        await queue.TakeAsync(CancellationToken.None);
+        time.GetElapsedTime(queue.AskedAt(Key)).TotalSeconds.Should().Be(0);
+    }
 }

@@ -1,0 +1,44 @@
+using k8s;
+using k8s.Models;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.PodCheckpoints;
+using PodCheckpointing.Manager.PodRestores;
+using PodCheckpointing.Runtime;
+
+namespace PodCheckpointing.Manager;
+
+/// <summary>By what else than their names the reconcilers look for objects: none of them may look at all.</summary>
+internal static class Indexes
+{
+    /// <summary>Pods by the migration that has made them.</summary>
+    public static readonly ObjectIndex<V1Pod> PodsByMigration = new(pod => pod.Metadata.Labels?.TryGetValue(WellKnown.MigrationUid, out var uid) == true ? uid : null);
+
+    public static readonly ObjectIndex<V1Pod> PodsByNode = new(pod => pod.Spec.NodeName);
+
+    /// <summary>Pods that wait for their restore, by namespace.</summary>
+    public static readonly ObjectIndex<V1Pod> RestoringPods = new(pod => RestoreRequest.Of(pod) is null ? null : pod.Metadata.NamespaceProperty);
+
+    public static readonly ObjectIndex<PodMigration> MigrationsByUid = new(migration => migration.Metadata.Uid);
+
+    /// <summary>Migrations by the pod that they have begun to move.</summary>
+    public static readonly ObjectIndex<PodMigration> MigrationsByPodUid = new(migration => migration.Status?.PodUID);
+
+    public static readonly ObjectIndex<PodMigration> MigrationsByPod = new(migration => $"{migration.Metadata.NamespaceProperty}/{migration.Spec.PodName}");
+
+    public static readonly ObjectIndex<PodCheckpoint> CheckpointsByContent = new(PodCheckpointReconciler.ContentName);
+
+    /// <summary>PodCheckpoints that are being deleted, by namespace.</summary>
+    public static readonly ObjectIndex<PodCheckpoint> LeavingCheckpoints = new(checkpoint => checkpoint.Metadata.DeletionTimestamp is null ? null : checkpoint.Metadata.NamespaceProperty);
+
+    public static readonly ObjectIndex<ContainerCheckpoint> PartsByOwner = new(ControllerOf);
+
+    public static readonly ObjectIndex<ContainerCheckpointContent> ContentsByClaim = new(content => content.Spec.ContainerCheckpointRef.Uid);
+
+    /// <summary>Contents of containers by the checkpoint that they are part of: see <see cref="Whole"/>.</summary>
+    public static readonly ObjectIndex<ContainerCheckpointContent> ContentsByCheckpoint = new(content => Whole(content.Spec.Source));
+
+    public static string Whole(CheckpointSource source) => $"{source.PodUID}/{source.CheckpointID}";
+
+    private static string? ControllerOf(IKubernetesObject<V1ObjectMeta> item) =>
+        item.Metadata.OwnerReferences?.FirstOrDefault(r => r.Controller == true)?.Uid;
+}

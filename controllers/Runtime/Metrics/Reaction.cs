@@ -1,0 +1,27 @@
+namespace PodCheckpointing.Runtime.Metrics;
+
+/// <summary>Measures how long it takes from what has an object looked at to the first thing that is done about it.</summary>
+/// <remarks>It is time of ours alone: how long the API server or somebody else then takes to do it is not in it. A run that
+/// does nothing is not counted.</remarks>
+public static class Reaction
+{
+    private static readonly AsyncLocal<Run?> Current = new();
+
+    /// <summary>Something is done now: a write to the API server, or a call to somebody else.</summary>
+    public static void Acts() => Current.Value?.Act();
+
+    internal static void Begin(string controller, long askedAt, TimeProvider time) => Current.Value = new Run(controller, askedAt, time);
+
+    private sealed class Run(string controller, long askedAt, TimeProvider time)
+    {
+        private int _acted;
+
+        public void Act()
+        {
+            if (Interlocked.Exchange(ref _acted, 1) == 0)
+            {
+                RuntimeMetrics.ReactionTime.Record(time.GetElapsedTime(askedAt).TotalSeconds, controller);
+            }
+        }
+    }
+}
