@@ -1,10 +1,11 @@
 #!/bin/bash
-# Migrations in a row, there and back, of one counter pod; the times of each step, and CRIU's own beside them.
+# Migrations in a row, there and back, of one counter pod; the times of each step, and kubelet's and CRIU's own beside them.
 #   bench-migration.sh [COUNT]    the last line reads "migration: downtime p50=<ms> p99=<ms> criu p50=<ms>"
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 count=${1:-50}
 name=bm$((RANDOM % 1000))
+export POD_CHECKPOINTING_OWNER=$$
 cluster() { "$here/cluster.sh" "$@"; }
 k() { cluster kubectl "$name" "$@"; }
 trap 'cluster down "$name" || true' EXIT
@@ -18,12 +19,15 @@ for i in $(seq "$count"); do
   k apply -f - >/dev/null <<YAML
 {apiVersion: lpm.my.domain/v1, kind: PodMigration, metadata: {name: bench-$i}, spec: {podName: $pod, targetNode: $node}}
 YAML
-  k wait --for=jsonpath='{.status.outcome}'=Restored --timeout=60s "podmigration/bench-$i" >/dev/null
+  k wait --for=jsonpath='{.status.outcome}'=Restored --timeout=120s "podmigration/bench-$i" >/dev/null || {
+    k get podmigration "bench-$i" -o yaml >&2
+    exit 1
+  }
   k get podmigration "bench-$i" -o json >>"$results"
   pod=$(k get podmigration "bench-$i" -o 'jsonpath={.status.restoredPodName}')
   if [ "$node" = node-b ]; then node="node-a"; else node="node-b"; fi
 done
-python3 - "$results" <<'PYTHON'
+python3 - "$results" "$(cluster dir "$name")"/log/agent-node-?.log <<'PYTHON'
 import datetime, json, math, re, sys
 
 def objects(text):
@@ -48,9 +52,17 @@ for status in statuses:
             steps.setdefault(step["name"], []).append(took)
 criu = [int(re.search(r"(\d+) ms", s["message"]).group(1)) for st in statuses for s in st["steps"] if s["name"] == "Restore"]
 downtime = [s["downtimeMilliseconds"] for s in statuses]
+# As the agents tell it: how long kubelet took for a dump, and how long a checkpoint took to be verified and staged.
+told = {"Dumped": [], "Staged": []}
+for log in sys.argv[2:]:
+    for word, took in re.findall(r"(Dumped|Staged) .* in (\d+) ms", open(log).read()):
+        told[word].append(int(took))
 print(f"{len(statuses)} migrations")
-print(f"{'step':<12}{'p50 ms':>8}{'p99 ms':>8}")
-for name, values in [*steps.items(), ("downtime", downtime), ("CRIU restore", criu)]:
-    print(f"{name:<12}{quantile(values, .5):>8.0f}{quantile(values, .99):>8.0f}")
+print(f"{'step':<14}{'p50 ms':>8}{'p99 ms':>8}")
+rows = [("downtime", downtime), ("kubelet call", told["Dumped"]), ("staging", told["Staged"]), ("CRIU restore", criu)]
+for name, values in [*steps.items(), *rows]:
+    print(f"{name:<14}{quantile(values, .5):>8.0f}{quantile(values, .99):>8.0f}")
+rest = quantile(downtime, .5) - quantile(told["Dumped"], .5) - quantile(criu, .5)
+print(f"of the downtime neither kubelet's call nor CRIU's restore: p50 {rest} ms")
 print(f"migration: downtime p50={quantile(downtime, .5)} p99={quantile(downtime, .99)} criu p50={quantile(criu, .5)}")
 PYTHON
