@@ -23,7 +23,15 @@ internal static class Indexes
     /// <summary>Migrations by the pod that they have begun to move.</summary>
     public static readonly ObjectIndex<PodMigration> MigrationsByPodUid = new(migration => migration.Status?.PodUID);
 
-    public static readonly ObjectIndex<PodMigration> MigrationsByPod = new(migration => $"{migration.Metadata.NamespaceProperty}/{migration.Spec.PodName}");
+    public static readonly ObjectIndex<PodMigration> MigrationsByPod = new(migration => Name(migration.Metadata.NamespaceProperty, migration.Spec.PodName));
+
+    /// <summary>Migrations that have not ended by the Service that they name: see <see cref="Name"/>.</summary>
+    public static readonly ObjectIndex<PodMigration> MigrationsByService = new(migration =>
+        migration is { Spec.ServiceName: { } service, Status: { CompletionTime: null } } ? Name(migration.Metadata.NamespaceProperty, service) : null);
+
+    /// <summary>EndpointSlices by their Service: see <see cref="Name"/>.</summary>
+    public static readonly ObjectIndex<V1EndpointSlice> SlicesByService = new(slice =>
+        slice.Metadata.Labels?.TryGetValue(V1EndpointSlice.ServiceName, out var service) == true ? Name(slice.Metadata.NamespaceProperty, service) : null);
 
     public static readonly ObjectIndex<PodCheckpoint> CheckpointsByContent = new(PodCheckpointReconciler.ContentName);
 
@@ -36,6 +44,8 @@ internal static class Indexes
 
     /// <summary>Contents of containers by the checkpoint that they are part of: see <see cref="Whole"/>.</summary>
     public static readonly ObjectIndex<ContainerCheckpointContent> ContentsByCheckpoint = new(content => Whole(content.Spec.Source));
+
+    public static string Name(string? namespaceName, string name) => $"{namespaceName}/{name}";
 
     public static string Whole(CheckpointSource source) => $"{source.PodUID}/{source.CheckpointID}";
 

@@ -20,11 +20,8 @@ internal static class Triggers
 {
     public static void OfMigrations(ITriggers triggers) => triggers
         .On<PodCheckpoint>((checkpoint, _) => Controller(checkpoint, nameof(PodMigration)))
-        .On<V1EndpointSlice>((slice, cluster) => slice.Metadata.Labels?.TryGetValue(V1EndpointSlice.ServiceName, out var service) == true
-            ? cluster.All<PodMigration>()
-                .Where(m => m.Spec.ServiceName == service && m.Metadata.NamespaceProperty == slice.Metadata.NamespaceProperty
-                    && m.Status is { CompletionTime: null })
-                .Select(ObjectKey.Of)
+        .On<V1EndpointSlice>((slice, cluster) => Indexes.SlicesByService.Of(slice) is { } service
+            ? cluster.Where(Indexes.MigrationsByService, service).Select(ObjectKey.Of)
             : [])
         .On<ContainerCheckpointContent>((content, cluster) => Owners.MigrationOf(content, cluster).Select(ObjectKey.Of))
         .On<V1Pod>((pod, cluster) => cluster.Where(Indexes.MigrationsByPodUid, pod.Metadata.Uid!)

@@ -22,8 +22,8 @@ internal static class Wiring
 
     public static void AddCluster(this IServiceCollection services)
     {
-        services.AddInformer(Indexes.PodsByMigration, Indexes.PodsByNode, Indexes.RestoringPods).AddInformer<V1Node>().AddInformer<V1EndpointSlice>()
-            .AddInformer(Indexes.MigrationsByUid, Indexes.MigrationsByPodUid, Indexes.MigrationsByPod)
+        services.AddInformer(Indexes.PodsByMigration, Indexes.PodsByNode, Indexes.RestoringPods).AddInformer<V1Node>().AddInformer(Indexes.SlicesByService)
+            .AddInformer(Indexes.MigrationsByUid, Indexes.MigrationsByPodUid, Indexes.MigrationsByPod, Indexes.MigrationsByService)
             .AddInformer(Indexes.CheckpointsByContent, Indexes.LeavingCheckpoints)
             .AddInformer(Indexes.PartsByOwner)
             .AddInformer<PodCheckpointContent>()
@@ -53,7 +53,7 @@ internal static class Wiring
             var informer = provider.GetRequiredService<Informer<TPrimary>>();
             var queue = new WorkQueue(
                 provider.GetRequiredService<TimeProvider>(), LongestRetry, RuntimeMetrics.KindOf(typeof(TPrimary)),
-                key => informer.Find(key) is { } item && IsNew(item));
+                key => informer.Find(key) is { } item && IsNew(item, provider.GetRequiredService<MigrationSlots>()));
             informer.OnChange(item => queue.Add(ObjectKey.Of(item)));
             triggers(new ControllerTriggers(provider, queue));
             return new Controller(
@@ -72,9 +72,9 @@ internal static class Wiring
         });
 
     /// <summary>Nothing stands still for it yet: a thousand that come at once must not hold up one that is under way.</summary>
-    private static bool IsNew(IKubernetesObject<V1ObjectMeta> item) => item switch
+    private static bool IsNew(IKubernetesObject<V1ObjectMeta> item, MigrationSlots slots) => item switch
     {
-        PodMigration { Status: null } => true,
+        PodMigration { Status: null } => !slots.Holds(ObjectKey.Of(item)),
         PodCheckpoint { Status: null } checkpoint => checkpoint.ControllerKey(nameof(PodMigration)) is null,
         _ => false,
     };

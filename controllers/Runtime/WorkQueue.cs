@@ -62,8 +62,9 @@ public sealed class WorkQueue(
         }
     }
 
-    /// <summary>When the run of a key that is going on was asked for, as the time provider's timestamp.</summary>
-    public long AskedAt(ObjectKey key)
+    /// <summary>Since when the run of a key that is going on could have gone on, as the time provider's timestamp: since it was
+    /// asked for, or since the end of the run before.</summary>
+    public long DueAt(ObjectKey key)
     {
         lock (_lock)
         {
@@ -155,6 +156,7 @@ public sealed class WorkQueue(
             _metrics?.Done(key);
             if (!_disposed && _queued.ContainsKey(key))
             {
+                _queued[key] = time.GetTimestamp();
                 Enqueue(key);
             }
         }

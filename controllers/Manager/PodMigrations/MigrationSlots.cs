@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using k8s.Models;
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Api.V1;
@@ -20,7 +21,7 @@ internal sealed class MigrationSlots(ICluster cluster, IOptions<OperatorOptions>
 
     private readonly MigrationOptions _limits = options.Value.Migrations;
     private readonly Lock _lock = new();
-    private readonly Dictionary<ObjectKey, Slot> _held = [];
+    private readonly ConcurrentDictionary<ObjectKey, Slot> _held = new();
     private readonly Dictionary<ObjectKey, Waiter> _waiters = [];
     private readonly SortedSet<Waiter> _line = new(Comparer<Waiter>.Create((a, b) => SlotRequest.ByAge.Compare(a.Request, b.Request)));
     private volatile bool _loaded;
@@ -39,7 +40,7 @@ internal sealed class MigrationSlots(ICluster cluster, IOptions<OperatorOptions>
                 }
 
                 // A namesake's, or the chosen node is no target any more.
-                _held.Remove(request.Key);
+                _held.TryRemove(request.Key, out _);
             }
 
             Enqueue(request);
@@ -49,6 +50,10 @@ internal sealed class MigrationSlots(ICluster cluster, IOptions<OperatorOptions>
                 : new SlotAnswer(null, _waiters[request.Key].Tell(load, _limits));
         }
     }
+
+    /// <summary>Whether a migration may begin, or has begun. Takes no lock: queues ask while they hold theirs, and whom a
+    /// slot wakes is put into a queue while ours is held.</summary>
+    public bool Holds(ObjectKey key) => _held.ContainsKey(key);
 
     /// <summary>Counts a migration that is under way, whoever let it begin.</summary>
     public void Keep(PodMigration migration)
@@ -66,7 +71,7 @@ internal sealed class MigrationSlots(ICluster cluster, IOptions<OperatorOptions>
         lock (_lock)
         {
             Dequeue(key);
-            if (_held.Remove(key))
+            if (_held.TryRemove(key, out _))
             {
                 Advance(asking: null);
             }

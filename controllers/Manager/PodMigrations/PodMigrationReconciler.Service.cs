@@ -72,9 +72,7 @@ internal sealed partial class PodMigrationReconciler
         }
 
         scope.Begin(Steps.Service);
-        var endpoints = cluster.All<V1EndpointSlice>()
-            .Where(s => s.Metadata.NamespaceProperty == scope.Namespace
-                && s.Metadata.Labels?.TryGetValue(V1EndpointSlice.ServiceName, out var of) == true && of == name)
+        var endpoints = cluster.Where(Indexes.SlicesByService, Indexes.Name(scope.Namespace, name))
             .SelectMany(s => s.Endpoints).ToList();
         var why = ServiceSwitch.Missing(endpoints, name, scope.Status);
         if (why is null)

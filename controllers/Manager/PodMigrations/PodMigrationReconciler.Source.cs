@@ -19,7 +19,7 @@ internal sealed partial class PodMigrationReconciler
         scope.Begin(Steps.Validate);
         var spec = scope.Migration.Spec;
         Refuse(MigrationValidation.OfSpec(spec));
-        Refuse(MigrationValidation.OfOthers(scope.Migration, cluster.Where(Indexes.MigrationsByPod, $"{scope.Namespace}/{spec.PodName}")));
+        Refuse(MigrationValidation.OfOthers(scope.Migration, cluster.Where(Indexes.MigrationsByPod, Indexes.Name(scope.Namespace, spec.PodName))));
         var pod = cluster.Find<V1Pod>(new ObjectKey(scope.Namespace, spec.PodName))
             ?? throw new TerminalException(Reasons.PodNotFound, $"pod {spec.PodName} does not exist in namespace {scope.Namespace}");
         if (spec.PodUID is { } pinned && pod.Metadata.Uid != pinned)

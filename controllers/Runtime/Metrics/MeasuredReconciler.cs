@@ -4,7 +4,7 @@ namespace PodCheckpointing.Runtime.Metrics;
 /// <param name="inner">The reconciler.</param>
 /// <param name="controller">What its runs are counted under.</param>
 /// <param name="time">Tells how long they take.</param>
-/// <param name="queue">Tells when a run was asked for; null where that is not measured.</param>
+/// <param name="queue">Tells since when a run has been due; null where that is not measured.</param>
 public sealed class MeasuredReconciler(IReconciler inner, string controller, TimeProvider time, WorkQueue? queue = null) : IReconciler
 {
     /// <inheritdoc/>
@@ -13,7 +13,7 @@ public sealed class MeasuredReconciler(IReconciler inner, string controller, Tim
         var began = time.GetTimestamp();
         var how = "error";
         RuntimeMetrics.ActiveWorkers.Move(1, controller);
-        Reaction.Begin(controller, queue?.AskedAt(key) ?? began, time);
+        Reaction.Begin(controller, queue?.DueAt(key) ?? began, time);
         try
         {
             var result = await inner.ReconcileAsync(key, cancellationToken).ConfigureAwait(false);

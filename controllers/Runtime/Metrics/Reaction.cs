@@ -1,8 +1,8 @@
 namespace PodCheckpointing.Runtime.Metrics;
 
 /// <summary>Measures how long it takes from what has an object looked at to the first thing that is done about it.</summary>
-/// <remarks>It is time of ours alone: how long the API server or somebody else then takes to do it is not in it. A run that
-/// does nothing is not counted.</remarks>
+/// <remarks>It is time of ours alone: how long the API server or somebody else then takes to do it is not in it, nor how long
+/// they take over what the object's run before has asked of them. A run that does nothing is not counted.</remarks>
 public static class Reaction
 {
     private static readonly AsyncLocal<Run?> Current = new();
@@ -10,9 +10,9 @@ public static class Reaction
     /// <summary>Something is done now: a write to the API server, or a call to somebody else.</summary>
     public static void Acts() => Current.Value?.Act();
 
-    internal static void Begin(string controller, long askedAt, TimeProvider time) => Current.Value = new Run(controller, askedAt, time);
+    internal static void Begin(string controller, long dueAt, TimeProvider time) => Current.Value = new Run(controller, dueAt, time);
 
-    private sealed class Run(string controller, long askedAt, TimeProvider time)
+    private sealed class Run(string controller, long dueAt, TimeProvider time)
     {
         private int _acted;
 
@@ -20,7 +20,7 @@ public static class Reaction
         {
             if (Interlocked.Exchange(ref _acted, 1) == 0)
             {
-                RuntimeMetrics.ReactionTime.Record(time.GetElapsedTime(askedAt).TotalSeconds, controller);
+                RuntimeMetrics.ReactionTime.Record(time.GetElapsedTime(dueAt).TotalSeconds, controller);
             }
         }
     }

@@ -218,7 +218,7 @@ public sealed class MigrationSlotsTests
         new() { Type = ConditionTypes.Validated, Status = status, Reason = reason };
 
     /// <summary>What an informer has seen, and what the server has.</summary>
-    private sealed class Objects : ICluster
+    internal sealed class Objects : ICluster
     {
         private readonly List<IKubernetesObject<V1ObjectMeta>> _seen = [];
 

@@ -154,7 +154,7 @@ public sealed class WorkQueueTests
     }
 
     [Test]
-    public async Task Tells_when_the_run_that_is_going_on_was_asked_for()
+    public async Task Tells_since_when_the_run_that_is_going_on_has_been_due()
     {
         var time = new HandTime();
         using var queue = new WorkQueue(time);
@@ -164,9 +164,11 @@ public sealed class WorkQueueTests
         await queue.TakeAsync(CancellationToken.None);
         time.Advance(TimeSpan.FromSeconds(1));
         queue.Add(Key);
-        time.GetElapsedTime(queue.AskedAt(Key)).TotalSeconds.Should().Be(4, "the first of them counts, and the one for the next run does not");
+        time.GetElapsedTime(queue.DueAt(Key)).TotalSeconds.Should().Be(4, "the first of them counts, and the one for the next run does not");
+        time.Advance(TimeSpan.FromSeconds(5));
         queue.Done(Key);
+        time.Advance(TimeSpan.FromSeconds(2));
         await queue.TakeAsync(CancellationToken.None);
-        time.GetElapsedTime(queue.AskedAt(Key)).TotalSeconds.Should().Be(0);
+        time.GetElapsedTime(queue.DueAt(Key)).TotalSeconds.Should().Be(2, "while the other run went on it could not");
     }
 }
