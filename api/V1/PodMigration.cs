@@ -82,8 +82,10 @@ public sealed record PodMigrationSpec
     public string? TcpPolicy { get; init; }
 
     /// <summary>onFailure says what a failure before RestoreVerified leads to. Rollback: the target is removed and the
-    /// source goes on. ColdStart: a fresh pod starts at the target; Leave: everything stays as it is; both not yet
-    /// supported, refused with reason NotYetSupported. Immutable. Absent: Rollback.</summary>
+    /// source goes on. ColdStart: where the source had been fenced, it is removed and the pod starts afresh at the target:
+    /// its memory is lost; refused for a pod that has a controller. Leave: everything stays as it is, for inspection, the
+    /// fenced source stopped, until abort is set or the migration deleted, which rolls back; refused for a pod that a
+    /// liveness probe would kill meanwhile. An abort always rolls back. Immutable. Absent: Rollback.</summary>
     [Immutable, OneOf(OnFailurePolicies.Rollback, OnFailurePolicies.ColdStart, OnFailurePolicies.Leave)]
     public string? OnFailure { get; init; }
 
@@ -97,6 +99,12 @@ public sealed record PodMigrationSpec
     /// Aborted), after that it goes forward. May be set at any time, never taken back. Absent: false.</summary>
     public bool? Abort { get; init; }
 
+    /// <summary>dryRun only validates when true: everything that stands in the way is reported at once, in the condition
+    /// Validated, nothing is created or stopped, and outcome is WouldMigrate or WouldFail. Immutable. Absent:
+    /// false.</summary>
+    [Immutable]
+    public bool? DryRun { get; init; }
+
     /// <summary>checkpointRetention says what happens to the PodCheckpoint when the migration has ended: Delete removes it
     /// and its bytes, Retain keeps both. Immutable. Absent: Delete.</summary>
     [Immutable, OneOf(DeletionPolicies.Delete, DeletionPolicies.Retain)]
@@ -108,8 +116,11 @@ public sealed record PodMigrationSpec
     "!has(self.completionTime) || (has(self.phase) && self.phase in ['Completed', 'Failed'])",
     "completionTime goes with phase Completed or Failed only", "completionTime")]
 [Rule(
-    "!has(self.phase) || self.phase != 'Completed' || (has(self.outcome) && self.outcome in ['Restored', 'ColdStarted'])",
+    "!has(self.phase) || self.phase != 'Completed' || (has(self.outcome) && self.outcome in ['Restored', 'ColdStarted', 'WouldMigrate'])",
     "phase Completed needs outcome Restored or ColdStarted", "phase")]
+[Rule(
+    "!has(oldSelf.outcome) || (has(self.outcome) && (self.outcome == oldSelf.outcome || oldSelf.outcome == 'Left'))",
+    "outcome is immutable once set", "outcome")]
 [Rule(
     "!has(oldSelf.completionTime) || (has(self.phase) == has(oldSelf.phase) && "
     + "(!has(self.phase) || self.phase == oldSelf.phase) && has(self.outcome) == has(oldSelf.outcome))",
@@ -168,6 +179,11 @@ public sealed record PodMigrationStatus
     [JsonPropertyName("restoredPodUID"), Text(63)]
     public string? RestoredPodUID { get; init; }
 
+    /// <summary>coldStartPod is the pod, as JSON, that is started at the target where onFailure is ColdStart. Set before the
+    /// source is removed.</summary>
+    [Text(65536)]
+    public string? ColdStartPod { get; init; }
+
     /// <summary>podAccessible says whether one copy of the pod runs: true at the source until it is dumped, false while it
     /// stands still, true again at the target or, after a rollback, at the source. Absent: not known.</summary>
     public bool? PodAccessible { get; init; }
@@ -185,9 +201,12 @@ public sealed record PodMigrationStatus
 
     /// <summary>outcome says what became of the pod: Restored, it goes on at the target with its memory; ColdStarted, it
     /// runs there without it; RolledBack, it goes on at the source; Lost, the source ended or its node was lost
-    /// meanwhile, and a whole checkpoint is kept. Set once, with completionTime. Absent: not decided yet, or the pod was
-    /// never touched.</summary>
-    [ImmutableOnceSet, OneOf(Outcomes.Restored, Outcomes.ColdStarted, Outcomes.RolledBack, Outcomes.Lost)]
+    /// meanwhile, and a whole checkpoint is kept; Left, everything stands as the failure left it until spec.abort is set or
+    /// the migration deleted; WouldMigrate or WouldFail, it was a dry run. Set once, with completionTime; Left comes before
+    /// that. Absent: not decided yet, or the pod was never touched.</summary>
+    [OneOf(
+        Outcomes.Restored, Outcomes.ColdStarted, Outcomes.RolledBack, Outcomes.Lost, Outcomes.Left, Outcomes.WouldMigrate,
+        Outcomes.WouldFail)]
     public string? Outcome { get; init; }
 
     /// <summary>steps are the parts of the migration in the order in which they began, each with its times.</summary>
@@ -209,7 +228,7 @@ public sealed record PodMigrationStatus
 public sealed record MigrationStep
 {
     /// <summary>name of the step: Wait (for others), Validate, Receive (the target pod waits), Fence, Checkpoint, Transfer,
-    /// Restore, Commit or Service (its endpoints are waited for). Required.</summary>
+    /// Restore, Commit, Service (its endpoints are waited for) or ColdStart. Required.</summary>
     [RequiredField, Text(63, TextAttribute.Word)]
     public string Name { get; init; } = "";
 

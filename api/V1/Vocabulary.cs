@@ -42,6 +42,15 @@ public static class Outcomes
 
     /// <summary>No copy of it is left: the source ended, or its node was lost, while it was being moved.</summary>
     public const string Lost = "Lost";
+
+    /// <summary>Everything stands as the failure left it, for inspection.</summary>
+    public const string Left = "Left";
+
+    /// <summary>It was a dry run, and nothing stands in the way.</summary>
+    public const string WouldMigrate = "WouldMigrate";
+
+    /// <summary>It was a dry run, and the migration is not possible.</summary>
+    public const string WouldFail = "WouldFail";
 }
 
 /// <summary>What a dump does with connected TCP sockets.</summary>

@@ -26,6 +26,12 @@ internal static class Triggers
         .On<ContainerCheckpointContent>((content, cluster) => Owners.MigrationOf(content, cluster).Select(ObjectKey.Of))
         .On<V1Pod>((pod, cluster) => cluster.Where(Indexes.MigrationsByPodUid, pod.Metadata.Uid!)
             .Concat(Indexes.PodsByMigration.Of(pod) is { } uid ? cluster.Where(Indexes.MigrationsByUid, uid) : [])
+            .Select(ObjectKey.Of))
+        // That a node is back, or lost for certain, is what those wait for that it has stalled.
+        .On<V1Node>((node, cluster) => cluster.All<PodMigration>()
+            .Where(m => m.Status is { CompletionTime: null } status
+                && status.Conditions.IsTrue(ConditionTypes.Stalled)
+                && (status.SourceNode == node.Metadata.Name || status.TargetNode == node.Metadata.Name))
             .Select(ObjectKey.Of));
 
     public static void OfPodCheckpoints(ITriggers triggers) => triggers

@@ -1,20 +1,18 @@
+using k8s.Models;
 using PodCheckpointing.Api.V1;
 
 namespace PodCheckpointing.Kubectl.Checks;
 
-/// <summary>What a specification asks for and the operator does not do yet.</summary>
+/// <summary>What of a specification the operator will refuse.</summary>
 internal static class SpecCheck
 {
-    public static IEnumerable<Finding> Of(PodMigrationSpec spec)
-    {
-        if (spec.TcpPolicy == TcpPolicies.Established)
-        {
-            yield return new Finding("--tcp-policy", Verdict.No, "Established is not supported yet: use Close or Reject");
-        }
+    public static IEnumerable<Finding> Of(PodMigrationSpec spec, V1Pod? pod) =>
+        MigrationObstacles.Of(spec, pod).Select(obstacle => new Finding(OptionOf(obstacle.Field), Verdict.No, obstacle.Message));
 
-        if (spec.OnFailure is OnFailurePolicies.ColdStart or OnFailurePolicies.Leave)
-        {
-            yield return new Finding("--on-failure", Verdict.No, $"{spec.OnFailure} is not supported yet: use Rollback");
-        }
-    }
+    private static string OptionOf(string field) => field switch
+    {
+        "tcpPolicy" => "--tcp-policy",
+        "onFailure" => "--on-failure",
+        _ => field,
+    };
 }

@@ -60,7 +60,7 @@ internal static class CheckCommand
     {
         var client = session.Client;
         var pod = await client.GetAsync<V1Pod>(session.Namespace, spec.PodName, cancellationToken);
-        List<Finding> findings = [.. SpecCheck.Of(spec), .. PodCheck.Of(pod)];
+        List<Finding> findings = [.. SpecCheck.Of(spec, pod), .. PodCheck.Of(pod)];
         findings.Add(await OthersAsync(session, spec, cancellationToken));
         findings.Add(await RuntimeClassAsync(client, cancellationToken));
         var agents = await TryAsync(

@@ -15,7 +15,7 @@ internal sealed class MigrationLive(Terminal terminal, TimeProvider time) : IPro
 
     public bool HasBegun(PodMigration item) => item.Status?.Phase is not null;
 
-    public bool HasEnded(PodMigration item) => MigrationText.HasEnded(item);
+    public bool HasEnded(PodMigration item) => MigrationText.HasComeToRest(item);
 
     public void Tell(string text)
     {

@@ -11,7 +11,7 @@ internal sealed class MigrationLines(TextWriter writer, TextWriter error, TimePr
 
     public bool HasBegun(PodMigration item) => item.Status?.Phase is not null;
 
-    public bool HasEnded(PodMigration item) => MigrationText.HasEnded(item);
+    public bool HasEnded(PodMigration item) => MigrationText.HasComeToRest(item);
 
     public Task<PodMigration> RunAsync(Func<Action<PodMigration>, Task<PodMigration>> follow) => follow(Show);
 

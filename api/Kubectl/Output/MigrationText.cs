@@ -14,13 +14,18 @@ internal static class MigrationText
 
     public static bool HasEnded(PodMigration migration) => migration.Status?.CompletionTime is not null;
 
+    /// <summary>Nothing happens any more unless the user does something.</summary>
+    public static bool HasComeToRest(PodMigration migration) =>
+        HasEnded(migration)
+        || (migration is { Status.Outcome: Outcomes.Left, Metadata.DeletionTimestamp: null } && migration.Spec.Abort != true);
+
     public static string Phase(PodMigration migration) => migration.Status?.Phase ?? MigrationPhases.Pending;
 
     /// <summary>The exit code for what has become of it: going on is no failure.</summary>
     public static int ExitCodeOf(PodMigration migration) => migration.Status switch
     {
         { Phase: MigrationPhases.Failed } => ExitCode.Failed,
-        { Outcome: not (null or Outcomes.Restored) } => ExitCode.Failed,
+        { Outcome: not (null or Outcomes.Restored or Outcomes.WouldMigrate) } => ExitCode.Failed,
         _ => ExitCode.Ok,
     };
 

@@ -18,7 +18,7 @@ internal sealed class EndedObjects(ILeadership leadership, TimeProvider time)
 
     public void See(PodMigration migration)
     {
-        if (migration.Status is not { CompletionTime: { } end } status
+        if (migration.Status is not { CompletionTime: { } end } status || migration.Spec.DryRun == true
             || !_migrations.IsNew(migration.Metadata.Uid!, true, out _) || !Leads || end < _began)
         {
             return;

@@ -32,13 +32,10 @@ internal sealed class MigrationScope(PodMigration migration, Action wake, DateTi
         $"{Shortened(migration.Metadata.Name!)}-{migration.Metadata.Uid![..8]}";
 
     /// <summary>The target pod's name: the first name of the pod, and this migration's mark.</summary>
-    public string TargetPodName(V1Pod source)
-    {
-        var original = source.Metadata.Annotations?.TryGetValue(WellKnown.OriginalPodName, out var first) == true
-            ? first
-            : source.Metadata.Name!;
-        return $"{Shortened(original)}-m{Uid[..8]}";
-    }
+    public string TargetPodName(V1Pod source) => $"{OriginalName(source)}-m{Uid[..8]}";
+
+    /// <summary>The name of a pod that is started afresh at the target: the failed one may still have its own.</summary>
+    public string FreshPodName(V1Pod source) => $"{OriginalName(source)}-c{Uid[..8]}";
 
     public bool Is(string condition) => Status.Conditions.IsTrue(condition);
 
@@ -117,6 +114,9 @@ internal sealed class MigrationScope(PodMigration migration, Action wake, DateTi
                     : s),
             ],
         };
+
+    private static string OriginalName(V1Pod source) => Shortened(
+        source.Metadata.Annotations?.TryGetValue(WellKnown.OriginalPodName, out var first) == true ? first : source.Metadata.Name!);
 
     private static string Shortened(string name) => name.Length <= 50 ? name : name[..50].TrimEnd('-', '.');
 }

@@ -79,7 +79,7 @@ internal sealed class MigrationSlots(ICluster cluster, IOptions<OperatorOptions>
     }
 
     private static bool IsUnderWay(PodMigration migration) =>
-        migration.Status is { CompletionTime: null } status && status.Conditions.IsTrue(ConditionTypes.Validated);
+        migration.Status is { CompletionTime: null, Outcome: null } status && status.Conditions.IsTrue(ConditionTypes.Validated);
 
     private static bool Waits(PodMigration migration) =>
         migration.Status is { CompletionTime: null } status

@@ -7,16 +7,6 @@ namespace PodCheckpointing.Manager.PodMigrations;
 /// <summary>Why a migration is not possible: a reason word and what to do. Pure functions of what was read.</summary>
 internal static class MigrationValidation
 {
-    /// <summary>What the specification asks for and this version does not do.</summary>
-    public static (string Reason, string Message)? OfSpec(PodMigrationSpec spec) => spec switch
-    {
-        { TcpPolicy: TcpPolicies.Established } => (
-            Reasons.NotYetSupported, "tcpPolicy: Established is not supported yet; use Close or Reject"),
-        { OnFailure: OnFailurePolicies.ColdStart or OnFailurePolicies.Leave } => (
-            Reasons.NotYetSupported, $"onFailure: {spec.OnFailure} is not supported yet; use Rollback"),
-        _ => null,
-    };
-
     /// <summary>All of the pod that cannot travel, at once.</summary>
     public static (string Reason, string Message)? OfPod(V1Pod pod) =>
         PodObstacles.Of(pod).ToList() is { Count: > 0 } found ? (found[0].Reason, string.Join("; ", found.Select(f => f.Message))) : null;
@@ -60,12 +50,11 @@ internal static class MigrationValidation
             m.Metadata.NamespaceProperty == migration.Metadata.NamespaceProperty
             && m.Metadata.Uid != migration.Metadata.Uid
             && m.Spec.PodName == migration.Spec.PodName
-            && m.Status?.CompletionTime is null
+            && m.Status?.CompletionTime is null && m.Spec.DryRun != true
             && ((m.Status?.Conditions).IsTrue(ConditionTypes.Validated)
                 || (m.Metadata.CreationTimestamp, m.Metadata.Name).CompareTo((migration.Metadata.CreationTimestamp, migration.Metadata.Name)) < 0));
         return other is null
             ? null
             : (Reasons.MigrationInProgress, $"PodMigration {other.Metadata.Name} of the same pod is under way; wait for it or abort it");
     }
-
 }

@@ -31,7 +31,7 @@ internal sealed partial class PodMigrationReconciler
         scope.Status = scope.Status with
         {
             StartTime = scope.Status.StartTime ?? Now,
-            Outcome = goesOn ? Outcomes.RolledBack : touched ? Outcomes.Lost : null,
+            Outcome = goesOn ? Outcomes.RolledBack : touched ? Outcomes.Lost : scope.Migration.Spec.DryRun == true ? Outcomes.WouldFail : null,
             PodAccessible = touched ? goesOn : null,
             CompletionTime = Now,
         };

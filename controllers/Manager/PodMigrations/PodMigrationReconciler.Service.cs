@@ -17,17 +17,16 @@ internal sealed partial class PodMigrationReconciler
     private static readonly TimeSpan EndpointsLimit = TimeSpan.FromSeconds(60);
 
     /// <summary>Before anything else: a Service that does not lead to the pod would be waited for in vain.</summary>
-    private async Task<bool> FindServiceAsync(MigrationScope scope, CancellationToken cancellationToken)
+    private async Task<(string Reason, string Message)?> ServiceObstacleAsync(
+        MigrationScope scope, V1Pod? pod, CancellationToken cancellationToken)
     {
-        if (!scope.Is(ConditionTypes.Validated)
-            && scope.Migration.Spec.ServiceName is { Length: > 0 } name
-            && cluster.Find<V1Pod>(new ObjectKey(scope.Namespace, scope.Migration.Spec.PodName)) is { } pod)
+        if (scope.Migration.Spec.ServiceName is not { Length: > 0 } name || pod is null)
         {
-            var service = await cluster.ReadAsync<V1Service>(new ObjectKey(scope.Namespace, name), cancellationToken);
-            Refuse(ServiceObstacles.Of(service, name, pod) is { } why ? (Reasons.ServiceNotSelecting, why) : null);
+            return null;
         }
 
-        return true;
+        var service = await cluster.ReadAsync<V1Service>(new ObjectKey(scope.Namespace, name), cancellationToken);
+        return ServiceObstacles.Of(service, name, pod) is { } why ? (Reasons.ServiceNotSelecting, why) : null;
     }
 
     /// <summary>The target takes the source's place in the ReplicaSet, which gives the source up: see

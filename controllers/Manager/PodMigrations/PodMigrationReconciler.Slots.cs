@@ -11,15 +11,6 @@ internal sealed partial class PodMigrationReconciler
     /// <summary>The node to go to, when the migration may begin; null while it waits, which its status then says.</summary>
     private async Task<string?> TargetAsync(MigrationScope scope, V1Pod pod, CancellationToken cancellationToken)
     {
-        if (scope.Migration.Spec.TargetNode is { } wanted)
-        {
-            RequireUsable(wanted, pod);
-        }
-        else if (TargetNodes.For(pod, cluster).Count == 0)
-        {
-            throw new TerminalException(Reasons.NodeNotFound, "no other node is ready; name a targetNode when there is one");
-        }
-
         var answer = await slots.AskAsync(SlotRequest.Of(scope.Migration, pod, cluster, scope.Wake), cancellationToken);
         if (answer.Target is null)
         {
@@ -35,26 +26,21 @@ internal sealed partial class PodMigrationReconciler
         return answer.Target;
     }
 
-    private void RequireUsable(string target, V1Pod pod)
+    private (string Reason, string Message)? WhyUnusable(string target, V1Pod pod) => FindNode(target) switch
     {
-        if (target == pod.Spec.NodeName)
-        {
-            throw new TerminalException(
-                Reasons.NodeNotCapable, $"pod {pod.Metadata.Name} is on node {target} already; name another targetNode");
-        }
-
-        var node = cluster.Find<V1Node>(new ObjectKey(null, target))
-            ?? throw new TerminalException(Reasons.NodeNotFound, $"node {target} does not exist; see kubectl get nodes");
-        if (!AgentDirectory.IsReady(node) || node.Spec?.Unschedulable == true)
-        {
-            throw new TerminalException(Reasons.NodeNotCapable, $"node {target} is not ready or is cordoned");
-        }
-    }
+        _ when target == pod.Spec.NodeName => (
+            Reasons.NodeNotCapable, $"pod {pod.Metadata.Name} is on node {target} already; name another targetNode"),
+        null => (Reasons.NodeNotFound, $"node {target} does not exist; see kubectl get nodes"),
+        var node when !AgentDirectory.IsReady(node) || node.Spec?.Unschedulable == true => (
+            Reasons.NodeNotCapable, $"node {target} is not ready or is cordoned"),
+        _ => null,
+    };
 
     /// <summary>After a run whose status is stored.</summary>
     private void SettleSlot(MigrationScope scope, ObjectKey key)
     {
-        if (scope.Status.CompletionTime is not null || scope.HasTurnedUntouched)
+        // What is left for inspection does nothing, perhaps for days.
+        if (scope.Status.CompletionTime is not null || scope.HasTurnedUntouched || scope.Status.Outcome == Outcomes.Left)
         {
             slots.Release(key);
         }

@@ -6,60 +6,9 @@ using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.PodMigrations;
 
-/// <content>The steps at the source: validate, fence, dump.</content>
+/// <content>The steps at the source: fence, dump.</content>
 internal sealed partial class PodMigrationReconciler
 {
-    private async Task<bool> ValidateAsync(MigrationScope scope, CancellationToken cancellationToken)
-    {
-        if (scope.Is(ConditionTypes.Validated))
-        {
-            return true;
-        }
-
-        scope.Begin(Steps.Validate);
-        var spec = scope.Migration.Spec;
-        Refuse(MigrationValidation.OfSpec(spec));
-        Refuse(MigrationValidation.OfOthers(scope.Migration, cluster.Where(Indexes.MigrationsByPod, Indexes.Name(scope.Namespace, spec.PodName))));
-        var pod = cluster.Find<V1Pod>(new ObjectKey(scope.Namespace, spec.PodName))
-            ?? throw new TerminalException(Reasons.PodNotFound, $"pod {spec.PodName} does not exist in namespace {scope.Namespace}");
-        if (spec.PodUID is { } pinned && pod.Metadata.Uid != pinned)
-        {
-            throw new TerminalException(Reasons.SourcePodReplaced, $"pod {spec.PodName} has uid {pod.Metadata.Uid}, not {pinned}");
-        }
-
-        Refuse(MigrationValidation.OfPod(pod));
-        if (await TargetAsync(scope, pod, cancellationToken) is not { } target)
-        {
-            return false;
-        }
-
-        // It does not wait for others any more: its own time begins.
-        scope.Status = scope.Status with { StartTime = scope.Status.StartTime ?? Now };
-        var there = Ask(scope, "capabilities-target", target, (agent, t) => agent.GetCapabilitiesAsync(t));
-        var here = Ask(scope, "capabilities-source", pod.Spec.NodeName!, (agent, t) => agent.GetCapabilitiesAsync(t));
-        if (there is null || here is null)
-        {
-            scope.Phase(MigrationPhases.Pending, "asks the agents of both nodes what they can do");
-            return false;
-        }
-
-        Refuse(MigrationValidation.OfNodes(here, there));
-        scope.Status = scope.Status with
-        {
-            ObservedGeneration = scope.Migration.Metadata.Generation,
-            PodUID = pod.Metadata.Uid,
-            SourceNode = pod.Spec.NodeName,
-            TargetNode = target,
-            PodAccessible = true,
-            RestoredPodName = scope.TargetPodName(pod),
-        };
-        scope.Set(ConditionTypes.Validated, true, Reasons.Succeeded, $"pod {spec.PodName} can move from {pod.Spec.NodeName} to {target}");
-        scope.End(Steps.Validate, "");
-        scope.Phase(MigrationPhases.Pending, "the migration is possible");
-        // Stored before the first side effect: the pod and the nodes are chosen once.
-        return false;
-    }
-
     private Task<bool> FenceAsync(MigrationScope scope, CancellationToken cancellationToken)
     {
         if (scope.Is(ConditionTypes.SourceFenced))

@@ -47,7 +47,7 @@ internal sealed partial class PodMigrationReconciler(
         }
 
         var scope = new MigrationScope(migration, () => queue.Add(key), Now);
-        if (scope.Is(ConditionTypes.Validated))
+        if (scope.Is(ConditionTypes.Validated) && scope.Status.Outcome is null)
         {
             slots.Keep(migration);
         }
@@ -82,7 +82,8 @@ internal sealed partial class PodMigrationReconciler(
         }
 
         // Events drive a migration; a look every few seconds is the net below them, and sees the deadlines.
-        return new ReconcileResult(scope.Status.CompletionTime is not null || scope.IsWaiting ? null : NextLook(scope));
+        var rests = scope.Status.CompletionTime is not null || scope.Status.Outcome is not null || scope.IsWaiting;
+        return new ReconcileResult(rests ? null : NextLook(scope));
     }
 
     private DateTime Now => time.GetUtcNow().UtcDateTime;
@@ -123,7 +124,11 @@ internal sealed partial class PodMigrationReconciler(
     {
         if (scope.Condition(ConditionTypes.RolledBack) is { } turned)
         {
-            await RollBackAsync(scope, turned, cancellationToken);
+            if (!await FallBackAsync(scope, turned, cancellationToken))
+            {
+                await RollBackAsync(scope, turned, cancellationToken);
+            }
+
             return;
         }
 
@@ -134,7 +139,7 @@ internal sealed partial class PodMigrationReconciler(
 
         Func<MigrationScope, CancellationToken, Task<bool>>[] steps =
         [
-            FindServiceAsync, ValidateAsync, ReceiveAsync, FenceAsync, CheckpointAsync, RestoreAsync, HandOverAsync, CommitAsync,
+            ValidateAsync, ReceiveAsync, FenceAsync, CheckpointAsync, RestoreAsync, HandOverAsync, CommitAsync,
             SwitchServiceAsync, CompleteAsync,
         ];
         foreach (var step in steps)

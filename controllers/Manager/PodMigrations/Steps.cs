@@ -24,4 +24,7 @@ internal static class Steps
 
     /// <summary>The Service's endpoints are watched until they lead to the target.</summary>
     public const string Service = "Service";
+
+    /// <summary>From here on the source goes, and a fresh pod takes its place. Stored before the source is removed.</summary>
+    public const string ColdStart = "ColdStart";
 }

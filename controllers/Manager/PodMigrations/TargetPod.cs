@@ -44,6 +44,34 @@ internal static class TargetPod
         };
     }
 
+    /// <summary>The same pod without its memory: as it was first asked for, at the target.</summary>
+    public static V1Pod Afresh(V1Pod source, MigrationScope scope)
+    {
+        var annotations = new Dictionary<string, string>(source.Metadata.Annotations ?? new Dictionary<string, string>());
+        annotations.TryAdd(WellKnown.OriginalPodName, source.Metadata.Name!);
+        annotations.Remove(WellKnown.RestoreAnnotation);
+        annotations.Remove(WellKnown.RestoreOutcome);
+        return new V1Pod
+        {
+            Metadata = new V1ObjectMeta
+            {
+                Name = scope.FreshPodName(source),
+                NamespaceProperty = scope.Namespace,
+                Labels = new Dictionary<string, string>(source.Metadata.Labels ?? new Dictionary<string, string>())
+                {
+                    [WellKnown.MigrationUid] = scope.Uid,
+                },
+                Annotations = annotations,
+            },
+            Spec = source.Spec with
+            {
+                NodeName = scope.Status.TargetNode,
+                RuntimeClassName = source.Spec.RuntimeClassName == WellKnown.RestoreRuntimeClass ? null : source.Spec.RuntimeClassName,
+                More = source.Spec.More?.Where(f => f.Key != PodParts.EphemeralField).ToDictionary(),
+            },
+        };
+    }
+
     /// <summary>The hook has run in the process that goes on; a second run would be a change nobody asked for.</summary>
     private static V1Container WithoutPostStart(V1Container container)
     {

@@ -17,7 +17,7 @@ internal sealed class CheckTests
 
     [TestCaseSource(nameof(Specs))]
     public void Says_of_a_specification_what_the_operator_will_say(PodMigrationSpec spec) =>
-        SpecCheck.Of(spec).Any(finding => finding.Verdict == Verdict.No).Should().Be(MigrationValidation.OfSpec(spec) is not null);
+        SpecCheck.Of(spec, Pod()).Any(finding => finding.Verdict == Verdict.No).Should().Be(MigrationObstacles.Of(spec, Pod()).Any());
 
     [Test]
     public void Compares_two_nodes()

@@ -96,10 +96,19 @@ public sealed class MigrationRulesTests
     [Test]
     public void What_this_version_does_not_do_is_refused_and_not_ignored()
     {
-        MigrationValidation.OfSpec(new PodMigrationSpec()).Should().BeNull();
-        MigrationValidation.OfSpec(new PodMigrationSpec { TcpPolicy = TcpPolicies.Established })!.Value.Reason.Should().Be(Reasons.NotYetSupported);
-        MigrationValidation.OfSpec(new PodMigrationSpec { OnFailure = OnFailurePolicies.Leave })!.Value.Reason.Should().Be(Reasons.NotYetSupported);
-        MigrationValidation.OfSpec(new PodMigrationSpec { ServiceName = "web" }).Should().BeNull();
+        Of(new PodMigrationSpec()).Should().BeEmpty();
+        Of(new PodMigrationSpec { TcpPolicy = TcpPolicies.Established, ServiceName = "web" })
+            .Should().Equal(("tcpPolicy", Reasons.NotYetSupported));
+        Of(new PodMigrationSpec { OnFailure = OnFailurePolicies.Leave }).Should().BeEmpty();
+        Of(new PodMigrationSpec { OnFailure = OnFailurePolicies.Leave }, new V1Probe { PeriodSeconds = 5 })
+            .Should().Equal(("onFailure", Reasons.PodNotMigratable));
+
+        static IEnumerable<(string, string)> Of(PodMigrationSpec spec, V1Probe? liveness = null)
+        {
+            var pod = Running();
+            var probed = pod with { Spec = pod.Spec with { Containers = [pod.Spec.Containers[0] with { LivenessProbe = liveness }] } };
+            return MigrationObstacles.Of(spec, probed).Select(o => (o.Field, o.Reason));
+        }
     }
 
     [Test]

@@ -1,0 +1,35 @@
+using k8s.Models;
+
+namespace PodCheckpointing.Api.V1;
+
+/// <summary>What of a migration's specification stands in its way, as far as it and the pod show it.</summary>
+/// <remarks>One place for the operator, which refuses by it, and the plug-in, which tells it beforehand.</remarks>
+public static class MigrationObstacles
+{
+    /// <summary>Every obstacle: the field, the reason word, and what to do; none where there is none.</summary>
+    /// <param name="spec">The specification.</param>
+    /// <param name="pod">The pod, where it exists.</param>
+    public static IEnumerable<(string Field, string Reason, string Message)> Of(PodMigrationSpec spec, V1Pod? pod)
+    {
+        if (spec.TcpPolicy == TcpPolicies.Established)
+        {
+            yield return ("tcpPolicy", Reasons.NotYetSupported, "tcpPolicy: Established is not supported yet; use Close or Reject");
+        }
+
+        if (spec.OnFailure == OnFailurePolicies.Leave && pod is not null && Freeze.LongestOf(pod) is { } longest)
+        {
+            yield return (
+                "onFailure",
+                Reasons.PodNotMigratable,
+                $"onFailure: Leave would keep the pod stopped, and its liveness probes kill it after {longest.TotalSeconds:0} s; use Rollback");
+        }
+
+        if (spec.OnFailure == OnFailurePolicies.ColdStart && pod?.Metadata.OwnerReferences?.FirstOrDefault(r => r.Controller == true) is { } owner)
+        {
+            yield return (
+                "onFailure",
+                Reasons.PodNotMigratable,
+                $"onFailure: ColdStart would start a pod beside the one that {owner.Kind} {owner.Name} starts when the source goes; use Rollback");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+using FluentAssertions;
+using Google.Protobuf.WellKnownTypes;
+using k8s.Models;
+using NUnit.Framework;
+using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.PodMigrations;
+
+namespace PodCheckpointing.Unit.Manager;
+
+/// <summary>When a target that has ended has failed its restore, and when it has only ended.</summary>
+public sealed class VerificationTests
+{
+    private static readonly DateTime Began = new(2026, 11, 21, 0, 0, 0, DateTimeKind.Utc);
+
+    [TestCase(1, 2, true)]
+    [TestCase(139, 9, true)]
+    [TestCase(1, 11, false)]
+    [TestCase(0, 1, false)]
+    public void A_failure_soon_after_the_start_is_the_restores(int exitCode, int seconds, bool fails)
+    {
+        var ended = new V1ContainerState
+        {
+            Terminated = new V1ContainerStateTerminated { ExitCode = exitCode, FinishedAt = Began.AddSeconds(seconds) },
+        };
+        var stays = Target(new V1ContainerStatus { Name = "c", State = ended });
+        var restarted = Target(new V1ContainerStatus
+        {
+            Name = "c", State = new V1ContainerState { Running = new V1ContainerStateRunning() }, LastState = ended, RestartCount = 1,
+        });
+
+        foreach (var target in new[] { stays, restarted })
+        {
+            var why = Verification.OfContainers(target, Restored());
+            (why is not null).Should().Be(fails);
+            if (fails)
+            {
+                why!.Value.Reason.Should().Be(Reasons.RestoreFailed);
+                why.Value.Message.Should().Contain($"exit code {exitCode}");
+            }
+
+            Verification.IsComplete(target, 1).Should().BeTrue();
+        }
+    }
+
+    [Test]
+    public void What_kubelet_has_not_seen_run_is_waited_for()
+    {
+        var target = Target(new V1ContainerStatus { Name = "c", State = new V1ContainerState { Waiting = new V1ContainerStateWaiting() } });
+
+        Verification.OfContainers(target, Restored()).Should().BeNull();
+        Verification.IsComplete(target, 1).Should().BeFalse();
+    }
+
+    private static V1Pod Target(V1ContainerStatus status) => new()
+    {
+        Metadata = new V1ObjectMeta { Name = "web-m1" },
+        Spec = new V1PodSpec { Containers = [new V1Container { Name = "c" }] },
+        Status = new V1PodStatus { ContainerStatuses = [status] },
+    };
+
+    private static GetRestoreResponse Restored()
+    {
+        var restore = new GetRestoreResponse();
+        restore.Containers.Add(new ContainerRestore { ContainerName = "c", Phase = "Running", RunningAt = Timestamp.FromDateTime(Began) });
+        return restore;
+    }
+}
