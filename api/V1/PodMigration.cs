@@ -16,6 +16,7 @@ namespace PodCheckpointing.Api.V1;
 [PrinterColumn("Source", ".status.sourceNode")]
 [PrinterColumn("Target", ".status.targetNode")]
 [PrinterColumn("Phase", ".status.phase")]
+[PrinterColumn("Reason", ".status.conditions[?(@.type==\"Ready\")].reason")]
 [PrinterColumn("Downtime(ms)", ".status.downtimeMilliseconds", "integer")]
 [PrinterColumn("Outcome", ".status.outcome", priority: 1)]
 [PrinterColumn("Restored-Pod", ".status.restoredPodName", priority: 1)]

@@ -118,11 +118,11 @@ public abstract class BenchTests(string letter, params (string Name, string Valu
     }
 
     /// <summary>Waits until a container has counted on.</summary>
-    protected async Task CountOnAsync(string node, string podPrefix, string container, int beyond = 0)
+    protected async Task CountOnAsync(string node, string podPrefix, string container, int beyond = 0, string word = "n")
     {
         for (var i = 0; i < 300; i++)
         {
-            if (Cluster.Numbers(node, podPrefix, container, "n").Count >= beyond + 3)
+            if (Cluster.Numbers(node, podPrefix, container, word).Count >= beyond + 3)
             {
                 return;
             }

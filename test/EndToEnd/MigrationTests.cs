@@ -131,16 +131,8 @@ public sealed class MigrationTests() : BenchTests("e")
     public async Task A_checkpoint_alone_leaves_the_pod_running_and_its_bytes_go_with_it()
     {
         await StartAsync(Pod("alone", Counter("c")));
-        await Cluster.ApplyAsync("""
-            apiVersion: lpm.my.domain/v1
-            kind: PodCheckpoint
-            metadata: {name: alone}
-            spec: {podName: alone}
-            """);
-        await Cluster.KubectlAsync("wait", "--for=condition=Ready", "--timeout=60s", "podcheckpoint/alone");
-        var uid = await Cluster.GetAsync("podcheckpoint", "alone", "{.status.podUID}");
-        var id = await Cluster.GetAsync("podcheckpoint", "alone", "{.status.checkpointID}");
-        var folder = Path.Combine(Cluster.Folder, "store", uid, id);
+        var uri = await CheckpointAsync("alone");
+        var folder = FolderOf(uri);
         File.Exists(Path.Combine(folder, ".checkpoint-complete")).Should().BeTrue();
         Directory.GetFiles(Path.Combine(folder, "c")).Select(Path.GetFileName)
             .Should().BeEquivalentTo("dump.tar.zst", "manifest.json");
@@ -157,20 +149,14 @@ public sealed class MigrationTests() : BenchTests("e")
     public async Task A_content_that_says_Retain_keeps_its_bytes_when_the_claim_goes()
     {
         await StartAsync(Pod("kept", Counter("c")));
-        await Cluster.ApplyAsync("""
-            apiVersion: lpm.my.domain/v1
-            kind: PodCheckpoint
-            metadata: {name: kept}
-            spec: {podName: kept}
-            """);
-        await Cluster.KubectlAsync("wait", "--for=condition=Ready", "--timeout=60s", "podcheckpoint/kept");
+        var uri = await CheckpointAsync("kept");
         var content = await Cluster.GetAsync("podcheckpoint", "kept", "{.status.boundContentName}");
-        var uri = await Cluster.GetAsync("pcpc", content, "{.status.artifactURI}");
+        (await Cluster.GetAsync("pcpc", content, "{.status.artifactURI}")).Should().Be(uri);
         await Cluster.KubectlAsync("patch", "pcpc", content, "--type=merge", "-p", """{"spec":{"deletionPolicy":"Retain"}}""");
 
         await Cluster.KubectlAsync("delete", "podcheckpoint", "kept", "--timeout=60s");
 
-        var folder = Path.Combine(Cluster.Folder, "store", uri["shared://".Length..]);
+        var folder = FolderOf(uri);
         File.Exists(Path.Combine(folder, ".checkpoint-complete")).Should().BeTrue();
         File.Exists(Path.Combine(folder, "c", "dump.tar.zst")).Should().BeTrue();
         (await Cluster.GetAsync("pcpc", content, "{.metadata.name}")).Should().Be(content);

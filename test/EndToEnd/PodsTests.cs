@@ -75,26 +75,18 @@ public sealed class PodsTests() : BenchTests("p")
     public async Task A_checkpoint_alone_says_what_made_it_and_goes_with_its_bytes()
     {
         await StartAsync(Pod("alone", Counter("c")));
-        await Cluster.ApplyAsync("""
-            apiVersion: lpm.my.domain/v1
-            kind: PodCheckpoint
-            metadata: {name: alone}
-            spec: {podName: alone}
-            """);
-        await Cluster.KubectlAsync("wait", "--for=condition=Ready", "--timeout=60s", "podcheckpoint/alone");
-        var uid = await Cluster.GetAsync("podcheckpoint", "alone", "{.status.podUID}");
-        var id = await Cluster.GetAsync("podcheckpoint", "alone", "{.status.checkpointID}");
+        var uri = await CheckpointAsync("alone");
         // The agent has asked the node's own programs, from inside its container.
         (await Cluster.KubectlAsync("get", "containercheckpointcontents", "-o", "jsonpath={.items[*].status.criuVersion}")).Should().MatchRegex(@"\b4\.\d");
 
         // The store's tool is in the agent's image.
         var agent = await Cluster.KubectlAsync("-n", System, "get", "pod", "checkpoint-agent-node-a", "-o", "jsonpath={.status.containerStatuses[0].containerID}");
         (await Cluster.OnNodeAsync("node-a", $"ctr -n k8s.io tasks exec --exec-id tool {agent.Split('/')[^1]} store ls /mnt/checkpoints"))
-            .Should().Contain(id);
+            .Should().Contain(uri.Split('/')[^1]);
 
         await Cluster.KubectlAsync("delete", "podcheckpoint", "alone", "--timeout=60s");
 
-        Directory.Exists(Path.Combine(Cluster.Folder, "store", uid, id)).Should().BeFalse();
+        Directory.Exists(FolderOf(uri)).Should().BeFalse();
     }
 
     [Test, Order(4)]

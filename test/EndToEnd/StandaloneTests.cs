@@ -30,6 +30,23 @@ public sealed class StandaloneTests() : BenchTests("s")
     }
 
     [Test]
+    public async Task The_samples_take_a_snapshot_of_the_counter_and_start_a_clone_of_it()
+    {
+        await Cluster.KubectlAsync("apply", "-f", Path.Combine(LocalCluster.LocalCluster.Samples, "counter.yaml"));
+        await Cluster.KubectlAsync("wait", "--for=condition=Ready", "--timeout=60s", "pod/counter");
+        await CountOnAsync("node-a", "counter", "counter", word: "event");
+
+        var said = await Cluster.SayAsync(Path.Combine(LocalCluster.LocalCluster.Samples, "snapshot.sh"), "node-b");
+
+        said.Code.Should().Be(0, "it said {0}", said.Output + said.Error);
+        said.Output.Should().EndWith("the clone: Restored\n").And.MatchRegex("counter-snapshot +counter +node-a +true +CheckpointCompleted ");
+        var behind = Cluster.Numbers("node-a", "counter", "counter", "event").Count;
+        await CountOnAsync("node-b", "counter-clone", "counter", word: "event");
+        await CountOnAsync("node-a", "counter", "counter", behind, "event");
+        Cluster.Numbers("node-b", "counter-clone", "counter", "event")[0].Should().BeInRange(4, behind, "it remembers what the first had counted");
+    }
+
+    [Test]
     public async Task A_pod_of_another_namespace_gets_no_byte()
     {
         await StartAsync(Pod("private", Counter("c")));

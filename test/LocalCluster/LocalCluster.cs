@@ -16,6 +16,9 @@ public sealed class LocalCluster : IAsyncDisposable
         Folder = folder;
     }
 
+    /// <summary>The folder of the samples that are demonstrated.</summary>
+    public static string Samples { get; } = Path.Combine(RepositoryRoot(), "config", "samples", "demo");
+
     /// <summary>Where its files are.</summary>
     public string Folder { get; }
 

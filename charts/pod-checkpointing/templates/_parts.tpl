@@ -34,3 +34,19 @@ they are written down, in the release's namespace and with its labels. */}}
 {{- end }}
 {{- end }}
 {{- end }}
+
+{{/* Where traces go, as OpenTelemetry's variables. */}}
+{{- define "pod-checkpointing.traces" -}}
+{{- with .Values.traces -}}
+{{- if .endpoint -}}
+- name: OTEL_EXPORTER_OTLP_ENDPOINT
+  value: {{ .endpoint }}
+- name: OTEL_EXPORTER_OTLP_PROTOCOL
+  value: {{ .protocol }}
+{{- range $name, $value := .variables }}
+- name: {{ $name }}
+  value: {{ $value | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}

@@ -15,8 +15,8 @@ public sealed partial class KubectlTests
 
     [TestCase(
         "pmig",
-        "NAME POD SOURCE TARGET PHASE DOWNTIME(MS) AGE",
-        "counter-done counter node-a node-b Completed 247 AGE")]
+        "NAME POD SOURCE TARGET PHASE REASON DOWNTIME(MS) AGE",
+        "counter-done counter node-a node-b Completed Succeeded 247 AGE")]
     [TestCase(
         "pcp",
         "NAME POD NODE READY REASON SIZE AGE",
@@ -38,8 +38,8 @@ public sealed partial class KubectlTests
 
     [TestCase(
         "pmig",
-        "NAME POD SOURCE TARGET PHASE DOWNTIME(MS) OUTCOME RESTORED-POD CHECKPOINT BYTES MESSAGE AGE",
-        "counter-done counter node-a node-b Completed 247 Restored counter-m3b5a7c1e counter-3b5a7c1e 1048576 "
+        "NAME POD SOURCE TARGET PHASE REASON DOWNTIME(MS) OUTCOME RESTORED-POD CHECKPOINT BYTES MESSAGE AGE",
+        "counter-done counter node-a node-b Completed Succeeded 247 Restored counter-m3b5a7c1e counter-3b5a7c1e 1048576 "
         + "pod counter-m3b5a7c1e goes on at node-b AGE")]
     [TestCase(
         "pcp",

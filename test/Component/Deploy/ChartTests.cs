@@ -36,6 +36,15 @@ public sealed class ChartTests
     }
 
     [Test]
+    public void Installs_what_kustomize_installs_with_traces()
+    {
+        var chart = Comparable(Manifests.Parse(Manifests.Chart(Namespace, "traces: {endpoint: \"http://otlp.example:4318\"}")));
+
+        chart.Should().BeEquivalentTo(Comparable(Manifests.Kustomize("tracing").Where(o => o["kind"]!.ToString() != "Namespace")));
+        chart.Values.Count(text => text.Contains("OTEL_EXPORTER_OTLP_ENDPOINT", StringComparison.Ordinal)).Should().Be(2);
+    }
+
+    [Test]
     public void Leaves_nothing_in_the_namespace_of_kustomize_when_installed_in_another()
     {
         var text = Manifests.Chart("elsewhere", "certificates: {certManager: {enabled: true}}");
@@ -69,6 +78,7 @@ public sealed class ChartTests
             volume: {existingClaim: mine}
             certificates: {agentSecret: a.b-c, operatorSecret: other}
             runtimeClass: {create: false}
+            traces: {endpoint: "https://10.0.0.9:4317/in", protocol: grpc, variables: {OTEL_TRACES_SAMPLER_ARG: "0.1"}}
             """));
 
         objects.Select(o => o["kind"]!.ToString()).Distinct().Should().BeEquivalentTo(
@@ -91,6 +101,13 @@ public sealed class ChartTests
         agent["nodeSelector"]!.ToJsonString().Should()
             .Be("""{"disk":"fast","example.com/checkpoints":"true","kubernetes.io/os":"linux"}""");
         Env(agent, "Agent__RuntimeEndpoint").Should().Be("unix:///run/containerd/containerd.sock");
+        foreach (var pod in new[] { agent, operatorPod.AsObject() })
+        {
+            Env(pod, "OTEL_EXPORTER_OTLP_ENDPOINT").Should().Be("https://10.0.0.9:4317/in");
+            Env(pod, "OTEL_EXPORTER_OTLP_PROTOCOL").Should().Be("grpc");
+            Env(pod, "OTEL_TRACES_SAMPLER_ARG").Should().Be("0.1");
+        }
+
         Env(agent, "Agent__CriuConfig").Should().Be("/etc/criu/runc.conf");
         Env(agent, "Agent__KubeletCa").Should().Be("/var/lib/kubelet/pki/ca.pem");
         Volume(agent, "runtime")["hostPath"]!["path"]!.ToString().Should().Be("/run/containerd");
@@ -114,6 +131,9 @@ public sealed class ChartTests
     [TestCase("volume: {existingClaim: Mine}", "volume.existingClaim")]
     [TestCase("certificates: {agentSecret: \"\"}", "certificates.agentSecret")]
     [TestCase("crds: null", "crds is required")]
+    [TestCase("traces: {endpoint: \"otlp:4318\"}", "traces.endpoint")]
+    [TestCase("traces: {protocol: http/json}", "traces.protocol")]
+    [TestCase("traces: {variables: {SAMPLER: \"1\"}}", "traces.variables")]
     public void Refuses_values_that_mean_nothing(string values, string said) =>
         FluentActions.Invoking(() => Manifests.Chart(Namespace, values))
             .Should().Throw<InvalidOperationException>().WithMessage($"*values don't meet the specifications of the schema*{said}*");

@@ -113,8 +113,7 @@ internal sealed class NodeStoreTests : ImageFixture
         found["Digest"]!.GetValue<string>().Should().Be(Image.ManifestDigest);
         var layer = Path.Combine(layout.Folder, "blobs", Image.LayerDigest.Replace(':', '/'));
         Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(layer))).Should().Be(Path.GetFileName(layer));
-        var run = Parts.OfNode();
-        var shown = await Parts.RunAsync(run[0], [.. run[1..], _checkpointctl, "inspect", layer]);
+        var shown = await Parts.RunAsync(_checkpointctl, "inspect", layer);
         shown.Should().Contain("counter").And.Contain("Image: localhost/busybox:1").And.Contain("Engine: CRI-O");
     }
 

@@ -6,16 +6,11 @@ namespace PodCheckpointing.Component.Store;
 /// <summary>Programs that others wrote, which read what we write.</summary>
 internal static class StoragePeers
 {
-    private static readonly Lazy<Task<string>> Installed = new(async () =>
-    {
-        var cache = Environment.GetEnvironmentVariable("POD_CHECKPOINTING_CACHE") is { Length: > 0 } given ? given : "/var/cache/pod-checkpointing";
-        var folder = Path.Combine(cache, "storage-peers");
-        await RunAsync("/bin/bash", Source("Component", "Storage", "install.sh"), folder);
-        return folder;
-    });
+    private static readonly Lazy<Task<string>> Installed =
+        new(() => RunAsync("/bin/bash", Source("Component", "Storage", "install.sh")));
 
     /// <summary>checkpointctl, as Debian builds it.</summary>
-    public static async Task<string> CheckpointctlAsync() => Path.Combine(await Installed.Value, "checkpointctl");
+    public static async Task<string> CheckpointctlAsync() => (await Installed.Value).Trim();
 
     /// <summary>Compiles test/Stress/faults.c.</summary>
     public static async Task<string> FaultsAsync(string folder)
