@@ -8,6 +8,9 @@ internal sealed class Operations(Random random)
     /// <summary>Whether calls may still be lost.</summary>
     public bool Faults { get; set; } = true;
 
+    /// <summary>Whether one ever was.</summary>
+    public bool EverLost { get; private set; }
+
     public int Count => _open.Count;
 
     /// <summary>Begins a call.</summary>
@@ -59,6 +62,7 @@ internal sealed class Operations(Random random)
         var operation = ready[random.Next(ready.Count)];
         _open.Remove(operation);
         var lost = Faults && operation.MayFail ? random.Next(20) switch { 0 => Lost.Request, 1 => Lost.Answer, _ => Lost.Nothing } : Lost.Nothing;
+        EverLost |= lost != Lost.Nothing;
         operation.Run(lost);
         return lost == Lost.Nothing ? operation.Name : $"{operation.Name} (lost {lost})";
     }

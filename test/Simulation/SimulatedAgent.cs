@@ -23,6 +23,11 @@ internal sealed class SimulatedAgent(World world, Node node, Operations operatio
     public Task<FenceResponse> FenceAsync(FenceRequest request, CancellationToken cancellationToken) =>
         Call("fence", () =>
         {
+            if (node.Lifting.Contains(request.PodUid))
+            {
+                throw new AgentException(Reasons.MigrationInProgress, "the fence is being lifted", isTerminal: false);
+            }
+
             if (node.Fences.TryGetValue(request.PodUid, out var holder) && holder != request.Holder)
             {
                 throw new AgentException(Reasons.MigrationInProgress, "another migration of this pod is under way", isTerminal: true);
@@ -32,25 +37,37 @@ internal sealed class SimulatedAgent(World world, Node node, Operations operatio
             return new FenceResponse { FencedAt = Now() };
         });
 
-    public Task<UnfenceResponse> UnfenceAsync(UnfenceRequest request, CancellationToken cancellationToken) =>
-        Call(
-            $"unfence resume={request.Resume}",
+    /// <summary>From the first word on no dump begins under the fence; at the end it is gone.</summary>
+    public async Task<UnfenceResponse> UnfenceAsync(UnfenceRequest request, CancellationToken cancellationToken)
+    {
+        var life = await Call($"unfence resume={request.Resume}", () =>
+        {
+            if (node.Fences.TryGetValue(request.PodUid, out var holder))
+            {
+                if (holder != request.Holder)
+                {
+                    throw new AgentException(Reasons.MigrationInProgress, "another migration holds this fence", isTerminal: true);
+                }
+
+                node.Lifting.Add(request.PodUid);
+            }
+
+            return new Lifetime(node.Agents);
+        });
+        return await Call(
+            "unfenced",
             () =>
             {
-                if (node.Fences.TryGetValue(request.PodUid, out var holder))
+                if (node.Agents != life.Number)
                 {
-                    if (holder != request.Holder)
-                    {
-                        throw new AgentException(Reasons.MigrationInProgress, "another migration holds this fence", isTerminal: true);
-                    }
+                    throw Unavailable();
+                }
 
+                if (node.Lifting.Remove(request.PodUid))
+                {
                     if (request.Resume)
                     {
-                        foreach (var container in world.Copies.Where(c => c.PodUid == request.PodUid).SelectMany(c => c.Containers)
-                            .Where(c => c.Life == Life.Stopped))
-                        {
-                            container.Life = Life.Running;
-                        }
+                        world.Resume(request.PodUid);
                     }
 
                     node.Fences.Remove(request.PodUid);
@@ -59,7 +76,9 @@ internal sealed class SimulatedAgent(World world, Node node, Operations operatio
                 return new UnfenceResponse();
             },
             // It waits for dumps that are under way.
-            () => !request.Resume || !node.Dumps.Any(d => d.Key.PodUid == request.PodUid && d.Value is { Value: null, Failed: false }));
+            () => node.Agents != life.Number || !request.Resume
+                || !node.Dumps.Any(d => d.Key.PodUid == request.PodUid && d.Value is { Value: null, Failed: false }));
+    }
 
     public async Task<CheckpointResponse> CheckpointAsync(CheckpointRequest request, CancellationToken cancellationToken)
     {
@@ -70,6 +89,11 @@ internal sealed class SimulatedAgent(World world, Node node, Operations operatio
             if (world.Store.GetValueOrDefault(whole)?.ContainsKey(request.ContainerName) != true
                 && (!node.Dumps.TryGetValue(key, out var old) || old.Failed))
             {
+                if (node.Lifting.Contains(request.PodUid))
+                {
+                    throw new AgentException(Reasons.CheckpointFailed, "the pod's fence is being lifted", isTerminal: true);
+                }
+
                 if (request.FenceHolder.Length > 0 && node.Fences.GetValueOrDefault(request.PodUid) != request.FenceHolder)
                 {
                     throw new AgentException(Reasons.CheckpointFailed, "the migration holds no fence of the pod", isTerminal: true);
@@ -196,7 +220,7 @@ internal sealed class SimulatedAgent(World world, Node node, Operations operatio
             var response = new GetRestoreResponse();
             response.Containers.AddRange(request.ContainerNames.Select(n => new ContainerRestore
             {
-                ContainerName = n, Phase = PhaseOf(request.PodUid, n), RunningAt = Now(),
+                ContainerName = n, Phase = PhaseOf(request.PodUid, n), RunningAt = Timestamp.FromDateTimeOffset(node.Stages.GetValueOrDefault(request.PodUid)?.RunAt ?? time.GetUtcNow()),
             }));
             return response;
         }
@@ -219,7 +243,7 @@ internal sealed class SimulatedAgent(World world, Node node, Operations operatio
             stage.Go = true;
             if (world.Copies.FirstOrDefault(c => c.PodUid == request.PodUid) is { } copy)
             {
-                World.Continue(copy, stage);
+                world.Continue(copy, stage);
             }
 
             return new ReleaseRestoreResponse();
@@ -248,7 +272,7 @@ internal sealed class SimulatedAgent(World world, Node node, Operations operatio
     {
         var stage = node.Stages.GetValueOrDefault(podUid);
         var life = world.Copies.FirstOrDefault(c => c.PodUid == podUid)?.Containers.FirstOrDefault(c => c.Name == container)?.Life;
-        return life == Life.Running ? "Running"
+        return stage?.Verdict == "Run" && life is not null ? "Running"
             : stage?.Failed is not null || stage?.Broken.Contains(container) == true ? "Failed"
             : life == Life.Restored ? "Restored"
             : stage?.Values.ContainsKey(container) == true ? "Staged"
@@ -272,8 +296,8 @@ internal sealed class SimulatedAgent(World world, Node node, Operations operatio
     private Task<T> Call<T>(string name, Func<T> effect, Func<bool>? ready = null) =>
         operations.BeginAsync(
             $"{node.Name}: {name}",
-            () => !node.AgentLives || ready is null || ready(),
-            () => node.AgentLives ? effect() : throw Unavailable(),
+            () => !node.Answers || ready is null || ready(),
+            () => node.Answers ? effect() : throw Unavailable(),
             Unavailable);
 
     private static AgentException Unavailable() => new(Reasons.AgentUnavailable, "the agent does not answer", isTerminal: false);
@@ -287,7 +311,7 @@ internal sealed class SimulatedAgent(World world, Node node, Operations operatio
 internal sealed class SimulatedAgents(World world, Operations operations, TimeProvider time) : IAgentDirectory
 {
     public ICheckpointAgent? Find(string nodeName) =>
-        world.Nodes.TryGetValue(nodeName, out var node) ? new SimulatedAgent(world, node, operations, time) : null;
+        world.Nodes.TryGetValue(nodeName, out var node) && !node.IsForgotten ? new SimulatedAgent(world, node, operations, time) : null;
 
-    public IEnumerable<ICheckpointAgent> Ready() => world.Nodes.Values.Select(n => new SimulatedAgent(world, n, operations, time));
+    public IEnumerable<ICheckpointAgent> Ready() => world.Nodes.Values.Where(n => n is { IsDead: false, IsCut: false }).Select(n => new SimulatedAgent(world, n, operations, time));
 }

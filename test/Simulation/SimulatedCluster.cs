@@ -72,7 +72,15 @@ internal sealed class SimulatedCluster : ICluster
         where T : class, IKubernetesObject<V1ObjectMeta> =>
         Call($"delete {typeof(T).Name} {item.Metadata.Name}", () =>
         {
-            _server.Delete(item);
+            if (graceSeconds == 0)
+            {
+                _server.Remove(item);
+            }
+            else
+            {
+                _server.Delete(item);
+            }
+
             return true;
         });
 

@@ -61,6 +61,18 @@ internal sealed class SimulatedOperator : IDisposable
 
     public SimulatedCluster Cluster { get; }
 
+    /// <summary>Counts the operators.</summary>
+    public int Lives { get; init; }
+
+    /// <summary>A look at every migration, as each has every few seconds.</summary>
+    public void Look()
+    {
+        foreach (var migration in Cluster.All<PodMigration>())
+        {
+            _loops[0].Queue.Add(ObjectKey.Of(migration));
+        }
+    }
+
     public bool HasWork => _loops.Any(l => l.Queue.Count > 0 && l.Busy < Workers);
 
     /// <summary>Begins one run.</summary>

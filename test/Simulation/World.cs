@@ -3,94 +3,18 @@ using PodCheckpointing.Api.V1;
 
 namespace PodCheckpointing.Simulation;
 
-internal enum Life
-{
-    /// <summary>Created, and waits for its checkpoint.</summary>
-    Waiting,
-
-    /// <summary>Restored, not let go.</summary>
-    Restored,
-    Running,
-
-    /// <summary>Left stopped by a dump.</summary>
-    Stopped,
-    Dead,
-}
-
-/// <summary>One container's processes: they count.</summary>
-internal sealed class Processes(string name)
-{
-    public string Name { get; } = name;
-
-    public Life Life { get; set; }
-
-    public bool Started { get; set; }
-
-    public long Counter { get; set; }
-}
-
-/// <summary>What runs of one pod on one node.</summary>
-internal sealed record Copy(string PodUid, string Node, List<Processes> Containers)
-{
-    public bool Lives => Containers.Any(c => c.Life is not Life.Dead);
-}
-
-/// <summary>One dump: it goes on without the agent that asked for it.</summary>
-internal sealed class Dump
-{
-    public required string Container { get; init; }
-
-    public required bool Fenced { get; init; }
-
-    /// <summary>The counter in the archive; null while the dump is under way.</summary>
-    public long? Value { get; set; }
-
-    public bool Failed { get; set; }
-}
-
-/// <summary>What an agent has staged for a pod.</summary>
-internal sealed class Stage
-{
-    public Dictionary<string, long> Values { get; } = [];
-
-    public HashSet<string> Broken { get; } = [];
-
-    public List<string> Members { get; set; } = [];
-
-    public bool Go { get; set; }
-
-    /// <summary>Whether it runs, decided once.</summary>
-    public string? Verdict { get; set; }
-
-    public string? Failed { get; set; }
-}
-
-/// <summary>A node's disk, and whether its agent lives.</summary>
-internal sealed class Node(string name)
-{
-    public string Name { get; } = name;
-
-    public bool AgentLives { get; set; } = true;
-
-    /// <summary>Counts the agent's lives.</summary>
-    public int Agents { get; set; }
-
-    public Dictionary<string, string> Fences { get; } = [];
-
-    public Dictionary<(string PodUid, string Checkpoint, string Container), Dump> Dumps { get; } = [];
-
-    public Dictionary<string, Stage> Stages { get; } = [];
-}
-
 /// <summary>The nodes, the volume, and what the kubelets do by themselves.</summary>
-internal sealed class World(SimulatedServer server, Random random)
+internal sealed class World(SimulatedServer server, Random random, TimeProvider time)
 {
+    /// <summary>A target that fails within this time has not stood its restore.</summary>
+    private static readonly TimeSpan Trial = TimeSpan.FromSeconds(10);
+
     /// <summary>The last number that each container of the pod has said, wherever it ran.</summary>
     private readonly Dictionary<string, long> _said = [];
 
     public List<Copy> Copies { get; } = [];
 
-    public Dictionary<string, Node> Nodes { get; } = new() { ["a"] = new Node("a"), ["b"] = new Node("b") };
+    public Dictionary<string, Node> Nodes { get; } = new() { ["a"] = new Node("a"), ["b"] = new Node("b"), ["c"] = new Node("c") };
 
     public Dictionary<(string PodUid, string Checkpoint), Dictionary<string, long>> Store { get; } = [];
 
@@ -99,6 +23,12 @@ internal sealed class World(SimulatedServer server, Random random)
     public bool DumpsFail { get; init; }
 
     public bool RestoresFail { get; init; }
+
+    /// <summary>How many containers may still fail by themselves.</summary>
+    public int Failures { get; set; }
+
+    /// <summary>Pods that the user has deleted.</summary>
+    public HashSet<string> DeletedByUser { get; } = [];
 
     public List<string> Violations { get; } = [];
 
@@ -109,30 +39,35 @@ internal sealed class World(SimulatedServer server, Random random)
         foreach (var pod in server.All<V1Pod>())
         {
             var copy = Copies.FirstOrDefault(c => c.PodUid == pod.Metadata.Uid);
-            if (pod.Metadata.DeletionTimestamp is not null)
+            var node = Nodes[pod.Spec.NodeName!];
+            if (node.IsDead)
             {
-                if (copy?.Lives == true)
-                {
-                    result.Add(($"kubelet kills {pod.Metadata.Name}", () => copy.Containers.ForEach(c => c.Life = Life.Dead)));
-                }
-                else
-                {
-                    result.Add(($"kubelet removes {pod.Metadata.Name}", () => server.Remove(pod)));
-                }
+                continue;
+            }
 
+            if (pod.Metadata.DeletionTimestamp is not null && !node.IsCut)
+            {
+                result.Add(copy?.Lives == true
+                    ? ($"kubelet kills {pod.Metadata.Name}", () => Kill(copy))
+                    : ($"kubelet removes {pod.Metadata.Name}", () => server.Remove(pod)));
                 continue;
             }
 
             if (copy is null)
             {
-                result.Add(($"kubelet starts {pod.Metadata.Name}", () => Copies.Add(new Copy(pod.Metadata.Uid!, pod.Spec.NodeName!, []))));
+                if (!node.IsCut)
+                {
+                    result.Add(($"kubelet starts {pod.Metadata.Name}", () => Copies.Add(new Copy(pod.Metadata.Uid!, pod.Spec.NodeName!, []))));
+                }
+
                 continue;
             }
 
-            var node = Nodes[copy.Node];
-            if (copy.Containers.Count < pod.Spec.Containers.Count && copy.Containers.All(c => c.Started))
+            var restores = pod.Metadata.Annotations?.ContainsKey(WellKnown.RestoreAnnotation) == true;
+            if (copy.Containers.Count < pod.Spec.Containers.Count && copy.Containers.All(c => c.Started)
+                && (restores || !node.Fences.ContainsKey(copy.PodUid)))
             {
-                result.Add(($"create waits in {pod.Metadata.Name}", () => copy.Containers.Add(new Processes(pod.Spec.Containers[copy.Containers.Count].Name))));
+                result.Add(($"create in {pod.Metadata.Name}", () => Create(copy, pod.Spec.Containers[copy.Containers.Count].Name, restores)));
             }
 
             var stage = node.Stages.GetValueOrDefault(copy.PodUid);
@@ -157,14 +92,34 @@ internal sealed class World(SimulatedServer server, Random random)
                 }
             }
 
-            if (StatusOf(pod, copy) is { } status)
+            foreach (var container in copy.Containers)
+            {
+                // The fence hook and the restore handler have their say.
+                if (container is { Life: Life.Dead, End: not null } && !node.Fences.ContainsKey(copy.PodUid) && (!restores || stage?.Verdict == "Run"))
+                {
+                    result.Add(($"kubelet starts {pod.Metadata.Name}/{container.Name} again", () => StartAgain(container)));
+                }
+
+                if (Failures > 0 && container.Life is Life.Running or Life.Stopped && random.Next(40) == 0)
+                {
+                    result.Add(($"{pod.Metadata.Name}/{container.Name} fails", () => Fail(copy, container, stage)));
+                }
+            }
+
+            if (!node.IsCut && StatusOf(pod, copy) is { } status)
             {
                 result.Add(($"kubelet reports {pod.Metadata.Name}", () => server.Edit(pod, json =>
                     json["status"] = System.Text.Json.JsonSerializer.SerializeToNode(status, k8s.KubernetesJson.Options))));
             }
         }
 
-        foreach (var node in Nodes.Values)
+        // Whose object was deleted by force.
+        foreach (var copy in Copies.Where(c => c.Lives && !Nodes[c.Node].IsCut && server.All<V1Pod>().All(p => p.Metadata.Uid != c.PodUid)))
+        {
+            result.Add(($"kubelet kills what is left of {copy.PodUid[..8]}", () => Kill(copy)));
+        }
+
+        foreach (var node in Nodes.Values.Where(n => !n.IsDead))
         {
             foreach (var (key, dump) in node.Dumps.Where(d => d.Value is { Value: null, Failed: false }))
             {
@@ -207,10 +162,74 @@ internal sealed class World(SimulatedServer server, Random random)
         }
     }
 
-    public static void Continue(Copy copy, Stage stage)
+    /// <summary>A node dies with all that is on it.</summary>
+    public void Die(Node node)
+    {
+        node.IsDead = true;
+        foreach (var copy in Copies.Where(c => c.Node == node.Name))
+        {
+            copy.Excused |= copy.Containers.Any(c => c.Life == Life.Running);
+            copy.Containers.ForEach(c => c.Life = Life.Dead);
+        }
+    }
+
+    /// <summary>A stopped source goes on from where it stood; that is no loss where nothing is left of a later copy.</summary>
+    public void Resume(string podUid)
+    {
+        foreach (var container in Copies.Where(c => c.PodUid == podUid).SelectMany(c => c.Containers).Where(c => c.Life == Life.Stopped))
+        {
+            container.Life = Life.Running;
+            if (Copies.Any(c => c.PodUid != podUid && c.Excused))
+            {
+                _said[container.Name] = container.Counter;
+            }
+        }
+    }
+
+    private void Kill(Copy copy)
+    {
+        copy.Excused |= DeletedByUser.Contains(copy.PodUid) && copy.Containers.Any(c => c.Life == Life.Running);
+        foreach (var container in copy.Containers)
+        {
+            (container.Life, container.End) = (Life.Dead, null);
+        }
+    }
+
+    private void Create(Copy copy, string name, bool restores)
+    {
+        copy.Containers.Add(new Processes(name));
+        if (!restores)
+        {
+            StartAgain(copy.Containers[^1]);
+            copy.Containers[^1].Restarts = 0;
+        }
+    }
+
+    /// <summary>As any container is started: it counts from the beginning.</summary>
+    private void StartAgain(Processes container)
+    {
+        (container.Life, container.Counter, container.Started) = (Life.Running, 0, true);
+        container.Restarts++;
+        _said[container.Name] = 0;
+    }
+
+    private void Fail(Copy copy, Processes container, Stage? stage)
+    {
+        Failures--;
+        container.Life = Life.Dead;
+        container.End = new V1ContainerStateTerminated { ExitCode = 1, FinishedAt = time.GetUtcNow().UtcDateTime };
+        copy.Excused |= stage is not null && time.GetUtcNow() - stage.RunAt < Trial;
+    }
+
+    public void Continue(Copy copy, Stage stage)
     {
         if (stage.Members.All(m => copy.Containers.Any(c => c.Name == m && c.Started)) && (stage.Verdict ??= "Run") == "Run")
         {
+            if (copy.Containers.Any(c => c.Life == Life.Restored))
+            {
+                stage.RunAt = time.GetUtcNow();
+            }
+
             copy.Containers.ForEach(c => c.Life = c.Life == Life.Restored ? Life.Running : c.Life);
         }
     }
@@ -246,19 +265,24 @@ internal sealed class World(SimulatedServer server, Random random)
 
     private static V1PodStatus? StatusOf(V1Pod pod, Copy copy)
     {
-        var started = copy.Containers.Where(c => c.Started).Select(c => c.Name).ToList();
-        return started.Count == (pod.Status?.ContainerStatuses?.Count ?? 0)
+        var said = pod.Status?.ContainerStatuses?.Select(s => (s.Name, s.State?.Running is not null, s.RestartCount)) ?? [];
+        var started = copy.Containers.Where(c => c.Started).ToList();
+        return started.Select(c => (c.Name, c.Life != Life.Dead, c.Restarts)).SequenceEqual(said)
             ? null
-            : new V1PodStatus
-            {
-                Phase = "Running",
-                ContainerStatuses =
-                [
-                    .. started.Select(n => new V1ContainerStatus
-                    {
-                        Name = n, Ready = true, State = new V1ContainerState { Running = new V1ContainerStateRunning() },
-                    }),
-                ],
-            };
+            : new V1PodStatus { Phase = "Running", ContainerStatuses = [.. started.Select(StatusOf)] };
+    }
+
+    private static V1ContainerStatus StatusOf(Processes container)
+    {
+        var end = new V1ContainerState { Terminated = container.End ?? new V1ContainerStateTerminated { ExitCode = 137 } };
+        var runs = container.Life != Life.Dead;
+        return new V1ContainerStatus
+        {
+            Name = container.Name,
+            Ready = runs,
+            RestartCount = container.Restarts,
+            State = runs ? new V1ContainerState { Running = new V1ContainerStateRunning() } : end,
+            LastState = container.Restarts > 0 ? end : null,
+        };
     }
 }

@@ -1,0 +1,74 @@
+using k8s.Models;
+using PodCheckpointing.Api.V1;
+
+namespace PodCheckpointing.Simulation;
+
+/// <summary>What must be true at the end, when nothing has gone wrong for a while.</summary>
+internal sealed class Judge(SimulatedServer server, World world, Troubles troubles)
+{
+    /// <summary>What became of the pod.</summary>
+    public string Ending { get; private set; } = "";
+
+    public void Decide(bool undisturbed)
+    {
+        var migrations = server.All<PodMigration>().ToList();
+        var first = migrations.FirstOrDefault(m => m.Metadata.Name == "m");
+        Ending = first is null ? "deleted" : first.Status?.Outcome ?? "refused";
+        foreach (var migration in migrations)
+        {
+            Must(migration.Status?.CompletionTime is not null, $"{migration.Metadata.Name} ends in {migration.Status?.Phase}: {migration.Status?.Message}");
+        }
+
+        var outcomes = migrations.Select(m => m.Status?.Outcome).OfType<string>().ToList();
+        Must(!undisturbed || Ending == (troubles.DryRun ? Outcomes.WouldMigrate : Outcomes.Restored), $"nothing was in its way, and it ended as {Ending}");
+        Must(troubles.OnFailure == OnFailurePolicies.ColdStart || !outcomes.Contains(Outcomes.ColdStarted), "it was started afresh, and nobody had asked for it");
+        Must(
+            migrations.All(m => m.Status?.Outcome != Outcomes.Restored || m.Status.Conditions.IsTrue(ConditionTypes.SourceFenced)),
+            "the source was never fenced");
+        Copies(migrations, outcomes);
+        Leftovers(outcomes);
+    }
+
+    private void Copies(List<PodMigration> migrations, List<string> outcomes)
+    {
+        var running = world.Copies.Where(c => c.Containers.Count > 0 && c.Containers.All(p => p.Life == Life.Running)).ToList();
+        var lost = troubles.UserDeleted || world.Nodes.Values.Any(n => n.IsDead);
+        Must(running.Count == 1 || (lost && running.Count == 0), $"{running.Count} copies run at the end");
+        Must(world.Copies.Count(c => c.Lives) == running.Count, "more than one copy is left");
+        Must(lost || !outcomes.Contains(Outcomes.Lost), "it says Lost, and nothing was taken away");
+        if (running.Count == 1)
+        {
+            var where = migrations.FirstOrDefault(m => m.Status?.Outcome is Outcomes.Restored or Outcomes.ColdStarted)?.Spec.TargetNode
+                ?? (outcomes.Count > 0 && migrations.Any(m => m.Metadata.Name == "m") ? "a" : null);
+            Must(where is null || running[0].Node == where, $"it says {string.Join(", ", outcomes)} and runs on {running[0].Node}");
+            Must(!outcomes.Contains(Outcomes.Lost), "it says Lost, and a copy runs");
+        }
+        else
+        {
+            Must(!outcomes.Contains(Outcomes.RolledBack) || world.DeletedByUser.Count > 0 || world.Nodes["a"].IsDead, "it says RolledBack, and no copy runs");
+        }
+    }
+
+    private void Leftovers(List<string> outcomes)
+    {
+        Must(world.Nodes.Values.Where(n => !n.IsDead).All(n => n.Fences.Count == 0), "a fence is left");
+        Must(server.All<V1Pod>().Count(p => !world.Nodes[p.Spec.NodeName!].IsDead) <= 1, "more than one pod is left");
+        if (outcomes.Contains(Outcomes.Lost) || world.Nodes.Values.Any(n => n.IsDead))
+        {
+            // The checkpoint is kept, or was with a node that nobody can ask any more.
+            return;
+        }
+
+        Must(!server.All<PodCheckpoint>().Any() && !server.All<ContainerCheckpoint>().Any(), "a checkpoint is left");
+        Must(!server.All<PodCheckpointContent>().Any() && !server.All<ContainerCheckpointContent>().Any(), "a content is left");
+        Must(world.Store.Count == 0, "bytes are left");
+    }
+
+    private void Must(bool condition, string otherwise)
+    {
+        if (!condition)
+        {
+            world.Violations.Add(otherwise);
+        }
+    }
+}

@@ -1,0 +1,224 @@
+using System.Text.Json.Nodes;
+using k8s.Models;
+using PodCheckpointing.Api.V1;
+
+namespace PodCheckpointing.Simulation;
+
+/// <summary>What users do, and what befalls nodes and agents; the seed says what and when.</summary>
+internal sealed class Troubles
+{
+    private readonly SimulatedServer _server;
+    private readonly World _world;
+    private readonly Random _random;
+    private readonly List<string> _trace;
+    private readonly Dictionary<int, Action> _plan = [];
+    private readonly int _crashes;
+    private readonly List<Action> _atTheEnd = [];
+
+    public Troubles(SimulatedServer server, World world, Random random, List<string> trace)
+    {
+        (_server, _world, _random, _trace) = (server, world, random, trace);
+        _crashes = random.Next(3) == 0 ? 0 : random.Next(40, 300);
+        OnFailure = random.Next(8) switch { 0 => OnFailurePolicies.ColdStart, 1 => OnFailurePolicies.Leave, _ => null };
+        Timeout = random.Next(4) == 0 ? random.Next(1, 40) : null;
+        DryRun = random.Next(30) == 0;
+        Maybe(3, "user: abort", () => Edit("m", json => json["spec"]!["abort"] = true));
+        Maybe(7, "user: deletes the migration", () => Delete<PodMigration>("m"));
+        Maybe(6, "user: migrates again", () => CreateMigration("m2", _random.Next(2) == 0 ? "b" : "c"));
+        Maybe(12, "user: deletes the source", () => DeletePod(_ => "p"));
+        Maybe(10, "user: deletes the target", () => DeletePod(m => m.Status?.RestoredPodName));
+        switch (random.Next(8))
+        {
+            case 0:
+                Maybe(1, "node b dies", () => Lose("b"));
+                break;
+            case 1:
+                Maybe(2, "node a dies", () => Lose("a"));
+                break;
+            case 2:
+            case 3:
+                var node = random.Next(3) == 0 ? "a" : "b";
+                Maybe(1, $"node {node} is cut off", () => Cut(node, true));
+                Maybe(2, $"node {node} is back", () => Cut(node, false));
+                break;
+        }
+
+        AreNone = _plan.Count == 0 && _crashes == 0 && Timeout is null && !world.DumpsFail && !world.RestoresFail && world.Failures == 0;
+    }
+
+    public string? OnFailure { get; }
+
+    public int? Timeout { get; }
+
+    public bool DryRun { get; }
+
+    /// <summary>Whether nothing at all is in the way.</summary>
+    public bool AreNone { get; }
+
+    /// <summary>Whether the user has taken a pod away for good.</summary>
+    public bool UserDeleted => _world.DeletedByUser.Count > 0;
+
+    public void CreateMigration(string name, string target) => _server.CreateOrGet(new PodMigration
+    {
+        Metadata = new V1ObjectMeta { Name = name, NamespaceProperty = "n" },
+        Spec = new PodMigrationSpec
+        {
+            PodName = "p", TargetNode = target, OnFailure = OnFailure, TimeoutSeconds = Timeout, DryRun = DryRun && name == "m" ? true : null,
+        },
+    });
+
+    public void Happen(int step)
+    {
+        if (_plan.TryGetValue(step, out var act))
+        {
+            act();
+        }
+
+        if (_crashes > 0 && _random.Next(_crashes) == 0)
+        {
+            var node = _world.Nodes.Values.ElementAt(_random.Next(2));
+            _trace.Add($"agent {node.Name} {(node.AgentLives ? "dies" : "lives")}");
+            Restart(node, !node.AgentLives);
+        }
+    }
+
+    public bool OperatorDies() => _crashes > 0 && _random.Next(_crashes * 2) == 0;
+
+    /// <summary>What can come back does, and of what cannot somebody says so.</summary>
+    public void End()
+    {
+        foreach (var node in _world.Nodes.Values.Where(n => !n.IsDead))
+        {
+            if (!node.AgentLives)
+            {
+                Restart(node, lives: true);
+            }
+
+            if (node.IsCut)
+            {
+                Cut(node.Name, false);
+            }
+        }
+
+        _atTheEnd.ForEach(act => act());
+    }
+
+    /// <summary>A pod may have come to a dead node after its user's word about the others.</summary>
+    public void SayAgain()
+    {
+        foreach (var node in _world.Nodes.Values.Where(n => n is { IsDead: true, IsForgotten: false }))
+        {
+            PutOutOfService(_server.Find<V1Node>(null, node.Name)!);
+        }
+    }
+
+    private void PutOutOfService(V1Node node) => _server.Edit(node, json => json["spec"] = new JsonObject
+    {
+        ["taints"] = new JsonArray(new JsonObject { ["key"] = "node.kubernetes.io/out-of-service", ["effect"] = "NoExecute" }),
+    });
+
+    /// <summary>Has rolled back what was left for inspection; false where there is none.</summary>
+    public bool AbortWhatWasLeft()
+    {
+        var left = _server.All<PodMigration>().Where(m => m.Status?.Outcome == Outcomes.Left && m.Spec.Abort != true).ToList();
+        left.ForEach(m => Edit(m.Metadata.Name!, json => json["spec"]!["abort"] = true));
+        return left.Count > 0;
+    }
+
+    private void Maybe(int oneIn, string name, Action act)
+    {
+        if (_random.Next(oneIn) == 0)
+        {
+            // Two at one step: the later one wins.
+            _plan[_random.Next(300)] = () =>
+            {
+                _trace.Add(name);
+                act();
+            };
+        }
+    }
+
+    private void Edit(string name, Action<JsonObject> change)
+    {
+        if (_server.Find<PodMigration>("n", name) is { } migration)
+        {
+            _server.Edit(migration, change);
+        }
+    }
+
+    private void Delete<T>(string name)
+        where T : class, k8s.IKubernetesObject<V1ObjectMeta>
+    {
+        if (_server.Find<T>("n", name) is { } item)
+        {
+            _server.Delete(item);
+        }
+    }
+
+    private void DeletePod(Func<PodMigration, string?> which)
+    {
+        if (_server.Find<PodMigration>("n", "m") is { } migration && which(migration) is { } name && _server.Find<V1Pod>("n", name) is { } pod)
+        {
+            _world.DeletedByUser.Add(pod.Metadata.Uid!);
+            // By force only where kubelet can still take away what runs, as the user is warned.
+            if (_random.Next(3) == 0 && _world.Nodes.Values.All(n => !n.IsCut))
+            {
+                _world.Nodes.Values.ToList().ForEach(n => n.MayBeCut = false);
+                _server.Remove(pod);
+            }
+            else
+            {
+                _server.Delete(pod);
+            }
+        }
+    }
+
+    private static void Restart(Node node, bool lives)
+    {
+        node.AgentLives = lives;
+        node.Agents++;
+        node.Lifting.Clear();
+    }
+
+    private void Cut(string name, bool cut)
+    {
+        var node = _world.Nodes[name];
+        node.IsCut = cut && node.MayBeCut;
+        Ready(name, !node.IsCut);
+    }
+
+    private void Ready(string name, bool ready) =>
+        _server.Edit(_server.Find<V1Node>(null, name)!, json =>
+            json["status"]!["conditions"]![0]!["status"] = ready ? "True" : "False");
+
+    private void Lose(string name)
+    {
+        _world.Die(_world.Nodes[name]);
+        Ready(name, false);
+        // The user's word comes late, and in one of three ways.
+        _atTheEnd.Add(() =>
+        {
+            var word = _random.Next(3);
+            _trace.Add($"user: node {name} is dead ({word})");
+            var node = _server.Find<V1Node>(null, name)!;
+            if (word == 2 && name == "b")
+            {
+                _server.All<V1Pod>().Where(p => p.Spec.NodeName == name).ToList().ForEach(_server.Remove);
+                return;
+            }
+
+            if (word == 1)
+            {
+                _server.Remove(node);
+                _world.Nodes[name].IsForgotten = true;
+            }
+            else
+            {
+                PutOutOfService(node);
+            }
+
+            // As Kubernetes' own collector of pods does for both.
+            _server.All<V1Pod>().Where(p => p.Spec.NodeName == name && p.Metadata.DeletionTimestamp is not null).ToList().ForEach(_server.Remove);
+        });
+    }
+}

@@ -1,0 +1,110 @@
+using k8s.Models;
+
+namespace PodCheckpointing.Simulation;
+
+internal enum Life
+{
+    /// <summary>Created, and waits for its checkpoint.</summary>
+    Waiting,
+
+    /// <summary>Restored, not let go.</summary>
+    Restored,
+    Running,
+
+    /// <summary>Left stopped by a dump.</summary>
+    Stopped,
+    Dead,
+}
+
+/// <summary>One container's processes: they count.</summary>
+internal sealed class Processes(string name)
+{
+    public string Name { get; } = name;
+
+    public Life Life { get; set; }
+
+    public bool Started { get; set; }
+
+    public long Counter { get; set; }
+
+    /// <summary>How the process before this one ended, or this one where it is dead.</summary>
+    public V1ContainerStateTerminated? End { get; set; }
+
+    public int Restarts { get; set; }
+}
+
+/// <summary>What runs of one pod on one node.</summary>
+internal sealed record Copy(string PodUid, string Node, List<Processes> Containers)
+{
+    /// <summary>What it had done since it was restored is lost by no fault of ours: it failed, its node died, or the user
+    /// took it away.</summary>
+    public bool Excused { get; set; }
+
+    public bool Lives => Containers.Any(c => c.Life is not Life.Dead);
+}
+
+/// <summary>One dump: it goes on without the agent that asked for it.</summary>
+internal sealed class Dump
+{
+    public required string Container { get; init; }
+
+    public required bool Fenced { get; init; }
+
+    /// <summary>The counter in the archive; null while the dump is under way.</summary>
+    public long? Value { get; set; }
+
+    public bool Failed { get; set; }
+}
+
+/// <summary>What an agent has staged for a pod.</summary>
+internal sealed class Stage
+{
+    public Dictionary<string, long> Values { get; } = [];
+
+    public HashSet<string> Broken { get; } = [];
+
+    public List<string> Members { get; set; } = [];
+
+    public bool Go { get; set; }
+
+    /// <summary>Whether it runs, decided once.</summary>
+    public string? Verdict { get; set; }
+
+    public DateTimeOffset RunAt { get; set; }
+
+    public string? Failed { get; set; }
+}
+
+/// <summary>A node's disk, and whether its agent lives.</summary>
+internal sealed class Node(string name)
+{
+    public string Name { get; } = name;
+
+    public bool AgentLives { get; set; } = true;
+
+    /// <summary>Nobody reaches it, and everything on it goes on.</summary>
+    public bool IsCut { get; set; }
+
+    /// <summary>It will never come back.</summary>
+    public bool IsDead { get; set; }
+
+    /// <summary>False once the user has deleted a pod by force: then no network hides what runs.</summary>
+    public bool MayBeCut { get; set; } = true;
+
+    /// <summary>Its object has been deleted, and with it the address of its agent.</summary>
+    public bool IsForgotten { get; set; }
+
+    public bool Answers => AgentLives && !IsCut && !IsDead;
+
+    /// <summary>Counts the agent's lives.</summary>
+    public int Agents { get; set; }
+
+    public Dictionary<string, string> Fences { get; } = [];
+
+    /// <summary>Fences that are just being lifted.</summary>
+    public HashSet<string> Lifting { get; } = [];
+
+    public Dictionary<(string PodUid, string Checkpoint, string Container), Dump> Dumps { get; } = [];
+
+    public Dictionary<string, Stage> Stages { get; } = [];
+}
