@@ -4,7 +4,7 @@
 # What runs in the cluster is published as it is shipped; the tests are not.
 build:
 	dotnet build PodCheckpointing.sln --nologo -v q
-	for part in operator:controllers/Manager agent:agent store:storage/Tool kubelet:test/LocalCluster/Kubelet; do \
+	for part in operator:controllers/Manager agent:agent store:storage/Tool kubelet:test/LocalCluster/Kubelet controllers:test/LocalCluster/Controllers; do \
 	  dotnet publish "$${part#*:}" --no-restore -c Release -o "artifacts/$${part%%:*}" --nologo -v q || exit 1; \
 	done
 

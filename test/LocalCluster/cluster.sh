@@ -3,9 +3,11 @@
 # spaces of its own, with a test kubelet and our agent; and our operator.
 #   cluster.sh install            makes what is missing (cached in POD_CHECKPOINTING_CACHE, /var/cache/pod-checkpointing)
 #   cluster.sh up NAME            brings the cluster up; its files are in /var/tmp/pod-checkpointing/NAME
+#                                 with POD_CHECKPOINTING_CONTROLLERS=1 also controllers of Deployments, ReplicaSets and
+#                                 EndpointSlices, of which it has none else
 #   cluster.sh pods NAME          brings the cluster up with operator and agents as pods, from the images, by config/default
 #   cluster.sh nodes NAME         brings only its two nodes up, with their containerd: no API server, no kubelet, none of ours
-#   cluster.sh start NAME PART    starts a killed part again: etcd, apiserver, operator, agent NODE; kill NAME PART kills it
+#   cluster.sh start NAME PART    starts a killed part again: etcd, apiserver, operator, agent NODE, controllers; kill NAME PART kills it
 #   cluster.sh node NAME NODE ... runs a command on a node
 #   cluster.sh down NAME          takes it down and leaves nothing
 #   cluster.sh kubectl NAME ...   kubectl for it
@@ -103,6 +105,11 @@ start_operator() {
     --Operator:Kubeconfig="$dir/operator.kubeconfig" --Operator:TlsCertificate="$dir/pki/operator.crt" \
     --Operator:TlsKey="$dir/pki/operator.key" --Operator:TlsCa="$dir/pki/ca.crt" --Operator:HealthPort="$(($([ -z "${1:-}" ] && echo 8000 || echo 9000) + index))" \
     --Operator:LeaseDurationSeconds=3
+}
+
+# What of kube-controller-manager a test asks for; the others do without it, and are quicker.
+start_controllers() {
+  background controllers dotnet "$repo/artifacts/controllers/PodCheckpointing.TestControllers.dll" --Kubeconfig="$dir/kubeconfig"
 }
 
 start_agent() {
@@ -213,6 +220,7 @@ up() {
   for node in node-a node-b; do
     wait_for "node $node" 60 sh -c "'$apiserver/kubectl' --kubeconfig '$dir/kubeconfig' get node $node | grep -q Ready"
   done
+  if [ -n "${POD_CHECKPOINTING_CONTROLLERS:-}" ]; then start_controllers; fi
   if [ "$1" = pods ]; then start_pods; else start_processes; fi
 }
 
@@ -305,5 +313,5 @@ case $command in
   kill) kill_part "$3" ;;
   node) shift 2; in_node "$@" ;;
   dir) echo "$dir" ;;
-  *) sed -n '2,15s/^# \?//p' "$0"; exit 2 ;;
+  *) sed -n '2,17s/^# \?//p' "$0"; exit 2 ;;
 esac
