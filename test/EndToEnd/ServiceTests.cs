@@ -43,6 +43,8 @@ public sealed class ServiceTests() : BenchTests("s", ("POD_CHECKPOINTING_CONTROL
         (await UidsAsync("web")).Should().BeEquivalentTo(uids);
         seen.Uids.Should().BeSubsetOf([.. siblings, restored.Metadata.Uid!], "the ReplicaSet has made no third pod");
         (await SwitchedAsync("web")).Should().Be("True Succeeded");
+        var done = await client.GetAsync<PodMigration>("default", "web", CancellationToken.None);
+        done.Status!.Conditions.Find("ServiceSwitched")!.LastTransitionTime.Should().BeOnOrBefore(done.Status.CompletionTime!.Value);
         (await Cluster.GetAsync("endpointslice", "web-bench", "{.endpoints[*].targetRef.uid}")).Split(' ').Should().BeEquivalentTo(uids);
         var log = Cluster.Numbers("node-a", source.Metadata.Name!, "c", "n").Concat(Cluster.Numbers("node-b", source.Metadata.Name!, "c", "n")).ToList();
         log.Should().Equal(Enumerable.Range(1, log.Count).Select(n => (long)n), "it has counted on");
@@ -188,9 +190,12 @@ public sealed class ServiceTests() : BenchTests("s", ("POD_CHECKPOINTING_CONTROL
             var these = new ListOptions { Namespace = "default", LabelSelector = selector, Timeout = TimeSpan.FromMinutes(10) };
             try
             {
-                await foreach (var (_, pod) in kubernetes.WatchAsync<V1Pod>(these, _stop.Token))
+                await foreach (var (type, pod) in kubernetes.WatchAsync<V1Pod>(these, _stop.Token))
                 {
-                    _uids[pod.Metadata.Uid ?? ""] = true;
+                    if (type != WatchEventType.Bookmark)
+                    {
+                        _uids[pod.Metadata.Uid!] = true;
+                    }
                 }
             }
             catch (OperationCanceledException) when (_stop.IsCancellationRequested)

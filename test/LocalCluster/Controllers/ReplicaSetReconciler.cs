@@ -86,9 +86,11 @@ internal sealed class ReplicaSetReconciler(ICluster cluster, Expectations expect
         }
 
         expectations.Begin(key);
+        var nodes = pods.Select(p => p.Spec.NodeName).ToList();
         for (var i = pods.Count; i < wanted; i++)
         {
-            var made = await cluster.CreateOrGetAsync(Make(set), cancellationToken);
+            var made = await cluster.CreateOrGetAsync(Make(set, nodes), cancellationToken);
+            nodes.Add(made.Spec.NodeName);
             expectations.Add(key, made.Metadata.Uid!, made: true);
             // The informer may have been quicker than the answer.
             if (cluster.Find<V1Pod>(ObjectKey.Of(made)) is { } seen)
@@ -121,7 +123,7 @@ internal sealed class ReplicaSetReconciler(ICluster cluster, Expectations expect
         return pods.Order(order).Take(Math.Max(0, pods.Count - wanted)).ToList();
     }
 
-    private V1Pod Make(V1ReplicaSet set) => new()
+    private V1Pod Make(V1ReplicaSet set, List<string?> nodes) => new()
     {
         Metadata = new V1ObjectMeta
         {
@@ -131,13 +133,14 @@ internal sealed class ReplicaSetReconciler(ICluster cluster, Expectations expect
             Annotations = set.Spec.Template.Metadata.Annotations,
             OwnerReferences = [Pods.ReferenceTo(set)],
         },
-        Spec = set.Spec.Template.Spec with { NodeName = set.Spec.Template.Spec.NodeName ?? Node() },
+        Spec = set.Spec.Template.Spec with { NodeName = set.Spec.Template.Spec.NodeName ?? Node(nodes) },
     };
 
-    // The bench has no scheduler: the node with the fewest pods that takes any.
-    private string? Node() => cluster.All<V1Node>()
+    // The bench has no scheduler: of the nodes that take pods the one with the fewest of the set, then the fewest of all.
+    private string? Node(List<string?> taken) => cluster.All<V1Node>()
         .Where(n => n.Spec?.Unschedulable != true && n.Status?.Conditions?.Any(c => c is { Type: "Ready", Status: "True" }) == true)
-        .OrderBy(n => cluster.All<V1Pod>().Count(p => p.IsActive() && p.Spec.NodeName == n.Metadata.Name))
+        .OrderBy(n => taken.Count(node => node == n.Metadata.Name))
+        .ThenBy(n => cluster.All<V1Pod>().Count(p => p.IsActive() && p.Spec.NodeName == n.Metadata.Name))
         .ThenBy(n => n.Metadata.Name, StringComparer.Ordinal)
         .FirstOrDefault()?.Metadata.Name;
 
