@@ -11,7 +11,7 @@ services.AddSingleton(TimeProvider.System);
 services.AddSingleton<IKubernetes>(
     new Kubernetes(KubernetesClientConfiguration.BuildConfigFromConfigFile(
         builder.Configuration["Kubeconfig"] ?? throw new InvalidOperationException("--Kubeconfig=FILE is missing"), context: null)));
-services.AddSingleton<ICluster>(s => new Cluster(s, s.GetRequiredService<IKubernetes>(), "bench-controllers"));
+services.AddSingleton<ICluster>(s => new Cluster(s, s.GetRequiredService<IKubernetes>(), "bench-controllers", new SoleLeader()));
 services.AddSingleton<Expectations>();
 Add<DeploymentReconciler, V1Deployment>((s, queue) => s.GetRequiredService<Informer<V1ReplicaSet>>().OnChange(set =>
     Wake(queue, set, "Deployment")));
