@@ -41,7 +41,7 @@ public sealed class StoreSweep(string root, TimeProvider time)
     private List<Leftover> Run(SweepOptions options, DateTimeOffset before, CancellationToken cancellationToken)
     {
         var found = new List<Leftover>();
-        foreach (var file in new DirectoryInfo(root).EnumerateFiles("*.partial", Here).Where(file => file.LastWriteTimeUtc < before).ToList())
+        foreach (var file in new DirectoryInfo(root).EnumerateFiles("*.partial", Here).Where(file => file.LastWriteTimeUtc <= before).ToList())
         {
             found.Add(Take(options, Relative(file), "a partial file of a dead process", file.Length, file.Delete));
         }
@@ -70,7 +70,7 @@ public sealed class StoreSweep(string root, TimeProvider time)
         }
 
         pod.Refresh();
-        if (Posix.Exists(pod.FullName) && pod.LastWriteTimeUtc < before && IsEmpty(pod))
+        if (Posix.Exists(pod.FullName) && pod.LastWriteTimeUtc <= before && IsEmpty(pod))
         {
             found.Add(Take(options, pod.Name, "an empty folder", 0, () => RemoveEmpty(pod)));
         }
@@ -116,12 +116,12 @@ public sealed class StoreSweep(string root, TimeProvider time)
         var whole = Posix.Exists(Path.Combine(root, name, CheckpointStore.Marker));
         if (!whole && (options.Unfinished || all.Count == 0))
         {
-            return all.Append(folder).Max(entry => entry.LastWriteTimeUtc) < before
+            return all.Append(folder).Max(entry => entry.LastWriteTimeUtc) <= before
                 ? [(folder, all.Count == 0 ? "an empty folder" : "a checkpoint that was never completed", all.OfType<FileInfo>().Sum(file => file.Length))]
                 : [];
         }
 
-        var old = all.Where(entry => entry.LastWriteTimeUtc < before).ToList();
+        var old = all.Where(entry => entry.LastWriteTimeUtc <= before).ToList();
         return
         [
             .. old.OfType<FileInfo>().Where(file => file.Extension == ".partial")
