@@ -8,6 +8,7 @@ using PodCheckpointing.Agent.Checkpoints;
 using PodCheckpointing.Agent.Fences;
 using PodCheckpointing.Agent.Images;
 using PodCheckpointing.Agent.Kubelet;
+using PodCheckpointing.Agent.Network;
 using PodCheckpointing.Agent.Restores;
 using PodCheckpointing.Agent.Runtimes;
 using PodCheckpointing.Agent.Volumes;
@@ -25,6 +26,7 @@ internal sealed class AgentService(
     ImageConversion conversion,
     FenceBook fences,
     Thaw thaw,
+    AddressHolds holds,
     ContainerRuntime runtime,
     KubeletClient kubelet,
     CheckpointStore store,
@@ -127,13 +129,31 @@ internal sealed class AgentService(
         // Measured at the answer: the wait in between is not the network's.
         var response = new GetRestoreResponse();
         response.Containers.AddRange(await staging.WatchAsync(request, context.CancellationToken));
+        if (request.Until == "Waiting")
+        {
+            response.Addresses.AddRange((await runtime.SandboxAsync(request.PodUid, context.CancellationToken))?.Addresses ?? []);
+        }
+
         return response;
+    }
+
+    public override async Task<HoldAddressesResponse> HoldAddressesAsync(
+        HoldAddressesRequest request, ServerCallContext context)
+    {
+        await (request.Addresses.Count > 0
+            ? holds.HoldAsync(request.Holder, request.Addresses, context.CancellationToken)
+            : holds.LetGoAsync(request.Holder, context.CancellationToken));
+        return new HoldAddressesResponse();
     }
 
     public override async Task<ReleaseRestoreResponse> ReleaseRestoreAsync(
         ReleaseRestoreRequest request, ServerCallContext context)
     {
-        await staging.ReleaseAsync(request.PodUid, context.CancellationToken);
+        // From here on the pod answers for its connections itself.
+        await staging.ReleaseAsync(
+            request.PodUid,
+            () => request.AddressHolder.Length > 0 ? holds.LetGoAsync(request.AddressHolder, context.CancellationToken) : Task.CompletedTask,
+            context.CancellationToken);
         return new ReleaseRestoreResponse();
     }
 

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Agent.Fences;
+using PodCheckpointing.Api.V1;
 
 namespace PodCheckpointing.Agent.Checkpoints;
 
@@ -41,9 +42,9 @@ internal sealed class CriuConfiguration(IOptions<AgentOptions> options) : IDispo
             File.Move(Saved + ".partial", Saved, overwrite: true);
             try
             {
-                // Without network-lock=skip, CRIU leaves the pod's network shut, also after the pod goes on. Connections that the
-                // server has not taken yet would fail the dump; they are refused instead, and their clients try again.
-                var lines = old.TrimEnd('\n') + "\nleave-stopped\nnetwork-lock=skip\nskip-in-flight\n" + TcpLine(fence.TcpPolicy);
+                // Connections that the server has not taken yet would fail the dump; they are refused instead, and their
+                // clients try again.
+                var lines = old.TrimEnd('\n') + $"\nleave-stopped\nnetwork-lock={LockOf(fence.TcpPolicy)}\nskip-in-flight\n" + TcpLine(fence.TcpPolicy);
                 await File.WriteAllTextAsync(_path, lines.TrimStart('\n'), CancellationToken.None);
                 return await dump();
             }
@@ -60,10 +61,15 @@ internal sealed class CriuConfiguration(IOptions<AgentOptions> options) : IDispo
 
     public void Dispose() => _one.Dispose();
 
+    /// <summary>CRIU leaves the pod's network shut behind a dump that leaves its processes stopped. Where the connections are
+    /// to be kept, that is wanted: what arrives after the dump must not be acknowledged, nor the end of the stopped
+    /// processes be told. <see cref="Thaw"/> opens it. Elsewhere nobody would.</summary>
+    private static string LockOf(string policy) => policy == TcpPolicies.Established ? "iptables" : "skip";
+
     internal static string TcpLine(string policy) => policy switch
     {
-        "Close" => "tcp-close\n",
-        "Established" => "tcp-established\n",
+        TcpPolicies.Close => "tcp-close\n",
+        TcpPolicies.Established => "tcp-established\n",
         _ => "",
     };
 }

@@ -1,11 +1,14 @@
+using Grpc.Core;
 using PodCheckpointing.Agent.Checkpoints;
+using PodCheckpointing.Agent.Network;
 using PodCheckpointing.Agent.Runtimes;
+using PodCheckpointing.Api.V1;
 
 namespace PodCheckpointing.Agent.Fences;
 
 /// <summary>Lets a pod go on that a dump has stopped, or is about to stop.</summary>
 internal sealed class Thaw(
-    Checkpointer checkpointer, DumpJournal journal, ContainerRuntime runtime, TimeProvider time, ILogger<Thaw> logger)
+    Checkpointer checkpointer, DumpJournal journal, FenceBook fences, ContainerRuntime runtime, TimeProvider time, ILogger<Thaw> logger)
 {
     /// <summary>How long nothing may hold the processes before a dump whose call was lost is taken to have ended.</summary>
     private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(1);
@@ -23,6 +26,11 @@ internal sealed class Thaw(
         if (journal.AnyPending(podUid))
         {
             await ReleasedAsync(podUid, cancellationToken);
+        }
+
+        if (fences.Find(podUid)?.TcpPolicy == TcpPolicies.Established)
+        {
+            await UnlockAsync(podUid, cancellationToken);
         }
 
         for (var left = Attempts; ; left--)
@@ -58,6 +66,22 @@ internal sealed class Thaw(
 
             await Task.Delay(Look, time, cancellationToken);
         }
+    }
+
+    /// <summary>Before the processes: their connections are as they were when they go on.</summary>
+    private async Task UnlockAsync(string podUid, CancellationToken cancellationToken)
+    {
+        // The node's path, in its own mount namespace. Without a sandbox there is no network to open.
+        if (await runtime.SandboxAsync(podUid, cancellationToken) is { } sandbox)
+        {
+            await NodeNetwork.UnlockAsync(
+                sandbox.NamespacePath.Length > 0
+                    ? "/proc/1/root" + sandbox.NamespacePath
+                    : throw Refusal.Because(StatusCode.Unavailable, Reasons.NodeNotCapable, "the runtime does not tell the pod's network namespace"),
+                cancellationToken);
+        }
+
+        _ = RepairMode.Leave(await TreeAsync(podUid, cancellationToken));
     }
 
     private async Task<List<int>> TreeAsync(string podUid, CancellationToken cancellationToken) =>

@@ -79,8 +79,11 @@ internal sealed class RestoreStaging(
 
     /// <summary>Lets a pod's restored processes run: at once, where every container has been started, else the handler
     /// does it at the start of the last one.</summary>
+    /// <param name="podUid">The pod.</param>
+    /// <param name="before">What is done immediately before.</param>
+    /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="RpcException">The restore was cancelled.</exception>
-    public async Task ReleaseAsync(string podUid, CancellationToken cancellationToken)
+    public async Task ReleaseAsync(string podUid, Func<Task> before, CancellationToken cancellationToken)
     {
         var folder = Path.GetDirectoryName(FolderOf(podUid, "any"))!;
         await StartedAsync(folder, cancellationToken);
@@ -100,6 +103,7 @@ internal sealed class RestoreStaging(
                 await guard.TakeAsync(member, cancellationToken);
             }
 
+            await before();
             // Its word first, then the look; the handler does it the other way round, so that one of them sees both.
             Mark(folder, "go", "");
             if (members.All(m => File.Exists(Path.Combine(m, "started")) && !File.Exists(Path.Combine(m, "running"))))
@@ -187,7 +191,8 @@ internal sealed class RestoreStaging(
         while (true)
         {
             var states = request.ContainerNames.Select(c => StateOf(FolderOf(request.PodUid, c), c)).ToList();
-            if (states.All(s => s.Phase == "Running") || states.Any(s => s.Phase == "Failed" || s.Phase == request.Until)
+            if (states.All(s => s.Phase == "Running" || (s.Phase == "Restored" && request.Until == "Restored"))
+                || states.Any(s => s.Phase == "Failed" || (s.Phase == request.Until && request.Until != "Restored"))
                 || Stopwatch.GetElapsedTime(began) >= wait)
             {
                 OperationMeter.Seen(request.PodUid, states, container => RestoredAt(FolderOf(request.PodUid, container)));

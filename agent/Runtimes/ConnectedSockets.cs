@@ -13,7 +13,7 @@ internal static class ConnectedSockets
     /// <summary>The remote ends of the processes' connected sockets, as the kernel prints them.</summary>
     public static IReadOnlyList<string> Of(IReadOnlyCollection<int> pids)
     {
-        var mine = pids.SelectMany(InodesOf).ToHashSet();
+        var mine = pids.SelectMany(DescriptorsOf).Select(s => s.Inode).ToHashSet();
         return
         [
             .. pids.Take(1).SelectMany(pid => new[] { $"/proc/{pid}/net/tcp", $"/proc/{pid}/net/tcp6" })
@@ -30,7 +30,8 @@ internal static class ConnectedSockets
         where fields.Length > 9 && !Unconnected.Contains(fields[3])
         select (long.Parse(fields[9], CultureInfo.InvariantCulture), fields[2]);
 
-    private static IEnumerable<long> InodesOf(int pid)
+    /// <summary>A process' sockets, of whatever kind.</summary>
+    public static IEnumerable<(int Descriptor, long Inode)> DescriptorsOf(int pid)
     {
         string[] descriptors;
         try
@@ -47,7 +48,9 @@ internal static class ConnectedSockets
             var target = new FileInfo(descriptor).LinkTarget ?? "";
             if (target.StartsWith("socket:[", StringComparison.Ordinal))
             {
-                yield return long.Parse(target["socket:[".Length..^1], CultureInfo.InvariantCulture);
+                yield return (
+                    int.Parse(Path.GetFileName(descriptor), CultureInfo.InvariantCulture),
+                    long.Parse(target["socket:[".Length..^1], CultureInfo.InvariantCulture));
             }
         }
     }

@@ -8,6 +8,9 @@ namespace PodCheckpointing.Agent.Runtimes;
 /// <summary>One running container.</summary>
 internal sealed record RunningContainer(string Name, int Pid, string Image, string ImageId);
 
+/// <summary>A pod's sandbox: its addresses, and the path of its network namespace on the node; empty where not known.</summary>
+internal sealed record PodNetwork(IReadOnlyList<string> Addresses, string NamespacePath);
+
 /// <summary>What the agent asks the container runtime (CRI) and the kernel about pods.</summary>
 internal sealed class ContainerRuntime(GrpcChannel channel)
 {
@@ -43,6 +46,29 @@ internal sealed class ContainerRuntime(GrpcChannel channel)
         }
 
         return result;
+    }
+
+    /// <summary>The network of a pod that has a sandbox which is ready; null without one.</summary>
+    public async Task<PodNetwork?> SandboxAsync(string podUid, CancellationToken cancellationToken)
+    {
+        var filter = new PodSandboxFilter { State = new PodSandboxStateValue { State = PodSandboxState.SandboxReady } };
+        filter.LabelSelector["io.kubernetes.pod.uid"] = podUid;
+        var list = await channel.UnaryAsync(
+            Service + "ListPodSandbox", new ListPodSandboxRequest { Filter = filter }, ListPodSandboxResponse.Parser, Deadline, cancellationToken);
+        if (list.Items.MaxBy(s => s.CreatedAt) is not { } sandbox)
+        {
+            return null;
+        }
+
+        var status = await channel.UnaryAsync(
+            Service + "PodSandboxStatus",
+            new PodSandboxStatusRequest { PodSandboxId = sandbox.Id, Verbose = true },
+            PodSandboxStatusResponse.Parser,
+            Deadline,
+            cancellationToken);
+        var network = status.Status.Network;
+        string[] addresses = string.IsNullOrEmpty(network?.Ip) ? [] : [network.Ip, .. network.AdditionalIps.Select(a => a.Ip)];
+        return new PodNetwork(addresses, status.Info.TryGetValue("info", out var info) ? NetworkNamespaceIn(info) : "");
     }
 
     private async Task<IReadOnlyList<Container>> ListAsync(string podUid, CancellationToken cancellationToken)
@@ -108,6 +134,18 @@ internal sealed class ContainerRuntime(GrpcChannel channel)
             // Gone.
             return 'Z';
         }
+    }
+
+    /// <summary>Both containerd and CRI-O show the sandbox's OCI specification.</summary>
+    internal static string NetworkNamespaceIn(string info)
+    {
+        using var document = JsonDocument.Parse(info);
+        return document.RootElement.TryGetProperty("runtimeSpec", out var spec)
+            && spec.TryGetProperty("linux", out var linux) && linux.TryGetProperty("namespaces", out var namespaces)
+            && namespaces.EnumerateArray().FirstOrDefault(n => n.GetProperty("type").GetString() == "network") is { ValueKind: JsonValueKind.Object } found
+            && found.TryGetProperty("path", out var path)
+                ? path.GetString() ?? ""
+                : "";
     }
 
     private static int? PidIn(string info)

@@ -36,6 +36,9 @@ internal static class CheckpointMethods
     public static readonly Method<GetRestoreRequest, GetRestoreResponse> GetRestore =
         Unary("GetRestore", GetRestoreRequest.Parser, GetRestoreResponse.Parser);
 
+    public static readonly Method<HoldAddressesRequest, HoldAddressesResponse> HoldAddresses =
+        Unary("HoldAddresses", HoldAddressesRequest.Parser, HoldAddressesResponse.Parser);
+
     public static readonly Method<ReleaseRestoreRequest, ReleaseRestoreResponse> ReleaseRestore =
         Unary("ReleaseRestore", ReleaseRestoreRequest.Parser, ReleaseRestoreResponse.Parser);
 

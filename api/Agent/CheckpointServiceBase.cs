@@ -46,6 +46,11 @@ public abstract class CheckpointServiceBase
     public virtual Task<GetRestoreResponse> GetRestoreAsync(GetRestoreRequest request, ServerCallContext context) =>
         throw Missing(context);
 
+    /// <summary>Closes the node to a pod's addresses, or opens it again.</summary>
+    public virtual Task<HoldAddressesResponse> HoldAddressesAsync(
+        HoldAddressesRequest request, ServerCallContext context) =>
+        throw Missing(context);
+
     /// <summary>Lets a restored pod run.</summary>
     public virtual Task<ReleaseRestoreResponse> ReleaseRestoreAsync(
         ReleaseRestoreRequest request, ServerCallContext context) =>
@@ -86,6 +91,7 @@ public abstract class CheckpointServiceBase
         endpoints.MapGrpcMethod(CheckpointMethods.Unfence, UnfenceAsync);
         endpoints.MapGrpcMethod(CheckpointMethods.PrepareRestore, PrepareRestoreAsync);
         endpoints.MapGrpcMethod(CheckpointMethods.GetRestore, GetRestoreAsync);
+        endpoints.MapGrpcMethod(CheckpointMethods.HoldAddresses, HoldAddressesAsync);
         endpoints.MapGrpcMethod(CheckpointMethods.ReleaseRestore, ReleaseRestoreAsync);
         endpoints.MapGrpcMethod(CheckpointMethods.CancelRestore, CancelRestoreAsync);
         endpoints.MapGrpcMethod(CheckpointMethods.Seal, SealAsync);

@@ -48,6 +48,11 @@ public sealed class CheckpointServiceClient(GrpcChannel channel)
         GetRestoreRequest request, TimeSpan? timeout, CancellationToken cancellationToken) =>
         CallAsync(CheckpointMethods.GetRestore, request, timeout, cancellationToken);
 
+    /// <summary>Closes the node to a pod's addresses, or opens it again.</summary>
+    public Task<HoldAddressesResponse> HoldAddressesAsync(
+        HoldAddressesRequest request, TimeSpan? timeout, CancellationToken cancellationToken) =>
+        CallAsync(CheckpointMethods.HoldAddresses, request, timeout, cancellationToken);
+
     /// <summary>Lets a restored pod run.</summary>
     public Task<ReleaseRestoreResponse> ReleaseRestoreAsync(
         ReleaseRestoreRequest request, TimeSpan? timeout, CancellationToken cancellationToken) =>

@@ -11,9 +11,9 @@ public static class MigrationObstacles
     /// <param name="pod">The pod, where it exists.</param>
     public static IEnumerable<(string Field, string Reason, string Message)> Of(PodMigrationSpec spec, V1Pod? pod)
     {
-        if (spec.TcpPolicy == TcpPolicies.Established)
+        foreach (var message in pod is null ? [] : PodAddress.Obstacles(pod, spec.TcpPolicy))
         {
-            yield return ("tcpPolicy", Reasons.NotYetSupported, "tcpPolicy: Established is not supported yet; use Close or Reject");
+            yield return ("tcpPolicy", Reasons.AddressNotKept, message);
         }
 
         if (spec.OnFailure == OnFailurePolicies.Leave && pod is not null && Freeze.LongestOf(pod) is { } longest)

@@ -77,8 +77,9 @@ public sealed record PodMigrationSpec
 
     /// <summary>tcpPolicy says what becomes of connected TCP sockets. Close: they are closed, and the application
     /// reconnects. Reject: the migration fails while there are any (reason EstablishedTcpConnections). Established: they
-    /// are kept; not yet supported, refused with reason NotYetSupported. Listening sockets always travel. Immutable.
-    /// Absent: Close.</summary>
+    /// go on, which takes a pod that asks for its own address by annotation cni.projectcalico.org/ipAddrsNoIpam and a network
+    /// that gives it; refused elsewhere (reason AddressNotKept). Listening sockets always travel; connections that the
+    /// server has not accepted yet are closed. Immutable. Absent: Close.</summary>
     [Immutable, OneOf(TcpPolicies.Close, TcpPolicies.Established, TcpPolicies.Reject)]
     public string? TcpPolicy { get; init; }
 
@@ -228,8 +229,9 @@ public sealed record PodMigrationStatus
 /// <summary>MigrationStep is one part of a migration and how long it took.</summary>
 public sealed record MigrationStep
 {
-    /// <summary>name of the step: Wait (for others), Validate, Receive (the target pod waits), Fence, Checkpoint, Transfer,
-    /// Restore, Commit, Service (its endpoints are waited for) or ColdStart. Required.</summary>
+    /// <summary>name of the step: Wait (for others), Validate, Receive (the target pod waits), Fence, Checkpoint, HoldAddress
+    /// (the target's node lets nothing through to the pod's own address yet), Transfer, Restore, Commit, Service (its
+    /// endpoints are waited for) or ColdStart. Required.</summary>
     [RequiredField, Text(63, TextAttribute.Word)]
     public string Name { get; init; } = "";
 

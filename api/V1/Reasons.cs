@@ -45,6 +45,12 @@ public static class Reasons
     /// <remarks>Let the application close them, or use tcpPolicy: Close and let it connect again.</remarks>
     public const string EstablishedTcpConnections = "EstablishedTcpConnections";
 
+    /// <summary>The target would not have the pod's address, which tcpPolicy Established needs, or which the pod asks for in a
+    /// way that only one pod can have; the message says which.</summary>
+    /// <remarks>Use tcpPolicy: Close, or create the pod with the annotation that the message names, on a network that knows
+    /// it.</remarks>
+    public const string AddressNotKept = "AddressNotKept";
+
     /// <summary>No node of that name exists, or it has no address.</summary>
     /// <remarks>Check the name: kubectl get nodes.</remarks>
     public const string NodeNotFound = "NodeNotFound";

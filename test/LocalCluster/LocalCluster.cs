@@ -32,6 +32,10 @@ public sealed class LocalCluster : IAsyncDisposable
     /// <summary>Brings only the nodes up, with their containerd.</summary>
     public static Task<LocalCluster> StartNodesAsync(string name) => BringUpAsync("nodes", name, []);
 
+    /// <summary>An address that is of no node: a pod that asks for it (Nodes/bench-ipam) has it wherever it is.</summary>
+    public string OwnAddress(int number) =>
+        $"10.{128 + int.Parse(File.ReadAllText(Path.Combine(Folder, "index")), CultureInfo.InvariantCulture)}.50.{number}";
+
     /// <summary>The root folder of a node's own mount namespace.</summary>
     public string RootOf(string node) => $"/proc/{File.ReadAllText(Path.Combine(Folder, node, "pid")).Split(' ')[1].Trim()}/root";
 

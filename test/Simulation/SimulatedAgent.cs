@@ -226,6 +226,9 @@ internal sealed class SimulatedAgent(World world, Node node, Operations operatio
         }
     }
 
+    public Task<HoldAddressesResponse> HoldAddressesAsync(HoldAddressesRequest request, CancellationToken cancellationToken) =>
+        Call("hold addresses", () => new HoldAddressesResponse());
+
     public Task<ReleaseRestoreResponse> ReleaseRestoreAsync(ReleaseRestoreRequest request, CancellationToken cancellationToken) =>
         Call("release", () =>
         {

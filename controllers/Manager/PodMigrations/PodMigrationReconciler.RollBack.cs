@@ -18,7 +18,7 @@ internal sealed partial class PodMigrationReconciler
         {
             // A target that never ran stands still whatever it has: the source need not wait for its end.
             var gone = await RemoveTargetAsync(scope, turned.Message, cancellationToken);
-            if ((scope.TargetMayRun && !gone) || !await ResumeSourceAsync(scope, cancellationToken) || !gone)
+            if ((scope.TargetMayRun && !gone) || !await ResumeSourceAsync(scope, cancellationToken) || !gone || !LetGo(scope))
             {
                 return;
             }

@@ -19,7 +19,7 @@ internal sealed partial class PodMigrationReconciler
         }
 
         scope.Begin(Steps.Receive);
-        scope.Phase(MigrationPhases.Pending, "the target pod is being prepared");
+        scope.Phase(scope.Is(ConditionTypes.Checkpointed) ? MigrationPhases.Transferring : MigrationPhases.Pending, "the target pod is being prepared");
         var source = RequireSource(scope);
         var target = FindTarget(scope) ?? await cluster.CreateOrGetAsync(
             TargetPod.From(source, scope, ArtifactUri.ForPod(scope.Status.PodUID!, scope.CheckpointID).ToString()),
@@ -46,6 +46,11 @@ internal sealed partial class PodMigrationReconciler
         if (receiver.Containers.All(c => c.Phase != "Waiting"))
         {
             return AskAgain(scope, "receive");
+        }
+
+        if (scope.HasBegun(Steps.Hold))
+        {
+            RequireAddress(source, target, receiver.Addresses);
         }
 
         scope.Set(ConditionTypes.TargetPrepared, true, Reasons.Succeeded, $"pod {target.Metadata.Name} stands at {scope.Status.TargetNode} and waits for the checkpoint");
@@ -98,7 +103,13 @@ internal sealed partial class PodMigrationReconciler
             return false;
         }
 
-        var go = new ReleaseRestoreRequest { PodUid = target.Metadata.Uid };
+        var holds = scope.HasBegun(Steps.Hold);
+        if (holds && !HasSockets(scope, target, names))
+        {
+            return false;
+        }
+
+        var go = new ReleaseRestoreRequest { PodUid = target.Metadata.Uid, AddressHolder = holds ? scope.Uid : "" };
         var released = Ask(scope, "release", scope.Status.TargetNode!, (agent, t) => agent.ReleaseRestoreAsync(go, t));
         var request = new GetRestoreRequest { PodUid = target.Metadata.Uid, WaitMilliseconds = 20_000 };
         request.ContainerNames.AddRange(names);
@@ -108,11 +119,7 @@ internal sealed partial class PodMigrationReconciler
             return false;
         }
 
-        if (restore.Containers.FirstOrDefault(c => c.Phase == "Failed") is { } failed)
-        {
-            throw new TerminalException(Reasons.RestoreFailed, $"container {failed.ContainerName} could not be restored: {failed.Message}");
-        }
-
+        RefuseFailed(restore);
         if (restore.Containers.Any(c => c.Phase != "Running"))
         {
             return AskAgain(scope, "restore");

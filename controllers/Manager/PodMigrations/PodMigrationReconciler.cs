@@ -137,10 +137,12 @@ internal sealed partial class PodMigrationReconciler(
             return;
         }
 
+        Func<MigrationScope, CancellationToken, Task<bool>>[] ready = KeepsAddress(scope)
+            ? [FenceAsync, CheckpointAsync, HoldAsync, ReceiveAsync]
+            : [ReceiveAsync, FenceAsync, CheckpointAsync];
         Func<MigrationScope, CancellationToken, Task<bool>>[] steps =
         [
-            ValidateAsync, ReceiveAsync, FenceAsync, CheckpointAsync, RestoreAsync, HandOverAsync, CommitAsync,
-            SwitchServiceAsync, CompleteAsync,
+            ValidateAsync, .. ready, RestoreAsync, HandOverAsync, CommitAsync, SwitchServiceAsync, CompleteAsync,
         ];
         foreach (var step in steps)
         {

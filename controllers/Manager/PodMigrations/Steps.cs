@@ -14,6 +14,10 @@ internal static class Steps
     public const string Fence = "Fence";
     public const string Checkpoint = "Checkpoint";
 
+    /// <summary>The target's node passes no packet of the pod's own address from here on until Restore: only for pods that take
+    /// it along, and then before Receive.</summary>
+    public const string Hold = "HoldAddress";
+
     /// <summary>The checkpoint is verified and staged at the target, which restores it and stands still.</summary>
     public const string Transfer = "Transfer";
 

@@ -10,7 +10,8 @@ internal static class TargetPod
 {
     public static V1Pod From(V1Pod source, MigrationScope scope, string checkpointUri)
     {
-        var annotations = new Dictionary<string, string>(source.Metadata.Annotations ?? new Dictionary<string, string>());
+        var annotations = (source.Metadata.Annotations ?? new Dictionary<string, string>())
+            .Where(a => !PodAddress.IsWrittenByNetwork(a.Key)).ToDictionary();
         annotations.TryAdd(WellKnown.OriginalPodName, source.Metadata.Name!);
         annotations[WellKnown.RestoreAnnotation] = checkpointUri;
         var labels = new Dictionary<string, string>(source.Metadata.Labels ?? new Dictionary<string, string>());

@@ -98,7 +98,7 @@ public sealed class MigrationRulesTests
     {
         Of(new PodMigrationSpec()).Should().BeEmpty();
         Of(new PodMigrationSpec { TcpPolicy = TcpPolicies.Established, ServiceName = "web" })
-            .Should().Equal(("tcpPolicy", Reasons.NotYetSupported));
+            .Should().Equal(("tcpPolicy", Reasons.AddressNotKept));
         Of(new PodMigrationSpec { OnFailure = OnFailurePolicies.Leave }).Should().BeEmpty();
         Of(new PodMigrationSpec { OnFailure = OnFailurePolicies.Leave }, new V1Probe { PeriodSeconds = 5 })
             .Should().Equal(("onFailure", Reasons.PodNotMigratable));

@@ -1,0 +1,52 @@
+using System.Diagnostics;
+using Grpc.Core;
+using PodCheckpointing.Api.V1;
+
+namespace PodCheckpointing.Agent.Network;
+
+/// <summary>Packet filters of this node and of its pods, by the node's own iptables, which CRIU needs there, too.</summary>
+internal static class NodeNetwork
+{
+    /// <summary>Takes away what CRIU's network lock leaves in a pod that a dump has left stopped, once for each container:
+    /// the pod could neither send nor receive for ever.</summary>
+    private const string Unlock = """
+        for tool in iptables ip6tables; do
+          command -v $tool >/dev/null || continue
+          for chain in INPUT OUTPUT; do
+            while $tool -w -D $chain -j CRIU 2>/dev/null; do :; done
+          done
+          $tool -w -F CRIU 2>/dev/null && $tool -w -X CRIU
+          left=$($tool -w -S) || exit 1
+          case $left in *"-j CRIU"*) echo "$tool: CRIU's lock is left"; exit 1 ;; esac
+        done
+        """;
+
+    /// <summary>Opens a pod's network that CRIU has locked.</summary>
+    /// <param name="networkNamespace">Its path, as the agent sees it.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    public static Task UnlockAsync(string networkNamespace, CancellationToken cancellationToken) =>
+        RunAsync([$"--net={networkNamespace}"], Unlock, cancellationToken);
+
+    /// <summary>Runs a script among the node's files and, unless told otherwise, in its network.</summary>
+    /// <exception cref="RpcException">UNAVAILABLE, with what it said.</exception>
+    public static async Task RunAsync(string[] where, string script, CancellationToken cancellationToken)
+    {
+        var start = new ProcessStartInfo("nsenter", ["--target", "1", "--mount", .. where, "--", "sh", "-c", script])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        using var process = Process.Start(start)!;
+        var output = process.StandardOutput.ReadToEndAsync(cancellationToken);
+        var errors = process.StandardError.ReadToEndAsync(cancellationToken);
+        // It works on whether or not its caller waits: half a rule set helps nobody.
+        await process.WaitForExitAsync(cancellationToken);
+        if (process.ExitCode != 0)
+        {
+            throw Refusal.Because(
+                StatusCode.Unavailable,
+                Reasons.NodeNotCapable,
+                $"the node's iptables failed: {await output}{await errors}".TrimEnd());
+        }
+    }
+}

@@ -1,0 +1,108 @@
+using k8s.Models;
+using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.Agents;
+using PodCheckpointing.Runtime;
+
+namespace PodCheckpointing.Manager.PodMigrations;
+
+/// <content>Pods that take their address along.</content>
+/// <remarks>
+/// Two pods must not answer for one address: an empty receiver would reset the source's connections as soon as any packet
+/// found it. So the target of such a pod is created only when the source stands still, which costs its sandbox's time
+/// but no connection, and the target's node passes no packet of the address before the sockets are restored.
+/// </remarks>
+internal sealed partial class PodMigrationReconciler
+{
+    private bool KeepsAddress(MigrationScope scope) =>
+        scope.HasBegun(Steps.Hold) || (FindSource(scope) is { } source && PodAddress.IsKept(source));
+
+    private Task<bool> HoldAsync(MigrationScope scope, CancellationToken cancellationToken)
+    {
+        if (scope.Is(ConditionTypes.TargetPrepared))
+        {
+            return Task.FromResult(true);
+        }
+
+        if (!scope.HasBegun(Steps.Hold))
+        {
+            // Stored first: the way back lets go whatever may be held.
+            scope.Begin(Steps.Hold);
+            return Task.FromResult(false);
+        }
+
+        if (Hold(scope, RequireSource(scope)) is null)
+        {
+            return Task.FromResult(false);
+        }
+
+        scope.End(Steps.Hold, "");
+        return Task.FromResult(true);
+    }
+
+    private HoldAddressesResponse? Hold(MigrationScope scope, V1Pod source)
+    {
+        var request = new HoldAddressesRequest { Holder = scope.Uid };
+        request.Addresses.AddRange(PodAddress.Of(source));
+        return Ask(scope, "hold", scope.Status.TargetNode!, (agent, t) => agent.HoldAddressesAsync(request, t));
+    }
+
+    /// <summary>On the way back, when the target is gone.</summary>
+    private bool LetGo(MigrationScope scope)
+    {
+        if (!scope.HasBegun(Steps.Hold) || AgentDirectory.IsLost(FindNode(scope.Status.TargetNode!)))
+        {
+            return true;
+        }
+
+        try
+        {
+            // One that is under way must not come after.
+            if (FindSource(scope) is { } source && Hold(scope, source) is null)
+            {
+                return false;
+            }
+        }
+        catch (AgentException)
+        {
+            // It has ended, in whatever way.
+        }
+
+        var request = new HoldAddressesRequest { Holder = scope.Uid };
+        return Ask(scope, "let-go", scope.Status.TargetNode!, (agent, t) => agent.HoldAddressesAsync(request, t)) is not null;
+    }
+
+    private static void RequireAddress(V1Pod source, V1Pod target, IEnumerable<string> addresses)
+    {
+        var (wanted, found) = (PodAddress.Of(source), addresses.ToList());
+        if (wanted.Except(found).Any())
+        {
+            throw new TerminalException(
+                Reasons.AddressNotKept,
+                $"pod {target.Metadata.Name} has {(found.Count > 0 ? string.Join(", ", found) : "no address")}, not the source's {string.Join(", ", wanted)}: "
+                + $"the network does not know annotation {PodAddress.OwnAddresses}");
+        }
+    }
+
+    /// <summary>Every container has its sockets again: until then the node lets nothing through to the pod.</summary>
+    private bool HasSockets(MigrationScope scope, V1Pod target, IEnumerable<string> containers)
+    {
+        var request = new GetRestoreRequest { PodUid = target.Metadata.Uid, WaitMilliseconds = 20_000, Until = "Restored" };
+        request.ContainerNames.AddRange(containers);
+        if (Ask(scope, "restored", scope.Status.TargetNode!, (agent, t) => agent.GetRestoreAsync(request, t)) is not { } restore)
+        {
+            return false;
+        }
+
+        RefuseFailed(restore);
+        return restore.Containers.All(c => c.Phase is "Restored" or "Running") || AskAgain(scope, "restored");
+    }
+
+    private static void RefuseFailed(GetRestoreResponse restore)
+    {
+        if (restore.Containers.FirstOrDefault(c => c.Phase == "Failed") is { } failed)
+        {
+            throw new TerminalException(Reasons.RestoreFailed, $"container {failed.ContainerName} could not be restored: {failed.Message}");
+        }
+    }
+}
