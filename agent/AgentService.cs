@@ -150,10 +150,10 @@ internal sealed class AgentService(
         ReleaseRestoreRequest request, ServerCallContext context)
     {
         // From here on the pod answers for its connections itself.
-        await staging.ReleaseAsync(
-            request.PodUid,
-            () => request.AddressHolder.Length > 0 ? holds.LetGoAsync(request.AddressHolder, context.CancellationToken) : Task.CompletedTask,
-            context.CancellationToken);
+        await (request.AddressHolder.Length > 0
+            ? staging.ReleaseAsync(
+                request.PodUid, () => holds.LetGoAsync(request.AddressHolder, context.CancellationToken), context.CancellationToken)
+            : staging.ReleaseAsync(request.PodUid, context.CancellationToken));
         return new ReleaseRestoreResponse();
     }
 

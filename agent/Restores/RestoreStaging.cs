@@ -77,6 +77,10 @@ internal sealed class RestoreStaging(
 
     public void Dispose() => _one.Dispose();
 
+    /// <summary>Lets a pod's restored processes run that hold no address.</summary>
+    public Task ReleaseAsync(string podUid, CancellationToken cancellationToken) =>
+        ReleaseAsync(podUid, () => Task.CompletedTask, cancellationToken);
+
     /// <summary>Lets a pod's restored processes run: at once, where every container has been started, else the handler
     /// does it at the start of the last one.</summary>
     /// <param name="podUid">The pod.</param>

@@ -55,6 +55,14 @@ public sealed class LocalCluster : IAsyncDisposable
         await KubectlAsync("apply", "-f", file);
     }
 
+    /// <summary>Applies a file of the repository, with words of it replaced.</summary>
+    public async Task ApplyFileAsync(string path, params (string From, string To)[] words) =>
+        await ApplyAsync(words.Aggregate(
+            await File.ReadAllTextAsync(Path.Combine(RepositoryRoot(), path)),
+            (text, word) => text.Contains(word.From, StringComparison.Ordinal)
+                ? text.Replace(word.From, word.To, StringComparison.Ordinal)
+                : throw new InvalidOperationException($"{path} has no \"{word.From}\"")));
+
     /// <summary>kubectl get with a JSON path.</summary>
     public Task<string> GetAsync(string resource, string name, string path) =>
         KubectlAsync("get", resource, name, "-o", $"jsonpath={path}");

@@ -65,6 +65,25 @@ cp -a "$tree$library/." "$work/python$library/"
 find "$work/python$library" -name __pycache__ -prune -exec rm -rf {} +
 for extension in "$tree$library"/lib-dynload/*.so; do add_program "$work/python" "${extension#"$tree"}"; done
 image python "$work/python" '["/usr/bin/python3"]'
+
+# unpack ROOT PACKAGE…: packages of this machine's own Debian with the libraries that they need, not installed.
+unpack() {
+  local root=$1 packages package; shift
+  apt-cache show "$1" >/dev/null 2>&1 || apt-get -q update >/dev/null
+  packages=$(apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces --no-enhances "$@" |
+    grep -E "^($(echo "$*" | tr ' ' '|')|lib[a-z0-9.+-]+|zlib1g)$" | sort -u)
+  mkdir -p "$work/packages"
+  # shellcheck disable=SC2086
+  (cd "$work/packages" && apt-get -qq -o APT::Sandbox::User=root download $packages)
+  for package in "$work/packages"/*.deb; do
+    dpkg-deb --fsys-tarfile "$package" | tar -C "$root" -x --exclude='./usr/share/*' --exclude='./usr/lib/*/gconv/*' --exclude=./etc/init.d
+  done
+}
+
+base "$work/mosquitto"
+unpack "$work/mosquitto" mosquitto mosquitto-clients
+chroot "$work/mosquitto" /usr/sbin/mosquitto -h | head -n 1
+image mosquitto "$work/mosquitto" '["/usr/sbin/mosquitto"]'
 touch "$work/out/.complete"
 rm -rf "$out"
 mv "$work/out" "$out"
