@@ -52,6 +52,7 @@ internal sealed class Judge(SimulatedServer server, World world, Troubles troubl
     private void Leftovers(List<string> outcomes)
     {
         Must(world.Nodes.Values.Where(n => !n.IsDead).All(n => n.Fences.Count == 0), "a fence is left");
+        Must(world.Nodes.Values.Where(n => !n.IsDead).All(n => n.Holds.Count == 0), "an address is held still");
         Must(server.All<V1Pod>().Count(p => !world.Nodes[p.Spec.NodeName!].IsDead) <= 1, "more than one pod is left");
         if (outcomes.Contains(Outcomes.Lost) || world.Nodes.Values.Any(n => n.IsDead))
         {

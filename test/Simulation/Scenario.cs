@@ -27,12 +27,17 @@ internal sealed class Scenario
         _world = new World(_server, _random, _time)
         {
             DumpsFail = _random.Next(6) == 0, RestoresFail = _random.Next(5) == 0, Failures = _random.Next(6) == 0 ? 1 : 0,
+            OwnAddress = seed % 4 == 0,
         };
         // From the quickest of networks to one on which every deadline passes.
         _pace = _random.Next(4) switch { 0 => 200, 1 => 50, _ => 5 };
         var source = _server.CreateOrGet(new V1Pod
         {
-            Metadata = new V1ObjectMeta { Name = "p", NamespaceProperty = "n" },
+            Metadata = new V1ObjectMeta
+            {
+                Name = "p", NamespaceProperty = "n",
+                Annotations = _world.OwnAddress ? new Dictionary<string, string> { [PodAddress.OwnAddresses] = $"[\"{World.Address}\"]" } : null,
+            },
             Spec = new V1PodSpec
             {
                 NodeName = "a", Containers = [.. Enumerable.Range(0, _random.Next(1, 3)).Select(n => new V1Container { Name = $"c{n}" })],

@@ -213,11 +213,12 @@ internal sealed class SimulatedAgent(World world, Node node, Operations operatio
     {
         var looks = 0;
         return Call($"look {request.Until}", States, () => States().Containers is var states
-            && (states.All(s => s.Phase == "Running") || states.Any(s => s.Phase == "Failed" || s.Phase == request.Until) || ++looks > 300));
+            && (states.All(s => s.Phase == "Running" || (s.Phase == "Restored" && request.Until == "Restored"))
+                || states.Any(s => s.Phase == "Failed" || (s.Phase == request.Until && request.Until != "Restored")) || ++looks > 300));
 
         GetRestoreResponse States()
         {
-            var response = new GetRestoreResponse();
+            var response = new GetRestoreResponse { Addresses = { World.Address } };
             response.Containers.AddRange(request.ContainerNames.Select(n => new ContainerRestore
             {
                 ContainerName = n, Phase = PhaseOf(request.PodUid, n), RunningAt = Timestamp.FromDateTimeOffset(node.Stages.GetValueOrDefault(request.PodUid)?.RunAt ?? time.GetUtcNow()),
@@ -227,7 +228,19 @@ internal sealed class SimulatedAgent(World world, Node node, Operations operatio
     }
 
     public Task<HoldAddressesResponse> HoldAddressesAsync(HoldAddressesRequest request, CancellationToken cancellationToken) =>
-        Call("hold addresses", () => new HoldAddressesResponse());
+        Call($"hold {request.Addresses}", () =>
+        {
+            if (request.Addresses.Count > 0)
+            {
+                node.Holds.Add(request.Holder);
+            }
+            else
+            {
+                node.Holds.Remove(request.Holder);
+            }
+
+            return new HoldAddressesResponse();
+        });
 
     public Task<ReleaseRestoreResponse> ReleaseRestoreAsync(ReleaseRestoreRequest request, CancellationToken cancellationToken) =>
         Call("release", () =>
@@ -241,6 +254,16 @@ internal sealed class SimulatedAgent(World world, Node node, Operations operatio
             if (stage.Verdict == "Cancelled")
             {
                 throw new AgentException(Reasons.RestoreFailed, "the restore was cancelled", isTerminal: true);
+            }
+
+            if (request.AddressHolder.Length > 0)
+            {
+                node.Holds.Remove(request.AddressHolder);
+            }
+
+            if (world.OwnAddress && world.Copies.Any(c => c.PodUid == request.PodUid && c.Containers.Any(p => p.Life == Life.Waiting)))
+            {
+                world.Violations.Add("the address is let go before every socket is there");
             }
 
             stage.Go = true;

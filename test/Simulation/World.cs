@@ -24,6 +24,12 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
 
     public bool RestoresFail { get; init; }
 
+    /// <summary>Whether the pod takes its address along.</summary>
+    public bool OwnAddress { get; init; }
+
+    /// <summary>Every pod's.</summary>
+    public const string Address = "10.0.0.1";
+
     /// <summary>How many containers may still fail by themselves.</summary>
     public int Failures { get; set; }
 
@@ -160,6 +166,13 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
                 Violations.Add($"two copies of {name} run");
             }
         }
+
+        if (OwnAddress && server.All<V1Pod>().Any(p => p.Metadata.Annotations?.ContainsKey(WellKnown.RestoreAnnotation) == true
+            && Copies.Any(c => c.PodUid == p.Metadata.Uid && !Nodes[c.Node].IsDead && Nodes[c.Node].Holds.Count == 0
+                && Nodes[c.Node].Stages.GetValueOrDefault(c.PodUid)?.Go != true)))
+        {
+            Violations.Add("a target without its sockets answers for the address");
+        }
     }
 
     /// <summary>A node dies with all that is on it.</summary>
@@ -269,7 +282,7 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
         var started = copy.Containers.Where(c => c.Started).ToList();
         return started.Select(c => (c.Name, c.Life != Life.Dead, c.Restarts)).SequenceEqual(said)
             ? null
-            : new V1PodStatus { Phase = "Running", ContainerStatuses = [.. started.Select(StatusOf)] };
+            : new V1PodStatus { Phase = "Running", PodIP = Address, ContainerStatuses = [.. started.Select(StatusOf)] };
     }
 
     private static V1ContainerStatus StatusOf(Processes container)

@@ -101,6 +101,9 @@ internal sealed class Node(string name)
 
     public Dictionary<string, string> Fences { get; } = [];
 
+    /// <summary>Holders of addresses that this node passes no packets of.</summary>
+    public HashSet<string> Holds { get; } = [];
+
     /// <summary>Fences that are just being lifted.</summary>
     public HashSet<string> Lifting { get; } = [];
 

@@ -82,7 +82,6 @@ unpack() {
 
 base "$work/mosquitto"
 unpack "$work/mosquitto" mosquitto mosquitto-clients
-chroot "$work/mosquitto" /usr/sbin/mosquitto -h | head -n 1
 image mosquitto "$work/mosquitto" '["/usr/sbin/mosquitto"]'
 touch "$work/out/.complete"
 rm -rf "$out"
