@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using Grpc.Core;
 using Microsoft.Extensions.Options;
+using PodCheckpointing.Api.V1;
 
 namespace PodCheckpointing.Agent.Network;
 
@@ -11,12 +12,16 @@ namespace PodCheckpointing.Agent.Network;
 /// A pod without its sockets answers a segment of a connection with a reset, which ends the connection at its other end,
 /// and one that is restored and stands still would acknowledge bytes that a rollback loses. The rules stand before the
 /// pod exists, in the node's raw table, which every packet to or from a pod on a routed network passes. Each hold is a
-/// file, so that an agent that is started again, also after its node, restores the rules.
+/// file, so that an agent that is started again, also after its node, restores the rules; so is its end, so that a call
+/// that comes late or twice holds nothing again.
 /// </remarks>
 internal sealed class AddressHolds(IOptions<AgentOptions> options) : IDisposable
 {
     /// <summary>iptables' words for a packet's source and destination.</summary>
     private static readonly string[] Sides = ["-s", "-d"];
+
+    /// <summary>The end of a hold, beside its file.</summary>
+    private const string Over = ".over";
 
     private readonly string _folder = Path.Combine(options.Value.StateRoot, "addresses");
     private readonly SemaphoreSlim _one = new(1, 1);
@@ -28,6 +33,11 @@ internal sealed class AddressHolds(IOptions<AgentOptions> options) : IDisposable
             {
                 var path = PathOf(holder);
                 var rules = Rules(holder, addresses, "hold");
+                if (File.Exists(path + Over))
+                {
+                    throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.RestoreFailed, "the migration has let its addresses go");
+                }
+
                 Directory.CreateDirectory(_folder);
                 await File.WriteAllLinesAsync(path + ".partial", addresses, cancellationToken);
                 File.Move(path + ".partial", path, overwrite: true);
@@ -40,6 +50,8 @@ internal sealed class AddressHolds(IOptions<AgentOptions> options) : IDisposable
         OneAtATimeAsync(
             async () =>
             {
+                Directory.CreateDirectory(_folder);
+                await File.WriteAllTextAsync(PathOf(holder) + Over, "", cancellationToken);
                 if (File.Exists(PathOf(holder)))
                 {
                     // The rules first: killed in between, the next call finds the file and nothing to do.
@@ -55,7 +67,7 @@ internal sealed class AddressHolds(IOptions<AgentOptions> options) : IDisposable
         OneAtATimeAsync(
             async () =>
             {
-                foreach (var path in Directory.Exists(_folder) ? Directory.GetFiles(_folder).Where(f => !f.EndsWith(".partial", StringComparison.Ordinal)) : [])
+                foreach (var path in Directory.Exists(_folder) ? Directory.GetFiles(_folder).Where(f => !Path.HasExtension(f)) : [])
                 {
                     await NodeNetwork.RunAsync(
                         [], Rules(Path.GetFileName(path), await File.ReadAllLinesAsync(path, cancellationToken), "hold"), cancellationToken);

@@ -230,13 +230,18 @@ internal sealed class SimulatedAgent(World world, Node node, Operations operatio
     public Task<HoldAddressesResponse> HoldAddressesAsync(HoldAddressesRequest request, CancellationToken cancellationToken) =>
         Call($"hold {request.Addresses}", () =>
         {
-            if (request.Addresses.Count > 0)
+            if (request.Addresses.Count == 0)
             {
-                node.Holds.Add(request.Holder);
+                node.HoldsOver.Add(request.Holder);
+                node.Holds.Remove(request.Holder);
+            }
+            else if (node.HoldsOver.Contains(request.Holder))
+            {
+                throw new AgentException(Reasons.RestoreFailed, "the migration has let its addresses go", isTerminal: true);
             }
             else
             {
-                node.Holds.Remove(request.Holder);
+                node.Holds.Add(request.Holder);
             }
 
             return new HoldAddressesResponse();
@@ -258,6 +263,7 @@ internal sealed class SimulatedAgent(World world, Node node, Operations operatio
 
             if (request.AddressHolder.Length > 0)
             {
+                node.HoldsOver.Add(request.AddressHolder);
                 node.Holds.Remove(request.AddressHolder);
             }
 

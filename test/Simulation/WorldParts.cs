@@ -104,6 +104,9 @@ internal sealed class Node(string name)
     /// <summary>Holders of addresses that this node passes no packets of.</summary>
     public HashSet<string> Holds { get; } = [];
 
+    /// <summary>Holders that have let them go, for good.</summary>
+    public HashSet<string> HoldsOver { get; } = [];
+
     /// <summary>Fences that are just being lifted.</summary>
     public HashSet<string> Lifting { get; } = [];
 

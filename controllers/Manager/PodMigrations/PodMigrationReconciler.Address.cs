@@ -31,20 +31,15 @@ internal sealed partial class PodMigrationReconciler
             return Task.FromResult(false);
         }
 
-        if (Hold(scope, RequireSource(scope)) is null)
+        var request = new HoldAddressesRequest { Holder = scope.Uid };
+        request.Addresses.AddRange(PodAddress.Of(RequireSource(scope)));
+        if (Ask(scope, "hold", scope.Status.TargetNode!, (agent, t) => agent.HoldAddressesAsync(request, t)) is null)
         {
             return Task.FromResult(false);
         }
 
         scope.End(Steps.Hold, "");
         return Task.FromResult(true);
-    }
-
-    private HoldAddressesResponse? Hold(MigrationScope scope, V1Pod source)
-    {
-        var request = new HoldAddressesRequest { Holder = scope.Uid };
-        request.Addresses.AddRange(PodAddress.Of(source));
-        return Ask(scope, "hold", scope.Status.TargetNode!, (agent, t) => agent.HoldAddressesAsync(request, t));
     }
 
     /// <summary>On the way back, when the target is gone.</summary>
@@ -55,17 +50,10 @@ internal sealed partial class PodMigrationReconciler
             return true;
         }
 
-        try
+        // A hold that is on its way would stand for ever if it came after its end.
+        if (calls.IsUnderWay(KeyOf(scope, "hold")))
         {
-            // One that is under way must not come after.
-            if (FindSource(scope) is { } source && Hold(scope, source) is null)
-            {
-                return false;
-            }
-        }
-        catch (AgentException)
-        {
-            // It has ended, in whatever way.
+            return false;
         }
 
         var request = new HoldAddressesRequest { Holder = scope.Uid };

@@ -71,7 +71,8 @@ internal sealed partial class PodMigrationReconciler
             return false;
         }
 
-        if (await RemoveTargetAsync(scope, turned.Message, cancellationToken))
+        // A fresh pod may have the address at once.
+        if (await RemoveTargetAsync(scope, turned.Message, cancellationToken) && LetGo(scope))
         {
             // Stored before the source goes, which is the last to know what the pod was.
             scope.Status = scope.Status with

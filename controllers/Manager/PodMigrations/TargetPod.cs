@@ -48,7 +48,8 @@ internal static class TargetPod
     /// <summary>The same pod without its memory: as it was first asked for, at the target.</summary>
     public static V1Pod Afresh(V1Pod source, MigrationScope scope)
     {
-        var annotations = new Dictionary<string, string>(source.Metadata.Annotations ?? new Dictionary<string, string>());
+        var annotations = (source.Metadata.Annotations ?? new Dictionary<string, string>())
+            .Where(a => !PodAddress.IsWrittenByNetwork(a.Key)).ToDictionary();
         annotations.TryAdd(WellKnown.OriginalPodName, source.Metadata.Name!);
         annotations.Remove(WellKnown.RestoreAnnotation);
         annotations.Remove(WellKnown.RestoreOutcome);
