@@ -50,8 +50,9 @@ internal sealed partial class PodMigrationReconciler
             return true;
         }
 
-        // A hold that is on its way would stand for ever if it came after its end.
-        if (calls.IsUnderWay(KeyOf(scope, "hold")))
+        // While the object stands, the pod may have its network still. And a hold that is on its way would stand for ever if
+        // it came after its end.
+        if (FindTarget(scope) is not null || calls.IsUnderWay(KeyOf(scope, "hold")))
         {
             return false;
         }
