@@ -114,6 +114,15 @@ internal sealed class Checkpointer(
                 StatusCode.FailedPrecondition,
                 Reasons.PodNotRunning,
                 $"container {request.ContainerName} of pod {request.PodName} ({request.PodUid}) does not run on this node");
+        if (container.CriuConfig is { } options)
+        {
+            // As root, and on this node: it could name programs to run, and the fence's own options would not be read.
+            throw Refusal.Because(
+                StatusCode.FailedPrecondition,
+                Reasons.PodNotMigratable,
+                $"container {request.ContainerName} was created with the annotation {WellKnown.CriuConfig}: {options}, and CRIU would take its options from there; create the pod without it");
+        }
+
         var fence = fences.FindForDump(request.PodUid);
         if (request.FenceHolder.Length > 0 && fence?.Holder != request.FenceHolder)
         {

@@ -1,12 +1,18 @@
 using System.Globalization;
 using System.Text.Json;
 using Grpc.Net.Client;
+using PodCheckpointing.Api.V1;
 using Runtime.V1;
 
 namespace PodCheckpointing.Agent.Runtimes;
 
 /// <summary>One running container.</summary>
-internal sealed record RunningContainer(string Name, int Pid, string Image, string ImageId);
+/// <param name="Name">Its name in the pod.</param>
+/// <param name="Pid">Its first process.</param>
+/// <param name="Image">The image, as the pod names it.</param>
+/// <param name="ImageId">The image, by digest.</param>
+/// <param name="CriuConfig">The file that the container itself names for CRIU's options; null where it names none.</param>
+internal sealed record RunningContainer(string Name, int Pid, string Image, string ImageId, string? CriuConfig);
 
 /// <summary>A pod's sandbox: its addresses, and the path of its network namespace on the node; empty where not known.</summary>
 internal sealed record PodNetwork(IReadOnlyList<string> Addresses, string NamespacePath);
@@ -39,9 +45,14 @@ internal sealed class ContainerRuntime(GrpcChannel channel)
                 ContainerStatusResponse.Parser,
                 Deadline,
                 cancellationToken);
-            if (status.Info.TryGetValue("info", out var info) && PidIn(info) is { } pid)
+            if (status.Info.TryGetValue("info", out var text))
             {
-                result.Add(new RunningContainer(container.Metadata.Name, pid, status.Status.Image.Image, status.Status.ImageRef));
+                using var info = JsonDocument.Parse(text);
+                if (info.RootElement.TryGetProperty("pid", out var pid))
+                {
+                    result.Add(new RunningContainer(
+                        container.Metadata.Name, pid.GetInt32(), status.Status.Image.Image, status.Status.ImageRef, CriuConfigIn(info.RootElement)));
+                }
             }
         }
 
@@ -148,9 +159,11 @@ internal sealed class ContainerRuntime(GrpcChannel channel)
                 : "";
     }
 
-    private static int? PidIn(string info)
-    {
-        using var document = JsonDocument.Parse(info);
-        return document.RootElement.TryGetProperty("pid", out var pid) ? pid.GetInt32() : null;
-    }
+    private static string? CriuConfigIn(JsonElement info) =>
+        info.TryGetProperty("runtimeSpec", out var spec)
+        && spec.TryGetProperty("annotations", out var annotations)
+        && annotations.ValueKind == JsonValueKind.Object
+        && annotations.TryGetProperty(WellKnown.CriuConfig, out var path)
+            ? path.GetString()
+            : null;
 }

@@ -83,6 +83,11 @@ public static class PodObstacles
             yield return "spec.hostPID is true: the target does not have this node's processes";
         }
 
+        if (pod.Metadata.Annotations?.TryGetValue(WellKnown.CriuConfig, out var options) == true)
+        {
+            yield return $"metadata.annotations \"{WellKnown.CriuConfig}\" is {options}: CRIU would take its options from there, as root on the node; create the pod without it";
+        }
+
         foreach (var container in pod.LivingContainers().Where(c => c.Tty == true))
         {
             yield return $"container \"{container.Name}\" has tty true: a terminal cannot be restored";

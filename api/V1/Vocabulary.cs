@@ -137,6 +137,9 @@ public static class WellKnown
     /// <summary>Annotation of a pod that is to be restored: the checkpoint's URI.</summary>
     public const string RestoreAnnotation = "io.kubernetes.cri-o.checkpoint-restore";
 
+    /// <summary>Annotation that crun and runc take for a file of CRIU's options, where a container is created with it.</summary>
+    public const string CriuConfig = "org.criu.config";
+
     /// <summary>RuntimeClass, and runtime handler, of a pod that is to be restored.</summary>
     public const string RestoreRuntimeClass = "checkpoint-restore";
 

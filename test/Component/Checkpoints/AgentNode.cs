@@ -23,7 +23,11 @@ using agent::Runtime.V1;
 namespace PodCheckpointing.Component.Checkpoints;
 
 /// <summary>One container of a test's pod: a process that sleeps.</summary>
-internal sealed record SleepingContainer(string PodUid, string Name, Process Process);
+internal sealed record SleepingContainer(string PodUid, string Name, Process Process)
+{
+    /// <summary>Of its OCI configuration, as JSON.</summary>
+    public string Annotations { get; set; } = "{}";
+}
 
 /// <summary>The agent's program between a kubelet and a runtime of the test's own, on a store in a folder.</summary>
 internal sealed class AgentNode : IAsyncDisposable
@@ -214,7 +218,7 @@ internal sealed class AgentNode : IAsyncDisposable
         {
             Status = new ContainerStatus { Image = new ImageSpec { Image = "image:1" }, ImageRef = "sha256:1" },
         };
-        response.Info["info"] = $$"""{"pid": {{container.Process.Id}}}""";
+        response.Info["info"] = $$$"""{"pid": {{{container.Process.Id}}}, "runtimeSpec": {"annotations": {{{container.Annotations}}}}}""";
         return response;
     }
 

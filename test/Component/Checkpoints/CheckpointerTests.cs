@@ -83,6 +83,17 @@ internal sealed class CheckpointerTests
     }
 
     [Test]
+    public async Task A_container_that_names_options_for_CRIU_is_not_dumped()
+    {
+        await GivenAsync(Quick, "small");
+        _node.Containers.Single().Annotations = """{"org.criu.config": "/var/lib/it/criu.conf"}""";
+
+        (await FluentActions.Awaiting(() => _node.CheckpointAsync(Quick, "app")).Should().ThrowAsync<RpcException>())
+            .Which.Should().Match<RpcException>(e => AgentReasons.Of(e) == Reasons.PodNotMigratable && e.Status.Detail.Contains("org.criu.config"));
+        _node.Dumps.Should().Be(0);
+    }
+
+    [Test]
     public async Task What_somebody_writes_is_not_deleted_and_may_be_later()
     {
         await GivenAsync(Quick, "small");

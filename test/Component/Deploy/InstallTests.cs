@@ -10,6 +10,7 @@ using PodCheckpointing.Agent;
 using PodCheckpointing.Agent.Images;
 using PodCheckpointing.Api.Agent;
 using PodCheckpointing.Manager;
+using PodCheckpointing.Manager.PodMigrations;
 
 namespace PodCheckpointing.Component.Deploy;
 
@@ -29,7 +30,9 @@ public sealed class InstallTests
     [Test]
     public void Every_setting_is_one_that_the_programs_know()
     {
-        Names(Operator, "Operator__").Should().BeSubsetOf(Properties(typeof(OperatorOptions))).And.NotBeEmpty();
+        Names(Operator, "Operator__").Where(n => !n.StartsWith("Migrations__", StringComparison.Ordinal))
+            .Should().BeSubsetOf(Properties(typeof(OperatorOptions))).And.NotBeEmpty();
+        Names(Operator, "Operator__Migrations__").Should().BeEquivalentTo(Properties(typeof(MigrationOptions)));
         Names(AgentPod, "Agent__").Where(n => !n.StartsWith("Images__", StringComparison.Ordinal))
             .Should().BeSubsetOf(Properties(typeof(AgentOptions))).And.NotBeEmpty();
         Names(AgentPod, "Agent__Images__").Should().Equal($"{nameof(ImageOptions.NodeCommand)}__0");

@@ -26,6 +26,8 @@ public sealed class MigrationRulesTests
         Refused(Spec(s => s with { HostPID = true, HostNetwork = true }), Reasons.PodNotMigratable, "network; spec.hostPID");
         Refused(Spec(s => s with { HostNetwork = true }), Reasons.PodNotMigratable, "network");
         Refused(Spec(s => s with { Containers = [s.Containers[0] with { Tty = true }] }), Reasons.PodNotMigratable, "terminal");
+        var named = new Dictionary<string, string> { [WellKnown.CriuConfig] = "/var/lib/it/criu.conf" };
+        Refused(pod with { Metadata = pod.Metadata with { Annotations = named } }, Reasons.PodNotMigratable, "as root on the node");
         var proxy = new V1Container { Name = "proxy", RestartPolicy = "Always" };
         Refused(Spec(s => s with { InitContainers = [proxy] }), Reasons.PodNotRunning, "proxy");
         var probed = proxy with { More = new Dictionary<string, JsonElement> { ["startupProbe"] = JsonSerializer.SerializeToElement(new { }) } };
