@@ -33,8 +33,8 @@ internal sealed class SimulatedServer(TimeProvider time)
             return there;
         }
 
-        // Uids differ in their first eight digits, as real ones do.
-        var uid = $"{++_uids:x8}-0000-4000-8000-000000000000";
+        // Names and checkpoints are called after the beginning of a uid: these differ there, as real ones do.
+        var uid = $"{++_uids << 8:x8}-0000-4000-8000-000000000000";
         var created = Copy(item, metadata =>
         {
             metadata["uid"] = uid;

@@ -133,10 +133,10 @@ internal sealed class AgentPortTests
     {
         using var channel = Channel();
         var call = () => channel.UnaryAsync(
-            "/made.Up/Method4711", new FenceRequest(), FenceResponse.Parser, Deadline, default);
+            "/made.Up/NeverServed", new FenceRequest(), FenceResponse.Parser, Deadline, default);
         await call.Should().ThrowAsync<RpcException>();
 
-        (await _http.GetStringAsync($"{Metrics}/metrics")).Should().NotContain("4711").And.NotContain("made.Up");
+        (await _http.GetStringAsync($"{Metrics}/metrics")).Should().NotContain("NeverServed").And.NotContain("made.Up");
     }
 
     private GrpcChannel Channel()
