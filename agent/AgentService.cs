@@ -1,13 +1,11 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.AspNetCore.Server;
 using Grpc.Core;
-using Microsoft.Extensions.Options;
+using PodCheckpointing.Agent.Capabilities;
 using PodCheckpointing.Agent.Checkpoints;
 using PodCheckpointing.Agent.Fences;
 using PodCheckpointing.Agent.Images;
-using PodCheckpointing.Agent.Kubelet;
 using PodCheckpointing.Agent.Network;
 using PodCheckpointing.Agent.Restores;
 using PodCheckpointing.Agent.Runtimes;
@@ -28,15 +26,11 @@ internal sealed class AgentService(
     Thaw thaw,
     AddressHolds holds,
     ContainerRuntime runtime,
-    KubeletClient kubelet,
     CheckpointStore store,
     StoreInventory inventory,
-    NodeFacts facts,
-    IOptions<AgentOptions> options,
+    NodeCapabilities capabilities,
     TimeProvider time) : CheckpointServiceBase
 {
-    private const uint ProtocolVersion = 1;
-
     public override async Task<CheckpointResponse> CheckpointAsync(CheckpointRequest request, ServerCallContext context)
     {
         var received = Now();
@@ -61,27 +55,9 @@ internal sealed class AgentService(
         GetCapabilitiesRequest request, ServerCallContext context)
     {
         var received = Now();
-        var (works, message) = await kubelet.ProbeAsync(context.CancellationToken);
-        Directory.CreateDirectory(options.Value.StateRoot);
-        return new GetCapabilitiesResponse
-        {
-            NodeName = options.Value.NodeName,
-            ProtocolVersion = ProtocolVersion,
-            AgentVersion = typeof(AgentService).Assembly.GetName().Version!.ToString(3),
-            Architecture = RuntimeInformation.OSArchitecture.ToString().ToLowerInvariant(),
-            KernelVersion = facts.KernelVersion,
-            Runtime = facts.Runtime,
-            RuntimeVersion = facts.RuntimeVersion,
-            CriuVersion = facts.CriuVersion,
-            KubeletCheckpoint = works,
-            KubeletMessage = message,
-            RestoreHandler = File.Exists(options.Value.RestoreHandler),
-            FenceHook = File.Exists(options.Value.FenceHook),
-            StoreFreeBytes = (ulong)store.FreeBytes(),
-            StagingFreeBytes = (ulong)new DriveInfo(options.Value.StateRoot).AvailableFreeSpace,
-            StoreId = store.StoreId(),
-            Clock = Clock(received),
-        };
+        var response = await capabilities.DescribeAsync(request, context.CancellationToken);
+        response.Clock = Clock(received);
+        return response;
     }
 
     public override Task<FenceResponse> FenceAsync(FenceRequest request, ServerCallContext context)

@@ -1,6 +1,7 @@
 using Grpc.Net.Client;
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Agent;
+using PodCheckpointing.Agent.Capabilities;
 using PodCheckpointing.Agent.Checkpoints;
 using PodCheckpointing.Agent.Fences;
 using PodCheckpointing.Agent.Images;
@@ -35,6 +36,7 @@ builder.Services.AddSingleton<KubeletClient>();
 builder.Services.AddSingleton(new ContainerRuntime(GrpcChannel.ForAddress(
     options.RuntimeEndpoint, new GrpcChannelOptions { MaxReceiveMessageSize = 16 * 1024 * 1024 })));
 builder.Services.AddSingleton(new CheckpointStore(options.StoreRoot, TimeProvider.System));
+builder.Services.AddSingleton(new StoreMarks(options.StoreRoot, TimeProvider.System));
 builder.Services.AddSingleton<CriuConfiguration>();
 builder.Services.AddSingleton<DumpJournal>();
 builder.Services.AddSingleton<FenceBook>();
@@ -53,6 +55,8 @@ builder.Services.AddHostedService<StoreSweeper>();
 builder.Services.AddSingleton<CheckpointImages>();
 builder.Services.AddSingleton<NodeImageStore>();
 builder.Services.AddSingleton<ImageConversion>();
+builder.Services.AddSingleton<PodExaminer>();
+builder.Services.AddSingleton<NodeCapabilities>();
 builder.Services.AddSingleton<AgentService>();
 var app = builder.Build();
 app.Services.GetRequiredService<CriuConfiguration>().Recover();

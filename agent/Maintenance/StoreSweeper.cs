@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Agent.Checkpoints;
+using PodCheckpointing.Storage;
 using PodCheckpointing.Storage.Maintenance;
 
 namespace PodCheckpointing.Agent.Maintenance;
@@ -10,7 +11,7 @@ namespace PodCheckpointing.Agent.Maintenance;
 /// checkpoint without a marker stays: the operator may go on with it, and only it knows when it will not.
 /// </remarks>
 internal sealed class StoreSweeper(
-    Checkpointer checkpointer, DumpJournal journal, IOptions<AgentOptions> options, TimeProvider time, ILogger<StoreSweeper> logger)
+    Checkpointer checkpointer, DumpJournal journal, StoreMarks marks, IOptions<AgentOptions> options, TimeProvider time, ILogger<StoreSweeper> logger)
     : BackgroundService
 {
     private static readonly TimeSpan Look = TimeSpan.FromMinutes(10);
@@ -19,6 +20,7 @@ internal sealed class StoreSweeper(
     /// <summary>Removes what is old and what nobody holds; returns how much that was.</summary>
     public int Sweep(CancellationToken cancellationToken)
     {
+        marks.Sweep(time.GetUtcNow().UtcDateTime - Look);
         var sweep = new SweepOptions
         {
             Remove = true,

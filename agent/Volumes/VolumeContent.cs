@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using Grpc.Core;
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Api.V1;
@@ -12,6 +13,9 @@ namespace PodCheckpointing.Agent.Volumes;
 /// processes again.</remarks>
 internal sealed class VolumeContent(CheckpointStore store, IOptions<AgentOptions> options)
 {
+    /// <summary>A volume of millions of files is not waited for: the answer has a deadline.</summary>
+    private static readonly TimeSpan WeighingLimit = TimeSpan.FromSeconds(4);
+
     /// <summary>How the store names a volume's content.</summary>
     public static string NameOf(string volume) => ".volumes/" + volume;
 
@@ -92,6 +96,44 @@ internal sealed class VolumeContent(CheckpointStore store, IOptions<AgentOptions
 
         await store.Read(manifest).ExtractAsync(
             Path.GetDirectoryName(folder)!, ExtractionOptions.Everything with { Devices = true }, cancellationToken);
+    }
+
+    /// <summary>How many bytes a volume takes; 0 where that is not found out in time.</summary>
+    public async Task<long> WeighAsync(string podUid, string volume, CancellationToken cancellationToken)
+    {
+        var folder = FolderOf(podUid, volume);
+        if (!Directory.Exists(folder))
+        {
+            return 0;
+        }
+
+        var start = new ProcessStartInfo("du", ["--summarize", "--block-size=1", "--one-file-system", "--", folder])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        using var du = Process.Start(start)!;
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(WeighingLimit);
+        try
+        {
+            // What files go meanwhile it complains about, and counts the others.
+            var errors = du.StandardError.ReadToEndAsync(limit.Token);
+            var output = await du.StandardOutput.ReadToEndAsync(limit.Token);
+            await errors;
+            return long.TryParse(output.Split('\t')[0], CultureInfo.InvariantCulture, out var bytes) ? bytes : 0;
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            return 0;
+        }
+        finally
+        {
+            if (!du.HasExited)
+            {
+                du.Kill();
+            }
+        }
     }
 
     private string FolderOf(string podUid, string volume)

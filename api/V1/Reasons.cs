@@ -56,9 +56,54 @@ public static class Reasons
     public const string NodeNotFound = "NodeNotFound";
 
     /// <summary>The node is not ready, is cordoned, or lacks what the message names: an agent, the fence hook, the
-    /// restore handler, CRIU, the same runtime, architecture or volume.</summary>
+    /// restore handler, CRIU, the same runtime.</summary>
     /// <remarks>Mend what the message names, or name another targetNode.</remarks>
     public const string NodeNotCapable = "NodeNotCapable";
+
+    /// <summary>The target's processor is of another architecture or maker, or lacks instructions that the pod's processes may
+    /// have found at their start and use since; the message names them.</summary>
+    /// <remarks>Name a targetNode whose processor has them. In a cluster of mixed machines, migrate within those that are
+    /// alike, or give all virtual machines the same CPU model.</remarks>
+    public const string CpuNotCompatible = "CpuNotCompatible";
+
+    /// <summary>The kernel of the target is older than that of the source, whose processes may use what it does not
+    /// have.</summary>
+    /// <remarks>Update the target's kernel, or name another targetNode.</remarks>
+    public const string KernelTooOld = "KernelTooOld";
+
+    /// <summary>CRIU of the target is older than that of the source, and need not understand its images.</summary>
+    /// <remarks>Install the same CRIU on all nodes.</remarks>
+    public const string CriuTooOld = "CriuTooOld";
+
+    /// <summary>The two nodes do not see the same checkpoint volume: it carries another identity there, or what one has just
+    /// written the other does not find.</summary>
+    /// <remarks>Compare what is mounted at the checkpoint folder of both nodes: findmnt /mnt/checkpoints. A folder without the
+    /// volume is a volume of its own.</remarks>
+    public const string StoreNotShared = "StoreNotShared";
+
+    /// <summary>The pod's memory and volumes are more than is free on the checkpoint volume, on the disk of the target where
+    /// checkpoints are staged, or on that of the source where kubelet writes its archives. The message has both figures: without
+    /// the compression, which nobody knows beforehand.</summary>
+    /// <remarks>Make room there: delete PodCheckpoints that are not needed, or set rules of retention.</remarks>
+    public const string NotEnoughSpace = "NotEnoughSpace";
+
+    /// <summary>A process of the pod has something open that CRIU cannot dump: io_uring, a device, a socket of another kind,
+    /// a large deleted file; or a debugger holds it. The message names the process and what to do.</summary>
+    /// <remarks>Do what the message says, or leave the pod where it is.</remarks>
+    public const string ProcessNotMigratable = "ProcessNotMigratable";
+
+    /// <summary>The target has not left what the pod requests, or its host ports are taken; the message has the
+    /// figures.</summary>
+    /// <remarks>Make room on the node, or name another targetNode: kubectl describe node.</remarks>
+    public const string InsufficientResources = "InsufficientResources";
+
+    /// <summary>The target has a taint that the pod does not tolerate.</summary>
+    /// <remarks>Name another targetNode, or create the pod with the toleration.</remarks>
+    public const string TaintNotTolerated = "TaintNotTolerated";
+
+    /// <summary>The pod's nodeSelector or its required node affinity keeps it away from the target.</summary>
+    /// <remarks>Name a targetNode that has the labels: kubectl get nodes --show-labels.</remarks>
+    public const string NodeNotSelected = "NodeNotSelected";
 
     /// <summary>The agent of a node does not answer, or the node runs none. It is asked again.</summary>
     /// <remarks>kubectl -n pod-checkpointing-system get pods -o wide shows the agents; its log says why it does not

@@ -13,7 +13,7 @@ internal sealed class SimulatedAgent(World world, Node node, Operations operatio
 
     public TimeSpan ClockOffset => TimeSpan.Zero;
 
-    public Task<GetCapabilitiesResponse> GetCapabilitiesAsync(CancellationToken cancellationToken) =>
+    public Task<GetCapabilitiesResponse> GetCapabilitiesAsync(GetCapabilitiesRequest request, CancellationToken cancellationToken) =>
         Call("capabilities", () => new GetCapabilitiesResponse
         {
             NodeName = node.Name, KubeletCheckpoint = true, FenceHook = true, RestoreHandler = true, StoreId = "s",

@@ -64,10 +64,10 @@ internal sealed class CheckpointAgent(string nodeName, CheckpointServiceClient c
 
     public TimeSpan ClockOffset => _clock.Offset;
 
-    public async Task<GetCapabilitiesResponse> GetCapabilitiesAsync(CancellationToken cancellationToken)
+    public async Task<GetCapabilitiesResponse> GetCapabilitiesAsync(GetCapabilitiesRequest request, CancellationToken cancellationToken)
     {
         var sent = DateTimeOffset.UtcNow;
-        var response = await GuardAsync(client.GetCapabilitiesAsync(new GetCapabilitiesRequest(), Short, cancellationToken));
+        var response = await GuardAsync(client.GetCapabilitiesAsync(request, Short, cancellationToken));
         Learn(sent, response.Clock);
         return response.NodeName == nodeName
             ? response

@@ -11,7 +11,7 @@ internal interface ICheckpointAgent
     /// <summary>How far the node's clock is ahead of ours, by the best exchange so far.</summary>
     TimeSpan ClockOffset { get; }
 
-    Task<GetCapabilitiesResponse> GetCapabilitiesAsync(CancellationToken cancellationToken);
+    Task<GetCapabilitiesResponse> GetCapabilitiesAsync(GetCapabilitiesRequest request, CancellationToken cancellationToken);
 
     Task<FenceResponse> FenceAsync(FenceRequest request, CancellationToken cancellationToken);
 

@@ -1,5 +1,4 @@
 using k8s.Models;
-using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 
 namespace PodCheckpointing.Manager.PodMigrations;
@@ -23,24 +22,11 @@ internal static class MigrationValidation
                 : null;
     }
 
-    /// <summary>What a target node lacks.</summary>
-    public static (string Reason, string Message)? OfNodes(
-        GetCapabilitiesResponse source, GetCapabilitiesResponse target)
+    /// <summary>All that was found, for people. Each word but the first is said in it: a condition has room for one.</summary>
+    public static string Tell(IReadOnlyCollection<(string Reason, string Message)> found)
     {
-        (bool Broken, string Message)[] checks =
-        [
-            (!source.KubeletCheckpoint, $"node {source.NodeName} cannot checkpoint: {source.KubeletMessage}"),
-            (!source.FenceHook, $"node {source.NodeName} has no fence hook; install the agent's files"),
-            (!target.FenceHook, $"node {target.NodeName} has no fence hook; install the agent's files"),
-            (!target.RestoreHandler, $"node {target.NodeName} has no restore handler; install the agent's files"),
-            (source.StoreId != target.StoreId, $"nodes {source.NodeName} and {target.NodeName} do not see the same checkpoint volume"),
-            (source.Architecture != target.Architecture, $"nodes have different architectures: {source.Architecture}, {target.Architecture}"),
-            (source.Runtime != target.Runtime, $"nodes have different runtimes: {source.Runtime}, {target.Runtime}"),
-            (target.CriuVersion.Length == 0, $"node {target.NodeName} has no CRIU"),
-            (source.ProtocolVersion != target.ProtocolVersion, "the agents of the two nodes are of different versions"),
-        ];
-        var broken = checks.Where(c => c.Broken).Select(c => c.Message).ToList();
-        return broken.Count > 0 ? (Reasons.NodeNotCapable, string.Join("; ", broken)) : null;
+        var groups = found.GroupBy(f => f.Reason, f => f.Message).ToList();
+        return string.Join("; ", groups.Select(g => (groups.Count > 1 ? g.Key + ": " : "") + string.Join("; ", g.Distinct())));
     }
 
     /// <summary>Whether another migration of the same pod came first.</summary>

@@ -1,4 +1,5 @@
 using k8s.Models;
+using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.Agents;
 using PodCheckpointing.Runtime;
@@ -35,7 +36,7 @@ internal sealed partial class PodMigrationReconciler
             return false;
         }
 
-        if (target is not null && pod?.Spec.NodeName is { } source && source != target && !AskNodes(scope, source, target, found, dry))
+        if (target is not null && pod?.Spec.NodeName is { } source && source != target && !AskNodes(scope, pod, target, found, dry))
         {
             scope.Phase(MigrationPhases.Pending, "asks the agents of both nodes what they can do");
             return false;
@@ -49,7 +50,7 @@ internal sealed partial class PodMigrationReconciler
 
         if (found.Count > 0)
         {
-            throw new TerminalException(found[0].Reason, string.Join("; ", found.Select(f => f.Message)));
+            throw new TerminalException(found[0].Reason, MigrationValidation.Tell(found));
         }
 
         scope.Status = scope.Status with
@@ -61,7 +62,8 @@ internal sealed partial class PodMigrationReconciler
             PodAccessible = true,
             RestoredPodName = scope.TargetPodName(pod),
         };
-        scope.Set(ConditionTypes.Validated, true, Reasons.Succeeded, $"pod {spec.PodName} can move from {pod.Spec.NodeName} to {target}");
+        var freeze = Freeze.LongestOf(pod) is { } longest ? $"; its liveness probes let it stand still for {longest.TotalSeconds:0} s" : "";
+        scope.Set(ConditionTypes.Validated, true, Reasons.Succeeded, $"pod {spec.PodName} can move from {pod.Spec.NodeName} to {target}{freeze}");
         scope.End(Steps.Validate, "");
         scope.Phase(MigrationPhases.Pending, "the migration is possible");
         // Stored before the first side effect: the pod and the nodes are chosen once.
@@ -99,43 +101,44 @@ internal sealed partial class PodMigrationReconciler
             yield return obstacle;
         }
 
-        if (spec.TargetNode is { } wanted)
+        foreach (var obstacle in spec.TargetNode is { } wanted ? WhyUnusable(wanted, pod) : TargetNodes.WhyNone(pod, cluster))
         {
-            if (WhyUnusable(wanted, pod) is { } unusable)
-            {
-                yield return unusable;
-            }
-        }
-        else if (TargetNodes.For(pod, cluster).Count == 0)
-        {
-            yield return (Reasons.NodeNotFound, "no other node is ready; name a targetNode when there is one");
+            yield return obstacle;
         }
     }
 
-    /// <summary>Adds what the nodes lack; false while their agents are being asked.</summary>
-    private bool AskNodes(MigrationScope scope, string source, string target, List<(string Reason, string Message)> found, bool dry)
+    /// <summary>Adds what the nodes lack, and what of the pod only its node shows; false while their agents are being
+    /// asked.</summary>
+    private bool AskNodes(MigrationScope scope, V1Pod pod, string target, List<(string Reason, string Message)> found, bool dry)
+    {
+        var request = new GetCapabilitiesRequest { PodUid = pod.Metadata.Uid, LeaveMark = true };
+        request.VolumeNames.AddRange(pod.EmptyDirs());
+        if (AskNode(scope, "source", pod.Spec.NodeName!, request, found, dry) is not { } here
+            || AskNode(scope, "target", target, new GetCapabilitiesRequest { FindMark = here.StoreMark }, found, dry) is not { } there)
+        {
+            return false;
+        }
+
+        found.AddRange(NodeObstacles.Of(here, there));
+        found.AddRange(NodeObstacles.OfPod(pod, scope.TcpPolicy, here, there));
+        return true;
+    }
+
+    /// <summary>A node's answer: one without a name where its agent fails and that is told with the rest; null while it is
+    /// being asked.</summary>
+    private GetCapabilitiesResponse? AskNode(
+        MigrationScope scope, string role, string node, GetCapabilitiesRequest request, List<(string Reason, string Message)> found, bool dry)
     {
         try
         {
-            var there = Ask(scope, "capabilities-target", target, (agent, t) => agent.GetCapabilitiesAsync(t));
-            var here = Ask(scope, "capabilities-source", source, (agent, t) => agent.GetCapabilitiesAsync(t));
-            if (there is null || here is null)
-            {
-                return false;
-            }
-
-            if (MigrationValidation.OfNodes(here, there) is { } lacking)
-            {
-                found.Add(lacking);
-            }
+            return Ask(scope, $"capabilities-{role}/{node}", node, (agent, t) => agent.GetCapabilitiesAsync(request, t));
         }
         catch (AgentException exception) when (dry || found.Count > 0)
         {
             // An agent that may come back is waited for only where nothing else stands in the way.
             found.Add((exception.Reason, exception.Message));
+            return new GetCapabilitiesResponse();
         }
-
-        return true;
     }
 
     private void EndDryRun(MigrationScope scope, List<(string Reason, string Message)> found, V1Pod? pod, string? target)
@@ -144,7 +147,7 @@ internal sealed partial class PodMigrationReconciler
         var reason = good ? Reasons.Succeeded : found[0].Reason;
         var message = good
             ? $"pod {pod!.Metadata.Name} could move from {pod.Spec.NodeName} to {target}; it was a dry run, nothing was done"
-            : string.Join("; ", found.Select(f => f.Message));
+            : MigrationValidation.Tell(found);
         scope.Set(ConditionTypes.Validated, good, reason, message);
         scope.Set(ConditionTypes.Ready, good, reason, message);
         scope.End(Steps.Validate, "");

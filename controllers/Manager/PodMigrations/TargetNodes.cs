@@ -1,4 +1,5 @@
 using k8s.Models;
+using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.Agents;
 using PodCheckpointing.Runtime;
 
@@ -7,13 +8,33 @@ namespace PodCheckpointing.Manager.PodMigrations;
 /// <summary>Where a pod may go when nobody has said.</summary>
 internal static class TargetNodes
 {
-    /// <summary>Ready nodes that take pods, but for the pod's own: the one with the fewest pods first.</summary>
+    /// <summary>Of how many nodes it is told why the pod cannot go there.</summary>
+    private const int MostTold = 5;
+
+    /// <summary>Nodes that are ready, take pods, and have room for this one, but for the pod's own: the one with the fewest
+    /// pods first.</summary>
     public static IReadOnlyList<string> For(V1Pod pod, ICluster cluster) =>
         [
-            .. cluster.All<V1Node>()
-                .Where(n => n.Metadata.Name != pod.Spec.NodeName && AgentDirectory.IsReady(n) && n.Spec?.Unschedulable != true)
+            .. Open(pod, cluster)
+                .Where(n => !NodeFit.Obstacles(pod, n, cluster.Where(Indexes.PodsByNode, n.Metadata.Name!)).Any())
                 .Select(n => n.Metadata.Name!)
                 .OrderBy(name => cluster.Where(Indexes.PodsByNode, name).Count())
                 .ThenBy(name => name, StringComparer.Ordinal),
         ];
+
+    /// <summary>Why there is none; nothing where there is one.</summary>
+    public static IEnumerable<(string Reason, string Message)> WhyNone(V1Pod pod, ICluster cluster)
+    {
+        var open = Open(pod, cluster).OrderBy(n => n.Metadata.Name, StringComparer.Ordinal).ToList();
+        var why = open.ConvertAll(n => NodeFit.Obstacles(pod, n, cluster.Where(Indexes.PodsByNode, n.Metadata.Name!)).ToList());
+        return open.Count == 0
+            ? [(Reasons.NodeNotFound, "no other node is ready; name a targetNode when there is one")]
+            : why.Exists(obstacles => obstacles.Count == 0) ? [] : why.Take(MostTold).SelectMany(obstacles => obstacles);
+    }
+
+    /// <summary>Whether a node is ready and not cordoned.</summary>
+    public static bool IsOpen(V1Node node) => AgentDirectory.IsReady(node) && node.Spec?.Unschedulable != true;
+
+    private static IEnumerable<V1Node> Open(V1Pod pod, ICluster cluster) =>
+        cluster.All<V1Node>().Where(n => n.Metadata.Name != pod.Spec.NodeName && IsOpen(n));
 }

@@ -84,9 +84,12 @@ internal sealed class AgentNode : IAsyncDisposable
     }
 
     /// <summary>A container that runs; its pod is known to the runtime and to kubelet by its uid.</summary>
-    public SleepingContainer Run(string podUid, string container)
+    public SleepingContainer Run(string podUid, string container) => Run(podUid, container, Process.Start("sleep", "1000"));
+
+    /// <summary>A container whose first process is there already; it ends with the node.</summary>
+    public SleepingContainer Run(string podUid, string container, Process process)
     {
-        var result = new SleepingContainer(podUid, container, Process.Start("sleep", "1000"));
+        var result = new SleepingContainer(podUid, container, process);
         _containers.Add(result);
         return result;
     }

@@ -6,6 +6,7 @@ using PodCheckpointing.Agent;
 using PodCheckpointing.Agent.Checkpoints;
 using PodCheckpointing.Agent.Maintenance;
 using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Storage;
 using PodCheckpointing.Unit.Runtime;
 using PodCheckpointing.Unit.Storage;
 
@@ -34,7 +35,7 @@ public sealed class StoreSweeperTests : StoreFolder
         _journal = new DumpJournal(options, _time);
         // It dumps nothing here: the sweeper only asks what is under way.
         var checkpointer = new Checkpointer(null!, null!, null!, null!, Store, null!, null!, options);
-        _sweeper = new StoreSweeper(checkpointer, _journal, options, _time, _log);
+        _sweeper = new StoreSweeper(checkpointer, _journal, new StoreMarks(Root, _time), options, _time, _log);
     }
 
     [TearDown]

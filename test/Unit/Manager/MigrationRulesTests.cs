@@ -2,7 +2,6 @@ using System.Text.Json;
 using FluentAssertions;
 using k8s.Models;
 using NUnit.Framework;
-using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager;
 using PodCheckpointing.Manager.Agents;
@@ -114,13 +113,11 @@ public sealed class MigrationRulesTests
     }
 
     [Test]
-    public void All_that_two_nodes_lack_is_said_at_once()
+    public void Every_obstacle_is_told_under_its_word()
     {
-        MigrationValidation.OfNodes(Node(), Node()).Should().BeNull();
-        var (reason, message) = MigrationValidation.OfNodes(
-            Node(), new GetCapabilitiesResponse(Node()) { StoreId = "other", RestoreHandler = false, CriuVersion = "" })!.Value;
-        reason.Should().Be(Reasons.NodeNotCapable);
-        message.Should().Contain("same checkpoint volume").And.Contain("restore handler").And.Contain("no CRIU");
+        MigrationValidation.Tell([(Reasons.PodNotMigratable, "a"), (Reasons.PodNotMigratable, "b")]).Should().Be("a; b");
+        MigrationValidation.Tell([(Reasons.PodNotMigratable, "a"), (Reasons.KernelTooOld, "c"), (Reasons.PodNotMigratable, "b")])
+            .Should().Be("PodNotMigratable: a; b; KernelTooOld: c");
     }
 
     [Test]
@@ -199,12 +196,6 @@ public sealed class MigrationRulesTests
             Phase = "Running",
             ContainerStatuses = [new V1ContainerStatus { Name = "c", State = new V1ContainerState { Running = new() } }],
         },
-    };
-
-    private static GetCapabilitiesResponse Node() => new()
-    {
-        NodeName = "n", KubeletCheckpoint = true, FenceHook = true, RestoreHandler = true, StoreId = "s",
-        Architecture = "x64", Runtime = "crun", CriuVersion = "4.2.1", ProtocolVersion = 1,
     };
 
     private static PodMigration Migration(string name, int second) => new()

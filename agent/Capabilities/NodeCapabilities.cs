@@ -1,0 +1,94 @@
+using Grpc.Core;
+using Microsoft.Extensions.Options;
+using PodCheckpointing.Agent.Kubelet;
+using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Storage;
+
+namespace PodCheckpointing.Agent.Capabilities;
+
+/// <summary>What this node can do, and what of one of its pods stands in the way of a dump.</summary>
+internal sealed class NodeCapabilities(
+    KubeletClient kubelet, CheckpointStore store, StoreMarks marks, NodeFacts facts, PodExaminer pods, IOptions<AgentOptions> options) : IDisposable
+{
+    private const uint ProtocolVersion = 1;
+
+    /// <summary>How long the volume may take to answer: one that hangs must not look like an agent that has gone.</summary>
+    private static readonly TimeSpan StoreLimit = TimeSpan.FromSeconds(8);
+
+    /// <summary>A thread that asks a volume that hangs is lost until it answers: so many, and no more.</summary>
+    private readonly SemaphoreSlim _askers = new(8);
+
+    public async Task<GetCapabilitiesResponse> DescribeAsync(GetCapabilitiesRequest request, CancellationToken cancellationToken)
+    {
+        var (works, message) = await kubelet.ProbeAsync(cancellationToken);
+        Directory.CreateDirectory(options.Value.StateRoot);
+        var response = new GetCapabilitiesResponse
+        {
+            NodeName = options.Value.NodeName,
+            ProtocolVersion = ProtocolVersion,
+            AgentVersion = typeof(AgentService).Assembly.GetName().Version!.ToString(3),
+            Architecture = facts.Architecture,
+            KernelVersion = facts.KernelVersion,
+            CpuVendor = facts.CpuVendor,
+            Runtime = facts.Runtime,
+            RuntimeVersion = facts.RuntimeVersion,
+            CriuVersion = facts.CriuVersion,
+            KubeletCheckpoint = works,
+            KubeletMessage = message,
+            RestoreHandler = File.Exists(options.Value.RestoreHandler),
+            FenceHook = File.Exists(options.Value.FenceHook),
+            StagingFreeBytes = FreeBytes(options.Value.StateRoot),
+            ArchiveFreeBytes = Directory.Exists(options.Value.KubeletDirectory) ? FreeBytes(options.Value.KubeletDirectory) : 0,
+            Pod = request.PodUid.Length == 0 ? null : await pods.ExamineAsync(request.PodUid, request.VolumeNames, cancellationToken),
+        };
+        response.CpuFeatures.AddRange(facts.CpuFeatures);
+        await AskStoreAsync(request, response, cancellationToken);
+        return response;
+    }
+
+    public void Dispose() => _askers.Dispose();
+
+    private async Task AskStoreAsync(GetCapabilitiesRequest request, GetCapabilitiesResponse response, CancellationToken cancellationToken)
+    {
+        try
+        {
+            (response.StoreId, response.StoreFreeBytes, response.StoreMark) = await WithinLimitAsync(
+                () => (store.StoreId(), (ulong)store.FreeBytes(), request.LeaveMark ? marks.Leave() : ""), cancellationToken);
+            response.MarkFound = request.FindMark.Length > 0
+                && await await WithinLimitAsync(() => marks.FindAsync(request.FindMark, cancellationToken), cancellationToken);
+        }
+        catch (ArgumentException exception)
+        {
+            throw Refusal.Because(StatusCode.InvalidArgument, Reasons.InvalidArgument, exception.Message, exception);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or TimeoutException)
+        {
+            throw Refusal.Because(
+                StatusCode.Unavailable, Reasons.StoreUnavailable,
+                $"the volume at {options.Value.StoreRoot} of node {options.Value.NodeName} refuses: {exception.Message}", exception);
+        }
+    }
+
+    private async Task<T> WithinLimitAsync<T>(Func<T> ask, CancellationToken cancellationToken)
+    {
+        if (!await _askers.WaitAsync(StoreLimit, cancellationToken))
+        {
+            throw new TimeoutException("it does not answer");
+        }
+
+        // A thread of its own: it may stay in the kernel for as long as the server does not answer.
+        var asking = Task.Factory.StartNew(ask, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        _ = asking.ContinueWith(_ => _askers.Release(), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        try
+        {
+            return await asking.WaitAsync(StoreLimit, cancellationToken);
+        }
+        catch (TimeoutException)
+        {
+            throw new TimeoutException($"it has not answered for {StoreLimit.TotalSeconds:0} s");
+        }
+    }
+
+    private static ulong FreeBytes(string path) => (ulong)new DriveInfo(path).AvailableFreeSpace;
+}

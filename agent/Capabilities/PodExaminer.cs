@@ -1,0 +1,102 @@
+using System.Globalization;
+using Microsoft.Extensions.Options;
+using PodCheckpointing.Agent.Runtimes;
+using PodCheckpointing.Agent.Volumes;
+using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
+
+namespace PodCheckpointing.Agent.Capabilities;
+
+/// <summary>Looks at a running pod, and changes nothing: how much there is to dump, and what CRIU cannot dump.</summary>
+/// <remarks>The pod runs on meanwhile: processes and files that go while they are looked at are no longer in the way.</remarks>
+internal sealed class PodExaminer(ContainerRuntime runtime, VolumeContent volumes, IOptions<AgentOptions> options)
+{
+    /// <summary>CRIU's own limit to deleted files, where its configuration names none.</summary>
+    internal const long DefaultGhostLimit = 1 << 20;
+
+    private const string GhostLimit = "ghost-limit";
+
+    public async Task<PodExamination> ExamineAsync(string podUid, IEnumerable<string> volumeNames, CancellationToken cancellationToken)
+    {
+        var found = new PodExamination();
+        var ghostLimit = GhostLimitIn(File.Exists(options.Value.CriuConfig) ? await File.ReadAllLinesAsync(options.Value.CriuConfig, cancellationToken) : []);
+        foreach (var container in await runtime.ContainersAsync(podUid, cancellationToken))
+        {
+            if (container.CriuConfig is { } named)
+            {
+                found.Obstacles.Add(
+                    $"container {container.Name} was created with the annotation {WellKnown.CriuConfig}: {named}, and CRIU would take its options from there; create the pod without it");
+            }
+
+            var pids = ContainerRuntime.Tree(container.Pid).ToList();
+            found.MemoryBytes += (ulong)pids.Sum(MemoryOf);
+            found.ConnectedSockets += (uint)ConnectedSockets.Of(pids).Count;
+            found.Obstacles.AddRange(Obstacles(container.Name, pids, ghostLimit));
+        }
+
+        foreach (var volume in volumeNames)
+        {
+            found.VolumeBytes += (ulong)await volumes.WeighAsync(podUid, volume, cancellationToken);
+        }
+
+        return found;
+    }
+
+    /// <summary>What of a container's processes CRIU cannot dump; the like of it is told once, of the first process.</summary>
+    internal static IEnumerable<string> Obstacles(string container, IEnumerable<int> pids, long ghostLimit) =>
+        from pid in pids
+        from obstacle in OfTracer(pid).Concat(OpenFiles.Obstacles(pid, ghostLimit))
+        group (pid, obstacle.Message) by obstacle.Kind into like
+        let first = like.First()
+        let others = like.Select(l => l.pid).Distinct().Count() - 1
+        select $"process {first.pid} ({NameOf(first.pid)}) of container {container}{(others == 0 ? "" : $", and {others} more,")} {first.Message}";
+
+    /// <summary>Bytes that no file holds: what a dump writes, less what is zero.</summary>
+    internal static long MemoryIn(IEnumerable<string> rollup) => 1024 * rollup
+        .Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+        .Where(words => words is ["Pss_Anon:" or "Pss_Shmem:" or "SwapPss:", _, "kB"])
+        .Sum(words => long.Parse(words[1], CultureInfo.InvariantCulture));
+
+    /// <summary>The limit to deleted files in lines of CRIU's configuration (criu(8)): a number, with K, M or G behind it.</summary>
+    internal static long GhostLimitIn(IEnumerable<string> configuration)
+    {
+        var limit = DefaultGhostLimit;
+        foreach (var words in configuration.Select(line => line.Split('#')[0].Split([' ', '\t', '='], StringSplitOptions.RemoveEmptyEntries)))
+        {
+            if (words is [GhostLimit, { Length: > 0 } value])
+            {
+                var shift = "KMG".IndexOf(char.ToUpperInvariant(value[^1]), StringComparison.Ordinal) + 1;
+                limit = long.TryParse(shift > 0 ? value[..^1] : value, CultureInfo.InvariantCulture, out var number) ? number << (10 * shift) : limit;
+            }
+        }
+
+        return limit;
+    }
+
+    private static IEnumerable<(string Kind, string Message)> OfTracer(int pid)
+    {
+        const string tracer = "TracerPid:";
+        var line = Lines($"/proc/{pid}/status").FirstOrDefault(l => l.StartsWith(tracer, StringComparison.Ordinal));
+        if (line?[tracer.Length..].Trim() is { } by and not "0")
+        {
+            yield return ("traced", $"is traced by process {by}, and CRIU could not take it over; end the debugger or strace");
+        }
+    }
+
+    private static long MemoryOf(int pid) => MemoryIn(Lines($"/proc/{pid}/smaps_rollup"));
+
+    private static string NameOf(int pid) => string.Concat(Lines($"/proc/{pid}/comm"));
+
+    private static string[] Lines(string path)
+    {
+        try
+        {
+            return File.ReadAllLines(path);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // The process has ended.
+            return [];
+        }
+    }
+}

@@ -1,0 +1,106 @@
+using System.Globalization;
+using k8s.Models;
+using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
+
+namespace PodCheckpointing.Manager.PodMigrations;
+
+/// <summary>What the agents' answers show to stand in the way. Pure functions of them.</summary>
+internal static class NodeObstacles
+{
+    /// <summary>What one node lacks, or what is not the same on both. An answer without a name stands for an agent that gave
+    /// none.</summary>
+    public static IEnumerable<(string Reason, string Message)> Of(GetCapabilitiesResponse source, GetCapabilitiesResponse target)
+    {
+        var (here, there) = (source.NodeName, target.NodeName);
+        (string Reason, bool Broken, string Message)[] ofSource =
+        [
+            (Reasons.NodeNotCapable, !source.KubeletCheckpoint, $"node {here} cannot checkpoint: {source.KubeletMessage}"),
+            (Reasons.NodeNotCapable, !source.FenceHook, $"node {here} has no fence hook; install the agent's files"),
+        ];
+        (string Reason, bool Broken, string Message)[] ofTarget =
+        [
+            (Reasons.NodeNotCapable, !target.FenceHook, $"node {there} has no fence hook; install the agent's files"),
+            (Reasons.NodeNotCapable, !target.RestoreHandler, $"node {there} has no restore handler; install the agent's files"),
+            (Reasons.NodeNotCapable, target.CriuVersion.Length == 0, $"node {there} has no CRIU"),
+        ];
+        var missing = CpuFeatures.Missing(source.Architecture, source.CpuFeatures, target.CpuFeatures);
+        (string Reason, bool Broken, string Message)[] ofBoth =
+        [
+            (Reasons.NodeNotCapable, source.ProtocolVersion != target.ProtocolVersion, "the agents of the two nodes are of different versions"),
+            (Reasons.NodeNotCapable, source.Runtime != target.Runtime, $"nodes have different runtimes: {source.Runtime}, {target.Runtime}"),
+            (Reasons.StoreNotShared, source.StoreId != target.StoreId, $"nodes {here} and {there} do not see the same checkpoint volume"),
+            (Reasons.StoreNotShared, source.StoreId == target.StoreId && source.StoreMark.Length > 0 && !target.MarkFound,
+                $"node {there} does not find what node {here} has just written to the checkpoint volume: it is a copy of it, or one of the two has lost its server"),
+            (Reasons.CpuNotCompatible, source.Architecture != target.Architecture, $"nodes have different architectures: {source.Architecture}, {target.Architecture}"),
+            (Reasons.CpuNotCompatible, Differ(source.CpuVendor, target.CpuVendor), $"nodes have processors of different makers: {source.CpuVendor}, {target.CpuVendor}"),
+            (Reasons.CpuNotCompatible, missing.Count > 0, $"the processor of node {there} lacks what that of node {here} has: {string.Join(" ", missing)}"),
+            (Reasons.KernelTooOld, IsOlder(target.KernelVersion, source.KernelVersion, parts: 2), $"node {there} has kernel {target.KernelVersion}, older than {source.KernelVersion} of node {here}"),
+            (Reasons.CriuTooOld, IsOlder(target.CriuVersion, source.CriuVersion, parts: 2), $"node {there} has CRIU {target.CriuVersion}, older than {source.CriuVersion} of node {here}"),
+        ];
+        return (here.Length > 0 ? ofSource : []).Concat(there.Length > 0 ? ofTarget : []).Concat(here.Length > 0 && there.Length > 0 ? ofBoth : [])
+            .Where(c => c.Broken).Select(c => (c.Reason, c.Message));
+    }
+
+    /// <summary>What a look at the pod's processes and volumes shows.</summary>
+    public static IEnumerable<(string Reason, string Message)> OfPod(
+        V1Pod pod, string tcpPolicy, GetCapabilitiesResponse source, GetCapabilitiesResponse target)
+    {
+        if (source.Pod is not { } seen)
+        {
+            yield break;
+        }
+
+        foreach (var obstacle in seen.Obstacles)
+        {
+            yield return (Reasons.ProcessNotMigratable, obstacle);
+        }
+
+        if (tcpPolicy == TcpPolicies.Reject && seen.ConnectedSockets > 0)
+        {
+            yield return (
+                Reasons.EstablishedTcpConnections,
+                $"tcpPolicy is Reject, and pod {pod.Metadata.Name} has {seen.ConnectedSockets} connected TCP sockets; have it close them, or use tcpPolicy Close");
+        }
+
+        var whole = $"a checkpoint of pod {pod.Metadata.Name} takes up to {Quantity.OfBytes(seen.MemoryBytes + seen.VolumeBytes)} "
+            + $"(memory {Quantity.OfBytes(seen.MemoryBytes)}, volumes {Quantity.OfBytes(seen.VolumeBytes)})";
+        if (seen.MemoryBytes + seen.VolumeBytes > source.StoreFreeBytes)
+        {
+            yield return (Reasons.NotEnoughSpace, $"{whole}, and the checkpoint volume has {Quantity.OfBytes(source.StoreFreeBytes)} free");
+        }
+
+        // Older agents do not tell.
+        if (source.ArchiveFreeBytes > 0 && seen.MemoryBytes > source.ArchiveFreeBytes)
+        {
+            yield return (
+                Reasons.NotEnoughSpace,
+                $"a dump of pod {pod.Metadata.Name} takes up to {Quantity.OfBytes(seen.MemoryBytes)}, and node {source.NodeName} has {Quantity.OfBytes(source.ArchiveFreeBytes)} free where kubelet writes it");
+        }
+
+        if (target.NodeName.Length > 0 && seen.MemoryBytes > target.StagingFreeBytes)
+        {
+            yield return (
+                Reasons.NotEnoughSpace,
+                $"the memory of pod {pod.Metadata.Name} takes {Quantity.OfBytes(seen.MemoryBytes)}, and node {target.NodeName} has {Quantity.OfBytes(target.StagingFreeBytes)} free where it is staged");
+        }
+    }
+
+    private static bool Differ(string one, string other) => one.Length > 0 && other.Length > 0 && one != other;
+
+    /// <summary>Compares the first numbers of two versions; where one is not told, or is no version, none is older.</summary>
+    internal static bool IsOlder(string version, string than, int parts)
+    {
+        var (mine, its) = (Numbers(version, parts), Numbers(than, parts));
+        return mine.Length > 0 && its.Length > 0
+            && mine.Zip(its, (a, b) => a.CompareTo(b)).FirstOrDefault(c => c != 0) < 0;
+    }
+
+    // 6.18.44-fc-v669, 4.2, 5.14.0-427.el9.x86_64: a part that is missing is 0.
+    private static int[] Numbers(string version, int parts)
+    {
+        var numbers = version.Split('.', '-', '+', '~').TakeWhile(p => int.TryParse(p, CultureInfo.InvariantCulture, out _))
+            .Select(p => int.Parse(p, CultureInfo.InvariantCulture)).Take(parts).ToList();
+        return numbers.Count == 0 ? [] : [.. numbers, .. Enumerable.Repeat(0, parts - numbers.Count)];
+    }
+}

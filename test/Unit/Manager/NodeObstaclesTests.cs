@@ -1,0 +1,112 @@
+using FluentAssertions;
+using k8s.Models;
+using NUnit.Framework;
+using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.PodMigrations;
+
+namespace PodCheckpointing.Unit.Manager;
+
+/// <summary>What the answers of two agents show to stand in the way of a migration.</summary>
+public sealed class NodeObstaclesTests
+{
+    private const ulong Mebi = 1 << 20;
+
+    private static readonly V1Pod Pod = new() { Metadata = new V1ObjectMeta { Name = "web" } };
+
+    [Test]
+    public void Two_nodes_that_are_alike_have_none() => NodeObstacles.Of(Node("a"), Node("b")).Should().BeEmpty();
+
+    [Test]
+    public void All_that_two_nodes_lack_is_said_at_once_each_with_its_word() =>
+        NodeObstacles.Of(
+            Node("a", n => n.KubeletCheckpoint = false),
+            Node("b", n =>
+            {
+                (n.FenceHook, n.RestoreHandler, n.StoreId, n.Architecture, n.Runtime, n.ProtocolVersion) = (false, false, "other", "arm64", "runc", 2);
+                (n.KernelVersion, n.CriuVersion, n.CpuVendor) = ("6.11.0", "4.1", "GenuineIntel");
+            })).Select(o => o.Reason).Should().Equal(
+            Reasons.NodeNotCapable, Reasons.NodeNotCapable, Reasons.NodeNotCapable, Reasons.NodeNotCapable, Reasons.NodeNotCapable,
+            Reasons.StoreNotShared, Reasons.CpuNotCompatible, Reasons.CpuNotCompatible, Reasons.KernelTooOld, Reasons.CriuTooOld);
+
+    [Test]
+    public void A_volume_with_the_same_identity_is_a_copy_where_what_was_just_written_is_not_found() =>
+        NodeObstacles.Of(Node("a"), Node("b", n => n.MarkFound = false)).Should().ContainSingle()
+            .Which.Should().Match<(string Reason, string Message)>(o =>
+                o.Reason == Reasons.StoreNotShared && o.Message.Contains("node b does not find what node a has just written", StringComparison.Ordinal));
+
+    [Test]
+    public void An_agent_that_leaves_no_mark_is_taken_at_its_volumes_word() =>
+        NodeObstacles.Of(Node("a", n => n.StoreMark = ""), Node("b", n => n.MarkFound = false)).Should().BeEmpty();
+
+    [Test]
+    public void Of_a_node_that_gave_no_answer_nothing_is_said()
+    {
+        NodeObstacles.Of(new GetCapabilitiesResponse(), new GetCapabilitiesResponse()).Should().BeEmpty();
+        NodeObstacles.Of(Node("a", n => n.FenceHook = false), new GetCapabilitiesResponse()).Should().ContainSingle();
+        NodeObstacles.Of(new GetCapabilitiesResponse(), Node("b", n => n.CriuVersion = "")).Should().ContainSingle();
+    }
+
+    [TestCase("avx512f", "avx512f")]
+    [TestCase("amx_tile xsaves", "amx_tile xsaves")]
+    [TestCase("erms smep fsrm", "")]
+    [TestCase("aes rep_good sha_ni", "aes sha_ni")]
+    public void Instructions_that_a_program_may_have_found_must_be_at_the_target(string more, string missing)
+    {
+        var found = NodeObstacles.Of(Node("a", n => n.CpuFeatures.AddRange(more.Split(' '))), Node("b")).ToList();
+
+        found.Select(f => f.Message).Should().Equal(missing.Length == 0 ? [] : [$"the processor of node b lacks what that of node a has: {missing}"]);
+        NodeObstacles.Of(Node("a"), Node("b", n => n.CpuFeatures.AddRange(more.Split(' ')))).Should().BeEmpty("more at the target does no harm");
+    }
+
+    [TestCase("6.18.44-fc-v669", "6.18.2", false)]
+    [TestCase("5.14.0-427.el9.x86_64", "6.1.0", true)]
+    [TestCase("6.9", "6.12.1", true)]
+    [TestCase("6.12.1", "6.9", false)]
+    [TestCase("", "6.9", false)]
+    [TestCase("custom", "6.9", false)]
+    [TestCase("4", "4.0.2", false)]
+    public void Versions_are_compared_by_their_numbers(string version, string than, bool older) =>
+        NodeObstacles.IsOlder(version, than, parts: 2).Should().Be(older);
+
+    [Test]
+    public void What_the_pods_node_shows_is_told_with_figures()
+    {
+        var source = Node("a", n =>
+        {
+            n.Pod = new PodExamination { MemoryBytes = 300 * Mebi, VolumeBytes = 200 * Mebi, ConnectedSockets = 2, Obstacles = { "process 7 uses io_uring" } };
+            (n.StoreFreeBytes, n.ArchiveFreeBytes) = (400 * Mebi, 299 * Mebi);
+        });
+
+        var found = NodeObstacles.OfPod(Pod, TcpPolicies.Reject, source, Node("b", n => n.StagingFreeBytes = 100 * Mebi)).ToList();
+
+        found.Select(f => f.Reason).Should().Equal(
+            Reasons.ProcessNotMigratable, Reasons.EstablishedTcpConnections, Reasons.NotEnoughSpace, Reasons.NotEnoughSpace, Reasons.NotEnoughSpace);
+        found[2].Message.Should().Be("a checkpoint of pod web takes up to 500 MiB (memory 300 MiB, volumes 200 MiB), and the checkpoint volume has 400 MiB free");
+        found[3].Message.Should().Contain("node a has 299 MiB free where kubelet writes it");
+        found[4].Message.Should().Contain("takes 300 MiB, and node b has 100 MiB free where it is staged");
+    }
+
+    [Test]
+    public void A_pod_that_fits_has_nothing_against_it()
+    {
+        var seen = new PodExamination { MemoryBytes = 300 * Mebi, VolumeBytes = 200 * Mebi, ConnectedSockets = 2 };
+        var source = Node("a", n => (n.Pod, n.StoreFreeBytes, n.ArchiveFreeBytes) = (seen, 500 * Mebi, 300 * Mebi));
+
+        NodeObstacles.OfPod(Pod, TcpPolicies.Close, source, Node("b", n => n.StagingFreeBytes = 300 * Mebi)).Should().BeEmpty();
+        NodeObstacles.OfPod(Pod, TcpPolicies.Close, Node("a"), Node("b")).Should().BeEmpty("an older agent does not look");
+        NodeObstacles.OfPod(Pod, TcpPolicies.Close, source, new GetCapabilitiesResponse()).Should().BeEmpty("the target has not answered");
+    }
+
+    private static GetCapabilitiesResponse Node(string name, Action<GetCapabilitiesResponse>? change = null)
+    {
+        var node = new GetCapabilitiesResponse
+        {
+            NodeName = name, KubeletCheckpoint = true, FenceHook = true, RestoreHandler = true, StoreId = "s", StoreMark = "m", MarkFound = true,
+            Architecture = "amd64", Runtime = "crun", CriuVersion = "4.2.1", KernelVersion = "6.12.4", ProtocolVersion = 1,
+            CpuVendor = "AuthenticAMD", CpuFeatures = { "fpu", "sse2", "avx2", "xsave" },
+        };
+        change?.Invoke(node);
+        return node;
+    }
+}
