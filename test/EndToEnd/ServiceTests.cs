@@ -5,6 +5,7 @@ using k8s;
 using k8s.Models;
 using NUnit.Framework;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.EndToEnd;
 
@@ -19,9 +20,11 @@ public sealed class ServiceTests() : BenchTests("s", ("POD_CHECKPOINTING_CONTROL
         KubernetesClientConfiguration.BuildConfigFromConfigFile(Path.Combine(Cluster.Folder, "kubeconfig"), context: null));
 
     [Test]
-    public async Task A_pod_of_a_Deployment_moves_under_load_and_its_ReplicaSet_starts_no_other()
+    public async Task A_pod_of_the_samples_Deployment_moves_under_load_and_its_ReplicaSet_starts_no_other()
     {
-        await DeployAsync("web");
+        const string sample = "config/samples/demo/deployment.yaml";
+        await Cluster.ApplyFileAsync(sample);
+        await Cluster.WaitAsync("deployment", "web", Ready, "2");
         var client = Client;
         var source = await PodOnAsync("web", "node-a");
         var siblings = await UidsAsync("web");
@@ -29,7 +32,10 @@ public sealed class ServiceTests() : BenchTests("s", ("POD_CHECKPOINTING_CONTROL
         await using var load = new ServiceLoad(client, "web");
         await AnswersAsync(load, source.Metadata.Uid!);
 
-        await MigrateAsync(source.Metadata.Name!, "web", "node-b", "Completed", "serviceName: web");
+        // As its head says it, with the pod put in.
+        var command = (await File.ReadAllLinesAsync(Path.Combine(Readme.Root, sample))).Single(l => l.StartsWith("#   kubectl create", StringComparison.Ordinal))[1..];
+        var said = await Cluster.SayAsync("bash", "-c", command.Replace("POD", source.Metadata.Name, StringComparison.Ordinal));
+        said.Code.Should().Be(0, "it said {0}", said.Output + said.Error);
 
         var restored = await client.GetAsync<V1Pod>(
             "default", await Cluster.GetAsync("podmigration", "web", "{.status.restoredPodName}"), CancellationToken.None);

@@ -29,6 +29,9 @@ public sealed class LocalCluster : IAsyncDisposable
     /// <summary>Brings a cluster up that runs operator and agents as pods, from their images.</summary>
     public static Task<LocalCluster> StartPodsAsync(string name) => BringUpAsync("pods", name, []);
 
+    /// <summary>Brings a cluster up with nothing of ours but the images on its nodes.</summary>
+    public static Task<LocalCluster> StartBareAsync(string name) => BringUpAsync("bare", name, []);
+
     /// <summary>Brings only the nodes up, with their containerd.</summary>
     public static Task<LocalCluster> StartNodesAsync(string name) => BringUpAsync("nodes", name, []);
 
@@ -141,6 +144,12 @@ public sealed class LocalCluster : IAsyncDisposable
     /// <summary>Starts a killed process again: etcd, apiserver, operator, or agent with the node.</summary>
     public Task StartProcessAsync(params string[] process) =>
         RunAsync(TimeSpan.FromSeconds(20), ["start", _name, .. process]);
+
+    /// <summary>Makes the pods of our DaemonSet and Deployment, as a whole cluster's controllers do, and waits until they are ready.</summary>
+    public Task StartWorkloadsAsync() => RunAsync(TimeSpan.FromMinutes(3), "start", _name, "workloads");
+
+    /// <summary>Removes those pods, as a whole cluster's garbage collector does.</summary>
+    public Task StopWorkloadsAsync() => RunAsync(TimeSpan.FromMinutes(2), "stop", _name);
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync() => await RunAsync(TimeSpan.FromMinutes(2), "down", _name);

@@ -6,6 +6,8 @@
 #                                 with POD_CHECKPOINTING_CONTROLLERS=1 also controllers of Deployments, ReplicaSets and
 #                                 EndpointSlices, of which it has none else
 #   cluster.sh pods NAME          brings the cluster up with operator and agents as pods, from the images, by config/default
+#   cluster.sh bare NAME          brings the cluster up without anything of ours but the images on its nodes: what users install
+#                                 us on. start NAME workloads then makes the pods of DaemonSet and Deployment, stop NAME removes them
 #   cluster.sh nodes NAME         brings only its two nodes up, with their containerd: no API server, no kubelet, none of ours
 #   cluster.sh start NAME PART    starts a killed part again: etcd, apiserver, operator, agent NODE, controllers; kill NAME PART kills it
 #   cluster.sh node NAME NODE ... runs a command on a node
@@ -209,9 +211,11 @@ up() {
     kubeconfig kubelet "$server" /etc/bench/pki >"$dir/$node/etc/kubelet.kubeconfig"
   done
   wait_for "the API server" 60 "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" get --raw /readyz
-  "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" apply --server-side -k "$repo/config/crd" >/dev/null
-  "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" wait --for=condition=Established --timeout=30s crd --all >/dev/null
-  "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" apply --server-side -k "$repo/config/policies" >/dev/null
+  if [ "$1" = processes ]; then
+    "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" apply --server-side -k "$repo/config/crd" >/dev/null
+    "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" wait --for=condition=Established --timeout=30s crd --all >/dev/null
+    "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" apply --server-side -k "$repo/config/policies" >/dev/null
+  fi
   number=0
   for node in node-a node-b; do
     number=$((number + 1))
@@ -221,7 +225,11 @@ up() {
     wait_for "node $node" 60 sh -c "'$apiserver/kubectl' --kubeconfig '$dir/kubeconfig' get node $node | grep -q Ready"
   done
   if [ -n "${POD_CHECKPOINTING_CONTROLLERS:-}" ]; then start_controllers; fi
-  if [ "$1" = pods ]; then start_pods; else start_processes; fi
+  case $1 in
+    processes) start_processes ;;
+    bare) prepare_nodes ;;
+    pods) prepare_nodes; start_pods ;;
+  esac
 }
 
 start_processes() {
@@ -234,31 +242,54 @@ start_processes() {
   done
 }
 
-# The way of config/README.md, as far as the bench has what a whole cluster has; Pods/ holds the rest.
-start_pods() {
-  local kubectl=("$apiserver/kubectl" --kubeconfig "$dir/kubeconfig") system=pod-checkpointing-system node part account
+# What the nodes of a cluster that is to install us have: our images, and no handler, which comes with the agent.
+prepare_nodes() {
+  local node part
   "$repo/config/images/build.sh" >"$dir/log/images.log" 2>&1 || { tail -20 "$dir/log/images.log" >&2; return 1; }
   for node in node-a node-b; do
     for part in operator agent; do
       in_node "$node" ctr -n k8s.io images import --digests=false - <"$repo/artifacts/images/$part.tar" >>"$dir/log/images.log" 2>&1
     done
-    # It comes with the agent.
     in_node "$node" rm /usr/libexec/pod-checkpointing/checkpoint-restore
     in_node "$node" sh -c 'mkdir -p /var/lib/kubelet/pki && cp /etc/bench/pki/ca.crt /var/lib/kubelet/pki/kubelet.crt'
   done
+}
+
+# The way of the README, as far as the bench has what a whole cluster has; Pods/ holds the rest.
+start_pods() {
+  local kubectl=("$apiserver/kubectl" --kubeconfig "$dir/kubeconfig")
   "${kubectl[@]}" create namespace "$system" >/dev/null
   "$repo/config/certificates.sh" | "${kubectl[@]}" apply -f - >/dev/null
-  for account in pod-checkpointing-operator checkpoint-agent; do
-    "${kubectl[@]}" -n "$system" create secret generic "$account-token" --from-literal=token="bench-${account##*-}" \
-      --from-literal=namespace="$system" --from-file=ca.crt="$dir/pki/ca.crt" >/dev/null
-  done
   "${kubectl[@]}" apply --server-side --force-conflicts -k "$here/Pods" >/dev/null
-  "${kubectl[@]}" -n "$system" get daemonsets,deployments -o json |
-    python3 "$here/Pods/controllers.py" "$subnet.0.1" "$port" node-a node-b | "${kubectl[@]}" apply -f - >/dev/null
-  "${kubectl[@]}" -n "$system" wait --for=condition=Ready --timeout=120s pod --all >/dev/null || {
-    "${kubectl[@]}" -n "$system" get pods -o yaml >&2
+  start_workloads
+}
+
+# What the controllers of a whole cluster do for our DaemonSet and our Deployment: their pods, tokens for them, and a status.
+start_workloads() {
+  local kubectl=("$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" -n "$system") account kind counts generation
+  for account in pod-checkpointing-operator checkpoint-agent; do
+    "${kubectl[@]}" create secret generic "$account-token" --dry-run=client -o yaml --from-literal=token="bench-${account##*-}" \
+      --from-literal=namespace="$system" --from-file=ca.crt="$dir/pki/ca.crt" | "${kubectl[@]}" apply -f - >/dev/null
+  done
+  "${kubectl[@]}" get daemonsets,deployments -o json |
+    python3 "$here/Pods/controllers.py" "10.$((128 + index)).0.1" "$port" node-a node-b | "${kubectl[@]}" apply -f - >/dev/null
+  "${kubectl[@]}" wait --for=condition=Ready --timeout=120s pod --all >/dev/null || {
+    "${kubectl[@]}" get pods -o yaml >&2
     return 1
   }
+  for kind in daemonset/checkpoint-agent deployment/pod-checkpointing-operator; do
+    generation=$("${kubectl[@]}" get "$kind" -o 'jsonpath={.metadata.generation}')
+    case $kind in
+      daemonset/*) counts='"desiredNumberScheduled":2,"currentNumberScheduled":2,"updatedNumberScheduled":2,"numberAvailable":2,"numberReady":2,"numberMisscheduled":0' ;;
+      *) counts='"replicas":2,"updatedReplicas":2,"availableReplicas":2,"readyReplicas":2' ;;
+    esac
+    "${kubectl[@]}" patch "$kind" --subresource=status --type=merge -p "{\"status\":{\"observedGeneration\":$generation,$counts}}" >/dev/null
+  done
+}
+
+# The garbage collector of a whole cluster: pods whose DaemonSet or Deployment is gone.
+stop_workloads() {
+  "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" -n "$system" delete pod --all --timeout=60s >/dev/null
 }
 
 down() {
@@ -296,6 +327,7 @@ kill_part() {
 
 command=${1:-}
 name=${2:-}
+system=pod-checkpointing-system
 runs=${POD_CHECKPOINTING_RUN:-/var/tmp/pod-checkpointing}
 dir=$runs/$name
 index=$(cat "$dir/index" 2>/dev/null || true)
@@ -304,14 +336,16 @@ case $command in
   install) install ;;
   up) install; up processes ;;
   pods) install; up pods ;;
+  bare) install; up bare ;;
   nodes) install; up_nodes ;;
   sweep) sweep ;;
   down) down ;;
   kubectl) shift 2; exec "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" "$@" ;;
   user) shift 2; KUBECONFIG=$dir/kubeconfig PATH=$repo/artifacts/plugins:$apiserver:$PATH exec "$@" ;;
   start) shift 2; "start_$1" "${@:2}" ;;
+  stop) stop_workloads ;;
   kill) kill_part "$3" ;;
   node) shift 2; in_node "$@" ;;
   dir) echo "$dir" ;;
-  *) sed -n '2,17s/^# \?//p' "$0"; exit 2 ;;
+  *) sed -n '2,19s/^# \?//p' "$0"; exit 2 ;;
 esac

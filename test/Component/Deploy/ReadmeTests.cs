@@ -7,17 +7,88 @@ using PodCheckpointing.Component.Api;
 using PodCheckpointing.Manager;
 using PodCheckpointing.Manager.Retention;
 using PodCheckpointing.Storage.Tool;
+using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.Component.Deploy;
 
-/// <summary>What README.md tells a user to type, write and read exists. That it works, the tests of each part show.</summary>
+/// <summary>What README.md tells a user to type is run by a test; what it tells to write and read exists.</summary>
 [TestFixture]
 public sealed partial class ReadmeTests
 {
-    private static readonly string Text = File.ReadAllText(Path.Combine(Manifests.Root, "README.md"));
+    private const string Walk = "test/EndToEnd/ReadmeWalkTests.cs";
+
+    /// <summary>Every block of commands, by its first words: the test that runs it, or why none can and what looks at it here instead.</summary>
+    private static readonly Dictionary<string, string> Commands = new()
+    {
+        // Both take minutes; CI runs them as they stand.
+        ["make demo"] = ".ci/run",
+        // Minutes again: `make test` makes the plug-ins, and the walk's cluster the images, by the programs that these targets run.
+        ["make images plugins"] = nameof(Its_images_and_plug_ins_are_made_by_what_the_tests_use),
+        ["kubectl create namespace"] = Walk,
+        // No helm binary can be had here: Debian packages none, nor is it built of Go modules without their proxy.
+        ["helm install"] = nameof(Its_chart_is_rendered_with_its_values),
+        ["kubectl -n pod-checkpointing-system rollout status"] = Walk,
+        ["kubectl apply -f config/samples/demo/counter.yaml"] = Walk,
+        ["pod="] = Walk,
+        ["kubectl podmigration list"] = Walk,
+        ["kubectl create podmigration counter-back"] = Walk,
+        ["kubectl create podcheckpoint"] = Walk,
+        ["dotnet run"] = Walk,
+        ["kubectl delete podmigrations"] = Walk,
+        ["rm -f"] = Walk,
+    };
 
     private static readonly string[] Code =
-        [.. Fence().Matches(Text).Select(m => m.Groups[2].Value), .. Span().Matches(Fence().Replace(Text, "")).Select(m => m.Groups[1].Value)];
+        [.. Readme.Blocks.Select(b => b.Text), .. Span().Matches(Readme.Prose).Select(m => m.Groups[1].Value)];
+
+    [Test]
+    public void Each_of_its_blocks_of_commands_is_run_by_a_test()
+    {
+        var blocks = Readme.Blocks.Where(b => b.IsCommands).Select(b => b.Text).ToList();
+
+        blocks.Should().HaveSameCount(Commands).And.OnlyContain(text => Commands.Keys.Count(text.StartsWith) == 1);
+        Readme.Blocks.Where(b => !b.IsCommands).Should().OnlyContain(
+            b => b.Language == "yaml" || b.Text.StartsWith("NAME "), "a block of commands is marked as such");
+        foreach (var (beginning, where) in Commands.Where(c => c.Value == Walk))
+        {
+            File.ReadAllText(Path.Combine(Manifests.Root, where)).Should().Contain($"(\"{beginning}\"");
+        }
+    }
+
+    [Test]
+    public void Its_two_commands_are_what_CI_runs()
+    {
+        var run = File.ReadAllText(Path.Combine(Manifests.Root, Commands["make demo"])).Split('\n');
+
+        Readme.Commands("make demo").Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => l.Split('#')[0].Trim())
+            .Should().HaveCount(2).And.BeSubsetOf(run);
+    }
+
+    [Test]
+    public void Its_images_and_plug_ins_are_made_by_what_the_tests_use()
+    {
+        var command = Readme.Commands("make images plugins").Trim().Split(' ');
+        var would = Manifests.Run(command[0], ["-C", Manifests.Root, "--no-print-directory", "-n", .. command[1..]]);
+
+        would.Should().Contain("\nconfig/images/build.sh\n").And.Contain("dotnet publish api/Kubectl");
+        File.ReadAllText(Path.Combine(Manifests.Root, "test/LocalCluster/cluster.sh")).Should().Contain("\"$repo/config/images/build.sh\"");
+        Manifests.Run("make", "-C", Manifests.Root, "-n", "test").Should().Contain("dotnet publish api/Kubectl");
+    }
+
+    [Test]
+    public void Its_chart_is_rendered_with_its_values()
+    {
+        var said = HelmInstall().Match(Readme.Commands("helm install"));
+        said.Success.Should().BeTrue("it says {0}", Readme.Commands("helm install"));
+        var (chart, scope, path, value) = (said.Groups[1].Value, said.Groups[2].Value, said.Groups[3].Value.Split('.'), said.Groups[4].Value);
+
+        var objects = Manifests.Parse(Manifests.Chart(
+            scope, string.Concat(path.Select(p => $"{{{p}: ")) + $"\"{value}\"" + new string('}', path.Length)));
+
+        chart.Should().Be("charts/pod-checkpointing");
+        Manifests.One(objects, "PersistentVolume", "checkpoint-repo")["spec"]!["nfs"]!["server"]!.ToString().Should().Be(value);
+        Manifests.One(objects, "Deployment", "pod-checkpointing-operator")["metadata"]!["namespace"]!.ToString().Should().Be(scope);
+    }
 
     [Test]
     public async Task Its_objects_are_taken_and_shown_as_it_says()
@@ -25,7 +96,7 @@ public sealed partial class ReadmeTests
         using var server = await ControlPlane.StartAsync(TestContext.CurrentContext.CancellationToken);
         await SayAsync(server, null, "apply", "-k", Samples.Definitions);
         await SayAsync(server, null, "wait", "crd", "--all", "--for=condition=Established", "--timeout=60s");
-        var objects = Fence().Matches(Text).Where(m => m.Groups[1].Value == "yaml").Select(m => m.Groups[2].Value
+        var objects = Readme.Blocks.Where(b => b.Language == "yaml").Select(b => b.Text
             .Replace("<status.podUID>", "3b5a7c1e-0d52-4c8e-9a3e-6f0b1d2c3e4f", StringComparison.Ordinal)
             .Replace("<status.checkpointID>", "20261121t003412z-7f3a9c", StringComparison.Ordinal)).ToList();
 
@@ -35,7 +106,7 @@ public sealed partial class ReadmeTests
             await SayAsync(server, text, "apply", "--validate=strict", "-f", "-");
         }
 
-        var table = Fence().Matches(Text).Select(m => m.Groups[2].Value).Single(t => t.StartsWith("NAME ", StringComparison.Ordinal)).Split('\n');
+        var table = Readme.Blocks.Single(b => b.Text.StartsWith("NAME ", StringComparison.Ordinal)).Text.Split('\n');
         var shown = (await SayAsync(server, null, "get", "podmigrations")).Split('\n');
         Words(shown[0]).Should().Equal(Words(table[0]));
         Words(shown[1])[..2].Should().Equal(Words(table[1])[..2]);
@@ -45,7 +116,7 @@ public sealed partial class ReadmeTests
     public void Its_targets_of_make_exist()
     {
         var makefile = File.ReadAllText(Path.Combine(Manifests.Root, "Makefile"));
-        var named = Code.SelectMany(c => MakeTarget().Matches(c)).Select(m => m.Groups[1].Value).Distinct().ToList();
+        var named = Code.SelectMany(c => MakeTarget().Matches(c)).SelectMany(m => Words(m.Groups[1].Value)).Distinct().ToList();
 
         named.Should().Contain(["demo", "test", "plugins", "images", "simulate"])
             .And.OnlyContain(target => Regex.IsMatch(makefile, $"^{target}:", RegexOptions.Multiline));
@@ -55,7 +126,7 @@ public sealed partial class ReadmeTests
     public void Its_files_and_folders_exist()
     {
         var named = Code.SelectMany(Words)
-            .Where(w => Path_().IsMatch(w) && !w.StartsWith("lpm.my.domain/", StringComparison.Ordinal)).Distinct().ToList();
+            .Where(w => Path_().IsMatch(w) && w.Split('/')[0] is not ("lpm.my.domain" or "pod" or "deployment" or "daemonset")).Distinct().ToList();
 
         named.Should().Contain(["config/default", "config/certificates.sh", "test/README.md"]).And.OnlyContain(p => Path.Exists(Path.Combine(Manifests.Root, p)));
     }
@@ -79,7 +150,7 @@ public sealed partial class ReadmeTests
     [Test]
     public async Task Its_commands_of_the_stores_tool_exist()
     {
-        var named = Code.SelectMany(c => StoreVerbs().Matches(c)).SelectMany(m => m.Groups[1].Value.Split('|')).ToList();
+        var named = StoreVerbs().Match(Readme.Prose).Groups[1].Value.Split(['`', ',', ' '], StringSplitOptions.RemoveEmptyEntries);
         var usage = new StringWriter();
         await new StoreCommand(usage, usage, TimeProvider.System).RunAsync(["--help"], CancellationToken.None);
 
@@ -90,7 +161,7 @@ public sealed partial class ReadmeTests
     public void Its_reasons_are_the_products()
     {
         var known = typeof(Reasons).GetFields().Where(f => f.IsLiteral).Select(f => (string)f.GetRawConstantValue()!).ToList();
-        var named = Text.Split('\n').SkipWhile(l => !l.StartsWith("| reason |", StringComparison.Ordinal)).Skip(2)
+        var named = Readme.Text.Split('\n').SkipWhile(l => !l.StartsWith("| reason |", StringComparison.Ordinal)).Skip(2)
             .TakeWhile(l => l.StartsWith('|')).SelectMany(l => l.Split('|')[1].Split(',')).Select(w => w.Trim()).ToList();
 
         named.Should().HaveCountGreaterThan(8).And.BeSubsetOf(known);
@@ -133,13 +204,10 @@ public sealed partial class ReadmeTests
 
     private static string[] Words(string line) => line.Split([' ', '\n', '|', ',', '"'], StringSplitOptions.RemoveEmptyEntries);
 
-    [GeneratedRegex("```([a-z]*)\n(.*?)```", RegexOptions.Singleline)]
-    private static partial Regex Fence();
-
     [GeneratedRegex("`([^`]+)`")]
     private static partial Regex Span();
 
-    [GeneratedRegex(@"\bmake ([a-z-]+)")]
+    [GeneratedRegex(@"\bmake ([a-z-]+(?: [a-z-]+)*)")]
     private static partial Regex MakeTarget();
 
     [GeneratedRegex(@"^[a-zA-Z]\w*(/[\w.-]*)+$")]
@@ -148,7 +216,10 @@ public sealed partial class ReadmeTests
     [GeneratedRegex("kubectl (podmigration [a-z]+|create pod[a-z]+)")]
     private static partial Regex PlugIn();
 
-    [GeneratedRegex(@"storage/Tool -- ([a-z|]+)")]
+    [GeneratedRegex(@"^helm install \S+ (\S+) -n (\S+) --set ([\w.]+)=(\S+)\n$")]
+    private static partial Regex HelmInstall();
+
+    [GeneratedRegex(@"`storage/Tool` looks after the volume: (.*?) \(")]
     private static partial Regex StoreVerbs();
 
     [GeneratedRegex(@"\bOperator:(\w+)")]
