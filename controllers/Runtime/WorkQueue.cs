@@ -7,11 +7,14 @@ namespace PodCheckpointing.Runtime;
 /// <param name="time">Tells how long waits are; what the clock shows does not matter.</param>
 /// <param name="longestDelay">The longest wait after a failure; null for five minutes.</param>
 /// <param name="name">What it is measured under; null for a queue that is not.</param>
-/// <param name="isNew">Whether nothing has begun about a key: it comes after all about which something has, however many new
-/// ones come at once. Null: none is.</param>
+/// <param name="isNew">Whether nothing has begun about a key: it comes after those about which something has, but for every
+/// fourth turn, however many new ones come at once. Null: none is.</param>
 public sealed class WorkQueue(
     TimeProvider time, TimeSpan? longestDelay = null, string? name = null, Func<ObjectKey, bool>? isNew = null) : IDisposable
 {
+    /// <summary>Of so many turns new keys have one: they wait long where much is under way, but not for ever.</summary>
+    private const int TurnOfNew = 4;
+
     /// <summary>The first wait after a failure; it doubles with each one more.</summary>
     private static readonly TimeSpan FirstDelay = TimeSpan.FromMilliseconds(500);
 
@@ -29,6 +32,7 @@ public sealed class WorkQueue(
     private readonly Dictionary<ObjectKey, (TimeSpan At, ITimer Timer)> _later = [];
     private readonly SemaphoreSlim _available = new(0);
     private readonly QueueMetrics? _metrics = name is null ? null : new QueueMetrics(name, time);
+    private int _turns;
     private bool _disposed;
 
     /// <summary>Keys that wait.</summary>
@@ -139,7 +143,8 @@ public sealed class WorkQueue(
         await _available.WaitAsync(cancellationToken).ConfigureAwait(false);
         lock (_lock)
         {
-            var key = _ready.TryDequeue(out var begun) ? begun : _new.Dequeue();
+            var turnOfNew = ++_turns % TurnOfNew == 0 && _new.Count > 0;
+            var key = !turnOfNew && _ready.TryDequeue(out var begun) ? begun : _new.Dequeue();
             _queued.Remove(key, out var at);
             _processing.Add(key, at);
             _metrics?.Taken(key);

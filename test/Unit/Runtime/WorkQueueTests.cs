@@ -151,6 +151,18 @@ public sealed class WorkQueueTests
         queue.Done(Key);
         (await queue.TakeAsync(CancellationToken.None)).Should().Be(Key);
         (await queue.TakeAsync(CancellationToken.None)).Name.Should().Be("new1", "new ones come in their order");
+        for (var n = 0; n < 10; n++)
+        {
+            queue.Add(new ObjectKey("ns", $"begun{n}"));
+        }
+
+        var next = new List<string>();
+        for (var n = 0; n < 8; n++)
+        {
+            next.Add((await queue.TakeAsync(CancellationToken.None)).Name);
+        }
+
+        next.Should().Equal(["begun0", "begun1", "begun2", "new2", "begun3", "begun4", "begun5", "new3"], "they wait long, but not for ever");
     }
 
     [Test]
