@@ -8,6 +8,9 @@ internal sealed class Operations(Random random)
     /// <summary>Whether calls may still be lost.</summary>
     public bool Faults { get; set; } = true;
 
+    /// <summary>Of how many calls one is slow: much else happens before it is carried out. 0: none is.</summary>
+    public int SlowOnes { get; init; }
+
     /// <summary>Whether one ever was.</summary>
     public bool EverLost { get; private set; }
 
@@ -46,14 +49,15 @@ internal sealed class Operations(Random random)
             {
                 answer.TrySetException(exception);
             }
-        }, failure is not null));
+        }, failure is not null, SlowOnes > 0 && random.Next(SlowOnes) == 0));
         return answer.Task;
     }
 
     /// <summary>Carries one out; its name, or null when none can be.</summary>
-    public string? RunOne()
+    /// <param name="idle">Nothing else can happen: slow ones have their turn.</param>
+    public string? RunOne(bool idle)
     {
-        var ready = _open.Where(o => o.Ready()).ToList();
+        var ready = _open.Where(o => (!o.IsSlow || idle || random.Next(60) == 0) && o.Ready()).ToList();
         if (ready.Count == 0)
         {
             return null;
@@ -67,8 +71,13 @@ internal sealed class Operations(Random random)
         return lost == Lost.Nothing ? operation.Name : $"{operation.Name} (lost {lost})";
     }
 
-    /// <summary>The callers have died; what they sent may still arrive.</summary>
-    public void Abandon() => _open.RemoveAll(_ => random.Next(2) == 0);
+    /// <summary>The callers have died; what they sent may still arrive, but not long after: their connections are gone.</summary>
+    public void Abandon()
+    {
+        var sent = _open.Where(_ => random.Next(2) == 0).Select(o => o with { IsSlow = false }).ToList();
+        _open.Clear();
+        _open.AddRange(sent);
+    }
 
     private enum Lost
     {
@@ -77,5 +86,5 @@ internal sealed class Operations(Random random)
         Answer,
     }
 
-    private sealed record Operation(string Name, Func<bool> Ready, Action<Lost> Run, bool MayFail);
+    private sealed record Operation(string Name, Func<bool> Ready, Action<Lost> Run, bool MayFail, bool IsSlow);
 }

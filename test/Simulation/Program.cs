@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using System.Globalization;
 using PodCheckpointing.Simulation;
 
-// simulation [SEEDS]: plays so many; SEED=<n> plays that one and prints what happened.
+// simulation [SEEDS [FIRST]]: plays so many from the first one on; SEED=<n> plays that one and prints what happened.
 if (Environment.GetEnvironmentVariable("SEED") is { Length: > 0 } one)
 {
     var scenario = new Scenario(int.Parse(one, CultureInfo.InvariantCulture));
@@ -14,9 +14,10 @@ if (Environment.GetEnvironmentVariable("SEED") is { Length: > 0 } one)
 }
 
 var seeds = args.Length > 0 ? int.Parse(args[0], CultureInfo.InvariantCulture) : 10_000;
+var first = args.Length > 1 ? int.Parse(args[1], CultureInfo.InvariantCulture) : 0;
 var failed = 0;
 var ends = new ConcurrentDictionary<string, int>();
-Parallel.For(0, seeds, seed =>
+Parallel.For(first, first + seeds, seed =>
 {
     IReadOnlyList<string> broken;
     try

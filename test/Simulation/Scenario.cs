@@ -22,12 +22,12 @@ internal sealed class Scenario
     {
         _random = new Random(seed);
         _server = new SimulatedServer(_time);
-        _operations = new Operations(_random) { Faults = _random.Next(3) > 0 };
+        _operations = new Operations(_random) { Faults = _random.Next(3) > 0, SlowOnes = _random.Next(4) == 0 ? 6 : 0 };
         _scheduler = new SeededScheduler(_random);
         _world = new World(_server, _random, _time)
         {
             DumpsFail = _random.Next(6) == 0, RestoresFail = _random.Next(5) == 0, Failures = _random.Next(6) == 0 ? 1 : 0,
-            OwnAddress = seed % 4 == 0,
+            OwnAddress = seed % 4 == 0, LongestKill = TimeSpan.FromSeconds(_random.Next(3) == 0 ? 30 : 0),
         };
         // From the quickest of networks to one on which every deadline passes.
         _pace = _random.Next(4) switch { 0 => 200, 1 => 50, _ => 5 };
@@ -95,7 +95,7 @@ internal sealed class Scenario
             {
                 _world.Violations.Add("it does not come to rest");
             }
-            else if ((!Step() && !faulty && !PassTime()) || (step > 2 * FaultySteps && OnlyBytesAreLeft() && !_troubles.AbortWhatWasLeft()))
+            else if ((!Step(faulty) && !faulty && !PassTime()) || (step > 2 * FaultySteps && OnlyBytesAreLeft() && !_troubles.AbortWhatWasLeft()))
             {
                 break;
             }
@@ -122,8 +122,22 @@ internal sealed class Scenario
 
     /// <summary>Bytes of a checkpoint that only a dead node's agent was to delete are tried for ever; no migration waits.</summary>
     private bool OnlyBytesAreLeft() =>
-        _world.Nodes.Values.Any(n => n.IsDead) && _server.All<PodMigration>().All(m =>
+        _world.Nodes.Values.Any(n => n.IsDead)
+        && _server.All<V1Pod>().All(p => p.Metadata.DeletionTimestamp is null || _world.Nodes[p.Spec.NodeName!].IsDead)
+        && _server.All<PodMigration>().All(m =>
             m.Status?.CompletionTime is not null || (m.Status?.Outcome == Outcomes.Left && m.Spec.Abort != true));
+
+    /// <summary>Whether something waits for ever for what somebody must say; then its status tells him so.</summary>
+    private bool Unended()
+    {
+        var waiting = _server.All<PodMigration>().Where(m => m.Status?.CompletionTime is null).ToList();
+        foreach (var migration in waiting.Where(m => !m.Status?.Conditions.IsTrue(ConditionTypes.Stalled) ?? true))
+        {
+            _world.Violations.Add($"{migration.Metadata.Name} waits, and does not say what for: {migration.Status?.Message}");
+        }
+
+        return waiting.Count > 0;
+    }
 
     /// <summary>When those that still go forward must have come to an end.</summary>
     private IEnumerable<DateTime> Limits() => _server.All<PodMigration>()
@@ -139,7 +153,8 @@ internal sealed class Scenario
             return true;
         }
 
-        if (_operator.HasWork)
+        // The last step's passing of time may have brought something up.
+        if (_operator.HasWork || _world.Possible().Count > 0)
         {
             return true;
         }
@@ -147,13 +162,19 @@ internal sealed class Scenario
         var limits = Limits().Where(t => t > _time.GetUtcNow().UtcDateTime).ToList();
         if (limits.Count > 0)
         {
+            // Nothing is in the way any more, and nobody does anything: a wake-up was lost.
+            if (_world.Nodes.Values.All(n => !n.IsDead))
+            {
+                _world.Violations.Add("nothing happens, and a migration waits for its deadline");
+            }
+
             _time.Advance(limits.Min() - _time.GetUtcNow().UtcDateTime);
             _operator.Look();
             return true;
         }
 
-        // The user has seen what was left, and has it rolled back.
-        return _troubles.AbortWhatWasLeft();
+        // The user has seen what was left, and has it rolled back; or he is told that a dead node holds it up, and helps.
+        return _troubles.AbortWhatWasLeft() || (Unended() && _troubles.SayAgain());
     }
 
     /// <summary>What a status says of the fence is so, from when it says it until the way back or the source's end.</summary>
@@ -171,7 +192,7 @@ internal sealed class Scenario
         }
     }
 
-    private bool Step()
+    private bool Step(bool faulty)
     {
         var possible = _world.Possible();
         var choices = new List<Action>();
@@ -202,7 +223,8 @@ internal sealed class Scenario
         }
 
         var idle = choices.Count == 0;
-        if (_operations.Count > 0 && (idle || _random.Next(3) == 0) && _operations.RunOne() is { } done)
+        // While there may be troubles yet, what is slow waits for them.
+        if (_operations.Count > 0 && (idle || _random.Next(3) == 0) && _operations.RunOne(idle && !faulty) is { } done)
         {
             Trace.Add(done);
             return true;

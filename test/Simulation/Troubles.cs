@@ -103,19 +103,24 @@ internal sealed class Troubles
         _atTheEnd.ForEach(act => act());
     }
 
-    /// <summary>A pod may have come to a dead node after its user's word about the others.</summary>
-    public void SayAgain()
+    /// <summary>A pod may have come to a dead node after its user's word about the others; false where nothing is left to
+    /// be said.</summary>
+    public bool SayAgain()
     {
-        foreach (var node in _world.Nodes.Values.Where(n => n is { IsDead: true, IsForgotten: false }))
-        {
-            PutOutOfService(_server.Find<V1Node>(null, node.Name)!);
-        }
+        var silent = _world.Nodes.Values.Where(n => n is { IsDead: true, IsGivenUp: false }).ToList();
+        silent.ForEach(PutOutOfService);
+        return silent.Count > 0;
     }
 
-    private void PutOutOfService(V1Node node) => _server.Edit(node, json => json["spec"] = new JsonObject
+    private void PutOutOfService(Node node)
     {
-        ["taints"] = new JsonArray(new JsonObject { ["key"] = "node.kubernetes.io/out-of-service", ["effect"] = "NoExecute" }),
-    });
+        _trace.Add($"user: node {node.Name} is out of service");
+        node.IsGivenUp = true;
+        _server.Edit(_server.Find<V1Node>(null, node.Name)!, json => json["spec"] = new JsonObject
+        {
+            ["taints"] = new JsonArray(new JsonObject { ["key"] = "node.kubernetes.io/out-of-service", ["effect"] = "NoExecute" }),
+        });
+    }
 
     /// <summary>Has rolled back what was left for inspection; false where there is none.</summary>
     public bool AbortWhatWasLeft()
@@ -200,25 +205,19 @@ internal sealed class Troubles
         {
             var word = _random.Next(3);
             _trace.Add($"user: node {name} is dead ({word})");
-            var node = _server.Find<V1Node>(null, name)!;
             if (word == 2 && name == "b")
             {
                 _server.All<V1Pod>().Where(p => p.Spec.NodeName == name).ToList().ForEach(_server.Remove);
-                return;
             }
-
-            if (word == 1)
+            else if (word == 1)
             {
-                _server.Remove(node);
-                _world.Nodes[name].IsForgotten = true;
+                _server.Remove(_server.Find<V1Node>(null, name)!);
+                _world.Nodes[name].IsForgotten = _world.Nodes[name].IsGivenUp = true;
             }
             else
             {
-                PutOutOfService(node);
+                PutOutOfService(_world.Nodes[name]);
             }
-
-            // As Kubernetes' own collector of pods does for both.
-            _server.All<V1Pod>().Where(p => p.Spec.NodeName == name && p.Metadata.DeletionTimestamp is not null).ToList().ForEach(_server.Remove);
         });
     }
 }

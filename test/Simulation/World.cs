@@ -30,6 +30,9 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
     /// <summary>Every pod's.</summary>
     public const string Address = "10.0.0.1";
 
+    /// <summary>The longest that a kubelet takes to kill a pod.</summary>
+    public TimeSpan LongestKill { get; init; }
+
     /// <summary>How many containers may still fail by themselves.</summary>
     public int Failures { get; set; }
 
@@ -48,14 +51,25 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
             var node = Nodes[pod.Spec.NodeName!];
             if (node.IsDead)
             {
+                if (node.IsGivenUp)
+                {
+                    result.Add(($"collector removes {pod.Metadata.Name}", () => server.Remove(pod)));
+                }
+
                 continue;
             }
 
             if (pod.Metadata.DeletionTimestamp is not null && !node.IsCut)
             {
-                result.Add(copy?.Lives == true
-                    ? ($"kubelet kills {pod.Metadata.Name}", () => Kill(copy))
-                    : ($"kubelet removes {pod.Metadata.Name}", () => server.Remove(pod)));
+                if (copy?.Lives != true)
+                {
+                    result.Add(($"kubelet removes {pod.Metadata.Name}", () => server.Remove(pod)));
+                }
+                else if (time.GetUtcNow() >= (copy.KilledAt ??= Later()))
+                {
+                    result.Add(($"kubelet kills {pod.Metadata.Name}", () => Kill(copy)));
+                }
+
                 continue;
             }
 
@@ -197,6 +211,18 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
                 _said[container.Name] = container.Counter;
             }
         }
+    }
+
+    /// <summary>When a kill that begins now ends; the clock will come to it.</summary>
+    private DateTimeOffset Later()
+    {
+        var takes = LongestKill * random.NextDouble();
+        if (takes > TimeSpan.Zero)
+        {
+            time.CreateTimer(_ => { }, null, takes, Timeout.InfiniteTimeSpan);
+        }
+
+        return time.GetUtcNow() + takes;
     }
 
     private void Kill(Copy copy)

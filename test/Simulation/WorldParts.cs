@@ -40,6 +40,9 @@ internal sealed record Copy(string PodUid, string Node, List<Processes> Containe
     /// took it away.</summary>
     public bool Excused { get; set; }
 
+    /// <summary>When kubelet is through with killing it; null until it is told to.</summary>
+    public DateTimeOffset? KilledAt { get; set; }
+
     public bool Lives => Containers.Any(c => c.Life is not Life.Dead);
 }
 
@@ -93,6 +96,9 @@ internal sealed class Node(string name)
 
     /// <summary>Its object has been deleted, and with it the address of its agent.</summary>
     public bool IsForgotten { get; set; }
+
+    /// <summary>The user has said that it will not come back: the cluster's collector takes its pods' objects away.</summary>
+    public bool IsGivenUp { get; set; }
 
     public bool Answers => AgentLives && !IsCut && !IsDead;
 

@@ -45,9 +45,15 @@ internal sealed partial class PodMigrationReconciler
     /// <summary>On the way back, when the target is gone.</summary>
     private bool LetGo(MigrationScope scope)
     {
-        if (!scope.HasBegun(Steps.Hold) || AgentDirectory.IsLost(FindNode(scope.Status.TargetNode!)))
+        var node = FindNode(scope.Status.TargetNode!);
+        if (!scope.HasBegun(Steps.Hold) || AgentDirectory.IsLost(node))
         {
             return true;
+        }
+
+        if (!AgentDirectory.IsReady(node!))
+        {
+            scope.Stall = HoldSilent(scope);
         }
 
         // While the object stands, the pod may have its network still. And a hold that is on its way would stand for ever if
@@ -58,7 +64,15 @@ internal sealed partial class PodMigrationReconciler
         }
 
         var request = new HoldAddressesRequest { Holder = scope.Uid };
-        return Ask(scope, "let-go", scope.Status.TargetNode!, (agent, t) => agent.HoldAddressesAsync(request, t)) is not null;
+        try
+        {
+            return Ask(scope, "let-go", scope.Status.TargetNode!, (agent, t) => agent.HoldAddressesAsync(request, t)) is not null;
+        }
+        catch (AgentException)
+        {
+            scope.Stall = HoldSilent(scope);
+            throw;
+        }
     }
 
     private static void RequireAddress(V1Pod source, V1Pod target, IEnumerable<string> addresses)

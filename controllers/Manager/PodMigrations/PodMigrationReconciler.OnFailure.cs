@@ -114,6 +114,12 @@ internal sealed partial class PodMigrationReconciler
         scope.Status = scope.Status with { RestoredPodUID = pod?.Metadata.Uid ?? scope.Status.RestoredPodUID };
         if (!runs && stuck is null)
         {
+            var node = FindNode(scope.Status.TargetNode!);
+            if (node is null || AgentDirectory.IsLost(node) || !AgentDirectory.IsReady(node))
+            {
+                scope.Stall = FreshSilent(scope);
+            }
+
             return;
         }
 

@@ -37,16 +37,35 @@ internal sealed partial class PodMigrationReconciler
             Reasons.TargetUnreachable,
             $"pod {pod} was let go at node {node}, which does not answer: it may run there, so the source stays stopped at {scope.Status.SourceNode}. "
             + $"When {node} answers, the migration ends by itself. When it is dead for certain, and only then, say so and the source goes on: "
-            + $"kubectl taint node {node} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute, or kubectl delete node {node}, "
-            + $"or kubectl -n {scope.Namespace} delete pod {pod} --force");
+            + $"{WordOf(node)}, or kubectl -n {scope.Namespace} delete pod {pod} --force");
     }
+
+    private static (string Reason, string Message) HoldSilent(MigrationScope scope)
+    {
+        var node = scope.Status.TargetNode;
+        return (
+            Reasons.AgentUnavailable,
+            $"node {node}, which was to take the pod's address, does not answer: the migration ends when it does and has let the address go. "
+            + $"When it is dead for certain, say so: {WordOf(node)}");
+    }
+
+    private static (string Reason, string Message) FreshSilent(MigrationScope scope)
+    {
+        var (node, pod) = (scope.Status.TargetNode, scope.Status.RestoredPodName);
+        return (
+            Reasons.AgentUnavailable,
+            $"the pod is to start afresh as {pod} at node {node}, which does not answer: the migration ends when it does. "
+            + $"When it is dead for certain, say so: {WordOf(node)}");
+    }
+
+    private static string WordOf(string? node) =>
+        $"kubectl taint node {node} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute, or kubectl delete node {node}";
 
     private static (string Reason, string Message) SourceSilent(MigrationScope scope)
     {
         var node = scope.Status.SourceNode;
         return (
             Reasons.SourceUnreachable,
-            $"node {node}, where the source is fenced, does not answer: the migration ends when it does. When it is dead for certain, say so: "
-            + $"kubectl taint node {node} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute, or kubectl delete node {node}");
+            $"node {node}, where the source is fenced, does not answer: the migration ends when it does. When it is dead for certain, say so: {WordOf(node)}");
     }
 }

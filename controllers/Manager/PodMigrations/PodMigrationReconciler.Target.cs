@@ -21,9 +21,13 @@ internal sealed partial class PodMigrationReconciler
         scope.Begin(Steps.Receive);
         scope.Phase(scope.Is(ConditionTypes.Checkpointed) ? MigrationPhases.Transferring : MigrationPhases.Pending, "the target pod is being prepared");
         var source = RequireSource(scope);
-        var target = FindTarget(scope) ?? await cluster.CreateOrGetAsync(
-            TargetPod.From(source, scope, ArtifactUri.ForPod(scope.Status.PodUID!, scope.CheckpointID).ToString()),
-            cancellationToken);
+        RequireNode(scope);
+        // One that was there and has gone is not made again: whoever took it away would take the next one, too.
+        var target = FindTarget(scope) ?? (scope.Status.RestoredPodUID is not null
+            ? await RequireTargetAsync(scope, cancellationToken)
+            : await cluster.CreateOrGetAsync(
+                TargetPod.From(source, scope, ArtifactUri.ForPod(scope.Status.PodUID!, scope.CheckpointID).ToString()),
+                cancellationToken));
         if (!IsTargetOf(target, scope))
         {
             throw new TerminalException(Reasons.RestoreFailed, $"a pod named {target.Metadata.Name} exists and is not this migration's: delete it");
@@ -66,14 +70,8 @@ internal sealed partial class PodMigrationReconciler
         }
 
         // A target that has ended for certain, or is about to, will never be verified: the source has what is left.
-        var node = scope.Status.TargetNode!;
-        if (AgentDirectory.IsLost(FindNode(node)))
-        {
-            throw new TerminalException(Reasons.NodeLost, $"node {node} was lost before the restore was verified");
-        }
-
-        var target = FindTarget(scope) ?? await ReadTargetAsync(scope, cancellationToken)
-            ?? throw new TerminalException(Reasons.RestoreFailed, "the target pod has gone before it was verified");
+        RequireNode(scope);
+        var target = FindTarget(scope) ?? await RequireTargetAsync(scope, cancellationToken);
         if (target.Metadata.DeletionTimestamp is not null)
         {
             throw new TerminalException(Reasons.RestoreFailed, $"the target pod {target.Metadata.Name} was deleted before it was verified");
@@ -128,7 +126,7 @@ internal sealed partial class PodMigrationReconciler
         Refuse(Verification.OfContainers(target, restore));
         if (!Verification.IsComplete(target, contents.Count))
         {
-            if (!AgentDirectory.IsReady(FindNode(node)!))
+            if (!AgentDirectory.IsReady(FindNode(scope.Status.TargetNode!)!))
             {
                 scope.Stall = TargetSilent(scope);
             }
@@ -204,6 +202,18 @@ internal sealed partial class PodMigrationReconciler
     private V1Pod RequireSource(MigrationScope scope) =>
         FindSource(scope)
         ?? throw new TerminalException(Reasons.PodNotFound, "the source pod has gone while it was being migrated");
+
+    private void RequireNode(MigrationScope scope)
+    {
+        if (AgentDirectory.IsLost(FindNode(scope.Status.TargetNode!)))
+        {
+            throw new TerminalException(Reasons.NodeLost, $"node {scope.Status.TargetNode} was lost before the restore was verified");
+        }
+    }
+
+    private async Task<V1Pod> RequireTargetAsync(MigrationScope scope, CancellationToken cancellationToken) =>
+        await ReadTargetAsync(scope, cancellationToken)
+        ?? throw new TerminalException(Reasons.RestoreFailed, "the target pod has gone before it was verified");
 
     /// <summary>The agent's wait has ended before what was waited for.</summary>
     private bool AskAgain(MigrationScope scope, string call)
