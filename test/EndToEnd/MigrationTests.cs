@@ -108,26 +108,6 @@ public sealed class MigrationTests() : BenchTests("e")
     }
 
     [Test]
-    public async Task A_process_with_256_MB_keeps_them()
-    {
-        const string Code = """
-            import hashlib, os, time
-            data = os.urandom(64 << 20) * 4
-            n = 0
-            while True:
-                n += 1
-                print(f"n={n} sha={hashlib.sha256(data).hexdigest()}", flush=True)
-                time.sleep(0.2)
-            """;
-        await StartAsync(Pod("big", Python("c", Code)));
-        await MigrateAsync("big", "big", "node-b", "Completed");
-
-        await CountOnAsync("node-b", "big-m", "c");
-        var digests = Cluster.Log("node-a", "big", "c").Concat(Cluster.Log("node-b", "big", "c")).Select(l => l.Split("sha=")[1]);
-        digests.Distinct().Should().ContainSingle();
-    }
-
-    [Test]
     public async Task A_checkpoint_alone_leaves_the_pod_running_and_its_bytes_go_with_it()
     {
         await StartAsync(Pod("alone", Counter("c")));

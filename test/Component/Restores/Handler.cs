@@ -13,8 +13,12 @@ internal sealed class Handler : IDisposable
         echo "$*" >>"$here/calls"
         case " $* " in
           *" restore "*)
+            # As crun does: the record is begun before CRIU is asked, and left when that fails.
+            for id in "$@"; do :; done
+            [ ! -e "$here/crun/$id/config.json" ] || { echo "container $id already exists" >&2; exit 1; }
+            mkdir -p "$here/crun/$id"
+            cp "$here/bundle/config.json" "$here/crun/$id/"
             [ ! -e "$here/broken" ] || exit 1
-            cp "$here/bundle/config.json" "$here/crun/c1/"
             cp "$here/bundle/config.json" "$here/seen.json"
             while read -r line; do
               case $line in lazy-pages) echo lazy >>"$here/calls"; [ ! -e "$here/broken-lazy" ] || exit 1 ;; esac
@@ -35,10 +39,22 @@ internal sealed class Handler : IDisposable
         echo "criu $*" >>"$here/calls"
         [ ! -e "$here/no-daemon" ] || exit 3
         while [ "$1" != --work-dir ]; do shift; done
-        : >"$2/lazy-pages.socket"
+        exec python3 -c '
+        import os, socket, sys, time
+        here, folder = sys.argv[1:]
+        os.chdir(folder)
+        daemon = socket.socket(socket.AF_UNIX)
+        daemon.bind("lazy-pages.socket")
         # Also when the test is over, and its folder gone.
-        while [ -d "$here" ] && [ ! -e "$here/daemon-ends" ]; do sleep 0.01; done
-        exit "$(cat "$here/daemon-ends")"
+        def wait_for(name):
+            while os.path.isdir(here) and not os.path.exists(f"{here}/{name}"):
+                time.sleep(0.01)
+        if os.path.exists(f"{here}/listens-late"):
+            wait_for("listen")
+        daemon.listen()
+        wait_for("daemon-ends")
+        sys.exit(int(open(f"{here}/daemon-ends").read()))
+        ' "$here" "$2"
         """;
 
     private readonly string _folder = Directory.CreateTempSubdirectory("pod-checkpointing-handler").FullName;

@@ -37,6 +37,26 @@ internal sealed class LazyHandlerTests
     }
 
     [Test]
+    public async Task Nobody_is_sent_to_a_daemon_that_does_not_listen_yet()
+    {
+        File.WriteAllText(_handler.In("listens-late"), "");
+        var creating = _handler.CreateAsync();
+        await TextAsync("lazy-pid");
+        while (!File.Exists(In("lazy-pages.socket")))
+        {
+            await Task.Delay(1);
+        }
+
+        // Its socket stands, and would refuse: crun is not called before it listens.
+        await Task.WhenAny(creating, Task.Delay(100));
+        _handler.Calls.Should().NotContain(call => call.Contains(" restore "));
+        File.WriteAllText(_handler.In("listen"), "");
+
+        (await creating).Should().Be((0, ""));
+        _handler.Calls.Should().ContainSingle(call => call.Contains(" restore ")).And.Contain("lazy");
+    }
+
+    [Test]
     public async Task Without_a_daemon_it_is_restored_as_usual()
     {
         File.WriteAllText(_handler.In("no-daemon"), "");

@@ -1,0 +1,105 @@
+using FluentAssertions;
+using NUnit.Framework;
+
+namespace PodCheckpointing.EndToEnd;
+
+/// <summary>Processes that run before all their pages are in, which nobody but their downtime may notice.</summary>
+[TestFixture]
+internal sealed class LazyRestoreTests() : BenchTests("lz")
+{
+    private const string Code = """
+        import hashlib, os, time
+        data = os.urandom(64 << 20) * 4
+        n = 0
+        while True:
+            n += 1
+            print(f"n={n} sha={hashlib.sha256(data).hexdigest()}", flush=True)
+            time.sleep(0.2)
+        """;
+
+    [Test]
+    public async Task A_process_with_256_MB_keeps_them()
+    {
+        await StartAsync(Pod("big", Python("c", Code)));
+        await MigrateAsync("big", "big", "node-b", "Completed");
+
+        await CountOnAsync("node-b", "big-m", "c");
+        Digests("big").Should().ContainSingle();
+    }
+
+    [Test]
+    public async Task A_daemon_that_brings_no_pages_costs_time_and_no_more()
+    {
+        // It takes connections, and hangs up: CRIU cannot restore so, and restores with all pages.
+        const string Wrapper = """
+            if [ "$1" = lazy-pages ]; then
+              exec python3 -c '
+            import os, socket, sys
+            os.chdir(sys.argv[1])
+            daemon = socket.socket(socket.AF_UNIX)
+            daemon.bind("lazy-pages.socket")
+            daemon.listen()
+            while True:
+                daemon.accept()[0].close()' "$5"
+            fi
+            """;
+        await StartAsync(Pod("daemon", Python("c", Code)));
+
+        await WithCriuAsync(Wrapper, () => MigrateAsync("daemon", "daemon", "node-b", "Completed"));
+
+        await CountOnAsync("node-b", "daemon-m", "c");
+        Digests("daemon").Should().ContainSingle();
+        (await Cluster.OnNodeAsync("node-b", "ls /var/lib/pod-checkpointing/restores/*/c/restore-lazy.log")).Should().NotBeEmpty("it was tried");
+    }
+
+    [Test]
+    public async Task Pages_that_do_not_come_lead_back_to_the_source()
+    {
+        // The daemon stands still as soon as it is to bring pages, and dies when the processes run.
+        const string Wrapper = """
+            if [ "$1" = lazy-pages ]; then
+              (until [ -e "$5/restored" ]; do :; done
+              kill -STOP $$
+              until [ -e "$5/running" ]; do sleep 0.01; done
+              sleep 0.5
+              kill -KILL $$) </dev/null >/dev/null 2>&1 &
+            fi
+            """;
+        await StartAsync(Pod("pages", Python("c", Code)));
+
+        await WithCriuAsync(Wrapper, () => MigrateAsync("pages", "pages", "node-b", "Failed"));
+
+        (await Cluster.GetAsync("podmigration", "pages", "{.status.outcome}")).Should().Be("RolledBack");
+        (await Cluster.GetAsync("podmigration", "pages", "{.status.message}")).Should().Contain("not all pages");
+        (await Cluster.KubectlAsync("get", "pods", "-o", "name")).Split('\n').Should().ContainSingle(n => n.StartsWith("pod/pages", StringComparison.Ordinal));
+        await CountOnAsync("node-a", "pages", "c");
+        Digests("pages").Should().ContainSingle("nobody has read a page that was not there");
+    }
+
+    private IEnumerable<string> Digests(string pod) =>
+        Cluster.Log("node-a", pod, "c").Concat(Cluster.Log("node-b", pod, "c")).Select(l => l.Split("sha=")[1]).Distinct();
+
+    /// <summary>Does something while the target's CRIU runs a script before it is itself.</summary>
+    private async Task WithCriuAsync(string script, Func<Task> body)
+    {
+        await Cluster.OnNodeAsync("node-b", $"""
+            criu=$(command -v criu)
+            cp $criu /usr/sbin/criu.real
+            cat >/run/criu <<'SH'
+            #!/bin/sh
+            {script}
+            exec /usr/sbin/criu.real "$@"
+            SH
+            chmod 755 /run/criu
+            mount --bind /run/criu $criu
+            """);
+        try
+        {
+            await body();
+        }
+        finally
+        {
+            await Cluster.OnNodeAsync("node-b", "umount $(command -v criu)");
+        }
+    }
+}
