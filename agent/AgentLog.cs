@@ -39,6 +39,9 @@ internal static partial class AgentLog
     [LoggerMessage(5012, LogLevel.Error, "Killed the processes of {Folder}: not all of their pages could be brought")]
     public static partial void PagesLost(ILogger logger, Exception? exception, string folder);
 
+    [LoggerMessage(5013, LogLevel.Information, "Container {Container} of pod {PodUid} is staged when its checkpoint is whole, for it could not be while that was written: {Reason}")]
+    public static partial void NotAhead(ILogger logger, string podUid, string container, string reason);
+
     [LoggerMessage(5003, LogLevel.Warning, "Found the dump of container {Container} of pod {PodUid} whose call was lost")]
     public static partial void Found(ILogger logger, string podUid, string container);
 }

@@ -100,6 +100,12 @@ internal sealed class AgentService(
         return new PrepareRestoreResponse { StagedBytes = (ulong)bytes, Clock = Clock(received) };
     }
 
+    public override Task<StageAheadResponse> StageAheadAsync(StageAheadRequest request, ServerCallContext context)
+    {
+        staging.Begin(request);
+        return Task.FromResult(new StageAheadResponse());
+    }
+
     public override async Task<GetRestoreResponse> GetRestoreAsync(GetRestoreRequest request, ServerCallContext context)
     {
         // Measured at the answer: the wait in between is not the network's.

@@ -49,6 +49,7 @@ builder.Services.AddSingleton<Thaw>();
 builder.Services.AddSingleton<PageGuard>();
 builder.Services.AddHostedService(services => services.GetRequiredService<PageGuard>());
 builder.Services.AddSingleton<AddressHolds>();
+builder.Services.AddSingleton<AheadStaging>();
 builder.Services.AddSingleton<RestoreStaging>();
 builder.Services.AddHostedService<RestoreSweeper>();
 builder.Services.AddHostedService<StoreSweeper>();

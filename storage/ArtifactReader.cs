@@ -101,8 +101,8 @@ public sealed class ArtifactReader(string path, ContainerManifest manifest, Stor
         var packed = ring.OverInputs();
         var plain = ring.OverOutputs();
         var tar = ring.OverOutputs();
-        ring.Start(() => Compare(packed, compressed: true));
-        ring.Start(() => Compare(plain, compressed: false));
+        ring.Start(() => Compare(packed, compressed: true, path, () => manifest));
+        ring.Start(() => Compare(plain, compressed: false, path, () => manifest));
         for (var i = 0; i < Math.Min(options.Workers, Math.Max(frames.Count, 1)); i++)
         {
             StartWorker(ring);
@@ -154,7 +154,8 @@ public sealed class ArtifactReader(string path, ContainerManifest manifest, Stor
         ring.StartWorker(frame => FrameFile.Unpack(path, zstd, frame.InputBytes, frame.OutputBytes), zstd);
     }
 
-    private void Compare(FrameCursor cursor, bool compressed)
+    /// <summary>A stage that compares one digest with the manifest, which it asks for at the end.</summary>
+    internal static void Compare(FrameCursor cursor, bool compressed, string path, Func<ContainerManifest> manifestOf)
     {
         using var hash = Digest.Begin();
         while (cursor.Next() is { } frame)
@@ -163,6 +164,7 @@ public sealed class ArtifactReader(string path, ContainerManifest manifest, Stor
             cursor.Done(frame);
         }
 
+        var manifest = manifestOf();
         var (digest, expected) = (Digest.Finish(hash), compressed ? manifest.CompressedDigest : manifest.Digest);
         if (digest != expected)
         {

@@ -203,6 +203,14 @@ public sealed partial class CheckpointStore
     public ArtifactReader Read(ContainerManifest manifest) =>
         new(Path.Combine(FolderOf(manifest.PodUID, manifest.CheckpointID, manifest.Container), Artifact), manifest, _options);
 
+    /// <summary>A follower of an artifact that somebody may still be writing.</summary>
+    /// <param name="podUid">The pod.</param>
+    /// <param name="checkpointId">The checkpoint.</param>
+    /// <param name="container">The container.</param>
+    /// <param name="largest">Bytes of the tar after which it gives up.</param>
+    public ArtifactFollower Follow(string podUid, string checkpointId, string container, long largest) =>
+        new(Path.Combine(FolderOf(podUid, checkpointId, container), Artifact), largest, _time);
+
     /// <summary>Removes a checkpoint, or one container of it; returns the bytes that came free.</summary>
     /// <exception cref="IOException">The volume fails, or somebody writes the checkpoint.</exception>
     public long Delete(string podUid, string checkpointId, string? container)

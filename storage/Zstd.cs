@@ -6,8 +6,24 @@ namespace PodCheckpointing.Storage;
 internal static partial class Zstd
 {
     private const string Library = "libzstd.so.1";
+    private const int LongestHeader = 18;
 
     public static int Bound(int size) => checked((int)ZSTD_compressBound((nuint)size));
+
+    /// <summary>The sizes of the frame that a buffer begins with; null while the buffer does not hold all of it.</summary>
+    /// <exception cref="InvalidDataException">No frame begins there, or it does not say its plain size.</exception>
+    public static Frame? FrameAt(ReadOnlySpan<byte> buffer)
+    {
+        var size = ZSTD_getFrameContentSize(buffer, (nuint)buffer.Length);
+        if (size > int.MaxValue)
+        {
+            // A part of a header says nothing either.
+            return buffer.Length < LongestHeader ? null : throw new InvalidDataException("zstd: no frame begins here that says its size");
+        }
+
+        var packed = ZSTD_findFrameCompressedSize(buffer, (nuint)buffer.Length);
+        return ZSTD_isError(packed) == 0 ? new Frame((int)size, checked((int)packed)) : null;
+    }
 
     private static int Check(nuint result) =>
         ZSTD_isError(result) == 0
@@ -96,6 +112,12 @@ internal static partial class Zstd
 
     [LibraryImport(Library)]
     private static partial nuint ZSTD_compressBound(nuint size);
+
+    [LibraryImport(Library)]
+    private static partial ulong ZSTD_getFrameContentSize(ReadOnlySpan<byte> source, nuint size);
+
+    [LibraryImport(Library)]
+    private static partial nuint ZSTD_findFrameCompressedSize(ReadOnlySpan<byte> source, nuint size);
 
     [LibraryImport(Library)]
     private static partial uint ZSTD_isError(nuint code);

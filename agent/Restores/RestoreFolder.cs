@@ -78,6 +78,18 @@ internal static class RestoreFolder
         }
     }
 
+    /// <summary>Makes a folder anew, for memory of processes: for nobody else.</summary>
+    public static string MakeEmpty(string folder)
+    {
+        if (Directory.Exists(folder))
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+
+        Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        return folder;
+    }
+
     public static long Number(string text) => long.Parse(text.Trim(), CultureInfo.InvariantCulture);
 
     public static string? Text(string folder, string name)

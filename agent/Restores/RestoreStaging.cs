@@ -17,20 +17,33 @@ namespace PodCheckpointing.Agent.Restores;
 /// <summary>Stages verified checkpoints for the restore handler, and reads what it reports.</summary>
 /// <remarks>The files are the contract with Handler/checkpoint-restore; its head names them.</remarks>
 internal sealed class RestoreStaging(
-    CheckpointStore store, VolumeContent volumes, PageGuard guard, IOptions<AgentOptions> options, TimeProvider time, ILogger<RestoreStaging> logger) : IDisposable
+    CheckpointStore store,
+    VolumeContent volumes,
+    AheadStaging ahead,
+    PageGuard guard,
+    IOptions<AgentOptions> options,
+    TimeProvider time,
+    ILogger<RestoreStaging> logger) : IDisposable
 {
     /// <summary>What of an archive a restore needs.</summary>
     internal static readonly string[] StagedParts = ["checkpoint", "rootfs-diff.tar", "deleted.files", "config.dump", "spec.dump"];
 
     private readonly SemaphoreSlim _one = new(1, 1);
 
+    /// <summary>Begins to stage an artifact that is still being written.</summary>
+    public void Begin(StageAheadRequest request)
+    {
+        var (uri, folder) = (UriOf(request.ArtifactUri), FolderOf(request.PodUid, request.ContainerName));
+        if (!File.Exists(Path.Combine(folder, "staged")) && Text(Path.GetDirectoryName(folder)!, "failed") is null)
+        {
+            ahead.Begin(folder, uri);
+        }
+    }
+
     /// <summary>Verifies an artifact and stages it; a second call finds it staged.</summary>
     public async Task<long> PrepareAsync(PrepareRestoreRequest request, CancellationToken cancellationToken)
     {
-        var uri = ArtifactUri.TryParse(request.ArtifactUri, out var parsed) && parsed.Container is not null
-            ? parsed
-            : throw Refusal.Because(
-                StatusCode.InvalidArgument, "InvalidArgument", $"artifact_uri \"{request.ArtifactUri}\" names no container's artifact");
+        var uri = UriOf(request.ArtifactUri);
         var folder = FolderOf(request.PodUid, request.ContainerName);
         if (Text(folder, "staged") is { } standing && standing.TrimEnd() != request.ArtifactUri)
         {
@@ -173,6 +186,7 @@ internal sealed class RestoreStaging(
             }
 
             Fail(folder, reason);
+            await ahead.GiveUpAsync(folder);
             foreach (var container in Directory.GetDirectories(folder))
             {
                 File.Delete(Path.Combine(container, "staged"));
@@ -223,15 +237,14 @@ internal sealed class RestoreStaging(
             throw new CorruptArtifactException("the artifact on the volume is not the one that its content names");
         }
 
-        var temporary = Path.Combine(folder, ".extract");
-        if (Directory.Exists(temporary))
+        var watch = Stopwatch.GetTimestamp();
+        var temporary = await ahead.FinishAsync(folder, manifest, cancellationToken);
+        if (temporary is null)
         {
-            Directory.Delete(temporary, recursive: true);
+            temporary = MakeEmpty(Path.Combine(folder, ".extract"));
+            await store.Read(manifest).ExtractAsync(temporary, ExtractionOptions.FilesOnly, cancellationToken);
         }
 
-        Directory.CreateDirectory(temporary, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        var watch = Stopwatch.GetTimestamp();
-        await store.Read(manifest).ExtractAsync(temporary, ExtractionOptions.FilesOnly, cancellationToken);
         var bytes = manifest.Size;
         foreach (var name in StagedParts)
         {
@@ -290,6 +303,11 @@ internal sealed class RestoreStaging(
             Mark(folder, $"volume.{volume}", request.ArtifactUri);
         }
     }
+
+    private static ArtifactUri UriOf(string text) =>
+        ArtifactUri.TryParse(text, out var uri) && uri.Container is not null
+            ? uri
+            : throw Refusal.Because(StatusCode.InvalidArgument, "InvalidArgument", $"artifact_uri \"{text}\" names no container's artifact");
 
     private string FolderOf(string podUid, string container)
     {

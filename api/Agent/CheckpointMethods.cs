@@ -33,6 +33,9 @@ internal static class CheckpointMethods
     public static readonly Method<PrepareRestoreRequest, PrepareRestoreResponse> PrepareRestore =
         Unary("PrepareRestore", PrepareRestoreRequest.Parser, PrepareRestoreResponse.Parser);
 
+    public static readonly Method<StageAheadRequest, StageAheadResponse> StageAhead =
+        Unary("StageAhead", StageAheadRequest.Parser, StageAheadResponse.Parser);
+
     public static readonly Method<GetRestoreRequest, GetRestoreResponse> GetRestore =
         Unary("GetRestore", GetRestoreRequest.Parser, GetRestoreResponse.Parser);
 

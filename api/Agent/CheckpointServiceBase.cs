@@ -42,6 +42,10 @@ public abstract class CheckpointServiceBase
         PrepareRestoreRequest request, ServerCallContext context) =>
         throw Missing(context);
 
+    /// <summary>Begins to stage what is still being written.</summary>
+    public virtual Task<StageAheadResponse> StageAheadAsync(StageAheadRequest request, ServerCallContext context) =>
+        throw Missing(context);
+
     /// <summary>How far a restore has come.</summary>
     public virtual Task<GetRestoreResponse> GetRestoreAsync(GetRestoreRequest request, ServerCallContext context) =>
         throw Missing(context);
@@ -90,6 +94,7 @@ public abstract class CheckpointServiceBase
         endpoints.MapGrpcMethod(CheckpointMethods.Fence, FenceAsync);
         endpoints.MapGrpcMethod(CheckpointMethods.Unfence, UnfenceAsync);
         endpoints.MapGrpcMethod(CheckpointMethods.PrepareRestore, PrepareRestoreAsync);
+        endpoints.MapGrpcMethod(CheckpointMethods.StageAhead, StageAheadAsync);
         endpoints.MapGrpcMethod(CheckpointMethods.GetRestore, GetRestoreAsync);
         endpoints.MapGrpcMethod(CheckpointMethods.HoldAddresses, HoldAddressesAsync);
         endpoints.MapGrpcMethod(CheckpointMethods.ReleaseRestore, ReleaseRestoreAsync);

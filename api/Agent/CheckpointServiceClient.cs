@@ -43,6 +43,11 @@ public sealed class CheckpointServiceClient(GrpcChannel channel)
         PrepareRestoreRequest request, TimeSpan? timeout, CancellationToken cancellationToken) =>
         CallAsync(CheckpointMethods.PrepareRestore, request, timeout, cancellationToken);
 
+    /// <summary>Begins to stage what is still being written.</summary>
+    public Task<StageAheadResponse> StageAheadAsync(
+        StageAheadRequest request, TimeSpan? timeout, CancellationToken cancellationToken) =>
+        CallAsync(CheckpointMethods.StageAhead, request, timeout, cancellationToken);
+
     /// <summary>How far a restore has come.</summary>
     public Task<GetRestoreResponse> GetRestoreAsync(
         GetRestoreRequest request, TimeSpan? timeout, CancellationToken cancellationToken) =>

@@ -209,6 +209,10 @@ internal sealed class SimulatedAgent(World world, Node node, Operations operatio
             return new PrepareRestoreResponse();
         });
 
+    // Whatever comes of it only saves time, which this world does not measure; but the call may fail like any other.
+    public Task<StageAheadResponse> StageAheadAsync(StageAheadRequest request, CancellationToken cancellationToken) =>
+        Call($"stage {request.ContainerName} ahead", () => new StageAheadResponse());
+
     public Task<GetRestoreResponse> GetRestoreAsync(GetRestoreRequest request, CancellationToken cancellationToken)
     {
         var looks = 0;

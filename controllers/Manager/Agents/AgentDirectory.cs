@@ -116,6 +116,9 @@ internal sealed class CheckpointAgent(string nodeName, CheckpointServiceClient c
         PrepareRestoreRequest request, CancellationToken cancellationToken) =>
         GuardAsync(client.PrepareRestoreAsync(request, Long, cancellationToken));
 
+    public Task<StageAheadResponse> StageAheadAsync(StageAheadRequest request, CancellationToken cancellationToken) =>
+        GuardAsync(client.StageAheadAsync(request, Short, cancellationToken));
+
     public Task<HoldAddressesResponse> HoldAddressesAsync(HoldAddressesRequest request, CancellationToken cancellationToken) =>
         GuardAsync(client.HoldAddressesAsync(request, Short, cancellationToken));
 

@@ -35,6 +35,8 @@ internal interface ICheckpointAgent
         PrepareRestoreRequest request,
         CancellationToken cancellationToken);
 
+    Task<StageAheadResponse> StageAheadAsync(StageAheadRequest request, CancellationToken cancellationToken);
+
     Task<HoldAddressesResponse> HoldAddressesAsync(HoldAddressesRequest request, CancellationToken cancellationToken);
 
     Task<ReleaseRestoreResponse> ReleaseRestoreAsync(ReleaseRestoreRequest request, CancellationToken cancellationToken);

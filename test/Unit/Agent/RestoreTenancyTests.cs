@@ -23,7 +23,14 @@ public sealed class RestoreTenancyTests : StoreFolder
     public async Task Dump_a_pod_of_the_namespace_shop()
     {
         var options = Options.Create(new AgentOptions { StateRoot = Out });
-        _staging = new RestoreStaging(Store, new VolumeContent(Store, options), new PageGuard(options, TimeProvider.System, NullLogger<PageGuard>.Instance), options, TimeProvider.System, NullLogger<RestoreStaging>.Instance);
+        _staging = new RestoreStaging(
+            Store,
+            new VolumeContent(Store, options),
+            new AheadStaging(Store, options, TimeProvider.System, NullLogger<AheadStaging>.Instance),
+            new PageGuard(options, TimeProvider.System, NullLogger<PageGuard>.Instance),
+            options,
+            TimeProvider.System,
+            NullLogger<RestoreStaging>.Instance);
         await using var tar = File.OpenRead(Fixtures.Path("crio-counter.tar"));
         await Store.WriteAsync(
             Pod, Id, "c", tar, new Origin { PodNamespace = "shop", TcpPolicy = "Close" }, new Progress<long>(), CancellationToken.None);

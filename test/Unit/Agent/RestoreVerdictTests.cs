@@ -21,7 +21,14 @@ public sealed class RestoreVerdictTests : StoreFolder
     public void Stand_as_the_handler_leaves_it()
     {
         var options = Options.Create(new AgentOptions { StateRoot = Out });
-        _staging = new RestoreStaging(Store, new VolumeContent(Store, options), new PageGuard(options, TimeProvider.System, NullLogger<PageGuard>.Instance), options, TimeProvider.System, NullLogger<RestoreStaging>.Instance);
+        _staging = new RestoreStaging(
+            Store,
+            new VolumeContent(Store, options),
+            new AheadStaging(Store, options, TimeProvider.System, NullLogger<AheadStaging>.Instance),
+            new PageGuard(options, TimeProvider.System, NullLogger<PageGuard>.Instance),
+            options,
+            TimeProvider.System,
+            NullLogger<RestoreStaging>.Instance);
         Directory.CreateDirectory(Folder("c"));
         File.WriteAllText(Folder("members"), "c\n");
     }

@@ -5,7 +5,7 @@ namespace PodCheckpointing.Unit.Storage;
 
 internal static class TestCalls
 {
-    public sealed record Status(uint Type, (uint, uint) Owner, ulong Blocks, (uint, uint) Device);
+    public sealed record Status(uint Type, (uint, uint) Owner, ulong Inode, ulong Blocks, (uint, uint) Device);
 
     /// <summary>statx(2), which has the same layout on every machine; does not follow a link.</summary>
     public static Status Stat(string path)
@@ -19,6 +19,7 @@ internal static class TestCalls
         return new Status(
             BitConverter.ToUInt16(buffer, 28) & 0xf000u,
             (BitConverter.ToUInt32(buffer, 20), BitConverter.ToUInt32(buffer, 24)),
+            BitConverter.ToUInt64(buffer, 32),
             BitConverter.ToUInt64(buffer, 48),
             (BitConverter.ToUInt32(buffer, 128), BitConverter.ToUInt32(buffer, 132)));
     }

@@ -1,0 +1,126 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Options;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Storage;
+using PodCheckpointing.Storage.Archives;
+
+namespace PodCheckpointing.Agent.Restores;
+
+/// <summary>Extracts artifacts while they are still being written, so that little is left to do when they are whole.</summary>
+/// <remarks>
+/// Only an attempt: what it made is taken where its digests are those of the sealed checkpoint, and thrown away otherwise.
+/// It lives in memory: an agent that restarts stages as if there had been none.
+/// </remarks>
+internal sealed class AheadStaging(CheckpointStore store, IOptions<AgentOptions> options, TimeProvider time, ILogger<AheadStaging> logger)
+{
+    /// <summary>Nobody may ever ask for what it makes.</summary>
+    private static readonly TimeSpan Longest = TimeSpan.FromMinutes(30);
+
+    /// <summary>Each holds some 40 MiB once there is something to read.</summary>
+    private const int AtOnce = 2;
+
+    private readonly ConcurrentDictionary<string, Attempt> _attempts = new();
+    private readonly Lock _beginning = new();
+
+    /// <summary>Begins an attempt for a container's folder, unless one is under way or as many as may be.</summary>
+    public void Begin(string folder, ArtifactUri uri)
+    {
+        lock (_beginning)
+        {
+            if (_attempts.Count < AtOnce && !_attempts.ContainsKey(folder))
+            {
+                // Room for what else is to come, and for what has to be staged when this comes to nothing.
+                Directory.CreateDirectory(options.Value.StateRoot);
+                var largest = new DriveInfo(options.Value.StateRoot).AvailableFreeSpace / 2;
+                var attempt = new Attempt(FolderOf(folder), store.Follow(uri.PodUid, uri.CheckpointId, uri.Container!, largest));
+                _attempts[folder] = attempt;
+                // Nobody may ever ask for it.
+                _ = attempt.Extraction.WaitAsync(Longest, time).ContinueWith(
+                    waited => waited.Exception?.InnerException is TimeoutException ? GiveUpAsync(folder, attempt) : Task.CompletedTask,
+                    TaskScheduler.Default);
+            }
+        }
+    }
+
+    /// <summary>Waits for the rest of an attempt.</summary>
+    /// <returns>The folder of what was extracted; null where nothing was, or not this.</returns>
+    public async Task<string?> FinishAsync(string folder, ContainerManifest manifest, CancellationToken cancellationToken)
+    {
+        if (!_attempts.TryGetValue(folder, out var attempt))
+        {
+            // An agent before this one may have begun.
+            Remove(FolderOf(folder));
+            return null;
+        }
+
+        try
+        {
+            await attempt.FinishAsync(manifest).WaitAsync(cancellationToken);
+        }
+        catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
+        {
+            // Whatever it was, the checkpoint itself may be whole: staging it as usual will tell.
+            await GiveUpAsync(folder, attempt);
+            AgentLog.NotAhead(logger, Path.GetFileName(Path.GetDirectoryName(folder)!), Path.GetFileName(folder), exception.Message);
+            return null;
+        }
+
+        if (!_attempts.TryRemove(KeyValuePair.Create(folder, attempt)))
+        {
+            return null;
+        }
+
+        attempt.Dispose();
+        return FolderOf(folder);
+    }
+
+    /// <summary>Ends the attempts for the containers of a pod and removes what they made.</summary>
+    public Task GiveUpAsync(string podFolder) =>
+        Task.WhenAll(_attempts.Where(a => Path.GetDirectoryName(a.Key) == podFolder).Select(a => GiveUpAsync(a.Key, a.Value)));
+
+    private static string FolderOf(string container) => Path.Combine(container, ".ahead");
+
+    private static void Remove(string folder)
+    {
+        if (Directory.Exists(folder))
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private async Task GiveUpAsync(string folder, Attempt attempt)
+    {
+        // Whoever takes it out ends it.
+        if (_attempts.TryRemove(KeyValuePair.Create(folder, attempt)))
+        {
+            await attempt.StopAsync();
+            Remove(FolderOf(folder));
+            attempt.Dispose();
+        }
+    }
+
+    private sealed class Attempt : IDisposable
+    {
+        private readonly CancellationTokenSource _stop = new();
+        private readonly TaskCompletionSource<ContainerManifest> _finished = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public Attempt(string folder, ArtifactFollower follower) => Extraction = Task.Run(() =>
+            follower.ExtractAsync(RestoreFolder.MakeEmpty(folder), ExtractionOptions.FilesOnly, _finished.Task, _stop.Token));
+
+        public Task Extraction { get; }
+
+        public Task FinishAsync(ContainerManifest manifest)
+        {
+            _finished.TrySetResult(manifest);
+            return Extraction;
+        }
+
+        public async Task StopAsync()
+        {
+            await _stop.CancelAsync();
+            await Extraction.ContinueWith(_ => { }, TaskScheduler.Default);
+        }
+
+        public void Dispose() => _stop.Dispose();
+    }
+}

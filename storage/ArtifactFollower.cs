@@ -1,0 +1,170 @@
+using Microsoft.Win32.SafeHandles;
+using PodCheckpointing.Storage.Archives;
+using PodCheckpointing.Storage.Frames;
+
+namespace PodCheckpointing.Storage;
+
+/// <summary>Extracts an artifact while somebody, perhaps on another machine, still writes it.</summary>
+/// <remarks>
+/// Nothing that it reads is believed: what was made counts only where both digests are those of the manifest, which comes at
+/// the end. A writer that begins again, a volume that shows old bytes, or a file that is something else altogether only cost
+/// the attempt. It waits for its writer with a look every few milliseconds, each with a new open, for that is when a network
+/// file system asks its server (nfs(5), close-to-open).
+/// </remarks>
+/// <param name="path">Where dump.tar.zst will lie; until then it is beside it, as .partial.</param>
+/// <param name="largest">Bytes of the tar after which it gives up.</param>
+/// <param name="time">The clock of its looks.</param>
+public sealed class ArtifactFollower(string path, long largest, TimeProvider time)
+{
+    // It cannot be faster than its writer: one worker, and frames as large as any that our writer makes by default.
+    private const int LargestFrame = 4 << 20;
+    private const int FramesInFlight = 4;
+    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(10);
+
+    /// <summary>Extracts below a folder, which must exist, and must not be used unless this returns.</summary>
+    /// <param name="folder">Where to.</param>
+    /// <param name="extraction">What may be made.</param>
+    /// <param name="finished">Ends with the manifest, when the writer has ended; where it fails, so does the extraction.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns>What was extracted.</returns>
+    /// <exception cref="CorruptArtifactException">It is not what the manifest says, or cannot be followed.</exception>
+    /// <exception cref="IOException">The folder cannot be written, or the artifact not read.</exception>
+    public async Task<ContainerManifest> ExtractAsync(
+        string folder, ExtractionOptions extraction, Task<ContainerManifest> finished, CancellationToken cancellationToken)
+    {
+        // Before there is anything to read it needs no memory and no threads.
+        while (!File.Exists(path + ".partial") && !File.Exists(path))
+        {
+            if (finished.IsCompleted)
+            {
+                await finished.ConfigureAwait(false);
+                throw new CorruptArtifactException($"{path} is missing");
+            }
+
+            await Task.Delay(Look, time, cancellationToken).ConfigureAwait(false);
+        }
+
+        using var extractor = new ArchiveExtractor(folder, extraction);
+        var parser = new TarParser(extractor);
+        var ring = new FrameRing(FramesInFlight, Zstd.Bound(LargestFrame), LargestFrame, cancellationToken);
+        await using (ring.ConfigureAwait(false))
+        {
+            var (packed, plain, tar) = (ring.OverInputs(), ring.OverOutputs(), ring.OverOutputs());
+            ContainerManifest Manifest() => finished.GetAwaiter().GetResult();
+            ring.Start(() => ArtifactReader.Compare(packed, compressed: true, path, Manifest));
+            ring.Start(() => ArtifactReader.Compare(plain, compressed: false, path, Manifest));
+            ring.Start(() =>
+            {
+                while (tar.Next() is { } frame)
+                {
+                    parser.Take(frame.OutputBytes);
+                    tar.Done(frame);
+                }
+
+                if (!parser.AtEnd)
+                {
+                    throw new CorruptArtifactException($"{path}: the archive is cut short: it has no end marker");
+                }
+
+                extractor.Finish();
+            });
+            var zstd = new Zstd.Decompressor();
+            ring.StartWorker(frame => FrameFile.Unpack(path, zstd, frame.InputBytes, frame.OutputBytes), zstd);
+            ring.Start(() => Follow(ring, finished));
+            await ring.FinishAsync().ConfigureAwait(false);
+        }
+
+        return await finished.ConfigureAwait(false);
+    }
+
+    /// <summary>The source: frame after frame, as they come.</summary>
+    private void Follow(FrameRing ring, Task<ContainerManifest> finished)
+    {
+        using var buffer = new NativeBuffer(Zstd.Bound(LargestFrame));
+        var (offset, size) = (0L, 0L);
+        var (from, to) = (0, 0);
+        SafeFileHandle? file = null;
+        var last = false;
+        try
+        {
+            while (true)
+            {
+                while (FrameAt(buffer.GetSpan()[from..to]) is { } whole)
+                {
+                    size += whole.Size;
+                    var frame = size <= largest ? ring.NextFree() : throw new IOException($"{path} has more than {largest} bytes: no room");
+                    (frame.InputLength, frame.OutputLength) = (whole.CompressedSize, whole.Size);
+                    buffer.GetSpan().Slice(from, whole.CompressedSize).CopyTo(frame.Input.GetSpan());
+                    ring.Publish(frame);
+                    from += whole.CompressedSize;
+                }
+
+                buffer.GetSpan()[from..to].CopyTo(buffer.GetSpan());
+                (from, to) = (0, to - from);
+                if (finished.IsCompleted && !last)
+                {
+                    // What there is now is all: seen by an open of its own.
+                    file?.Dispose();
+                    (file, last) = (null, true);
+                }
+
+                file ??= Open();
+                var read = RandomAccess.Read(file, buffer.GetSpan()[to..], offset);
+                (offset, to) = (offset + read, to + read);
+                if (read > 0)
+                {
+                    continue;
+                }
+
+                if (last)
+                {
+                    var expected = finished.GetAwaiter().GetResult().CompressedSize;
+                    if (to != 0 || offset != expected)
+                    {
+                        throw new CorruptArtifactException($"{path} has {offset} bytes, the last {to} of them no frame; its manifest says {expected}");
+                    }
+
+                    ring.Complete();
+                    return;
+                }
+
+                file.Dispose();
+                file = null;
+                Task.Delay(Look, time, ring.Stopping).GetAwaiter().GetResult();
+            }
+        }
+        finally
+        {
+            file?.Dispose();
+        }
+    }
+
+    private Frame? FrameAt(ReadOnlySpan<byte> bytes)
+    {
+        try
+        {
+            var frame = Zstd.FrameAt(bytes);
+            return frame is { Size: > LargestFrame } || (frame is null && bytes.Length == Zstd.Bound(LargestFrame))
+                ? throw new CorruptArtifactException($"{path} has frames of more than {LargestFrame} bytes")
+                : frame;
+        }
+        catch (InvalidDataException exception)
+        {
+            throw new CorruptArtifactException($"{path}: {exception.Message}", exception);
+        }
+    }
+
+    /// <summary>The artifact under its one name or, finished meanwhile, under the other; never locked, which would be in its
+    /// writer's way.</summary>
+    private SafeFileHandle Open()
+    {
+        try
+        {
+            return Posix.OpenUnlocked(path + ".partial", write: false);
+        }
+        catch (IOException) when (!Posix.Exists(path + ".partial"))
+        {
+            return Posix.OpenUnlocked(path, write: false);
+        }
+    }
+}

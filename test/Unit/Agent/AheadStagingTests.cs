@@ -1,0 +1,141 @@
+using FluentAssertions;
+using Grpc.Core;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
+using NUnit.Framework;
+using PodCheckpointing.Agent;
+using PodCheckpointing.Agent.Restores;
+using PodCheckpointing.Agent.Volumes;
+using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Storage;
+using PodCheckpointing.Unit.Storage;
+
+namespace PodCheckpointing.Unit.Agent;
+
+/// <summary>What is staged while it is still being written counts only when it is what was sealed.</summary>
+public sealed class AheadStagingTests : StoreFolder
+{
+    private const string Target = "0b0f9a3e-52f1-4a6e-8d8c-3f5a0e0b7f11";
+    private RestoreStaging _staging = null!;
+    private AheadStaging _ahead = null!;
+
+    private string Folder => Path.Combine(Out, "restores", Target, "c");
+
+    private string Ahead => Path.Combine(Folder, ".ahead");
+
+    private string Artifact => Path.Combine(Root, Pod, Id, "c", "dump.tar.zst");
+
+    [SetUp]
+    public void Make_the_agent()
+    {
+        var options = Options.Create(new AgentOptions { StateRoot = Out });
+        _ahead = new AheadStaging(Store, options, TimeProvider.System, NullLogger<AheadStaging>.Instance);
+        _staging = new RestoreStaging(
+            Store,
+            new VolumeContent(Store, options),
+            _ahead,
+            new PageGuard(options, TimeProvider.System, NullLogger<PageGuard>.Instance),
+            options,
+            TimeProvider.System,
+            NullLogger<RestoreStaging>.Instance);
+    }
+
+    [TearDown]
+    public async Task End()
+    {
+        await _ahead.GiveUpAsync(Path.GetDirectoryName(Folder)!);
+        _staging.Dispose();
+    }
+
+    [Test]
+    public async Task What_was_extracted_while_it_was_written_is_what_is_staged()
+    {
+        _staging.Begin(Request());
+        await StoreAsync();
+        await UntilAsync(() => File.Exists(Path.Combine(Ahead, "checkpoint", "inventory.img")));
+        var made = TestCalls.Stat(Path.Combine(Ahead, "checkpoint", "inventory.img")).Inode;
+
+        await PrepareAsync();
+
+        TestCalls.Stat(Path.Combine(Folder, "checkpoint", "inventory.img")).Inode.Should().Be(made);
+        File.Exists(Path.Combine(Folder, "staged")).Should().BeTrue();
+        Directory.Exists(Ahead).Should().BeFalse();
+    }
+
+    [Test]
+    public async Task What_is_not_what_was_sealed_is_thrown_away_and_staged_anew()
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(Artifact)!);
+        await File.WriteAllBytesAsync(Artifact + ".partial", new byte[100]);
+        _staging.Begin(Request());
+        await UntilAsync(() => Directory.Exists(Ahead));
+        await StoreAsync();
+
+        await PrepareAsync();
+
+        File.Exists(Path.Combine(Folder, "checkpoint", "inventory.img")).Should().BeTrue();
+        Directory.Exists(Ahead).Should().BeFalse();
+    }
+
+    [Test]
+    public async Task What_an_agent_before_this_one_left_is_removed()
+    {
+        Directory.CreateDirectory(Ahead);
+        await StoreAsync();
+        await PrepareAsync();
+        Directory.Exists(Ahead).Should().BeFalse();
+    }
+
+    [Test]
+    public async Task A_cancelled_restore_leaves_nothing_and_begins_no_more()
+    {
+        _staging.Begin(Request());
+        await UntilAsync(() => Directory.Exists(Ahead));
+
+        await _staging.CancelAsync(Target, "not wanted", unlessRun: false, CancellationToken.None);
+        _staging.Begin(Request());
+
+        Directory.Exists(Ahead).Should().BeFalse();
+    }
+
+    [TestCase("shared://elsewhere")]
+    [TestCase("/etc/passwd")]
+    public void Only_an_artifact_can_be_staged(string uri)
+    {
+        var request = Request();
+        request.ArtifactUri = uri;
+        _staging.Invoking(s => s.Begin(request)).Should().Throw<RpcException>().Which.Status.Detail.Should().Contain(uri);
+    }
+
+    private static StageAheadRequest Request() => new()
+    {
+        PodUid = Target,
+        ContainerName = "c",
+        ArtifactUri = ArtifactUri.ForContainer(Pod, Id, "c").ToString(),
+    };
+
+    private static async Task UntilAsync(Func<bool> done)
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        while (!done())
+        {
+            await Task.Delay(1, patience.Token);
+        }
+    }
+
+    private async Task StoreAsync()
+    {
+        await using var tar = File.OpenRead(Fixtures.Path("crio-counter.tar"));
+        await Store.WriteAsync(Pod, Id, "c", tar, new Origin { PodNamespace = "shop" }, new Progress<long>(), CancellationToken.None);
+        Store.Seal(Pod, Id, ["c"]);
+    }
+
+    private Task<long> PrepareAsync()
+    {
+        var request = Request();
+        return _staging.PrepareAsync(
+            new PrepareRestoreRequest { PodNamespace = "shop", PodName = "t", PodUid = Target, ContainerName = "c", ArtifactUri = request.ArtifactUri },
+            CancellationToken.None);
+    }
+}
