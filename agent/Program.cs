@@ -17,6 +17,8 @@ using PodCheckpointing.Storage;
 using PodCheckpointing.Storage.Images;
 
 var builder = WebApplication.CreateSlimBuilder(args);
+// Four lines for each call would hide ours.
+builder.Logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
 builder.Services.AddOptions<AgentOptions>().BindConfiguration(AgentOptions.Section).ValidateDataAnnotations().ValidateOnStart();
 builder.Services.AddOptions<ImageOptions>().BindConfiguration(ImageOptions.Section);
 var options = builder.Configuration.GetSection(AgentOptions.Section).Get<AgentOptions>()
