@@ -1,5 +1,5 @@
-using System.Text.Json;
 using k8s.Models;
+using PodCheckpointing.Api.V1;
 
 namespace PodCheckpointing.Kubectl.Checks;
 
@@ -47,7 +47,7 @@ internal static class NodeCheck
     }
 
     /// <summary>Whether a node may take what another one has dumped.</summary>
-    public static IEnumerable<Finding> Pair(V1Pod pod, V1Node source, V1Node target)
+    public static IEnumerable<Finding> Pair(V1Node source, V1Node target)
     {
         if (source.Metadata.Name == target.Metadata.Name)
         {
@@ -67,26 +67,43 @@ internal static class NodeCheck
         }
 
         var (kernel, other) = (source.Status?.NodeInfo?.KernelVersion, target.Status?.NodeInfo?.KernelVersion);
-        if (kernel != other)
+        yield return Versions.IsOlder(other, kernel, parts: 2)
+            ? new Finding("kernel", Verdict.No, $"{other} on {target.Metadata.Name} is older than {kernel} on {source.Metadata.Name}: choose a target whose kernel is not")
+            : new Finding("kernel", Verdict.Ok, kernel == other ? $"{kernel} on both nodes" : $"{kernel} on {source.Metadata.Name}, {other} on {target.Metadata.Name}");
+    }
+
+    /// <summary>Whether a node takes the pod and has room for it.</summary>
+    /// <param name="subject">What it is called.</param>
+    /// <param name="pod">The pod that moves.</param>
+    /// <param name="node">The node.</param>
+    /// <param name="others">The pods of all nodes; null when they may not be read.</param>
+    public static IEnumerable<Finding> Fit(string subject, V1Pod pod, V1Node node, IReadOnlyList<V1Pod>? others)
+    {
+        var findings = NodeFit.Obstacles(pod, node, others?.Where(other => other.Spec.NodeName == node.Metadata.Name) ?? [])
+            .Select(obstacle => new Finding(subject, Verdict.No, obstacle.Message)).ToList();
+        if (node.Spec?.Unschedulable == true)
         {
-            yield return new Finding("kernel", Verdict.Warning, $"{kernel} on {source.Metadata.Name}, {other} on {target.Metadata.Name}: a restore may lack what the dump had");
+            findings.Insert(0, new Finding(subject, Verdict.No, $"{node.Metadata.Name} is cordoned: kubectl uncordon it, or choose another node"));
         }
 
-        if (target.Spec?.Unschedulable == true)
-        {
-            yield return new Finding("target node", Verdict.Warning, $"{target.Metadata.Name} is cordoned; a migration goes there all the same");
-        }
+        return findings.Count > 0 ? findings
+            : [others is null
+                ? new Finding(subject, Verdict.Unknown, $"you may not list pods of all namespaces, so the room that is left on {node.Metadata.Name} is not known")
+                : new Finding(subject, Verdict.Ok, $"{node.Metadata.Name} takes the pod and has left what it requests")];
+    }
 
-        foreach (var (key, value) in SelectorOf(pod).Where(pair => target.Metadata.Labels?.TryGetValue(pair.Key, out var has) != true || has != pair.Value))
-        {
-            yield return new Finding("target node", Verdict.Warning, $"{target.Metadata.Name} lacks the label {key}={value} of the pod's nodeSelector: kubelet may refuse the pod");
-        }
+    /// <summary>Which nodes the operator chooses among, when none is named.</summary>
+    public static IEnumerable<Finding> Choice(V1Pod pod, IReadOnlyList<V1Node> nodes, IReadOnlyList<V1Pod>? others)
+    {
+        const string subject = "target node";
+        var ready = nodes.Where(node => node.Metadata.Name != pod.Spec.NodeName && Ready(subject, node).Verdict == Verdict.Ok && node.Spec?.Unschedulable != true).ToList();
+        var fit = ready.ConvertAll(node => Fit(subject, pod, node, others).ToList());
+        var chosen = ready.Where((_, i) => fit[i].TrueForAll(finding => finding.Verdict != Verdict.No)).Select(node => node.Metadata.Name).ToList();
+        return chosen.Count > 0
+            ? [new Finding(subject, Verdict.Ok, $"none is named: the operator chooses {string.Join(" or ", chosen)}")]
+            : ready.Count > 0 ? fit.SelectMany(findings => findings)
+            : [new Finding(subject, Verdict.No, "no other node is ready and takes pods: see kubectl get nodes")];
     }
 
     private static string? RuntimeOf(V1Node node) => node.Status?.NodeInfo?.ContainerRuntimeVersion.Split(':')[0];
-
-    private static Dictionary<string, string> SelectorOf(V1Pod pod) =>
-        pod.Spec.More?.TryGetValue("nodeSelector", out var selector) == true && selector.ValueKind == JsonValueKind.Object
-            ? selector.EnumerateObject().ToDictionary(pair => pair.Name, pair => pair.Value.GetString() ?? "")
-            : [];
 }

@@ -13,8 +13,8 @@ namespace PodCheckpointing.Kubectl.Commands;
 internal static class CheckCommand
 {
     private const string Unseen =
-        "Not seen from here: the kubelets' checkpoint endpoint, CRIU and its abilities, the shared volume and its space, "
-        + "connected TCP sockets, devices. The operator asks the agents for these when a migration begins, before anything is stopped.";
+        "Not seen from here: the kubelets' checkpoint endpoint, CRIU and the processors, the shared volume and its space, what the pod's processes have open. "
+        + "With --ask the operator asks the nodes for these; it does so anyway when a migration begins, before anything is stopped.";
 
     public static Command Build(CommandContext context)
     {
@@ -25,13 +25,19 @@ internal static class CheckCommand
         var tcp = Options.Text("--tcp-policy", "policy", "As for create podmigration");
         var onFailure = Options.Text("--on-failure", "policy", "As for create podmigration");
         var service = Options.Text("--service", "name", "As for create podmigration");
+        service.CompletionSources.Add(Completer.Names<V1Service>(context));
+        var ask = new Option<bool>("--ask")
+        {
+            Description = "Have the operator say it, who asks the nodes, too: by a PodMigration with spec.dryRun, which is removed again",
+        };
         var quiet = Options.Quiet();
         var command = new ExampleCommand(
             "check",
-            "Say beforehand what would keep a pod from being moved, as far as objects show it. Changes nothing.",
-            "kubectl podmigration check web --to node-b")
+            "Say beforehand what would keep a pod from being moved: as far as objects show it, or with --ask all of it. The pod is not touched.",
+            "kubectl podmigration check web --to node-b",
+            "kubectl podmigration check web --to node-b --service web --ask")
         {
-            name, to, tcp, onFailure, service, quiet,
+            name, to, tcp, onFailure, service, ask, quiet,
         };
         command.SetAction(async (parsed, cancellationToken) =>
         {
@@ -44,11 +50,14 @@ internal static class CheckCommand
                 OnFailure = parsed.GetValue(onFailure),
                 ServiceName = parsed.GetValue(service),
             };
-            var findings = await FindAsync(session, spec, cancellationToken);
+            var asks = parsed.GetValue(ask);
+            var findings = asks
+                ? await OperatorQuestion.AskAsync(context, session, spec, cancellationToken)
+                : await FindAsync(session, spec, cancellationToken);
             var good = findings.All(finding => finding.Verdict != Verdict.No);
             if (!parsed.GetValue(quiet))
             {
-                Write(context.Terminal, spec, findings, good);
+                Write(context.Terminal, spec, findings, good, asks);
             }
 
             return good ? ExitCode.Ok : ExitCode.Failed;
@@ -63,21 +72,36 @@ internal static class CheckCommand
         List<Finding> findings = [.. SpecCheck.Of(spec, pod), .. PodCheck.Of(pod)];
         findings.Add(await OthersAsync(session, spec, cancellationToken));
         findings.Add(await RuntimeClassAsync(client, cancellationToken));
+        if (!string.IsNullOrEmpty(spec.ServiceName))
+        {
+            findings.Add(ServiceCheck.Of(await FindAsync<V1Service>(client, session.Namespace, spec.ServiceName, cancellationToken), spec.ServiceName, pod));
+        }
+
         var agents = await TryAsync(
             () => ListCommand.AllAsync<V1Pod>(client, new ListOptions { LabelSelector = NodeCheck.AgentSelector }, cancellationToken));
+        var onNode = string.IsNullOrEmpty(spec.TargetNode) ? null : $"spec.nodeName={spec.TargetNode}";
+        var others = await TryAsync(() => ListCommand.AllAsync<V1Pod>(client, new ListOptions { FieldSelector = onNode }, cancellationToken));
         var source = string.IsNullOrEmpty(pod.Spec.NodeName)
             ? null
             : await NodeAsync(client, "source node", pod.Spec.NodeName, findings, agents, cancellationToken);
         if (string.IsNullOrEmpty(spec.TargetNode))
         {
-            findings.Add(new Finding("target node", Verdict.Unknown, "none is named: the operator chooses a ready node whose agent can restore"));
+            var nodes = await TryAsync(() => ListCommand.AllAsync<V1Node>(client, new ListOptions(), cancellationToken));
+            findings.AddRange(nodes is null
+                ? [new Finding("target node", Verdict.Unknown, "none is named, and you may not list nodes: the operator chooses one that is ready and has room")]
+                : NodeCheck.Choice(pod, nodes, others));
             return findings;
         }
 
         var target = await NodeAsync(client, "target node", spec.TargetNode, findings, agents, cancellationToken);
+        if (target is not null)
+        {
+            findings.AddRange(NodeCheck.Fit("target node", pod, target, others));
+        }
+
         if (source is not null && target is not null)
         {
-            findings.AddRange(NodeCheck.Pair(pod, source, target));
+            findings.AddRange(NodeCheck.Pair(source, target));
         }
 
         return findings;
@@ -127,6 +151,19 @@ internal static class CheckCommand
         return node;
     }
 
+    private static async Task<T?> FindAsync<T>(IKubernetes client, string namespaceName, string name, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta>
+    {
+        try
+        {
+            return await client.GetAsync<T>(namespaceName, name, cancellationToken);
+        }
+        catch (KubernetesException exception) when (exception.IsNotFound)
+        {
+            return null;
+        }
+    }
+
     // What a user may not read is not known; that is no reason to stop.
     private static async Task<T?> TryAsync<T>(Func<Task<T>> read)
         where T : class
@@ -141,7 +178,7 @@ internal static class CheckCommand
         }
     }
 
-    private static void Write(Terminal terminal, PodMigrationSpec spec, List<Finding> findings, bool good)
+    private static void Write(Terminal terminal, PodMigrationSpec spec, IReadOnlyList<Finding> findings, bool good, bool asked)
     {
         var table = new TextTable("CHECK", "RESULT", "MESSAGE");
         foreach (var finding in findings)
@@ -151,9 +188,12 @@ internal static class CheckCommand
 
         Report.Write(terminal, [], ("", table));
         terminal.Out.WriteLine();
-        terminal.Out.WriteLine(good
-            ? $"Nothing that can be seen from here keeps pod {spec.PodName} from being moved."
-            : $"Pod {spec.PodName} cannot be moved like this.");
-        terminal.Out.WriteLine(Unseen);
+        terminal.Out.WriteLine(!good ? $"Pod {spec.PodName} cannot be moved like this."
+            : asked ? $"Pod {spec.PodName} can be moved."
+            : $"Nothing that can be seen from here keeps pod {spec.PodName} from being moved.");
+        if (!asked)
+        {
+            terminal.Out.WriteLine(Unseen);
+        }
     }
 }

@@ -14,15 +14,21 @@ internal static class CreateMigrationCommand
         var name = new Argument<string>("NAME") { HelpName = "NAME", Description = "Name of the PodMigration" };
         var spec = new MigrationSpecOptions(context, podRequired: true);
         var creation = new Creation(context);
+        var check = new Option<bool>("--check")
+        {
+            Description = "Only have the operator say what stands in the way (spec.dryRun): the PodMigration is created, and the pod is not touched",
+        };
         var command = new ExampleCommand(
             "podmigration",
             "Move a running pod to another node.",
             "kubectl create podmigration move-web --pod web --to node-b --wait",
+            "kubectl create podmigration may-web-move --pod web --to node-b --check --wait",
             "kubectl create podmigration move-web --pod web --dry-run=client -o yaml")
         {
             name,
         };
         spec.AddTo(command);
+        command.Add(check);
         creation.AddTo(command);
         command.SetAction(async (parsed, cancellationToken) =>
         {
@@ -30,7 +36,8 @@ internal static class CreateMigrationCommand
             var migration = new PodMigration
             {
                 Metadata = new V1ObjectMeta { Name = parsed.GetValue(name), NamespaceProperty = session.Namespace },
-                Spec = spec.Read(parsed),
+                // Absent, not false, where it is not asked for: absence is what the documentation describes.
+                Spec = spec.Read(parsed) with { DryRun = parsed.GetValue(check) ? true : null },
             };
             return await creation.RunAsync(
                 parsed,

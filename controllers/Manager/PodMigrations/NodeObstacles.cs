@@ -1,4 +1,3 @@
-using System.Globalization;
 using k8s.Models;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
@@ -35,8 +34,8 @@ internal static class NodeObstacles
             (Reasons.CpuNotCompatible, source.Architecture != target.Architecture, $"nodes have different architectures: {source.Architecture}, {target.Architecture}"),
             (Reasons.CpuNotCompatible, Differ(source.CpuVendor, target.CpuVendor), $"nodes have processors of different makers: {source.CpuVendor}, {target.CpuVendor}"),
             (Reasons.CpuNotCompatible, missing.Count > 0, $"the processor of node {there} lacks what that of node {here} has: {string.Join(" ", missing)}"),
-            (Reasons.KernelTooOld, IsOlder(target.KernelVersion, source.KernelVersion, parts: 2), $"node {there} has kernel {target.KernelVersion}, older than {source.KernelVersion} of node {here}"),
-            (Reasons.CriuTooOld, IsOlder(target.CriuVersion, source.CriuVersion, parts: 2), $"node {there} has CRIU {target.CriuVersion}, older than {source.CriuVersion} of node {here}"),
+            (Reasons.KernelTooOld, Versions.IsOlder(target.KernelVersion, source.KernelVersion, parts: 2), $"node {there} has kernel {target.KernelVersion}, older than {source.KernelVersion} of node {here}"),
+            (Reasons.CriuTooOld, Versions.IsOlder(target.CriuVersion, source.CriuVersion, parts: 2), $"node {there} has CRIU {target.CriuVersion}, older than {source.CriuVersion} of node {here}"),
         ];
         return (here.Length > 0 ? ofSource : []).Concat(there.Length > 0 ? ofTarget : []).Concat(here.Length > 0 && there.Length > 0 ? ofBoth : [])
             .Where(c => c.Broken).Select(c => (c.Reason, c.Message));
@@ -87,20 +86,4 @@ internal static class NodeObstacles
     }
 
     private static bool Differ(string one, string other) => one.Length > 0 && other.Length > 0 && one != other;
-
-    /// <summary>Compares the first numbers of two versions; where one is not told, or is no version, none is older.</summary>
-    internal static bool IsOlder(string version, string than, int parts)
-    {
-        var (mine, its) = (Numbers(version, parts), Numbers(than, parts));
-        return mine.Length > 0 && its.Length > 0
-            && mine.Zip(its, (a, b) => a.CompareTo(b)).FirstOrDefault(c => c != 0) < 0;
-    }
-
-    // 6.18.44-fc-v669, 4.2, 5.14.0-427.el9.x86_64: a part that is missing is 0.
-    private static int[] Numbers(string version, int parts)
-    {
-        var numbers = version.Split('.', '-', '+', '~').TakeWhile(p => int.TryParse(p, CultureInfo.InvariantCulture, out _))
-            .Select(p => int.Parse(p, CultureInfo.InvariantCulture)).Take(parts).ToList();
-        return numbers.Count == 0 ? [] : [.. numbers, .. Enumerable.Repeat(0, parts - numbers.Count)];
-    }
 }

@@ -29,6 +29,15 @@ internal sealed class CreateTests() : PluginTests("create")
     }
 
     [Test]
+    public async Task Creates_a_migration_that_is_only_looked_at()
+    {
+        var said = await KubectlAsync("create", "podmigration", "looked-at", "--pod", "web", "--check");
+
+        said.Should().Be(new Said(0, "podmigration.lpm.my.domain/looked-at created\n", ""));
+        (await SpecAsync("podmigration", "looked-at")).Should().Be("""{"dryRun":true,"podName":"web"}""");
+    }
+
+    [Test]
     public async Task Creates_a_checkpoint()
     {
         var said = await KubectlAsync("create", "podcheckpoint", "before", "--pod", "web", "--deletion-policy", "Retain");

@@ -53,6 +53,48 @@ internal sealed class ObjectTests() : PluginTests("object")
     }
 
     [Test]
+    public async Task Says_whether_the_target_takes_the_pod_and_its_Service_follows_it()
+    {
+        await RunAsync("picky", ", nodeSelector: {disk: fast}");
+        await ApplyAsync("{apiVersion: v1, kind: Service, metadata: {name: elsewhere}, spec: {selector: {app: other}, ports: [{port: 80}]}}");
+
+        var said = await KubectlAsync("podmigration", "check", "picky", "--to", "node-b", "--service", "elsewhere");
+        var free = await KubectlAsync("podmigration", "check", "picky", "--service", "nowhere");
+
+        said.Code.Should().Be(1);
+        said.Output.Should().MatchRegex("target node +no +node node-b does not have the label disk=fast of the pod's nodeSelector")
+            .And.MatchRegex("--service +no +Service elsewhere selects app=other");
+        free.Output.Should().MatchRegex("target node +no +node node-b does not have the label disk=fast")
+            .And.MatchRegex("--service +no +Service nowhere does not exist in namespace object");
+    }
+
+    [TestCase("WouldMigrate", "Completed", 0, "operator +ok +pod asked could move[^$]*Pod asked can be moved.\n")]
+    [TestCase("WouldFail", "Failed", 1, "KernelTooOld +no +older\nNotEnoughSpace +no +full; fuller\n[^$]*Pod asked cannot be moved like this.\n")]
+    public async Task Has_the_operator_say_it_by_a_dry_run_that_goes_again(string outcome, string phase, int code, string pattern)
+    {
+        var message = code == 0 ? "pod asked could move" : "KernelTooOld: older; NotEnoughSpace: full; fuller";
+        using var check = Start("podmigration", "check", "asked", "--to", "node-b", "--tcp-policy", "Reject", "--ask");
+        string name;
+        while ((name = (await KubectlAsync("get", "podmigration", "-o", "jsonpath={.items[?(@.spec.podName==\"asked\")].metadata.name}")).Output).Length == 0)
+        {
+            check.HasExited.Should().BeFalse();
+        }
+
+        (await GetAsync("podmigration", name))["spec"]!.ToJsonString().Should().Be("""{"dryRun":true,"podName":"asked","targetNode":"node-b","tcpPolicy":"Reject"}""");
+        await SetStatusAsync("podmigration", name, new
+        {
+            phase, outcome, message, startTime = "2026-11-21T08:00:00Z", completionTime = "2026-11-21T08:00:01Z",
+            conditions = new[] { new { type = "Ready", status = code == 0 ? "True" : "False", reason = "KernelTooOld", message, lastTransitionTime = "2026-11-21T08:00:01Z" } },
+        });
+        var output = await check.StandardOutput.ReadToEndAsync();
+        await check.WaitForExitAsync();
+
+        check.ExitCode.Should().Be(code, await check.StandardError.ReadToEndAsync());
+        output.Should().MatchRegex(pattern).And.NotContain("Not seen from here");
+        (await KubectlAsync("get", "podmigration", name)).Error.Should().Contain("NotFound");
+    }
+
+    [Test]
     public async Task Says_that_a_pod_or_a_node_does_not_exist()
     {
         await RunAsync("lonely");

@@ -22,14 +22,63 @@ internal sealed class CheckTests
     [Test]
     public void Compares_two_nodes()
     {
-        var pod = Pod() with { Spec = Pod().Spec with { More = Json("nodeSelector", """{"disk":"fast"}""") } };
-
-        var findings = NodeCheck.Pair(pod, Node("node-a", "amd64", "cri-o://1.36.1"), Node("node-b", "arm64", "cri-o://1.35.0", cordoned: true)).ToList();
+        var findings = NodeCheck.Pair(Node("node-a", "amd64", "cri-o://1.36.1"), Node("node-b", "arm64", "cri-o://1.35.0", kernel: "6.11.9")).ToList();
 
         findings.Select(finding => (finding.Subject, finding.Verdict)).Should().Equal(
-            ("architecture", Verdict.No), ("container runtime", Verdict.Ok), ("target node", Verdict.Warning), ("target node", Verdict.Warning));
-        findings[^1].Message.Should().Contain("disk=fast");
-        NodeCheck.Pair(pod, Node("node-a", "amd64", ""), Node("node-a", "amd64", "")).Should().ContainSingle(finding => finding.Verdict == Verdict.No);
+            ("architecture", Verdict.No), ("container runtime", Verdict.Ok), ("kernel", Verdict.No));
+        NodeCheck.Pair(Node("node-a", "amd64", ""), Node("node-b", "amd64", "", kernel: "6.13.0")).Should().OnlyContain(finding => finding.Verdict == Verdict.Ok);
+        NodeCheck.Pair(Node("node-a", "amd64", ""), Node("node-a", "amd64", "")).Should().ContainSingle(finding => finding.Verdict == Verdict.No);
+    }
+
+    [Test]
+    public void Says_of_a_node_what_the_scheduler_would_say()
+    {
+        var pod = Pod() with { Spec = Pod().Spec with { More = Json("nodeSelector", """{"disk":"fast"}""") } };
+
+        var findings = NodeCheck.Fit("target node", pod, Node("node-b", "amd64", "", cordoned: true), [Pod()]).ToList();
+
+        findings.Should().HaveCount(2).And.OnlyContain(finding => finding.Verdict == Verdict.No);
+        findings[0].Message.Should().Contain("cordoned");
+        findings[1].Message.Should().Contain("disk=fast");
+        NodeCheck.Fit("target node", Pod(), Node("node-b", "amd64", ""), [Pod()]).Single().Verdict.Should().Be(Verdict.Ok);
+        NodeCheck.Fit("target node", Pod(), Node("node-b", "amd64", ""), null).Single().Verdict.Should().Be(Verdict.Unknown);
+    }
+
+    [Test]
+    public void Says_which_nodes_the_operator_chooses_among()
+    {
+        var pod = Pod() with { Spec = Pod().Spec with { More = Json("nodeSelector", """{"disk":"fast"}""") } };
+        V1Node[] nodes = [Node("node-a", "", ""), Node("node-b", "", ""), Node("node-c", "", "", cordoned: true)];
+
+        NodeCheck.Choice(Pod(), nodes, []).Single().Message.Should().EndWith("the operator chooses node-b");
+        NodeCheck.Choice(pod, nodes, []).Single().Message.Should().Contain("node-b does not have the label disk=fast");
+        NodeCheck.Choice(Pod(), [nodes[0], nodes[2]], []).Single().Message.Should().StartWith("no other node is ready");
+    }
+
+    [Test]
+    public void Shows_a_Service_that_does_not_lead_to_the_pod()
+    {
+        ServiceCheck.Of(null, "web", Pod()).Verdict.Should().Be(Verdict.No);
+        var service = new V1Service { Spec = new V1ServiceSpec { Selector = new Dictionary<string, string> { ["app"] = "web" } } };
+        ServiceCheck.Of(service, "web", Pod()).Message.Should().Contain("app=web");
+        var labelled = Pod() with { Metadata = Pod().Metadata with { Labels = new Dictionary<string, string> { ["app"] = "web" } } };
+        ServiceCheck.Of(service, "web", labelled).Verdict.Should().Be(Verdict.Ok);
+    }
+
+    [Test]
+    public void Tells_the_operators_words_apart()
+    {
+        static IEnumerable<(string, string)> Of(string reason, string message) => OperatorCheck.Of(new PodMigration
+        {
+            Status = new PodMigrationStatus
+            {
+                Outcome = Outcomes.WouldFail, Conditions = [new V1Condition { Type = "Ready", Status = "False", Reason = reason, Message = message }],
+            },
+        }).Select(finding => (finding.Subject, finding.Message));
+
+        Of("KernelTooOld", "a is old; Note: b").Should().Equal(("KernelTooOld", "a is old; Note: b"));
+        var both = MigrationValidation.Tell([("PodNotMigratable", "x; y"), ("KernelTooOld", "z"), ("PodNotMigratable", "w")]);
+        Of("PodNotMigratable", both).Should().Equal(("PodNotMigratable", "x; y; w"), ("KernelTooOld", "z"));
     }
 
     [TestCase(null, Verdict.Unknown)]
@@ -91,10 +140,14 @@ internal sealed class CheckTests
         },
     };
 
-    private static V1Node Node(string name, string architecture, string runtime, bool cordoned = false) => new()
+    private static V1Node Node(string name, string architecture, string runtime, bool cordoned = false, string kernel = "6.12.1") => new()
     {
         Metadata = new V1ObjectMeta { Name = name },
         Spec = new V1NodeSpec { Unschedulable = cordoned },
-        Status = new V1NodeStatus { NodeInfo = new V1NodeSystemInfo { Architecture = architecture, ContainerRuntimeVersion = runtime } },
+        Status = new V1NodeStatus
+        {
+            Conditions = [new V1NodeCondition { Type = "Ready", Status = "True" }],
+            NodeInfo = new V1NodeSystemInfo { Architecture = architecture, ContainerRuntimeVersion = runtime, KernelVersion = kernel },
+        },
     };
 }

@@ -67,7 +67,7 @@ public sealed class NodeObstaclesTests
     [TestCase("custom", "6.9", false)]
     [TestCase("4", "4.0.2", false)]
     public void Versions_are_compared_by_their_numbers(string version, string than, bool older) =>
-        NodeObstacles.IsOlder(version, than, parts: 2).Should().Be(older);
+        Versions.IsOlder(version, than, parts: 2).Should().Be(older);
 
     [Test]
     public void What_the_pods_node_shows_is_told_with_figures()

@@ -1,0 +1,68 @@
+using k8s;
+using k8s.Models;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Kubectl.Checks;
+using PodCheckpointing.Kubectl.Cluster;
+using PodCheckpointing.Kubectl.Following;
+using PodCheckpointing.Kubectl.Output;
+
+namespace PodCheckpointing.Kubectl.Commands;
+
+/// <summary>Has the operator say what stands in the way of a migration: by a PodMigration that is only a dry run, and goes
+/// again.</summary>
+internal static class OperatorQuestion
+{
+    /// <summary>It asks two agents, of which each may take its time.</summary>
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(1);
+
+    public static async Task<IReadOnlyList<Finding>> AskAsync(
+        CommandContext context, Session session, PodMigrationSpec spec, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        var question = await session.Client.CreateAsync(
+            new PodMigration
+            {
+                Metadata = new V1ObjectMeta { GenerateName = $"check-{spec.PodName[..Math.Min(spec.PodName.Length, 40)]}-", NamespaceProperty = session.Namespace },
+                Spec = spec with { DryRun = true },
+            },
+            CancellationToken.None);
+        using var deadline = new CancellationTokenSource(Limit, context.Time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, deadline.Token);
+        try
+        {
+            var follower = new Follower(session.Client, context.Time, context.Terminal.Error.WriteLine);
+            await foreach (var state in follower.FollowAsync<PodMigration>(session.Namespace, question.Metadata.Name!, question.Metadata.Uid, either.Token))
+            {
+                if (MigrationText.HasEnded(state))
+                {
+                    return [.. OperatorCheck.Of(state)];
+                }
+            }
+
+            throw new CommandException(ExitCode.Failed, $"{ObjectNames.Of(question)} was deleted before the operator had answered");
+        }
+        catch (OperationCanceledException) when (deadline.IsCancellationRequested)
+        {
+            throw new CommandException(
+                ExitCode.TimedOut,
+                $"the operator has not answered within {Amounts.Duration(Limit)}: does it run? kubectl get pods -A -l app.kubernetes.io/name=pod-checkpointing-operator");
+        }
+        finally
+        {
+            await RemoveAsync(session, question);
+        }
+    }
+
+    private static async Task RemoveAsync(Session session, PodMigration question)
+    {
+        try
+        {
+            await session.Client.DeleteAsync<PodMigration>(
+                session.Namespace, question.Metadata.Name!, new V1DeleteOptions { Preconditions = new V1Preconditions { Uid = question.Metadata.Uid } }, CancellationToken.None);
+        }
+        catch (KubernetesException exception) when (exception.IsNotFound)
+        {
+            // Somebody was quicker.
+        }
+    }
+}
