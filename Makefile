@@ -1,8 +1,14 @@
 # The two commands of the README, and what they share.
+# No welcome, no certificate in the user's store, no telemetry from a build.
+export DOTNET_NOLOGO := 1
+export DOTNET_GENERATE_ASPNET_CERTIFICATE := false
+export DOTNET_CLI_TELEMETRY_OPTOUT := 1
+
 .PHONY: build demo test bench-storage bench-migration scale simulate generate bench-install images plugins
 
 # What runs in the cluster is published as it is shipped; the tests are not.
 build:
+	@[ -e artifacts/agent ] || echo "Building everything for the first time, which takes some minutes."
 	dotnet build PodCheckpointing.sln --nologo -v q
 	for part in operator:controllers/Manager agent:agent store:storage/Tool kubelet:test/LocalCluster/Kubelet controllers:test/LocalCluster/Controllers; do \
 	  dotnet publish "$${part#*:}" --no-restore -c Release -o "artifacts/$${part%%:*}" --nologo -v q || exit 1; \

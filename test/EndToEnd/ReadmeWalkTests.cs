@@ -16,10 +16,15 @@ public sealed class ReadmeWalkTests() : BenchTests("r")
 
     protected override Task<LocalCluster.LocalCluster> BringUpAsync(string name) => LocalCluster.LocalCluster.StartBareAsync(name);
 
+    [Test, Order(0)]
+    public async Task A_cluster_to_try_it_on() =>
+        (await FollowAsync("test/LocalCluster/cluster.sh up", (" try", $" t{Environment.ProcessId % 100000}"), (" bash ", " kubectl get nodes,podmigrations ")))
+            .Should().MatchRegex("node/node-a +Ready").And.MatchRegex("node/node-b +Ready");
+
     [Test, Order(1)]
     public async Task Install()
     {
-        (await FollowAsync("kubectl create namespace")).Should().Contain("customresourcedefinition.apiextensions.k8s.io/podmigrations.lpm.my.domain created")
+        (await FollowAsync("kubectl apply -f config/manager")).Should().Contain("customresourcedefinition.apiextensions.k8s.io/podmigrations.lpm.my.domain created")
             .And.Contain("daemonset.apps/checkpoint-agent created");
         // The overlay of one's own that it speaks of.
         await Cluster.KubectlAsync("apply", "-k", Path.Combine(Readme.Root, "test/LocalCluster/Pods"));

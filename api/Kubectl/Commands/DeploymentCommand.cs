@@ -29,7 +29,7 @@ internal static class DeploymentCommand
         var command = new ExampleCommand(
             "deployment",
             "Move a Deployment's pods from one node to another, one after the other. Stops at the first that fails. "
-            + "Whether pods with an owner can be moved is up to the installed operator; what it answers is shown.",
+            + "The restored pods take the places of their sources: the Deployment starts none.",
             "kubectl podmigration deployment web --from node-a --to node-b")
         {
             name, from, to, dryRun, quiet,

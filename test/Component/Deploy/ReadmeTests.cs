@@ -22,9 +22,10 @@ public sealed partial class ReadmeTests
     {
         // Both take minutes; CI runs them as they stand.
         ["make demo"] = ".ci/run",
+        ["test/LocalCluster/cluster.sh up"] = Walk,
         // Minutes again: `make test` makes the plug-ins, and the walk's cluster the images, by the programs that these targets run.
         ["make images plugins"] = nameof(Its_images_and_plug_ins_are_made_by_what_the_tests_use),
-        ["kubectl create namespace"] = Walk,
+        ["kubectl apply -f config/manager"] = Walk,
         // No helm binary can be had here: Debian packages none, nor is it built of Go modules without their proxy.
         ["helm install"] = nameof(Its_chart_is_rendered_with_its_values),
         ["kubectl -n pod-checkpointing-system rollout status"] = Walk,

@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using FluentAssertions;
 using NUnit.Framework;
 using PodCheckpointing.Runtime.Metrics;
@@ -8,7 +9,7 @@ using OperatorMetering = PodCheckpointing.Manager.Metrics.Metering;
 namespace PodCheckpointing.Component.Metrics;
 
 /// <summary>What Prometheus itself makes of what we write for it.</summary>
-public sealed class PrometheusTests
+public sealed partial class PrometheusTests
 {
     private static readonly string Folder = Path.Combine(PrometheusTools.Root(), "config", "observability");
 
@@ -118,6 +119,10 @@ public sealed class PrometheusTests
             code.Should().Be(0, said);
             said.Should().Contain("SUCCESS: 16 rules found");
 
+            var alerts = Alert().Matches(await File.ReadAllTextAsync(Path.Combine(work, "rules.yaml"))).Select(m => m.Groups[1].Value);
+            var raised = Raised().Matches(await File.ReadAllTextAsync(Path.Combine(work, "alerts.test.yaml"))).Select(m => m.Groups[1].Value);
+            raised.Distinct().Should().BeEquivalentTo(alerts, "each has a history that raises it");
+
             (code, said) = await PrometheusTools.PromtoolAsync(["test", "rules", Path.Combine(work, "alerts.test.yaml")], "");
             code.Should().Be(0, said);
         }
@@ -126,4 +131,10 @@ public sealed class PrometheusTests
             Directory.Delete(work, recursive: true);
         }
     }
+
+    [GeneratedRegex(@"alert: (\w+)")]
+    private static partial Regex Alert();
+
+    [GeneratedRegex(@"alertname: (\w+)\n +exp_alerts:")]
+    private static partial Regex Raised();
 }
