@@ -49,7 +49,7 @@ internal static class RestoreFolder
         else if ((Text(folder, "error") ?? Text(folder, "failed") ?? Text(Path.GetDirectoryName(folder)!, "failed")) is { } why)
         {
             state.Phase = "Failed";
-            state.Message = why;
+            state.Message = why.Trim();
         }
 
         return state;

@@ -98,7 +98,7 @@ public sealed record PodMigrationSpec
     public int? TimeoutSeconds { get; init; }
 
     /// <summary>abort asks to stop when true: until the target's processes run the migration is rolled back (reason
-    /// Aborted), after that it goes forward. May be set at any time, never taken back. Absent: false.</summary>
+    /// Aborted), after that it goes forward, which condition Aborted says. May be set at any time, never taken back. Absent: false.</summary>
     public bool? Abort { get; init; }
 
     /// <summary>dryRun only validates when true: everything that stands in the way is reported at once, in the condition
@@ -136,7 +136,8 @@ public sealed record PodMigrationStatus
 
     /// <summary>conditions say how far the migration has come, each with a reason and a message: Validated, TargetPrepared,
     /// SourceFenced, Checkpointed, Restored, RestoreVerified, SourceRemoved, ServiceSwitched (with spec.serviceName) in this
-    /// order, RolledBack when it goes back, Stalled while it waits for something that somebody may have to mend, and Ready,
+    /// order, RolledBack when it goes back, Stalled while it waits for something that somebody may have to mend, Aborted, which is
+    /// False, where an abort came too late (reason AbortTooLate), and Ready,
     /// which is True at the end when the pod goes on at the target and False when the migration failed. Validated is
     /// Unknown, with reason WaitingForSlot, while as many others are under way as may be.</summary>
     [Items(32, "type")]

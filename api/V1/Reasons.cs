@@ -215,6 +215,11 @@ public static class Reasons
     /// <remarks>Nothing to do.</remarks>
     public const string Aborted = "Aborted";
 
+    /// <summary>The user asked to stop when there was no way back any more: the target's processes ran, or a fresh pod was
+    /// being started in the source's place. The migration goes on to its end.</summary>
+    /// <remarks>Nothing to do. To have the pod at its old node again, move it back with another PodMigration.</remarks>
+    public const string AbortTooLate = "AbortTooLate";
+
     /// <summary>The migration failed, or was stopped, before the target's processes had been let run: they never
     /// will.</summary>
     /// <remarks>Nothing to do: the source goes on.</remarks>
@@ -233,10 +238,11 @@ public static class Reasons
     /// NODE.</remarks>
     public const string SourceUnreachable = "SourceUnreachable";
 
-    /// <summary>The target's node is gone, or was put out of service, before the restore was verified; the migration goes
-    /// back.</summary>
-    /// <remarks>What the target had done since it was let go is lost with its node. Create another PodMigration to
-    /// another node.</remarks>
+    /// <summary>A node is gone, or was put out of service: the target's before the restore was verified, and the migration
+    /// goes back; or the source's before the pod was dumped, and the pod went with it.</summary>
+    /// <remarks>What the target had done since it was let go is lost with its node: create another PodMigration to
+    /// another node. What the source had in memory is lost with its: start the pod afresh, or restore an older
+    /// PodCheckpoint of it.</remarks>
     public const string NodeLost = "NodeLost";
 
     /// <summary>A claim and its content do not point at each other, by uid; or the object belongs to somebody

@@ -126,6 +126,9 @@ public static class ConditionTypes
     /// on.</summary>
     public const string RolledBack = "RolledBack";
 
+    /// <summary>Whether an abort was heeded: False where it came too late.</summary>
+    public const string Aborted = "Aborted";
+
     /// <summary>The migration waits for something that somebody may have to mend: the reason and the message say for what.
     /// False when it goes on.</summary>
     public const string Stalled = "Stalled";

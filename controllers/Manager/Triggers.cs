@@ -1,6 +1,7 @@
 using k8s;
 using k8s.Models;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.Agents;
 using PodCheckpointing.Manager.PodCheckpoints;
 using PodCheckpointing.Manager.PodRestores;
 using PodCheckpointing.Runtime;
@@ -27,12 +28,7 @@ internal static class Triggers
         .On<V1Pod>((pod, cluster) => cluster.Where(Indexes.MigrationsByPodUid, pod.Metadata.Uid!)
             .Concat(Indexes.PodsByMigration.Of(pod) is { } uid ? cluster.Where(Indexes.MigrationsByUid, uid) : [])
             .Select(ObjectKey.Of))
-        // That a node is back, or lost for certain, is what those wait for that it has stalled.
-        .On<V1Node>((node, cluster) => cluster.All<PodMigration>()
-            .Where(m => m.Status is { CompletionTime: null } status
-                && status.Conditions.IsTrue(ConditionTypes.Stalled)
-                && (status.SourceNode == node.Metadata.Name || status.TargetNode == node.Metadata.Name))
-            .Select(ObjectKey.Of));
+        .On<V1Node>((node, cluster) => OfNode(ObjectKey.Of(node), cluster).Select(ObjectKey.Of));
 
     public static void OfPodCheckpoints(ITriggers triggers) => triggers
         .On<ContainerCheckpoint>((part, _) => Controller(part, nameof(PodCheckpoint)))
@@ -56,6 +52,16 @@ internal static class Triggers
     public static void OfRestores(ITriggers triggers) => triggers
         .On<PodCheckpoint>((checkpoint, cluster) => cluster
             .Where(Indexes.RestoringPods, checkpoint.Metadata.NamespaceProperty!).Where(pod => RestoreRequest.IsRestoring(pod, checkpoint)).Select(ObjectKey.Of));
+
+    /// <summary>That a node is back is what those wait for that it has stalled; that it is lost for certain concerns all.</summary>
+    private static IEnumerable<PodMigration> OfNode(ObjectKey node, ICluster cluster)
+    {
+        // One that has gone is told as it was: the store knows.
+        var lost = AgentDirectory.IsLost(cluster.Find<V1Node>(node));
+        return cluster.All<PodMigration>().Where(m => m.Status is { CompletionTime: null } status
+            && (lost || status.Conditions.IsTrue(ConditionTypes.Stalled))
+            && (status.SourceNode == node.Name || status.TargetNode == node.Name));
+    }
 
     private static IEnumerable<ObjectKey> Controller(IKubernetesObject<V1ObjectMeta> item, string kind) =>
         item.ControllerKey(kind) is { } key ? [key] : [];

@@ -137,6 +137,12 @@ public sealed class LocalCluster : IAsyncDisposable
     /// <summary>Kills a process of the cluster, without mercy.</summary>
     public Task KillAsync(string process) => RunAsync(TimeSpan.FromSeconds(20), "kill", _name, process);
 
+    /// <summary>Has a process of the cluster stand still, as one does that nobody gives time.</summary>
+    public Task PauseAsync(string process) => RunAsync(TimeSpan.FromSeconds(20), "pause", _name, process);
+
+    /// <summary>Has a process go on that stands still.</summary>
+    public Task ResumeAsync(string process) => RunAsync(TimeSpan.FromSeconds(20), "resume", _name, process);
+
     /// <summary>Runs a shell command on a node.</summary>
     public Task<string> OnNodeAsync(string node, string command) =>
         RunAsync(TimeSpan.FromMinutes(1), "node", _name, node, "sh", "-c", command);

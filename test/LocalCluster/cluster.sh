@@ -10,6 +10,7 @@
 #                                 us on. start NAME workloads then makes the pods of DaemonSet and Deployment, stop NAME removes them
 #   cluster.sh nodes NAME         brings only its two nodes up, with their containerd: no API server, no kubelet, none of ours
 #   cluster.sh start NAME PART    starts a killed part again: etcd, apiserver, operator, agent NODE, controllers; kill NAME PART kills it
+#   cluster.sh pause NAME PART    has a part (also kubelet-NODE) stand still; resume NAME PART has it go on
 #   cluster.sh node NAME NODE ... runs a command on a node
 #   cluster.sh down NAME          takes it down and leaves nothing
 #   cluster.sh kubectl NAME ...   kubectl for it
@@ -345,7 +346,9 @@ case $command in
   start) shift 2; "start_$1" "${@:2}" ;;
   stop) stop_workloads ;;
   kill) kill_part "$3" ;;
+  pause) kill -STOP -- "-$(cat "$dir/run/$3.pid")" ;;
+  resume) kill -CONT -- "-$(cat "$dir/run/$3.pid")" ;;
   node) shift 2; in_node "$@" ;;
   dir) echo "$dir" ;;
-  *) sed -n '2,19s/^# \?//p' "$0"; exit 2 ;;
+  *) sed -n '2,20s/^# \?//p' "$0"; exit 2 ;;
 esac

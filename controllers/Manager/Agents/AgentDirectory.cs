@@ -26,7 +26,7 @@ internal sealed class AgentDirectory(ICluster cluster, IOptions<OperatorOptions>
             : null;
 
     public IEnumerable<ICheckpointAgent> Ready() =>
-        cluster.All<V1Node>().Where(IsReady).Select(n => Find(n.Metadata.Name!)).OfType<ICheckpointAgent>();
+        cluster.All<V1Node>().Where(n => IsReady(n) && !IsLost(n)).Select(n => Find(n.Metadata.Name!)).OfType<ICheckpointAgent>();
 
     internal static bool IsReady(V1Node node) =>
         node.Status?.Conditions?.Any(c => c is { Type: "Ready", Status: "True" }) == true;

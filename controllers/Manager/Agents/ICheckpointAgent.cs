@@ -52,6 +52,6 @@ internal interface IAgentDirectory
     /// <summary>The agent of a node, or null when the node is unknown or has no address.</summary>
     ICheckpointAgent? Find(string nodeName);
 
-    /// <summary>The agents of all nodes that are ready; any of them reaches the shared volume.</summary>
+    /// <summary>The agents of all nodes that are ready, and not out of service; any of them reaches the shared volume.</summary>
     IEnumerable<ICheckpointAgent> Ready();
 }

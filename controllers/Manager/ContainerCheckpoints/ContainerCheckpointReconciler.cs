@@ -122,7 +122,9 @@ internal sealed class ContainerCheckpointReconciler(
         var result = calls.Ask($"ccp/{checkpoint.Metadata.Uid}/dump", t => agent.CheckpointAsync(request, t), wake);
         if (result is null)
         {
-            return Waiting(checkpoint, status, Reasons.CheckpointInProgress, $"node {source.NodeName} dumps the container");
+            return AgentDirectory.IsLost(cluster.Find<V1Node>(new ObjectKey(null, source.NodeName)))
+                ? throw new TerminalException(Reasons.NodeLost, $"node {source.NodeName} was lost before the container was dumped there")
+                : Waiting(checkpoint, status, Reasons.CheckpointInProgress, $"node {source.NodeName} dumps the container");
         }
 
         var stored = StatusOf(content, result);

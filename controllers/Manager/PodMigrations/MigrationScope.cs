@@ -92,6 +92,9 @@ internal sealed class MigrationScope(PodMigration migration, Action wake, DateTi
 
     public void Phase(string phase, string message) => Status = Status with { Phase = phase, Message = message };
 
+    /// <summary>When its first step began that is not waiting: what ends before it may begin has begun at least to be looked at.</summary>
+    public DateTime? FirstBegun => Status.Steps?.FirstOrDefault(s => s.Name != Steps.Wait)?.StartedAt;
+
     public bool HasBegun(string step) => Status.Steps?.Any(s => s.Name == step) == true;
 
     /// <summary>Begins a step, unless it has begun.</summary>

@@ -28,9 +28,25 @@ internal sealed partial class PodMigrationReconciler
             : new[] { Deadline(scope), ThawBy(scope) }
                 .Select(limit => limit is { } end && end > Now ? end - Now : Resync).Append(Resync).Min();
 
+    private static bool IsToStop(MigrationScope scope) =>
+        scope.Migration.Spec.Abort == true || scope.Migration.Metadata.DeletionTimestamp is not null;
+
+    /// <summary>Says so where the user asks to stop what cannot be stopped any more.</summary>
+    private static void TellTooLate(MigrationScope scope)
+    {
+        if (IsToStop(scope) && scope.Condition(ConditionTypes.Aborted) is null)
+        {
+            scope.Set(
+                ConditionTypes.Aborted, false, Reasons.AbortTooLate,
+                scope.HasBegun(Steps.ColdStart)
+                    ? "the abort came too late: a fresh pod takes the source's place; the migration goes on to its end"
+                    : "the abort came too late: the target's processes ran already; the migration goes on to its end");
+        }
+    }
+
     private (string Reason, string Message)? WhyStop(MigrationScope scope)
     {
-        if (scope.Migration.Spec.Abort == true || scope.Migration.Metadata.DeletionTimestamp is not null)
+        if (IsToStop(scope))
         {
             return (Reasons.Aborted, "the migration was asked to stop before the target ran");
         }
@@ -66,6 +82,7 @@ internal sealed partial class PodMigrationReconciler
                 case null:
                     return false;
                 case { HasRun: true }:
+                    TellTooLate(scope);
                     return true;
             }
 

@@ -23,9 +23,7 @@ internal sealed partial class PodMigrationReconciler
             return true;
         }
 
-        var stopped = turned.Reason == Reasons.Aborted || scope.Migration.Spec.Abort == true
-            || scope.Migration.Metadata.DeletionTimestamp is not null;
-        if (stopped || !scope.Is(ConditionTypes.Validated))
+        if (turned.Reason == Reasons.Aborted || IsToStop(scope) || !scope.Is(ConditionTypes.Validated))
         {
             return false;
         }

@@ -30,18 +30,22 @@ internal sealed partial class PodMigrationReconciler
         scope.Phase(MigrationPhases.Failed, turned.Message + (goesOn || !touched ? "" : WhatIsLeft(scope)));
         scope.Status = scope.Status with
         {
-            StartTime = scope.Status.StartTime ?? Now,
+            StartTime = scope.Status.StartTime ?? scope.FirstBegun ?? Now,
             Outcome = goesOn ? Outcomes.RolledBack : touched ? Outcomes.Lost : scope.Migration.Spec.DryRun == true ? Outcomes.WouldFail : null,
             PodAccessible = touched ? goesOn : null,
             CompletionTime = Now,
         };
     }
 
-    private static string WhatIsLeft(MigrationScope scope) =>
-        scope.Is(ConditionTypes.Checkpointed)
-            ? $"; the source is gone too, but PodCheckpoint {scope.CheckpointName} holds the pod as it was when it was dumped: restore it, "
+    private string WhatIsLeft(MigrationScope scope)
+    {
+        var source = scope.Status.SourceNode!;
+        var gone = AgentDirectory.IsLost(FindNode(source)) ? $"the source is gone with node {source}" : "the source is gone too";
+        return scope.Is(ConditionTypes.Checkpointed)
+            ? $"; {gone}, but PodCheckpoint {scope.CheckpointName} holds the pod as it was when it was dumped: restore it, "
                 + "and delete this PodMigration only then"
-            : "; the source is gone too";
+            : $"; {gone}";
+    }
 
     /// <summary>Lets the source go on, or takes its fence away where it has gone; true when that is done.</summary>
     private async Task<bool> ResumeSourceAsync(MigrationScope scope, CancellationToken cancellationToken)

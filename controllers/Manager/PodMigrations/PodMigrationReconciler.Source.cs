@@ -16,6 +16,7 @@ internal sealed partial class PodMigrationReconciler
             return Task.FromResult(true);
         }
 
+        RequireSourceNode(scope);
         scope.Begin(Steps.Fence);
         var request = new FenceRequest
         {
@@ -29,7 +30,7 @@ internal sealed partial class PodMigrationReconciler
         {
             scope.Set(
                 ConditionTypes.SourceFenced, true, Reasons.Succeeded,
-                $"fenced on {scope.Status.SourceNode} at {fenced.FencedAt.ToDateTime():O}: no container of the pod starts there, and its dump leaves it stopped");
+                $"fenced on {scope.Status.SourceNode} at {fenced.FencedAt.ToDateTime():yyyy-MM-ddTHH:mm:ss.fffZ}: no container of the pod starts there, and its dump leaves it stopped");
             scope.End(Steps.Fence, "");
         }
 
@@ -64,6 +65,12 @@ internal sealed partial class PodMigrationReconciler
         var contents = Contents(checkpoint).ToList();
         if (checkpoint.Status?.Containers is not { Count: > 0 } all || contents.Count != all.Count)
         {
+            RequireSourceNode(scope);
+            if (!AgentDirectory.IsReady(FindNode(scope.Status.SourceNode!)!))
+            {
+                scope.Stall = DumpSilent(scope);
+            }
+
             return false;
         }
 
@@ -76,7 +83,7 @@ internal sealed partial class PodMigrationReconciler
 
         var bytes = contents.Sum(c => c.Status!.CompressedSize ?? 0);
         scope.Status = scope.Status with { CheckpointBytes = bytes };
-        scope.Set(ConditionTypes.Checkpointed, true, Reasons.CheckpointCompleted, $"{contents.Count} containers are dumped and stand still");
+        scope.Set(ConditionTypes.Checkpointed, true, Reasons.CheckpointCompleted, Dumped(contents.Count));
         scope.End(Steps.Checkpoint, $"{bytes} bytes");
         scope.Begin(Steps.Transfer);
         scope.Phase(MigrationPhases.Transferring, "the checkpoint goes to the target");
@@ -113,6 +120,19 @@ internal sealed partial class PodMigrationReconciler
             });
         }
     }
+
+    /// <summary>Until the pod is dumped, what it has in memory is nowhere but at its node. After that its node is not needed.</summary>
+    /// <exception cref="TerminalException">The node is dead for certain.</exception>
+    private void RequireSourceNode(MigrationScope scope)
+    {
+        if (AgentDirectory.IsLost(FindNode(scope.Status.SourceNode!)))
+        {
+            throw new TerminalException(Reasons.NodeLost, $"node {scope.Status.SourceNode} was lost before the pod was dumped there");
+        }
+    }
+
+    internal static string Dumped(int containers) =>
+        containers == 1 ? "1 container is dumped and stands still" : $"{containers} containers are dumped and stand still";
 
     private static PodCheckpoint CheckpointFor(MigrationScope scope) => new()
     {

@@ -61,11 +61,17 @@ internal sealed partial class PodMigrationReconciler
     private static string WordOf(string? node) =>
         $"kubectl taint node {node} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute, or kubectl delete node {node}";
 
-    private static (string Reason, string Message) SourceSilent(MigrationScope scope)
+    private static (string Reason, string Message) SourceSilent(MigrationScope scope) =>
+        SourceSilent(scope, "the source is fenced, does not answer: the migration ends when it does");
+
+    private static (string Reason, string Message) DumpSilent(MigrationScope scope) =>
+        SourceSilent(scope, "the pod is being dumped, does not answer: the migration goes on when it does, and back at the end of its time");
+
+    private static (string Reason, string Message) SourceSilent(MigrationScope scope, string what)
     {
         var node = scope.Status.SourceNode;
         return (
             Reasons.SourceUnreachable,
-            $"node {node}, where the source is fenced, does not answer: the migration ends when it does. When it is dead for certain, say so: {WordOf(node)}");
+            $"node {node}, where {what}. When it is dead for certain, say so: {WordOf(node)}");
     }
 }

@@ -18,6 +18,11 @@ internal sealed partial class PodMigrationReconciler
             return true;
         }
 
+        if (!scope.Is(ConditionTypes.Checkpointed))
+        {
+            RequireSourceNode(scope);
+        }
+
         scope.Begin(Steps.Receive);
         scope.Phase(scope.Is(ConditionTypes.Checkpointed) ? MigrationPhases.Transferring : MigrationPhases.Pending, "the target pod is being prepared");
         var source = RequireSource(scope);

@@ -155,7 +155,7 @@ internal sealed partial class PodMigrationReconciler
         scope.Status = scope.Status with
         {
             ObservedGeneration = scope.Migration.Metadata.Generation,
-            StartTime = scope.Status.StartTime ?? Now,
+            StartTime = scope.Status.StartTime ?? scope.FirstBegun ?? Now,
             Outcome = good ? Outcomes.WouldMigrate : Outcomes.WouldFail,
             CompletionTime = Now,
         };

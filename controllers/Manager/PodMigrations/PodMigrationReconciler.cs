@@ -122,6 +122,11 @@ internal sealed partial class PodMigrationReconciler(
 
     private async Task AdvanceAsync(MigrationScope scope, CancellationToken cancellationToken)
     {
+        if (scope.Is(ConditionTypes.RestoreVerified) || scope.HasBegun(Steps.ColdStart))
+        {
+            TellTooLate(scope);
+        }
+
         if (scope.Condition(ConditionTypes.RolledBack) is { } turned)
         {
             if (!await FallBackAsync(scope, turned, cancellationToken))
