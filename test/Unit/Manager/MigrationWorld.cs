@@ -1,0 +1,208 @@
+using System.Text.Json.Nodes;
+using k8s;
+using k8s.Models;
+using Microsoft.Extensions.Options;
+using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager;
+using PodCheckpointing.Manager.Agents;
+using PodCheckpointing.Manager.PodMigrations;
+using PodCheckpointing.Runtime;
+using PodCheckpointing.Unit.Runtime;
+
+namespace PodCheckpointing.Unit.Manager;
+
+/// <summary>One migration of pod p from node a to node b, its reconciler, and objects and agents that do as they are told.</summary>
+internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAgent, IEventRecorder, IDisposable
+{
+    private static readonly ObjectKey Key = new("n", "m");
+    private readonly Dictionary<(Type, ObjectKey), IKubernetesObject<V1ObjectMeta>> _objects = [];
+    private readonly PodMigrationReconciler _reconciler;
+    private readonly WorkQueue _queue;
+    private readonly Dictionary<Type, object> _answers = [];
+    private readonly List<Action> _unanswered = [];
+
+    public MigrationWorld()
+    {
+        _queue = new WorkQueue(Time);
+        _reconciler = new PodMigrationReconciler(
+            this, this, new PendingCalls(new Inline(), CancellationToken.None), new MigrationSlots(this, Options.Create(new OperatorOptions())),
+            this, _queue, Time);
+        Put(Node("a"));
+        Put(Node("b"));
+        Put(new V1Pod
+        {
+            Metadata = new V1ObjectMeta { Name = "p", NamespaceProperty = "n", Uid = "pod-uid" },
+            Spec = new V1PodSpec { NodeName = "a", Containers = [new V1Container { Name = "c" }] },
+            Status = new V1PodStatus { Phase = "Running" },
+        });
+        Put(new PodMigration
+        {
+            Metadata = new V1ObjectMeta
+            {
+                Name = "m", NamespaceProperty = "n", Uid = "migration-uid", CreationTimestamp = Time.GetUtcNow().UtcDateTime,
+                Finalizers = [WellKnown.MigrationFinalizer],
+            },
+            Spec = new PodMigrationSpec { PodName = "p", TargetNode = "b" },
+        });
+    }
+
+    public HandTime Time { get; } = new();
+
+    public PodMigration Migration => Find<PodMigration>(Key)!;
+
+    public PodMigrationStatus Status => Migration.Status!;
+
+    public List<(string Type, string Reason, string Message)> Events { get; } = [];
+
+    string ICheckpointAgent.NodeName => "a";
+
+    TimeSpan ICheckpointAgent.ClockOffset => TimeSpan.Zero;
+
+    public static V1Node Node(string name, bool outOfService = false, string ready = "True") => new()
+    {
+        Metadata = new V1ObjectMeta { Name = name },
+        Spec = new V1NodeSpec { Taints = outOfService ? [new V1Taint { Key = "node.kubernetes.io/out-of-service", Effect = "NoExecute" }] : null },
+        Status = new V1NodeStatus
+        {
+            Conditions = [new V1NodeCondition { Type = "Ready", Status = ready }], Addresses = [new V1NodeAddress { Type = "InternalIP", Address = "192.0.2.1" }],
+        },
+    };
+
+    public void Put(IKubernetesObject<V1ObjectMeta> item) => _objects[(item.GetType(), ObjectKey.Of(item))] = item;
+
+    public void Take<T>(string? space, string name) => _objects.Remove((typeof(T), new ObjectKey(space, name)));
+
+    /// <summary>Has the migration come as far as these steps and conditions say.</summary>
+    public void HasCome(string[] conditions, params string[] steps) => Put(Migration with
+    {
+        Status = new PodMigrationStatus
+        {
+            StartTime = Time.GetUtcNow().UtcDateTime, PodUID = "pod-uid", SourceNode = "a", TargetNode = "b", RestoredPodName = "p-m", RestoredPodUID = "target-uid",
+            Conditions = conditions.Aggregate(
+                (IList<V1Condition>?)null, (all, type) => all.With(type, "True", Reasons.Succeeded, "", 1, Time.GetUtcNow().UtcDateTime)),
+            Steps = [.. steps.Select(s => new MigrationStep { Name = s, StartedAt = Time.GetUtcNow().UtcDateTime })],
+        },
+    });
+
+    /// <summary>Agents answer so from now on, also to what they have been asked already; what they have no answer for stays under way.</summary>
+    public void Answer<T>(T answer)
+        where T : class
+    {
+        _answers[typeof(T)] = answer;
+        _unanswered.ForEach(tell => tell());
+    }
+
+    public void Abort() => Put(Migration with { Spec = Migration.Spec with { Abort = true } });
+
+    public V1Condition? Condition(string type) => Status.Conditions.Find(type);
+
+    public Task<ReconcileResult> ReconcileAsync() => _reconciler.ReconcileAsync(Key, CancellationToken.None);
+
+    public void Dispose() => _queue.Dispose();
+
+    public T? Find<T>(ObjectKey key)
+        where T : class, IKubernetesObject<V1ObjectMeta> => _objects.GetValueOrDefault((typeof(T), key)) as T;
+
+    public IEnumerable<T> All<T>()
+        where T : class, IKubernetesObject<V1ObjectMeta> => _objects.Values.OfType<T>();
+
+    public Task<T?> ReadAsync<T>(ObjectKey key, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta> => Task.FromResult(Find<T>(key));
+
+    public Task<IReadOnlyList<T>> ListAsync<T>(CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta> => Task.FromResult<IReadOnlyList<T>>([.. All<T>()]);
+
+    public Task<T> CreateOrGetAsync<T>(T item, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta>
+    {
+        Put(item);
+        return Task.FromResult(item);
+    }
+
+    public Task DeleteAsync<T>(T item, long? graceSeconds, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta>
+    {
+        _objects.Remove((typeof(T), ObjectKey.Of(item)));
+        return Task.CompletedTask;
+    }
+
+    public Task PatchStatusAsync<T, TStatus>(T item, TStatus? old, TStatus status, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta>
+    {
+        Put(((PodMigration)(object)item) with { Status = (PodMigrationStatus)(object)status! });
+        return Task.CompletedTask;
+    }
+
+    public Task PatchSpecAsync<T, TSpec>(T item, TSpec old, TSpec spec, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
+
+    public Task AnnotateAsync<T>(T item, string annotation, string value, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
+
+    public Task PatchMetadataAsync<T>(T item, JsonObject metadata, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
+
+    public Task SetFinalizersAsync<T>(T item, IEnumerable<string> finalizers, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
+
+    public void Record(IKubernetesObject<V1ObjectMeta> about, string type, string reason, string message) => Events.Add((type, reason, message));
+
+    ICheckpointAgent? IAgentDirectory.Find(string nodeName) => this;
+
+    IEnumerable<ICheckpointAgent> IAgentDirectory.Ready() => [this];
+
+    Task<GetCapabilitiesResponse> ICheckpointAgent.GetCapabilitiesAsync(GetCapabilitiesRequest request, CancellationToken cancellationToken) => Answer<GetCapabilitiesResponse>();
+
+    Task<FenceResponse> ICheckpointAgent.FenceAsync(FenceRequest request, CancellationToken cancellationToken) => Answer<FenceResponse>();
+
+    Task<UnfenceResponse> ICheckpointAgent.UnfenceAsync(UnfenceRequest request, CancellationToken cancellationToken) => Answer<UnfenceResponse>();
+
+    Task<CheckpointResponse> ICheckpointAgent.CheckpointAsync(CheckpointRequest request, CancellationToken cancellationToken) => Answer<CheckpointResponse>();
+
+    Task<SealResponse> ICheckpointAgent.SealAsync(SealRequest request, CancellationToken cancellationToken) => Answer<SealResponse>();
+
+    Task<DeleteCheckpointResponse> ICheckpointAgent.DeleteCheckpointAsync(DeleteCheckpointRequest request, CancellationToken cancellationToken) => Answer<DeleteCheckpointResponse>();
+
+    Task<VerifyCheckpointResponse> ICheckpointAgent.VerifyCheckpointAsync(VerifyCheckpointRequest request, CancellationToken cancellationToken) => Answer<VerifyCheckpointResponse>();
+
+    IAsyncEnumerable<StoredCheckpoint> ICheckpointAgent.ListCheckpointsAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    Task<StageAheadResponse> ICheckpointAgent.StageAheadAsync(StageAheadRequest request, CancellationToken cancellationToken) => Answer<StageAheadResponse>();
+
+    Task<PrepareRestoreResponse> ICheckpointAgent.PrepareRestoreAsync(PrepareRestoreRequest request, CancellationToken cancellationToken) => Answer<PrepareRestoreResponse>();
+
+    Task<HoldAddressesResponse> ICheckpointAgent.HoldAddressesAsync(HoldAddressesRequest request, CancellationToken cancellationToken) => Answer<HoldAddressesResponse>();
+
+    Task<ReleaseRestoreResponse> ICheckpointAgent.ReleaseRestoreAsync(ReleaseRestoreRequest request, CancellationToken cancellationToken) => Answer<ReleaseRestoreResponse>();
+
+    Task<CancelRestoreResponse> ICheckpointAgent.CancelRestoreAsync(CancelRestoreRequest request, CancellationToken cancellationToken) => Answer<CancelRestoreResponse>();
+
+    Task<GetRestoreResponse> ICheckpointAgent.GetRestoreAsync(GetRestoreRequest request, CancellationToken cancellationToken) => Answer<GetRestoreResponse>();
+
+    private Task<T> Answer<T>()
+    {
+        var asked = new TaskCompletionSource<T>();
+        void Tell()
+        {
+            if (_answers.TryGetValue(typeof(T), out var answer))
+            {
+                asked.TrySetResult((T)answer);
+            }
+        }
+
+        _unanswered.Add(Tell);
+        Tell();
+        return asked.Task;
+    }
+
+    /// <summary>At once, and on the caller's thread.</summary>
+    private sealed class Inline : TaskScheduler
+    {
+        protected override IEnumerable<Task> GetScheduledTasks() => [];
+
+        protected override void QueueTask(Task task) => TryExecuteTask(task);
+
+        protected override bool TryExecuteTaskInline(Task task, bool taskWasPreviouslyQueued) => TryExecuteTask(task);
+    }
+}
