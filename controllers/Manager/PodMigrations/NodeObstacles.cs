@@ -59,7 +59,7 @@ internal static class NodeObstacles
         {
             yield return (
                 Reasons.EstablishedTcpConnections,
-                $"tcpPolicy is Reject, and pod {pod.Metadata.Name} has {seen.ConnectedSockets} connected TCP sockets; have it close them, or use tcpPolicy Close");
+                $"tcpPolicy is Reject, and pod {pod.Metadata.Name} has {seen.ConnectedSockets} connected TCP sockets; have it close them, or use tcpPolicy: Close");
         }
 
         var whole = $"a checkpoint of pod {pod.Metadata.Name} takes up to {Quantity.OfBytes(seen.MemoryBytes + seen.VolumeBytes)} "
