@@ -113,7 +113,7 @@ internal sealed class AgentService(
         response.Containers.AddRange(await staging.WatchAsync(request, context.CancellationToken));
         if (request.Until == "Waiting")
         {
-            response.Addresses.AddRange((await runtime.SandboxAsync(request.PodUid, context.CancellationToken))?.Addresses ?? []);
+            response.Addresses.AddRange(await runtime.AddressesAsync(request.PodUid, context.CancellationToken));
         }
 
         return response;

@@ -72,11 +72,11 @@ internal sealed class Thaw(
     private async Task UnlockAsync(string podUid, CancellationToken cancellationToken)
     {
         // The node's path, in its own mount namespace. Without a sandbox there is no network to open.
-        if (await runtime.SandboxAsync(podUid, cancellationToken) is { } sandbox)
+        if (await runtime.NetworkNamespaceAsync(podUid, cancellationToken) is { } path)
         {
             await NodeNetwork.UnlockAsync(
-                sandbox.NamespacePath.Length > 0
-                    ? "/proc/1/root" + sandbox.NamespacePath
+                path.Length > 0
+                    ? "/proc/1/root" + path
                     : throw Refusal.Because(StatusCode.Unavailable, Reasons.NodeNotCapable, "the runtime does not tell the pod's network namespace"),
                 cancellationToken);
         }

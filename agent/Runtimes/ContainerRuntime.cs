@@ -14,9 +14,6 @@ namespace PodCheckpointing.Agent.Runtimes;
 /// <param name="CriuConfig">The file that the container itself names for CRIU's options; null where it names none.</param>
 internal sealed record RunningContainer(string Name, int Pid, string Image, string ImageId, string? CriuConfig);
 
-/// <summary>A pod's sandbox: its addresses, and the path of its network namespace on the node; empty where not known.</summary>
-internal sealed record PodNetwork(IReadOnlyList<string> Addresses, string NamespacePath);
-
 /// <summary>What the agent asks the container runtime (CRI) and the kernel about pods.</summary>
 internal sealed class ContainerRuntime(GrpcChannel channel)
 {
@@ -59,27 +56,35 @@ internal sealed class ContainerRuntime(GrpcChannel channel)
         return result;
     }
 
-    /// <summary>The network of a pod that has a sandbox which is ready; null without one.</summary>
-    public async Task<PodNetwork?> SandboxAsync(string podUid, CancellationToken cancellationToken)
+    /// <summary>The addresses of a pod that has a sandbox which is ready; none without one.</summary>
+    public async Task<IReadOnlyList<string>> AddressesAsync(string podUid, CancellationToken cancellationToken) =>
+        await SandboxAsync(podUid, verbose: false, cancellationToken) is { Status.Network: { Ip.Length: > 0 } network }
+            ? [network.Ip, .. network.AdditionalIps.Select(a => a.Ip)]
+            : [];
+
+    /// <summary>The path of a pod's network namespace on the node; empty where the runtime does not tell it, null without a
+    /// sandbox that is ready.</summary>
+    public async Task<string?> NetworkNamespaceAsync(string podUid, CancellationToken cancellationToken) =>
+        await SandboxAsync(podUid, verbose: true, cancellationToken) is { } sandbox
+            ? sandbox.Info.TryGetValue("info", out var info) ? NetworkNamespaceIn(info) : ""
+            : null;
+
+    // For what is verbose containerd asks the pod's shim, and a shim that creates a container says nothing until it has:
+    // it gives up after two times 2 s. A pod that waits for its checkpoint is being created.
+    private async Task<PodSandboxStatusResponse?> SandboxAsync(string podUid, bool verbose, CancellationToken cancellationToken)
     {
         var filter = new PodSandboxFilter { State = new PodSandboxStateValue { State = PodSandboxState.SandboxReady } };
         filter.LabelSelector["io.kubernetes.pod.uid"] = podUid;
         var list = await channel.UnaryAsync(
             Service + "ListPodSandbox", new ListPodSandboxRequest { Filter = filter }, ListPodSandboxResponse.Parser, Deadline, cancellationToken);
-        if (list.Items.MaxBy(s => s.CreatedAt) is not { } sandbox)
-        {
-            return null;
-        }
-
-        var status = await channel.UnaryAsync(
-            Service + "PodSandboxStatus",
-            new PodSandboxStatusRequest { PodSandboxId = sandbox.Id, Verbose = true },
-            PodSandboxStatusResponse.Parser,
-            Deadline,
-            cancellationToken);
-        var network = status.Status.Network;
-        string[] addresses = string.IsNullOrEmpty(network?.Ip) ? [] : [network.Ip, .. network.AdditionalIps.Select(a => a.Ip)];
-        return new PodNetwork(addresses, status.Info.TryGetValue("info", out var info) ? NetworkNamespaceIn(info) : "");
+        return list.Items.MaxBy(s => s.CreatedAt) is { } sandbox
+            ? await channel.UnaryAsync(
+                Service + "PodSandboxStatus",
+                new PodSandboxStatusRequest { PodSandboxId = sandbox.Id, Verbose = verbose },
+                PodSandboxStatusResponse.Parser,
+                Deadline,
+                cancellationToken)
+            : null;
     }
 
     private async Task<IReadOnlyList<Container>> ListAsync(string podUid, CancellationToken cancellationToken)

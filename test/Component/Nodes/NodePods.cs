@@ -2,6 +2,7 @@ using System.Formats.Tar;
 using Google.Protobuf;
 using Grpc.Net.Client;
 using k8s.Models;
+using PodCheckpointing.Agent.Runtimes;
 using PodCheckpointing.TestKubelet;
 using PodCheckpointing.TestKubelet.Pods;
 
@@ -30,6 +31,9 @@ internal sealed class NodePods : IDisposable
     }
 
     public CriRuntime Runtime { get; }
+
+    /// <summary>The runtime as the agent asks it.</summary>
+    public ContainerRuntime Agent => new(_channel);
 
     public static V1Pod Pod(string name, string command, bool restored = false) => new()
     {

@@ -113,6 +113,27 @@ internal sealed class NodesTests
     }
 
     [Test]
+    public async Task A_receiver_tells_its_address_while_it_waits()
+    {
+        var pod = NodePods.Pod("address", Counter, restored: true);
+        var container = await _b.CreateAsync(pod, await _b.SandboxAsync(pod));
+        var start = _b.Runtime.StartAsync(container, CancellationToken.None);
+        await UntilAsync(() => File.Exists(Path.Combine(_b.Staging(pod), "waiting")));
+
+        // containerd's own patience with a shim that is busy is 4 s; on a busy machine one of several is enough.
+        var tries = Enumerable.Range(0, 5).Select(async _ =>
+        {
+            using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(3));
+            return await _b.Agent.AddressesAsync(pod.Metadata.Uid!, patience.Token);
+        });
+        (await (await Task.WhenAny(tries))).Should().ContainSingle(address => address.StartsWith("10.", StringComparison.Ordinal));
+
+        start.IsCompleted.Should().BeFalse();
+        await File.WriteAllTextAsync(Path.Combine(_b.Staging(pod), "failed"), "not needed\n");
+        await FluentActions.Awaiting(() => start).Should().ThrowAsync<RpcException>();
+    }
+
+    [Test]
     public async Task An_abandoned_receiver_goes_with_its_pod()
     {
         var pod = NodePods.Pod("abandoned", Counter, restored: true);
