@@ -49,7 +49,7 @@ public sealed partial class ReadmeTests
 
         blocks.Should().HaveSameCount(Commands).And.OnlyContain(text => Commands.Keys.Count(text.StartsWith) == 1);
         Readme.Blocks.Where(b => !b.IsCommands).Should().OnlyContain(
-            b => b.Language is "yaml" or "mermaid" || b.Text.StartsWith("NAME "), "a block of commands is marked as such");
+            b => b.Language == "yaml" || b.Language == "mermaid" || b.Text.StartsWith("NAME "), "a block of commands is marked as such");
         foreach (var (beginning, where) in Commands.Where(c => c.Value == Walk))
         {
             File.ReadAllText(Path.Combine(Manifests.Root, where)).Should().Contain($"(\"{beginning}\"");
