@@ -216,6 +216,7 @@ up() {
     "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" apply --server-side -k "$repo/config/crd" >/dev/null
     "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" wait --for=condition=Established --timeout=30s crd --all >/dev/null
     "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" apply --server-side -k "$repo/config/policies" >/dev/null
+    "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" apply --server-side -f "$repo/config/agent/runtimeclass.yaml" >/dev/null
   fi
   number=0
   for node in node-a node-b; do

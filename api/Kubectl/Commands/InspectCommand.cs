@@ -87,7 +87,7 @@ internal static class InspectCommand
     private static string BindingOf(PodCheckpoint checkpoint, PodCheckpointContent? content) => content is null
         ? ""
         : content.Spec.PodCheckpointRef is var back && back.Uid == checkpoint.Metadata.Uid
-            ? $"both ways, content is kept by policy {content.Spec.DeletionPolicy}"
+            ? $"both ways; content and bytes {(content.Spec.DeletionPolicy == DeletionPolicies.Retain ? "stay when it is deleted" : "go with it")} (policy {content.Spec.DeletionPolicy})"
             : $"broken: the content belongs to {back.NamespaceProperty}/{back.Name} (uid {back.Uid ?? "not bound"})";
 
     /// <summary>Reads contents as long as that is allowed.</summary>

@@ -148,7 +148,7 @@ internal sealed class ObjectTests() : PluginTests("object")
         var said = await KubectlAsync("podmigration", "inspect", "seen");
 
         said.Code.Should().Be(0, said.Error);
-        said.Output.Should().MatchRegex("Result: +Ready").And.MatchRegex("Binding: +both ways, content is kept by policy Retain")
+        said.Output.Should().MatchRegex("Result: +Ready").And.MatchRegex("Binding: +both ways; content and bytes stay when it is deleted \\(policy Retain\\)")
             .And.MatchRegex($"Artifact: +shared://{pod}/{id}\n")
             .And.MatchRegex($@"main +True +4\.0 KiB +2\.0 KiB +{digest} +busybox:1 +cri-o 1\.36\.0 +4\.2 +2026-11-21 08:00:00\.123Z");
     }
