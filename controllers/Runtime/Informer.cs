@@ -146,8 +146,6 @@ public sealed class Informer<T>(IKubernetes kubernetes, TimeProvider time, ILogg
 
     private void Store(T item)
     {
-        // Who has written which field is most of an object's text, and nobody here asks.
-        item.Metadata.More?.Remove("managedFields");
         var key = ObjectKey.Of(item);
         _store.TryGetValue(key, out var old);
         if (old is not null && old.Metadata.ResourceVersion == item.Metadata.ResourceVersion)

@@ -49,6 +49,23 @@ public sealed record V1ObjectMeta
     /// <summary>Fields that this client does not model, kept as they are.</summary>
     [JsonExtensionData]
     public Dictionary<string, JsonElement>? More { get; set; }
+
+    /// <summary>Who has written which field is most of an object's text, and nobody here asks: it is read over. Whoever
+    /// replaces an object without it leaves it as it is.</summary>
+    [JsonInclude, JsonPropertyName("managedFields"), JsonConverter(typeof(ReadOver))]
+    private ReadOver? ManagedFields { get; init; }
+
+    private sealed class ReadOver : JsonConverter<ReadOver?>
+    {
+        public override ReadOver? Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
+        {
+            // Skip refuses where more of the text is still to come, though all of this value is there.
+            reader.TrySkip();
+            return null;
+        }
+
+        public override void Write(Utf8JsonWriter writer, ReadOver? value, JsonSerializerOptions options) => writer.WriteNullValue();
+    }
 }
 
 /// <summary>Points from a dependent to its owner.</summary>

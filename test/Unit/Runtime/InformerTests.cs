@@ -67,7 +67,7 @@ public sealed class InformerTests
     public async Task An_index_finds_what_is_there_and_only_that()
     {
         var server = new Server(
-            [On("n1", Managed(Pod("a", "a", "1"))), On("n1", Pod("b", "b", "1")), Pod("none", "none", "1")],
+            [On("n1", Pod("a", "a", "1")), On("n1", Pod("b", "b", "1")), Pod("none", "none", "1")],
             [On("n2", Pod("a", "a", "5")), On("n1", Pod("c", "c", "5")), On("n1", Pod("none", "none", "5"))]);
         var time = new HandTime();
         var byNode = new ObjectIndex<V1Pod>(pod => pod.Spec.NodeName);
@@ -77,7 +77,6 @@ public sealed class InformerTests
         (await server.WatchedAsync()).Fail();
         Names("n1").Should().Equal("a", "b");
         Names("n2").Should().BeEmpty();
-        informer.Find(new ObjectKey("ns", "a"))!.Metadata.More.Should().BeEmpty("what nobody reads is not kept");
 
         await AdvanceUntilAsync(time, () => server.Lists == 2 && informer.Find(new ObjectKey("ns", "b")) is null);
         Names("n1").Should().Equal("c", "none");
@@ -86,11 +85,6 @@ public sealed class InformerTests
 
         IEnumerable<string> Names(string node) => informer.Where(byNode, node).Select(p => p.Metadata.Name!).Order(StringComparer.Ordinal);
     }
-
-    private static V1Pod Managed(V1Pod pod) => pod with
-    {
-        Metadata = pod.Metadata with { More = new() { ["managedFields"] = System.Text.Json.JsonSerializer.SerializeToElement(new[] { 1 }) } },
-    };
 
     private static V1Pod On(string node, V1Pod pod) => pod with { Spec = new V1PodSpec { NodeName = node } };
 
