@@ -16,6 +16,9 @@ internal sealed class Operations(Random random)
 
     public int Count => _open.Count;
 
+    /// <summary>Whether a call of that name has been begun and not been carried out.</summary>
+    public bool IsOpen(string name) => _open.Exists(o => o.Name == name);
+
     /// <summary>Begins a call.</summary>
     /// <param name="name">For the trace.</param>
     /// <param name="ready">Whether it can be carried out already.</param>

@@ -165,9 +165,9 @@ internal sealed class SimulatedAgent(World world, Node node, Operations operatio
 
             return new DeleteCheckpointResponse();
         },
-        // It waits for dumps that are under way.
+        // It waits for dumps that are under way, until they are stored.
         () => !node.Dumps.Any(d => d.Key.PodUid == request.PodUid && d.Key.Checkpoint == request.CheckpointId
-            && d.Value is { Value: null, Failed: false }));
+            && (d.Value is { Value: null, Failed: false } || operations.IsOpen($"{node.Name}: store {d.Key.Container}"))));
 
     public Task<VerifyCheckpointResponse> VerifyCheckpointAsync(VerifyCheckpointRequest request, CancellationToken cancellationToken) =>
         Call("verify", () =>
