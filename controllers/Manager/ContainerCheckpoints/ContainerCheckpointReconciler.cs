@@ -124,6 +124,9 @@ internal sealed class ContainerCheckpointReconciler(
         {
             return AgentDirectory.IsLost(cluster.Find<V1Node>(new ObjectKey(null, source.NodeName)))
                 ? throw new TerminalException(Reasons.NodeLost, $"node {source.NodeName} was lost before the container was dumped there")
+                // A migration tells by itself how far it is.
+                : request.FenceHolder.Length > 0
+                ? checkpoint.Status ?? new ContainerCheckpointStatus()
                 : Waiting(checkpoint, status, Reasons.CheckpointInProgress, $"node {source.NodeName} dumps the container");
         }
 

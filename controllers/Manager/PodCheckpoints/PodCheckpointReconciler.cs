@@ -131,13 +131,18 @@ internal sealed partial class PodCheckpointReconciler(
 
         var ready = parts.Count(p => p.Status?.Ready == true);
         return ready < parts.Count
-            ? status with
+            ? Meanwhile(checkpoint, status with
             {
                 Conditions = Condition(
                     checkpoint, status, "False", Reasons.CheckpointInProgress, $"{ready} of {parts.Count} containers are dumped"),
-            }
+            })
             : await SealAsync(checkpoint, status, content, parts, wake, cancellationToken);
     }
+
+    /// <summary>How far a migration's checkpoint is, the migration tells: said here, too, it would be a write for each
+    /// container while the pod stands still.</summary>
+    private static PodCheckpointStatus Meanwhile(PodCheckpoint checkpoint, PodCheckpointStatus status) =>
+        IsMigrations(checkpoint) ? checkpoint.Status! : status;
 
     private static bool IsMigrations(PodCheckpoint checkpoint) => checkpoint.ControllerKey(nameof(PodMigration)) is not null;
 
@@ -183,7 +188,7 @@ internal sealed partial class PodCheckpointReconciler(
             var sealedNow = calls.Ask($"pcp/{checkpoint.Metadata.Uid}/seal", t => agent.SealAsync(request, t), wake);
             if (sealedNow is null)
             {
-                return status;
+                return Meanwhile(checkpoint, status);
             }
 
             await cluster.PatchStatusAsync(
@@ -205,7 +210,7 @@ internal sealed partial class PodCheckpointReconciler(
                     ContainerContents = [.. parts.Select(p => p.Status!.BoundContentName!)],
                 },
                 cancellationToken);
-            return status;
+            return Meanwhile(checkpoint, status);
         }
 
         return status with

@@ -2,6 +2,7 @@ using k8s.Models;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.Agents;
+using PodCheckpointing.Manager.ContainerCheckpoints;
 using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.PodMigrations;
@@ -43,9 +44,7 @@ internal sealed partial class PodMigrationReconciler
     private IEnumerable<ContainerCheckpointContent> Contents(PodCheckpoint checkpoint) =>
         from part in cluster.Where(Indexes.PartsByOwner, checkpoint.Metadata.Uid!)
         where part.IsControlledBy(checkpoint)
-        let name = part.Status?.BoundContentName
-        where name is not null
-        let content = cluster.Find<ContainerCheckpointContent>(new ObjectKey(null, name))
+        let content = cluster.Find<ContainerCheckpointContent>(new ObjectKey(null, ContainerCheckpointReconciler.ContentName(part)))
         where content?.Status?.Ready == true && content.Spec.ContainerCheckpointRef.Uid == part.Metadata.Uid
         select content;
 }

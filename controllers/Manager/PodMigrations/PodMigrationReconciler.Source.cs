@@ -26,15 +26,17 @@ internal sealed partial class PodMigrationReconciler
             Holder = scope.Uid,
             TcpPolicy = scope.TcpPolicy,
         };
-        if (Ask(scope, "fence", scope.Status.SourceNode!, (agent, t) => agent.FenceAsync(request, t)) is { } fenced)
+        if (Ask(scope, "fence", scope.Status.SourceNode!, (agent, t) => agent.FenceAsync(request, t)) is not { } fenced)
         {
-            scope.Set(
-                ConditionTypes.SourceFenced, true, Reasons.Succeeded,
-                $"fenced on {scope.Status.SourceNode} at {fenced.FencedAt.ToDateTime():yyyy-MM-ddTHH:mm:ss.fffZ}: no container of the pod starts there, and its dump leaves it stopped");
-            scope.End(Steps.Fence, "");
+            return Task.FromResult(false);
         }
 
-        return Task.FromResult(false);
+        scope.Set(
+            ConditionTypes.SourceFenced, true, Reasons.Succeeded,
+            $"fenced on {scope.Status.SourceNode} at {fenced.FencedAt.ToDateTime():yyyy-MM-ddTHH:mm:ss.fffZ}: no container of the pod starts there, and its dump leaves it stopped");
+        scope.End(Steps.Fence, "");
+        // Told together with what follows: another life of the operator asks for the fence again and has it.
+        return Task.FromResult(true);
     }
 
     private async Task<bool> CheckpointAsync(MigrationScope scope, CancellationToken cancellationToken)

@@ -174,12 +174,15 @@ internal sealed partial class PodMigrationReconciler
             return false;
         }
 
+        // Told together with the end of its fence, which is there a moment later.
+        var before = scope.Status;
         scope.Set(ConditionTypes.SourceRemoved, true, Reasons.Succeeded, "the source pod is gone");
         var request = new UnfenceRequest { PodUid = scope.Status.PodUID, Holder = scope.Uid, Resume = false };
         // A node that is gone has taken its fence along.
         if (!AgentDirectory.IsLost(FindNode(scope.Status.SourceNode!))
             && Ask(scope, "unfence", scope.Status.SourceNode!, (agent, t) => agent.UnfenceAsync(request, t)) is null)
         {
+            scope.Status = before;
             return false;
         }
 

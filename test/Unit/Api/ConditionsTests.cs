@@ -54,4 +54,14 @@ public sealed class ConditionsTests
         before.Should().ContainSingle();
         after.Should().HaveCount(2).And.Contain(before[0]);
     }
+
+    [Test]
+    public void Changes_nothing_when_what_is_so_is_set_again()
+    {
+        var before = ((IList<V1Condition>?)null)
+            .With("Bound", "True", "Bound", "", 1, Noon)
+            .With("Ready", "True", "CheckpointCompleted", "", 1, Noon);
+
+        before.With("Bound", "True", "Bound", "", 1, Noon.AddMinutes(1)).Should().Equal(before);
+    }
 }
