@@ -42,6 +42,9 @@ internal static partial class AgentLog
     [LoggerMessage(5013, LogLevel.Information, "Container {Container} of pod {PodUid} is staged when its checkpoint is whole, for it could not be while that was written: {Reason}")]
     public static partial void NotAhead(ILogger logger, string podUid, string container, string reason);
 
+    [LoggerMessage(5014, LogLevel.Warning, "Let the addresses of {Count} migrations go that nobody has let go in time: this node was given up as lost")]
+    public static partial void LetGo(ILogger logger, int count);
+
     [LoggerMessage(5003, LogLevel.Warning, "Found the dump of container {Container} of pod {PodUid} whose call was lost")]
     public static partial void Found(ILogger logger, string podUid, string container);
 }

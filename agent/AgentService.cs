@@ -123,7 +123,7 @@ internal sealed class AgentService(
         HoldAddressesRequest request, ServerCallContext context)
     {
         await (request.Addresses.Count > 0
-            ? holds.HoldAsync(request.Holder, request.Addresses, context.CancellationToken)
+            ? holds.HoldAsync(request.Holder, request.Addresses, TimeSpan.FromSeconds(request.ForSeconds), context.CancellationToken)
             : holds.LetGoAsync(request.Holder, context.CancellationToken));
         return new HoldAddressesResponse();
     }

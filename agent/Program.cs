@@ -50,7 +50,9 @@ builder.Services.AddSingleton<StoreInventory>();
 builder.Services.AddSingleton<Thaw>();
 builder.Services.AddSingleton<PageGuard>();
 builder.Services.AddHostedService(services => services.GetRequiredService<PageGuard>());
-builder.Services.AddSingleton<AddressHolds>();
+builder.Services.AddSingleton(services => new AddressHolds(
+    services.GetRequiredService<IOptions<AgentOptions>>(), TimeProvider.System, (script, t) => NodeNetwork.RunAsync([], script, t)));
+builder.Services.AddHostedService<AddressSweeper>();
 builder.Services.AddSingleton<AheadStaging>();
 builder.Services.AddSingleton<RestoreStaging>();
 builder.Services.AddHostedService<RestoreSweeper>();

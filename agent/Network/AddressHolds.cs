@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using Grpc.Core;
@@ -13,9 +14,13 @@ namespace PodCheckpointing.Agent.Network;
 /// and one that is restored and stands still would acknowledge bytes that a rollback loses. The rules stand before the
 /// pod exists, in the node's raw table, which every packet to or from a pod on a routed network passes. Each hold is a
 /// file, so that an agent that is started again, also after its node, restores the rules; so is its end, so that a call
-/// that comes late or twice holds nothing again.
+/// that comes late or twice holds nothing again. Both are swept: of a node that was given up as lost nobody asks any more.
 /// </remarks>
-internal sealed class AddressHolds(IOptions<AgentOptions> options) : IDisposable
+/// <param name="options">Where the files are.</param>
+/// <param name="time">Says when a hold is overdue.</param>
+/// <param name="runAsync">Runs a script in the node's network.</param>
+internal sealed class AddressHolds(
+    IOptions<AgentOptions> options, TimeProvider time, Func<string, CancellationToken, Task> runAsync) : IDisposable
 {
     /// <summary>iptables' words for a packet's source and destination.</summary>
     private static readonly string[] Sides = ["-s", "-d"];
@@ -23,11 +28,23 @@ internal sealed class AddressHolds(IOptions<AgentOptions> options) : IDisposable
     /// <summary>The end of a hold, beside its file.</summary>
     private const string Over = ".over";
 
+    /// <summary>Until when it may be needed, in a hold's file, above its addresses.</summary>
+    private const string Until = "until ";
+
+    private static readonly TimeSpan Longest = TimeSpan.FromDays(1);
+
+    /// <summary>No call is on its way for so long.</summary>
+    private static readonly TimeSpan Late = TimeSpan.FromHours(1);
+
     private readonly string _folder = Path.Combine(options.Value.StateRoot, "addresses");
     private readonly SemaphoreSlim _one = new(1, 1);
 
-    /// <summary>Holds addresses; again for the same holder changes nothing.</summary>
-    public Task HoldAsync(string holder, IReadOnlyCollection<string> addresses, CancellationToken cancellationToken) =>
+    /// <summary>Holds addresses; again for the same holder changes nothing but the time.</summary>
+    /// <param name="holder">The migration's uid.</param>
+    /// <param name="addresses">The addresses.</param>
+    /// <param name="longest">For how long the holder may need them; zero for a day.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    public Task HoldAsync(string holder, IReadOnlyCollection<string> addresses, TimeSpan longest, CancellationToken cancellationToken) =>
         OneAtATimeAsync(
             async () =>
             {
@@ -39,41 +56,65 @@ internal sealed class AddressHolds(IOptions<AgentOptions> options) : IDisposable
                 }
 
                 Directory.CreateDirectory(_folder);
-                await File.WriteAllLinesAsync(path + ".partial", addresses, cancellationToken);
+                var until = time.GetUtcNow() + (longest > TimeSpan.Zero ? longest : Longest);
+                await File.WriteAllLinesAsync(
+                    path + ".partial", addresses.Prepend(Until + until.ToString("O", CultureInfo.InvariantCulture)), cancellationToken);
                 File.Move(path + ".partial", path, overwrite: true);
-                await NodeNetwork.RunAsync([], rules, cancellationToken);
+                await runAsync(rules, cancellationToken);
             },
             cancellationToken);
 
     /// <summary>Lets a holder's addresses go; none is no error.</summary>
     public Task LetGoAsync(string holder, CancellationToken cancellationToken) =>
-        OneAtATimeAsync(
-            async () =>
-            {
-                Directory.CreateDirectory(_folder);
-                await File.WriteAllTextAsync(PathOf(holder) + Over, "", cancellationToken);
-                if (File.Exists(PathOf(holder)))
-                {
-                    // The rules first: killed in between, the next call finds the file and nothing to do.
-                    await NodeNetwork.RunAsync(
-                        [], Rules(holder, await File.ReadAllLinesAsync(PathOf(holder), cancellationToken), "let_go"), cancellationToken);
-                    File.Delete(PathOf(holder));
-                }
-            },
-            cancellationToken);
+        OneAtATimeAsync(() => EndAsync(holder, cancellationToken), cancellationToken);
 
     /// <summary>Puts the rules of every hold back, which do not outlive the node.</summary>
     public Task RecoverAsync(CancellationToken cancellationToken) =>
         OneAtATimeAsync(
             async () =>
             {
-                foreach (var path in Directory.Exists(_folder) ? Directory.GetFiles(_folder).Where(f => !Path.HasExtension(f)) : [])
+                foreach (var path in Holds())
                 {
-                    await NodeNetwork.RunAsync(
-                        [], Rules(Path.GetFileName(path), await File.ReadAllLinesAsync(path, cancellationToken), "hold"), cancellationToken);
+                    await runAsync(Rules(Path.GetFileName(path), Read(path).Addresses, "hold"), cancellationToken);
                 }
             },
             cancellationToken);
+
+    /// <summary>Lets those go that nobody will let go any more, and forgets the ends of long ago.</summary>
+    /// <param name="podsAddressesAsync">The addresses of the pods of this node; asked only where a hold is overdue.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns>How many were let go.</returns>
+    public async Task<int> SweepAsync(
+        Func<CancellationToken, Task<IReadOnlySet<string>>> podsAddressesAsync, CancellationToken cancellationToken)
+    {
+        var swept = 0;
+        await OneAtATimeAsync(
+            async () =>
+            {
+                var now = time.GetUtcNow();
+                IReadOnlySet<string>? taken = null;
+                foreach (var path in Holds().Where(p => Read(p).Until < now))
+                {
+                    taken ??= await podsAddressesAsync(cancellationToken);
+                    // A pod that has one still may stand there restored: its end is its kubelet's business, and then this one's.
+                    if (!Read(path).Addresses.Any(taken.Contains))
+                    {
+                        await EndAsync(Path.GetFileName(path), cancellationToken);
+                        swept++;
+                    }
+                }
+
+                foreach (var end in Files().Where(f => f.EndsWith(Over, StringComparison.Ordinal)))
+                {
+                    if (!File.Exists(end[..^Over.Length]) && now - File.GetLastWriteTimeUtc(end) > Late)
+                    {
+                        File.Delete(end);
+                    }
+                }
+            },
+            cancellationToken);
+        return swept;
+    }
 
     public void Dispose() => _one.Dispose();
 
@@ -89,6 +130,31 @@ internal sealed class AddressHolds(IOptions<AgentOptions> options) : IDisposable
         """
         + string.Concat(addresses.Select(Parse).SelectMany(a => Sides.Select(side =>
             $"{verb} {(a.AddressFamily == AddressFamily.InterNetworkV6 ? "ip6tables" : "iptables")} {side} {a} || exit 1\n")));
+
+    private async Task EndAsync(string holder, CancellationToken cancellationToken)
+    {
+        Directory.CreateDirectory(_folder);
+        var path = PathOf(holder);
+        await File.WriteAllTextAsync(path + Over, "", cancellationToken);
+        if (File.Exists(path))
+        {
+            // The rules first: killed in between, the next call finds the file and nothing to do.
+            await runAsync(Rules(holder, Read(path).Addresses, "let_go"), cancellationToken);
+            File.Delete(path);
+        }
+    }
+
+    private IEnumerable<string> Holds() => Files().Where(f => !Path.HasExtension(f));
+
+    private string[] Files() => Directory.Exists(_folder) ? Directory.GetFiles(_folder) : [];
+
+    private static (DateTimeOffset Until, IReadOnlyList<string> Addresses) Read(string path)
+    {
+        var lines = File.ReadAllLines(path);
+        return lines is [var first, .. var rest] && first.StartsWith(Until, StringComparison.Ordinal)
+            ? (DateTimeOffset.Parse(first[Until.Length..], CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind), rest)
+            : (File.GetLastWriteTimeUtc(path) + Longest, lines);
+    }
 
     private static IPAddress Parse(string address) =>
         IPAddress.TryParse(address, out var parsed)

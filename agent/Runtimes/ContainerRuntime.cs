@@ -58,9 +58,19 @@ internal sealed class ContainerRuntime(GrpcChannel channel)
 
     /// <summary>The addresses of a pod that has a sandbox which is ready; none without one.</summary>
     public async Task<IReadOnlyList<string>> AddressesAsync(string podUid, CancellationToken cancellationToken) =>
-        await SandboxAsync(podUid, verbose: false, cancellationToken) is { Status.Network: { Ip.Length: > 0 } network }
-            ? [network.Ip, .. network.AdditionalIps.Select(a => a.Ip)]
-            : [];
+        AddressesIn(await SandboxAsync(podUid, verbose: false, cancellationToken));
+
+    /// <summary>The addresses of all pods that have a sandbox which is ready.</summary>
+    public async Task<IReadOnlySet<string>> AddressesAsync(CancellationToken cancellationToken)
+    {
+        var result = new HashSet<string>();
+        foreach (var sandbox in await ReadySandboxesAsync([], cancellationToken))
+        {
+            result.UnionWith(AddressesIn(await StatusAsync(sandbox, verbose: false, cancellationToken)));
+        }
+
+        return result;
+    }
 
     /// <summary>The path of a pod's network namespace on the node; empty where the runtime does not tell it, null without a
     /// sandbox that is ready.</summary>
@@ -69,23 +79,31 @@ internal sealed class ContainerRuntime(GrpcChannel channel)
             ? sandbox.Info.TryGetValue("info", out var info) ? NetworkNamespaceIn(info) : ""
             : null;
 
-    // For what is verbose containerd asks the pod's shim, and a shim that creates a container says nothing until it has:
-    // it gives up after two times 2 s. A pod that waits for its checkpoint is being created.
-    private async Task<PodSandboxStatusResponse?> SandboxAsync(string podUid, bool verbose, CancellationToken cancellationToken)
+    private static IReadOnlyList<string> AddressesIn(PodSandboxStatusResponse? sandbox) =>
+        sandbox is { Status.Network: { Ip.Length: > 0 } network } ? [network.Ip, .. network.AdditionalIps.Select(a => a.Ip)] : [];
+
+    private async Task<PodSandboxStatusResponse?> SandboxAsync(string podUid, bool verbose, CancellationToken cancellationToken) =>
+        (await ReadySandboxesAsync(new() { ["io.kubernetes.pod.uid"] = podUid }, cancellationToken)).MaxBy(s => s.CreatedAt) is { } sandbox
+            ? await StatusAsync(sandbox, verbose, cancellationToken)
+            : null;
+
+    private async Task<IEnumerable<PodSandbox>> ReadySandboxesAsync(Dictionary<string, string> labels, CancellationToken cancellationToken)
     {
         var filter = new PodSandboxFilter { State = new PodSandboxStateValue { State = PodSandboxState.SandboxReady } };
-        filter.LabelSelector["io.kubernetes.pod.uid"] = podUid;
-        var list = await channel.UnaryAsync(
-            Service + "ListPodSandbox", new ListPodSandboxRequest { Filter = filter }, ListPodSandboxResponse.Parser, Deadline, cancellationToken);
-        return list.Items.MaxBy(s => s.CreatedAt) is { } sandbox
-            ? await channel.UnaryAsync(
-                Service + "PodSandboxStatus",
-                new PodSandboxStatusRequest { PodSandboxId = sandbox.Id, Verbose = verbose },
-                PodSandboxStatusResponse.Parser,
-                Deadline,
-                cancellationToken)
-            : null;
+        filter.LabelSelector.Add(labels);
+        return (await channel.UnaryAsync(
+            Service + "ListPodSandbox", new ListPodSandboxRequest { Filter = filter }, ListPodSandboxResponse.Parser, Deadline, cancellationToken)).Items;
     }
+
+    // For what is verbose containerd asks the pod's shim, and a shim that creates a container says nothing until it has:
+    // it gives up after two times 2 s. A pod that waits for its checkpoint is being created.
+    private Task<PodSandboxStatusResponse> StatusAsync(PodSandbox sandbox, bool verbose, CancellationToken cancellationToken) =>
+        channel.UnaryAsync(
+            Service + "PodSandboxStatus",
+            new PodSandboxStatusRequest { PodSandboxId = sandbox.Id, Verbose = verbose },
+            PodSandboxStatusResponse.Parser,
+            Deadline,
+            cancellationToken);
 
     private async Task<IReadOnlyList<Container>> ListAsync(string podUid, CancellationToken cancellationToken)
     {

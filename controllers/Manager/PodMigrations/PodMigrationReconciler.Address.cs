@@ -31,7 +31,7 @@ internal sealed partial class PodMigrationReconciler
             return Task.FromResult(false);
         }
 
-        var request = new HoldAddressesRequest { Holder = scope.Uid };
+        var request = new HoldAddressesRequest { Holder = scope.Uid, ForSeconds = HoldFor(Deadline(scope) - Now) };
         request.Addresses.AddRange(PodAddress.Of(RequireSource(scope)));
         if (Ask(scope, "hold", scope.Status.TargetNode!, (agent, t) => agent.HoldAddressesAsync(request, t)) is null)
         {
@@ -41,6 +41,9 @@ internal sealed partial class PodMigrationReconciler
         scope.End(Steps.Hold, "");
         return Task.FromResult(true);
     }
+
+    /// <summary>What has not run by the deadline never will; some time for the way back.</summary>
+    internal static uint HoldFor(TimeSpan? left) => (uint)Math.Max(0, left?.TotalSeconds ?? 0) + 60;
 
     /// <summary>On the way back, when the target is gone.</summary>
     private bool LetGo(MigrationScope scope)

@@ -5,11 +5,102 @@ using NUnit.Framework;
 using PodCheckpointing.Agent;
 using PodCheckpointing.Agent.Network;
 using PodCheckpointing.Agent.Runtimes;
+using PodCheckpointing.Unit.Runtime;
 
 namespace PodCheckpointing.Unit.Agent;
 
 internal sealed class AddressHoldsTests
 {
+    private readonly HandTime _time = new();
+    private readonly List<string> _scripts = [];
+    private string _root = null!;
+    private AddressHolds _holds = null!;
+
+    [SetUp]
+    public void Begin()
+    {
+        _root = Directory.CreateTempSubdirectory("holds").FullName;
+        _scripts.Clear();
+        _time.Advance(DateTimeOffset.UtcNow - _time.GetUtcNow());
+        _holds = New();
+    }
+
+    [TearDown]
+    public void End()
+    {
+        _holds.Dispose();
+        Directory.Delete(_root, recursive: true);
+    }
+
+    [Test]
+    public async Task What_nobody_lets_go_is_let_go_when_its_time_is_up_and_no_pod_has_the_address()
+    {
+        await _holds.HoldAsync("m1", ["10.0.0.5"], TimeSpan.FromSeconds(90), CancellationToken.None);
+        (await SweepAsync()).Should().Be(0, "its holder may need it still");
+        _time.Advance(TimeSpan.FromSeconds(91));
+        (await SweepAsync("10.0.0.4", "10.0.0.5")).Should().Be(0, "a pod has it");
+        Files().Should().Equal("m1");
+
+        (await SweepAsync("10.0.0.4")).Should().Be(1);
+
+        _scripts[^1].Should().Contain("let_go iptables -d 10.0.0.5");
+        Files().Should().Equal("m1.over");
+        var late = () => _holds.HoldAsync("m1", ["10.0.0.5"], TimeSpan.FromSeconds(90), CancellationToken.None);
+        await late.Should().ThrowAsync<RpcException>("the call came late");
+    }
+
+    [Test]
+    public async Task Who_says_no_time_has_a_day()
+    {
+        await _holds.HoldAsync("m1", ["10.0.0.5"], TimeSpan.Zero, CancellationToken.None);
+        _time.Advance(TimeSpan.FromHours(23));
+        (await SweepAsync()).Should().Be(0);
+        _time.Advance(TimeSpan.FromHours(2));
+        (await SweepAsync()).Should().Be(1);
+    }
+
+    [Test]
+    public async Task An_end_is_remembered_for_as_long_as_a_call_may_be_late()
+    {
+        await _holds.LetGoAsync("m1", CancellationToken.None);
+        _time.Advance(TimeSpan.FromMinutes(50));
+        await SweepAsync();
+        Files().Should().Equal("m1.over");
+
+        _time.Advance(TimeSpan.FromMinutes(20));
+        await SweepAsync();
+
+        Files().Should().BeEmpty();
+    }
+
+    [Test]
+    public async Task The_next_agent_holds_what_is_held_also_by_the_files_of_an_older_one()
+    {
+        await _holds.HoldAsync("m1", ["10.0.0.5"], TimeSpan.FromSeconds(90), CancellationToken.None);
+        await File.WriteAllTextAsync(Path.Combine(_root, "addresses", "m2"), "10.0.0.6\n");
+        using var next = New();
+        _scripts.Clear();
+
+        await next.RecoverAsync(CancellationToken.None);
+        await next.LetGoAsync("m2", CancellationToken.None);
+
+        var lines = string.Concat(_scripts);
+        lines.Should().Contain("hold iptables -s 10.0.0.5").And.Contain("hold iptables -s 10.0.0.6").And.Contain("let_go iptables -s 10.0.0.6").And.NotContain("until");
+        Files().Should().Equal("m1", "m2.over");
+    }
+
+    private AddressHolds New() => new(
+        Options.Create(new AgentOptions { StateRoot = _root }), _time, (script, _) =>
+        {
+            _scripts.Add(script);
+            return Task.CompletedTask;
+        });
+
+    private Task<int> SweepAsync(params string[] taken) =>
+        _holds.SweepAsync(_ => Task.FromResult<IReadOnlySet<string>>(taken.ToHashSet()), CancellationToken.None);
+
+    private IEnumerable<string?> Files() => Directory.GetFiles(Path.Combine(_root, "addresses")).Select(Path.GetFileName).Order();
+
     [Test]
     public void Both_directions_of_each_address_are_held_by_the_tool_of_its_family() =>
         AddressHolds.Rules("m1", ["10.0.0.5", "fd00::5"], "hold").Split('\n').Where(l => l.StartsWith("hold ", StringComparison.Ordinal)).Should().Equal(
@@ -22,9 +113,7 @@ internal sealed class AddressHoldsTests
     [TestCase("../m1", "10.0.0.5")]
     public async Task What_is_no_uid_or_no_address_comes_into_no_script(string holder, string address)
     {
-        using var holds = new AddressHolds(Options.Create(new AgentOptions { StateRoot = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName()) }));
-
-        var holding = () => holds.HoldAsync(holder, [address], CancellationToken.None);
+        var holding = () => _holds.HoldAsync(holder, [address], TimeSpan.Zero, CancellationToken.None);
 
         await holding.Should().ThrowAsync<RpcException>().Where(e => e.StatusCode == StatusCode.InvalidArgument);
     }
