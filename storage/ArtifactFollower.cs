@@ -9,17 +9,20 @@ namespace PodCheckpointing.Storage;
 /// Nothing that it reads is believed: what was made counts only where both digests are those of the manifest, which comes at
 /// the end. A writer that begins again, a volume that shows old bytes, or a file that is something else altogether only cost
 /// the attempt. It waits for its writer with a look every few milliseconds, each with a new open, for that is when a network
-/// file system asks its server (nfs(5), close-to-open).
+/// file system asks its server (nfs(5), close-to-open); and it renews the folders on the way, so that what it looks for too
+/// early is not taken for missing afterwards.
 /// </remarks>
-/// <param name="path">Where dump.tar.zst will lie; until then it is beside it, as .partial.</param>
+/// <param name="folders">The folders on the way to the artifact, from the volume's root on; they need not be there yet.</param>
+/// <param name="name">What it will be called; until then it is beside it, as .partial.</param>
 /// <param name="largest">Bytes of the tar after which it gives up.</param>
 /// <param name="time">The clock of its looks.</param>
-public sealed class ArtifactFollower(string path, long largest, TimeProvider time)
+public sealed class ArtifactFollower(IReadOnlyList<string> folders, string name, long largest, TimeProvider time)
 {
     // It cannot be faster than its writer: one worker, and frames as large as any that our writer makes by default.
     private const int LargestFrame = 4 << 20;
     private const int FramesInFlight = 4;
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(10);
+    private readonly string _path = Path.Combine(folders[^1], name);
 
     /// <summary>Extracts below a folder, which must exist, and must not be used unless this returns.</summary>
     /// <param name="folder">Where to.</param>
@@ -33,12 +36,12 @@ public sealed class ArtifactFollower(string path, long largest, TimeProvider tim
         string folder, ExtractionOptions extraction, Task<ContainerManifest> finished, CancellationToken cancellationToken)
     {
         // Before there is anything to read it needs no memory and no threads.
-        while (!File.Exists(path + ".partial") && !File.Exists(path))
+        while (!IsThere())
         {
             if (finished.IsCompleted)
             {
                 await finished.ConfigureAwait(false);
-                throw new CorruptArtifactException($"{path} is missing");
+                throw new CorruptArtifactException($"{_path} is missing");
             }
 
             await Task.Delay(Look, time, cancellationToken).ConfigureAwait(false);
@@ -51,8 +54,8 @@ public sealed class ArtifactFollower(string path, long largest, TimeProvider tim
         {
             var (packed, plain, tar) = (ring.OverInputs(), ring.OverOutputs(), ring.OverOutputs());
             ContainerManifest Manifest() => finished.GetAwaiter().GetResult();
-            ring.Start(() => ArtifactReader.Compare(packed, compressed: true, path, Manifest));
-            ring.Start(() => ArtifactReader.Compare(plain, compressed: false, path, Manifest));
+            ring.Start(() => ArtifactReader.Compare(packed, compressed: true, _path, Manifest));
+            ring.Start(() => ArtifactReader.Compare(plain, compressed: false, _path, Manifest));
             ring.Start(() =>
             {
                 while (tar.Next() is { } frame)
@@ -63,13 +66,13 @@ public sealed class ArtifactFollower(string path, long largest, TimeProvider tim
 
                 if (!parser.AtEnd)
                 {
-                    throw new CorruptArtifactException($"{path}: the archive is cut short: it has no end marker");
+                    throw new CorruptArtifactException($"{_path}: the archive is cut short: it has no end marker");
                 }
 
                 extractor.Finish();
             });
             var zstd = new Zstd.Decompressor();
-            ring.StartWorker(frame => FrameFile.Unpack(path, zstd, frame.InputBytes, frame.OutputBytes), zstd);
+            ring.StartWorker(frame => FrameFile.Unpack(_path, zstd, frame.InputBytes, frame.OutputBytes), zstd);
             ring.Start(() => Follow(ring, finished));
             await ring.FinishAsync().ConfigureAwait(false);
         }
@@ -92,7 +95,7 @@ public sealed class ArtifactFollower(string path, long largest, TimeProvider tim
                 while (FrameAt(buffer.GetSpan()[from..to]) is { } whole)
                 {
                     size += whole.Size;
-                    var frame = size <= largest ? ring.NextFree() : throw new IOException($"{path} has more than {largest} bytes: no room");
+                    var frame = size <= largest ? ring.NextFree() : throw new IOException($"{_path} has more than {largest} bytes: no room");
                     (frame.InputLength, frame.OutputLength) = (whole.CompressedSize, whole.Size);
                     buffer.GetSpan().Slice(from, whole.CompressedSize).CopyTo(frame.Input.GetSpan());
                     ring.Publish(frame);
@@ -121,7 +124,7 @@ public sealed class ArtifactFollower(string path, long largest, TimeProvider tim
                     var expected = finished.GetAwaiter().GetResult().CompressedSize;
                     if (to != 0 || offset != expected)
                     {
-                        throw new CorruptArtifactException($"{path} has {offset} bytes, the last {to} of them no frame; its manifest says {expected}");
+                        throw new CorruptArtifactException($"{_path} has {offset} bytes, the last {to} of them no frame; its manifest says {expected}");
                     }
 
                     ring.Complete();
@@ -145,14 +148,16 @@ public sealed class ArtifactFollower(string path, long largest, TimeProvider tim
         {
             var frame = Zstd.FrameAt(bytes);
             return frame is { Size: > LargestFrame } || (frame is null && bytes.Length == Zstd.Bound(LargestFrame))
-                ? throw new CorruptArtifactException($"{path} has frames of more than {LargestFrame} bytes")
+                ? throw new CorruptArtifactException($"{_path} has frames of more than {LargestFrame} bytes")
                 : frame;
         }
         catch (InvalidDataException exception)
         {
-            throw new CorruptArtifactException($"{path}: {exception.Message}", exception);
+            throw new CorruptArtifactException($"{_path}: {exception.Message}", exception);
         }
     }
+
+    private bool IsThere() => folders.All(Posix.Renew) && (File.Exists(_path + ".partial") || File.Exists(_path));
 
     /// <summary>The artifact under its one name or, finished meanwhile, under the other; never locked, which would be in its
     /// writer's way.</summary>
@@ -160,11 +165,12 @@ public sealed class ArtifactFollower(string path, long largest, TimeProvider tim
     {
         try
         {
-            return Posix.OpenUnlocked(path + ".partial", write: false);
+            return Posix.OpenUnlocked(_path + ".partial", write: false);
         }
-        catch (IOException) when (!Posix.Exists(path + ".partial"))
+        catch (IOException)
         {
-            return Posix.OpenUnlocked(path, write: false);
+            Posix.Renew(folders[^1]);
+            return Posix.OpenUnlocked(_path, write: false);
         }
     }
 }

@@ -190,7 +190,9 @@ public sealed partial class CheckpointStore
     public ContainerManifest FindSealed(string podUid, string checkpointId, string container)
     {
         var marker = ReadMarker(podUid, checkpointId);
-        var path = Path.Combine(FolderOf(podUid, checkpointId, container), ManifestFile);
+        var folder = FolderOf(podUid, checkpointId, container);
+        Posix.Renew(folder);
+        var path = Path.Combine(folder, ManifestFile);
         var bytes = Posix.Exists(path)
             ? File.ReadAllBytes(path)
             : throw new CorruptArtifactException($"{path} is missing");
@@ -209,7 +211,7 @@ public sealed partial class CheckpointStore
     /// <param name="container">The container.</param>
     /// <param name="largest">Bytes of the tar after which it gives up.</param>
     public ArtifactFollower Follow(string podUid, string checkpointId, string container, long largest) =>
-        new(Path.Combine(FolderOf(podUid, checkpointId, container), Artifact), largest, _time);
+        new(FoldersOf(podUid, checkpointId, container), Artifact, largest, _time);
 
     /// <summary>Removes a checkpoint, or one container of it; returns the bytes that came free.</summary>
     /// <exception cref="IOException">The volume fails, or somebody writes the checkpoint.</exception>
@@ -248,6 +250,12 @@ public sealed partial class CheckpointStore
 
     private CheckpointMarker ReadMarker(string podUid, string checkpointId)
     {
+        // Whoever asks for it knows that it is there; this node may have looked for it too early.
+        foreach (var folder in FoldersOf(podUid, checkpointId, null))
+        {
+            Posix.Renew(folder);
+        }
+
         var path = Path.Combine(FolderOf(podUid, checkpointId, null), Marker);
         return Posix.Exists(path)
             ? ManifestJson.ReadMarker(File.ReadAllBytes(path), path)
@@ -305,6 +313,14 @@ public sealed partial class CheckpointStore
         Posix.SyncDirectory(folder);
         // Two containers may be the last one at once.
         WholeFile.Create(Path.Combine(folder, Marker), marker, overwrite: true);
+    }
+
+    /// <summary>The folders on the way to a container's, or a checkpoint's, from the root on.</summary>
+    private string[] FoldersOf(string podUid, string checkpointId, string? container)
+    {
+        var folder = FolderOf(podUid, checkpointId, container);
+        var names = folder[(_root.Length + 1)..].Split('/');
+        return [_root, .. names.Select((_, i) => Path.Combine([_root, .. names[..(i + 1)]]))];
     }
 
     internal string FolderOf(string podUid, string checkpointId, string? container)

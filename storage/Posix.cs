@@ -18,6 +18,8 @@ internal static unsafe partial class Posix
     private const int WouldBlock = 11;
     private const int AccessDenied = 13;
     private const int CurrentFolder = -100;
+    private const int ForceSync = 0x2000;
+    private const uint ChangeTime = 0x80;
     private const int GetLock = 36;
     private const int SetLock = 37;
     private const short SharedLock = 0;
@@ -127,6 +129,15 @@ internal static unsafe partial class Posix
             : throw new IOException($"{path} cannot be opened: {Marshal.GetLastPInvokeErrorMessage()}", Marshal.GetLastPInvokeError());
     }
 
+    /// <summary>Asks a network volume's server for what is known of a folder, so that names in it which this node has looked for
+    /// in vain are looked for anew (statx(2), AT_STATX_FORCE_SYNC; nfs(5), lookupcache); false when it is not there.</summary>
+    public static bool Renew(string folder)
+    {
+        // struct statx, of which nothing is read.
+        var status = stackalloc byte[256];
+        return statx(CurrentFolder, folder, ForceSync, ChangeTime, status) == 0;
+    }
+
     /// <summary>Locks one byte of a file for its open file description; false when somebody else holds it.</summary>
     public static bool TryLock(SafeFileHandle file, string path, long place, bool exclusive)
     {
@@ -179,6 +190,9 @@ internal static unsafe partial class Posix
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int access(string path, int mode);
+
+    [LibraryImport("libc", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int statx(int folder, string path, int flags, uint mask, byte* status);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int fsync(int descriptor);

@@ -176,7 +176,7 @@ public sealed class FollowerTests : StoreFolder
     }
 
     private Task<ContainerManifest> FollowAsync(long largest = long.MaxValue, CancellationToken cancellationToken = default) =>
-        Task.Run(() => new ArtifactFollower(_path, largest, TimeProvider.System)
+        Task.Run(() => new ArtifactFollower([Out], "dump.tar.zst", largest, TimeProvider.System)
             .ExtractAsync(_target, ExtractionOptions.FilesOnly, _finished.Task, cancellationToken));
 
     private async Task<(ContainerManifest Manifest, byte[] Packed)> ArtifactAsync()
