@@ -1,11 +1,7 @@
 using FluentAssertions;
 using Grpc.Core;
-using Microsoft.Extensions.Logging.Abstractions;
-using Microsoft.Extensions.Options;
 using NUnit.Framework;
-using PodCheckpointing.Agent;
 using PodCheckpointing.Agent.Restores;
-using PodCheckpointing.Agent.Volumes;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Storage;
@@ -29,16 +25,8 @@ public sealed class AheadStagingTests : StoreFolder
     [SetUp]
     public void Make_the_agent()
     {
-        var options = Options.Create(new AgentOptions { StateRoot = Out });
-        _ahead = new AheadStaging(Store, options, TimeProvider.System, NullLogger<AheadStaging>.Instance);
-        _staging = new RestoreStaging(
-            Store,
-            new VolumeContent(Store, options),
-            _ahead,
-            new PageGuard(options, TimeProvider.System, NullLogger<PageGuard>.Instance),
-            options,
-            TimeProvider.System,
-            NullLogger<RestoreStaging>.Instance);
+        _ahead = StagingParts.Ahead(Store, Out);
+        _staging = StagingParts.Staging(Store, Out, _ahead);
     }
 
     [TearDown]

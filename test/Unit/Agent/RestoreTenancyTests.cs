@@ -1,11 +1,7 @@
 using FluentAssertions;
 using Grpc.Core;
-using Microsoft.Extensions.Logging.Abstractions;
-using Microsoft.Extensions.Options;
 using NUnit.Framework;
-using PodCheckpointing.Agent;
 using PodCheckpointing.Agent.Restores;
-using PodCheckpointing.Agent.Volumes;
 using PodCheckpointing.Api.Agent;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Storage;
@@ -22,15 +18,7 @@ public sealed class RestoreTenancyTests : StoreFolder
     [SetUp]
     public async Task Dump_a_pod_of_the_namespace_shop()
     {
-        var options = Options.Create(new AgentOptions { StateRoot = Out });
-        _staging = new RestoreStaging(
-            Store,
-            new VolumeContent(Store, options),
-            new AheadStaging(Store, options, TimeProvider.System, NullLogger<AheadStaging>.Instance),
-            new PageGuard(options, TimeProvider.System, NullLogger<PageGuard>.Instance),
-            options,
-            TimeProvider.System,
-            NullLogger<RestoreStaging>.Instance);
+        _staging = StagingParts.Staging(Store, Out);
         await using var tar = File.OpenRead(Fixtures.Path("crio-counter.tar"));
         await Store.WriteAsync(
             Pod, Id, "c", tar, new Origin { PodNamespace = "shop", TcpPolicy = "Close" }, new Progress<long>(), CancellationToken.None);

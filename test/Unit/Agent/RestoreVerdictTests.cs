@@ -1,12 +1,8 @@
 using System.Diagnostics;
 using FluentAssertions;
 using Grpc.Core;
-using Microsoft.Extensions.Logging.Abstractions;
-using Microsoft.Extensions.Options;
 using NUnit.Framework;
-using PodCheckpointing.Agent;
 using PodCheckpointing.Agent.Restores;
-using PodCheckpointing.Agent.Volumes;
 using PodCheckpointing.Unit.Storage;
 
 namespace PodCheckpointing.Unit.Agent;
@@ -20,15 +16,7 @@ public sealed class RestoreVerdictTests : StoreFolder
     [SetUp]
     public void Stand_as_the_handler_leaves_it()
     {
-        var options = Options.Create(new AgentOptions { StateRoot = Out });
-        _staging = new RestoreStaging(
-            Store,
-            new VolumeContent(Store, options),
-            new AheadStaging(Store, options, TimeProvider.System, NullLogger<AheadStaging>.Instance),
-            new PageGuard(options, TimeProvider.System, NullLogger<PageGuard>.Instance),
-            options,
-            TimeProvider.System,
-            NullLogger<RestoreStaging>.Instance);
+        _staging = StagingParts.Staging(Store, Out);
         Directory.CreateDirectory(Folder("c"));
         File.WriteAllText(Folder("members"), "c\n");
     }
