@@ -38,7 +38,7 @@ builder.Services.AddSingleton<KubeletClient>();
 builder.Services.AddSingleton(new ContainerRuntime(GrpcChannel.ForAddress(
     options.RuntimeEndpoint, new GrpcChannelOptions { MaxReceiveMessageSize = 16 * 1024 * 1024 })));
 builder.Services.AddSingleton(new CheckpointStore(options.StoreRoot, TimeProvider.System));
-builder.Services.AddSingleton(new StoreMarks(options.StoreRoot, TimeProvider.System));
+builder.Services.AddSingleton(services => new StoreMarks(options.StoreRoot, services.GetRequiredService<TimeProvider>()));
 builder.Services.AddSingleton<CriuConfiguration>();
 builder.Services.AddSingleton<DumpJournal>();
 builder.Services.AddSingleton<FenceBook>();

@@ -4,9 +4,10 @@ namespace PodCheckpointing.Storage;
 /// <remarks>
 /// Every mark has a name of its own in the store's root: a client of a network volume cannot have kept in its memory that such
 /// a name does not exist, as it could for a file or a folder that it has looked for before. For a while a mark serves whoever
-/// asks, so that a store of many nodes holds few of them; old ones are removed by whoever leaves a new one, and by the sweep.
+/// asks, so that a store of many nodes holds few of them. Who has left one removes it; what a killed one has left goes with the
+/// next mark that anybody leaves, or in the sweep.
 /// </remarks>
-public sealed class StoreMarks(string root, TimeProvider time)
+public sealed class StoreMarks(string root, TimeProvider time) : IDisposable
 {
     /// <summary>How long a mark counts as fresh.</summary>
     public static readonly TimeSpan Fresh = TimeSpan.FromSeconds(5);
@@ -18,6 +19,7 @@ public sealed class StoreMarks(string root, TimeProvider time)
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(100);
     private const int Looks = 20;
     private readonly Lock _lock = new();
+    private readonly Dictionary<string, ITimer> _removals = [];
     private string? _last;
     private long _lastAt;
 
@@ -37,6 +39,7 @@ public sealed class StoreMarks(string root, TimeProvider time)
             WholeFile.Create(PathOf(mark), System.Text.Encoding.ASCII.GetBytes(mark), overwrite: false);
             // By the volume's clock, which may be a server's.
             Sweep(File.GetLastWriteTimeUtc(PathOf(mark)) - Lifetime);
+            _removals[mark] = time.CreateTimer(_ => Remove(mark), null, Lifetime, Timeout.InfiniteTimeSpan);
             (_last, _lastAt) = (mark, at);
             return mark;
         }
@@ -77,6 +80,35 @@ public sealed class StoreMarks(string root, TimeProvider time)
         {
             // Another node may have removed it meanwhile, which is no error.
             file.Delete();
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var mark in _removals.Keys.ToList())
+        {
+            Remove(mark);
+        }
+    }
+
+    private void Remove(string mark)
+    {
+        lock (_lock)
+        {
+            if (_removals.Remove(mark, out var timer))
+            {
+                timer.Dispose();
+            }
+        }
+
+        try
+        {
+            File.Delete(PathOf(mark));
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // The volume does not answer: the sweep finds it.
         }
     }
 

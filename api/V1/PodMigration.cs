@@ -56,9 +56,10 @@ public sealed record PodMigrationSpec
     [RequiredField, Text(253, TextAttribute.ObjectName), Immutable]
     public string PodName { get; init; } = "";
 
-    /// <summary>targetNode names the node to move the pod to. It must be ready, not cordoned, run an agent, and not be the
-    /// node on which the pod is. Immutable. Absent: the operator chooses a ready node whose agent can restore, the one
-    /// with the fewest pods, and says so in status.targetNode.</summary>
+    /// <summary>targetNode names the node to move the pod to. It must be ready, not cordoned, run an agent, not be the node on
+    /// which the pod is, and take the pod as the scheduler would: by its requests, taints, nodeSelector and required node
+    /// affinity. Immutable. Absent: the operator chooses such a node whose agent says that it can restore the pod, the one with
+    /// the fewest pods, and says so in status.targetNode.</summary>
     [Text(253, TextAttribute.ObjectName), Immutable]
     public string? TargetNode { get; init; }
 

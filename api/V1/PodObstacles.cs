@@ -41,19 +41,27 @@ public static class PodObstacles
 
     private static IEnumerable<string> NotMigratable(V1Pod pod)
     {
-        foreach (var volume in pod.Spec.Volumes ?? [])
+        foreach (var obstacle in (pod.Spec.Volumes ?? []).Select(VolumeObstacles.Of).OfType<string>())
         {
-            if (volume.HostPath is not null)
-            {
-                yield return $"spec.volumes \"{volume.Name}\" is a hostPath, which is its node's own; use a volume that both nodes can mount";
-            }
-            else if (volume.EmptyDir?.Medium?.StartsWith("HugePages", StringComparison.Ordinal) == true)
-            {
-                yield return $"spec.volumes \"{volume.Name}\" is of huge pages, which cannot be restored; use medium Memory";
-            }
+            yield return obstacle;
         }
 
-        if (pod.Spec.More?.TryGetValue("shareProcessNamespace", out var shared) == true && shared.ValueKind == JsonValueKind.True)
+        foreach (var container in pod.LivingContainers().Where(c => IsNotEmpty(c.More, "volumeDevices")))
+        {
+            yield return $"container \"{container.Name}\" has volumeDevices, and a device that is open cannot be dumped; use a volume with a file system";
+        }
+
+        if (IsNotEmpty(pod.Spec.More, "resourceClaims"))
+        {
+            yield return "spec.resourceClaims gives it devices of its node, whose state cannot be dumped; leave the pod where it is";
+        }
+
+        if (IsTrue(pod, "hostIPC"))
+        {
+            yield return "spec.hostIPC is true: the target does not have this node's shared memory and semaphores";
+        }
+
+        if (IsTrue(pod, "shareProcessNamespace"))
         {
             yield return "spec.shareProcessNamespace is true: processes of different containers cannot be told apart when they are stopped and continued; set it to false";
         }
@@ -93,6 +101,12 @@ public static class PodObstacles
             yield return $"container \"{container.Name}\" has tty true: a terminal cannot be restored";
         }
     }
+
+    private static bool IsTrue(V1Pod pod, string field) =>
+        pod.Spec.More?.TryGetValue(field, out var value) == true && value.ValueKind == JsonValueKind.True;
+
+    private static bool IsNotEmpty(Dictionary<string, JsonElement>? more, string field) =>
+        more?.TryGetValue(field, out var list) == true && list.ValueKind == JsonValueKind.Array && list.GetArrayLength() > 0;
 
     /// <summary>Why the pods of a controller stay where they are, and what to do.</summary>
     private static string Why(V1OwnerReference owner) => owner.Kind switch

@@ -9,6 +9,8 @@ namespace PodCheckpointing.Simulation;
 /// <summary>A node's agent, as the contract describes it.</summary>
 internal sealed class SimulatedAgent(World world, Node node, Operations operations, TimeProvider time) : ICheckpointAgent
 {
+    private const string Mark = "mark of ";
+
     public string NodeName => node.Name;
 
     public TimeSpan ClockOffset => TimeSpan.Zero;
@@ -18,6 +20,8 @@ internal sealed class SimulatedAgent(World world, Node node, Operations operatio
         {
             NodeName = node.Name, KubeletCheckpoint = true, FenceHook = true, RestoreHandler = true, StoreId = "s",
             Architecture = "x", Runtime = "crun", CriuVersion = "4", ProtocolVersion = 1,
+            // One volume: what any node has left is there for the others, and nothing else.
+            StoreMark = request.LeaveMark ? Mark + node.Name : "", MarkFound = request.FindMark.StartsWith(Mark, StringComparison.Ordinal),
         });
 
     public Task<FenceResponse> FenceAsync(FenceRequest request, CancellationToken cancellationToken) =>

@@ -37,6 +37,11 @@ internal sealed class PendingCalls(TaskScheduler scheduler, CancellationToken st
         return task.GetAwaiter().GetResult();
     }
 
+    /// <summary>The result of a call that has ended well; begins none.</summary>
+    public TResult? Known<TResult>(string key)
+        where TResult : class =>
+        _calls.TryGetValue(key, out var task) && task is Task<TResult> { IsCompletedSuccessfully: true } done ? done.Result : null;
+
     /// <summary>Whether a call has been begun here and not ended.</summary>
     public bool IsUnderWay(string key) => _calls.TryGetValue(key, out var task) && !task.IsCompleted;
 

@@ -7,44 +7,24 @@ namespace PodCheckpointing.Manager.PodMigrations;
 /// <summary>What the agents' answers show to stand in the way. Pure functions of them.</summary>
 internal static class NodeObstacles
 {
-    /// <summary>What one node lacks, or what is not the same on both. An answer without a name stands for an agent that gave
-    /// none.</summary>
-    public static IEnumerable<(string Reason, string Message)> Of(GetCapabilitiesResponse source, GetCapabilitiesResponse target)
+    /// <summary>What the source lacks, and what a look at the pod's processes and volumes shows there.</summary>
+    public static IEnumerable<(string Reason, string Message)> OfSource(V1Pod pod, string tcpPolicy, GetCapabilitiesResponse source)
     {
-        var (here, there) = (source.NodeName, target.NodeName);
-        (string Reason, bool Broken, string Message)[] ofSource =
-        [
-            (Reasons.NodeNotCapable, !source.KubeletCheckpoint, $"node {here} cannot checkpoint: {source.KubeletMessage}"),
-            (Reasons.NodeNotCapable, !source.FenceHook, $"node {here} has no fence hook; install the agent's files"),
-        ];
-        (string Reason, bool Broken, string Message)[] ofTarget =
-        [
-            (Reasons.NodeNotCapable, !target.FenceHook, $"node {there} has no fence hook; install the agent's files"),
-            (Reasons.NodeNotCapable, !target.RestoreHandler, $"node {there} has no restore handler; install the agent's files"),
-            (Reasons.NodeNotCapable, target.CriuVersion.Length == 0, $"node {there} has no CRIU"),
-        ];
-        var missing = CpuFeatures.Missing(source.Architecture, source.CpuFeatures, target.CpuFeatures);
-        (string Reason, bool Broken, string Message)[] ofBoth =
-        [
-            (Reasons.NodeNotCapable, source.ProtocolVersion != target.ProtocolVersion, "the agents of the two nodes are of different versions"),
-            (Reasons.NodeNotCapable, source.Runtime != target.Runtime, $"nodes have different runtimes: {source.Runtime}, {target.Runtime}"),
-            (Reasons.StoreNotShared, source.StoreId != target.StoreId, $"nodes {here} and {there} do not see the same checkpoint volume"),
-            (Reasons.StoreNotShared, source.StoreId == target.StoreId && source.StoreMark.Length > 0 && !target.MarkFound,
-                $"node {there} does not find what node {here} has just written to the checkpoint volume: it is a copy of it, or one of the two has lost its server"),
-            (Reasons.CpuNotCompatible, source.Architecture != target.Architecture, $"nodes have different architectures: {source.Architecture}, {target.Architecture}"),
-            (Reasons.CpuNotCompatible, Differ(source.CpuVendor, target.CpuVendor), $"nodes have processors of different makers: {source.CpuVendor}, {target.CpuVendor}"),
-            (Reasons.CpuNotCompatible, missing.Count > 0, $"the processor of node {there} lacks what that of node {here} has: {string.Join(" ", missing)}"),
-            (Reasons.KernelTooOld, Versions.IsOlder(target.KernelVersion, source.KernelVersion, parts: 2), $"node {there} has kernel {target.KernelVersion}, older than {source.KernelVersion} of node {here}"),
-            (Reasons.CriuTooOld, Versions.IsOlder(target.CriuVersion, source.CriuVersion, parts: 2), $"node {there} has CRIU {target.CriuVersion}, older than {source.CriuVersion} of node {here}"),
-        ];
-        return (here.Length > 0 ? ofSource : []).Concat(there.Length > 0 ? ofTarget : []).Concat(here.Length > 0 && there.Length > 0 ? ofBoth : [])
-            .Where(c => c.Broken).Select(c => (c.Reason, c.Message));
-    }
+        if (source.NodeName.Length == 0)
+        {
+            yield break;
+        }
 
-    /// <summary>What a look at the pod's processes and volumes shows.</summary>
-    public static IEnumerable<(string Reason, string Message)> OfPod(
-        V1Pod pod, string tcpPolicy, GetCapabilitiesResponse source, GetCapabilitiesResponse target)
-    {
+        if (!source.KubeletCheckpoint)
+        {
+            yield return (Reasons.NodeNotCapable, $"node {source.NodeName} cannot checkpoint: {source.KubeletMessage}");
+        }
+
+        if (!source.FenceHook)
+        {
+            yield return (Reasons.NodeNotCapable, $"node {source.NodeName} has no fence hook; install the agent's files");
+        }
+
         if (source.Pod is not { } seen)
         {
             yield break;
@@ -62,11 +42,12 @@ internal static class NodeObstacles
                 $"tcpPolicy is Reject, and pod {pod.Metadata.Name} has {seen.ConnectedSockets} connected TCP sockets; have it close them, or use tcpPolicy: Close");
         }
 
-        var whole = $"a checkpoint of pod {pod.Metadata.Name} takes up to {Quantity.OfBytes(seen.MemoryBytes + seen.VolumeBytes)} "
-            + $"(memory {Quantity.OfBytes(seen.MemoryBytes)}, volumes {Quantity.OfBytes(seen.VolumeBytes)})";
         if (seen.MemoryBytes + seen.VolumeBytes > source.StoreFreeBytes)
         {
-            yield return (Reasons.NotEnoughSpace, $"{whole}, and the checkpoint volume has {Quantity.OfBytes(source.StoreFreeBytes)} free");
+            yield return (
+                Reasons.NotEnoughSpace,
+                $"a checkpoint of pod {pod.Metadata.Name} takes up to {Quantity.OfBytes(seen.MemoryBytes + seen.VolumeBytes)} "
+                + $"(memory {Quantity.OfBytes(seen.MemoryBytes)}, volumes {Quantity.OfBytes(seen.VolumeBytes)}), and the checkpoint volume has {Quantity.OfBytes(source.StoreFreeBytes)} free");
         }
 
         // Older agents do not tell.
@@ -76,13 +57,38 @@ internal static class NodeObstacles
                 Reasons.NotEnoughSpace,
                 $"a dump of pod {pod.Metadata.Name} takes up to {Quantity.OfBytes(seen.MemoryBytes)}, and node {source.NodeName} has {Quantity.OfBytes(source.ArchiveFreeBytes)} free where kubelet writes it");
         }
+    }
 
-        if (target.NodeName.Length > 0 && seen.MemoryBytes > target.StagingFreeBytes)
-        {
-            yield return (
-                Reasons.NotEnoughSpace,
-                $"the memory of pod {pod.Metadata.Name} takes {Quantity.OfBytes(seen.MemoryBytes)}, and node {target.NodeName} has {Quantity.OfBytes(target.StagingFreeBytes)} free where it is staged");
-        }
+    /// <summary>What the target lacks, by itself and beside the source. An answer without a name stands for an agent that gave
+    /// none.</summary>
+    public static IEnumerable<(string Reason, string Message)> OfTarget(V1Pod pod, GetCapabilitiesResponse source, GetCapabilitiesResponse target)
+    {
+        var (here, there) = (source.NodeName, target.NodeName);
+        (string Reason, bool Broken, string Message)[] alone =
+        [
+            (Reasons.NodeNotCapable, !target.FenceHook, $"node {there} has no fence hook; install the agent's files"),
+            (Reasons.NodeNotCapable, !target.RestoreHandler, $"node {there} has no restore handler; install the agent's files"),
+            (Reasons.NodeNotCapable, target.CriuVersion.Length == 0, $"node {there} has no CRIU"),
+        ];
+        var missing = CpuFeatures.Missing(source.Architecture, source.CpuFeatures, target.CpuFeatures);
+        var memory = source.Pod?.MemoryBytes ?? 0;
+        (string Reason, bool Broken, string Message)[] both =
+        [
+            (Reasons.NodeNotCapable, source.ProtocolVersion != target.ProtocolVersion, $"the agents of nodes {here} and {there} are of different versions"),
+            (Reasons.NodeNotCapable, source.Runtime != target.Runtime, $"nodes {here} and {there} have different runtimes: {source.Runtime}, {target.Runtime}"),
+            (Reasons.StoreNotShared, source.StoreId != target.StoreId, $"nodes {here} and {there} do not see the same checkpoint volume"),
+            (Reasons.StoreNotShared, source.StoreId == target.StoreId && source.StoreMark.Length > 0 && !target.MarkFound,
+                $"node {there} does not find what node {here} has just written to the checkpoint volume: it is a copy of it, or one of the two has lost its server"),
+            (Reasons.CpuNotCompatible, source.Architecture != target.Architecture, $"nodes {here} and {there} have different architectures: {source.Architecture}, {target.Architecture}"),
+            (Reasons.CpuNotCompatible, Differ(source.CpuVendor, target.CpuVendor), $"nodes {here} and {there} have processors of different makers: {source.CpuVendor}, {target.CpuVendor}"),
+            (Reasons.CpuNotCompatible, missing.Count > 0, $"the processor of node {there} lacks what that of node {here} has: {string.Join(" ", missing)}"),
+            (Reasons.KernelTooOld, Versions.IsOlder(target.KernelVersion, source.KernelVersion, parts: 2), $"node {there} has kernel {target.KernelVersion}, older than {source.KernelVersion} of node {here}"),
+            (Reasons.CriuTooOld, Versions.IsOlder(target.CriuVersion, source.CriuVersion, parts: 2), $"node {there} has CRIU {target.CriuVersion}, older than {source.CriuVersion} of node {here}"),
+            (Reasons.NotEnoughSpace, memory > target.StagingFreeBytes,
+                $"the memory of pod {pod.Metadata.Name} takes {Quantity.OfBytes(memory)}, and node {there} has {Quantity.OfBytes(target.StagingFreeBytes)} free where it is staged"),
+        ];
+        return (there.Length > 0 ? alone : []).Concat(here.Length > 0 && there.Length > 0 ? both : [])
+            .Where(c => c.Broken).Select(c => (c.Reason, c.Message));
     }
 
     private static bool Differ(string one, string other) => one.Length > 0 && other.Length > 0 && one != other;

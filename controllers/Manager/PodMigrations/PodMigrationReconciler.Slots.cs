@@ -11,7 +11,8 @@ internal sealed partial class PodMigrationReconciler
     /// <summary>The node to go to, when the migration may begin; null while it waits, which its status then says.</summary>
     private async Task<string?> TargetAsync(MigrationScope scope, V1Pod pod, CancellationToken cancellationToken)
     {
-        var answer = await slots.AskAsync(SlotRequest.Of(scope.Migration, pod, cluster, scope.Wake), cancellationToken);
+        var request = SlotRequest.Of(scope.Migration, pod, cluster, scope.Wake) with { Targets = () => Candidates(scope, pod) };
+        var answer = await slots.AskAsync(request, cancellationToken);
         if (answer.Target is null)
         {
             scope.Wait(answer.Message!);

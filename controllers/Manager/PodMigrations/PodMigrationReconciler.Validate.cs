@@ -26,17 +26,22 @@ internal sealed partial class PodMigrationReconciler
             found.Add(unserved);
         }
 
+        if (found.Count == 0 && pod is not null)
+        {
+            found.AddRange(WhyNoneIsLeft(scope, pod));
+        }
+
         // A slot is for who begins. Everybody else is told of any node that would do.
         var target = found.Count == 0 && !dry
             ? await TargetAsync(scope, pod!, cancellationToken)
             : pod is null ? null
-            : spec.TargetNode ?? (TargetNodes.For(pod, cluster) is [var best, ..] ? best : null);
+            : Candidates(scope, pod) is [var best, ..] ? best : null;
         if (found.Count == 0 && target is null)
         {
             return false;
         }
 
-        if (target is not null && pod?.Spec.NodeName is { } source && source != target && !AskNodes(scope, pod, target, found, dry))
+        if (target is not null && FindNode(target) is not null && pod?.Spec.NodeName is { } source && source != target && !AskNodes(scope, pod, target, found, dry))
         {
             scope.Phase(MigrationPhases.Pending, "asks the agents of both nodes what they can do");
             return false;
@@ -107,31 +112,70 @@ internal sealed partial class PodMigrationReconciler
         }
     }
 
-    /// <summary>Adds what the nodes lack, and what of the pod only its node shows; false while their agents are being
-    /// asked.</summary>
+    /// <summary>The nodes that may be the target, the best one first: but for those of which it is known that they cannot,
+    /// unless the user has named it.</summary>
+    private IReadOnlyList<string> Candidates(MigrationScope scope, V1Pod pod) => scope.Migration.Spec.TargetNode is { } wanted
+        ? [wanted]
+        : [.. TargetNodes.For(pod, cluster).Where(node => KnownObstacles(scope, pod, node).Count == 0)];
+
+    /// <summary>What the agents' answers so far show against a node; the answers are kept for as long as the migration is under
+    /// way.</summary>
+    private List<(string Reason, string Message)> KnownObstacles(MigrationScope scope, V1Pod pod, string target) =>
+        calls.Known<GetCapabilitiesResponse>(KeyOf(scope, SourceCall(pod.Spec.NodeName!))) is { } here
+        && calls.Known<GetCapabilitiesResponse>(KeyOf(scope, TargetCall(target))) is { } there
+            ? [.. NodeObstacles.OfTarget(pod, here, there)]
+            : [];
+
+    /// <summary>What stands against each node that could be the target, when all of them have been asked; nothing as long as one
+    /// is left.</summary>
+    private List<(string Reason, string Message)> WhyNoneIsLeft(MigrationScope scope, V1Pod pod)
+    {
+        var known = scope.Migration.Spec.TargetNode is null
+            ? TargetNodes.For(pod, cluster).Select(node => KnownObstacles(scope, pod, node)).ToList()
+            : [];
+        return known.TrueForAll(k => k.Count > 0) ? [.. known.Take(TargetNodes.MostTold).SelectMany(k => k)] : [];
+    }
+
+    private static string SourceCall(string node) => $"capabilities-source/{node}";
+
+    private static string TargetCall(string node) => $"capabilities-target/{node}";
+
+    /// <summary>Adds what the nodes lack, and what of the pod only its node shows; false while their agents are being asked, or
+    /// when another node may be asked in this one's place.</summary>
     private bool AskNodes(MigrationScope scope, V1Pod pod, string target, List<(string Reason, string Message)> found, bool dry)
     {
         var request = new GetCapabilitiesRequest { PodUid = pod.Metadata.Uid, LeaveMark = true };
         request.VolumeNames.AddRange(pod.EmptyDirs());
-        if (AskNode(scope, "source", pod.Spec.NodeName!, request, found, dry) is not { } here
-            || AskNode(scope, "target", target, new GetCapabilitiesRequest { FindMark = here.StoreMark }, found, dry) is not { } there)
+        if (AskNode(scope, SourceCall(pod.Spec.NodeName!), pod.Spec.NodeName!, request, found, dry) is not { } here
+            || AskNode(scope, TargetCall(target), target, new GetCapabilitiesRequest { FindMark = here.StoreMark }, found, dry) is not { } there)
         {
             return false;
         }
 
-        found.AddRange(NodeObstacles.Of(here, there));
-        found.AddRange(NodeObstacles.OfPod(pod, scope.TcpPolicy, here, there));
+        found.AddRange(NodeObstacles.OfSource(pod, scope.TcpPolicy, here));
+        var lacking = NodeObstacles.OfTarget(pod, here, there).ToList();
+        if (lacking.Count > 0 && scope.Migration.Spec.TargetNode is null)
+        {
+            lacking = WhyNoneIsLeft(scope, pod);
+            if (lacking.Count == 0)
+            {
+                scope.Wake();
+                return false;
+            }
+        }
+
+        found.AddRange(lacking);
         return true;
     }
 
     /// <summary>A node's answer: one without a name where its agent fails and that is told with the rest; null while it is
     /// being asked.</summary>
     private GetCapabilitiesResponse? AskNode(
-        MigrationScope scope, string role, string node, GetCapabilitiesRequest request, List<(string Reason, string Message)> found, bool dry)
+        MigrationScope scope, string call, string node, GetCapabilitiesRequest request, List<(string Reason, string Message)> found, bool dry)
     {
         try
         {
-            return Ask(scope, $"capabilities-{role}/{node}", node, (agent, t) => agent.GetCapabilitiesAsync(request, t));
+            return Ask(scope, call, node, (agent, t) => agent.GetCapabilitiesAsync(request, t));
         }
         catch (AgentException exception) when (dry || found.Count > 0)
         {

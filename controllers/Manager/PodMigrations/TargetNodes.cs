@@ -9,7 +9,7 @@ namespace PodCheckpointing.Manager.PodMigrations;
 internal static class TargetNodes
 {
     /// <summary>Of how many nodes it is told why the pod cannot go there.</summary>
-    private const int MostTold = 5;
+    public const int MostTold = 5;
 
     /// <summary>Nodes that are ready, take pods, and have room for this one, but for the pod's own: the one with the fewest
     /// pods first.</summary>

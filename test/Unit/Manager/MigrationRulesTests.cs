@@ -39,10 +39,34 @@ public sealed class MigrationRulesTests
             "startupProbe");
         var shared = new Dictionary<string, JsonElement> { ["shareProcessNamespace"] = JsonSerializer.SerializeToElement(true) };
         Refused(Spec(s => s with { More = shared }), Reasons.PodNotMigratable, "shareProcessNamespace");
+        Refused(Spec(s => s with { More = Json("hostIPC", "true") }), Reasons.PodNotMigratable, "hostIPC");
+        Refused(Spec(s => s with { More = Json("resourceClaims", """[{"name":"gpu"}]""") }), Reasons.PodNotMigratable, "devices of its node");
+        Refused(Spec(s => s with { Containers = [s.Containers[0] with { More = Json("volumeDevices", """[{"name":"d","devicePath":"/dev/d"}]""") }] }), Reasons.PodNotMigratable, "volumeDevices");
         Refused(Of("StatefulSet", "apps/v1"), Reasons.PodNotMigratable, "StatefulSet web, which knows its pods by their names");
         Refused(Of("DaemonSet", "apps/v1"), Reasons.PodNotMigratable, "on every node");
         Refused(Of("Job", "batch/v1"), Reasons.PodNotMigratable, "wait for its end");
         Refused(Of("ReplicaSet", "example.com/v1"), Reasons.PodNotMigratable, "which would replace it");
+    }
+
+    [TestCase("ephemeral", """{"volumeClaimTemplate":{}}""", "made anew for each pod")]
+    [TestCase("csi", """{"driver":"scratch.example.com"}""", "by CSI")]
+    [TestCase("csi", """{"driver":"secrets-store.csi.k8s.io","readOnly":true}""", null)]
+    [TestCase("iscsi", """{"lun":1}""", "one node at a time")]
+    [TestCase("rbd", """{"readOnly":true}""", null)]
+    [TestCase("nfs", """{"server":"s","path":"/"}""", null)]
+    [TestCase("persistentVolumeClaim", """{"claimName":"c"}""", null)]
+    [TestCase("projected", """{"sources":[]}""", null)]
+    public void A_volume_travels_where_its_content_is_the_same_on_both_nodes(string kind, string source, string? message)
+    {
+        var pod = Spec(s => s with { Volumes = [new V1Volume { Name = "v", More = Json(kind, source) }] });
+        if (message is null)
+        {
+            MigrationValidation.OfPod(pod).Should().BeNull();
+        }
+        else
+        {
+            Refused(pod, Reasons.PodNotMigratable, message);
+        }
     }
 
     [Test]
@@ -184,6 +208,8 @@ public sealed class MigrationRulesTests
         var owner = new V1OwnerReference { ApiVersion = version, Kind = kind, Name = "web", Uid = "u", Controller = true };
         return Running() with { Metadata = Running().Metadata with { OwnerReferences = [owner] } };
     }
+
+    private static Dictionary<string, JsonElement> Json(string field, string value) => new() { [field] = JsonDocument.Parse(value).RootElement };
 
     private static V1Pod Spec(Func<V1PodSpec, V1PodSpec> change) => Running() with { Spec = change(Running().Spec) };
 

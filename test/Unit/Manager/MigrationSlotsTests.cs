@@ -251,7 +251,13 @@ public sealed class MigrationSlotsTests
             where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
 
         public Task PatchStatusAsync<T, TStatus>(T item, TStatus? old, TStatus status, CancellationToken cancellationToken)
-            where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
+            where T : class, IKubernetesObject<V1ObjectMeta>
+        {
+            var migration = (PodMigration)(object)item;
+            _seen.Remove(migration);
+            _seen.Add(migration with { Status = (PodMigrationStatus)(object)status! });
+            return Task.CompletedTask;
+        }
 
         public Task PatchSpecAsync<T, TSpec>(T item, TSpec old, TSpec spec, CancellationToken cancellationToken)
             where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();

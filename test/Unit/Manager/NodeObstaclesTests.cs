@@ -15,11 +15,11 @@ public sealed class NodeObstaclesTests
     private static readonly V1Pod Pod = new() { Metadata = new V1ObjectMeta { Name = "web" } };
 
     [Test]
-    public void Two_nodes_that_are_alike_have_none() => NodeObstacles.Of(Node("a"), Node("b")).Should().BeEmpty();
+    public void Two_nodes_that_are_alike_have_none() => Of(Node("a"), Node("b")).Should().BeEmpty();
 
     [Test]
     public void All_that_two_nodes_lack_is_said_at_once_each_with_its_word() =>
-        NodeObstacles.Of(
+        Of(
             Node("a", n => n.KubeletCheckpoint = false),
             Node("b", n =>
             {
@@ -31,20 +31,20 @@ public sealed class NodeObstaclesTests
 
     [Test]
     public void A_volume_with_the_same_identity_is_a_copy_where_what_was_just_written_is_not_found() =>
-        NodeObstacles.Of(Node("a"), Node("b", n => n.MarkFound = false)).Should().ContainSingle()
+        Of(Node("a"), Node("b", n => n.MarkFound = false)).Should().ContainSingle()
             .Which.Should().Match<(string Reason, string Message)>(o =>
                 o.Reason == Reasons.StoreNotShared && o.Message.Contains("node b does not find what node a has just written", StringComparison.Ordinal));
 
     [Test]
     public void An_agent_that_leaves_no_mark_is_taken_at_its_volumes_word() =>
-        NodeObstacles.Of(Node("a", n => n.StoreMark = ""), Node("b", n => n.MarkFound = false)).Should().BeEmpty();
+        Of(Node("a", n => n.StoreMark = ""), Node("b", n => n.MarkFound = false)).Should().BeEmpty();
 
     [Test]
     public void Of_a_node_that_gave_no_answer_nothing_is_said()
     {
-        NodeObstacles.Of(new GetCapabilitiesResponse(), new GetCapabilitiesResponse()).Should().BeEmpty();
-        NodeObstacles.Of(Node("a", n => n.FenceHook = false), new GetCapabilitiesResponse()).Should().ContainSingle();
-        NodeObstacles.Of(new GetCapabilitiesResponse(), Node("b", n => n.CriuVersion = "")).Should().ContainSingle();
+        Of(new GetCapabilitiesResponse(), new GetCapabilitiesResponse()).Should().BeEmpty();
+        Of(Node("a", n => n.FenceHook = false), new GetCapabilitiesResponse()).Should().ContainSingle();
+        Of(new GetCapabilitiesResponse(), Node("b", n => n.CriuVersion = "")).Should().ContainSingle();
     }
 
     [TestCase("avx512f", "avx512f")]
@@ -53,10 +53,10 @@ public sealed class NodeObstaclesTests
     [TestCase("aes rep_good sha_ni", "aes sha_ni")]
     public void Instructions_that_a_program_may_have_found_must_be_at_the_target(string more, string missing)
     {
-        var found = NodeObstacles.Of(Node("a", n => n.CpuFeatures.AddRange(more.Split(' '))), Node("b")).ToList();
+        var found = Of(Node("a", n => n.CpuFeatures.AddRange(more.Split(' '))), Node("b")).ToList();
 
         found.Select(f => f.Message).Should().Equal(missing.Length == 0 ? [] : [$"the processor of node b lacks what that of node a has: {missing}"]);
-        NodeObstacles.Of(Node("a"), Node("b", n => n.CpuFeatures.AddRange(more.Split(' ')))).Should().BeEmpty("more at the target does no harm");
+        Of(Node("a"), Node("b", n => n.CpuFeatures.AddRange(more.Split(' ')))).Should().BeEmpty("more at the target does no harm");
     }
 
     [TestCase("6.18.44-fc-v669", "6.18.2", false)]
@@ -78,7 +78,7 @@ public sealed class NodeObstaclesTests
             (n.StoreFreeBytes, n.ArchiveFreeBytes) = (400 * Mebi, 299 * Mebi);
         });
 
-        var found = NodeObstacles.OfPod(Pod, TcpPolicies.Reject, source, Node("b", n => n.StagingFreeBytes = 100 * Mebi)).ToList();
+        var found = OfPod(TcpPolicies.Reject, source, Node("b", n => n.StagingFreeBytes = 100 * Mebi)).ToList();
 
         found.Select(f => f.Reason).Should().Equal(
             Reasons.ProcessNotMigratable, Reasons.EstablishedTcpConnections, Reasons.NotEnoughSpace, Reasons.NotEnoughSpace, Reasons.NotEnoughSpace);
@@ -93,10 +93,16 @@ public sealed class NodeObstaclesTests
         var seen = new PodExamination { MemoryBytes = 300 * Mebi, VolumeBytes = 200 * Mebi, ConnectedSockets = 2 };
         var source = Node("a", n => (n.Pod, n.StoreFreeBytes, n.ArchiveFreeBytes) = (seen, 500 * Mebi, 300 * Mebi));
 
-        NodeObstacles.OfPod(Pod, TcpPolicies.Close, source, Node("b", n => n.StagingFreeBytes = 300 * Mebi)).Should().BeEmpty();
-        NodeObstacles.OfPod(Pod, TcpPolicies.Close, Node("a"), Node("b")).Should().BeEmpty("an older agent does not look");
-        NodeObstacles.OfPod(Pod, TcpPolicies.Close, source, new GetCapabilitiesResponse()).Should().BeEmpty("the target has not answered");
+        OfPod(TcpPolicies.Close, source, Node("b", n => n.StagingFreeBytes = 300 * Mebi)).Should().BeEmpty();
+        OfPod(TcpPolicies.Close, Node("a"), Node("b")).Should().BeEmpty("an older agent does not look");
+        OfPod(TcpPolicies.Close, source, new GetCapabilitiesResponse()).Should().BeEmpty("the target has not answered");
     }
+
+    private static IEnumerable<(string Reason, string Message)> Of(GetCapabilitiesResponse source, GetCapabilitiesResponse target) =>
+        OfPod(TcpPolicies.Close, source, target);
+
+    private static IEnumerable<(string Reason, string Message)> OfPod(string tcpPolicy, GetCapabilitiesResponse source, GetCapabilitiesResponse target) =>
+        NodeObstacles.OfSource(Pod, tcpPolicy, source).Concat(NodeObstacles.OfTarget(Pod, source, target));
 
     private static GetCapabilitiesResponse Node(string name, Action<GetCapabilitiesResponse>? change = null)
     {

@@ -68,6 +68,21 @@ public sealed class StoreMarksTests : StoreFolder
     }
 
     [Test]
+    public void Who_has_left_a_mark_removes_it()
+    {
+        using var marks = new StoreMarks(Root, _time);
+        marks.Leave();
+        _time.Advance(StoreMarks.Lifetime - TimeSpan.FromSeconds(1));
+        Left.Should().ContainSingle();
+        _time.Advance(TimeSpan.FromSeconds(1));
+        Left.Should().BeEmpty();
+
+        marks.Leave();
+        marks.Dispose();
+        Left.Should().BeEmpty("an agent that is stopped leaves nothing");
+    }
+
+    [Test]
     public void The_sweep_takes_what_was_left_until_then()
     {
         new StoreMarks(Root, _time).Leave();
