@@ -3,7 +3,7 @@
 # Ubuntu 22.04, whose packages cannot be had here. In it: /srv/debian, an archive of the Debian packages that the steps
 # install; /srv/www, what stands in for pkgs.k8s.io and download.opensuse.org, which are not reached: signed archives with
 # a kubeadm (beside this file), the bench's kubectl, and a kubelet and a cri-o that hold a unit and nothing to run; and
-# /srv/git, what stands in for github.com: sources that Debian has, of CRIU in sid and of an older crun in trixie. The tree has CRIU and crun
+# /srv/git, what stands in for github.com: Debian's sources of CRIU and crun, sid's or trixie's. The tree has CRIU and crun
 # already, by the step criu.sh itself, whose second run finds them.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -80,10 +80,20 @@ in_tree gpgconf --kill all
 # The sources, as repositories with the tags that criu.sh asks for.
 printf "deb-src [check-valid-until=no] %s %s main\n" "$(debian_mirror)" sid "$(debian_mirror)" trixie >"$tree/etc/apt/sources.list.d/sources.list"
 in_tree apt-get -q update
-for name in "criu sid $criu" "crun trixie $crun"; do
-  read -r program suite version <<<"$name"
-  in_tree sh -ec "mkdir -p /srv/git/$program/tree && cd /srv/git/$program && apt-get -q source --download-only --tar-only $program/$suite &&
-    tar -xf ./*.orig.tar.* -C tree --strip-components=1 && cd tree &&
+# The newest that the mirror really has; it may know a source that it lacks.
+fetch() {
+  local suite
+  for suite in sid trixie; do
+    in_tree sh -ec "cd /srv/git/$1 && apt-get -q source --download-only --tar-only $1/$suite" 2>/dev/null && return
+  done
+  echo "neither sid's nor trixie's source of $1 can be had" >&2
+  return 1
+}
+for name in "criu $criu" "crun $crun"; do
+  read -r program version <<<"$name"
+  mkdir -p "$tree/srv/git/$program/tree"
+  fetch "$program"
+  in_tree sh -ec "cd /srv/git/$program && tar -xf ./*.orig.tar.* -C tree --strip-components=1 && cd tree &&
     git init -q && git add -A -f && git -c user.name=x -c user.email=x@x commit -q -m $program && git tag $version"
 done
 rm "$tree/etc/apt/sources.list.d/sources.list"
