@@ -159,6 +159,13 @@ internal sealed class Scenario
             return true;
         }
 
+        // Calls that an agent holds until something has happened, or for so long.
+        if (_operations.Count > 0)
+        {
+            _time.Advance(TimeSpan.FromSeconds(1));
+            return true;
+        }
+
         var limits = Limits().Where(t => t > _time.GetUtcNow().UtcDateTime).ToList();
         if (limits.Count > 0)
         {

@@ -52,7 +52,8 @@ internal sealed partial class PodMigrationReconciler
             throw new TerminalException(Reasons.RestoreFailed, $"container {failed.ContainerName} of the target cannot wait: {failed.Message}");
         }
 
-        if (receiver.Containers.All(c => c.Phase != "Waiting"))
+        // It may be further, where an operator has died before it could say that the target waits.
+        if (receiver.Containers.All(c => c.Phase is not ("Waiting" or "Staged" or "Restoring" or "Restored" or "Running")))
         {
             return AskAgain(scope, "receive");
         }

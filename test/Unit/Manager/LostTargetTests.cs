@@ -43,6 +43,19 @@ public sealed class LostTargetTests
     }
 
     [Test]
+    public async Task A_target_that_another_life_of_the_operator_has_had_staged_is_prepared(
+        [Values("Waiting", "Staged", "Restored")] string phase)
+    {
+        _world.HasCome([ConditionTypes.Validated]);
+        _world.Put(Target());
+        _world.Answer(new GetRestoreResponse { Containers = { new ContainerRestore { ContainerName = "c", Phase = phase } } });
+
+        await _world.ReconcileAsync();
+
+        _world.Status.Conditions.IsTrue(ConditionTypes.TargetPrepared).Should().BeTrue();
+    }
+
+    [Test]
     public async Task The_way_back_names_the_node_that_holds_the_address()
     {
         _world.HasCome([ConditionTypes.Validated, ConditionTypes.SourceFenced, ConditionTypes.Checkpointed], Steps.Hold);
@@ -64,16 +77,7 @@ public sealed class LostTargetTests
     {
         _world.HasCome([ConditionTypes.Validated, ConditionTypes.SourceFenced, ConditionTypes.SourceRemoved], Steps.ColdStart);
         GoBack();
-        var fresh = new V1Pod
-        {
-            Metadata = new V1ObjectMeta
-            {
-                Name = "p-m", NamespaceProperty = "n", Uid = "target-uid",
-                Labels = new Dictionary<string, string> { [WellKnown.MigrationUid] = "migration-uid" },
-            },
-            Spec = new V1PodSpec { NodeName = "b", Containers = [new V1Container { Name = "c" }] },
-        };
-        _world.Put(fresh);
+        _world.Put(Target());
         _world.Put(MigrationWorld.Node("b", ready: "Unknown"));
 
         await _world.ReconcileAsync();
@@ -85,6 +89,16 @@ public sealed class LostTargetTests
         await _world.ReconcileAsync();
         _world.Status.Outcome.Should().Be(Outcomes.ColdStarted, "what was started is gone, which it says");
     }
+
+    private static V1Pod Target() => new()
+    {
+        Metadata = new V1ObjectMeta
+        {
+            Name = "p-m", NamespaceProperty = "n", Uid = "target-uid",
+            Labels = new Dictionary<string, string> { [WellKnown.MigrationUid] = "migration-uid" },
+        },
+        Spec = new V1PodSpec { NodeName = "b", Containers = [new V1Container { Name = "c" }] },
+    };
 
     private void GoBack() => _world.Put(_world.Migration with
     {
