@@ -60,8 +60,7 @@ public sealed class StoreMarks(string root, TimeProvider time) : IDisposable
             if (look > 0)
             {
                 await Task.Delay(Look, time, cancellationToken).ConfigureAwait(false);
-                // To open a folder is to ask the server for it anew.
-                _ = Directory.EnumerateFileSystemEntries(root).FirstOrDefault();
+                Posix.Renew(root);
             }
 
             if (IsThere(mark))

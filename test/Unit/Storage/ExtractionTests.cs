@@ -36,17 +36,12 @@ public sealed class ExtractionTests : StoreFolder
     [Test]
     public async Task Owners_and_attributes_are_as_they_were()
     {
-        if (!Environment.IsPrivilegedProcess)
-        {
-            Assert.Ignore("only root may give files away");
-        }
-
         await ExtractAsync(
             new PaxTarEntry(TarEntryType.RegularFile, "f", [new("SCHILY.xattr.user.note", "kept")]) { Uid = 1234, Gid = 70000 },
             new PaxTarEntry(TarEntryType.SymbolicLink, "l") { LinkName = "f", Uid = 5, Gid = 6 });
 
-        TestCalls.Stat(At("f")).Owner.Should().Be((1234u, 70000u));
-        TestCalls.Stat(At("l")).Owner.Should().Be((5u, 6u));
+        TestCalls.Stat(At("f")).Owner.Should().Be(OwnerOf(1234, 70000));
+        TestCalls.Stat(At("l")).Owner.Should().Be(OwnerOf(5, 6));
         var value = new byte[16];
         TestCalls.getxattr(Encoding.UTF8.GetBytes(At("f") + "\0"), "user.note\0"u8.ToArray(), value, 16).Should().Be(4);
         value[..4].Should().Equal("kept"u8.ToArray());
@@ -168,6 +163,9 @@ public sealed class ExtractionTests : StoreFolder
         };
 
     private string At(string name) => Path.Combine(Out, name);
+
+    /// <summary>Whom an entry's file belongs to: only root may give files away, and others keep them.</summary>
+    private (uint, uint) OwnerOf(uint user, uint group) => Environment.IsPrivilegedProcess ? (user, group) : TestCalls.Stat(Out).Owner;
 
     private void OnlyInside() =>
         System.IO.Directory.GetFileSystemEntries(Path.GetDirectoryName(Out)!).Should().BeEquivalentTo(Out, Root);
