@@ -8,8 +8,6 @@ namespace PodCheckpointing.Architecture;
 public sealed partial class SourceTests
 {
     // This file names what it looks for.
-    private const string Self = "test/Architecture/SourceTests.cs";
-
     private static readonly string[] TopFolders = [.. RepositoryFiles.TopFolders];
 
     [TestCaseSource(nameof(TopFolders))]
@@ -23,7 +21,7 @@ public sealed partial class SourceTests
 
     [Test]
     public void No_file_names_a_place_on_somebodys_machine() =>
-        Texts().Where(file => file != Self && MachinePath().IsMatch(RepositoryFiles.Read(file))).Should().BeEmpty();
+        Texts().Where(file => MachinePath().IsMatch(RepositoryFiles.Read(file))).Should().BeEmpty();
 
     [Test]
     public void The_group_is_spelled_in_one_place() =>
@@ -50,8 +48,8 @@ public sealed partial class SourceTests
     private static IEnumerable<string> Texts() => RepositoryFiles.All.Where(file =>
         Path.GetExtension(file) is not (".tar" or ".zst" or ".gz" or ".png" or ".bin" or ".img"));
 
-    // The user of every Vagrant box is nobody in particular.
-    [GeneratedRegex(@"/work/|/home/(?!vagrant/)[a-z]|[A-Z]:\\Users", RegexOptions.CultureInvariant)]
+    // The user of every Vagrant box is nobody in particular. The bracket keeps this line from being one of those it finds.
+    [GeneratedRegex(@"/[w]ork/|/home/(?!vagrant/)[a-z]|[A-Z]:\\Users", RegexOptions.CultureInvariant)]
     private static partial Regex MachinePath();
 
     // The projects are called PodCheckpointing; that word alone is allowed.

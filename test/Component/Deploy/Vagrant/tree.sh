@@ -37,18 +37,18 @@ in_tree useradd --create-home vagrant
 # shellcheck disable=SC2086
 in_tree apt-get -q -y --download-only install $packages
 
-# package NAME FOLDER: a package of the files in FOLDER/root; FOLDER becomes its archive.
+# package NAME FOLDER: a package of the files in FOLDER/files; FOLDER becomes its archive.
 package() {
-  mkdir -p "$tree/$2/root/DEBIAN"
+  mkdir -p "$tree/$2/files/DEBIAN"
   printf 'Package: %s\nVersion: %s\nArchitecture: amd64\nMaintainer: nobody\nDescription: stands in for %s\n' "$1" "${kubernetes#v}.0-1.1" "$1" \
-    >"$tree/$2/root/DEBIAN/control"
-  in_tree dpkg-deb --root-owner-group --build "/$2/root" "/$2/$1.deb"
-  rm -rf "${tree:?}/$2/root"
+    >"$tree/$2/files/DEBIAN/control"
+  in_tree dpkg-deb --root-owner-group --build "/$2/files" "/$2/$1.deb"
+  rm -rf "${tree:?}/$2/files"
 }
 # unit FOLDER NAME
 unit() {
-  mkdir -p "$tree/$1/root/usr/lib/systemd/system"
-  printf '[Service]\nExecStart=/usr/bin/%s\n[Install]\nWantedBy=multi-user.target\n' "$2" >"$tree/$1/root/usr/lib/systemd/system/$2.service"
+  mkdir -p "$tree/$1/files/usr/lib/systemd/system"
+  printf '[Service]\nExecStart=/usr/bin/%s\n[Install]\nWantedBy=multi-user.target\n' "$2" >"$tree/$1/files/usr/lib/systemd/system/$2.service"
 }
 # sign FOLDER: a signed archive, with the key beside it.
 sign() {
@@ -58,12 +58,12 @@ sign() {
 in_tree apt-get -q -y install apt-utils
 in_tree gpg --batch --passphrase '' --quick-generate-key stand-in@localhost rsa2048 default never
 k8s=srv/www/core:/stable:/$kubernetes/deb
-mkdir -p "$tree/$k8s/root/usr/bin"
-install -m 755 "$here/kubeadm" "$tree/$k8s/root/usr/bin/kubeadm"
+mkdir -p "$tree/$k8s/files/usr/bin"
+install -m 755 "$here/kubeadm" "$tree/$k8s/files/usr/bin/kubeadm"
 package kubeadm "$k8s"
-mkdir -p "$tree/$k8s/root/usr/bin"
-printf '#!/bin/sh\nexec /srv/parts/kubectl "$@"\n' >"$tree/$k8s/root/usr/bin/kubectl"
-chmod 755 "$tree/$k8s/root/usr/bin/kubectl"
+mkdir -p "$tree/$k8s/files/usr/bin"
+printf '#!/bin/sh\nexec /srv/parts/kubectl "$@"\n' >"$tree/$k8s/files/usr/bin/kubectl"
+chmod 755 "$tree/$k8s/files/usr/bin/kubectl"
 package kubectl "$k8s"
 unit "$k8s" kubelet
 package kubelet "$k8s"
@@ -71,8 +71,8 @@ sign "$k8s"
 crio=srv/www/repositories/isv:/cri-o:/stable:/$kubernetes/deb
 unit "$crio" crio
 # What the real one brings along, and crio.sh removes.
-mkdir -p "$tree/$crio/root/etc/cni/net.d"
-echo '{"cniVersion":"1.0.0","name":"crio","plugins":[]}' >"$tree/$crio/root/etc/cni/net.d/11-crio-ipv4-bridge.conflist"
+mkdir -p "$tree/$crio/files/etc/cni/net.d"
+echo '{"cniVersion":"1.0.0","name":"crio","plugins":[]}' >"$tree/$crio/files/etc/cni/net.d/11-crio-ipv4-bridge.conflist"
 package cri-o "$crio"
 sign "$crio"
 in_tree gpgconf --kill all
