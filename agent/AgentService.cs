@@ -21,6 +21,8 @@ namespace PodCheckpointing.Agent;
 internal sealed class AgentService(
     Checkpointer checkpointer,
     RestoreStaging staging,
+    RestoreRelease release,
+    RestoreWatch restores,
     ImageConversion conversion,
     FenceBook fences,
     Thaw thaw,
@@ -110,7 +112,7 @@ internal sealed class AgentService(
     {
         // Measured at the answer: the wait in between is not the network's.
         var response = new GetRestoreResponse();
-        response.Containers.AddRange(await staging.WatchAsync(request, context.CancellationToken));
+        response.Containers.AddRange(await restores.WatchAsync(request, context.CancellationToken));
         if (request.Until == "Waiting")
         {
             response.Addresses.AddRange(await runtime.AddressesAsync(request.PodUid, context.CancellationToken));
@@ -133,16 +135,16 @@ internal sealed class AgentService(
     {
         // From here on the pod answers for its connections itself.
         await (request.AddressHolder.Length > 0
-            ? staging.ReleaseAsync(
+            ? release.ReleaseAsync(
                 request.PodUid, () => holds.LetGoAsync(request.AddressHolder, context.CancellationToken), context.CancellationToken)
-            : staging.ReleaseAsync(request.PodUid, context.CancellationToken));
+            : release.ReleaseAsync(request.PodUid, context.CancellationToken));
         return new ReleaseRestoreResponse();
     }
 
     public override async Task<CancelRestoreResponse> CancelRestoreAsync(
         CancelRestoreRequest request, ServerCallContext context)
     {
-        var hasRun = await staging.CancelAsync(request.PodUid, request.Reason, request.UnlessRun, context.CancellationToken);
+        var hasRun = await release.CancelAsync(request.PodUid, request.Reason, request.UnlessRun, context.CancellationToken);
         return new CancelRestoreResponse
         {
             HasRun = hasRun,

@@ -54,7 +54,11 @@ builder.Services.AddSingleton(services => new AddressHolds(
     services.GetRequiredService<IOptions<AgentOptions>>(), TimeProvider.System, (script, t) => NodeNetwork.RunAsync([], script, t)));
 builder.Services.AddHostedService<AddressSweeper>();
 builder.Services.AddSingleton<AheadStaging>();
+// A pod's restore is staged, let go and cancelled by one at a time.
+builder.Services.AddSingleton<KeyedLock<string>>();
 builder.Services.AddSingleton<RestoreStaging>();
+builder.Services.AddSingleton<RestoreRelease>();
+builder.Services.AddSingleton<RestoreWatch>();
 builder.Services.AddHostedService<RestoreSweeper>();
 builder.Services.AddHostedService<StoreSweeper>();
 builder.Services.AddSingleton<CheckpointImages>();

@@ -7,7 +7,13 @@ internal sealed class KeyedLock<TKey>
     private readonly Dictionary<TKey, Task> _last = [];
 
     /// <summary>Runs something when those that came before it with the same key have ended.</summary>
-    public async Task<T> RunAsync<T>(TKey key, Func<Task<T>> work)
+    public Task<T> RunAsync<T>(TKey key, Func<Task<T>> work) => RunAsync(key, work, CancellationToken.None);
+
+    /// <summary>Runs something when those that came before it with the same key have ended.</summary>
+    /// <param name="key">Whose turn it is.</param>
+    /// <param name="work">What is run.</param>
+    /// <param name="cancellationToken">Ends the wait for those before, and nothing else.</param>
+    public async Task<T> RunAsync<T>(TKey key, Func<Task<T>> work, CancellationToken cancellationToken)
     {
         var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         Task before;
@@ -17,22 +23,37 @@ internal sealed class KeyedLock<TKey>
             _last[key] = ended.Task;
         }
 
-        await before;
+        try
+        {
+            await before.WaitAsync(cancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            // Who comes next still waits for those before.
+            _ = before.ContinueWith(_ => End(key, ended), TaskScheduler.Default);
+            throw;
+        }
+
         try
         {
             return await work();
         }
         finally
         {
-            lock (_last)
-            {
-                if (_last[key] == ended.Task)
-                {
-                    _last.Remove(key);
-                }
-            }
-
-            ended.SetResult();
+            End(key, ended);
         }
+    }
+
+    private void End(TKey key, TaskCompletionSource ended)
+    {
+        lock (_last)
+        {
+            if (_last[key] == ended.Task)
+            {
+                _last.Remove(key);
+            }
+        }
+
+        ended.SetResult();
     }
 }

@@ -1,5 +1,7 @@
 using System.Globalization;
 using Google.Protobuf.WellKnownTypes;
+using Grpc.Core;
+using Microsoft.Extensions.Options;
 using PodCheckpointing.Api.Protos;
 
 namespace PodCheckpointing.Agent.Restores;
@@ -7,6 +9,23 @@ namespace PodCheckpointing.Agent.Restores;
 /// <summary>The folder of a container that is restored here, or of its pod: files that the agent and the handler write.</summary>
 internal static class RestoreFolder
 {
+    /// <summary>Where a container is restored.</summary>
+    public static string Of(IOptions<AgentOptions> options, string podUid, string container)
+    {
+        foreach (var part in new[] { podUid, container })
+        {
+            if (part.Length is 0 or > 63 || !part.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '-'))
+            {
+                throw Refusal.Because(StatusCode.InvalidArgument, "InvalidArgument", $"\"{part}\" is no uid or container name");
+            }
+        }
+
+        return Path.Combine(options.Value.RestoresFolder, podUid, container);
+    }
+
+    /// <summary>Where a pod's containers are restored.</summary>
+    public static string OfPod(IOptions<AgentOptions> options, string podUid) => Path.GetDirectoryName(Of(options, podUid, "any"))!;
+
     /// <summary>How far the restore of a container has come.</summary>
     public static ContainerRestore StateOf(string folder, string container)
     {

@@ -30,11 +30,7 @@ public sealed class AheadStagingTests : StoreFolder
     }
 
     [TearDown]
-    public async Task End()
-    {
-        await _ahead.GiveUpAsync(Path.GetDirectoryName(Folder)!);
-        _staging.Dispose();
-    }
+    public Task End() => _ahead.GiveUpAsync(Path.GetDirectoryName(Folder)!);
 
     [Test]
     public async Task What_was_extracted_while_it_was_written_is_what_is_staged()
@@ -81,7 +77,7 @@ public sealed class AheadStagingTests : StoreFolder
         _staging.Begin(Request());
         await UntilAsync(() => Directory.Exists(Ahead));
 
-        await _staging.CancelAsync(Target, "not wanted", unlessRun: false, CancellationToken.None);
+        await StagingParts.Release(Store, Out, _ahead).CancelAsync(Target, "not wanted", unlessRun: false, CancellationToken.None);
         _staging.Begin(Request());
 
         Directory.Exists(Ahead).Should().BeFalse();

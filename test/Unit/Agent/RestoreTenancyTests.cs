@@ -25,9 +25,6 @@ public sealed class RestoreTenancyTests : StoreFolder
         Store.Seal(Pod, Id, ["c"]);
     }
 
-    [TearDown]
-    public void End() => _staging.Dispose();
-
     [Test]
     public async Task A_pod_of_the_same_namespace_gets_the_checkpoint()
     {

@@ -11,30 +11,27 @@ namespace PodCheckpointing.Unit.Agent;
 public sealed class RestoreVerdictTests : StoreFolder
 {
     private const string Target = "0b0f9a3e-52f1-4a6e-8d8c-3f5a0e0b7f11";
-    private RestoreStaging _staging = null!;
+    private RestoreRelease _release = null!;
 
     [SetUp]
     public void Stand_as_the_handler_leaves_it()
     {
-        _staging = StagingParts.Staging(Store, Out);
+        _release = StagingParts.Release(Store, Out);
         Directory.CreateDirectory(Folder("c"));
         File.WriteAllText(Folder("members"), "c\n");
     }
-
-    [TearDown]
-    public void End() => _staging.Dispose();
 
     [TestCase(true)]
     [TestCase(false)]
     public async Task What_was_withdrawn_in_time_never_runs(bool unlessRun)
     {
-        await _staging.ReleaseAsync(Target, CancellationToken.None);
+        await _release.ReleaseAsync(Target, CancellationToken.None);
 
-        (await _staging.CancelAsync(Target, "too late", unlessRun, CancellationToken.None)).Should().BeFalse();
-        (await _staging.CancelAsync(Target, "again", unlessRun, CancellationToken.None)).Should().BeFalse();
+        (await _release.CancelAsync(Target, "too late", unlessRun, CancellationToken.None)).Should().BeFalse();
+        (await _release.CancelAsync(Target, "again", unlessRun, CancellationToken.None)).Should().BeFalse();
 
         new FileInfo(Folder("verdict")).LinkTarget.Should().Be("Cancelled");
-        var release = () => _staging.ReleaseAsync(Target, CancellationToken.None);
+        var release = () => _release.ReleaseAsync(Target, CancellationToken.None);
         (await release.Should().ThrowAsync<RpcException>()).Which.StatusCode.Should().Be(StatusCode.FailedPrecondition);
     }
 
@@ -47,9 +44,9 @@ public sealed class RestoreVerdictTests : StoreFolder
         {
             File.WriteAllText(Folder("c/pid"), $"{process.Id}\n");
             File.WriteAllText(Folder("c/started"), "");
-            await _staging.ReleaseAsync(Target, CancellationToken.None);
+            await _release.ReleaseAsync(Target, CancellationToken.None);
 
-            (await _staging.CancelAsync(Target, "too late", unlessRun, CancellationToken.None)).Should().BeTrue();
+            (await _release.CancelAsync(Target, "too late", unlessRun, CancellationToken.None)).Should().BeTrue();
 
             File.Exists(Folder("c/running")).Should().BeTrue();
             File.Exists(Folder("failed")).Should().Be(!unlessRun);

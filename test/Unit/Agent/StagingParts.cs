@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Agent;
+using PodCheckpointing.Agent.Checkpoints;
 using PodCheckpointing.Agent.Restores;
 using PodCheckpointing.Agent.Volumes;
 using PodCheckpointing.Storage;
@@ -19,8 +20,19 @@ internal static class StagingParts
             ahead ?? Ahead(store, state),
             new PageGuard(options, TimeProvider.System, NullLogger<PageGuard>.Instance),
             options,
-            TimeProvider.System,
+            new KeyedLock<string>(),
             NullLogger<RestoreStaging>.Instance);
+    }
+
+    public static RestoreRelease Release(CheckpointStore store, string state, AheadStaging? ahead = null)
+    {
+        var options = Options.Create(new AgentOptions { StateRoot = state });
+        return new RestoreRelease(
+            ahead ?? Ahead(store, state),
+            new PageGuard(options, TimeProvider.System, NullLogger<PageGuard>.Instance),
+            options,
+            new KeyedLock<string>(),
+            TimeProvider.System);
     }
 
     public static AheadStaging Ahead(CheckpointStore store, string state) =>

@@ -1,0 +1,135 @@
+using System.Globalization;
+using Grpc.Core;
+using Microsoft.Extensions.Options;
+using PodCheckpointing.Agent.Checkpoints;
+using PodCheckpointing.Agent.Runtimes;
+using PodCheckpointing.Api.V1;
+using static PodCheckpointing.Agent.Restores.RestoreFolder;
+
+namespace PodCheckpointing.Agent.Restores;
+
+/// <summary>Lets a pod's restored processes run, or sees to it that they never will.</summary>
+internal sealed class RestoreRelease(
+    AheadStaging ahead, PageGuard guard, IOptions<AgentOptions> options, KeyedLock<string> pods, TimeProvider time)
+{
+    /// <summary>Lets a pod's restored processes run that hold no address.</summary>
+    public Task ReleaseAsync(string podUid, CancellationToken cancellationToken) =>
+        ReleaseAsync(podUid, () => Task.CompletedTask, cancellationToken);
+
+    /// <summary>Lets a pod's restored processes run: at once, where every container has been started, else the handler
+    /// does it at the start of the last one.</summary>
+    /// <param name="podUid">The pod.</param>
+    /// <param name="before">What is done immediately before.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <exception cref="RpcException">The restore was cancelled.</exception>
+    public async Task ReleaseAsync(string podUid, Func<Task> before, CancellationToken cancellationToken)
+    {
+        var folder = OfPod(options, podUid);
+        await StartedAsync(folder, cancellationToken);
+        await pods.RunAsync(
+            folder,
+            async () =>
+            {
+                await LetRunAsync(folder, before, cancellationToken);
+                return true;
+            },
+            cancellationToken);
+    }
+
+    /// <summary>Whatever of a pod waits for its checkpoint fails, none will be staged any more, and what does not run yet
+    /// never will.</summary>
+    /// <param name="podUid">The pod.</param>
+    /// <param name="reason">What the failure will say.</param>
+    /// <param name="unlessRun">Leaves a pod alone whose processes have been let run.</param>
+    /// <param name="cancellationToken">Ends the call.</param>
+    /// <returns>Whether its processes have been let run.</returns>
+    public Task<bool> CancelAsync(string podUid, string reason, bool unlessRun, CancellationToken cancellationToken)
+    {
+        var folder = OfPod(options, podUid);
+        return pods.RunAsync(
+            folder,
+            async () =>
+            {
+                // For the whole pod, and first: its create may not have come as far as its folder.
+                Directory.CreateDirectory(folder);
+                var hasRun = !Decide(folder, "Cancelled");
+                if (hasRun && unlessRun)
+                {
+                    return true;
+                }
+
+                Fail(folder, reason);
+                await ahead.GiveUpAsync(folder);
+                foreach (var container in Directory.GetDirectories(folder))
+                {
+                    File.Delete(Path.Combine(container, "staged"));
+                }
+
+                return hasRun;
+            },
+            cancellationToken);
+    }
+
+    private async Task LetRunAsync(string folder, Func<Task> before, CancellationToken cancellationToken)
+    {
+        var members = MembersOf(folder);
+        if (members.Count == 0)
+        {
+            throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.RestoreFailed, "nothing of the pod is staged here");
+        }
+
+        if (members.Prepend(folder).Select(m => Text(m, "failed")).OfType<string>().FirstOrDefault() is { } why)
+        {
+            throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.RestoreFailed, why.TrimEnd());
+        }
+
+        foreach (var member in members.Where(m => PageGuard.AreComing(m) && !Has(m, "running")))
+        {
+            await guard.TakeAsync(member, cancellationToken);
+        }
+
+        await before();
+        // Its word first, then the look; the handler does it the other way round, so that one of them sees both.
+        Mark(folder, "go", "");
+        if (!members.All(m => Has(m, "started") && !Has(m, "running")))
+        {
+            return;
+        }
+
+        if (!Decide(folder, "Run"))
+        {
+            throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.RestoreFailed, "the restore was cancelled");
+        }
+
+        var at = (time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * 100;
+        foreach (var member in members)
+        {
+            // Every process: one that stays stopped would hang its peers.
+            foreach (var pid in ContainerRuntime.Tree((int)Number(Text(member, "pid")!)))
+            {
+                Signals.Continue(pid);
+            }
+
+            Mark(member, "running", at.ToString(CultureInfo.InvariantCulture));
+        }
+    }
+
+    /// <summary>A pod whose pages come later is let run from here, and so when all its containers have been started. Nothing is
+    /// held meanwhile: it may be cancelled.</summary>
+    private static async Task StartedAsync(string folder, CancellationToken cancellationToken)
+    {
+        var members = MembersOf(folder);
+        if (members.Any(m => Has(m, "lazy")))
+        {
+            while (!members.All(m => Has(m, "started")) && !members.Prepend(folder).Any(m => Has(m, "failed") || Has(m, "error")))
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(2), cancellationToken);
+            }
+        }
+    }
+
+    private static List<string> MembersOf(string folder) =>
+        [.. (Text(folder, "members") ?? "").Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(m => Path.Combine(folder, m))];
+
+    private static bool Has(string folder, string name) => File.Exists(Path.Combine(folder, name));
+}

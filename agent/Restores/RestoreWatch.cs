@@ -1,0 +1,33 @@
+using System.Diagnostics;
+using Microsoft.Extensions.Options;
+using PodCheckpointing.Agent.Metrics;
+using PodCheckpointing.Api.Protos;
+using static PodCheckpointing.Agent.Restores.RestoreFolder;
+
+namespace PodCheckpointing.Agent.Restores;
+
+/// <summary>Reads what the restore handler reports.</summary>
+internal sealed class RestoreWatch(IOptions<AgentOptions> options)
+{
+    /// <summary>How far the handler has come; waits for the end of it up to the caller's time.</summary>
+    public async Task<IReadOnlyList<ContainerRestore>> WatchAsync(GetRestoreRequest request, CancellationToken cancellationToken)
+    {
+        var began = Stopwatch.GetTimestamp();
+        var wait = TimeSpan.FromMilliseconds(Math.Min(request.WaitMilliseconds, 60_000));
+        while (true)
+        {
+            var states = request.ContainerNames.Select(c => StateOf(Of(options, request.PodUid, c), c)).ToList();
+            if (states.All(s => s.Phase == "Running" || (s.Phase == "Restored" && request.Until == "Restored"))
+                || states.Any(s => s.Phase == "Failed" || (s.Phase == request.Until && request.Until != "Restored"))
+                || Stopwatch.GetElapsedTime(began) >= wait)
+            {
+                OperationMeter.Seen(request.PodUid, states, container => RestoredAt(Of(options, request.PodUid, container)));
+                return states;
+            }
+
+            // Markers are renamed into place by a shell script: a short look is simpler than a watch on folders that
+            // may not exist yet, and as quick as the operator can use it.
+            await Task.Delay(TimeSpan.FromMilliseconds(10), cancellationToken);
+        }
+    }
+}
