@@ -62,7 +62,7 @@ internal sealed class AgentService(
         return response;
     }
 
-    public override Task<FenceResponse> FenceAsync(FenceRequest request, ServerCallContext context)
+    public override async Task<FenceResponse> FenceAsync(FenceRequest request, ServerCallContext context)
     {
         var received = Now();
         if (request.Holder.Length == 0)
@@ -70,27 +70,24 @@ internal sealed class AgentService(
             throw Refusal.Because(StatusCode.InvalidArgument, "InvalidArgument", "holder is empty: name the migration's uid");
         }
 
+        // A call that comes when the pod has left would leave a fence that nobody lifts.
+        if (fences.Find(request.PodUid) is null && await HasLeftAsync(request.PodUid, context.CancellationToken))
+        {
+            throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.PodNotRunning, $"pod {request.PodUid} is not on this node");
+        }
+
         var fence = fences.Fence(request.PodUid, request.Holder, request.TcpPolicy);
-        return Task.FromResult(new FenceResponse { FencedAt = Timestamp.FromDateTime(fence.FencedAt), Clock = Clock(received) });
+        return new FenceResponse { FencedAt = Timestamp.FromDateTime(fence.FencedAt), Clock = Clock(received) };
     }
 
     public override async Task<UnfenceResponse> UnfenceAsync(UnfenceRequest request, ServerCallContext context)
     {
         var received = Now();
         var continued = 0;
-        if (fences.Find(request.PodUid) is { } fence)
-        {
-            if (fence.Holder != request.Holder)
-            {
-                throw Refusal.Because(
-                    StatusCode.FailedPrecondition, Reasons.MigrationInProgress, "another migration holds this fence");
-            }
-
-            await fences.LiftAsync(
-                request.PodUid,
-                async () => continued = request.Resume ? await thaw.ContinueAsync(request.PodUid, context.CancellationToken) : 0);
-        }
-
+        await fences.LiftAsync(
+            request.PodUid,
+            request.Holder,
+            async () => continued = request.Resume ? await thaw.ContinueAsync(request.PodUid, context.CancellationToken) : 0);
         return new UnfenceResponse { ResumedProcesses = (uint)continued, Clock = Clock(received) };
     }
 
@@ -222,6 +219,19 @@ internal sealed class AgentService(
             }
 
             await Task.Delay(TimeSpan.FromMilliseconds(200), time, cancellationToken);
+        }
+    }
+
+    /// <summary>Whether the runtime says that it has nothing of a pod; one that does not answer says nothing.</summary>
+    private async Task<bool> HasLeftAsync(string podUid, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return !(await runtime.PodUidsAsync(cancellationToken)).Contains(podUid);
+        }
+        catch (RpcException) when (!cancellationToken.IsCancellationRequested)
+        {
+            return false;
         }
     }
 

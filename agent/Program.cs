@@ -42,6 +42,7 @@ builder.Services.AddSingleton(services => new StoreMarks(options.StoreRoot, serv
 builder.Services.AddSingleton<CriuConfiguration>();
 builder.Services.AddSingleton<DumpJournal>();
 builder.Services.AddSingleton<FenceBook>();
+builder.Services.AddHostedService<FenceSweeper>();
 builder.Services.AddSingleton<VolumeContent>();
 builder.Services.AddSingleton<Dumper>();
 builder.Services.AddSingleton<ArchiveWatch>();

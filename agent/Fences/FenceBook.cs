@@ -9,71 +9,89 @@ namespace PodCheckpointing.Agent.Fences;
 internal sealed record FenceRecord(string PodUid, string Holder, string TcpPolicy, DateTime FencedAt);
 
 /// <summary>The fences of this node. Each is a file named for the pod's uid, which the fence hook looks for.</summary>
+/// <remarks>
+/// A holder fences a pod once. That it lifts the fence is a file, too, which stands before anything else is done: from then
+/// on no dump begins under that fence, and a call that comes late, or from an operator that has died since, fences nothing
+/// again. These marks are kept for as long as the pod is on this node; after that there is nothing to be fenced here.
+/// </remarks>
 internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider time)
 {
+    /// <summary>A pod that the runtime does not know may be one that it does not know yet.</summary>
+    private static readonly TimeSpan Late = TimeSpan.FromHours(1);
+
     private readonly string _folder = options.Value.FencesFolder;
+
+    // The hook's pattern matches no name that begins with a dot.
+    private readonly string _lifted = Path.Combine(options.Value.FencesFolder, ".lifted");
     private readonly Lock _lock = new();
-    private readonly HashSet<string> _lifting = [];
 
     /// <summary>The fence of a pod, or null.</summary>
     public FenceRecord? Find(string podUid) =>
         File.Exists(PathOf(podUid)) ? JsonSerializer.Deserialize<FenceRecord>(File.ReadAllBytes(PathOf(podUid))) : null;
 
     /// <summary>The fence that a dump is made under, or null.</summary>
-    /// <exception cref="RpcException">It is just being lifted: whoever does so has seen no dump, and would leave the
-    /// processes as this one stops them.</exception>
+    /// <exception cref="RpcException">It is being lifted: whoever does so has seen no dump, and would leave the processes as
+    /// this one stops them.</exception>
     public FenceRecord? FindForDump(string podUid)
     {
         lock (_lock)
         {
-            return _lifting.Contains(podUid)
-                ? throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.CheckpointFailed, "the pod's fence is being lifted")
-                : Find(podUid);
+            return Find(podUid) is not { } fence ? null
+                : IsLifted(podUid, fence.Holder)
+                    ? throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.CheckpointFailed, "the pod's fence is being lifted")
+                    : fence;
         }
     }
 
-    /// <summary>Lifts a fence: from the first word on no dump begins under it; at the end it is gone.</summary>
+    /// <summary>Lifts a holder's fence, or sees to it that there never is one: from the first word on no dump begins under it;
+    /// at the end it is gone.</summary>
     /// <param name="podUid">The pod.</param>
-    /// <param name="thaw">Continues the processes. Where it fails, the fence stands.</param>
-    public async Task LiftAsync(string podUid, Func<Task> thaw)
+    /// <param name="holder">Who has it, or was about to.</param>
+    /// <param name="thaw">Continues the processes; called where there is a fence. Where it fails, the fence stands.</param>
+    /// <exception cref="RpcException">Another holder has it.</exception>
+    public async Task LiftAsync(string podUid, string holder, Func<Task> thaw)
     {
         lock (_lock)
         {
-            _lifting.Add(podUid);
+            MarkLifted(podUid, holder);
+            if (Find(podUid) is not { } fence)
+            {
+                return;
+            }
+
+            if (fence.Holder != holder)
+            {
+                throw Refusal.Because(
+                    StatusCode.FailedPrecondition, Reasons.MigrationInProgress, "another migration holds this fence");
+            }
         }
 
-        try
+        // Processes first, the fence last: killed in between, the next call continues them again, which is harmless.
+        await thaw();
+        lock (_lock)
         {
-            // Processes first, the fence last: killed in between, the next call continues them again, which is harmless.
-            await thaw();
-            Remove(podUid);
-        }
-        finally
-        {
-            lock (_lock)
-            {
-                _lifting.Remove(podUid);
-            }
+            File.Delete(PathOf(podUid));
         }
     }
 
     /// <summary>Fences a pod for a holder; again for the same holder changes nothing.</summary>
-    /// <exception cref="RpcException">Another holder has it.</exception>
+    /// <exception cref="RpcException">Another holder has it, or this one has lifted it.</exception>
     public FenceRecord Fence(string podUid, string holder, string tcpPolicy)
     {
         lock (_lock)
         {
-            if (_lifting.Contains(podUid))
+            if (IsLifted(podUid, holder))
             {
-                throw Refusal.Because(StatusCode.Unavailable, Reasons.MigrationInProgress, "the pod's fence is being lifted");
+                throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.CheckpointFailed, "the migration has lifted its fence of the pod");
             }
 
             if (Find(podUid) is { } standing)
             {
-                return standing.Holder == holder
-                    ? standing
-                    : throw Refusal.Because(
-                        StatusCode.AlreadyExists, Reasons.MigrationInProgress, "another migration of this pod is under way");
+                return standing.Holder == holder ? standing
+                    : IsLifted(podUid, standing.Holder)
+                        ? throw Refusal.Because(StatusCode.Unavailable, Reasons.MigrationInProgress, "the pod's fence is being lifted")
+                        : throw Refusal.Because(
+                            StatusCode.AlreadyExists, Reasons.MigrationInProgress, "another migration of this pod is under way");
             }
 
             Directory.CreateDirectory(_folder);
@@ -91,17 +109,45 @@ internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider tim
         }
     }
 
-    /// <summary>Takes a fence away; none is no error.</summary>
-    public void Remove(string podUid)
+    /// <summary>Forgets what concerns no pod of this node any more. Fences stay: whether one is needed only its holder knows.</summary>
+    /// <param name="pods">Uids of the pods that the runtime has.</param>
+    /// <returns>How many marks went.</returns>
+    public int Sweep(IReadOnlySet<string> pods)
     {
         lock (_lock)
         {
-            File.Delete(PathOf(podUid));
+            var old = Files(_lifted).Where(f => IsOld(f) && !pods.Contains(PodOf(f)) && !File.Exists(PathOf(PodOf(f)))).ToList();
+            old.ForEach(File.Delete);
+            Files(_folder).Where(f => f.EndsWith(".partial", StringComparison.Ordinal) && IsOld(f)).ToList().ForEach(File.Delete);
+            return old.Count;
         }
     }
 
-    private string PathOf(string podUid) =>
-        podUid.Length is > 0 and < 64 && podUid.All(c => char.IsAsciiLetterOrDigit(c) || c == '-')
-            ? Path.Combine(_folder, podUid)
-            : throw Refusal.Because(StatusCode.InvalidArgument, "InvalidArgument", $"pod_uid \"{podUid}\" is not a uid");
+    private static string PodOf(string mark) => Path.GetFileName(mark).Split('.')[0];
+
+    private static string[] Files(string folder) => Directory.Exists(folder) ? Directory.GetFiles(folder) : [];
+
+    private static string Checked(string name, string text) =>
+        text.Length is > 0 and < 64 && text.All(c => char.IsAsciiLetterOrDigit(c) || c == '-')
+            ? text
+            : throw Refusal.Because(StatusCode.InvalidArgument, "InvalidArgument", $"{name} \"{text}\" is not a uid");
+
+    private bool IsOld(string file) => time.GetUtcNow() - File.GetLastWriteTimeUtc(file) > Late;
+
+    private bool IsLifted(string podUid, string holder) => File.Exists(MarkOf(podUid, holder));
+
+    private void MarkLifted(string podUid, string holder)
+    {
+        if (!IsLifted(podUid, holder))
+        {
+            Directory.CreateDirectory(_lifted);
+            using var mark = new FileStream(MarkOf(podUid, holder), FileMode.Create);
+            mark.Flush(flushToDisk: true);
+        }
+    }
+
+    private string PathOf(string podUid) => Path.Combine(_folder, Checked("pod_uid", podUid));
+
+    private string MarkOf(string podUid, string holder) =>
+        Path.Combine(_lifted, $"{Checked("pod_uid", podUid)}.{Checked("holder", holder)}");
 }

@@ -198,8 +198,15 @@ internal sealed class AgentNode : IAsyncDisposable
         _peers.MapGrpcMethod(
             Cri("ContainerStatus", ContainerStatusRequest.Parser, ContainerStatusResponse.Parser), (request, _) => Task.FromResult(Status(request)));
         _peers.MapGrpcMethod(
-            Cri("ListPodSandbox", ListPodSandboxRequest.Parser, ListPodSandboxResponse.Parser), (_, _) => Task.FromResult(new ListPodSandboxResponse()));
+            Cri("ListPodSandbox", ListPodSandboxRequest.Parser, ListPodSandboxResponse.Parser), (_, _) => Task.FromResult(Sandboxes()));
         await _peers.StartAsync();
+    }
+
+    private ListPodSandboxResponse Sandboxes()
+    {
+        var response = new ListPodSandboxResponse();
+        response.Items.AddRange(_containers.Select(c => c.PodUid).Distinct().Select(uid => new PodSandbox { Metadata = new PodSandboxMetadata { Uid = uid } }));
+        return response;
     }
 
     private ListContainersResponse List(ListContainersRequest request)

@@ -1,6 +1,5 @@
 using System.Net;
 using FluentAssertions;
-using Grpc.Core;
 using Microsoft.Extensions.Options;
 using NUnit.Framework;
 using PodCheckpointing.Agent;
@@ -27,60 +26,6 @@ public sealed class NodeStateTests
 
     [TearDown]
     public void RemoveRoot() => Directory.Delete(_root, recursive: true);
-
-    [Test]
-    public async Task While_a_fence_is_lifted_no_dump_begins_under_it()
-    {
-        var book = new FenceBook(_options, TimeProvider.System);
-        book.Fence("u", "m", "Close");
-        var thawed = new TaskCompletionSource();
-        var lifting = book.LiftAsync("u", () => thawed.Task);
-
-        // The thaw has looked for dumps already: one that began now would leave the pod stopped for ever.
-        FluentActions.Invoking(() => book.FindForDump("u")).Should().Throw<RpcException>();
-        FluentActions.Invoking(() => book.Fence("u", "m2", "Close")).Should().Throw<RpcException>()
-            .Which.StatusCode.Should().Be(StatusCode.Unavailable);
-        book.Find("u").Should().NotBeNull("no container may start before the processes run");
-
-        thawed.SetResult();
-        await lifting;
-        book.FindForDump("u").Should().BeNull();
-        book.Fence("u", "m2", "Close").Holder.Should().Be("m2");
-    }
-
-    [Test]
-    public async Task A_fence_whose_thaw_fails_stands()
-    {
-        var book = new FenceBook(_options, TimeProvider.System);
-        book.Fence("u", "m", "Close");
-
-        await FluentActions.Awaiting(() => book.LiftAsync("u", () => Task.FromException(new IOException()))).Should().ThrowAsync<IOException>();
-
-        book.FindForDump("u")!.Holder.Should().Be("m");
-    }
-
-    [Test]
-    public void A_fence_is_one_file_under_the_pods_uid_and_belongs_to_its_holder()
-    {
-        var book = new FenceBook(_options, TimeProvider.System);
-        var first = book.Fence(Pod, "m1", "Close");
-        book.Fence(Pod, "m1", "Close").Should().Be(first);
-        var other = () => book.Fence(Pod, "m2", "Close");
-        other.Should().Throw<RpcException>().Where(e => e.StatusCode == StatusCode.AlreadyExists);
-        Directory.GetFiles(Path.Combine(_root, "fences")).Select(Path.GetFileName).Should().Equal(Pod);
-        book.Remove(Pod);
-        book.Remove(Pod);
-        book.Find(Pod).Should().BeNull();
-    }
-
-    [TestCase("")]
-    [TestCase("../x")]
-    [TestCase("a.b")]
-    public void A_fence_for_no_uid_is_refused(string uid)
-    {
-        var fencing = () => new FenceBook(_options, TimeProvider.System).Fence(uid, "m", "Close");
-        fencing.Should().Throw<RpcException>().Where(e => e.StatusCode == StatusCode.InvalidArgument);
-    }
 
     [TestCase("Close", "skip", "tcp-close")]
     [TestCase("Established", "iptables", "tcp-established")]

@@ -1,0 +1,218 @@
+using FluentAssertions;
+using Grpc.Core;
+using Microsoft.Extensions.Options;
+using NUnit.Framework;
+using PodCheckpointing.Agent;
+using PodCheckpointing.Agent.Fences;
+using PodCheckpointing.Unit.Runtime;
+
+namespace PodCheckpointing.Unit.Agent;
+
+internal sealed class FenceBookTests
+{
+    private const string Pod = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
+    private static readonly Func<Task> Thaw = () => Task.CompletedTask;
+    private readonly HandTime _time = new();
+    private string _root = null!;
+
+    /// <summary>Where an agent may have been killed, by the disk operations that it had done.</summary>
+    public enum Killed
+    {
+        BeforeTheFenceWasRenamed,
+        WhenTheFenceStood,
+        WhenTheMarkStood,
+        WhenTheProcessesWentOn,
+        WhenTheFenceWasGone,
+    }
+
+    private string Fences => Path.Combine(_root, "fences");
+
+    [SetUp]
+    public void MakeRoot()
+    {
+        _root = Directory.CreateTempSubdirectory("fences").FullName;
+        _time.Advance(DateTimeOffset.UtcNow - _time.GetUtcNow());
+    }
+
+    [TearDown]
+    public void RemoveRoot() => Directory.Delete(_root, recursive: true);
+
+    [Test]
+    public void A_fence_is_one_file_under_the_pods_uid_and_belongs_to_its_holder()
+    {
+        var book = New();
+        var first = book.Fence(Pod, "m1", "Close");
+        book.Fence(Pod, "m1", "Close").Should().Be(first);
+        Code(() => book.Fence(Pod, "m2", "Close")).Should().Be(StatusCode.AlreadyExists);
+        Files().Should().Equal(Pod);
+    }
+
+    [Test]
+    public async Task Only_its_holder_lifts_a_fence()
+    {
+        var book = New();
+        book.Fence(Pod, "m1", "Close");
+
+        await book.Awaiting(b => b.LiftAsync(Pod, "m2", () => throw new InvalidOperationException("another's processes"))).Should()
+            .ThrowAsync<RpcException>().Where(e => e.StatusCode == StatusCode.FailedPrecondition);
+        book.FindForDump(Pod)!.Holder.Should().Be("m1");
+        await book.LiftAsync(Pod, "m1", Thaw);
+        book.FindForDump(Pod).Should().BeNull();
+    }
+
+    [Test]
+    public async Task A_call_that_comes_after_the_fence_was_lifted_fences_nothing_whichever_agent_it_finds()
+    {
+        New().Fence(Pod, "m1", "Close");
+        await New().LiftAsync(Pod, "m1", Thaw);
+
+        Code(() => New().Fence(Pod, "m1", "Close")).Should().Be(StatusCode.FailedPrecondition);
+
+        Files().Should().BeEmpty();
+        New().Fence(Pod, "m2", "Close").Holder.Should().Be("m2", "another migration may have it");
+    }
+
+    [Test]
+    public async Task A_call_that_is_overtaken_by_its_end_fences_nothing()
+    {
+        await New().LiftAsync(Pod, "m1", () => throw new InvalidOperationException("there is nothing to continue"));
+
+        Code(() => New().Fence(Pod, "m1", "Close")).Should().Be(StatusCode.FailedPrecondition);
+    }
+
+    [Test]
+    public async Task While_a_fence_is_lifted_no_dump_begins_under_it()
+    {
+        var book = New();
+        book.Fence("u", "m", "Close");
+        var thawed = new TaskCompletionSource();
+        var lifting = book.LiftAsync("u", "m", () => thawed.Task);
+
+        // The thaw has looked for dumps already: one that began now would leave the pod stopped for ever.
+        Code(() => book.FindForDump("u")).Should().Be(StatusCode.FailedPrecondition);
+        Code(() => book.Fence("u", "m2", "Close")).Should().Be(StatusCode.Unavailable, "it may have it in a moment");
+        book.Find("u").Should().NotBeNull("no container may start before the processes run");
+
+        thawed.SetResult();
+        await lifting;
+        book.FindForDump("u").Should().BeNull();
+        book.Fence("u", "m2", "Close").Holder.Should().Be("m2");
+    }
+
+    [Test]
+    public async Task A_fence_whose_thaw_fails_stands_and_no_dump_begins_under_it()
+    {
+        var book = New();
+        book.Fence("u", "m", "Close");
+
+        await FluentActions.Awaiting(() => book.LiftAsync("u", "m", () => Task.FromException(new IOException()))).Should().ThrowAsync<IOException>();
+
+        book.Find("u")!.Holder.Should().Be("m");
+        Code(() => New().FindForDump("u")).Should().Be(StatusCode.FailedPrecondition);
+    }
+
+    [Test]
+    public async Task Whenever_the_agent_is_killed_the_next_one_lifts_the_fence_for_good([Values] Killed when)
+    {
+        await StandAsync(when);
+        var continued = false;
+
+        await New().LiftAsync(Pod, "m1", () =>
+        {
+            continued = true;
+            return Task.CompletedTask;
+        });
+
+        var fenced = when is Killed.WhenTheFenceStood or Killed.WhenTheMarkStood or Killed.WhenTheProcessesWentOn;
+        continued.Should().Be(fenced, "what a dump may have stopped goes on");
+        New().Find(Pod).Should().BeNull();
+        Code(() => New().Fence(Pod, "m1", "Close")).Should().Be(StatusCode.FailedPrecondition);
+        New().Fence(Pod, "m2", "Close").Holder.Should().Be("m2");
+    }
+
+    [Test]
+    public async Task Whenever_the_agent_is_killed_a_fence_whose_end_has_begun_is_never_dumped_under([Values] Killed when)
+    {
+        await StandAsync(when);
+
+        if (when is Killed.WhenTheMarkStood or Killed.WhenTheProcessesWentOn)
+        {
+            Code(() => New().FindForDump(Pod)).Should().Be(StatusCode.FailedPrecondition);
+        }
+        else
+        {
+            New().FindForDump(Pod)?.Holder.Should().Be("m1");
+            (New().Find(Pod) is not null).Should().Be(when == Killed.WhenTheFenceStood);
+        }
+    }
+
+    [Test]
+    public async Task A_mark_is_kept_for_as_long_as_the_pod_is_there()
+    {
+        await New().LiftAsync(Pod, "m1", Thaw);
+        New().Sweep(Set()).Should().Be(0, "the runtime may not know the pod yet");
+        _time.Advance(TimeSpan.FromDays(30));
+        New().Sweep(Set(Pod)).Should().Be(0);
+        Code(() => New().Fence(Pod, "m1", "Close")).Should().Be(StatusCode.FailedPrecondition);
+
+        New().Sweep(Set("another")).Should().Be(1);
+
+        Directory.GetFiles(Fences, "*", SearchOption.AllDirectories).Should().BeEmpty();
+    }
+
+    [Test]
+    public async Task What_stands_half_is_kept_for_whoever_ends_it_and_a_half_written_fence_goes()
+    {
+        await StandAsync(Killed.WhenTheMarkStood);
+        File.WriteAllText(Path.Combine(Fences, "gone.partial"), "");
+        _time.Advance(TimeSpan.FromDays(30));
+
+        New().Sweep(Set()).Should().Be(0, "a fence stands, and its end has begun");
+
+        Files().Should().Equal(Pod);
+        Code(() => New().FindForDump(Pod)).Should().Be(StatusCode.FailedPrecondition);
+    }
+
+    [TestCase("", "m")]
+    [TestCase("../x", "m")]
+    [TestCase("a.b", "m")]
+    [TestCase("a", "")]
+    [TestCase("a", "../m")]
+    public async Task A_fence_for_no_uid_is_refused(string uid, string holder)
+    {
+        Code(() => New().Fence(uid, holder, "Close")).Should().Be(StatusCode.InvalidArgument);
+        await FluentActions.Awaiting(() => New().LiftAsync(uid, holder, Thaw)).Should()
+            .ThrowAsync<RpcException>().Where(e => e.StatusCode == StatusCode.InvalidArgument);
+    }
+
+    /// <summary>Leaves the disk as an agent does that is killed there, with what the very operations write.</summary>
+    private async Task StandAsync(Killed when)
+    {
+        New().Fence(Pod, "m1", "Close");
+        switch (when)
+        {
+            case Killed.BeforeTheFenceWasRenamed:
+                File.Move(Path.Combine(Fences, Pod), Path.Combine(Fences, Pod + ".partial"));
+                break;
+            case Killed.WhenTheMarkStood:
+                await FluentActions.Awaiting(() => New().LiftAsync(Pod, "m1", () => throw new IOException("killed"))).Should().ThrowAsync<IOException>();
+                break;
+            case Killed.WhenTheProcessesWentOn:
+                var fence = File.ReadAllBytes(Path.Combine(Fences, Pod));
+                await New().LiftAsync(Pod, "m1", Thaw);
+                File.WriteAllBytes(Path.Combine(Fences, Pod), fence);
+                break;
+            case Killed.WhenTheFenceWasGone:
+                await New().LiftAsync(Pod, "m1", Thaw);
+                break;
+        }
+    }
+
+    private FenceBook New() => new(Options.Create(new AgentOptions { StateRoot = _root }), _time);
+
+    private IEnumerable<string?> Files() => Directory.GetFiles(Fences).Select(Path.GetFileName);
+
+    private static HashSet<string> Set(params string[] pods) => [.. pods];
+
+    private static StatusCode Code(Action act) => act.Should().Throw<RpcException>().Which.StatusCode;
+}
