@@ -7,7 +7,6 @@ namespace PodCheckpointing.Architecture;
 /// <summary>What the files say.</summary>
 public sealed partial class SourceTests
 {
-    // This file names what it looks for.
     private static readonly string[] TopFolders = [.. RepositoryFiles.TopFolders];
 
     [TestCaseSource(nameof(TopFolders))]
