@@ -62,20 +62,10 @@ public sealed class Kubernetes : IKubernetes, IDisposable
         using var response = await _http.SendAsync(
             request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
         await EnsureAcceptedAsync(response, cancellationToken);
-        using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(cancellationToken), Encoding.UTF8);
-        while (await reader.ReadLineAsync(cancellationToken) is { } line)
+        await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
+        await foreach (var change in WatchFrames.ReadAsync<T>(stream, cancellationToken))
         {
-            using var document = JsonDocument.Parse(line);
-            var type = document.RootElement.GetProperty("type").GetString();
-            var item = document.RootElement.GetProperty("object");
-            if (type == "ERROR")
-            {
-                var status = item.Deserialize<V1Status>(KubernetesJson.Options)!;
-                throw new KubernetesException((HttpStatusCode)(status.Code ?? 500), status);
-            }
-
-            yield return new WatchEvent<T>(
-                Enum.Parse<WatchEventType>(type!, ignoreCase: true), item.Deserialize<T>(KubernetesJson.Options)!);
+            yield return change;
         }
     }
 
@@ -155,8 +145,7 @@ public sealed class Kubernetes : IKubernetes, IDisposable
 
     private static string PathOf<T>(string? namespaceName, string? name, string? subresource)
     {
-        var entity = typeof(T).GetCustomAttribute<KubernetesEntityAttribute>()
-            ?? throw new InvalidOperationException($"{typeof(T).Name} has no KubernetesEntity attribute");
+        var entity = Entity<T>.Of;
         var path = new StringBuilder(entity.Group.Length == 0 ? "/api/" : $"/apis/{entity.Group}/").Append(entity.ApiVersion);
         if (entity.Namespaced && namespaceName is not null)
         {
@@ -251,4 +240,10 @@ public sealed class Kubernetes : IKubernetes, IDisposable
     }
 
     private string? Token() => _token?.Read() ?? _configuration.AccessToken;
+
+    private static class Entity<T>
+    {
+        public static KubernetesEntityAttribute Of { get; } = typeof(T).GetCustomAttribute<KubernetesEntityAttribute>()
+            ?? throw new InvalidOperationException($"{typeof(T).Name} has no KubernetesEntity attribute");
+    }
 }

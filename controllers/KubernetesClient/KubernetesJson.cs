@@ -11,6 +11,7 @@ public static class KubernetesJson
     {
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
         NumberHandling = JsonNumberHandling.Strict,
+        Converters = { new SharedStrings(), new SharedElements() },
     };
 
     /// <summary>An object as JSON text.</summary>

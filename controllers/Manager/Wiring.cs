@@ -23,7 +23,7 @@ internal static class Wiring
     public static void AddCluster(this IServiceCollection services)
     {
         services.AddInformer(Indexes.PodsByMigration, Indexes.PodsByNode, Indexes.RestoringPods).AddInformer<V1Node>().AddInformer(Indexes.SlicesByService)
-            .AddInformer(Indexes.MigrationsByUid, Indexes.MigrationsByPodUid, Indexes.MigrationsByPod, Indexes.MigrationsByService)
+            .AddInformer(EndedMigrations.Kept, Indexes.MigrationsByUid, Indexes.MigrationsByPodUid, Indexes.MigrationsByPod, Indexes.MigrationsByService)
             .AddInformer(Indexes.CheckpointsByContent, Indexes.LeavingCheckpoints)
             .AddInformer(Indexes.PartsByOwner)
             .AddInformer<PodCheckpointContent>()
@@ -103,11 +103,15 @@ internal static class Wiring
     }
 
     private static IServiceCollection AddInformer<T>(this IServiceCollection services, params ObjectIndex<T>[] indexes)
+        where T : class, IKubernetesObject<V1ObjectMeta> => services.AddInformer(item => item, indexes);
+
+    private static IServiceCollection AddInformer<T>(this IServiceCollection services, Func<T, T> kept, params ObjectIndex<T>[] indexes)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
         services.AddSingleton(s =>
         {
             var informer = ActivatorUtilities.CreateInstance<Informer<T>>(s);
+            informer.Keep(kept);
             foreach (var index in indexes)
             {
                 informer.AddIndex(index);

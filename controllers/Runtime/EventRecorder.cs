@@ -30,7 +30,7 @@ public sealed class EventRecorder(IKubernetes kubernetes, string component, Time
     private readonly Channel<Corev1Event> _queue = Channel.CreateBounded<Corev1Event>(
         new BoundedChannelOptions(1000) { FullMode = BoundedChannelFullMode.DropOldest });
 
-    private readonly Dictionary<(string?, string, string, string), Corev1Event> _written = [];
+    private readonly Dictionary<(string?, string, string, string), (string? Namespace, string Name, int Count)> _written = [];
     private readonly Dictionary<string, (double Tokens, long At)> _budgets = [];
 
     /// <inheritdoc/>
@@ -85,13 +85,13 @@ public sealed class EventRecorder(IKubernetes kubernetes, string component, Time
         var key = (item.InvolvedObject.Uid, item.Type, item.Reason, item.Message);
         if (_written.TryGetValue(key, out var old))
         {
-            var count = (old.Count ?? 1) + 1;
+            var count = old.Count + 1;
             var patch = KubernetesJson.Serialize(new { lastTimestamp = item.LastTimestamp, count });
             try
             {
-                _written[key] = await kubernetes.PatchAsync<Corev1Event>(
-                    old.Metadata.NamespaceProperty, old.Metadata.Name!, null, PatchType.Merge, patch, component, cancellationToken)
-                    .ConfigureAwait(false);
+                await kubernetes.PatchAsync<Corev1Event>(
+                    old.Namespace, old.Name, null, PatchType.Merge, patch, component, cancellationToken).ConfigureAwait(false);
+                _written[key] = old with { Count = count };
                 return;
             }
             catch (KubernetesException exception) when (exception.IsNotFound)
@@ -105,7 +105,8 @@ public sealed class EventRecorder(IKubernetes kubernetes, string component, Time
             _written.Clear();
         }
 
-        _written[key] = await kubernetes.CreateAsync(item, cancellationToken).ConfigureAwait(false);
+        await kubernetes.CreateAsync(item, cancellationToken).ConfigureAwait(false);
+        _written[key] = (item.Metadata.NamespaceProperty, item.Metadata.Name!, 1);
     }
 
     private bool MaySpeak(string uid)

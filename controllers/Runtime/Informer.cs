@@ -28,6 +28,7 @@ public sealed class Informer<T>(IKubernetes kubernetes, TimeProvider time, ILogg
     private readonly TaskCompletionSource _synced = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly InformerMetrics _metrics = new(typeof(T), time);
     private readonly Dictionary<ObjectIndex<T>, ConcurrentDictionary<string, ImmutableArray<T>>> _indexes = [];
+    private Func<T, T> _kept = item => item;
     private Action<T>? _changed;
 
     /// <inheritdoc/>
@@ -38,6 +39,9 @@ public sealed class Informer<T>(IKubernetes kubernetes, TimeProvider time, ILogg
 
     /// <summary>Is told every object that came, changed or went.</summary>
     public void OnChange(Action<T> handler) => _changed += handler;
+
+    /// <summary>Keeps only what this leaves of an object; those who are told of a change are told all. Before the start.</summary>
+    public void Keep(Func<T, T> kept) => _kept = kept;
 
     /// <summary>Has objects found by an index from now on; before the start.</summary>
     public void AddIndex(ObjectIndex<T> index) => _indexes[index] = new ConcurrentDictionary<string, ImmutableArray<T>>();
@@ -153,8 +157,9 @@ public sealed class Informer<T>(IKubernetes kubernetes, TimeProvider time, ILogg
             return;
         }
 
-        _store[key] = item;
-        Reindex(old, item);
+        var kept = _kept(item);
+        _store[key] = kept;
+        Reindex(old, kept);
         if (old is null)
         {
             _metrics.Came();

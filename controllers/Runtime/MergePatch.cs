@@ -10,17 +10,28 @@ public static class MergePatch
     /// <summary>The patch that makes one object of another, by its first level; empty where they are equal.</summary>
     public static JsonObject Between<T>(T? old, T item)
     {
-        var before = old is null ? [] : JsonSerializer.SerializeToNode(old, KubernetesJson.Options)!.AsObject();
-        var after = JsonSerializer.SerializeToNode(item, KubernetesJson.Options)!.AsObject();
+        using var before = JsonSerializer.SerializeToDocument(old, KubernetesJson.Options);
+        using var after = JsonSerializer.SerializeToDocument(item, KubernetesJson.Options);
         var changes = new JsonObject();
-        foreach (var name in before.Select(p => p.Key).Union(after.Select(p => p.Key)).ToList())
+        foreach (var field in after.RootElement.EnumerateObject())
         {
-            if (!JsonNode.DeepEquals(before[name], after[name]))
+            if (ValueOf(before.RootElement, field.Name) is not { } value || !JsonElement.DeepEquals(value, field.Value))
             {
-                changes[name] = after[name]?.DeepClone();
+                changes[field.Name] = JsonNode.Parse(field.Value.GetRawText());
+            }
+        }
+
+        if (old is not null)
+        {
+            foreach (var field in before.RootElement.EnumerateObject().Where(f => ValueOf(after.RootElement, f.Name) is null))
+            {
+                changes[field.Name] = null;
             }
         }
 
         return changes;
     }
+
+    private static JsonElement? ValueOf(JsonElement item, string name) =>
+        item.ValueKind == JsonValueKind.Object && item.TryGetProperty(name, out var value) ? value : null;
 }

@@ -33,6 +33,21 @@ public sealed class InformerTests
     }
 
     [Test]
+    public async Task Tells_all_of_an_object_and_keeps_what_is_asked_for_later()
+    {
+        var server = new Server([Pod("a", "first", "1")]);
+        var told = Channel.CreateUnbounded<string>();
+        using var informer = new Informer<V1Pod>(server, new HandTime(), NullLogger<Informer<V1Pod>>.Instance);
+        informer.Keep(pod => pod with { Metadata = pod.Metadata with { Uid = null } });
+        informer.OnChange(pod => told.Writer.TryWrite(pod.Metadata.Uid!));
+        await informer.StartAsync(CancellationToken.None);
+
+        (await NextAsync(told)).Should().Be("first");
+        informer.Find(new ObjectKey("ns", "a"))!.Metadata.Uid.Should().BeNull();
+        await informer.StopAsync(CancellationToken.None);
+    }
+
+    [Test]
     public async Task Watches_that_end_at_once_are_not_asked_for_in_a_loop()
     {
         var server = new Server([Pod("a", "first", "1")]) { WatchesEndAtOnce = true };
