@@ -44,7 +44,8 @@ public sealed class ArtifactFollower(IReadOnlyList<string> folders, string name,
                 throw new CorruptArtifactException($"{_path} is missing");
             }
 
-            await Task.Delay(Look, time, cancellationToken).ConfigureAwait(false);
+            await Task.WhenAny(finished, Task.Delay(Look, time, cancellationToken)).ConfigureAwait(false);
+            cancellationToken.ThrowIfCancellationRequested();
         }
 
         using var extractor = new ArchiveExtractor(folder, extraction);
@@ -133,7 +134,8 @@ public sealed class ArtifactFollower(IReadOnlyList<string> folders, string name,
 
                 file.Dispose();
                 file = null;
-                Task.Delay(Look, time, ring.Stopping).GetAwaiter().GetResult();
+                Task.WhenAny(finished, Task.Delay(Look, time, ring.Stopping)).GetAwaiter().GetResult();
+                ring.Stopping.ThrowIfCancellationRequested();
             }
         }
         finally

@@ -109,25 +109,32 @@ public sealed partial class CheckpointStore
             }
 
             RandomAccess.SetLength(file, 0);
+            // Of a writer that has died.
+            WholeFile.Withdraw(Path.Combine(folder, ManifestFile));
             var volume = container.StartsWith(Volumes, StringComparison.Ordinal);
             var walker = volume ? new ArchiveWalker([], []) : new ArchiveWalker(Needed, Kept);
             var written = await new ArtifactWriter(_options, walker, progress)
                 .WriteAsync(tar, file, partial, cancellationToken).ConfigureAwait(false);
+            // It takes as long as what its maker still has to do.
+            var durable = Task.Run(() => WriteBehind.Sync(file, partial, _options.DropFromMemory), CancellationToken.None);
             var manifest = written with
             {
                 PodUID = podUid,
                 CheckpointID = checkpointId,
                 Container = container,
-                Origin = await origin().ConfigureAwait(false),
+                Origin = await AfterwardsAsync(origin, durable).ConfigureAwait(false),
                 Entries = walker.Entries,
                 Dump = DumpDescription.From(walker.ContentOf("config.dump"), walker.ContentOf("spec.dump")),
                 Criu = walker.ContentOf(Statistics) is { } statistics ? CriuStatistics.From(statistics) : null,
                 CreatedAt = _time.GetUtcNow().UtcDateTime,
             };
+            var content = ManifestJson.Write(manifest);
+            WholeFile.Announce(Path.Combine(folder, ManifestFile), content);
+            await durable.ConfigureAwait(false);
             File.Move(partial, Path.Combine(folder, Artifact), overwrite: true);
             // Before the manifest can be there, the bytes have to be, under their name.
             Posix.SyncDirectory(folder);
-            WholeFile.Write(Path.Combine(folder, ManifestFile), ManifestJson.Write(manifest));
+            WholeFile.Write(Path.Combine(folder, ManifestFile), content);
             return manifest;
         }
         catch
@@ -153,6 +160,27 @@ public sealed partial class CheckpointStore
         // A manifest whose bytes are not there is as good as none: they can be written again.
         var artifact = Path.Combine(folder, Artifact);
         return Posix.Exists(artifact) && new FileInfo(artifact).Length == manifest.CompressedSize ? manifest : null;
+    }
+
+    /// <summary>The manifest of an artifact of which every byte has been written, though it may not be durable, nor sealed; or null.</summary>
+    /// <remarks>For who begins with the bytes before they count, and asks for <see cref="FindSealed(string, string, string)"/> before
+    /// anything comes of it.</remarks>
+    public ContainerManifest? FindAnnounced(string podUid, string checkpointId, string container)
+    {
+        var folders = FoldersOf(podUid, checkpointId, container);
+        var path = Path.Combine(folders[^1], ManifestFile);
+        try
+        {
+            return !folders.All(Posix.Renew) ? null
+                : (Posix.Exists(path) ? File.ReadAllBytes(path) : WholeFile.Announced(path)) is { } content
+                    ? ManifestJson.ReadManifest(content, path)
+                    : null;
+        }
+        catch (Exception exception) when (exception is CorruptArtifactException or IOException)
+        {
+            // Half of it, at the moment.
+            return null;
+        }
     }
 
     /// <summary>Writes the marker over the manifests of these containers; a second time it changes nothing.</summary>
@@ -262,6 +290,20 @@ public sealed partial class CheckpointStore
             : throw new CorruptArtifactException($"checkpoint {checkpointId} of pod {podUid} is not complete");
     }
 
+    /// <summary>Asks, and lets nobody close the file meanwhile.</summary>
+    private static async Task<Origin> AfterwardsAsync(Func<Task<Origin>> origin, Task durable)
+    {
+        try
+        {
+            return await origin().ConfigureAwait(false);
+        }
+        catch
+        {
+            await durable.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            throw;
+        }
+    }
+
     // FileShare.None is a lock that dies with its holder: a dead writer's leftover is taken over.
     private static FileStream OpenPartial(string path)
     {
@@ -292,6 +334,7 @@ public sealed partial class CheckpointStore
         try
         {
             File.Delete(Path.Combine(folder, Artifact + ".partial"));
+            WholeFile.Withdraw(Path.Combine(folder, ManifestFile));
             if (!Posix.Exists(Path.Combine(folder, ManifestFile)))
             {
                 File.Delete(Path.Combine(folder, Artifact));

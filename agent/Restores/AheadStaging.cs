@@ -42,6 +42,9 @@ internal sealed class AheadStaging(CheckpointStore store, IOptions<AgentOptions>
         }
     }
 
+    /// <summary>Whether an attempt is under way.</summary>
+    public bool Has(string folder) => _attempts.ContainsKey(folder);
+
     /// <summary>Waits for the rest of an attempt.</summary>
     /// <returns>The folder of what was extracted; null where nothing was, or not this.</returns>
     public async Task<string?> FinishAsync(string folder, ContainerManifest manifest, CancellationToken cancellationToken)
@@ -55,7 +58,11 @@ internal sealed class AheadStaging(CheckpointStore store, IOptions<AgentOptions>
 
         try
         {
-            await attempt.FinishAsync(manifest).WaitAsync(cancellationToken);
+            var made = await attempt.FinishAsync(manifest).WaitAsync(cancellationToken);
+            if (made.CompressedDigest != manifest.CompressedDigest)
+            {
+                throw new CorruptArtifactException("the artifact was written again");
+            }
         }
         catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
         {
@@ -107,9 +114,9 @@ internal sealed class AheadStaging(CheckpointStore store, IOptions<AgentOptions>
         public Attempt(string folder, ArtifactFollower follower) => Extraction = Task.Run(() =>
             follower.ExtractAsync(RestoreFolder.MakeEmpty(folder), ExtractionOptions.FilesOnly, _finished.Task, _stop.Token));
 
-        public Task Extraction { get; }
+        public Task<ContainerManifest> Extraction { get; }
 
-        public Task FinishAsync(ContainerManifest manifest)
+        public Task<ContainerManifest> FinishAsync(ContainerManifest manifest)
         {
             _finished.TrySetResult(manifest);
             return Extraction;

@@ -30,11 +30,10 @@ internal static class RestoreFolder
     public static ContainerRestore StateOf(string folder, string container)
     {
         var state = new ContainerRestore { ContainerName = container, Phase = "Absent" };
-        if (Text(folder, "restored") is { } times)
+        if (RestoredAt(folder) is var (from, to))
         {
-            var lines = times.Split('\n');
             state.Phase = "Restored";
-            state.RestoreMicroseconds = (ulong)(Number(lines[1]) - Number(lines[0])) / 1000;
+            state.RestoreMicroseconds = (ulong)Math.Max(0, (to - from).TotalMicroseconds);
         }
         else if (Text(folder, "claimed") is not null)
         {
@@ -76,8 +75,9 @@ internal static class RestoreFolder
 
     /// <summary>When the runtime restored it, by this node's clock.</summary>
     public static (DateTime From, DateTime To)? RestoredAt(string folder) =>
-        Text(folder, "restored")?.Split('\n') is [var from, var to, ..]
-            ? (DateTime.UnixEpoch.AddTicks(Number(from) / 100), DateTime.UnixEpoch.AddTicks(Number(to) / 100))
+        new FileInfo(Path.Combine(folder, "restored")) is { Exists: true, LastWriteTimeUtc: var to }
+            // The handler of another version has written no begun.
+            ? (new FileInfo(Path.Combine(folder, "begun")) is { Exists: true, LastWriteTimeUtc: var from } ? from : to, to)
             : null;
 
     /// <summary>Whether a pod's restored processes run is decided once, by whoever writes it first: the agent or the handler.</summary>
@@ -117,7 +117,34 @@ internal static class RestoreFolder
         return File.Exists(path) ? File.ReadAllText(path) : null;
     }
 
-    public static void Fail(string folder, string reason) => Mark(folder, "failed", reason.ReplaceLineEndings(" "));
+    /// <summary>Tells the handlers that wait for the checkpoint of a container, or of its whole pod, that there will be none.</summary>
+    public static void Fail(string folder, string reason)
+    {
+        Mark(folder, "failed", reason.ReplaceLineEndings(" "));
+        foreach (var waiting in Directory.GetDirectories(folder).Prepend(folder))
+        {
+            Wake(waiting);
+        }
+    }
+
+    /// <summary>Has the handler look at once, where it waits for a word.</summary>
+    public static void Wake(string folder)
+    {
+        var pipe = Path.Combine(folder, "wake");
+        if (File.Exists(pipe))
+        {
+            try
+            {
+                // For reading, too: no handler may be there any more, and nobody waits for one.
+                using var wake = new FileStream(pipe, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite, bufferSize: 0);
+                wake.Write("\n"u8);
+            }
+            catch (IOException)
+            {
+                // It looks by itself.
+            }
+        }
+    }
 
     public static void Mark(string folder, string name, string text)
     {

@@ -83,6 +83,12 @@ internal sealed class RestoreRelease(
             throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.RestoreFailed, why.TrimEnd());
         }
 
+        if (members.FirstOrDefault(m => Has(m, "unconfirmed")) is { } unconfirmed)
+        {
+            throw Refusal.Because(
+                StatusCode.FailedPrecondition, Reasons.RestoreFailed, $"container {Path.GetFileName(unconfirmed)} was restored from what may not be sealed");
+        }
+
         foreach (var member in members.Where(m => PageGuard.AreComing(m) && !Has(m, "running")))
         {
             await guard.TakeAsync(member, cancellationToken);

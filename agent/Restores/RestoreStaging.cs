@@ -33,6 +33,10 @@ internal sealed class RestoreStaging(
         if (!File.Exists(Path.Combine(folder, "staged")) && Text(Path.GetDirectoryName(folder)!, "failed") is null)
         {
             ahead.Begin(folder, uri);
+            if (request.PodNamespace.Length > 0)
+            {
+                _ = StageAheadAsync(request, uri, folder);
+            }
         }
     }
 
@@ -53,22 +57,22 @@ internal sealed class RestoreStaging(
     private async Task<long> PrepareAsync(
         PrepareRestoreRequest request, ArtifactUri uri, string folder, CancellationToken cancellationToken)
     {
-        if (File.Exists(Path.Combine(folder, "staged")))
-        {
-            return 0;
-        }
-
         var pod = Path.GetDirectoryName(folder)!;
         try
         {
+            if (File.Exists(Path.Combine(folder, "staged")))
+            {
+                Confirm(request, uri, folder);
+                return 0;
+            }
+
             if ((Text(pod, "failed") ?? Text(folder, "failed")) is { } why)
             {
                 throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.RestoreFailed, why.TrimEnd());
             }
 
             Directory.CreateDirectory(folder);
-            var members = request.ContainerNames.Count > 0 ? request.ContainerNames.AsEnumerable() : [request.ContainerName];
-            Mark(pod, "members", string.Join('\n', members));
+            MarkMembers(request, pod);
             if (request.Release)
             {
                 Mark(pod, "go", "");
@@ -94,12 +98,7 @@ internal sealed class RestoreStaging(
             await PlaceAsync(request, uri, volume, Path.GetDirectoryName(folder)!, cancellationToken);
         }
 
-        var manifest = Find(request, uri, uri.Container!);
-        if (request.ExpectedDigest.Length > 0 && request.ExpectedDigest != manifest.CompressedDigest)
-        {
-            throw new CorruptArtifactException("the artifact on the volume is not the one that its content names");
-        }
-
+        var manifest = FindExpected(request, uri);
         var watch = Stopwatch.GetTimestamp();
         var temporary = await ahead.FinishAsync(folder, manifest, cancellationToken);
         if (temporary is null)
@@ -108,7 +107,75 @@ internal sealed class RestoreStaging(
             await store.Read(manifest).ExtractAsync(temporary, ExtractionOptions.FilesOnly, cancellationToken);
         }
 
-        var bytes = manifest.Size;
+        // Only this agent lets such a pod run: a handler that has its leave already could not wait for the guard.
+        Put(temporary, folder, request.ArtifactUri, manifest, mayBeLazy: !request.Release);
+        Told(request.PodUid, request.ContainerName, manifest, watch);
+        return manifest.Size;
+    }
+
+    /// <summary>Stages what is not known to be durable yet; where that comes to nothing, it is staged when it is asked for.</summary>
+    private async Task StageAheadAsync(StageAheadRequest request, ArtifactUri uri, string folder)
+    {
+        try
+        {
+            var watch = Stopwatch.GetTimestamp();
+            ContainerManifest? manifest;
+            while ((manifest = store.FindAnnounced(uri.PodUid, uri.CheckpointId, uri.Container!)) is null)
+            {
+                // A network volume is asked each time: of a long dump, a hundredth more is waited for.
+                var look = Math.Clamp(Stopwatch.GetElapsedTime(watch).TotalMilliseconds / 100, 2, 200);
+                await Task.Delay(TimeSpan.FromMilliseconds(look));
+                if (!ahead.Has(folder))
+                {
+                    return;
+                }
+            }
+
+            watch = Stopwatch.GetTimestamp();
+            var pod = Path.GetDirectoryName(folder)!;
+            var staged = await pods.RunAsync(pod, async () =>
+            {
+                if (manifest.Origin.PodNamespace != request.PodNamespace
+                    || File.Exists(Path.Combine(pod, "failed"))
+                    || !ahead.Has(folder)
+                    || await ahead.FinishAsync(folder, manifest, CancellationToken.None) is not { } temporary)
+                {
+                    return false;
+                }
+
+                // First, so that nobody takes it for more than it is.
+                Mark(folder, "unconfirmed", manifest.Digest);
+                Put(temporary, folder, request.ArtifactUri, manifest, mayBeLazy: true);
+                return true;
+            });
+            if (staged)
+            {
+                Told(request.PodUid, request.ContainerName, manifest, watch);
+            }
+        }
+        catch (Exception exception)
+        {
+            AgentLog.NotAhead(logger, request.PodUid, request.ContainerName, exception.Message);
+        }
+    }
+
+    /// <summary>What was staged before it was known to be durable is what the sealed checkpoint says.</summary>
+    private void Confirm(PrepareRestoreRequest request, ArtifactUri uri, string folder)
+    {
+        if (Text(folder, "unconfirmed") is { } digest)
+        {
+            if (FindExpected(request, uri).Digest != digest.TrimEnd())
+            {
+                throw new CorruptArtifactException("the pod was dumped again after its checkpoint had been staged");
+            }
+
+            MarkMembers(request, Path.GetDirectoryName(folder)!);
+            File.Delete(Path.Combine(folder, "unconfirmed"));
+        }
+    }
+
+    private void Put(string temporary, string folder, string artifact, ContainerManifest manifest, bool mayBeLazy)
+    {
         foreach (var name in StagedParts)
         {
             var from = Path.Combine(temporary, name);
@@ -125,21 +192,38 @@ internal sealed class RestoreStaging(
 
         Directory.Delete(temporary, recursive: true);
         // The tree stays stopped until the runtime's "start"; its cgroup is the handler's business.
-        await File.WriteAllTextAsync(
+        File.WriteAllText(
             Path.Combine(folder, "criu.conf"),
-            "leave-stopped\nmanage-cgroups=ignore\n" + CriuConfiguration.TcpLine(manifest.Origin.TcpPolicy),
-            cancellationToken);
-        // Only this agent lets such a pod run: a handler that has its leave already could not wait for the guard.
-        if (!request.Release && guard.Wants(folder))
+            "leave-stopped\nmanage-cgroups=ignore\n" + CriuConfiguration.TcpLine(manifest.Origin.TcpPolicy));
+        File.WriteAllText(Path.Combine(folder, "image"), (manifest.Dump?.ImageDigest ?? "") + "\n");
+        if (mayBeLazy && guard.Wants(folder))
         {
             Mark(folder, "lazy", "");
         }
 
-        Mark(folder, "staged", request.ArtifactUri);
+        Mark(folder, "staged", artifact);
+        Wake(folder);
+    }
+
+    private void Told(string podUid, string container, ContainerManifest manifest, long watch)
+    {
         var took = Stopwatch.GetElapsedTime(watch);
-        AgentLog.Staged(logger, request.PodUid, request.ContainerName, bytes, took.TotalMilliseconds);
-        OperationMeter.Staged(bytes, took);
-        return bytes;
+        AgentLog.Staged(logger, podUid, container, manifest.Size, took.TotalMilliseconds);
+        OperationMeter.Staged(manifest.Size, took);
+    }
+
+    private static void MarkMembers(PrepareRestoreRequest request, string pod)
+    {
+        var members = request.ContainerNames.Count > 0 ? request.ContainerNames.AsEnumerable() : [request.ContainerName];
+        Mark(pod, "members", string.Join('\n', members));
+    }
+
+    private ContainerManifest FindExpected(PrepareRestoreRequest request, ArtifactUri uri)
+    {
+        var manifest = Find(request, uri, uri.Container!);
+        return request.ExpectedDigest.Length == 0 || request.ExpectedDigest == manifest.CompressedDigest
+            ? manifest
+            : throw new CorruptArtifactException("the artifact on the volume is not the one that its content names");
     }
 
     /// <summary>A manifest that the pod may have: of a sealed checkpoint, taken in the namespace that it must be of.</summary>

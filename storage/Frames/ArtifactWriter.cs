@@ -3,7 +3,7 @@ using PodCheckpointing.Storage.Archives;
 
 namespace PodCheckpointing.Storage.Frames;
 
-/// <summary>Streams a tar into a file of independent zstd frames; says what was written.</summary>
+/// <summary>Streams a tar into a file of independent zstd frames; says what was written, which is not durable yet.</summary>
 /// <remarks>
 /// Stages, each on its own: the source fills frames and is walked; the plain digest; the workers; the compressed digest; the
 /// file. All memory is the ring's, whatever the size of the tar.
@@ -123,6 +123,6 @@ internal sealed class ArtifactWriter(StoreOptions options, ArchiveWalker walker,
             cursor.Done(frame);
         }
 
-        output.Finish();
+        output.WriteRest();
     }
 }

@@ -37,8 +37,17 @@ internal sealed class WriteBehind(SafeFileHandle file, string path, bool drop) :
     /// <summary>Writes what is left and waits until all is durable.</summary>
     public void Finish()
     {
-        Write();
-        Naming(() => RandomAccess.FlushToDisk(file));
+        WriteRest();
+        Sync(file, path, drop);
+    }
+
+    /// <summary>Writes what is left; <see cref="Sync"/> is the caller's business.</summary>
+    public void WriteRest() => Write();
+
+    /// <summary>Waits until all that was written to a file is durable.</summary>
+    public static void Sync(SafeFileHandle file, string path, bool drop)
+    {
+        Naming(path, () => RandomAccess.FlushToDisk(file));
         if (drop)
         {
             Posix.Forget(file, 0, 0);
@@ -49,7 +58,7 @@ internal sealed class WriteBehind(SafeFileHandle file, string path, bool drop) :
 
     private void Write()
     {
-        Naming(() => RandomAccess.Write(file, _buffer.GetSpan()[.._filled], _written));
+        Naming(path, () => RandomAccess.Write(file, _buffer.GetSpan()[.._filled], _written));
         _written += _filled;
         _filled = 0;
         if (drop && _written - _pushed >= Window)
@@ -64,7 +73,7 @@ internal sealed class WriteBehind(SafeFileHandle file, string path, bool drop) :
         }
     }
 
-    private void Naming(Action action)
+    private static void Naming(string path, Action action)
     {
         try
         {

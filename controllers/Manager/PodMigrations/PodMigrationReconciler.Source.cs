@@ -92,8 +92,9 @@ internal sealed partial class PodMigrationReconciler
         return true;
     }
 
-    /// <summary>The target's node begins to stage what the source's node is about to write: downtime that is saved. What it
-    /// makes counts only when it prepares the restore, so that nobody has to know whether this came to anything.</summary>
+    /// <summary>The target's node begins to stage what the source's node is about to write, and restores it, stopped, as soon as
+    /// that has been written: downtime that is saved. It runs only when preparing the restore has confirmed it, so that nobody
+    /// has to know whether this came to anything.</summary>
     private void StageAhead(MigrationScope scope)
     {
         if (!scope.Is(ConditionTypes.TargetPrepared) || FindTarget(scope) is not { } target || agents.Find(scope.Status.TargetNode!) is null)
@@ -108,6 +109,8 @@ internal sealed partial class PodMigrationReconciler
                 PodUid = target.Metadata.Uid,
                 ContainerName = container,
                 ArtifactUri = ArtifactUri.ForContainer(scope.Status.PodUID!, scope.CheckpointID, container).ToString(),
+                // Volumes are taken when all containers stand, and have to be in place before any is restored.
+                PodNamespace = target.EmptyDirs().Count == 0 ? scope.Namespace : "",
             };
             Ask(scope, $"ahead/{container}", scope.Status.TargetNode!, async (agent, t) =>
             {

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using FluentAssertions;
 using NUnit.Framework;
+using PodCheckpointing.Agent.Restores;
 
 namespace PodCheckpointing.Component.Restores;
 
@@ -28,7 +29,8 @@ internal sealed class HandlerTests
             $"--root {_handler.In("crun")} --log {_handler.In("log.json")} --log-format json --systemd-cgroup restore --detach --file-locks "
             + $"--image-path {staging}/checkpoint --work-path {staging} --bundle {_handler.Bundle} --pid-file {_handler.In("pid")} c1");
         File.ReadAllText(_handler.In("seen.json")).Should().Contain($"\"org.criu.config\":\"{staging}/criu.conf\"");
-        File.ReadAllLines(Path.Combine(staging, "restored")).Should().HaveCount(2);
+        File.GetLastWriteTimeUtc(Path.Combine(staging, "restored")).Should().BeOnOrAfter(File.GetLastWriteTimeUtc(Path.Combine(staging, "begun")));
+        File.Exists(Path.Combine(staging, "restored")).Should().BeTrue();
         foreach (var hierarchy in new[] { "freezer", "pids" })
         {
             File.ReadAllText(_handler.In($"cgroups/{hierarchy}/pods/c1/cgroup.procs")).Trim().Should().Be("0", "crun was called from within");
@@ -42,6 +44,7 @@ internal sealed class HandlerTests
         _handler.Stage("u1", "app");
 
         (await _handler.CreateAsync()).Should().Be((0, ""));
+        (await _handler.RunAsync("--root", _handler.In("crun"), "start", "c1")).Should().Be((0, ""));
 
         foreach (var kept in new[] { Path.Combine(_handler.Bundle, "config.json"), _handler.In("crun/c1/config.json") })
         {
@@ -150,6 +153,33 @@ internal sealed class HandlerTests
         _handler.Stage("u1", "app");
 
         (await create).Should().Be((0, ""));
+    }
+
+    [Test]
+    public async Task Wakes_at_a_line_of_the_agent()
+    {
+        GivenBundle();
+        var create = _handler.CreateAsync();
+        var folder = _handler.In("state/restores/u1/app");
+        while (!File.Exists(Path.Combine(folder, "waiting")))
+        {
+            await Task.Yield();
+        }
+
+        // Nobody is left who would wake it by the clock.
+        var handler = Process.GetProcesses().Single(p => Open(p.Id, Path.Combine(folder, "wake")) && Parent(p.Id) == Environment.ProcessId).Id;
+        int[] children;
+        while ((children = Children(handler)) is not [var only] || Children(only).Length == 0)
+        {
+            // It asks for the time, too.
+            await Task.Yield();
+        }
+
+        Process.GetProcessById(children[0]).Kill();
+        _handler.Stage("u1", "app");
+        RestoreFolder.Wake(folder);
+
+        (await create.WaitAsync(TimeSpan.FromSeconds(30))).Code.Should().Be(0);
     }
 
     [Test]
@@ -323,7 +353,7 @@ internal sealed class HandlerTests
     public async Task Refuses_another_image_under_CRI_O()
     {
         GivenBundle(crio: true, more: [$"\"io.kubernetes.cri-o.ImageRef\": \"{new string('a', 64)}\""]);
-        File.WriteAllText(Path.Combine(_handler.Stage("u1", "app"), "config.dump"), $$"""{ "rootfsImageRef": "{{new string('b', 64)}}" }""");
+        File.WriteAllText(Path.Combine(_handler.Stage("u1", "app"), "image"), new string('b', 64) + "\n");
 
         (await _handler.CreateAsync()).Output.Should().Contain("over image bbbb");
     }
@@ -336,6 +366,37 @@ internal sealed class HandlerTests
         await _handler.RunAsync("features");
 
         _handler.Calls.Should().Equal("--root /r exec --process p c1 create", "delete --force c9", "features");
+    }
+
+    private static bool Open(int pid, string path)
+    {
+        try
+        {
+            return Directory.GetFiles($"/proc/{pid}/fd").Any(d => new FileInfo(d).LinkTarget == path);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // It has gone meanwhile.
+            return false;
+        }
+    }
+
+    private static int Parent(int pid)
+    {
+        var stat = File.ReadAllText($"/proc/{pid}/stat");
+        return int.Parse(stat[(stat.LastIndexOf(')') + 4)..].Split(' ')[0], null);
+    }
+
+    private static int[] Children(int pid)
+    {
+        try
+        {
+            return [.. File.ReadAllText($"/proc/{pid}/task/{pid}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse)];
+        }
+        catch (IOException)
+        {
+            return [];
+        }
     }
 
     private bool Stopped() => Stopped(_handler.Pid);

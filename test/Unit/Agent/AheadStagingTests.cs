@@ -83,6 +83,54 @@ public sealed class AheadStagingTests : StoreFolder
         Directory.Exists(Ahead).Should().BeFalse();
     }
 
+    [Test]
+    public async Task What_is_staged_before_it_is_sealed_runs_only_when_it_is_confirmed()
+    {
+        _staging.Begin(Request("shop"));
+        await StoreAsync(seal: false);
+        await UntilAsync(() => File.Exists(Path.Combine(Folder, "staged")));
+        var release = StagingParts.Release(Store, Out, _ahead);
+        await Refused(release.ReleaseAsync(Target, CancellationToken.None));
+        // As if another container of the pod had been prepared.
+        await File.WriteAllTextAsync(Path.Combine(Folder, "../members"), "c\n");
+        (await Refused(release.ReleaseAsync(Target, CancellationToken.None))).Should().Contain("container c").And.Contain("may not be sealed");
+        File.Exists(Path.Combine(Folder, "../go")).Should().BeFalse();
+
+        Store.Seal(Pod, Id, ["c"]);
+        await PrepareAsync();
+        await release.ReleaseAsync(Target, CancellationToken.None);
+
+        File.Exists(Path.Combine(Folder, "../go")).Should().BeTrue();
+    }
+
+    [Test]
+    public async Task What_was_dumped_again_after_it_had_been_staged_never_runs()
+    {
+        _staging.Begin(Request("shop"));
+        await StoreAsync(seal: false);
+        await UntilAsync(() => File.Exists(Path.Combine(Folder, "staged")));
+        Store.Delete(Pod, Id, null);
+        await StoreAsync(seal: true, other: true);
+
+        (await Refused(PrepareAsync())).Should().Contain("dumped again");
+
+        (await Refused(StagingParts.Release(Store, Out, _ahead).ReleaseAsync(Target, CancellationToken.None))).Should().NotBeEmpty();
+    }
+
+    [Test]
+    public async Task What_belongs_to_another_namespace_is_not_staged_ahead()
+    {
+        _staging.Begin(Request("thief"));
+        await StoreAsync(seal: false);
+        // The attempt is extracted whole, and taken by who may have it.
+        Store.Seal(Pod, Id, ["c"]);
+
+        await PrepareAsync();
+
+        File.Exists(Path.Combine(Folder, "unconfirmed")).Should().BeFalse();
+        File.Exists(Path.Combine(Folder, "staged")).Should().BeTrue();
+    }
+
     [TestCase("shared://elsewhere")]
     [TestCase("/etc/passwd")]
     public void Only_an_artifact_can_be_staged(string uri)
@@ -92,8 +140,9 @@ public sealed class AheadStagingTests : StoreFolder
         _staging.Invoking(s => s.Begin(request)).Should().Throw<RpcException>().Which.Status.Detail.Should().Contain(uri);
     }
 
-    private static StageAheadRequest Request() => new()
+    private static StageAheadRequest Request(string podNamespace = "") => new()
     {
+        PodNamespace = podNamespace,
         PodUid = Target,
         ContainerName = "c",
         ArtifactUri = ArtifactUri.ForContainer(Pod, Id, "c").ToString(),
@@ -108,11 +157,24 @@ public sealed class AheadStagingTests : StoreFolder
         }
     }
 
-    private async Task StoreAsync()
+    private static async Task<string> Refused(Task call) =>
+        (await FluentActions.Awaiting(() => call).Should().ThrowAsync<RpcException>()).Which.Status.Detail;
+
+    private async Task StoreAsync(bool seal = true, bool other = false)
     {
-        await using var tar = File.OpenRead(Fixtures.Path("crio-counter.tar"));
-        await Store.WriteAsync(Pod, Id, "c", tar, new Origin { PodNamespace = "shop" }, new Progress<long>(), CancellationToken.None);
-        Store.Seal(Pod, Id, ["c"]);
+        var tar = await File.ReadAllBytesAsync(Fixtures.Path("crio-counter.tar"));
+        if (other)
+        {
+            // A byte of a file's content, 512 behind its header.
+            tar[tar.AsSpan().IndexOf("checkpoint/pages-1.img"u8) + 512]++;
+        }
+
+        await Store.WriteAsync(
+            Pod, Id, "c", new MemoryStream(tar), new Origin { PodNamespace = "shop" }, new Progress<long>(), CancellationToken.None);
+        if (seal)
+        {
+            Store.Seal(Pod, Id, ["c"]);
+        }
     }
 
     private Task<long> PrepareAsync()

@@ -30,6 +30,40 @@ public sealed class WriterTests : StoreFolder
     }
 
     [Test]
+    public async Task What_is_announced_may_be_read_but_is_not_there_yet()
+    {
+        var manifest = await WriteAsync(new MemoryStream(Tar(1000)));
+        var file = Path.Combine(Root, Pod, Id, Volume, "manifest.json");
+        // As it is while the bytes are being synced.
+        File.Move(file, file + ".partial");
+
+        Store.FindAnnounced(Pod, Id, Volume)!.CompressedDigest.Should().Be(manifest.CompressedDigest);
+        Store.Find(Pod, Id, Volume).Should().BeNull();
+
+        await File.WriteAllTextAsync(file + ".partial", (await File.ReadAllTextAsync(file + ".partial"))[..^20]);
+        Store.FindAnnounced(Pod, Id, Volume).Should().BeNull("half of it says nothing");
+    }
+
+    [Test]
+    public async Task What_a_dead_writer_announced_is_taken_back_by_the_next()
+    {
+        await WriteAsync(new MemoryStream(Tar(1000)));
+        var file = Path.Combine(Root, Pod, Id, Volume, "manifest.json");
+        File.Move(file, file + ".partial");
+        ContainerManifest? announced = null;
+        var failing = new Endless(Tar(1 << 20), atEnd: () =>
+        {
+            announced = Store.FindAnnounced(Pod, Id, Volume);
+            throw new IOException("the disk under the tar is gone");
+        });
+
+        await FluentActions.Awaiting(() => WriteAsync(failing)).Should().ThrowAsync<IOException>();
+
+        announced.Should().BeNull();
+        Store.FindAnnounced(Pod, Id, Volume).Should().BeNull();
+    }
+
+    [Test]
     public async Task A_full_volume_leaves_nothing_and_is_named()
     {
         // /dev/full answers every write with ENOSPC.
