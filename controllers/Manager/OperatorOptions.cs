@@ -49,7 +49,8 @@ internal sealed class OperatorOptions
 
     public int AgentPort { get; set; } = 50051;
 
-    /// <summary>Objects of one kind that are worked on at a time. They wait for the API server most of the time.</summary>
+    /// <summary>Objects of one kind that are worked on at a time, besides those of migrations that may be under way: none of
+    /// these waits for another one's writes. All wait for the API server most of the time.</summary>
     [Range(1, 100)]
     public int Workers { get; set; } = 10;
 }

@@ -36,6 +36,7 @@ internal static class Triggers
             .Where(Indexes.CheckpointsByContent, content.Metadata.Name!).Select(ObjectKey.Of))
         // One that is being deleted waits for the pods that are restored from it.
         .On<V1Pod>((pod, cluster) => pod.Metadata.Annotations?.ContainsKey(WellKnown.RestoreAnnotation) == true
+            && Indexes.PodsByMigration.Of(pod) is null
             ? cluster.Where(Indexes.LeavingCheckpoints, pod.Metadata.NamespaceProperty!).Select(ObjectKey.Of)
             : []);
 

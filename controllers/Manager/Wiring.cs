@@ -51,9 +51,11 @@ internal static class Wiring
         services.AddSingleton<IHostedService>(provider =>
         {
             var informer = provider.GetRequiredService<Informer<TPrimary>>();
+            var options = provider.GetRequiredService<IOptions<OperatorOptions>>().Value;
             var queue = new WorkQueue(
                 provider.GetRequiredService<TimeProvider>(), LongestRetry, RuntimeMetrics.KindOf(typeof(TPrimary)),
-                key => informer.Find(key) is { } item && IsNew(item, provider.GetRequiredService<MigrationSlots>()));
+                key => informer.Find(key) is { } item && IsNew(item, provider.GetRequiredService<MigrationSlots>()),
+                Math.Max(1, options.Workers / 2));
             informer.OnChange(item => queue.Add(ObjectKey.Of(item)));
             triggers(new ControllerTriggers(provider, queue));
             return new Controller(
@@ -67,14 +69,15 @@ internal static class Wiring
                     queue),
                 [.. provider.GetServices<IInformer>()],
                 provider.GetRequiredService<ILeadership>(),
-                provider.GetRequiredService<IOptions<OperatorOptions>>().Value.Workers,
+                options.Workers + options.Migrations.ParallelPerCluster,
                 provider.GetRequiredService<ILogger<TReconciler>>());
         });
 
     /// <summary>Nothing stands still for it yet: a thousand that come at once must not hold up one that is under way.</summary>
     private static bool IsNew(IKubernetesObject<V1ObjectMeta> item, MigrationSlots slots) => item switch
     {
-        PodMigration { Status: null } => !slots.Holds(ObjectKey.Of(item)),
+        PodMigration { Metadata.DeletionTimestamp: null, Spec.Abort: not true } migration =>
+            (migration.Status is null || MigrationSlots.Waits(migration)) && !slots.Holds(ObjectKey.Of(item)),
         PodCheckpoint { Status: null } checkpoint => checkpoint.ControllerKey(nameof(PodMigration)) is null,
         _ => false,
     };

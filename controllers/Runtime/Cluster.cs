@@ -121,7 +121,7 @@ public sealed class Cluster(IServiceProvider services, IKubernetes kubernetes, s
         leadership.Demand();
         try
         {
-            return await kubernetes.CreateAsync(item, cancellationToken).ConfigureAwait(false);
+            return Learn(await kubernetes.CreateAsync(item, cancellationToken).ConfigureAwait(false));
         }
         catch (KubernetesException exception) when (exception.IsAlreadyExists)
         {
@@ -205,13 +205,20 @@ public sealed class Cluster(IServiceProvider services, IKubernetes kubernetes, s
         metadata["resourceVersion"] = item.Metadata.ResourceVersion;
         try
         {
-            await kubernetes.PatchAsync<T>(
+            Learn(await kubernetes.PatchAsync<T>(
                 item.Metadata.NamespaceProperty, item.Metadata.Name!, subresource, PatchType.Merge, patch.ToJsonString(),
-                fieldManager, cancellationToken).ConfigureAwait(false);
+                fieldManager, cancellationToken).ConfigureAwait(false));
         }
         catch (KubernetesException exception) when (exception.IsConflict || exception.IsNotFound)
         {
             throw new ConflictException($"{ObjectKey.Of(item)} has changed", exception);
         }
+    }
+
+    private T Learn<T>(T written)
+        where T : class, IKubernetesObject<V1ObjectMeta>
+    {
+        services.GetService<Informer<T>>()?.Learn(written);
+        return written;
     }
 }

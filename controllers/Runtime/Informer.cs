@@ -1,5 +1,3 @@
-using System.Collections.Concurrent;
-using System.Collections.Immutable;
 using k8s;
 using k8s.Models;
 using Microsoft.Extensions.Hosting;
@@ -16,61 +14,73 @@ public interface IInformer
 }
 
 /// <summary>Keeps a copy of all objects of a kind: a list, then a watch, then again.</summary>
-/// <remarks>As client-go's reflector. Objects handed out are shared and never changed.</remarks>
-public sealed class Informer<T>(IKubernetes kubernetes, TimeProvider time, ILogger<Informer<T>> logger)
-    : BackgroundService, IInformer
+/// <remarks>As client-go's reflector. Objects handed out are shared and never changed. What this process has written itself is
+/// in the copy at once: see <see cref="Learn"/>.</remarks>
+public sealed class Informer<T> : BackgroundService, IInformer
     where T : class, IKubernetesObject<V1ObjectMeta>
 {
     private const int PageSize = 500;
     private static readonly TimeSpan Shortest = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(30);
-    private readonly ConcurrentDictionary<ObjectKey, T> _store = new();
     private readonly TaskCompletionSource _synced = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly InformerMetrics _metrics = new(typeof(T), time);
-    private readonly Dictionary<ObjectIndex<T>, ConcurrentDictionary<string, ImmutableArray<T>>> _indexes = [];
-    private Func<T, T> _kept = item => item;
+    private readonly IKubernetes _kubernetes;
+    private readonly TimeProvider _time;
+    private readonly ILogger<Informer<T>> _logger;
+    private readonly InformerMetrics _metrics;
+    private readonly ObjectStore<T> _store;
     private Action<T>? _changed;
+
+    /// <summary>An informer of a kind; it begins with its start.</summary>
+    public Informer(IKubernetes kubernetes, TimeProvider time, ILogger<Informer<T>> logger)
+    {
+        (_kubernetes, _time, _logger) = (kubernetes, time, logger);
+        _metrics = new InformerMetrics(typeof(T), time);
+        _store = new ObjectStore<T>(OnStored);
+    }
 
     /// <inheritdoc/>
     public Task Synced => _synced.Task;
 
     /// <summary>All objects.</summary>
-    public ICollection<T> All => _store.Values;
+    public ICollection<T> All => _store.All;
 
     /// <summary>Is told every object that came, changed or went.</summary>
     public void OnChange(Action<T> handler) => _changed += handler;
 
     /// <summary>Keeps only what this leaves of an object; those who are told of a change are told all. Before the start.</summary>
-    public void Keep(Func<T, T> kept) => _kept = kept;
+    public void Keep(Func<T, T> kept) => _store.Keep(kept);
 
     /// <summary>Has objects found by an index from now on; before the start.</summary>
-    public void AddIndex(ObjectIndex<T> index) => _indexes[index] = new ConcurrentDictionary<string, ImmutableArray<T>>();
+    public void AddIndex(ObjectIndex<T> index) => _store.AddIndex(index);
 
     /// <summary>The objects that an index finds by a value.</summary>
-    public IReadOnlyList<T> Where(ObjectIndex<T> index, string value) =>
-        _indexes[index].TryGetValue(value, out var found) ? found : [];
+    public IReadOnlyList<T> Where(ObjectIndex<T> index, string value) => _store.Where(index, value);
 
     /// <summary>One object, or null.</summary>
-    public T? Find(ObjectKey key) => _store.GetValueOrDefault(key);
+    public T? Find(ObjectKey key) => _store.Find(key);
+
+    /// <summary>Takes what the API server has answered to a write, which a watch tells a moment later: until then the next run
+    /// would see the object as it was, and do the same once more in vain.</summary>
+    public void Learn(T item) => _store.Learn(item);
 
     /// <inheritdoc/>
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         while (!stoppingToken.IsCancellationRequested)
         {
-            var began = time.GetTimestamp();
+            var began = _time.GetTimestamp();
             try
             {
                 await WatchAsync(await ListAsync(stoppingToken).ConfigureAwait(false), stoppingToken).ConfigureAwait(false);
             }
             catch (KubernetesException exception) when (exception.IsGone)
             {
-                RuntimeLog.WatchExpired(logger, typeof(T).Name);
+                RuntimeLog.WatchExpired(_logger, typeof(T).Name);
                 _metrics.Expired();
             }
             catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
             {
-                RuntimeLog.WatchFailed(logger, exception, typeof(T).Name);
+                RuntimeLog.WatchFailed(_logger, exception, typeof(T).Name);
                 _metrics.Failed();
             }
 
@@ -81,10 +91,10 @@ public sealed class Informer<T>(IKubernetes kubernetes, TimeProvider time, ILogg
     /// <summary>Never more than one session a second, and not all kinds at once after an outage.</summary>
     private async Task RestAsync(long began, CancellationToken cancellationToken)
     {
-        var rest = Shortest - time.GetElapsedTime(began);
+        var rest = Shortest - _time.GetElapsedTime(began);
         if (rest > TimeSpan.Zero)
         {
-            await Task.Delay(rest + TimeSpan.FromMilliseconds(Random.Shared.Next(250)), time, cancellationToken)
+            await Task.Delay(rest + TimeSpan.FromMilliseconds(Random.Shared.Next(250)), _time, cancellationToken)
                 .ConfigureAwait(false);
         }
     }
@@ -96,24 +106,15 @@ public sealed class Informer<T>(IKubernetes kubernetes, TimeProvider time, ILogg
         string? version;
         do
         {
-            var page = await kubernetes.ListAsync<T>(new ListOptions { Limit = PageSize, Continue = next }, cancellationToken)
+            var page = await _kubernetes.ListAsync<T>(new ListOptions { Limit = PageSize, Continue = next }, cancellationToken)
                 .ConfigureAwait(false);
-            foreach (var item in page.Items)
-            {
-                seen.Add(ObjectKey.Of(item));
-                Store(item);
-            }
-
+            seen.UnionWith(page.Items.Select(item => ObjectKey.Of(item)));
+            _store.List(page.Items, page.Metadata.ResourceVersion);
             (next, version) = (page.Metadata.Continue, page.Metadata.ResourceVersion);
         }
         while (!string.IsNullOrEmpty(next));
 
-        // What went while nobody watched.
-        foreach (var key in _store.Keys.Where(k => !seen.Contains(k)).ToList())
-        {
-            Remove(key);
-        }
-
+        _store.EndList(seen, version);
         _metrics.Listed();
         _synced.TrySetResult();
         return version;
@@ -123,91 +124,40 @@ public sealed class Informer<T>(IKubernetes kubernetes, TimeProvider time, ILogg
     {
         while (true)
         {
-            var began = time.GetTimestamp();
+            var began = _time.GetTimestamp();
             var timeout = TimeSpan.FromSeconds(Random.Shared.Next(300, 600));
             var options = new ListOptions { ResourceVersion = version, Timeout = timeout };
-            // The server ends a watch in time. One that has forgotten it would look like a quiet cluster for ever.
-            using var forgotten = new CancellationTokenSource(timeout + Grace, time);
+            // The server ends a watch in _time. One that has forgotten it would look like a quiet cluster for ever.
+            using var forgotten = new CancellationTokenSource(timeout + Grace, _time);
             using var either = CancellationTokenSource.CreateLinkedTokenSource(forgotten.Token, cancellationToken);
-            await foreach (var (type, item) in kubernetes.WatchAsync<T>(options, either.Token).ConfigureAwait(false))
+            await foreach (var (type, item) in _kubernetes.WatchAsync<T>(options, either.Token).ConfigureAwait(false))
             {
                 version = item.Metadata.ResourceVersion;
                 _metrics.Told();
-                switch (type)
-                {
-                    case WatchEventType.Added or WatchEventType.Modified:
-                        Store(item);
-                        break;
-                    case WatchEventType.Deleted:
-                        Remove(ObjectKey.Of(item));
-                        break;
-                }
+                _store.See(type, item);
             }
 
             await RestAsync(began, cancellationToken).ConfigureAwait(false);
         }
     }
 
-    private void Store(T item)
+    private void OnStored(T item, T? old, T? kept)
     {
-        var key = ObjectKey.Of(item);
-        _store.TryGetValue(key, out var old);
-        if (old is not null && old.Metadata.ResourceVersion == item.Metadata.ResourceVersion)
+        if (kept is null)
         {
-            return;
+            _metrics.Went();
         }
-
-        var kept = _kept(item);
-        _store[key] = kept;
-        Reindex(old, kept);
-        if (old is null)
+        else if (old is null)
         {
             _metrics.Came();
         }
-
-        if (old is not null && old.Metadata.Uid != item.Metadata.Uid)
+        else if (old.Metadata.Uid != item.Metadata.Uid)
         {
             // A list finds a namesake where the old one went unseen: who waits for its end knows it by its uid.
             Tell(old);
         }
 
         Tell(item);
-    }
-
-    private void Remove(ObjectKey key)
-    {
-        if (_store.TryRemove(key, out var old))
-        {
-            Reindex(old, null);
-            _metrics.Went();
-            Tell(old);
-        }
-    }
-
-    // Only the informer itself writes, one change after the other.
-    private void Reindex(T? old, T? item)
-    {
-        foreach (var (index, found) in _indexes)
-        {
-            var (before, after) = (old is null ? null : index.Of(old), item is null ? null : index.Of(item));
-            if (before is not null && found.TryGetValue(before, out var all))
-            {
-                all = all.Remove(old!, ReferenceEqualityComparer.Instance);
-                if (all.Length > 0 || before == after)
-                {
-                    found[before] = before == after ? all.Add(item!) : all;
-                }
-                else
-                {
-                    found.TryRemove(before, out _);
-                }
-            }
-
-            if (after is not null && before != after)
-            {
-                found[after] = found.TryGetValue(after, out var others) ? others.Add(item!) : [item!];
-            }
-        }
     }
 
     // Each of them, whatever another one makes of it: an event that is not told now is never told.
@@ -221,7 +171,7 @@ public sealed class Informer<T>(IKubernetes kubernetes, TimeProvider time, ILogg
             }
             catch (Exception exception)
             {
-                RuntimeLog.HandlerFailed(logger, exception, typeof(T).Name, ObjectKey.Of(item).ToString());
+                RuntimeLog.HandlerFailed(_logger, exception, typeof(T).Name, ObjectKey.Of(item).ToString());
             }
         }
     }

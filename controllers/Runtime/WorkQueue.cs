@@ -9,8 +9,10 @@ namespace PodCheckpointing.Runtime;
 /// <param name="name">What it is measured under; null for a queue that is not.</param>
 /// <param name="isNew">Whether nothing has begun about a key: it comes after those about which something has, but for every
 /// fourth turn, however many new ones come at once. Null: none is.</param>
+/// <param name="mostNew">How many workers may have new keys at a time: the others are there for what has begun.</param>
 public sealed class WorkQueue(
-    TimeProvider time, TimeSpan? longestDelay = null, string? name = null, Func<ObjectKey, bool>? isNew = null) : IDisposable
+    TimeProvider time, TimeSpan? longestDelay = null, string? name = null, Func<ObjectKey, bool>? isNew = null, int mostNew = int.MaxValue)
+    : IDisposable
 {
     /// <summary>Of so many turns new keys have one: they wait long where much is under way, but not for ever.</summary>
     private const int TurnOfNew = 4;
@@ -25,9 +27,9 @@ public sealed class WorkQueue(
     private readonly long _began = time.GetTimestamp();
     private readonly Lock _lock = new();
     private readonly Queue<ObjectKey> _ready = new();
-    private readonly Queue<ObjectKey> _new = new();
+    private readonly NewKeys _new = new(mostNew);
     private readonly Dictionary<ObjectKey, long> _queued = [];
-    private readonly Dictionary<ObjectKey, long> _processing = [];
+    private readonly Dictionary<ObjectKey, (long DueAt, bool IsNew)> _processing = [];
     private readonly Dictionary<ObjectKey, int> _failures = [];
     private readonly Dictionary<ObjectKey, (TimeSpan At, ITimer Timer)> _later = [];
     private readonly SemaphoreSlim _available = new(0);
@@ -53,8 +55,14 @@ public sealed class WorkQueue(
         lock (_lock)
         {
             // What is still under way when the process ends may ask for another run.
-            if (_disposed || !_queued.TryAdd(key, time.GetTimestamp()))
+            if (_disposed)
             {
+                return;
+            }
+
+            if (!_queued.TryAdd(key, time.GetTimestamp()))
+            {
+                Advance(key);
                 return;
             }
 
@@ -67,12 +75,12 @@ public sealed class WorkQueue(
     }
 
     /// <summary>Since when the run of a key that is going on could have gone on, as the time provider's timestamp: since it was
-    /// asked for, or since the end of the run before.</summary>
-    public long DueAt(ObjectKey key)
+    /// asked for, or since the end of the run before. Null for a new key, which waits for those that have begun.</summary>
+    public long? DueAt(ObjectKey key)
     {
         lock (_lock)
         {
-            return _processing.TryGetValue(key, out var at) ? at : time.GetTimestamp();
+            return _processing.TryGetValue(key, out var run) ? run.IsNew ? null : run.DueAt : time.GetTimestamp();
         }
     }
 
@@ -143,10 +151,11 @@ public sealed class WorkQueue(
         await _available.WaitAsync(cancellationToken).ConfigureAwait(false);
         lock (_lock)
         {
-            var turnOfNew = ++_turns % TurnOfNew == 0 && _new.Count > 0;
-            var key = !turnOfNew && _ready.TryDequeue(out var begun) ? begun : _new.Dequeue();
+            var turnOfNew = ++_turns % TurnOfNew == 0 && _new.MayTake;
+            var hasBegun = !turnOfNew && _ready.Count > 0;
+            var key = hasBegun ? _ready.Dequeue() : _new.Take();
             _queued.Remove(key, out var at);
-            _processing.Add(key, at);
+            _processing.Add(key, (at, !hasBegun));
             _metrics?.Taken(key);
             return key;
         }
@@ -157,7 +166,11 @@ public sealed class WorkQueue(
     {
         lock (_lock)
         {
-            _processing.Remove(key);
+            if (_processing.Remove(key, out var run) && run.IsNew)
+            {
+                Offer(_new.Done());
+            }
+
             _metrics?.Done(key);
             if (!_disposed && _queued.ContainsKey(key))
             {
@@ -187,8 +200,34 @@ public sealed class WorkQueue(
 
     private void Enqueue(ObjectKey key)
     {
-        (isNew?.Invoke(key) == true ? _new : _ready).Enqueue(key);
+        if (isNew?.Invoke(key) == true)
+        {
+            Offer(_new.Add(key));
+            return;
+        }
+
+        _ready.Enqueue(key);
         _available.Release();
+    }
+
+    /// <summary>A new key that waits, and is not new any more, waits no longer than others.</summary>
+    private void Advance(ObjectKey key)
+    {
+        if (_new.Holds(key) && isNew!(key) == false)
+        {
+            _queued[key] = time.GetTimestamp();
+            _ready.Enqueue(key);
+            Offer(_new.Remove(key) ? 0 : 1);
+        }
+    }
+
+    /// <summary>For each key that may be taken, a worker may go on.</summary>
+    private void Offer(int keys)
+    {
+        if (keys > 0)
+        {
+            _available.Release(keys);
+        }
     }
 
     private void Due(ObjectKey key, TimeSpan at)

@@ -4,14 +4,21 @@ using PodCheckpointing.Api.V1;
 namespace PodCheckpointing.Manager.PodMigrations;
 
 /// <summary>One run for one migration: what was read, and the status that it will write.</summary>
-internal sealed class MigrationScope(PodMigration migration, Action wake, DateTime now)
+/// <param name="migration">The migration as it is stored.</param>
+/// <param name="untold">What a run before has found, and has not stored yet.</param>
+/// <param name="wake">Asks for another run.</param>
+/// <param name="now">The time of the run.</param>
+internal sealed class MigrationScope(PodMigration migration, PodMigrationStatus? untold, Action wake, DateTime now)
 {
     public PodMigration Migration { get; } = migration;
 
     /// <summary>Asks for another run, from any thread.</summary>
     public Action Wake { get; } = wake;
 
-    public PodMigrationStatus Status { get; set; } = migration.Status ?? new PodMigrationStatus();
+    public PodMigrationStatus Status { get; set; } = untold ?? migration.Status ?? new PodMigrationStatus();
+
+    /// <summary>Whether what this run has found may be told with what comes next, if that comes soon.</summary>
+    public bool MayWait { get; private set; }
 
     public string Uid => Migration.Metadata.Uid!;
 
@@ -76,6 +83,14 @@ internal sealed class MigrationScope(PodMigration migration, Action wake, DateTi
             Status = Status with { Conditions = [.. Status.Conditions!.Where(c => c.Type != ConditionTypes.Validated)] };
             End(Steps.Wait, "");
         }
+    }
+
+    /// <summary>Ends the run while an agent is being asked, where another life of the operator would do no harm by asking
+    /// again: nothing that has been done since the status was stored last needs to be known to be done once more, or undone.</summary>
+    public bool AwaitAnswer()
+    {
+        MayWait = true;
+        return false;
     }
 
     /// <summary>Why it cannot go on for now, and what may be done about it; found in this run.</summary>

@@ -81,7 +81,8 @@ internal sealed class MigrationSlots(ICluster cluster, IOptions<OperatorOptions>
     private static bool IsUnderWay(PodMigration migration) =>
         migration.Status is { CompletionTime: null, Outcome: null } status && status.Conditions.IsTrue(ConditionTypes.Validated);
 
-    private static bool Waits(PodMigration migration) =>
+    /// <summary>Whether its status says that it waits for a slot.</summary>
+    public static bool Waits(PodMigration migration) =>
         migration.Status is { CompletionTime: null } status
         && status.Conditions.Find(ConditionTypes.Validated)?.Reason == Reasons.WaitingForSlot;
 

@@ -28,7 +28,7 @@ internal sealed partial class PodMigrationReconciler
         };
         if (Ask(scope, "fence", scope.Status.SourceNode!, (agent, t) => agent.FenceAsync(request, t)) is not { } fenced)
         {
-            return Task.FromResult(false);
+            return Task.FromResult(scope.AwaitAnswer());
         }
 
         scope.Set(

@@ -44,7 +44,7 @@ internal sealed partial class PodMigrationReconciler
         request.ContainerNames.AddRange(target.LivingContainers().Select(c => c.Name));
         if (Ask(scope, "receive", scope.Status.TargetNode!, (agent, t) => agent.GetRestoreAsync(request, t)) is not { } receiver)
         {
-            return false;
+            return scope.AwaitAnswer();
         }
 
         if (receiver.Containers.FirstOrDefault(c => c.Phase == "Failed") is { } failed)
@@ -96,7 +96,7 @@ internal sealed partial class PodMigrationReconciler
 
         if (!staged)
         {
-            return false;
+            return scope.AwaitAnswer();
         }
 
         if (!scope.HasBegun(Steps.Restore))

@@ -44,7 +44,7 @@ internal sealed partial class PodMigrationReconciler
         if (target is not null && FindNode(target) is not null && pod?.Spec.NodeName is { } source && source != target && !AskNodes(scope, pod, target, found, dry))
         {
             scope.Phase(MigrationPhases.Pending, "asks the agents of both nodes what they can do");
-            return false;
+            return scope.AwaitAnswer();
         }
 
         if (dry)

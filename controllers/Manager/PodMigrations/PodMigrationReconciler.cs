@@ -26,10 +26,13 @@ internal sealed partial class PodMigrationReconciler(
 {
     internal static readonly TimeSpan Resync = TimeSpan.FromSeconds(3);
 
+    private readonly StatusDrafts _drafts = new(time);
+
     public async Task<ReconcileResult> ReconcileAsync(ObjectKey key, CancellationToken cancellationToken)
     {
         if (cluster.Find<PodMigration>(key) is not { } migration)
         {
+            _drafts.Drop(key);
             slots.Release(key);
             return ReconcileResult.Done;
         }
@@ -46,7 +49,7 @@ internal sealed partial class PodMigrationReconciler(
             return ReconcileResult.Done;
         }
 
-        var scope = new MigrationScope(migration, () => queue.Add(key), Now);
+        var scope = new MigrationScope(migration, _drafts.Of(migration)?.Status, () => queue.Add(key), Now);
         if (scope.Is(ConditionTypes.Validated) && scope.Status.Outcome is null)
         {
             slots.Keep(migration);
@@ -72,6 +75,12 @@ internal sealed partial class PodMigrationReconciler(
         }
 
         TellStall(scope);
+        if (failure is null && scope is { MayWait: true, Stall: null } && _drafts.Hold(migration, scope.Status) is { } patience)
+        {
+            return new ReconcileResult(patience);
+        }
+
+        _drafts.Drop(key);
         await cluster.PatchStatusAsync(migration, migration.Status, scope.Status, cancellationToken);
         events.RecordChanges(migration, migration.Status?.Conditions, scope.Status.Conditions);
         SettleSlot(scope, key);

@@ -13,7 +13,7 @@ public sealed class MeasuredReconciler(IReconciler inner, string controller, Tim
         var began = time.GetTimestamp();
         var how = "error";
         RuntimeMetrics.ActiveWorkers.Move(1, controller);
-        Reaction.Begin(controller, queue?.DueAt(key) ?? began, time);
+        Reaction.Begin(controller, queue is null ? began : queue.DueAt(key), time);
         try
         {
             var result = await inner.ReconcileAsync(key, cancellationToken).ConfigureAwait(false);

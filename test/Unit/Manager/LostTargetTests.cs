@@ -51,6 +51,8 @@ public sealed class LostTargetTests
         _world.Answer(new GetRestoreResponse { Containers = { new ContainerRestore { ContainerName = "c", Phase = phase } } });
 
         await _world.ReconcileAsync();
+        _world.Time.Advance(StatusDrafts.Patience);
+        await _world.ReconcileAsync();
 
         _world.Status.Conditions.IsTrue(ConditionTypes.TargetPrepared).Should().BeTrue();
     }

@@ -134,6 +134,51 @@ public sealed class MigrationReconcilerTests
         _world.Condition(ConditionTypes.SourceFenced)!.Message.Should().StartWith("fenced on a at 2026-01-02T03:04:05.123Z: ");
     }
 
+    [Test]
+    public async Task What_an_agent_answers_in_a_moment_is_told_with_what_follows_and_when_it_was()
+    {
+        _world.HasCome(Fencing);
+        var (stored, began) = (_world.Migration, _world.Time.GetUtcNow().UtcDateTime);
+
+        (await _world.ReconcileAsync()).RequeueAfter.Should().Be(StatusDrafts.Patience);
+        _world.Migration.Should().BeSameAs(stored, "the answer is there before anybody could have looked");
+        _world.Time.Advance(TimeSpan.FromMilliseconds(100));
+        _world.Answer(new FenceResponse { FencedAt = Timestamp.FromDateTime(began) });
+        await _world.ReconcileAsync();
+
+        var step = _world.Status.Steps!.Single(s => s.Name == Steps.Fence);
+        (step.StartedAt, step.FinishedAt).Should().Be((began, began.AddMilliseconds(100)));
+    }
+
+    [Test]
+    public async Task What_an_agent_takes_longer_for_is_told_meanwhile()
+    {
+        _world.HasCome(Fencing);
+        var (stored, began) = (_world.Migration, _world.Time.GetUtcNow().UtcDateTime);
+        await _world.ReconcileAsync();
+        _world.Time.Advance(TimeSpan.FromMilliseconds(200));
+        (await _world.ReconcileAsync()).RequeueAfter.Should().Be(StatusDrafts.Patience - TimeSpan.FromMilliseconds(200));
+        _world.Migration.Should().BeSameAs(stored);
+        _world.Time.Advance(TimeSpan.FromMilliseconds(50));
+
+        (await _world.ReconcileAsync()).RequeueAfter.Should().BeGreaterThan(StatusDrafts.Patience);
+
+        var step = _world.Status.Steps!.Single(s => s.Name == Steps.Fence);
+        (step.StartedAt, step.FinishedAt).Should().Be((began, (DateTime?)null));
+    }
+
+    [Test]
+    public async Task What_has_not_been_told_is_no_reason_to_overlook_what_the_user_says()
+    {
+        _world.HasCome(Fencing);
+        await _world.ReconcileAsync();
+
+        _world.Abort();
+        await _world.ReconcileAsync();
+
+        _world.Condition(ConditionTypes.RolledBack)!.Reason.Should().Be(Reasons.Aborted);
+    }
+
     [TestCase(1, "1 container is dumped and stands still")]
     [TestCase(2, "2 containers are dumped and stand still")]
     public void Counts_containers_as_people_do(int count, string told) => PodMigrationReconciler.Dumped(count).Should().Be(told);

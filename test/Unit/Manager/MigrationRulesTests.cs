@@ -193,7 +193,7 @@ public sealed class MigrationRulesTests
     {
         var migration = Migration("m", 1);
         migration = migration with { Metadata = migration.Metadata with { Uid = "7c9e6679-7425-40de-944b-e07fc1f90ae7" } };
-        return TargetPod.From(pod, new MigrationScope(migration, () => { }, DateTime.UnixEpoch), "shared://u/c");
+        return TargetPod.From(pod, new MigrationScope(migration, null, () => { }, DateTime.UnixEpoch), "shared://u/c");
     }
 
     private static void Refused(V1Pod pod, string reason, string word)

@@ -21,6 +21,7 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
     private readonly WorkQueue _queue;
     private readonly Dictionary<Type, object> _answers = [];
     private readonly List<Action> _unanswered = [];
+    private int _version;
 
     public MigrationWorld()
     {
@@ -69,7 +70,9 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
         },
     };
 
-    public void Put(IKubernetesObject<V1ObjectMeta> item) => _objects[(item.GetType(), ObjectKey.Of(item))] = item;
+    public void Put(IKubernetesObject<V1ObjectMeta> item) => _objects[(item.GetType(), ObjectKey.Of(item))] = item is PodMigration migration
+        ? migration with { Metadata = migration.Metadata with { ResourceVersion = $"{++_version}" } }
+        : item;
 
     public void Take<T>(string? space, string name) => _objects.Remove((typeof(T), new ObjectKey(space, name)));
 

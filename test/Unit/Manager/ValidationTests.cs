@@ -153,8 +153,8 @@ public sealed class ValidationTests
         while (true)
         {
             await reconciler.ReconcileAsync(Key, limit.Token);
-            var status = _cluster.Find<PodMigration>(Key)!.Status!;
-            if (status.Conditions.IsTrue(ConditionTypes.Validated) || status.Conditions.Find(ConditionTypes.Ready)?.Status == "False")
+            if (_cluster.Find<PodMigration>(Key)!.Status is { } status
+                && (status.Conditions.IsTrue(ConditionTypes.Validated) || status.Conditions.Find(ConditionTypes.Ready)?.Status == "False"))
             {
                 return status;
             }

@@ -82,6 +82,25 @@ public sealed class RuntimeMetricsTests
     }
 
     [Test]
+    public async Task What_may_not_begin_yet_reacts_to_nothing_and_what_may_from_then_on()
+    {
+        var begun = new HashSet<ObjectKey>();
+        using var queue = new WorkQueue(_time, isNew: key => !begun.Contains(key));
+        var measured = new MeasuredReconciler(new Acting(Reaction.Acts), "limited", _time, queue);
+        queue.Add(A);
+        queue.Add(B);
+        _time.Advance(TimeSpan.FromSeconds(60));
+        await measured.ReconcileAsync(await queue.TakeAsync(default), default);
+        _exporter.Of("operator_event_to_effect_seconds_count{controller=\"limited\"}").Should().BeNull("it has told that it waits, no more");
+
+        begun.Add(B);
+        queue.Add(B);
+        _time.Advance(TimeSpan.FromSeconds(2));
+        await measured.ReconcileAsync(await queue.TakeAsync(default), default);
+        _exporter.Of("operator_event_to_effect_seconds_sum{controller=\"limited\"}").Should().Be(2);
+    }
+
+    [Test]
     public void A_queue_tells_retries()
     {
         using var queue = new WorkQueue(_time, name: "q");

@@ -176,11 +176,72 @@ public sealed class WorkQueueTests
         await queue.TakeAsync(CancellationToken.None);
         time.Advance(TimeSpan.FromSeconds(1));
         queue.Add(Key);
-        time.GetElapsedTime(queue.DueAt(Key)).TotalSeconds.Should().Be(4, "the first of them counts, and the one for the next run does not");
+        time.GetElapsedTime(queue.DueAt(Key)!.Value).TotalSeconds.Should().Be(4, "the first of them counts, and the one for the next run does not");
         time.Advance(TimeSpan.FromSeconds(5));
         queue.Done(Key);
         time.Advance(TimeSpan.FromSeconds(2));
         await queue.TakeAsync(CancellationToken.None);
-        time.GetElapsedTime(queue.DueAt(Key)).TotalSeconds.Should().Be(2, "while the other run went on it could not");
+        time.GetElapsedTime(queue.DueAt(Key)!.Value).TotalSeconds.Should().Be(2, "while the other run went on it could not");
+    }
+
+    [Test]
+    public async Task New_keys_leave_the_other_workers_to_those_that_have_begun()
+    {
+        using var queue = new WorkQueue(TimeProvider.System, isNew: key => key.Name.StartsWith("new", StringComparison.Ordinal), mostNew: 2);
+        for (var n = 0; n < 5; n++)
+        {
+            queue.Add(new ObjectKey("ns", $"new{n}"));
+        }
+
+        var (first, _) = (await queue.TakeAsync(CancellationToken.None), await queue.TakeAsync(CancellationToken.None));
+        var third = queue.TakeAsync(CancellationToken.None);
+        third.IsCompleted.Should().BeFalse("two workers have new ones");
+        queue.Add(Key);
+        (await third).Should().Be(Key);
+        queue.Done(first);
+        (await queue.TakeAsync(CancellationToken.None)).Name.Should().Be("new2");
+        queue.TakeAsync(CancellationToken.None).IsCompleted.Should().BeFalse();
+        queue.Count.Should().Be(2);
+    }
+
+    [Test]
+    public async Task A_new_key_that_may_begin_waits_no_longer_for_other_new_ones()
+    {
+        var time = new HandTime();
+        var begun = new HashSet<ObjectKey>();
+        using var queue = new WorkQueue(time, isNew: key => !begun.Contains(key), mostNew: 1);
+        for (var n = 0; n < 3; n++)
+        {
+            queue.Add(new ObjectKey("ns", $"new{n}"));
+        }
+
+        await queue.TakeAsync(CancellationToken.None);
+        time.Advance(TimeSpan.FromSeconds(9));
+        var last = new ObjectKey("ns", "new2");
+        queue.DueAt(new ObjectKey("ns", "new0")).Should().BeNull("it waits for others, which is nobody's delay");
+        begun.Add(last);
+        queue.Add(last);
+        time.Advance(TimeSpan.FromSeconds(1));
+
+        (await queue.TakeAsync(CancellationToken.None)).Should().Be(last);
+        time.GetElapsedTime(queue.DueAt(last)!.Value).TotalSeconds.Should().Be(1, "since it may begin");
+        queue.Done(new ObjectKey("ns", "new0"));
+        queue.Done(last);
+        (await queue.TakeAsync(CancellationToken.None)).Name.Should().Be("new1");
+        queue.TakeAsync(CancellationToken.None).IsCompleted.Should().BeFalse("each was there once");
+    }
+
+    [Test]
+    public async Task A_new_key_that_may_begin_when_it_was_offered_to_a_worker_is_taken_once()
+    {
+        var begun = new HashSet<ObjectKey>();
+        using var queue = new WorkQueue(TimeProvider.System, isNew: key => !begun.Contains(key), mostNew: 1);
+        queue.Add(Key);
+        begun.Add(Key);
+        queue.Add(Key);
+
+        (await queue.TakeAsync(CancellationToken.None)).Should().Be(Key);
+        queue.TakeAsync(CancellationToken.None).IsCompleted.Should().BeFalse();
+        queue.Count.Should().Be(0);
     }
 }
