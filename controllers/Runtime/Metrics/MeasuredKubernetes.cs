@@ -126,6 +126,7 @@ public sealed class MeasuredKubernetes(IKubernetes inner, TimeProvider time) : I
             {
                 Count<T>(verb, code);
                 RuntimeMetrics.RequestDuration.Record(time.GetElapsedTime(began).TotalSeconds, verb);
+                Reaction.HasWaited(time.GetElapsedTime(began));
             }
         }
     }

@@ -48,7 +48,7 @@ public static class RuntimeMetrics
 
     internal static readonly HistogramMetric ReactionTime = Set.Histogram(
         "operator_event_to_effect_seconds",
-        "From what had an object looked at, or the end of its run before, or the end of its waiting by a limit, to the first write or call about it, in runs that made one",
+        "From what had an object looked at, or the end of its run before, or the end of its waiting by a limit, to the first write or call about it, without what the API server took to answer reads; of runs that made one",
         Buckets.ReactionSeconds,
         Controller);
 

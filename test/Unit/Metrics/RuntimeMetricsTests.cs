@@ -82,6 +82,32 @@ public sealed class RuntimeMetricsTests
     }
 
     [Test]
+    public async Task What_the_server_takes_to_answer_a_read_is_no_time_of_ours()
+    {
+        var answers = new TaskCompletionSource();
+        var client = new MeasuredKubernetes(new ScriptedKubernetes { Answers = answers.Task }, _time);
+        using var queue = new WorkQueue(_time);
+        var measured = new MeasuredReconciler(
+            new Acting(() =>
+            {
+                _time.Advance(TimeSpan.FromSeconds(1));
+                var read = client.GetAsync<V1Pod>("ns", "a", default);
+                _time.Advance(TimeSpan.FromSeconds(7));
+                answers.SetResult();
+                read.Wait();
+                client.DeleteAsync<V1Pod>("ns", "a", new V1DeleteOptions(), default).Wait();
+            }),
+            "reads",
+            _time,
+            queue);
+        queue.Add(A);
+
+        await measured.ReconcileAsync(await queue.TakeAsync(default), default);
+
+        _exporter.Of("operator_event_to_effect_seconds_sum{controller=\"reads\"}").Should().Be(1);
+    }
+
+    [Test]
     public async Task What_may_not_begin_yet_reacts_to_nothing_and_what_may_from_then_on()
     {
         var begun = new HashSet<ObjectKey>();
@@ -208,6 +234,8 @@ public sealed class RuntimeMetricsTests
     {
         public Exception? Failure { get; set; }
 
+        public Task Answers { get; init; } = Task.CompletedTask;
+
         public Task<KubernetesList<T>> ListAsync<T>(ListOptions options, CancellationToken cancellationToken)
             where T : IKubernetesObject<V1ObjectMeta> => Answer(new KubernetesList<T>());
 
@@ -240,7 +268,7 @@ public sealed class RuntimeMetricsTests
 
         private async Task<T> Answer<T>(T value)
         {
-            await Task.CompletedTask;
+            await Answers;
             return Failure is null ? value : throw Failure;
         }
     }
