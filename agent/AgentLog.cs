@@ -45,6 +45,9 @@ internal static partial class AgentLog
     [LoggerMessage(5014, LogLevel.Warning, "Let the addresses of {Count} migrations go that nobody has let go in time: this node was given up as lost")]
     public static partial void LetGo(ILogger logger, int count);
 
+    [LoggerMessage(5015, LogLevel.Information, "Could not rehearse a restore, so the first pod of this node will wait longer")]
+    public static partial void NotRehearsed(ILogger logger, Exception exception);
+
     [LoggerMessage(5003, LogLevel.Warning, "Found the dump of container {Container} of pod {PodUid} whose call was lost")]
     public static partial void Found(ILogger logger, string podUid, string container);
 }

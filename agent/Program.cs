@@ -59,6 +59,7 @@ builder.Services.AddSingleton<AheadStaging>();
 builder.Services.AddSingleton<KeyedLock<string>>();
 builder.Services.AddSingleton<RestoreStaging>();
 builder.Services.AddSingleton<RestoreRelease>();
+builder.Services.AddHostedService<WarmUp>();
 builder.Services.AddSingleton<RestoreWatch>();
 builder.Services.AddHostedService<RestoreSweeper>();
 builder.Services.AddHostedService<StoreSweeper>();

@@ -21,7 +21,7 @@ public sealed class ArtifactFollower(IReadOnlyList<string> folders, string name,
     // It cannot be faster than its writer: one worker, and frames as large as any that our writer makes by default.
     private const int LargestFrame = 4 << 20;
     private const int FramesInFlight = 4;
-    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(4);
     private readonly string _path = Path.Combine(folders[^1], name);
 
     /// <summary>Extracts below a folder, which must exist, and must not be used unless this returns.</summary>

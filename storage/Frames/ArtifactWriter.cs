@@ -10,6 +10,7 @@ namespace PodCheckpointing.Storage.Frames;
 /// </remarks>
 internal sealed class ArtifactWriter(StoreOptions options, ArchiveWalker walker, IProgress<long> progress)
 {
+    private const long FirstFrame = 256 << 10;
     private readonly List<Frame> _frames = [];
     private long _size;
     private string _plainDigest = "";
@@ -91,11 +92,13 @@ internal sealed class ArtifactWriter(StoreOptions options, ArchiveWalker walker,
 
     private async Task FillAsync(FrameRing ring, Stream tar, int frameSize)
     {
-        while (!walker.AtEnd)
+        for (var number = 0; !walker.AtEnd; number++)
         {
             var frame = await ring.NextFreeAsync().ConfigureAwait(false);
+            // The small ones first: of a small archive, most has been written, and read by who follows, when its end comes.
+            var size = (int)Math.Min(frameSize, FirstFrame << Math.Min(number / 2, 16));
             var read = await tar.ReadAtLeastAsync(
-                frame.Input.Memory, frameSize, throwOnEndOfStream: false, ring.Stopping).ConfigureAwait(false);
+                frame.Input.Memory[..size], size, throwOnEndOfStream: false, ring.Stopping).ConfigureAwait(false);
             // Behind the end marker a longer, older file may show its tail: it is not part of the archive.
             var used = walker.Take(frame.Input.GetSpan()[..read]);
             if (used == 0)
@@ -119,6 +122,7 @@ internal sealed class ArtifactWriter(StoreOptions options, ArchiveWalker walker,
         while (cursor.Next() is { } frame)
         {
             output.Append(frame.OutputBytes);
+            output.Show();
             _frames.Add(new Frame(frame.InputLength, frame.OutputLength));
             cursor.Done(frame);
         }

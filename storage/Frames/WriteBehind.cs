@@ -13,6 +13,7 @@ internal sealed class WriteBehind(SafeFileHandle file, string path, bool drop) :
     private const long Window = 16 << 20;
     private readonly NativeBuffer _buffer = new(WriteSize);
     private int _filled;
+    private int _shown;
     private long _written;
     private long _pushed;
 
@@ -44,6 +45,16 @@ internal sealed class WriteBehind(SafeFileHandle file, string path, bool drop) :
     /// <summary>Writes what is left; <see cref="Sync"/> is the caller's business.</summary>
     public void WriteRest() => Write();
 
+    /// <summary>Lets who reads the file see all that was appended; the next writes are as aligned as before.</summary>
+    public void Show()
+    {
+        if (_shown < _filled)
+        {
+            Naming(path, () => RandomAccess.Write(file, _buffer.GetSpan()[_shown.._filled], _written + _shown));
+            _shown = _filled;
+        }
+    }
+
     /// <summary>Waits until all that was written to a file is durable.</summary>
     public static void Sync(SafeFileHandle file, string path, bool drop)
     {
@@ -58,9 +69,9 @@ internal sealed class WriteBehind(SafeFileHandle file, string path, bool drop) :
 
     private void Write()
     {
-        Naming(path, () => RandomAccess.Write(file, _buffer.GetSpan()[.._filled], _written));
+        Show();
         _written += _filled;
-        _filled = 0;
+        (_filled, _shown) = (0, 0);
         if (drop && _written - _pushed >= Window)
         {
             Posix.BeginWriteBack(file, _pushed, Window);
