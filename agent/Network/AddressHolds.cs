@@ -33,7 +33,7 @@ internal sealed class AddressHolds(
 
     private static readonly TimeSpan Longest = TimeSpan.FromDays(1);
 
-    /// <summary>No call is on its way for so long.</summary>
+    /// <summary>No call is on its way for so long; where one would do harm, its end is remembered for longer.</summary>
     private static readonly TimeSpan Late = TimeSpan.FromHours(1);
 
     private readonly string _folder = Path.Combine(options.Value.StateRoot, "addresses");
@@ -106,7 +106,18 @@ internal sealed class AddressHolds(
 
                 foreach (var end in Files().Where(f => f.EndsWith(Over, StringComparison.Ordinal)))
                 {
-                    if (!File.Exists(end[..^Over.Length]) && now - File.GetLastWriteTimeUtc(end) > Late)
+                    if (File.Exists(end[..^Over.Length]) || now - File.GetLastWriteTimeUtc(end) <= Late)
+                    {
+                        continue;
+                    }
+
+                    var addresses = await File.ReadAllLinesAsync(end, cancellationToken);
+                    if (addresses.Length > 0 && addresses.Any((taken ??= await podsAddressesAsync(cancellationToken)).Contains))
+                    {
+                        // A call that is later still would cut off the pod that has come through. Asked again when this is as old.
+                        File.SetLastWriteTimeUtc(end, now.UtcDateTime);
+                    }
+                    else
                     {
                         File.Delete(end);
                     }
@@ -135,12 +146,16 @@ internal sealed class AddressHolds(
     {
         Directory.CreateDirectory(_folder);
         var path = PathOf(holder);
-        await File.WriteAllTextAsync(path + Over, "", cancellationToken);
         if (File.Exists(path))
         {
+            await File.WriteAllLinesAsync(path + Over, Read(path).Addresses, cancellationToken);
             // The rules first: killed in between, the next call finds the file and nothing to do.
             await runAsync(Rules(holder, Read(path).Addresses, "let_go"), cancellationToken);
             File.Delete(path);
+        }
+        else if (!File.Exists(path + Over))
+        {
+            await File.WriteAllTextAsync(path + Over, "", cancellationToken);
         }
     }
 

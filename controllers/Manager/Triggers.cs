@@ -3,6 +3,7 @@ using k8s.Models;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.Agents;
 using PodCheckpointing.Manager.PodCheckpoints;
+using PodCheckpointing.Manager.PodMigrations;
 using PodCheckpointing.Manager.PodRestores;
 using PodCheckpointing.Runtime;
 
@@ -51,6 +52,8 @@ internal static class Triggers
             .Where(Indexes.ContentsByClaim, checkpoint.Metadata.Uid!).Select(ObjectKey.Of));
 
     public static void OfRestores(ITriggers triggers) => triggers
+        // Targets of a migration that has ended without them.
+        .On<PodMigration>((migration, cluster) => cluster.Where(Indexes.PodsByMigration, migration.Metadata.Uid!).Where(StrayTargets.MayBe).Select(ObjectKey.Of))
         .On<PodCheckpoint>((checkpoint, cluster) => cluster
             .Where(Indexes.RestoringPods, checkpoint.Metadata.NamespaceProperty!).Where(pod => RestoreRequest.IsRestoring(pod, checkpoint)).Select(ObjectKey.Of));
 

@@ -9,6 +9,19 @@ internal sealed class Judge(SimulatedServer server, World world, Troubles troubl
     /// <summary>What became of the pod.</summary>
     public string Ending { get; private set; } = "";
 
+    private List<Copy> _stood = [];
+
+    /// <summary>Takes down what runs when all is over.</summary>
+    public void Remember() => _stood = [.. Running()];
+
+    /// <summary>What must be true for ever after.</summary>
+    public void DecideAfterAll()
+    {
+        Must(Running().SequenceEqual(_stood), "what came late has changed what runs");
+        Must(world.Copies.Count(c => c.Lives) == _stood.Count, "what came late has brought up another copy");
+        Leftovers([]);
+    }
+
     public void Decide(bool undisturbed)
     {
         var migrations = server.All<PodMigration>().ToList();
@@ -29,9 +42,12 @@ internal sealed class Judge(SimulatedServer server, World world, Troubles troubl
         Leftovers(outcomes);
     }
 
+    private IEnumerable<Copy> Running() =>
+        world.Copies.Where(c => c.Containers.Count > 0 && c.Containers.All(p => p.Life == Life.Running));
+
     private void Copies(List<PodMigration> migrations, List<string> outcomes)
     {
-        var running = world.Copies.Where(c => c.Containers.Count > 0 && c.Containers.All(p => p.Life == Life.Running)).ToList();
+        var running = Running().ToList();
         var lost = troubles.UserDeleted || world.Nodes.Values.Any(n => n.IsDead);
         Must(running.Count == 1 || (lost && running.Count == 0), $"{running.Count} copies run at the end");
         Must(world.Copies.Count(c => c.Lives) == running.Count, "more than one copy is left");

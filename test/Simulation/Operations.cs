@@ -1,9 +1,26 @@
+using PodCheckpointing.Manager.Agents;
+using PodCheckpointing.Runtime;
+
 namespace PodCheckpointing.Simulation;
+
+/// <summary>Who sends calls: one life of an operator.</summary>
+internal sealed class Caller
+{
+    /// <summary>Its process has ended.</summary>
+    public bool IsDead { get; set; }
+
+    /// <summary>Its lease has ended, which it may not know; what it begins to change from now on is a violation.</summary>
+    public bool IsDeposed { get; set; }
+}
 
 /// <summary>Calls over the network: each is carried out, and answered, when the seed wants it.</summary>
 internal sealed class Operations(Random random)
 {
     private readonly List<Operation> _open = [];
+    private readonly List<Operation> _late = [];
+
+    /// <summary>What deposed callers have begun to change.</summary>
+    public List<string> Forbidden { get; } = [];
 
     /// <summary>Whether calls may still be lost.</summary>
     public bool Faults { get; set; } = true;
@@ -16,20 +33,40 @@ internal sealed class Operations(Random random)
 
     public int Count => _open.Count;
 
+    /// <summary>Calls of operators that are no more, which nobody knows when to expect.</summary>
+    public int Late => _late.Count;
+
+    /// <summary>Whether a caller has sent something that it has not been answered.</summary>
+    public bool HasSent(Caller caller) => _open.Exists(o => o.Caller == caller);
+
     /// <summary>Whether a call of that name has been begun and not been carried out.</summary>
     public bool IsOpen(string name) => _open.Exists(o => o.Name == name);
 
     /// <summary>Begins a call.</summary>
+    /// <param name="caller">Who sends it.</param>
     /// <param name="name">For the trace.</param>
     /// <param name="ready">Whether it can be carried out already.</param>
     /// <param name="effect">Carries it out.</param>
     /// <param name="failure">What the caller sees when the call, or its answer, was lost; null: it never is.</param>
-    public Task<T> BeginAsync<T>(string name, Func<bool> ready, Func<T> effect, Func<Exception>? failure)
+    /// <param name="changes">Whether it changes anything.</param>
+    public Task<T> BeginAsync<T>(Caller caller, string name, Func<bool> ready, Func<T> effect, Func<Exception>? failure, bool changes = true)
     {
+        if (caller.IsDeposed && failure is not null && changes)
+        {
+            Forbidden.Add($"an operator whose lease has ended begins: {name}");
+        }
+
         // Continuations go where they were begun, to the seeded scheduler, and never to the thread pool.
         var answer = new TaskCompletionSource<T>();
-        _open.Add(new Operation(name, ready, lost =>
+        _open.Add(new Operation(caller, name, ready, lost =>
         {
+            if (caller.IsDead)
+            {
+                // Nobody hears the answer; that the call is refused is as good as any.
+                Carry(effect);
+                return;
+            }
+
             if (lost == Lost.Request)
             {
                 answer.TrySetException(failure!());
@@ -74,12 +111,56 @@ internal sealed class Operations(Random random)
         return lost == Lost.Nothing ? operation.Name : $"{operation.Name} (lost {lost})";
     }
 
-    /// <summary>The callers have died; what they sent may still arrive, but not long after: their connections are gone.</summary>
-    public void Abandon()
+    /// <summary>Carries out one that is late, whenever that is; its name, or null when there is none.</summary>
+    public string? RunLate()
     {
-        var sent = _open.Where(_ => random.Next(2) == 0).Select(o => o with { IsSlow = false }).ToList();
-        _open.Clear();
-        _open.AddRange(sent);
+        if (_late.Count == 0)
+        {
+            return null;
+        }
+
+        var operation = _late[random.Next(_late.Count)];
+        _late.Remove(operation);
+        // It finds the world as it is: what it would have waited for is not waited for by anybody.
+        if (operation.Ready())
+        {
+            operation.Run(Lost.Nothing);
+        }
+
+        return operation.Name + " (late)";
+    }
+
+    /// <summary>A caller has died, or does not count any more: what it has sent is lost, or arrives soon, or at any time.</summary>
+    /// <param name="caller">Who.</param>
+    /// <param name="late">All of it is late.</param>
+    public void Abandon(Caller caller, bool late)
+    {
+        foreach (var operation in _open.Where(o => o.Caller == caller).ToList())
+        {
+            _open.Remove(operation);
+            switch (late ? 1 : random.Next(4))
+            {
+                case 0:
+                    _open.Add(operation with { IsSlow = false });
+                    break;
+                case 1:
+                case 2:
+                    _late.Add(operation);
+                    break;
+            }
+        }
+    }
+
+    private static void Carry<T>(Func<T> effect)
+    {
+        try
+        {
+            effect();
+        }
+        catch (Exception exception) when (exception is AgentException or ConflictException)
+        {
+            // Refused.
+        }
     }
 
     private enum Lost
@@ -89,5 +170,5 @@ internal sealed class Operations(Random random)
         Answer,
     }
 
-    private sealed record Operation(string Name, Func<bool> Ready, Action<Lost> Run, bool MayFail, bool IsSlow);
+    private sealed record Operation(Caller Caller, string Name, Func<bool> Ready, Action<Lost> Run, bool MayFail, bool IsSlow);
 }

@@ -12,7 +12,7 @@ internal sealed class Scenario
     private readonly VirtualTime _time = new();
     private readonly SimulatedServer _server;
     private readonly Operations _operations;
-    private readonly SeededScheduler _scheduler;
+    private readonly List<SimulatedOperator> _deposed = [];
     private readonly World _world;
     private readonly Troubles _troubles;
     private readonly int _pace;
@@ -23,7 +23,6 @@ internal sealed class Scenario
         _random = new Random(seed);
         _server = new SimulatedServer(_time);
         _operations = new Operations(_random) { Faults = _random.Next(3) > 0, SlowOnes = _random.Next(4) == 0 ? 6 : 0 };
-        _scheduler = new SeededScheduler(_random);
         _world = new World(_server, _random, _time)
         {
             DumpsFail = _random.Next(6) == 0, RestoresFail = _random.Next(5) == 0, Failures = _random.Next(6) == 0 ? 1 : 0,
@@ -78,6 +77,8 @@ internal sealed class Scenario
             if (step == FaultySteps)
             {
                 _operations.Faults = false;
+                _deposed.ForEach(o => o.Dispose());
+                _deposed.Clear();
                 _troubles.End();
             }
             else if (faulty)
@@ -105,8 +106,7 @@ internal sealed class Scenario
                 _operator.Look();
             }
 
-            _world.Check();
-            CheckEvidence();
+            Check();
         }
 
         if (_world.Violations.Count == 0)
@@ -114,10 +114,77 @@ internal sealed class Scenario
             var judge = new Judge(_server, _world, _troubles);
             judge.Decide(undisturbed: _troubles.AreNone && _operator.Lives == 1 && !_operations.EverLost);
             Ending = judge.Ending;
+            Outlive(judge);
         }
 
         _operator.Dispose();
         return _world.Violations;
+    }
+
+    private void Check()
+    {
+        _world.Check();
+        CheckEvidence();
+        _world.Violations.AddRange(_operations.Forbidden);
+    }
+
+    /// <summary>What was sent long ago arrives when all is over: it changes nothing that lasts, also when the user has deleted
+    /// the migrations meanwhile, and no mark tells any more what was.</summary>
+    private void Outlive(Judge judge)
+    {
+        judge.Remember();
+        var deleted = false;
+        while (_world.Violations.Count == 0)
+        {
+            switch (_random.Next(4))
+            {
+                case 0 when !deleted:
+                    Trace.Add("user: deletes what is over");
+                    deleted = true;
+                    _server.All<PodMigration>().ToList().ForEach(_server.Delete);
+                    break;
+                case 1:
+                    Trace.Add("hours pass");
+                    _time.Advance(TimeSpan.FromHours(2));
+                    _world.Forget();
+                    break;
+                default:
+                    if (_operations.RunLate() is { } late)
+                    {
+                        Trace.Add(late);
+                        break;
+                    }
+
+                    if (deleted)
+                    {
+                        judge.DecideAfterAll();
+                        return;
+                    }
+
+                    continue;
+            }
+
+            Settle();
+        }
+    }
+
+    private void Settle()
+    {
+        for (var step = 0; _world.Violations.Count == 0 && (Step(faulty: false) || PassTime()); step++)
+        {
+            Check();
+            if (OnlyBytesAreLeft())
+            {
+                if (step > FaultySteps)
+                {
+                    return;
+                }
+            }
+            else if (step > MostSteps)
+            {
+                _world.Violations.Add("it does not come to rest any more");
+            }
+        }
     }
 
     /// <summary>Bytes of a checkpoint that only a dead node's agent was to delete are tried for ever; no migration waits.</summary>
@@ -203,20 +270,23 @@ internal sealed class Scenario
     {
         var possible = _world.Possible();
         var choices = new List<Action>();
-        if (_scheduler.Count > 0)
+        foreach (var one in _deposed.Append(_operator))
         {
-            choices.Add(() => _scheduler.RunOne());
-            choices.Add(() => _scheduler.RunOne());
-        }
+            if (one.Scheduler.Count > 0)
+            {
+                choices.Add(() => one.Scheduler.RunOne());
+                choices.Add(() => one.Scheduler.RunOne());
+            }
 
-        if (_operator.HasWork)
-        {
-            choices.Add(() => _operator.Reconcile(_random));
-        }
+            if (one.HasWork)
+            {
+                choices.Add(() => one.Reconcile(_random));
+            }
 
-        if (_operator.Cluster.Behind)
-        {
-            choices.Add(() => _operator.Cluster.Deliver(_random));
+            if (one.Cluster.Behind)
+            {
+                choices.Add(() => one.Cluster.Deliver(_random));
+            }
         }
 
         if (possible.Count > 0)
@@ -227,6 +297,11 @@ internal sealed class Scenario
                 Trace.Add(name);
                 act();
             });
+        }
+
+        if (faulty && _operations.Late > 0 && _random.Next(100) == 0)
+        {
+            Trace.Add(_operations.RunLate()!);
         }
 
         var idle = choices.Count == 0;
@@ -250,14 +325,32 @@ internal sealed class Scenario
     private void Interfere(int step)
     {
         _troubles.Happen(step);
-        if (_troubles.OperatorDies())
+        var inTheAct = _operator.HasSent && _troubles.EndsInTheAct();
+        if (inTheAct || _troubles.OperatorDies())
         {
-            Trace.Add("operator dies");
-            _operator.Dispose();
-            _operations.Abandon();
+            // What is late for certain is late for its own life, which is no leader's any more.
+            _operator.Depose(inTheAct);
+            if (_random.Next(2) == 0)
+            {
+                Trace.Add("operator dies");
+                _operator.Dispose();
+            }
+            else
+            {
+                Trace.Add("operator is deposed");
+                _deposed.Add(_operator);
+            }
+
             _operator = NewOperator();
+        }
+
+        if (_deposed.Count > 0 && _random.Next(100) == 0)
+        {
+            Trace.Add("a deposed operator ends");
+            _deposed[0].Dispose();
+            _deposed.RemoveAt(0);
         }
     }
 
-    private SimulatedOperator NewOperator() => new(_server, _world, _operations, _time, _scheduler) { Lives = (_operator?.Lives ?? 0) + 1 };
+    private SimulatedOperator NewOperator() => new(_server, _world, _operations, _time, _random) { Lives = (_operator?.Lives ?? 0) + 1 };
 }

@@ -7,7 +7,7 @@ using PodCheckpointing.Manager.Agents;
 namespace PodCheckpointing.Simulation;
 
 /// <summary>A node's agent, as the contract describes it.</summary>
-internal sealed class SimulatedAgent(World world, Node node, Operations operations, TimeProvider time) : ICheckpointAgent
+internal sealed class SimulatedAgent(Caller caller, World world, Node node, Operations operations, TimeProvider time) : ICheckpointAgent
 {
     private const string Mark = "mark of ";
 
@@ -27,14 +27,22 @@ internal sealed class SimulatedAgent(World world, Node node, Operations operatio
     public Task<FenceResponse> FenceAsync(FenceRequest request, CancellationToken cancellationToken) =>
         Call("fence", () =>
         {
-            if (node.Lifting.Contains(request.PodUid))
+            if (node.Lifted.ContainsKey((request.PodUid, request.Holder)))
             {
-                throw new AgentException(Reasons.MigrationInProgress, "the fence is being lifted", isTerminal: false);
+                throw new AgentException(Reasons.CheckpointFailed, "the migration has lifted its fence of the pod", isTerminal: true);
             }
 
-            if (node.Fences.TryGetValue(request.PodUid, out var holder) && holder != request.Holder)
+            if (node.Fences.TryGetValue(request.PodUid, out var holder))
             {
-                throw new AgentException(Reasons.MigrationInProgress, "another migration of this pod is under way", isTerminal: true);
+                if (holder != request.Holder)
+                {
+                    throw new AgentException(
+                        Reasons.MigrationInProgress, "another migration of this pod is under way", !node.IsLifting(request.PodUid));
+                }
+            }
+            else if (!world.Knows(node, request.PodUid))
+            {
+                throw new AgentException(Reasons.PodNotRunning, "the pod is not on this node", isTerminal: true);
             }
 
             node.Fences[request.PodUid] = request.Holder;
@@ -42,32 +50,21 @@ internal sealed class SimulatedAgent(World world, Node node, Operations operatio
         });
 
     /// <summary>From the first word on no dump begins under the fence; at the end it is gone.</summary>
-    public async Task<UnfenceResponse> UnfenceAsync(UnfenceRequest request, CancellationToken cancellationToken)
+    public Task<UnfenceResponse> UnfenceAsync(UnfenceRequest request, CancellationToken cancellationToken) => InTwo($"unfence resume={request.Resume}", () =>
     {
-        var life = await Call($"unfence resume={request.Resume}", () =>
+        node.Lifted[(request.PodUid, request.Holder)] = time.GetUtcNow();
+        if (node.Fences.TryGetValue(request.PodUid, out var holder) && holder != request.Holder)
         {
-            if (node.Fences.TryGetValue(request.PodUid, out var holder))
-            {
-                if (holder != request.Holder)
-                {
-                    throw new AgentException(Reasons.MigrationInProgress, "another migration holds this fence", isTerminal: true);
-                }
+            throw new AgentException(Reasons.MigrationInProgress, "another migration holds this fence", isTerminal: true);
+        }
 
-                node.Lifting.Add(request.PodUid);
-            }
-
-            return new Lifetime(node.Agents);
-        });
-        return await Call(
+        var life = node.Agents;
+        return Goes(
             "unfenced",
+            life,
             () =>
             {
-                if (node.Agents != life.Number)
-                {
-                    throw Unavailable();
-                }
-
-                if (node.Lifting.Remove(request.PodUid))
+                if (node.Fences.GetValueOrDefault(request.PodUid) == request.Holder)
                 {
                     if (request.Resume)
                     {
@@ -80,46 +77,43 @@ internal sealed class SimulatedAgent(World world, Node node, Operations operatio
                 return new UnfenceResponse();
             },
             // It waits for dumps that are under way.
-            () => node.Agents != life.Number || !request.Resume
-                || !node.Dumps.Any(d => d.Key.PodUid == request.PodUid && d.Value is { Value: null, Failed: false }));
-    }
+            () => !request.Resume || !node.Dumps.Any(d => d.Key.PodUid == request.PodUid && d.Value is { Value: null, Failed: false }));
+    });
 
-    public async Task<CheckpointResponse> CheckpointAsync(CheckpointRequest request, CancellationToken cancellationToken)
+    public Task<CheckpointResponse> CheckpointAsync(CheckpointRequest request, CancellationToken cancellationToken) => InTwo($"dump {request.ContainerName}", () =>
     {
         var key = (request.PodUid, request.CheckpointId, request.ContainerName);
         var whole = (request.PodUid, request.CheckpointId);
-        var life = await Call($"dump {request.ContainerName}", () =>
+        if (world.Store.GetValueOrDefault(whole)?.ContainsKey(request.ContainerName) != true
+            && (!node.Dumps.TryGetValue(key, out var old) || old.Failed))
         {
-            if (world.Store.GetValueOrDefault(whole)?.ContainsKey(request.ContainerName) != true
-                && (!node.Dumps.TryGetValue(key, out var old) || old.Failed))
+            if (world.Copies.FirstOrDefault(c => c.PodUid == request.PodUid)?.Containers
+                .FirstOrDefault(c => c.Name == request.ContainerName) is null or { Life: Life.Dead })
             {
-                if (node.Lifting.Contains(request.PodUid))
-                {
-                    throw new AgentException(Reasons.CheckpointFailed, "the pod's fence is being lifted", isTerminal: true);
-                }
-
-                if (request.FenceHolder.Length > 0 && node.Fences.GetValueOrDefault(request.PodUid) != request.FenceHolder)
-                {
-                    throw new AgentException(Reasons.CheckpointFailed, "the migration holds no fence of the pod", isTerminal: true);
-                }
-
-                node.Dumps[key] = new Dump
-                {
-                    Container = request.ContainerName, Fenced = node.Fences.ContainsKey(request.PodUid),
-                };
+                throw new AgentException(Reasons.PodNotRunning, "the container does not run on this node", isTerminal: true);
             }
 
-            return new Lifetime(node.Agents);
-        });
-        return await Call(
+            if (node.IsLifting(request.PodUid))
+            {
+                throw new AgentException(Reasons.CheckpointFailed, "the pod's fence is being lifted", isTerminal: true);
+            }
+
+            if (request.FenceHolder.Length > 0 && node.Fences.GetValueOrDefault(request.PodUid) != request.FenceHolder)
+            {
+                throw new AgentException(Reasons.CheckpointFailed, "the migration holds no fence of the pod", isTerminal: true);
+            }
+
+            node.Dumps[key] = new Dump
+            {
+                Container = request.ContainerName, Fenced = node.Fences.ContainsKey(request.PodUid),
+            };
+        }
+
+        return Goes(
             $"store {request.ContainerName}",
+            node.Agents,
             () =>
             {
-                if (node.Agents != life.Number)
-                {
-                    throw Unavailable();
-                }
-
                 if (node.Dumps.TryGetValue(key, out var dump))
                 {
                     if (dump.Failed)
@@ -144,8 +138,8 @@ internal sealed class SimulatedAgent(World world, Node node, Operations operatio
                     LeftStopped = container.Life is Life.Stopped or Life.Dead,
                 };
             },
-            () => node.Agents != life.Number || !node.Dumps.TryGetValue(key, out var dump) || dump.Failed || dump.Value is not null);
-    }
+            () => !node.Dumps.TryGetValue(key, out var dump) || dump.Failed || dump.Value is not null);
+    });
 
     public Task<SealResponse> SealAsync(SealRequest request, CancellationToken cancellationToken) => Call("seal", () =>
     {
@@ -203,7 +197,8 @@ internal sealed class SimulatedAgent(World world, Node node, Operations operatio
                 throw new AgentException(Reasons.RestoreFailed, stage.Failed, isTerminal: true);
             }
 
-            if (!world.Sealed.Contains((uri.PodUid, uri.CheckpointId)))
+            if (!world.Sealed.Contains((uri.PodUid, uri.CheckpointId))
+                || world.Store.GetValueOrDefault((uri.PodUid, uri.CheckpointId))?.ContainsKey(request.ContainerName) != true)
             {
                 throw new AgentException(Reasons.RestoreFailed, "the checkpoint is not sealed", isTerminal: true);
             }
@@ -240,16 +235,15 @@ internal sealed class SimulatedAgent(World world, Node node, Operations operatio
         {
             if (request.Addresses.Count == 0)
             {
-                node.HoldsOver.Add(request.Holder);
-                node.Holds.Remove(request.Holder);
+                node.LetGo(request.Holder);
             }
-            else if (node.HoldsOver.Contains(request.Holder))
+            else if (node.HoldsOver.ContainsKey(request.Holder))
             {
                 throw new AgentException(Reasons.RestoreFailed, "the migration has let its addresses go", isTerminal: true);
             }
             else
             {
-                node.Holds.Add(request.Holder);
+                node.Holds[request.Holder] = time.GetUtcNow() + TimeSpan.FromSeconds(request.ForSeconds);
             }
 
             return new HoldAddressesResponse();
@@ -271,8 +265,7 @@ internal sealed class SimulatedAgent(World world, Node node, Operations operatio
 
             if (request.AddressHolder.Length > 0)
             {
-                node.HoldsOver.Add(request.AddressHolder);
-                node.Holds.Remove(request.AddressHolder);
+                node.LetGo(request.AddressHolder);
             }
 
             if (world.OwnAddress && world.Copies.Any(c => c.PodUid == request.PodUid && c.Containers.Any(p => p.Life == Life.Waiting)))
@@ -335,23 +328,34 @@ internal sealed class SimulatedAgent(World world, Node node, Operations operatio
 
     private Task<T> Call<T>(string name, Func<T> effect, Func<bool>? ready = null) =>
         operations.BeginAsync(
+            caller,
             $"{node.Name}: {name}",
             () => !node.Answers || ready is null || ready(),
             () => node.Answers ? effect() : throw Unavailable(),
             Unavailable);
 
+    /// <summary>A call that its caller waits for while the agent goes on with it.</summary>
+    private async Task<T> InTwo<T>(string name, Func<Task<T>> begin) => await await Call(name, begin);
+
+    /// <summary>What the agent goes on with, whether or not its caller lives; not the next life of the agent.</summary>
+    private Task<T> Goes<T>(string name, int life, Func<T> effect, Func<bool> ready) =>
+        operations.BeginAsync(
+            node.Agent,
+            $"{node.Name}: {name}",
+            () => !node.Answers || node.Agents != life || ready(),
+            () => node.Answers && node.Agents == life ? effect() : throw Unavailable(),
+            Unavailable);
+
     private static AgentException Unavailable() => new(Reasons.AgentUnavailable, "the agent does not answer", isTerminal: false);
 
     private Timestamp Now() => Timestamp.FromDateTimeOffset(time.GetUtcNow());
-
-    private sealed record Lifetime(int Number);
 }
 
 /// <summary>The agents of all nodes.</summary>
-internal sealed class SimulatedAgents(World world, Operations operations, TimeProvider time) : IAgentDirectory
+internal sealed class SimulatedAgents(Caller caller, World world, Operations operations, TimeProvider time) : IAgentDirectory
 {
     public ICheckpointAgent? Find(string nodeName) =>
-        world.Nodes.TryGetValue(nodeName, out var node) && !node.IsForgotten ? new SimulatedAgent(world, node, operations, time) : null;
+        world.Nodes.TryGetValue(nodeName, out var node) && !node.IsForgotten ? new SimulatedAgent(caller, world, node, operations, time) : null;
 
-    public IEnumerable<ICheckpointAgent> Ready() => world.Nodes.Values.Where(n => n is { IsDead: false, IsCut: false }).Select(n => new SimulatedAgent(world, n, operations, time));
+    public IEnumerable<ICheckpointAgent> Ready() => world.Nodes.Values.Where(n => n is { IsDead: false, IsCut: false }).Select(n => new SimulatedAgent(caller, world, n, operations, time));
 }

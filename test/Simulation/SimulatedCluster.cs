@@ -10,12 +10,14 @@ internal sealed class SimulatedCluster : ICluster
 {
     private readonly SimulatedServer _server;
     private readonly Operations _operations;
+    private readonly Caller _caller;
+    private readonly ILeadership _leadership;
     private readonly Dictionary<Type, Queue<(IKubernetesObject<V1ObjectMeta> Item, bool Gone)>> _events = [];
     private readonly Dictionary<(Type, ObjectKey), IKubernetesObject<V1ObjectMeta>> _seen = [];
 
-    public SimulatedCluster(SimulatedServer server, Operations operations)
+    public SimulatedCluster(SimulatedServer server, Operations operations, Caller caller, ILeadership leadership)
     {
-        (_server, _operations) = (server, operations);
+        (_server, _operations, _caller, _leadership) = (server, operations, caller, leadership);
         foreach (var item in server.All<IKubernetesObject<V1ObjectMeta>>())
         {
             _seen[(item.GetType(), ObjectKey.Of(item))] = item;
@@ -58,11 +60,11 @@ internal sealed class SimulatedCluster : ICluster
 
     public Task<T?> ReadAsync<T>(ObjectKey key, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta> =>
-        Call($"read {key.Name}", () => _server.Find<T>(key.Namespace, key.Name));
+        Read($"read {key.Name}", () => _server.Find<T>(key.Namespace, key.Name));
 
     public Task<IReadOnlyList<T>> ListAsync<T>(CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta> =>
-        Call<IReadOnlyList<T>>($"list {typeof(T).Name}", () => [.. _server.All<T>()]);
+        Read<IReadOnlyList<T>>($"list {typeof(T).Name}", () => [.. _server.All<T>()]);
 
     public Task<T> CreateOrGetAsync<T>(T item, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta> =>
@@ -116,8 +118,16 @@ internal sealed class SimulatedCluster : ICluster
         });
     }
 
-    private Task<T> Call<T>(string name, Func<T> effect) =>
-        _operations.BeginAsync(name, () => true, effect, () => new HttpRequestException("the API server did not answer"));
+    private Task<T> Read<T>(string name, Func<T> effect) => _operations.BeginAsync(_caller, name, () => true, effect, Silent, changes: false);
+
+    /// <summary>As Cluster does, before each write.</summary>
+    private Task<T> Call<T>(string name, Func<T> effect)
+    {
+        _leadership.Demand();
+        return _operations.BeginAsync(_caller, name, () => true, effect, Silent);
+    }
+
+    private static HttpRequestException Silent() => new("the API server did not answer");
 
     private void Enqueue(IKubernetesObject<V1ObjectMeta> item, bool gone)
     {

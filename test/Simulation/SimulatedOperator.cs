@@ -14,21 +14,23 @@ using PodCheckpointing.Runtime;
 namespace PodCheckpointing.Simulation;
 
 /// <summary>One life of the operator: the real reconcilers, queues and pending calls.</summary>
-internal sealed class SimulatedOperator : IDisposable
+internal sealed class SimulatedOperator : IDisposable, ILeadership
 {
     private const int Workers = 4;
-    private readonly SeededScheduler _scheduler;
+    private readonly Caller _caller = new();
+    private readonly Operations _operations;
     private readonly World _world;
     private readonly List<Loop> _loops;
     private readonly CancellationTokenSource _stopping = new();
 
-    public SimulatedOperator(SimulatedServer server, World world, Operations operations, VirtualTime time, SeededScheduler scheduler)
+    public SimulatedOperator(SimulatedServer server, World world, Operations operations, VirtualTime time, Random random)
     {
-        _scheduler = scheduler;
+        Scheduler = new SeededScheduler(random);
         _world = world;
-        Cluster = new SimulatedCluster(server, operations);
-        var agents = new SimulatedAgents(world, operations, time);
-        var calls = new PendingCalls(scheduler, _stopping.Token);
+        _operations = operations;
+        Cluster = new SimulatedCluster(server, operations, _caller, this);
+        var agents = new SimulatedAgents(_caller, world, operations, time);
+        var calls = new PendingCalls(Scheduler, _stopping.Token, this);
         var events = new NoEvents();
         var slots = new MigrationSlots(Cluster, Options.Create(new OperatorOptions()));
         var release = new ContentRelease(Cluster, agents, calls, events, Options.Create(new OperatorOptions()), time);
@@ -61,6 +63,18 @@ internal sealed class SimulatedOperator : IDisposable
 
     public SimulatedCluster Cluster { get; }
 
+    public SeededScheduler Scheduler { get; }
+
+    public Task Acquired => Task.CompletedTask;
+
+    /// <summary>It never learns in time: whether it leads it must ask.</summary>
+    public CancellationToken Lost => CancellationToken.None;
+
+    public bool Leads => !_caller.IsDeposed;
+
+    /// <summary>Whether something of it is on its way.</summary>
+    public bool HasSent => _operations.HasSent(_caller);
+
     /// <summary>Counts the operators.</summary>
     public int Lives { get; init; }
 
@@ -82,14 +96,24 @@ internal sealed class SimulatedOperator : IDisposable
         var loop = loops[random.Next(loops.Count)];
         var key = loop.Queue.TakeAsync(CancellationToken.None).GetAwaiter().GetResult();
         loop.Busy++;
-        _ = Task.Factory.StartNew(() => RunAsync(loop, key), CancellationToken.None, TaskCreationOptions.DenyChildAttach, _scheduler);
+        _ = Task.Factory.StartNew(() => RunAsync(loop, key), CancellationToken.None, TaskCreationOptions.DenyChildAttach, Scheduler);
+    }
+
+    /// <summary>Its lease ends, and it goes on as if it had it still: it was slow, or cut off from the API server.</summary>
+    /// <param name="late">Whether all that it has sent arrives late.</param>
+    public void Depose(bool late)
+    {
+        _caller.IsDeposed = true;
+        _operations.Abandon(_caller, late);
     }
 
     /// <summary>kill -9.</summary>
     public void Dispose()
     {
+        _caller.IsDead = true;
+        _operations.Abandon(_caller, late: false);
         Cluster.Die();
-        _scheduler.Clear();
+        Scheduler.Clear();
         _stopping.Dispose();
         foreach (var loop in _loops)
         {
@@ -120,6 +144,10 @@ internal sealed class SimulatedOperator : IDisposable
         catch (Exception exception) when (exception is AgentException or HttpRequestException)
         {
             loop.Queue.AddAfterFailure(key);
+        }
+        catch (OperationCanceledException) when (!Leads)
+        {
+            // Somebody else goes on.
         }
         catch (Exception exception) when (exception is not ObjectDisposedException)
         {

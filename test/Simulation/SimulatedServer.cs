@@ -21,6 +21,11 @@ internal sealed class SimulatedServer(TimeProvider time)
     public IEnumerable<T> All<T>()
         where T : class => _objects.OfType<T>().ToList();
 
+    /// <summary>Objects whose owner is no more, and that go for it.</summary>
+    public List<IKubernetesObject<V1ObjectMeta>> Orphans() => _objects.FindAll(o =>
+        o.Metadata is { OwnerReferences: { Count: > 0 } owners, DeletionTimestamp: null }
+        && owners.All(r => !_objects.Exists(other => other.Metadata.Uid == r.Uid)));
+
     public T? Find<T>(string? scope, string name)
         where T : class, IKubernetesObject<V1ObjectMeta> =>
         _objects.OfType<T>().FirstOrDefault(o => o.Metadata.Name == name && o.Metadata.NamespaceProperty == scope);

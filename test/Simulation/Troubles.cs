@@ -13,6 +13,7 @@ internal sealed class Troubles
     private readonly List<string> _trace;
     private readonly Dictionary<int, Action> _plan = [];
     private readonly int _crashes;
+    private int _lateEnds;
     private readonly List<Action> _atTheEnd = [];
 
     public Troubles(SimulatedServer server, World world, Random random, List<string> trace)
@@ -22,6 +23,7 @@ internal sealed class Troubles
         OnFailure = random.Next(8) switch { 0 => OnFailurePolicies.ColdStart, 1 => OnFailurePolicies.Leave, _ => null };
         Timeout = random.Next(4) == 0 ? random.Next(1, 40) : null;
         DryRun = random.Next(30) == 0;
+        _lateEnds = random.Next(3) == 0 ? random.Next(1, 4) : 0;
         Maybe(3, "user: abort", () => Edit("m", json => json["spec"]!["abort"] = true));
         Maybe(7, "user: deletes the migration", () => Delete<PodMigration>("m"));
         Maybe(6, "user: migrates again", () => CreateMigration("m2", _random.Next(2) == 0 ? "b" : "c"));
@@ -43,7 +45,7 @@ internal sealed class Troubles
                 break;
         }
 
-        AreNone = _plan.Count == 0 && _crashes == 0 && Timeout is null && !world.DumpsFail && !world.RestoresFail && world.Failures == 0;
+        AreNone = _plan.Count == 0 && _crashes == 0 && _lateEnds == 0 && Timeout is null && !world.DumpsFail && !world.RestoresFail && world.Failures == 0;
     }
 
     public string? OnFailure { get; }
@@ -81,6 +83,9 @@ internal sealed class Troubles
             Restart(node, !node.AgentLives);
         }
     }
+
+    /// <summary>Whether an operator ends just when it has sent something, which arrives much later.</summary>
+    public bool EndsInTheAct() => _lateEnds > 0 && _random.Next(40) == 0 && _lateEnds-- > 0;
 
     public bool OperatorDies() => _crashes > 0 && _random.Next(_crashes * 2) == 0;
 
@@ -182,7 +187,6 @@ internal sealed class Troubles
     {
         node.AgentLives = lives;
         node.Agents++;
-        node.Lifting.Clear();
     }
 
     private void Cut(string name, bool cut)

@@ -133,6 +133,8 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
             }
         }
 
+        result.AddRange(Collectors());
+
         // Whose object was deleted by force.
         foreach (var copy in Copies.Where(c => c.Lives && !Nodes[c.Node].IsCut && server.All<V1Pod>().All(p => p.Metadata.Uid != c.PodUid)))
         {
@@ -148,6 +150,49 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
         }
 
         return result;
+    }
+
+    /// <summary>What takes away by itself what nobody needs: the cluster's garbage collector, and the agents' sweepers.</summary>
+    private IEnumerable<(string, Action)> Collectors()
+    {
+        foreach (var item in server.Orphans())
+        {
+            yield return ($"collector deletes {item.Metadata.Name}", () => server.Delete(item));
+        }
+
+        foreach (var node in Nodes.Values.Where(n => n.AgentLives && !n.IsDead))
+        {
+            foreach (var (holder, _) in node.Holds.Where(h => h.Value < time.GetUtcNow() && !Copies.Any(c => c.Node == node.Name && c.Lives)))
+            {
+                yield return ($"{node.Name}: sweeper lets addresses go", () => node.LetGo(holder));
+            }
+        }
+    }
+
+    /// <summary>Whether a node's runtime has anything of a pod.</summary>
+    public bool Knows(Node node, string podUid) => Copies.Any(c =>
+        c.PodUid == podUid && c.Node == node.Name && (c.Lives || server.All<V1Pod>().Any(p => p.Metadata.Uid == podUid)));
+
+    /// <summary>Much time has passed: the marks of what is over long since are forgotten.</summary>
+    public void Forget()
+    {
+        foreach (var node in Nodes.Values.Where(n => n.AgentLives && !n.IsDead))
+        {
+            foreach (var mark in node.Lifted.Keys.Where(k => !Knows(node, k.PodUid) && !node.Fences.ContainsKey(k.PodUid)).ToList())
+            {
+                node.Lifted.Remove(mark);
+            }
+
+            foreach (var holder in node.HoldsOver.Where(h => !h.Value || !Copies.Any(c => c.Node == node.Name && c.Lives)).Select(h => h.Key).ToList())
+            {
+                node.HoldsOver.Remove(holder);
+            }
+
+            foreach (var pod in node.Stages.Keys.Where(uid => !Knows(node, uid)).ToList())
+            {
+                node.Stages.Remove(pod);
+            }
+        }
     }
 
     /// <summary>Lets one running container say its next number; every number is due once.</summary>
@@ -181,7 +226,9 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
             }
         }
 
+        // One whose create came when its migration was over has nobody who holds the address; it is taken away again.
         if (OwnAddress && server.All<V1Pod>().Any(p => p.Metadata.Annotations?.ContainsKey(WellKnown.RestoreAnnotation) == true
+            && server.All<PodMigration>().Any(m => m.Metadata.Uid == p.Metadata.Labels?[WellKnown.MigrationUid] && m.Status?.CompletionTime is null)
             && Copies.Any(c => c.PodUid == p.Metadata.Uid && !Nodes[c.Node].IsDead && Nodes[c.Node].Holds.Count == 0
                 && Nodes[c.Node].Stages.GetValueOrDefault(c.PodUid)?.Go != true)))
         {

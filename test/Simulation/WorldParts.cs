@@ -107,14 +107,22 @@ internal sealed class Node(string name)
 
     public Dictionary<string, string> Fences { get; } = [];
 
-    /// <summary>Holders of addresses that this node passes no packets of.</summary>
-    public HashSet<string> Holds { get; } = [];
+    /// <summary>Holders of addresses that this node passes no packets of, and until when they may need them.</summary>
+    public Dictionary<string, DateTimeOffset> Holds { get; } = [];
 
-    /// <summary>Holders that have let them go, for good.</summary>
-    public HashSet<string> HoldsOver { get; } = [];
+    /// <summary>Holders that have let them go, and whether they had any.</summary>
+    public Dictionary<string, bool> HoldsOver { get; } = [];
 
-    /// <summary>Fences that are just being lifted.</summary>
-    public HashSet<string> Lifting { get; } = [];
+    /// <summary>Lets a holder's addresses go, and remembers that.</summary>
+    public void LetGo(string holder) => HoldsOver[holder] = Holds.Remove(holder) || HoldsOver.GetValueOrDefault(holder);
+
+    /// <summary>Fences that were lifted, or are just being, and since when.</summary>
+    public Dictionary<(string PodUid, string Holder), DateTimeOffset> Lifted { get; } = [];
+
+    /// <summary>Who calls what the agent goes on with by itself.</summary>
+    public Caller Agent { get; } = new();
+
+    public bool IsLifting(string podUid) => Fences.TryGetValue(podUid, out var holder) && Lifted.ContainsKey((podUid, holder));
 
     public Dictionary<(string PodUid, string Checkpoint, string Container), Dump> Dumps { get; } = [];
 

@@ -69,6 +69,7 @@ internal sealed class ContainerCheckpointReconciler(
         CancellationToken cancellationToken)
     {
         var spec = checkpoint.Spec;
+        var whole = await WholeAsync(checkpoint, cancellationToken);
         if (content is null)
         {
             var pod = cluster.Find<V1Pod>(new ObjectKey(checkpoint.Metadata.NamespaceProperty, spec.PodName))
@@ -110,8 +111,7 @@ internal sealed class ContainerCheckpointReconciler(
             CheckpointId = source.CheckpointID,
         };
         // The agent that stores the last one seals the checkpoint: one way there and back less while the pod stands still.
-        if (checkpoint.ControllerKey(nameof(PodCheckpoint)) is { } owner
-            && cluster.Find<PodCheckpoint>(owner) is { Status.CheckpointID: { } id } whole && id == source.CheckpointID)
+        if (whole?.Status?.CheckpointID == source.CheckpointID)
         {
             request.SealContainers.AddRange(whole.Status.Containers);
             request.VolumeNames.AddRange(whole.Status.Volumes ?? []);
@@ -141,6 +141,21 @@ internal sealed class ContainerCheckpointReconciler(
         };
         await cluster.PatchStatusAsync(content, content.Status, stored, cancellationToken);
         return Ready(checkpoint, content with { Status = stored }, status);
+    }
+
+    /// <summary>The checkpoint of the whole pod that this one is a part of; null where it is none.</summary>
+    /// <exception cref="TerminalException">That has gone: it was created by a call that came late, and a dump would stop a pod
+    /// for nobody, or for another migration than the one that holds its fence.</exception>
+    private async Task<PodCheckpoint?> WholeAsync(ContainerCheckpoint checkpoint, CancellationToken cancellationToken)
+    {
+        if (checkpoint.ControllerKey(nameof(PodCheckpoint)) is not { } owner)
+        {
+            return null;
+        }
+
+        return cluster.Find<PodCheckpoint>(owner) is { } seen && checkpoint.IsControlledBy(seen) ? seen
+            : await cluster.ReadAsync<PodCheckpoint>(owner, cancellationToken) is { } whole && checkpoint.IsControlledBy(whole) ? whole
+            : throw new TerminalException(Reasons.BindingMismatch, $"PodCheckpoint {owner.Name}, which this is a part of, has gone");
     }
 
     internal static ContainerCheckpointContentStatus StatusOf(ContainerCheckpointContent content, CheckpointResponse result) =>

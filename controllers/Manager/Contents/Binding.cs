@@ -1,6 +1,7 @@
 using k8s;
 using k8s.Models;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.Contents;
 
@@ -25,6 +26,25 @@ internal static class Binding
         return conditions.With(
             ConditionTypes.Bound, value, reason, message, content.Metadata.Generation, time.GetUtcNow().UtcDateTime);
     }
+
+    /// <summary>Whether a content was created by a call that came when its claim had gone: one that is bound by its very name,
+    /// holds nothing yet, and is not to outlive its claim.</summary>
+    /// <param name="cluster">Is asked for the claim as the API server has it.</param>
+    /// <param name="content">The content.</param>
+    /// <param name="prefix">What contents that the operator makes are called, before the claim's uid.</param>
+    /// <param name="reference">The claim.</param>
+    /// <param name="deletionPolicy">The content's own.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    public static async Task<bool> IsLateAsync<TClaim>(
+        this ICluster cluster,
+        IKubernetesObject<V1ObjectMeta> content,
+        string prefix,
+        ClaimReference reference,
+        string? deletionPolicy,
+        CancellationToken cancellationToken)
+        where TClaim : class, IKubernetesObject<V1ObjectMeta> =>
+        reference.Uid is { } uid && content.Metadata.Name == prefix + uid && !IsRetained(deletionPolicy)
+        && (await cluster.ReadAsync<TClaim>(new ObjectKey(reference.NamespaceProperty, reference.Name), cancellationToken))?.Metadata.Uid != uid;
 
     /// <summary>Whether bytes outlive their claim: whoever says Retain is heard.</summary>
     public static bool IsRetained(params string?[] policies) => policies.Contains(DeletionPolicies.Retain);

@@ -30,6 +30,13 @@ internal sealed class ContainerCheckpointContentReconciler(
                 return ReconcileResult.Done;
             }
 
+            if (status.Ready != true
+                && await cluster.IsLateAsync<ContainerCheckpoint>(content, "ccpc-", reference, content.Spec.DeletionPolicy, cancellationToken))
+            {
+                await cluster.DeleteAsync(content, graceSeconds: null, cancellationToken);
+                return ReconcileResult.Done;
+            }
+
             var next = status with
             {
                 ObservedGeneration = content.Metadata.Generation,

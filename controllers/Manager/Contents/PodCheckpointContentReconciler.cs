@@ -50,6 +50,13 @@ internal sealed class PodCheckpointContentReconciler(
             return ReconcileResult.Done;
         }
 
+        if (claim is null && status.ArtifactURI is null
+            && await cluster.IsLateAsync<PodCheckpoint>(content, "pcpc-", reference, content.Spec.DeletionPolicy, cancellationToken))
+        {
+            await cluster.DeleteAsync(content, graceSeconds: null, cancellationToken);
+            return ReconcileResult.Done;
+        }
+
         var next = status with
         {
             ObservedGeneration = content.Metadata.Generation,

@@ -111,11 +111,13 @@ internal sealed partial class PodMigrationReconciler(
         }
 
         calls.Forget($"pmig/{migration.Metadata.Uid}/");
-        // As the server has it: it may have been created a moment before the end.
+        // As the server has it: it may have been created a moment before the end. Or after it, by a call that came late,
+        // which is seen like any other change.
         var name = new ObjectKey(migration.Metadata.NamespaceProperty, MigrationScope.CheckpointNameFor(migration));
-        if (migration.Has(WellKnown.MigrationFinalizer)
-            && migration.Spec.CheckpointRetention != DeletionPolicies.Retain && migration.Status!.Outcome != Outcomes.Lost
-            && await cluster.ReadAsync<PodCheckpoint>(name, cancellationToken) is { } checkpoint
+        if (migration.Spec.CheckpointRetention != DeletionPolicies.Retain && migration.Status!.Outcome != Outcomes.Lost
+            && (migration.Has(WellKnown.MigrationFinalizer)
+                ? await cluster.ReadAsync<PodCheckpoint>(name, cancellationToken)
+                : cluster.Find<PodCheckpoint>(name)) is { } checkpoint
             && checkpoint.IsControlledBy(migration)
             && checkpoint.Metadata.DeletionTimestamp is null)
         {

@@ -3,6 +3,7 @@ using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.Agents;
 using PodCheckpointing.Manager.PodCheckpoints;
+using PodCheckpointing.Manager.PodMigrations;
 using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.PodRestores;
@@ -24,8 +25,16 @@ internal sealed class PodRestoreReconciler(
     /// <summary>How long a checkpoint may be unknown: the views of pods and checkpoints are not of one instant.</summary>
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(10);
 
+    private readonly StrayTargets _strays = new(cluster, events);
+
     public async Task<ReconcileResult> ReconcileAsync(ObjectKey key, CancellationToken cancellationToken)
     {
+        if (cluster.Find<V1Pod>(key) is { } target && StrayTargets.MayBe(target))
+        {
+            await _strays.RemoveAsync(target, cancellationToken);
+            return ReconcileResult.Done;
+        }
+
         if (cluster.Find<V1Pod>(key) is not { } pod || RestoreRequest.Of(pod) is not { } request || pod.Spec.NodeName is not { Length: > 0 })
         {
             return ReconcileResult.Done;

@@ -74,6 +74,25 @@ internal sealed class AddressHoldsTests
     }
 
     [Test]
+    public async Task An_end_is_remembered_for_as_long_as_a_pod_has_the_address()
+    {
+        await _holds.HoldAsync("m1", ["10.0.0.5"], TimeSpan.FromSeconds(90), CancellationToken.None);
+        await _holds.LetGoAsync("m1", CancellationToken.None);
+        await _holds.LetGoAsync("m1", CancellationToken.None);
+        for (var day = 0; day < 3; day++)
+        {
+            _time.Advance(TimeSpan.FromDays(1));
+            await SweepAsync("10.0.0.5");
+        }
+
+        var late = () => _holds.HoldAsync("m1", ["10.0.0.5"], TimeSpan.FromSeconds(90), CancellationToken.None);
+        await late.Should().ThrowAsync<RpcException>("the pod has come through, and would be cut off");
+        _time.Advance(TimeSpan.FromHours(2));
+        await SweepAsync("10.0.0.4");
+        Files().Should().BeEmpty();
+    }
+
+    [Test]
     public async Task The_next_agent_holds_what_is_held_also_by_the_files_of_an_older_one()
     {
         await _holds.HoldAsync("m1", ["10.0.0.5"], TimeSpan.FromSeconds(90), CancellationToken.None);

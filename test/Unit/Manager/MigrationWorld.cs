@@ -133,7 +133,12 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
     public Task PatchStatusAsync<T, TStatus>(T item, TStatus? old, TStatus status, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
-        Put(((PodMigration)(object)item) with { Status = (PodMigrationStatus)(object)status! });
+        Put((IKubernetesObject<V1ObjectMeta>)(object)item switch
+        {
+            PodMigration migration => migration with { Status = status as PodMigrationStatus },
+            ContainerCheckpoint part => part with { Status = status as ContainerCheckpointStatus },
+            _ => throw new NotSupportedException(),
+        });
         return Task.CompletedTask;
     }
 

@@ -1,0 +1,176 @@
+using FluentAssertions;
+using k8s.Models;
+using NUnit.Framework;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager;
+using PodCheckpointing.Manager.Agents;
+using PodCheckpointing.Manager.ContainerCheckpoints;
+using PodCheckpointing.Manager.Contents;
+using PodCheckpointing.Manager.PodRestores;
+using PodCheckpointing.Runtime;
+
+namespace PodCheckpointing.Unit.Manager;
+
+/// <summary>What an operator that has died had sent, and the API server carries out when all is over.</summary>
+internal sealed class LateCallsTests
+{
+    private const string Target = "p-m";
+    private static readonly V1ContainerStatus Ran = new() { Name = "c", RestartCount = 1 };
+    private readonly PendingCalls _calls = new(TaskScheduler.Default, CancellationToken.None);
+    private MigrationWorld _world = null!;
+    private WorkQueue _queue = null!;
+
+    [SetUp]
+    public void Begin()
+    {
+        _world = new MigrationWorld();
+        _queue = new WorkQueue(_world.Time);
+    }
+
+    [TearDown]
+    public void End()
+    {
+        _queue.Dispose();
+        _world.Dispose();
+    }
+
+    [Test]
+    public async Task A_target_that_comes_when_its_migration_has_ended_goes_again()
+    {
+        End(Outcomes.RolledBack);
+        PutTarget();
+
+        await LookAtTargetAsync();
+
+        HasTarget().Should().BeFalse();
+    }
+
+    [Test]
+    public async Task A_target_that_comes_when_its_migration_has_been_deleted_goes_again()
+    {
+        _world.Take<PodMigration>("n", "m");
+        PutTarget();
+
+        await LookAtTargetAsync();
+
+        HasTarget().Should().BeFalse();
+    }
+
+    [Test]
+    public async Task A_target_is_left_to_its_migration_while_that_is_under_way()
+    {
+        PutTarget();
+
+        await LookAtTargetAsync();
+
+        HasTarget().Should().BeTrue();
+    }
+
+    [Test]
+    public async Task A_target_that_has_run_stays_whatever_has_become_of_its_migration()
+    {
+        _world.Take<PodMigration>("n", "m");
+        PutTarget(Ran);
+
+        await LookAtTargetAsync();
+
+        HasTarget().Should().BeTrue();
+    }
+
+    [Test]
+    public async Task The_target_that_a_migration_says_it_has_restored_stays()
+    {
+        End(Outcomes.Restored);
+        PutTarget();
+
+        await LookAtTargetAsync();
+
+        HasTarget().Should().BeTrue("its status is only not seen yet");
+    }
+
+    [Test]
+    public async Task A_checkpoint_that_comes_when_its_migration_has_ended_goes_again()
+    {
+        End(Outcomes.RolledBack);
+        var migration = _world.Migration;
+        _world.Put(migration with { Metadata = migration.Metadata with { Finalizers = null } });
+        _world.Put(new PodCheckpoint
+        {
+            Metadata = new V1ObjectMeta { Name = "m-migratio", NamespaceProperty = "n", Uid = "whole", OwnerReferences = [Owners.ControllerReference(migration)] },
+        });
+
+        await _world.ReconcileAsync();
+
+        _world.All<PodCheckpoint>().Should().BeEmpty();
+    }
+
+    [Test]
+    public async Task A_part_of_a_checkpoint_that_has_gone_is_not_dumped()
+    {
+        var part = new ContainerCheckpoint
+        {
+            Metadata = new V1ObjectMeta
+            {
+                Name = "x-c", NamespaceProperty = "n", Uid = "part", Finalizers = [WellKnown.CheckpointFinalizer],
+                OwnerReferences = [new V1OwnerReference { Kind = nameof(PodCheckpoint), Name = "x", Uid = "gone", Controller = true }],
+            },
+            Spec = new ContainerCheckpointSpec { PodName = "p", PodUID = "pod-uid", ContainerName = "c", CheckpointID = "20261121t000000z-000005" },
+        };
+        _world.Put(part);
+        var reconciler = new ContainerCheckpointReconciler(_world, _world, _calls, _world, _queue, _world.Time);
+
+        await reconciler.ReconcileAsync(ObjectKey.Of(part), CancellationToken.None);
+
+        _world.All<ContainerCheckpoint>().Single().Status!.Error!.Reason.Should().Be(Reasons.BindingMismatch);
+        _world.All<ContainerCheckpointContent>().Should().BeEmpty();
+    }
+
+    [TestCase(DeletionPolicies.Delete, "ccpc-gone", false, true)]
+    [TestCase(DeletionPolicies.Retain, "ccpc-gone", false, false)]
+    [TestCase(DeletionPolicies.Delete, "imported", false, false)]
+    [TestCase(DeletionPolicies.Delete, "ccpc-gone", true, false)]
+    public async Task A_content_that_comes_when_its_claim_has_gone_goes_unless_it_is_more_than_that(
+        string policy, string name, bool ready, bool goes)
+    {
+        var content = new ContainerCheckpointContent
+        {
+            Metadata = new V1ObjectMeta { Name = name, Uid = "content" },
+            Spec = new ContainerCheckpointContentSpec
+            {
+                DeletionPolicy = policy,
+                ContainerCheckpointRef = new ClaimReference { NamespaceProperty = "n", Name = "x-c", Uid = "gone" },
+            },
+            Status = ready ? new ContainerCheckpointContentStatus { Ready = true } : null,
+        };
+
+        (await IsLateAsync<ContainerCheckpoint>(content, "ccpc-", content.Spec.ContainerCheckpointRef, policy) && !ready).Should().Be(goes);
+        _world.Put(new ContainerCheckpoint { Metadata = new V1ObjectMeta { Name = "x-c", NamespaceProperty = "n", Uid = "gone" } });
+        (await IsLateAsync<ContainerCheckpoint>(content, "ccpc-", content.Spec.ContainerCheckpointRef, policy)).Should().BeFalse("its claim is there");
+    }
+
+    private Task<bool> IsLateAsync<T>(ContainerCheckpointContent content, string prefix, ClaimReference reference, string policy)
+        where T : class, k8s.IKubernetesObject<V1ObjectMeta> =>
+        _world.IsLateAsync<T>(content, prefix, reference, policy, CancellationToken.None);
+
+    private void End(string outcome)
+    {
+        _world.HasCome([ConditionTypes.Validated]);
+        _world.Put(_world.Migration with { Status = _world.Status with { Outcome = outcome, CompletionTime = DateTime.UnixEpoch } });
+    }
+
+    private void PutTarget(params V1ContainerStatus[] statuses) => _world.Put(new V1Pod
+    {
+        Metadata = new V1ObjectMeta
+        {
+            Name = Target, NamespaceProperty = "n", Uid = "target-uid", Labels = new Dictionary<string, string> { [WellKnown.MigrationUid] = "migration-uid" },
+            Annotations = new Dictionary<string, string> { [WellKnown.RestoreAnnotation] = "shared://pod-uid/20261121t000000z-000005" },
+        },
+        Spec = new V1PodSpec { NodeName = "b", Containers = [new V1Container { Name = "c" }] },
+        Status = new V1PodStatus { Phase = "Pending", ContainerStatuses = statuses },
+    });
+
+    private bool HasTarget() => _world.All<V1Pod>().Any(p => p.Metadata.Name == Target);
+
+    private Task LookAtTargetAsync() =>
+        new PodRestoreReconciler(_world, _world, _calls, _world, _queue, _world.Time).ReconcileAsync(new ObjectKey("n", Target), CancellationToken.None);
+}
