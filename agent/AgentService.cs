@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.AspNetCore.Server;
 using Grpc.Core;
+using Microsoft.Extensions.Options;
 using PodCheckpointing.Agent.Capabilities;
 using PodCheckpointing.Agent.Checkpoints;
 using PodCheckpointing.Agent.Fences;
@@ -31,8 +32,11 @@ internal sealed class AgentService(
     CheckpointStore store,
     StoreInventory inventory,
     NodeCapabilities capabilities,
+    IOptions<AgentOptions> options,
     TimeProvider time) : CheckpointServiceBase
 {
+    protected override string NodeName => options.Value.NodeName;
+
     public override async Task<CheckpointResponse> CheckpointAsync(CheckpointRequest request, ServerCallContext context)
     {
         var received = Now();

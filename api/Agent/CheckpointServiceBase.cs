@@ -2,6 +2,7 @@ using Grpc.AspNetCore.Server;
 using Grpc.Core;
 using Microsoft.AspNetCore.Routing;
 using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
 
 namespace PodCheckpointing.Api.Agent;
 
@@ -10,6 +11,14 @@ public abstract class CheckpointServiceBase
 {
     /// <summary>The trailer that carries the CamelCase reason of a failure.</summary>
     public const string ReasonTrailer = AgentReasons.ReasonTrailer;
+
+    /// <summary>The header that names the node whose agent is meant.</summary>
+    /// <remarks>All agents have certificates of one name, and an address may go from one node to another: what another node
+    /// knows of a pod proves nothing.</remarks>
+    public const string NodeHeader = "checkpoint-node";
+
+    /// <summary>The node of this agent; null answers for any.</summary>
+    protected virtual string? NodeName => null;
 
     /// <summary>Dumps and stores one container.</summary>
     public virtual Task<CheckpointResponse> CheckpointAsync(CheckpointRequest request, ServerCallContext context) =>
@@ -87,24 +96,43 @@ public abstract class CheckpointServiceBase
     /// <summary>Serves every method.</summary>
     public void Map(IEndpointRouteBuilder endpoints)
     {
-        endpoints.MapGrpcMethod(CheckpointMethods.Checkpoint, CheckpointAsync);
-        endpoints.MapGrpcMethod(CheckpointMethods.ConvertCheckpointToImage, ConvertCheckpointToImageAsync);
-        endpoints.MapGrpcMethod(CheckpointMethods.WatchCheckpoint, WatchCheckpointAsync);
-        endpoints.MapGrpcMethod(CheckpointMethods.GetCapabilities, GetCapabilitiesAsync);
-        endpoints.MapGrpcMethod(CheckpointMethods.Fence, FenceAsync);
-        endpoints.MapGrpcMethod(CheckpointMethods.Unfence, UnfenceAsync);
-        endpoints.MapGrpcMethod(CheckpointMethods.PrepareRestore, PrepareRestoreAsync);
-        endpoints.MapGrpcMethod(CheckpointMethods.StageAhead, StageAheadAsync);
-        endpoints.MapGrpcMethod(CheckpointMethods.GetRestore, GetRestoreAsync);
-        endpoints.MapGrpcMethod(CheckpointMethods.HoldAddresses, HoldAddressesAsync);
-        endpoints.MapGrpcMethod(CheckpointMethods.ReleaseRestore, ReleaseRestoreAsync);
-        endpoints.MapGrpcMethod(CheckpointMethods.CancelRestore, CancelRestoreAsync);
-        endpoints.MapGrpcMethod(CheckpointMethods.Seal, SealAsync);
-        endpoints.MapGrpcMethod(CheckpointMethods.DeleteCheckpoint, DeleteCheckpointAsync);
-        endpoints.MapGrpcMethod(CheckpointMethods.VerifyCheckpoint, VerifyCheckpointAsync);
-        endpoints.MapGrpcMethod(CheckpointMethods.ListCheckpoints, ListCheckpointsAsync);
+        Map(endpoints, CheckpointMethods.Checkpoint, CheckpointAsync);
+        Map(endpoints, CheckpointMethods.ConvertCheckpointToImage, ConvertCheckpointToImageAsync);
+        Map(endpoints, CheckpointMethods.WatchCheckpoint, WatchCheckpointAsync);
+        Map(endpoints, CheckpointMethods.GetCapabilities, GetCapabilitiesAsync);
+        Map(endpoints, CheckpointMethods.Fence, FenceAsync);
+        Map(endpoints, CheckpointMethods.Unfence, UnfenceAsync);
+        Map(endpoints, CheckpointMethods.PrepareRestore, PrepareRestoreAsync);
+        Map(endpoints, CheckpointMethods.StageAhead, StageAheadAsync);
+        Map(endpoints, CheckpointMethods.GetRestore, GetRestoreAsync);
+        Map(endpoints, CheckpointMethods.HoldAddresses, HoldAddressesAsync);
+        Map(endpoints, CheckpointMethods.ReleaseRestore, ReleaseRestoreAsync);
+        Map(endpoints, CheckpointMethods.CancelRestore, CancelRestoreAsync);
+        Map(endpoints, CheckpointMethods.Seal, SealAsync);
+        Map(endpoints, CheckpointMethods.DeleteCheckpoint, DeleteCheckpointAsync);
+        Map(endpoints, CheckpointMethods.VerifyCheckpoint, VerifyCheckpointAsync);
+        Map(endpoints, CheckpointMethods.ListCheckpoints, ListCheckpointsAsync);
         endpoints.MapUnimplemented();
     }
+
+    private void Map<TRequest, TResponse>(
+        IEndpointRouteBuilder endpoints, Method<TRequest, TResponse> method, Func<TRequest, ServerCallContext, Task<TResponse>> handler)
+        where TRequest : class
+        where TResponse : class =>
+        endpoints.MapGrpcMethod(method, (TRequest request, ServerCallContext context) => handler(request, Here(context)));
+
+    private void Map<TRequest, TResponse>(
+        IEndpointRouteBuilder endpoints, Method<TRequest, TResponse> method, Func<TRequest, ServerCallContext, IAsyncEnumerable<TResponse>> handler)
+        where TRequest : class
+        where TResponse : class =>
+        endpoints.MapGrpcMethod(method, (TRequest request, ServerCallContext context) => handler(request, Here(context)));
+
+    private ServerCallContext Here(ServerCallContext context) =>
+        context.RequestHeaders.GetValue(NodeHeader) is { } meant && NodeName is { } here && meant != here
+            ? throw new RpcException(
+                new Status(StatusCode.Unavailable, $"the call is for the agent of node {meant}, and this is the one of node {here}"),
+                new Metadata { { ReasonTrailer, Reasons.AgentUnavailable } })
+            : context;
 
     private static RpcException Missing(ServerCallContext context) =>
         new(new Status(StatusCode.Unimplemented, $"this agent does not serve {context.Method}"));

@@ -5,8 +5,12 @@ using PodCheckpointing.Api.Protos;
 namespace PodCheckpointing.Api.Agent;
 
 /// <summary>Calls CheckpointService; see checkpoint.proto for each method. Failures are RpcExceptions.</summary>
-public sealed class CheckpointServiceClient(GrpcChannel channel)
+/// <param name="channel">To the agent.</param>
+/// <param name="node">Whose agent must answer: one of another node refuses. Null: any may.</param>
+public sealed class CheckpointServiceClient(GrpcChannel channel, string? node = null)
 {
+    private readonly Metadata? _headers = node is null ? null : new Metadata { { CheckpointServiceBase.NodeHeader, node } };
+
     /// <summary>Dumps and stores one container.</summary>
     public Task<CheckpointResponse> CheckpointAsync(
         CheckpointRequest request, TimeSpan? timeout, CancellationToken cancellationToken) =>
@@ -21,7 +25,7 @@ public sealed class CheckpointServiceClient(GrpcChannel channel)
     public IAsyncEnumerable<CheckpointProgress> WatchCheckpointAsync(
         WatchCheckpointRequest request, CancellationToken cancellationToken) =>
         channel.ServerStreamingCall(
-            CheckpointMethods.WatchCheckpoint, request, channel.Within(null, cancellationToken));
+            CheckpointMethods.WatchCheckpoint, request, Within(null, cancellationToken));
 
     /// <summary>What the node can do.</summary>
     public Task<GetCapabilitiesResponse> GetCapabilitiesAsync(
@@ -85,11 +89,14 @@ public sealed class CheckpointServiceClient(GrpcChannel channel)
     /// <summary>What the volume holds.</summary>
     public IAsyncEnumerable<StoredCheckpoint> ListCheckpointsAsync(
         ListCheckpointsRequest request, TimeSpan? timeout, CancellationToken cancellationToken) =>
-        channel.ServerStreamingCall(CheckpointMethods.ListCheckpoints, request, channel.Within(timeout, cancellationToken));
+        channel.ServerStreamingCall(CheckpointMethods.ListCheckpoints, request, Within(timeout, cancellationToken));
 
     private Task<TResponse> CallAsync<TRequest, TResponse>(
         Method<TRequest, TResponse> method, TRequest request, TimeSpan? timeout, CancellationToken cancellationToken)
         where TRequest : class
         where TResponse : class =>
-        channel.UnaryCallAsync(method, request, channel.Within(timeout, cancellationToken));
+        channel.UnaryCallAsync(method, request, Within(timeout, cancellationToken));
+
+    private CallOptions Within(TimeSpan? timeout, CancellationToken cancellationToken) =>
+        channel.Within(timeout, cancellationToken) with { Headers = _headers };
 }

@@ -186,6 +186,17 @@ public static class Reasons
     /// <remarks>Run both in the same version. If they do, it is a bug: please report it with the message.</remarks>
     public const string InvalidArgument = "InvalidArgument";
 
+    /// <summary>The API server refused to create or change an object that is needed: the message has its words. A quota, an
+    /// admission webhook or policy, or a rule of the kind stands behind it.</summary>
+    /// <remarks>Do what the message says, and create the object anew: a migration needs room for two pods for a
+    /// while.</remarks>
+    public const string RequestRefused = "RequestRefused";
+
+    /// <summary>The source pod has been ended by its kubelet, and its object is held by finalizers of somebody else, which the
+    /// message names.</summary>
+    /// <remarks>See to whoever has set them, or take them away: kubectl edit pod.</remarks>
+    public const string SourceHeld = "SourceHeld";
+
     /// <summary>What the condition says has come about.</summary>
     /// <remarks>Nothing to do.</remarks>
     public const string Succeeded = "Succeeded";

@@ -41,6 +41,7 @@ internal sealed class OperatorOptions
     public TimeSpan BytesPatience { get; set; } = TimeSpan.FromHours(1);
 
     /// <summary>Which checkpoints are removed by themselves.</summary>
+    [ValidateObjectMembers]
     public RetentionOptions Retention { get; set; } = new();
 
     /// <summary>How many migrations may be under way at once.</summary>

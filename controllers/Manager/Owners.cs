@@ -36,6 +36,16 @@ internal static class Owners
             ? [migration]
             : [];
 
+    /// <summary>The migration that needs a checkpoint still: it has made it and not ended, and the checkpoint has not failed.</summary>
+    public static PodMigration? UserOf(PodCheckpoint checkpoint, ICluster cluster) =>
+        checkpoint.Status?.Error is null
+        && checkpoint.ControllerKey(nameof(PodMigration)) is { } key
+        && cluster.Find<PodMigration>(key) is { } migration
+        && migration.Status?.CompletionTime is null
+        && checkpoint.IsControlledBy(migration)
+            ? migration
+            : null;
+
     public static bool Has(this IKubernetesObject<V1ObjectMeta> item, string finalizer) =>
         item.Metadata.Finalizers?.Contains(finalizer) == true;
 

@@ -35,14 +35,22 @@ internal static class Triggers
         .On<ContainerCheckpoint>((part, _) => Controller(part, nameof(PodCheckpoint)))
         .On<PodCheckpointContent>((content, cluster) => cluster
             .Where(Indexes.CheckpointsByContent, content.Metadata.Name!).Select(ObjectKey.Of))
-        // One that is being deleted waits for the pods that are restored from it.
+        // One that is being deleted waits for the migration to end,
+        .On<PodMigration>((migration, _) => migration.Status?.CompletionTime is null
+            ? []
+            : [new ObjectKey(migration.Metadata.NamespaceProperty, MigrationScope.CheckpointNameFor(migration))])
+        // and for the pods that are restored from it.
         .On<V1Pod>((pod, cluster) => pod.Metadata.Annotations?.ContainsKey(WellKnown.RestoreAnnotation) == true
             && Indexes.PodsByMigration.Of(pod) is null
             ? cluster.Where(Indexes.LeavingCheckpoints, pod.Metadata.NamespaceProperty!).Select(ObjectKey.Of)
             : []);
 
     public static void OfContainerCheckpoints(ITriggers triggers) => triggers
-        .On<ContainerCheckpointContent>((content, _) => Claim(content.Spec.ContainerCheckpointRef));
+        .On<ContainerCheckpointContent>((content, _) => Claim(content.Spec.ContainerCheckpointRef))
+        // One that is deleted while a migration needs the whole waits until the whole may go.
+        .On<PodCheckpoint>((checkpoint, cluster) => checkpoint.Metadata.DeletionTimestamp is null && Owners.UserOf(checkpoint, cluster) is not null
+            ? []
+            : cluster.Where(Indexes.PartsByOwner, checkpoint.Metadata.Uid!).Where(p => p.Metadata.DeletionTimestamp is not null).Select(ObjectKey.Of));
 
     public static void OfPodContents(ITriggers triggers) => triggers
         .On<PodCheckpoint>((checkpoint, _) => [new ObjectKey(null, PodCheckpointReconciler.ContentName(checkpoint))]);
@@ -61,7 +69,7 @@ internal static class Triggers
     private static IEnumerable<PodMigration> OfNode(ObjectKey node, ICluster cluster)
     {
         // One that has gone is told as it was: the store knows.
-        var lost = AgentDirectory.IsLost(cluster.Find<V1Node>(node));
+        var lost = cluster.Find<V1Node>(node) is not { } known || LostNodes.IsOutOfService(known);
         return cluster.All<PodMigration>().Where(m => m.Status is { CompletionTime: null } status
             && (lost || status.Conditions.IsTrue(ConditionTypes.Stalled))
             && (status.SourceNode == node.Name || status.TargetNode == node.Name));

@@ -33,13 +33,14 @@ internal sealed class SimulatedOperator : IDisposable, ILeadership
         var calls = new PendingCalls(Scheduler, _stopping.Token, this);
         var events = new NoEvents();
         var slots = new MigrationSlots(Cluster, Options.Create(new OperatorOptions()));
+        var lost = new LostNodes(Cluster, time);
         var release = new ContentRelease(Cluster, agents, calls, events, Options.Create(new OperatorOptions()), time);
         _loops =
         [
-            NewLoop<PodMigration>(Triggers.OfMigrations, q => new PodMigrationReconciler(Cluster, agents, calls, slots, events, q, time)),
+            NewLoop<PodMigration>(Triggers.OfMigrations, q => new PodMigrationReconciler(Cluster, agents, lost, calls, slots, events, q, time)),
             NewLoop<PodCheckpoint>(Triggers.OfPodCheckpoints, q => new PodCheckpointReconciler(Cluster, agents, calls, events, q, time)),
             NewLoop<ContainerCheckpoint>(
-                Triggers.OfContainerCheckpoints, q => new ContainerCheckpointReconciler(Cluster, agents, calls, events, q, time)),
+                Triggers.OfContainerCheckpoints, q => new ContainerCheckpointReconciler(Cluster, agents, lost, calls, events, q, time)),
             NewLoop<PodCheckpointContent>(
                 Triggers.OfPodContents, q => new PodCheckpointContentReconciler(Cluster, agents, calls, release, events, q, time)),
             NewLoop<ContainerCheckpointContent>(

@@ -15,9 +15,6 @@ namespace PodCheckpointing.Manager.Agents;
 /// <summary>Reaches each node's agent at the node's internal address.</summary>
 internal sealed class AgentDirectory(ICluster cluster, IOptions<OperatorOptions> options) : IAgentDirectory
 {
-    /// <summary>The taint by which somebody says that a node is shut down for certain.</summary>
-    private const string OutOfService = "node.kubernetes.io/out-of-service";
-
     private readonly ConcurrentDictionary<(string Node, string Address), ICheckpointAgent> _agents = new();
 
     public ICheckpointAgent? Find(string nodeName) =>
@@ -26,15 +23,10 @@ internal sealed class AgentDirectory(ICluster cluster, IOptions<OperatorOptions>
             : null;
 
     public IEnumerable<ICheckpointAgent> Ready() =>
-        cluster.All<V1Node>().Where(n => IsReady(n) && !IsLost(n)).Select(n => Find(n.Metadata.Name!)).OfType<ICheckpointAgent>();
+        cluster.All<V1Node>().Where(n => IsReady(n) && !LostNodes.IsOutOfService(n)).Select(n => Find(n.Metadata.Name!)).OfType<ICheckpointAgent>();
 
     internal static bool IsReady(V1Node node) =>
         node.Status?.Conditions?.Any(c => c is { Type: "Ready", Status: "True" }) == true;
-
-    /// <summary>Whether a node is dead for certain: its object is gone, or somebody has put it out of service.</summary>
-    /// <remarks>Silence proves nothing: its pods may run behind a cut cable. These two are somebody's word, and the same that
-    /// Kubernetes itself takes for it when it detaches volumes and removes pods.</remarks>
-    internal static bool IsLost(V1Node? node) => node?.Spec?.Taints?.Any(t => t.Key == OutOfService) ?? node is null;
 
     private static string? AddressOf(V1Node node) =>
         node.Status?.Addresses?.FirstOrDefault(a => a.Type == "InternalIP")?.Address;
@@ -43,13 +35,13 @@ internal sealed class AgentDirectory(ICluster cluster, IOptions<OperatorOptions>
     {
         var tls = AgentTls.ForOperator(options.Value.TlsCa, options.Value.TlsCertificate, options.Value.TlsKey);
         var channel = GrpcChannel.ForAddress(
-            $"https://{at.Address}:{options.Value.AgentPort}", new GrpcChannelOptions
+            new UriBuilder(Uri.UriSchemeHttps, at.Address, options.Value.AgentPort).Uri.ToString(), new GrpcChannelOptions
             {
                 Tls = tls,
                 // Long calls: a node that has gone must not look like one that is busy.
                 KeepAlivePingDelay = TimeSpan.FromSeconds(5),
             });
-        return new CheckpointAgent(at.Node, new CheckpointServiceClient(channel));
+        return new CheckpointAgent(at.Node, new CheckpointServiceClient(channel, at.Node));
     }
 }
 

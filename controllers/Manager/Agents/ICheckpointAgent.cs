@@ -1,4 +1,5 @@
 using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
 
 namespace PodCheckpointing.Manager.Agents;
 
@@ -51,6 +52,29 @@ internal interface IAgentDirectory
 {
     /// <summary>The agent of a node, or null when the node is unknown or has no address.</summary>
     ICheckpointAgent? Find(string nodeName);
+
+    /// <summary>Asks agents of ready nodes, one after the other, until one answers: for what any of them can do.</summary>
+    /// <param name="first">The node to ask first, where it is ready; null: any.</param>
+    /// <param name="call">The question.</param>
+    /// <exception cref="AgentException">An agent's answer; or none has answered.</exception>
+    async Task<T> AskAnyAsync<T>(string? first, Func<ICheckpointAgent, Task<T>> call)
+    {
+        AgentException? silent = null;
+        foreach (var agent in Ready().OrderByDescending(a => a.NodeName == first).ToList())
+        {
+            try
+            {
+                return await call(agent);
+            }
+            catch (AgentException exception) when (exception.Reason == Reasons.AgentUnavailable)
+            {
+                // A node may be ready and run no agent.
+                silent = exception;
+            }
+        }
+
+        throw silent ?? new AgentException(Reasons.AgentUnavailable, "no node with an agent is ready", isTerminal: false);
+    }
 
     /// <summary>The agents of all nodes that are ready, and not out of service; any of them reaches the shared volume.</summary>
     IEnumerable<ICheckpointAgent> Ready();

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.Agents;
@@ -12,6 +13,7 @@ namespace PodCheckpointing.Manager.ContainerCheckpoints;
 internal sealed class ContainerCheckpointReconciler(
     ICluster cluster,
     IAgentDirectory agents,
+    LostNodes lostNodes,
     PendingCalls calls,
     IEventRecorder events,
     WorkQueue queue,
@@ -44,18 +46,29 @@ internal sealed class ContainerCheckpointReconciler(
 
         var status = checkpoint.Status ?? new ContainerCheckpointStatus();
         var next = status;
+        AgentException? passing = null;
         try
         {
             next = await StepAsync(checkpoint, content, status, () => queue.Add(key), cancellationToken);
         }
-        catch (Exception exception) when (exception is TerminalException or AgentException { IsTerminal: true })
+        catch (Exception exception) when (Failures.TerminalReasonOf(exception) is { } reason)
         {
-            var reason = exception is TerminalException t ? t.Reason : ((AgentException)exception).Reason;
             next = Failed(checkpoint, status, reason, exception.Message);
+        }
+        catch (AgentException exception)
+        {
+            // It is tried again, for as long as it takes: so that it can be seen what it waits for.
+            next = Waiting(checkpoint, status, exception.Reason, exception.Message);
+            passing = exception;
         }
 
         await cluster.PatchStatusAsync(checkpoint, checkpoint.Status, next, cancellationToken);
         events.RecordChanges(checkpoint, checkpoint.Status?.Conditions, next.Conditions);
+        if (passing is not null)
+        {
+            ExceptionDispatchInfo.Throw(passing);
+        }
+
         return ReconcileResult.Done;
     }
 
@@ -101,7 +114,9 @@ internal sealed class ContainerCheckpointReconciler(
 
         var source = content.Spec.Source;
         var agent = agents.Find(source.NodeName)
-            ?? throw new TerminalException(Reasons.NodeNotFound, $"node {source.NodeName} does not exist or has no address");
+            ?? throw (lostNodes.Contains(source.NodeName)
+                ? new TerminalException(Reasons.NodeLost, $"node {source.NodeName} was lost before the container was dumped there")
+                : new AgentException(Reasons.AgentUnavailable, $"node {source.NodeName} does not exist or has no address", isTerminal: false));
         var request = new CheckpointRequest
         {
             PodNamespace = source.PodNamespace,
@@ -122,11 +137,14 @@ internal sealed class ContainerCheckpointReconciler(
         var result = calls.Ask($"ccp/{checkpoint.Metadata.Uid}/dump", t => agent.CheckpointAsync(request, t), wake);
         if (result is null)
         {
-            return AgentDirectory.IsLost(cluster.Find<V1Node>(new ObjectKey(null, source.NodeName)))
+            return lostNodes.Contains(source.NodeName)
                 ? throw new TerminalException(Reasons.NodeLost, $"node {source.NodeName} was lost before the container was dumped there")
                 // A migration tells by itself how far it is.
                 : request.FenceHolder.Length > 0
                 ? checkpoint.Status ?? new ContainerCheckpointStatus()
+                // Why the last attempt failed stands there until one succeeds.
+                : checkpoint.Status?.Conditions.Find(ConditionTypes.Ready) is { Reason: not Reasons.CheckpointInProgress }
+                ? checkpoint.Status
                 : Waiting(checkpoint, status, Reasons.CheckpointInProgress, $"node {source.NodeName} dumps the container");
         }
 
@@ -216,6 +234,14 @@ internal sealed class ContainerCheckpointReconciler(
     {
         if (!checkpoint.Has(WellKnown.CheckpointFinalizer))
         {
+            return;
+        }
+
+        if (checkpoint.ControllerKey(nameof(PodCheckpoint)) is { } owner
+            && cluster.Find<PodCheckpoint>(owner) is { Metadata.DeletionTimestamp: null } whole
+            && Owners.UserOf(whole, cluster) is { } migration)
+        {
+            events.Record(checkpoint, "Warning", Reasons.InUse, $"PodMigration {migration.Metadata.Name} moves a pod by it; it goes when that has ended");
             return;
         }
 

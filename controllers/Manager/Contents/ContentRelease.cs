@@ -44,10 +44,7 @@ internal sealed class ContentRelease(
         {
             // The node that dumped, for it knows of a dump under way; but any that is ready reaches the volume, and a
             // dead one must not hold the bytes.
-            var ready = agents.Ready().ToList();
-            var agent = ready.Find(a => a.NodeName == source.NodeName) ?? ready.FirstOrDefault()
-                ?? throw new AgentException(Reasons.AgentUnavailable, "no node with an agent is ready", isTerminal: false);
-            return calls.Ask(Key(content), t => agent.DeleteCheckpointAsync(request, t), wake) is not null;
+            return calls.Ask(Key(content), t => agents.AskAnyAsync(source.NodeName, a => a.DeleteCheckpointAsync(request, t)), wake) is not null;
         }
         catch (AgentException exception)
         {

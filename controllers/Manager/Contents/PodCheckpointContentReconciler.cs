@@ -80,10 +80,8 @@ internal sealed class PodCheckpointContentReconciler(
         var call = $"content/{content.Metadata.Uid}/verify";
         try
         {
-            var agent = agents.Ready().FirstOrDefault()
-                ?? throw new AgentException(Reasons.AgentUnavailable, "no node with an agent is ready", isTerminal: false);
             var request = new VerifyCheckpointRequest { ArtifactUri = uri, ManifestsOnly = true };
-            if (calls.Ask(call, t => agent.VerifyCheckpointAsync(request, t), wake)?.Checkpoint is not { } stored)
+            if (calls.Ask(call, t => agents.AskAnyAsync(first: null, a => a.VerifyCheckpointAsync(request, t)), wake)?.Checkpoint is not { } stored)
             {
                 return status;
             }

@@ -31,6 +31,12 @@ internal sealed partial class PodCheckpointReconciler
             return ReconcileResult.Done;
         }
 
+        if (Owners.UserOf(checkpoint, cluster) is { } migration)
+        {
+            events.Record(checkpoint, "Warning", Reasons.InUse, $"PodMigration {migration.Metadata.Name} moves a pod by it; it goes when that has ended");
+            return ReconcileResult.Done;
+        }
+
         if (cluster.Where(Indexes.RestoringPods, checkpoint.Metadata.NamespaceProperty!).FirstOrDefault(p => RestoreRequest.IsRestoring(p, checkpoint)) is { } user)
         {
             events.Record(

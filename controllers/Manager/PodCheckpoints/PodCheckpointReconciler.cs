@@ -53,9 +53,8 @@ internal sealed partial class PodCheckpointReconciler(
         {
             next = await StepAsync(checkpoint, status, () => queue.Add(key), cancellationToken);
         }
-        catch (Exception exception) when (exception is TerminalException or AgentException { IsTerminal: true })
+        catch (Exception exception) when (Failures.TerminalReasonOf(exception) is { } reason)
         {
-            var reason = exception is TerminalException t ? t.Reason : ((AgentException)exception).Reason;
             next = status with
             {
                 Ready = false,
@@ -130,6 +129,12 @@ internal sealed partial class PodCheckpointReconciler(
         }
 
         var ready = parts.Count(p => p.Status?.Ready == true);
+        if (parts.Select(p => (p.Spec.ContainerName, Ready: p.Status?.Conditions.Find(ConditionTypes.Ready)))
+            .FirstOrDefault(p => p.Ready is { Status: "False", Reason: not Reasons.CheckpointInProgress }) is { Ready: { } why } waiting)
+        {
+            return Waiting(checkpoint, status, why.Reason!, $"container {waiting.ContainerName}: {why.Message}");
+        }
+
         return ready < parts.Count
             ? Meanwhile(checkpoint, status with
             {

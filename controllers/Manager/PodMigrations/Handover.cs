@@ -29,6 +29,9 @@ internal sealed record Handover(IDictionary<string, string>? Labels, IList<V1Own
         source.Controller() is null
         || (source.Metadata.Annotations?.TryGetValue(WellKnown.DeletionCost, out var cost) == true && cost == LowestCost);
 
+    /// <summary>The write to the source's metadata by which it is offered no more.</summary>
+    public static JsonObject TakenBack() => new() { ["annotations"] = new JsonObject { [WellKnown.DeletionCost] = null } };
+
     /// <summary>The annotation's text.</summary>
     public static string Of(V1Pod source) => KubernetesJson.Serialize(From(source));
 

@@ -48,13 +48,12 @@ internal sealed partial class PodMigrationReconciler
     /// <summary>On the way back, when the target is gone.</summary>
     private bool LetGo(MigrationScope scope)
     {
-        var node = FindNode(scope.Status.TargetNode!);
-        if (!scope.HasBegun(Steps.Hold) || AgentDirectory.IsLost(node))
+        if (!scope.HasBegun(Steps.Hold) || IsLost(scope.Status.TargetNode!))
         {
             return true;
         }
 
-        if (!AgentDirectory.IsReady(node!))
+        if (IsSilent(scope.Status.TargetNode!))
         {
             scope.Stall = HoldSilent(scope);
         }

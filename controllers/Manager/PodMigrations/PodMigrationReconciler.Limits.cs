@@ -71,7 +71,7 @@ internal sealed partial class PodMigrationReconciler
     {
         if (scope.HasBegun(Steps.Restore))
         {
-            if (AgentDirectory.IsLost(FindNode(scope.Status.TargetNode!)))
+            if (IsLost(scope.Status.TargetNode!))
             {
                 return true;
             }

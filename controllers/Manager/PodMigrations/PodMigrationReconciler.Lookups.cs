@@ -23,8 +23,14 @@ internal sealed partial class PodMigrationReconciler
 
     private V1Node? FindNode(string name) => cluster.Find<V1Node>(new ObjectKey(null, name));
 
+    private bool IsLost(string node) => lostNodes.Contains(node);
+
+    /// <summary>Nobody says that it is lost, and nobody hears of it.</summary>
+    private bool IsSilent(string node) => !IsLost(node) && (FindNode(node) is not { } known || !AgentDirectory.IsReady(known));
+
     private static bool IsTargetOf(V1Pod pod, MigrationScope scope) =>
-        pod.Metadata.Labels?.TryGetValue(WellKnown.MigrationUid, out var uid) == true && uid == scope.Uid
+        ((pod.Metadata.Labels?.TryGetValue(WellKnown.MigrationUid, out var uid) == true && uid == scope.Uid)
+            || pod.Metadata.Uid == scope.Status.RestoredPodUID)
         && pod.Metadata.Uid != scope.Status.PodUID;
 
     private V1Pod? FindSource(MigrationScope scope) =>
@@ -34,7 +40,10 @@ internal sealed partial class PodMigrationReconciler
             : null;
 
     private V1Pod? FindTarget(MigrationScope scope) =>
-        cluster.Where(Indexes.PodsByMigration, scope.Uid).FirstOrDefault(p => p.Metadata.NamespaceProperty == scope.Namespace && IsTargetOf(p, scope));
+        cluster.Where(Indexes.PodsByMigration, scope.Uid).FirstOrDefault(p => p.Metadata.NamespaceProperty == scope.Namespace && IsTargetOf(p, scope))
+        // Its label is anybody's to take away; its uid is not.
+        ?? (scope.Status is { RestoredPodName: { } name, RestoredPodUID: { } uid }
+            && cluster.Find<V1Pod>(new ObjectKey(scope.Namespace, name)) is { } pod && pod.Metadata.Uid == uid ? pod : null);
 
     private PodCheckpoint FindCheckpoint(MigrationScope scope) =>
         cluster.Find<PodCheckpoint>(new ObjectKey(scope.Namespace, scope.CheckpointName))

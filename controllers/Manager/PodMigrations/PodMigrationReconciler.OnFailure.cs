@@ -35,7 +35,7 @@ internal sealed partial class PodMigrationReconciler
                 return true;
             // A source that was never stopped has lost nothing, and a target that cannot have it gets no second chance.
             case OnFailurePolicies.ColdStart when scope.Is(ConditionTypes.SourceFenced)
-                && FindNode(scope.Status.TargetNode!) is { } node && AgentDirectory.IsReady(node) && !AgentDirectory.IsLost(node)
+                && !IsLost(scope.Status.TargetNode!) && !IsSilent(scope.Status.TargetNode!)
                 && FindSource(scope) is { Metadata.DeletionTimestamp: null } source:
                 return await BeginColdStartAsync(scope, turned, source, cancellationToken);
             default:
@@ -112,8 +112,7 @@ internal sealed partial class PodMigrationReconciler
         scope.Status = scope.Status with { RestoredPodUID = pod?.Metadata.Uid ?? scope.Status.RestoredPodUID };
         if (!runs && stuck is null)
         {
-            var node = FindNode(scope.Status.TargetNode!);
-            if (node is null || AgentDirectory.IsLost(node) || !AgentDirectory.IsReady(node))
+            if (IsLost(scope.Status.TargetNode!) || IsSilent(scope.Status.TargetNode!))
             {
                 scope.Stall = FreshSilent(scope);
             }
@@ -133,8 +132,7 @@ internal sealed partial class PodMigrationReconciler
     private async Task<bool> EndSourceAsync(MigrationScope scope, CancellationToken cancellationToken)
     {
         var name = scope.Status.SourceNode!;
-        var node = FindNode(name);
-        var lost = AgentDirectory.IsLost(node);
+        var lost = IsLost(name);
         if (FindSource(scope) is { } source && (lost || source.Metadata.DeletionTimestamp is null))
         {
             await cluster.DeleteAsync(source, graceSeconds: lost ? 0 : null, cancellationToken);

@@ -25,13 +25,13 @@ internal sealed partial class PodMigrationReconciler
         }
 
         var goesOn = touched && FindSource(scope) is { Metadata.DeletionTimestamp: null, Status.Phase: "Running" }
-            && !AgentDirectory.IsLost(FindNode(scope.Status.SourceNode!));
+            && !IsLost(scope.Status.SourceNode!);
         scope.Set(ConditionTypes.RolledBack, true, turned.Reason, turned.Message);
         scope.Phase(MigrationPhases.Failed, turned.Message + (goesOn || !touched ? "" : WhatIsLeft(scope)));
         scope.Status = scope.Status with
         {
             StartTime = scope.Status.StartTime ?? scope.FirstBegun ?? Now,
-            Outcome = goesOn ? Outcomes.RolledBack : touched ? Outcomes.Lost : scope.Migration.Spec.DryRun == true ? Outcomes.WouldFail : null,
+            Outcome = goesOn ? Outcomes.RolledBack : touched && !scope.BelongsToAnother ? Outcomes.Lost : scope.Migration.Spec.DryRun == true ? Outcomes.WouldFail : null,
             PodAccessible = touched ? goesOn : null,
             CompletionTime = Now,
         };
@@ -40,10 +40,9 @@ internal sealed partial class PodMigrationReconciler
     private string WhatIsLeft(MigrationScope scope)
     {
         var source = scope.Status.SourceNode!;
-        var gone = AgentDirectory.IsLost(FindNode(source)) ? $"the source is gone with node {source}" : "the source is gone too";
+        var gone = IsLost(source) ? $"the source is gone with node {source}" : "the source is gone too";
         return scope.Is(ConditionTypes.Checkpointed)
-            ? $"; {gone}, but PodCheckpoint {scope.CheckpointName} holds the pod as it was when it was dumped: restore it, "
-                + "and delete this PodMigration only then"
+            ? $"; {gone}, but {WhatIsKept(scope)}"
             : $"; {gone}";
     }
 
@@ -51,7 +50,7 @@ internal sealed partial class PodMigrationReconciler
     private async Task<bool> ResumeSourceAsync(MigrationScope scope, CancellationToken cancellationToken)
     {
         var node = scope.Status.SourceNode!;
-        if (AgentDirectory.IsLost(FindNode(node)))
+        if (IsLost(node))
         {
             return true;
         }
@@ -68,15 +67,32 @@ internal sealed partial class PodMigrationReconciler
         {
             PodUid = scope.Status.PodUID, Holder = scope.Uid, Resume = source?.Metadata.Uid == scope.Status.PodUID,
         };
-        return Ask(scope, "resume", node, (agent, t) => agent.UnfenceAsync(request, t)) is not null;
+        try
+        {
+            if (Ask(scope, "resume", node, (agent, t) => agent.UnfenceAsync(request, t)) is null)
+            {
+                return false;
+            }
+        }
+        catch (AgentException refused) when (refused.Reason == Reasons.MigrationInProgress)
+        {
+            // It is fenced for somebody else, and that one's to let go: this migration never stopped it.
+            scope.BelongsToAnother = true;
+        }
+
+        if (source is { Metadata.DeletionTimestamp: null } && source.Metadata.Uid == scope.Status.PodUID && Handover.IsOffered(source) && source.Controller() is not null)
+        {
+            await cluster.PatchMetadataAsync(source, Handover.TakenBack(), cancellationToken);
+        }
+
+        return true;
     }
 
     /// <summary>Takes the target away; true when it is gone: the object, and what the runtime had of it.</summary>
     private async Task<bool> RemoveTargetAsync(MigrationScope scope, string why, CancellationToken cancellationToken)
     {
         var target = FindTarget(scope) ?? await ReadTargetAsync(scope, cancellationToken);
-        var node = FindNode(scope.Status.TargetNode!);
-        var lost = AgentDirectory.IsLost(node);
+        var lost = IsLost(scope.Status.TargetNode!);
         if (target is not null)
         {
             scope.Status = scope.Status with { RestoredPodUID = target.Metadata.Uid };
@@ -106,7 +122,7 @@ internal sealed partial class PodMigrationReconciler
             // Its create gives up by itself after a while.
             return true;
         }
-        catch (AgentException) when (target is null && !AgentDirectory.IsReady(node!))
+        catch (AgentException) when (target is null && FindNode(scope.Status.TargetNode!) is { } node && !AgentDirectory.IsReady(node))
         {
             // The node is silent, and the object went: by kubelet, when it had ended the pod, or by somebody's word that it
             // does not run any more.

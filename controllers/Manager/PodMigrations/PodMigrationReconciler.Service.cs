@@ -91,13 +91,4 @@ internal sealed partial class PodMigrationReconciler
         scope.End(Steps.Service, scope.Condition(ConditionTypes.ServiceSwitched)!.Message);
         return Task.FromResult(true);
     }
-
-    private Task<bool> CompleteAsync(MigrationScope scope, CancellationToken cancellationToken)
-    {
-        var late = scope.Condition(ConditionTypes.ServiceSwitched) is { Status: "False" } not ? $"; but {not.Message}" : "";
-        scope.Phase(MigrationPhases.Completed, $"pod {scope.Status.RestoredPodName} goes on at {scope.Status.TargetNode}{late}");
-        scope.Set(ConditionTypes.Ready, true, Reasons.Succeeded, scope.Status.Message!);
-        scope.Status = scope.Status with { Outcome = Outcomes.Restored, CompletionTime = Now };
-        return Task.FromResult(true);
-    }
 }

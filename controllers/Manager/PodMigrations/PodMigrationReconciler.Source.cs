@@ -68,10 +68,10 @@ internal sealed partial class PodMigrationReconciler
         if (checkpoint.Status?.Containers is not { Count: > 0 } all || contents.Count != all.Count)
         {
             RequireSourceNode(scope);
-            if (!AgentDirectory.IsReady(FindNode(scope.Status.SourceNode!)!))
-            {
-                scope.Stall = DumpSilent(scope);
-            }
+            scope.Stall = IsSilent(scope.Status.SourceNode!) ? DumpSilent(scope)
+                : checkpoint.Status?.Conditions.Find(ConditionTypes.Ready) is { Reason: not (Reasons.Pending or Reasons.CheckpointInProgress) } why
+                ? (why.Reason!, why.Message!)
+                : null;
 
             return false;
         }
@@ -130,7 +130,7 @@ internal sealed partial class PodMigrationReconciler
     /// <exception cref="TerminalException">The node is dead for certain.</exception>
     private void RequireSourceNode(MigrationScope scope)
     {
-        if (AgentDirectory.IsLost(FindNode(scope.Status.SourceNode!)))
+        if (IsLost(scope.Status.SourceNode!))
         {
             throw new TerminalException(Reasons.NodeLost, $"node {scope.Status.SourceNode} was lost before the pod was dumped there");
         }

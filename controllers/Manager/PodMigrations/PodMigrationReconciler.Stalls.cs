@@ -1,3 +1,4 @@
+using k8s;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.Agents;
 using PodCheckpointing.Runtime;
@@ -20,6 +21,13 @@ internal sealed partial class PodMigrationReconciler
             scope.Set(ConditionTypes.Stalled, false, Reasons.Succeeded, "the migration goes on");
         }
     }
+
+    private static (string Reason, string Message)? WhyStalled(MigrationScope scope, Exception exception) => exception switch
+    {
+        AgentException failure => WhyStalled(scope, failure),
+        KubernetesException refused when refused.IsRefusal() => (Reasons.RequestRefused, refused.Message),
+        _ => null,
+    };
 
     private static (string Reason, string Message) WhyStalled(MigrationScope scope, AgentException failure) => scope switch
     {

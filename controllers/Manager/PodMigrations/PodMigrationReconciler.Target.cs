@@ -83,9 +83,16 @@ internal sealed partial class PodMigrationReconciler
             throw new TerminalException(Reasons.RestoreFailed, $"the target pod {target.Metadata.Name} was deleted before it was verified");
         }
 
-        var contents = Contents(FindCheckpoint(scope)).ToList();
+        var checkpoint = FindCheckpoint(scope);
+        var contents = Contents(checkpoint).ToList();
         var names = contents.Select(c => c.Spec.Source.ContainerName!).Order(StringComparer.Ordinal).ToList();
-        var volumes = FindCheckpoint(scope)?.Status?.Volumes ?? [];
+        // A pod is restored whole: one that lacks a container would be taken for it, and its source removed.
+        if (!scope.HasBegun(Steps.Restore) && target.LivingContainers().Select(c => c.Name).Except(names).FirstOrDefault() is { } missing)
+        {
+            throw new TerminalException(Reasons.ArtifactMissing, $"container {missing} is not in PodCheckpoint {scope.CheckpointName} any more");
+        }
+
+        var volumes = checkpoint.Status?.Volumes ?? [];
         var staged = true;
         foreach (var content in contents)
         {
@@ -132,7 +139,7 @@ internal sealed partial class PodMigrationReconciler
         Refuse(Verification.OfContainers(target, restore));
         if (!Verification.IsComplete(target, contents.Count))
         {
-            if (!AgentDirectory.IsReady(FindNode(scope.Status.TargetNode!)!))
+            if (IsSilent(scope.Status.TargetNode!))
             {
                 scope.Stall = TargetSilent(scope);
             }
@@ -152,43 +159,6 @@ internal sealed partial class PodMigrationReconciler
         scope.Phase(MigrationPhases.Finalizing, "the source is being removed");
         // Stored before the source goes: from here on only forward.
         return false;
-    }
-
-    private async Task<bool> CommitAsync(MigrationScope scope, CancellationToken cancellationToken)
-    {
-        if (FindSource(scope) is { } source)
-        {
-            // Grace 0 would remove the object before anybody has killed the processes; so kubelet has the last word.
-            var node = FindNode(scope.Status.SourceNode!);
-            var lost = AgentDirectory.IsLost(node);
-            // Its ReplicaSet may have been quicker, with all the grace that stopped processes make no use of.
-            if (source.Metadata.DeletionTimestamp is null || source.Metadata.DeletionGracePeriodSeconds > 1 || lost)
-            {
-                await cluster.DeleteAsync(source, graceSeconds: lost ? 0 : 1, cancellationToken);
-            }
-
-            if (!lost && !AgentDirectory.IsReady(node!))
-            {
-                scope.Stall = SourceSilent(scope);
-            }
-
-            return false;
-        }
-
-        // Told together with the end of its fence, which is there a moment later.
-        var before = scope.Status;
-        scope.Set(ConditionTypes.SourceRemoved, true, Reasons.Succeeded, "the source pod is gone");
-        var request = new UnfenceRequest { PodUid = scope.Status.PodUID, Holder = scope.Uid, Resume = false };
-        // A node that is gone has taken its fence along.
-        if (!AgentDirectory.IsLost(FindNode(scope.Status.SourceNode!))
-            && Ask(scope, "unfence", scope.Status.SourceNode!, (agent, t) => agent.UnfenceAsync(request, t)) is null)
-        {
-            scope.Status = before;
-            return false;
-        }
-
-        scope.End(Steps.Commit, "");
-        return true;
     }
 
     private static PrepareRestoreRequest PrepareRequest(
@@ -214,7 +184,7 @@ internal sealed partial class PodMigrationReconciler
 
     private void RequireNode(MigrationScope scope)
     {
-        if (AgentDirectory.IsLost(FindNode(scope.Status.TargetNode!)))
+        if (IsLost(scope.Status.TargetNode!))
         {
             throw new TerminalException(Reasons.NodeLost, $"node {scope.Status.TargetNode} was lost before the restore was verified");
         }

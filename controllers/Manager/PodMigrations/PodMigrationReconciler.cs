@@ -1,4 +1,5 @@
 using System.Runtime.ExceptionServices;
+using k8s;
 using k8s.Models;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
@@ -18,6 +19,7 @@ namespace PodCheckpointing.Manager.PodMigrations;
 internal sealed partial class PodMigrationReconciler(
     ICluster cluster,
     IAgentDirectory agents,
+    LostNodes lostNodes,
     PendingCalls calls,
     MigrationSlots slots,
     IEventRecorder events,
@@ -60,14 +62,11 @@ internal sealed partial class PodMigrationReconciler(
         {
             await AdvanceAsync(scope, cancellationToken);
         }
-        catch (Exception exception) when (
-            exception is TerminalException or AgentException { IsTerminal: true }
-            && scope.Condition(ConditionTypes.RolledBack) is null && !scope.Is(ConditionTypes.RestoreVerified))
+        catch (Exception exception) when (WhyTurn(scope, exception) is { } why)
         {
-            var reason = exception is TerminalException t ? t.Reason : ((AgentException)exception).Reason;
-            Turn(scope, reason, exception.Message);
+            Turn(scope, why, exception.Message);
         }
-        catch (AgentException exception)
+        catch (Exception exception) when (exception is AgentException or KubernetesException)
         {
             // What may pass, and all that fails on the way back or after the commit, is tried again: there is no other way.
             scope.Stall ??= WhyStalled(scope, exception);
@@ -95,6 +94,12 @@ internal sealed partial class PodMigrationReconciler(
         return new ReconcileResult(rests ? null : NextLook(scope));
     }
 
+    /// <summary>The reason for which a failure ends the way forward; null where it does not.</summary>
+    private static string? WhyTurn(MigrationScope scope, Exception exception) =>
+        scope.Condition(ConditionTypes.RolledBack) is not null ? null
+        : exception is not TerminalException && scope.Is(ConditionTypes.RestoreVerified) ? null
+        : Failures.TerminalReasonOf(exception);
+
     private DateTime Now => time.GetUtcNow().UtcDateTime;
 
     /// <summary>Before the first and after the last step: the finalizer, and what the user wants kept.</summary>
@@ -111,19 +116,7 @@ internal sealed partial class PodMigrationReconciler(
         }
 
         calls.Forget($"pmig/{migration.Metadata.Uid}/");
-        // As the server has it: it may have been created a moment before the end. Or after it, by a call that came late,
-        // which is seen like any other change.
-        var name = new ObjectKey(migration.Metadata.NamespaceProperty, MigrationScope.CheckpointNameFor(migration));
-        if (migration.Spec.CheckpointRetention != DeletionPolicies.Retain && migration.Status!.Outcome != Outcomes.Lost
-            && (migration.Has(WellKnown.MigrationFinalizer)
-                ? await cluster.ReadAsync<PodCheckpoint>(name, cancellationToken)
-                : cluster.Find<PodCheckpoint>(name)) is { } checkpoint
-            && checkpoint.IsControlledBy(migration)
-            && checkpoint.Metadata.DeletionTimestamp is null)
-        {
-            await cluster.DeleteAsync(checkpoint, graceSeconds: null, cancellationToken);
-        }
-
+        await SettleCheckpointAsync(migration, cancellationToken);
         if (migration.Has(WellKnown.MigrationFinalizer))
         {
             await cluster.SetFinalizersAsync(
@@ -158,7 +151,7 @@ internal sealed partial class PodMigrationReconciler(
             : [ReceiveAsync, FenceAsync, CheckpointAsync];
         Func<MigrationScope, CancellationToken, Task<bool>>[] steps =
         [
-            ValidateAsync, .. ready, RestoreAsync, HandOverAsync, CommitAsync, SwitchServiceAsync, CompleteAsync,
+            ValidateAsync, .. ready, RestoreAsync, KeepWayBackAsync, HandOverAsync, CommitAsync, SwitchServiceAsync, CompleteAsync,
         ];
         foreach (var step in steps)
         {

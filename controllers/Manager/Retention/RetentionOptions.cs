@@ -25,6 +25,7 @@ internal sealed record RetentionOptions
     public long? MaxBytesPerNamespace { get; set; }
 
     /// <summary>Since the checkpoint became whole.</summary>
+    [Range(typeof(TimeSpan), "00:01:00", "36500.00:00:00")]
     public TimeSpan? MaxAge { get; set; }
 
     /// <summary>Tells by events what would be removed, and removes nothing.</summary>
@@ -34,9 +35,11 @@ internal sealed record RetentionOptions
     public OrphanRule Orphans { get; set; } = OrphanRule.Report;
 
     /// <summary>How long bytes must have been without a change before they may be orphans.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "36500.00:00:00")]
     public TimeSpan OrphanAge { get; set; } = TimeSpan.FromDays(1);
 
     /// <summary>From one look to the next.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "1.00:00:00")]
     public TimeSpan Interval { get; set; } = TimeSpan.FromMinutes(10);
 }
 

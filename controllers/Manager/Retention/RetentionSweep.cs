@@ -37,15 +37,14 @@ internal sealed class RetentionSweep(
         var owned = contents.Select(c => c.Spec.Source)
             .Concat(cluster.All<ContainerCheckpointContent>().Select(c => c.Spec.Source))
             .Select(s => (s.PodUID, s.CheckpointID)).ToHashSet();
-        if (agents.Ready().FirstOrDefault() is not { } agent)
+        if (!agents.Ready().Any())
         {
             return;
         }
 
-        var stored = new HashSet<(string, string)>();
-        await foreach (var checkpoint in agent.ListCheckpointsAsync(cancellationToken))
+        var (agent, stored) = await agents.AskAnyAsync(first: null, async a => (a, await a.ListCheckpointsAsync(cancellationToken).ToListAsync(cancellationToken)));
+        foreach (var checkpoint in stored)
         {
-            stored.Add((checkpoint.PodUid, checkpoint.CheckpointId));
             if (!owned.Contains((checkpoint.PodUid, checkpoint.CheckpointId))
                 && time.GetUtcNow() - checkpoint.LastWritten.ToDateTimeOffset() > _rules.OrphanAge)
             {
@@ -56,9 +55,11 @@ internal sealed class RetentionSweep(
         // An empty volume where much should be is one that is not mounted.
         if (stored.Count > 0)
         {
+            // One without its seal is not whole, whatever is left of it.
+            var whole = stored.Where(s => s.IsSealed).Select(s => (s.PodUid, s.CheckpointId)).ToHashSet();
             foreach (var content in contents.Where(c =>
                 c.Status?.Ready == true && c.Metadata.DeletionTimestamp is null
-                && !stored.Contains((c.Spec.Source.PodUID, c.Spec.Source.CheckpointID))))
+                && !whole.Contains((c.Spec.Source.PodUID, c.Spec.Source.CheckpointID))))
             {
                 await LostAsync(content, agent, cancellationToken);
             }
@@ -79,14 +80,15 @@ internal sealed class RetentionSweep(
                 {
                     await SweepAsync(either.Token);
                 }
-                catch (Exception exception) when (exception is AgentException or HttpRequestException or KubernetesException or ConflictException)
+                catch (Exception exception) when (!either.IsCancellationRequested)
                 {
+                    // Whatever it was: an operator that stops for it would leave the pods that stand still.
                     ManagerLog.SweepFailed(logger, exception.Message);
                 }
             }
             while (await timer.WaitForNextTickAsync(either.Token));
         }
-        catch (OperationCanceledException) when (leadership.Lost.IsCancellationRequested)
+        catch (Exception) when (leadership.Lost.IsCancellationRequested)
         {
             // Somebody else goes on.
         }

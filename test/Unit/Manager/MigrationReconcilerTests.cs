@@ -39,14 +39,22 @@ public sealed class MigrationReconcilerTests
         [Values(nameof(Receiving), nameof(Fencing), nameof(Dumping))] string at, [Values] bool gone)
     {
         _world.HasCome(at switch { nameof(Receiving) => Receiving, nameof(Fencing) => Fencing, _ => Dumping });
+        PutTarget();
         Lose("a", gone);
 
         await _world.ReconcileAsync();
+        if (gone)
+        {
+            _world.Condition(ConditionTypes.RolledBack).Should().BeNull("it may be registering anew");
+            _world.Time.Advance(LostNodes.Absence);
+            await _world.ReconcileAsync();
+        }
 
         _world.Condition(ConditionTypes.RolledBack).Should().Match<V1Condition>(c =>
             c.Status == "False" && c.Reason == Reasons.NodeLost && c.Message == "node a was lost before the pod was dumped there");
 
         _world.Answer(new CancelRestoreResponse());
+        await _world.ReconcileAsync();
         await _world.ReconcileAsync();
 
         _world.Status.Outcome.Should().Be(Outcomes.Lost);
@@ -187,6 +195,7 @@ public sealed class MigrationReconcilerTests
     public async Task An_abort_that_comes_too_late_is_answered_once()
     {
         _world.HasCome(Verified, Steps.Restore, Steps.Commit);
+        PutTarget();
         _world.Abort();
 
         await _world.ReconcileAsync();
@@ -235,7 +244,11 @@ public sealed class MigrationReconcilerTests
         });
         _world.Put(new PodCheckpoint
         {
-            Metadata = new V1ObjectMeta { Name = MigrationScope.CheckpointNameFor(_world.Migration), NamespaceProperty = "n", Uid = "checkpoint-uid" },
+            Metadata = new V1ObjectMeta
+            {
+                Name = MigrationScope.CheckpointNameFor(_world.Migration), NamespaceProperty = "n", Uid = "checkpoint-uid",
+                OwnerReferences = [Owners.ControllerReference(_world.Migration)],
+            },
         });
     }
 

@@ -27,7 +27,7 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
     {
         _queue = new WorkQueue(Time);
         _reconciler = new PodMigrationReconciler(
-            this, this, new PendingCalls(new Inline(), CancellationToken.None), new MigrationSlots(this, Options.Create(new OperatorOptions())),
+            this, this, new LostNodes(this, Time), new PendingCalls(new Inline(), CancellationToken.None), new MigrationSlots(this, Options.Create(new OperatorOptions())),
             this, _queue, Time);
         Put(Node("a"));
         Put(Node("b"));
@@ -55,6 +55,15 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
     public PodMigrationStatus Status => Migration.Status!;
 
     public List<(string Type, string Reason, string Message)> Events { get; } = [];
+
+    /// <summary>What the API server says to every create; null: it creates.</summary>
+    public KubernetesException? Refusal { get; set; }
+
+    /// <summary>What was written to objects' metadata: the name, and the patch.</summary>
+    public List<(string Name, string Patch)> MetadataPatches { get; } = [];
+
+    /// <summary>What was deleted, by name.</summary>
+    public List<string> Deleted { get; } = [];
 
     string ICheckpointAgent.NodeName => "a";
 
@@ -96,6 +105,13 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
         _unanswered.ForEach(tell => tell());
     }
 
+    /// <summary>Agents refuse calls with this answer from now on.</summary>
+    public void Refuse<T>(AgentException refusal)
+    {
+        _answers[typeof(T)] = refusal;
+        _unanswered.ForEach(tell => tell());
+    }
+
     public void Abort() => Put(Migration with { Spec = Migration.Spec with { Abort = true } });
 
     public V1Condition? Condition(string type) => Status.Conditions.Find(type);
@@ -119,6 +135,11 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
     public Task<T> CreateOrGetAsync<T>(T item, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
+        if (Refusal is { } refusal)
+        {
+            throw refusal;
+        }
+
         Put(item);
         return Task.FromResult(item);
     }
@@ -126,6 +147,7 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
     public Task DeleteAsync<T>(T item, long? graceSeconds, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
+        Deleted.Add(item.Metadata.Name!);
         _objects.Remove((typeof(T), ObjectKey.Of(item)));
         return Task.CompletedTask;
     }
@@ -149,10 +171,16 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
         where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
 
     public Task PatchMetadataAsync<T>(T item, JsonObject metadata, CancellationToken cancellationToken)
-        where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
+        where T : class, IKubernetesObject<V1ObjectMeta> => Patched(item, metadata.ToJsonString());
 
     public Task SetFinalizersAsync<T>(T item, IEnumerable<string> finalizers, CancellationToken cancellationToken)
-        where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
+        where T : class, IKubernetesObject<V1ObjectMeta> => Patched(item, $"finalizers: {string.Join(' ', finalizers)}");
+
+    private Task Patched(IKubernetesObject<V1ObjectMeta> item, string patch)
+    {
+        MetadataPatches.Add((item.Metadata.Name!, patch));
+        return Task.CompletedTask;
+    }
 
     public void Record(IKubernetesObject<V1ObjectMeta> about, string type, string reason, string message) => Events.Add((type, reason, message));
 
@@ -193,7 +221,16 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
         var asked = new TaskCompletionSource<T>();
         void Tell()
         {
-            if (_answers.TryGetValue(typeof(T), out var answer))
+            if (!_answers.TryGetValue(typeof(T), out var answer))
+            {
+                return;
+            }
+
+            if (answer is AgentException refusal)
+            {
+                asked.TrySetException(refusal);
+            }
+            else
             {
                 asked.TrySetResult((T)answer);
             }

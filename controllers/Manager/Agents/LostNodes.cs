@@ -1,0 +1,37 @@
+using System.Collections.Concurrent;
+using k8s.Models;
+using PodCheckpointing.Runtime;
+
+namespace PodCheckpointing.Manager.Agents;
+
+/// <summary>Which nodes are dead for certain.</summary>
+/// <remarks>
+/// Silence proves nothing: a node's pods may run behind a cut cable. The out-of-service taint is somebody's word, the same
+/// by which Kubernetes removes pods and detaches volumes. That a node's object is away is less: somebody may have deleted
+/// it to have a kubelet that runs register anew, and its pods run on meanwhile. Kubernetes' own collector waits 40 s before
+/// it takes such pods for gone, and kubelet ends those that it collects; what is still away after that was meant so.
+/// </remarks>
+internal sealed class LostNodes(ICluster cluster, TimeProvider time)
+{
+    /// <summary>How long an object must have been away, as seen by this operator.</summary>
+    internal static readonly TimeSpan Absence = TimeSpan.FromSeconds(60);
+
+    private const string OutOfService = "node.kubernetes.io/out-of-service";
+
+    private readonly ConcurrentDictionary<string, DateTimeOffset> _awaySince = new();
+
+    /// <summary>Whether the node is dead for certain.</summary>
+    public bool Contains(string name)
+    {
+        if (cluster.Find<V1Node>(new ObjectKey(null, name)) is { } node)
+        {
+            _awaySince.TryRemove(name, out _);
+            return IsOutOfService(node);
+        }
+
+        return time.GetUtcNow() - _awaySince.GetOrAdd(name, _ => time.GetUtcNow()) >= Absence;
+    }
+
+    /// <summary>Whether somebody has said of a node that stands there that it is shut down.</summary>
+    public static bool IsOutOfService(V1Node node) => node.Spec?.Taints?.Any(t => t.Key == OutOfService) == true;
+}

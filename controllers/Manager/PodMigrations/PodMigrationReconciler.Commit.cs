@@ -1,0 +1,139 @@
+using System.Text.Json.Nodes;
+using k8s.Models;
+using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.Agents;
+using PodCheckpointing.Runtime;
+
+namespace PodCheckpointing.Manager.PodMigrations;
+
+/// <content>The last steps: the source goes, and the migration ends.</content>
+internal sealed partial class PodMigrationReconciler
+{
+    /// <summary>In which kubelet ends a pod whose processes stand still, with much to spare.</summary>
+    private static readonly TimeSpan KubeletsTime = TimeSpan.FromSeconds(30);
+
+    /// <summary>As long as the source stands, a target that has ended for certain need not be the end of the pod.</summary>
+    /// <exception cref="TerminalException">It has; the migration goes back.</exception>
+    private async Task<bool> KeepWayBackAsync(MigrationScope scope, CancellationToken cancellationToken)
+    {
+        if (FindSource(scope) is { Metadata.DeletionTimestamp: null } && !IsLost(scope.Status.SourceNode!)
+            && await WhyEndedAsync(scope, cancellationToken) is { } why)
+        {
+            scope.Set(ConditionTypes.RestoreVerified, false, why.Reason, why.Message);
+            scope.Status = scope.Status with { DowntimeMilliseconds = null, PodAccessible = false };
+            throw new TerminalException(why.Reason, why.Message);
+        }
+
+        return true;
+    }
+
+    /// <summary>Why the restored pod is not there any more, or soon will not be; null where it is.</summary>
+    private async Task<(string Reason, string Message)?> WhyEndedAsync(MigrationScope scope, CancellationToken cancellationToken)
+    {
+        var (node, name) = (scope.Status.TargetNode!, scope.Status.RestoredPodName);
+        if (IsLost(node))
+        {
+            return (Reasons.NodeLost, $"node {node} was lost with the restored pod {name}");
+        }
+
+        return (FindTarget(scope) ?? await ReadTargetAsync(scope, cancellationToken)) is { Metadata.DeletionTimestamp: null }
+            ? null
+            : (Reasons.RestoreFailed, $"the restored pod {name} was deleted before the migration had ended");
+    }
+
+    private async Task<bool> CommitAsync(MigrationScope scope, CancellationToken cancellationToken)
+    {
+        if (FindSource(scope) is { } source)
+        {
+            // Grace 0 would remove the object before anybody has killed the processes; so kubelet has the last word.
+            var lost = IsLost(scope.Status.SourceNode!);
+            // Its ReplicaSet may have been quicker, with all the grace that stopped processes make no use of.
+            if (source.Metadata.DeletionTimestamp is null || source.Metadata.DeletionGracePeriodSeconds > 1 || lost)
+            {
+                await cluster.DeleteAsync(source, graceSeconds: lost ? 0 : 1, cancellationToken);
+            }
+
+            if (IsSilent(scope.Status.SourceNode!))
+            {
+                scope.Stall = SourceSilent(scope);
+            }
+            else if (source is { Metadata: { DeletionTimestamp: { } since, Finalizers.Count: > 0 } } && Now - since > KubeletsTime)
+            {
+                scope.Stall = (
+                    Reasons.SourceHeld,
+                    $"the source pod {source.Metadata.Name} is ended, and its object is held by finalizers: {string.Join(", ", source.Metadata.Finalizers)}");
+            }
+
+            return false;
+        }
+
+        // Told together with the end of its fence, which is there a moment later.
+        var before = scope.Status;
+        scope.Set(ConditionTypes.SourceRemoved, true, Reasons.Succeeded, "the source pod is gone");
+        var request = new UnfenceRequest { PodUid = scope.Status.PodUID, Holder = scope.Uid, Resume = false };
+        // A node that is gone has taken its fence along.
+        if (!IsLost(scope.Status.SourceNode!)
+            && Ask(scope, "unfence", scope.Status.SourceNode!, (agent, t) => agent.UnfenceAsync(request, t)) is null)
+        {
+            scope.Status = before;
+            return false;
+        }
+
+        scope.End(Steps.Commit, "");
+        return true;
+    }
+
+    private async Task<bool> CompleteAsync(MigrationScope scope, CancellationToken cancellationToken)
+    {
+        if (await WhyEndedAsync(scope, cancellationToken) is { } why)
+        {
+            var message = $"{why.Message}, and the source is gone; {WhatIsKept(scope)}";
+            scope.Phase(MigrationPhases.Failed, message);
+            scope.Set(ConditionTypes.Ready, false, why.Reason, message);
+            scope.Status = scope.Status with { Outcome = Outcomes.Lost, PodAccessible = false, CompletionTime = Now };
+            return true;
+        }
+
+        var late = scope.Condition(ConditionTypes.ServiceSwitched) is { Status: "False" } not ? $"; but {not.Message}" : "";
+        scope.Phase(MigrationPhases.Completed, $"pod {scope.Status.RestoredPodName} goes on at {scope.Status.TargetNode}{late}");
+        scope.Set(ConditionTypes.Ready, true, Reasons.Succeeded, scope.Status.Message!);
+        scope.Status = scope.Status with { Outcome = Outcomes.Restored, CompletionTime = Now };
+        return true;
+    }
+
+    /// <summary>What is done with the checkpoint of a migration that has ended.</summary>
+    /// <remarks>One that is kept is nobody's part any more: the garbage collector would take it away with the migration.</remarks>
+    private async Task SettleCheckpointAsync(PodMigration migration, CancellationToken cancellationToken)
+    {
+        // As the server has it: it may have been created a moment before the end. Or after it, by a call that came late, which
+        // is seen like any other change.
+        var name = new ObjectKey(migration.Metadata.NamespaceProperty, MigrationScope.CheckpointNameFor(migration));
+        var found = migration.Has(WellKnown.MigrationFinalizer)
+            ? await cluster.ReadAsync<PodCheckpoint>(name, cancellationToken)
+            : cluster.Find<PodCheckpoint>(name);
+        if (found is not { Metadata.DeletionTimestamp: null } checkpoint || !checkpoint.IsControlledBy(migration))
+        {
+            return;
+        }
+
+        var isLast = migration.Status!.Outcome == Outcomes.Lost && checkpoint.Status?.Error is null;
+        if (!isLast && migration.Spec.CheckpointRetention != DeletionPolicies.Retain)
+        {
+            await cluster.DeleteAsync(checkpoint, graceSeconds: null, cancellationToken);
+            return;
+        }
+
+        var metadata = new JsonObject { ["ownerReferences"] = null };
+        if (isLast)
+        {
+            // No rule of retention takes the last that is left of a pod.
+            metadata["annotations"] = new JsonObject { [WellKnown.Pinned] = "true" };
+        }
+
+        await cluster.PatchMetadataAsync(checkpoint, metadata, cancellationToken);
+    }
+
+    private static string WhatIsKept(MigrationScope scope) =>
+        $"PodCheckpoint {scope.CheckpointName} holds the pod as it was when it was dumped: kubectl podmigration restore {scope.CheckpointName} -n {scope.Namespace}";
+}

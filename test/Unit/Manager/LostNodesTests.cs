@@ -1,0 +1,50 @@
+using FluentAssertions;
+using k8s.Models;
+using NUnit.Framework;
+using PodCheckpointing.Manager.Agents;
+
+namespace PodCheckpointing.Unit.Manager;
+
+/// <summary>When a node is taken to be dead.</summary>
+public sealed class LostNodesTests
+{
+    private MigrationWorld _world = null!;
+    private LostNodes _lost = null!;
+
+    [SetUp]
+    public void Begin()
+    {
+        _world = new MigrationWorld();
+        _lost = new LostNodes(_world, _world.Time);
+    }
+
+    [TearDown]
+    public void End() => _world.Dispose();
+
+    [Test]
+    public void A_silent_node_is_not_lost_and_one_out_of_service_is_at_once()
+    {
+        _world.Put(MigrationWorld.Node("a", ready: "Unknown"));
+        _world.Put(MigrationWorld.Node("b", outOfService: true));
+
+        _lost.Contains("a").Should().BeFalse();
+        _lost.Contains("b").Should().BeTrue();
+    }
+
+    [Test]
+    public void A_node_whose_object_is_away_is_lost_when_it_has_been_for_longer_than_it_takes_to_register_anew()
+    {
+        _world.Take<V1Node>(null, "a");
+
+        _lost.Contains("a").Should().BeFalse();
+        _world.Time.Advance(LostNodes.Absence - TimeSpan.FromTicks(1));
+        _lost.Contains("a").Should().BeFalse();
+        _world.Put(MigrationWorld.Node("a"));
+        _lost.Contains("a").Should().BeFalse();
+        _world.Take<V1Node>(null, "a");
+        _world.Time.Advance(LostNodes.Absence);
+        _lost.Contains("a").Should().BeFalse("it was seen meanwhile");
+        _world.Time.Advance(LostNodes.Absence);
+        _lost.Contains("a").Should().BeTrue();
+    }
+}
