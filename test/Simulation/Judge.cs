@@ -70,7 +70,9 @@ internal sealed class Judge(SimulatedServer server, World world, Troubles troubl
         Must(world.Nodes.Values.Where(n => !n.IsDead).All(n => n.Fences.Count == 0), "a fence is left");
         Must(world.Nodes.Values.Where(n => !n.IsDead).All(n => n.Holds.Count == 0), "an address is held still");
         Must(server.All<V1Pod>().Count(p => !world.Nodes[p.Spec.NodeName!].IsDead) <= 1, "more than one pod is left");
-        if (outcomes.Contains(Outcomes.Lost) || world.Nodes.Values.Any(n => n.IsDead))
+        var kept = server.All<PodCheckpoint>().Where(c => c.Metadata.Annotations?.ContainsKey(WellKnown.Pinned) == true).ToList();
+        Must(kept.All(c => c.Status?.Ready != true || world.Store.Count > 0), "the last that was left of a pod went with its migration");
+        if (kept.Count > 0 || outcomes.Contains(Outcomes.Lost) || world.Nodes.Values.Any(n => n.IsDead))
         {
             // The checkpoint is kept, or was with a node that nobody can ask any more.
             return;

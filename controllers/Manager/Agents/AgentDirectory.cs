@@ -28,6 +28,9 @@ internal sealed class AgentDirectory(ICluster cluster, IOptions<OperatorOptions>
     internal static bool IsReady(V1Node node) =>
         node.Status?.Conditions?.Any(c => c is { Type: "Ready", Status: "True" }) == true;
 
+    internal static string EndpointOf(string address, int port) =>
+        new UriBuilder(Uri.UriSchemeHttps, address, port).Uri.GetLeftPart(UriPartial.Authority);
+
     private static string? AddressOf(V1Node node) =>
         node.Status?.Addresses?.FirstOrDefault(a => a.Type == "InternalIP")?.Address;
 
@@ -35,7 +38,7 @@ internal sealed class AgentDirectory(ICluster cluster, IOptions<OperatorOptions>
     {
         var tls = AgentTls.ForOperator(options.Value.TlsCa, options.Value.TlsCertificate, options.Value.TlsKey);
         var channel = GrpcChannel.ForAddress(
-            new UriBuilder(Uri.UriSchemeHttps, at.Address, options.Value.AgentPort).Uri.ToString(), new GrpcChannelOptions
+            EndpointOf(at.Address, options.Value.AgentPort), new GrpcChannelOptions
             {
                 Tls = tls,
                 // Long calls: a node that has gone must not look like one that is busy.

@@ -1,5 +1,6 @@
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.Agents;
 
@@ -55,13 +56,15 @@ internal interface IAgentDirectory
 
     /// <summary>Asks agents of ready nodes, one after the other, until one answers: for what any of them can do.</summary>
     /// <param name="first">The node to ask first, where it is ready; null: any.</param>
+    /// <param name="leadership">Looked at before each.</param>
     /// <param name="call">The question.</param>
     /// <exception cref="AgentException">An agent's answer; or none has answered.</exception>
-    async Task<T> AskAnyAsync<T>(string? first, Func<ICheckpointAgent, Task<T>> call)
+    async Task<T> AskAnyAsync<T>(string? first, ILeadership? leadership, Func<ICheckpointAgent, Task<T>> call)
     {
         AgentException? silent = null;
         foreach (var agent in Ready().OrderByDescending(a => a.NodeName == first).ToList())
         {
+            leadership?.Demand();
             try
             {
                 return await call(agent);

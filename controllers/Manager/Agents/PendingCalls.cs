@@ -37,6 +37,13 @@ internal sealed class PendingCalls(TaskScheduler scheduler, CancellationToken st
         return task.GetAwaiter().GetResult();
     }
 
+    /// <summary>The result of a call to whichever agent answers: see <see cref="IAgentDirectory.AskAnyAsync"/> and the other
+    /// <see cref="Ask"/>.</summary>
+    public TResult? AskAny<TResult>(
+        string key, IAgentDirectory agents, string? first, Func<ICheckpointAgent, CancellationToken, Task<TResult>> call, Action wake)
+        where TResult : class =>
+        Ask(key, t => agents.AskAnyAsync(first, leadership, agent => call(agent, t)), wake);
+
     /// <summary>The result of a call that has ended well; begins none.</summary>
     public TResult? Known<TResult>(string key)
         where TResult : class =>

@@ -44,7 +44,7 @@ internal sealed class ContentRelease(
         {
             // The node that dumped, for it knows of a dump under way; but any that is ready reaches the volume, and a
             // dead one must not hold the bytes.
-            return calls.Ask(Key(content), t => agents.AskAnyAsync(source.NodeName, a => a.DeleteCheckpointAsync(request, t)), wake) is not null;
+            return calls.AskAny(Key(content), agents, source.NodeName, (agent, t) => agent.DeleteCheckpointAsync(request, t), wake) is not null;
         }
         catch (AgentException exception)
         {

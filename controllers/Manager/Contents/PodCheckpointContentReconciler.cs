@@ -81,7 +81,7 @@ internal sealed class PodCheckpointContentReconciler(
         try
         {
             var request = new VerifyCheckpointRequest { ArtifactUri = uri, ManifestsOnly = true };
-            if (calls.Ask(call, t => agents.AskAnyAsync(first: null, a => a.VerifyCheckpointAsync(request, t)), wake)?.Checkpoint is not { } stored)
+            if (calls.AskAny(call, agents, first: null, (agent, t) => agent.VerifyCheckpointAsync(request, t), wake)?.Checkpoint is not { } stored)
             {
                 return status;
             }

@@ -67,7 +67,7 @@ internal sealed partial class PodMigrationReconciler
     }
 
     private static string WordOf(string? node) =>
-        $"kubectl taint node {node} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute, or kubectl delete node {node}";
+        $"kubectl taint node {node} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute, or kubectl delete node {node}, which counts after a minute";
 
     private static (string Reason, string Message) SourceSilent(MigrationScope scope) =>
         SourceSilent(scope, "the source is fenced, does not answer: the migration ends when it does");

@@ -42,7 +42,7 @@ internal sealed class RetentionSweep(
             return;
         }
 
-        var (agent, stored) = await agents.AskAnyAsync(first: null, async a => (a, await a.ListCheckpointsAsync(cancellationToken).ToListAsync(cancellationToken)));
+        var (agent, stored) = await agents.AskAnyAsync(first: null, leadership, async a => (a, await a.ListCheckpointsAsync(cancellationToken).ToListAsync(cancellationToken)));
         foreach (var checkpoint in stored)
         {
             if (!owned.Contains((checkpoint.PodUid, checkpoint.CheckpointId))

@@ -12,6 +12,7 @@ using Microsoft.Extensions.Logging;
 using NUnit.Framework;
 using PodCheckpointing.Api.Agent;
 using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
 
 namespace PodCheckpointing.Component.Grpc;
 
@@ -54,6 +55,19 @@ internal sealed class AgentBindingTests
             .FenceAsync(new FenceRequest { PodUid = "u1" }, Deadline, CancellationToken.None);
 
         response.Clock.ReceivedUnixNanos.Should().Be(17);
+    }
+
+    [Test]
+    public async Task An_agent_answers_for_its_own_node_only()
+    {
+        using var channel = ChannelOf("operator", AgentTls.OperatorName, _authority);
+
+        await new CheckpointServiceClient(channel, "node-s").FenceAsync(new FenceRequest { PodUid = "u1" }, Deadline, CancellationToken.None);
+        var failure = await FailureOfAsync(() =>
+            new CheckpointServiceClient(channel, "node-b").FenceAsync(new FenceRequest { PodUid = "u1" }, Deadline, CancellationToken.None));
+
+        failure.Status.Should().Be(new Status(StatusCode.Unavailable, "the call is for the agent of node node-b, and this is the one of node node-s"));
+        failure.Trailers.GetValue(CheckpointServiceBase.ReasonTrailer).Should().Be(Reasons.AgentUnavailable);
     }
 
     [Test]
@@ -216,6 +230,8 @@ internal sealed class AgentBindingTests
 
     private sealed class SmallAgent : CheckpointServiceBase
     {
+        protected override string NodeName => "node-s";
+
         public override Task<FenceResponse> FenceAsync(FenceRequest request, ServerCallContext context) =>
             Task.FromResult(new FenceResponse { Clock = new ClockSample { ReceivedUnixNanos = 17 } });
 

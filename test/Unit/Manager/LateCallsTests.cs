@@ -117,7 +117,7 @@ internal sealed class LateCallsTests
             Spec = new ContainerCheckpointSpec { PodName = "p", PodUID = "pod-uid", ContainerName = "c", CheckpointID = "20261121t000000z-000005" },
         };
         _world.Put(part);
-        var reconciler = new ContainerCheckpointReconciler(_world, _world, _calls, _world, _queue, _world.Time);
+        var reconciler = new ContainerCheckpointReconciler(_world, _world, new LostNodes(_world, _world.Time), _calls, _world, _queue, _world.Time);
 
         await reconciler.ReconcileAsync(ObjectKey.Of(part), CancellationToken.None);
 
