@@ -17,6 +17,9 @@ internal static unsafe partial class Posix
     private const int Interrupted = 4;
     private const int WouldBlock = 11;
     private const int AccessDenied = 13;
+    private const int Invalid = 22;
+    private const int IllegalSeek = 29;
+    private const int NotImplemented = 38;
     private const int CurrentFolder = -100;
     private const int ForceSync = 0x2000;
     private const uint ChangeTime = 0x80;
@@ -101,15 +104,33 @@ internal static unsafe partial class Posix
     public static void Forget(SafeFileHandle file, long offset, long length) => _ = posix_fadvise(file, offset, length, DontNeed);
 
     /// <summary>Begins to write a range to the disk, without waiting.</summary>
-    /// <remarks>Advice: a file system that cannot do it answers at the fsync, and so does one whose disk fails.</remarks>
-    public static void BeginWriteBack(SafeFileHandle file, long offset, long length) =>
-        _ = sync_file_range(file, offset, length, Write);
+    /// <exception cref="IOException">The disk fails, or is full.</exception>
+    public static void BeginWriteBack(SafeFileHandle file, long offset, long length) => SyncRange(file, offset, length, Write);
 
     /// <summary>Waits until a range is on the disk and drops it from memory.</summary>
+    /// <exception cref="IOException">The disk fails, or is full.</exception>
     public static void FinishWriteBack(SafeFileHandle file, long offset, long length)
     {
-        _ = sync_file_range(file, offset, length, WaitBefore | Write | WaitAfter);
+        SyncRange(file, offset, length, WaitBefore | Write | WaitAfter);
         Forget(file, offset, length);
+    }
+
+    // The kernel tells an error of writing back once for each open file: whoever waits here takes it away from the fsync at
+    // the end, which would then succeed over a hole.
+    private static void SyncRange(SafeFileHandle file, long offset, long length, uint flags)
+    {
+        int error;
+        do
+        {
+            error = sync_file_range(file, offset, length, flags) == 0 ? 0 : Marshal.GetLastPInvokeError();
+        }
+        while (error == Interrupted);
+
+        // These say that the call is not for this file, or not known here; it is advice, and the fsync does the work.
+        if (error is not (0 or IllegalSeek or Invalid or NotImplemented))
+        {
+            throw new IOException($"what was written does not reach the disk: {Marshal.GetPInvokeErrorMessage(error)}", error);
+        }
     }
 
     /// <summary>Opens a file, made for its owner only where it is missing and is to be written.</summary>
@@ -212,6 +233,6 @@ internal static unsafe partial class Posix
     [LibraryImport("libc")]
     private static partial int posix_fadvise(SafeFileHandle file, long offset, long length, int advice);
 
-    [LibraryImport("libc")]
+    [LibraryImport("libc", SetLastError = true)]
     private static partial int sync_file_range(SafeFileHandle file, long offset, long length, uint flags);
 }

@@ -1,14 +1,17 @@
 namespace PodCheckpointing.Storage;
 
 /// <summary>Small files that are whole or absent: written beside their place, synced, renamed, their folder synced.</summary>
-internal static class WholeFile
+public static class WholeFile
 {
     /// <summary>Writes one that has one writer, over what stands there.</summary>
+    /// <param name="path">The file; ".partial" is appended while it is written.</param>
+    /// <param name="content">All of it.</param>
+    /// <exception cref="IOException">The disk fails; what stood there stands.</exception>
     public static void Write(string path, byte[] content) => WriteAndMove(Partial(path), path, content, overwrite: true);
 
-    /// <summary>Lets readers have a look at what <see cref="Write"/> is about to make whole: not synced, and under another name.
+    /// <summary>Lets readers have a look at what <see cref="Write(string, byte[])"/> is about to make whole: not synced, and under another name.
     /// Where that fails, there is nothing to see; writing it will tell why.</summary>
-    public static void Announce(string path, byte[] content)
+    internal static void Announce(string path, byte[] content)
     {
         try
         {
@@ -22,10 +25,10 @@ internal static class WholeFile
     }
 
     /// <summary>Takes an announcement back.</summary>
-    public static void Withdraw(string path) => File.Delete(Partial(path));
+    internal static void Withdraw(string path) => File.Delete(Partial(path));
 
     /// <summary>What was announced, whole or not; null where nothing is. Never locks it, which would be in its writer's way.</summary>
-    public static byte[]? Announced(string path)
+    internal static byte[]? Announced(string path)
     {
         try
         {
@@ -40,12 +43,39 @@ internal static class WholeFile
         }
     }
 
+    /// <summary>Writes one with text in it that has one writer, over what stands there.</summary>
+    /// <param name="path">The file; ".partial" is appended while it is written.</param>
+    /// <param name="text">All of it.</param>
+    /// <exception cref="IOException">The disk fails; what stood there stands.</exception>
+    public static void Write(string path, string text) => Write(path, System.Text.Encoding.UTF8.GetBytes(text));
+
+    /// <summary>Moves a file that is whole and synced over what stands there; both lie in one folder.</summary>
+    /// <exception cref="IOException">The disk fails.</exception>
+    public static void Move(string from, string to)
+    {
+        File.Move(from, to, overwrite: true);
+        Posix.SyncDirectory(Path.GetDirectoryName(to)!);
+    }
+
+    /// <summary>Makes a folder, and those above it, that outlive a power failure as what is written into them does.</summary>
+    /// <exception cref="IOException">The disk fails.</exception>
+    public static void MakeFolder(string path)
+    {
+        if (!Posix.Exists(path))
+        {
+            var parent = Path.GetDirectoryName(Path.TrimEndingDirectorySeparator(path))!;
+            MakeFolder(parent);
+            Directory.CreateDirectory(path);
+            Posix.SyncDirectory(parent);
+        }
+    }
+
     /// <summary>Writes one that several may write at once; the first one wins unless it is to be overwritten.</summary>
-    public static void Create(string path, byte[] content, bool overwrite) =>
+    internal static void Create(string path, byte[] content, bool overwrite) =>
         WriteAndMove($"{path}.{Guid.NewGuid():n}.partial", path, content, overwrite);
 
     /// <summary>Opens a file for its one writer; nobody but its owner may read it.</summary>
-    public static FileStream Open(string path, FileMode mode) => new(path, new FileStreamOptions
+    internal static FileStream Open(string path, FileMode mode) => new(path, new FileStreamOptions
     {
         Mode = mode,
         Access = FileAccess.Write,

@@ -123,13 +123,7 @@ internal sealed class Checkpointer(
                 $"container {request.ContainerName} was created with the annotation {WellKnown.CriuConfig}: {options}, and CRIU would take its options from there; create the pod without it");
         }
 
-        var fence = fences.FindForDump(request.PodUid);
-        if (request.FenceHolder.Length > 0 && fence?.Holder != request.FenceHolder)
-        {
-            throw Refusal.Because(
-                StatusCode.FailedPrecondition, Reasons.CheckpointFailed, "the migration that asks for the dump holds no fence of the pod");
-        }
-
+        var fence = fences.FindForDump(request.PodUid, request.FenceHolder);
         _progress[key] = new CheckpointProgress { Phase = "Dumping" };
         using var beginning = archives.Watch(request);
         var dumping = dumper.DumpAsync(request, container, fence);

@@ -2,6 +2,7 @@ using System.Text.Json;
 using Grpc.Core;
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Storage;
 
 namespace PodCheckpointing.Agent.Fences;
 
@@ -30,16 +31,27 @@ internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider tim
         File.Exists(PathOf(podUid)) ? JsonSerializer.Deserialize<FenceRecord>(File.ReadAllBytes(PathOf(podUid))) : null;
 
     /// <summary>The fence that a dump is made under, or null.</summary>
+    /// <param name="podUid">The pod.</param>
+    /// <param name="holder">The migration that asks for the dump; empty where none does.</param>
     /// <exception cref="RpcException">It is being lifted: whoever does so has seen no dump, and would leave the processes as
-    /// this one stops them.</exception>
-    public FenceRecord? FindForDump(string podUid)
+    /// this one stops them. Or it is not the caller's.</exception>
+    public FenceRecord? FindForDump(string podUid, string holder)
     {
         lock (_lock)
         {
-            return Find(podUid) is not { } fence ? null
-                : IsLifted(podUid, fence.Holder)
-                    ? throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.CheckpointFailed, "the pod's fence is being lifted")
-                    : fence;
+            var fence = Find(podUid);
+            if ((fence?.Holder ?? "") != holder)
+            {
+                // A dump that no migration asks for would stop the pod, and be in the way of its way back; afterwards it may.
+                throw holder.Length == 0
+                    ? Refusal.Because(StatusCode.Unavailable, Reasons.MigrationInProgress, "a migration of this pod is under way")
+                    : Refusal.Because(
+                        StatusCode.FailedPrecondition, Reasons.CheckpointFailed, "the migration that asks for the dump holds no fence of the pod");
+            }
+
+            return fence is not null && IsLifted(podUid, fence.Holder)
+                ? throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.CheckpointFailed, "the pod's fence is being lifted")
+                : fence;
         }
     }
 
@@ -70,7 +82,11 @@ internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider tim
         await thaw();
         lock (_lock)
         {
-            File.Delete(PathOf(podUid));
+            // Another call may have lifted it meanwhile, and another migration fenced the pod.
+            if (Find(podUid)?.Holder == holder)
+            {
+                File.Delete(PathOf(podUid));
+            }
         }
     }
 
@@ -94,17 +110,11 @@ internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider tim
                             StatusCode.AlreadyExists, Reasons.MigrationInProgress, "another migration of this pod is under way");
             }
 
-            Directory.CreateDirectory(_folder);
+            WholeFile.MakeFolder(_folder);
             var record = new FenceRecord(podUid, holder, tcpPolicy, time.GetUtcNow().UtcDateTime);
-            // The hook skips names with a dot: the fence is there whole, or not at all.
-            var partial = PathOf(podUid) + ".partial";
-            using (var file = new FileStream(partial, FileMode.Create))
-            {
-                JsonSerializer.Serialize(file, record);
-                file.Flush(flushToDisk: true);
-            }
-
-            File.Move(partial, PathOf(podUid), overwrite: true);
+            // The hook skips names with a dot: the fence is there whole, or not at all, and from the answer on also after a
+            // power failure.
+            WholeFile.Write(PathOf(podUid), JsonSerializer.SerializeToUtf8Bytes(record));
             return record;
         }
     }
@@ -140,9 +150,8 @@ internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider tim
     {
         if (!IsLifted(podUid, holder))
         {
-            Directory.CreateDirectory(_lifted);
-            using var mark = new FileStream(MarkOf(podUid, holder), FileMode.Create);
-            mark.Flush(flushToDisk: true);
+            WholeFile.MakeFolder(_lifted);
+            WholeFile.Write(MarkOf(podUid, holder), []);
         }
     }
 

@@ -77,8 +77,7 @@ internal sealed class Thaw(
             await NodeNetwork.UnlockAsync(
                 path.Length > 0
                     ? "/proc/1/root" + path
-                    : throw Refusal.Because(StatusCode.Unavailable, Reasons.NodeNotCapable, "the runtime does not tell the pod's network namespace"),
-                cancellationToken);
+                    : throw Refusal.Because(StatusCode.Unavailable, Reasons.NodeNotCapable, "the runtime does not tell the pod's network namespace"));
         }
 
         _ = RepairMode.Leave(await TreeAsync(podUid, cancellationToken));

@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using Grpc.Core;
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Storage;
 
 namespace PodCheckpointing.Agent.Network;
 
@@ -18,9 +19,10 @@ namespace PodCheckpointing.Agent.Network;
 /// </remarks>
 /// <param name="options">Where the files are.</param>
 /// <param name="time">Says when a hold is overdue.</param>
-/// <param name="runAsync">Runs a script in the node's network.</param>
+/// <param name="runAsync">Runs a script in the node's network, to its end: while it works nobody else may look at the rules, so
+/// that a caller who hangs up ends nothing but the wait for its turn.</param>
 internal sealed class AddressHolds(
-    IOptions<AgentOptions> options, TimeProvider time, Func<string, CancellationToken, Task> runAsync) : IDisposable
+    IOptions<AgentOptions> options, TimeProvider time, Func<string, Task> runAsync) : IDisposable
 {
     /// <summary>iptables' words for a packet's source and destination.</summary>
     private static readonly string[] Sides = ["-s", "-d"];
@@ -55,18 +57,17 @@ internal sealed class AddressHolds(
                     throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.RestoreFailed, "the migration has let its addresses go");
                 }
 
-                Directory.CreateDirectory(_folder);
+                WholeFile.MakeFolder(_folder);
                 var until = time.GetUtcNow() + (longest > TimeSpan.Zero ? longest : Longest);
-                await File.WriteAllLinesAsync(
-                    path + ".partial", addresses.Prepend(Until + until.ToString("O", CultureInfo.InvariantCulture)), cancellationToken);
-                File.Move(path + ".partial", path, overwrite: true);
-                await runAsync(rules, cancellationToken);
+                WholeFile.Write(
+                    path, string.Join('\n', addresses.Prepend(Until + until.ToString("O", CultureInfo.InvariantCulture)).Append("")));
+                await runAsync(rules);
             },
             cancellationToken);
 
     /// <summary>Lets a holder's addresses go; none is no error.</summary>
     public Task LetGoAsync(string holder, CancellationToken cancellationToken) =>
-        OneAtATimeAsync(() => EndAsync(holder, cancellationToken), cancellationToken);
+        OneAtATimeAsync(() => EndAsync(holder), cancellationToken);
 
     /// <summary>Puts the rules of every hold back, which do not outlive the node.</summary>
     public Task RecoverAsync(CancellationToken cancellationToken) =>
@@ -75,7 +76,7 @@ internal sealed class AddressHolds(
             {
                 foreach (var path in Holds())
                 {
-                    await runAsync(Rules(Path.GetFileName(path), Read(path).Addresses, "hold"), cancellationToken);
+                    await runAsync(Rules(Path.GetFileName(path), Read(path).Addresses, "hold"));
                 }
             },
             cancellationToken);
@@ -99,7 +100,7 @@ internal sealed class AddressHolds(
                     // A pod that has one still may stand there restored: its end is its kubelet's business, and then this one's.
                     if (!Read(path).Addresses.Any(taken.Contains))
                     {
-                        await EndAsync(Path.GetFileName(path), cancellationToken);
+                        await EndAsync(Path.GetFileName(path));
                         swept++;
                     }
                 }
@@ -134,7 +135,7 @@ internal sealed class AddressHolds(
     internal static string Rules(string holder, IEnumerable<string> addresses, string verb) =>
         $$"""
         set -u
-        rule() { tool=$1 action=$2 side=$3; $tool -w -t raw "$action" PREROUTING "$side" "$4" -m comment --comment pod-checkpointing:{{holder}} -j DROP; }
+        rule() { tool=$1 action=$2 side=$3; $tool -w 10 -t raw "$action" PREROUTING "$side" "$4" -m comment --comment pod-checkpointing:{{holder}} -j DROP; }
         hold() { rule "$1" -C "$2" "$3" 2>/dev/null || rule "$1" -I "$2" "$3"; }
         let_go() { while rule "$1" -D "$2" "$3" 2>/dev/null; do :; done; ! rule "$1" -C "$2" "$3" 2>/dev/null; }
 
@@ -142,20 +143,21 @@ internal sealed class AddressHolds(
         + string.Concat(addresses.Select(Parse).SelectMany(a => Sides.Select(side =>
             $"{verb} {(a.AddressFamily == AddressFamily.InterNetworkV6 ? "ip6tables" : "iptables")} {side} {a} || exit 1\n")));
 
-    private async Task EndAsync(string holder, CancellationToken cancellationToken)
+    private async Task EndAsync(string holder)
     {
-        Directory.CreateDirectory(_folder);
+        WholeFile.MakeFolder(_folder);
         var path = PathOf(holder);
         if (File.Exists(path))
         {
-            await File.WriteAllLinesAsync(path + Over, Read(path).Addresses, cancellationToken);
+            // Somebody's pod stands still: not synced, for what takes its power takes the pod, too.
+            await File.WriteAllLinesAsync(path + Over, Read(path).Addresses, CancellationToken.None);
             // The rules first: killed in between, the next call finds the file and nothing to do.
-            await runAsync(Rules(holder, Read(path).Addresses, "let_go"), cancellationToken);
+            await runAsync(Rules(holder, Read(path).Addresses, "let_go"));
             File.Delete(path);
         }
         else if (!File.Exists(path + Over))
         {
-            await File.WriteAllTextAsync(path + Over, "", cancellationToken);
+            WholeFile.Write(path + Over, []);
         }
     }
 

@@ -13,23 +13,25 @@ internal static class NodeNetwork
         for tool in iptables ip6tables; do
           command -v $tool >/dev/null || continue
           for chain in INPUT OUTPUT; do
-            while $tool -w -D $chain -j CRIU 2>/dev/null; do :; done
+            while $tool -w 10 -D $chain -j CRIU 2>/dev/null; do :; done
           done
-          $tool -w -F CRIU 2>/dev/null && $tool -w -X CRIU
-          left=$($tool -w -S) || exit 1
+          $tool -w 10 -F CRIU 2>/dev/null && $tool -w 10 -X CRIU
+          left=$($tool -w 10 -S) || exit 1
           case $left in *"-j CRIU"*) echo "$tool: CRIU's lock is left"; exit 1 ;; esac
         done
         """;
 
+    /// <summary>Each call of iptables waits 10 s for its lock, and fails then: this is for what hangs.</summary>
+    private static readonly TimeSpan Longest = TimeSpan.FromMinutes(2);
+
     /// <summary>Opens a pod's network that CRIU has locked.</summary>
     /// <param name="networkNamespace">Its path, as the agent sees it.</param>
-    /// <param name="cancellationToken">Gives up.</param>
-    public static Task UnlockAsync(string networkNamespace, CancellationToken cancellationToken) =>
-        RunAsync([$"--net={networkNamespace}"], Unlock, cancellationToken);
+    public static Task UnlockAsync(string networkNamespace) => RunAsync([$"--net={networkNamespace}"], Unlock);
 
-    /// <summary>Runs a script among the node's files and, unless told otherwise, in its network.</summary>
+    /// <summary>Runs a script among the node's files and, unless told otherwise, in its network, to its end.</summary>
+    /// <remarks>Also where its caller hangs up: half a rule set helps nobody, and the next script may not begin beside it.</remarks>
     /// <exception cref="RpcException">UNAVAILABLE, with what it said.</exception>
-    public static async Task RunAsync(string[] where, string script, CancellationToken cancellationToken)
+    public static async Task RunAsync(string[] where, string script)
     {
         var start = new ProcessStartInfo("nsenter", ["--target", "1", "--mount", .. where, "--", "sh", "-c", script])
         {
@@ -37,10 +39,19 @@ internal static class NodeNetwork
             RedirectStandardError = true,
         };
         using var process = Process.Start(start)!;
-        var output = process.StandardOutput.ReadToEndAsync(cancellationToken);
-        var errors = process.StandardError.ReadToEndAsync(cancellationToken);
-        // It works on whether or not its caller waits: half a rule set helps nobody.
-        await process.WaitForExitAsync(cancellationToken);
+        var output = process.StandardOutput.ReadToEndAsync(CancellationToken.None);
+        var errors = process.StandardError.ReadToEndAsync(CancellationToken.None);
+        using var limit = new CancellationTokenSource(Longest);
+        try
+        {
+            await process.WaitForExitAsync(limit.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            process.Kill(entireProcessTree: true);
+            await process.WaitForExitAsync(CancellationToken.None);
+        }
+
         if (process.ExitCode != 0)
         {
             throw Refusal.Because(

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
+using PodCheckpointing.Agent.Runtimes;
 
 namespace PodCheckpointing.Agent.Restores;
 
@@ -44,25 +45,53 @@ internal static partial class Descriptors
     }
 
     /// <summary>Copies of every userfaultfd of CRIU's daemon; null when it is gone, or another process has its number.</summary>
-    public static UserfaultCopies? CopyUserfaults(int pid)
+    /// <exception cref="IOException">It has one that this process cannot copy.</exception>
+    public static UserfaultCopies? CopyUserfaults(ProcessIdentity daemon)
     {
-        var process = Open(pid);
-        if (process.IsInvalid || !IsDaemon(pid))
+        var process = Open(daemon.Pid);
+        // What has been opened keeps its number: looked at now, it is the one.
+        if (process.IsInvalid || !daemon.Lives || !IsDaemon(daemon.Pid))
         {
             process.Dispose();
             return null;
         }
 
-        var copies = new UserfaultCopies(
-            process, [.. Links(pid).Where(l => l.Target == "anon_inode:[userfaultfd]").Select(l => Copy(process, l.Number)).Where(c => !c.IsInvalid)]);
-        if (!copies.HasDaemonEnded(0))
+        var copies = new List<SafeFileHandle>();
+        var result = new UserfaultCopies(process, copies);
+        try
         {
-            return copies;
+            foreach (var number in Userfaults(daemon.Pid))
+            {
+                var copy = Copy(process, number);
+                var error = Marshal.GetLastPInvokeError();
+                if (!copy.IsInvalid)
+                {
+                    copies.Add(copy);
+                }
+                else if (Userfaults(daemon.Pid).Contains(number) && !result.HasDaemonEnded(0))
+                {
+                    // Unguarded, its missing pages could become zeros.
+                    throw new IOException($"a userfaultfd cannot be copied: {Marshal.GetPInvokeErrorMessage(error)}");
+                }
+            }
+
+            if (!result.HasDaemonEnded(0))
+            {
+                return result;
+            }
+        }
+        catch
+        {
+            result.Dispose();
+            throw;
         }
 
-        copies.Dispose();
+        result.Dispose();
         return null;
     }
+
+    private static IEnumerable<int> Userfaults(int pid) =>
+        Links(pid).Where(l => l.Target == "anon_inode:[userfaultfd]").Select(l => l.Number);
 
     internal static int Poll(SafeFileHandle process, int milliseconds)
     {

@@ -38,14 +38,14 @@ internal sealed class PageGuard(IOptions<AgentOptions> options, TimeProvider tim
     /// <exception cref="Grpc.Core.RpcException">The daemon is gone before its time, and the processes with it.</exception>
     public async Task TakeAsync(string folder, CancellationToken cancellationToken)
     {
-        var pid = (int)Number(Text(folder, "lazy-pid")!);
+        var daemon = ProcessIdentity.Read(Text(folder, "lazy-pid"));
         // Until it listens no more it has not got all of them.
-        while (AreComing(folder) && Descriptors.IsListening(pid))
+        while (AreComing(folder) && daemon?.Lives == true && Descriptors.IsListening(daemon.Pid))
         {
             await Task.Delay(Look, time, cancellationToken);
         }
 
-        if (Descriptors.CopyUserfaults(pid) is { } copies)
+        if (daemon is not null && Descriptors.CopyUserfaults(daemon) is { } copies)
         {
             AgentLog.Guarded(logger, copies.Count, folder);
             _ = Task.Factory.StartNew(
@@ -62,18 +62,19 @@ internal sealed class PageGuard(IOptions<AgentOptions> options, TimeProvider tim
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         var root = new DirectoryInfo(options.Value.RestoresFolder);
-        foreach (var folder in root.Exists ? root.EnumerateFiles("lazy-pid", SearchOption.AllDirectories).Select(f => f.DirectoryName!).ToList() : [])
+        foreach (var folder in root.Exists ? root.EnumerateDirectories().SelectMany(pod => pod.EnumerateDirectories()).Select(f => f.FullName).ToList() : [])
         {
-            if (AreComing(folder) && File.Exists(Path.Combine(folder, "running")))
+            try
             {
-                try
+                if (AreComing(folder) && File.Exists(Path.Combine(folder, "running")))
                 {
                     await TakeAsync(folder, stoppingToken);
                 }
-                catch (Grpc.Core.RpcException exception)
-                {
-                    AgentLog.PagesLost(logger, exception, folder);
-                }
+            }
+            catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
+            {
+                // The others are watched over all the same.
+                AgentLog.PagesLost(logger, exception, folder);
             }
         }
     }
@@ -108,9 +109,13 @@ internal sealed class PageGuard(IOptions<AgentOptions> options, TimeProvider tim
         File.Delete(Path.Combine(folder, "running"));
         Mark(folder, "error", string.Create(
             CultureInfo.InvariantCulture, $"not all pages of the processes could be brought (lazy-pages ended with {Text(folder, "pages")?.Trim() ?? "no word"})"));
-        foreach (var process in ContainerRuntime.Tree((int)Number(Text(folder, "pid")!)).ToList())
+        // Folders outlive a boot, and processes do not: a stranger may have the number.
+        if (ProcessIdentity.Read(Text(folder, "pid")) is { Lives: true } first)
         {
-            Signals.Kill(process);
+            foreach (var process in ContainerRuntime.Tree(first.Pid).ToList())
+            {
+                Signals.Kill(process);
+            }
         }
     }
 }

@@ -97,21 +97,24 @@ internal sealed class RestoreRelease(
         await before();
         // Its word first, then the look; the handler does it the other way round, so that one of them sees both.
         Mark(folder, "go", "");
-        if (!members.All(m => Has(m, "started") && !Has(m, "running")))
+        var waiting = members.Where(m => !Has(m, "running")).ToList();
+        if (waiting.Count == 0 || !members.All(m => Has(m, "started")))
         {
             return;
         }
 
+        // Of a release that was cut off some run already. Before any other does: a pod does not run in part.
+        var processes = waiting.Select(m => (Member: m, First: FirstOf(m))).ToList();
         if (!Decide(folder, "Run"))
         {
             throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.RestoreFailed, "the restore was cancelled");
         }
 
         var at = (time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * 100;
-        foreach (var member in members)
+        foreach (var (member, first) in processes)
         {
             // Every process: one that stays stopped would hang its peers.
-            foreach (var pid in ContainerRuntime.Tree((int)Number(Text(member, "pid")!)))
+            foreach (var pid in ContainerRuntime.Tree(first.Pid))
             {
                 Signals.Continue(pid);
             }
@@ -132,6 +135,19 @@ internal sealed class RestoreRelease(
                 await Task.Delay(TimeSpan.FromMilliseconds(2), cancellationToken);
             }
         }
+    }
+
+    /// <exception cref="RpcException">It is gone, and with it what was restored.</exception>
+    private static ProcessIdentity FirstOf(string member)
+    {
+        if (ProcessIdentity.Read(Text(member, "pid")) is { Lives: true } first)
+        {
+            return first;
+        }
+
+        var gone = $"the restored processes of container {Path.GetFileName(member)} are gone";
+        Mark(member, "error", gone);
+        throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.RestoreFailed, gone);
     }
 
     private static List<string> MembersOf(string folder) =>

@@ -29,7 +29,10 @@ internal sealed class RestoreSweeper(
         // The handler's own records begin with a dot.
         foreach (var pod in new DirectoryInfo(options.Value.RestoresFolder).EnumerateDirectories().Where(d => d.Name[0] != '.'))
         {
-            if (!pods.Contains(pod.Name) && time.GetUtcNow() - pod.LastWriteTimeUtc > Grace)
+            // A boot may take all sandboxes; kubelet's folder of the pod tells that it is to start again, and what says here
+            // that it has run before has to stand.
+            if (!pods.Contains(pod.Name) && time.GetUtcNow() - pod.LastWriteTimeUtc > Grace
+                && !Directory.Exists(Path.Combine(options.Value.KubeletPods, pod.Name)))
             {
                 pod.Delete(recursive: true);
                 removed++;

@@ -74,10 +74,10 @@ internal sealed class WriteBehind(SafeFileHandle file, string path, bool drop) :
         (_filled, _shown) = (0, 0);
         if (drop && _written - _pushed >= Window)
         {
-            Posix.BeginWriteBack(file, _pushed, Window);
+            Naming(path, () => Posix.BeginWriteBack(file, _pushed, Window));
             if (_pushed >= Window)
             {
-                Posix.FinishWriteBack(file, _pushed - Window, Window);
+                Naming(path, () => Posix.FinishWriteBack(file, _pushed - Window, Window));
             }
 
             _pushed += Window;

@@ -32,7 +32,7 @@ public sealed class LostNodeTests() : BenchTests("l")
         await Cluster.PauseAsync("kubelet-node-b");
         await Cluster.OnNodeAsync("node-b", $"touch /run/go; for i in $(seq 300); do [ ! -e {folder}/running ] || break; sleep 0.1; done; cat {folder}/running");
         await CountOnAsync("node-b", "dead", "c");
-        await Cluster.OnNodeAsync("node-b", $"kill -KILL $(cat {folder}/pid)");
+        await Cluster.OnNodeAsync("node-b", $"kill -KILL $(cut -d' ' -f1 {folder}/pid)");
         await LinkAsync("-I");
         await NodeIsAsync("Unknown");
         var stood = Cluster.Numbers("node-a", "dead", "c", "n").Count;

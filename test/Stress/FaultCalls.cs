@@ -17,6 +17,13 @@ internal static class FaultCalls
         Call<ArmFunction>("faults_arm")(name, n, error, andAllAfter ? 1 : 0);
     }
 
+    /// <summary>The n-th call of that name below the folder fails.</summary>
+    public static void Arm(string folder, string name, long n, int error)
+    {
+        Arm(folder, n, error, andAllAfter: false);
+        Call<OnlyFunction>("faults_only")(System.Text.Encoding.UTF8.GetBytes(name + "\0"));
+    }
+
     /// <summary>How many calls there were since.</summary>
     public static long Disarm() => Call<DisarmFunction>("faults_disarm")();
 
@@ -28,6 +35,8 @@ internal static class FaultCalls
         Marshal.GetDelegateForFunctionPointer<T>(NativeLibrary.GetExport(NativeLibrary.GetMainProgramHandle(), name));
 
     private delegate void ArmFunction(byte[] folder, long n, int error, int andAllAfter);
+
+    private delegate void OnlyFunction(byte[] name);
 
     private delegate long DisarmFunction();
 

@@ -5,6 +5,7 @@ using PodCheckpointing.Stress;
 const string Usage = """
     usage: life  <root> <podUID> <first> <count>    writes, seals, removes and imports checkpoints until killed, or so many
            faults <root>                            fails every file system call of every operation once (faults.c preloaded)
+           write-back <root>                        fails the waits for the disk in the middle of a write (likewise)
            fuzz  [--seconds=60] [--seed=1]          parsers; prints what fails, and the cases of each target
            fuzz  --target=<name> --case=<n> [--seed=1]   one case again
     """;
@@ -15,6 +16,8 @@ switch (args)
         return 0;
     case ["faults", var root]:
         return await new FaultRun(root, Console.Out).RunAsync();
+    case ["write-back", var root]:
+        return await new WriteBackRun(root, Console.Out).RunAsync();
     case ["fuzz", .. var options]:
         return FuzzCommand.Run(options, Console.Out);
     default:

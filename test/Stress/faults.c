@@ -19,6 +19,7 @@ static size_t below_length;
 static atomic_long calls, failing;
 static atomic_int armed, and_all_after, error_number;
 static const char *volatile failed_call = "";
+static char only[64];
 
 /* Counts from now on; the n-th call fails with that errno, and with and_after all after it. 0: none fails. */
 void faults_arm(const char *folder, long n, int error, int and_after)
@@ -30,8 +31,12 @@ void faults_arm(const char *folder, long n, int error, int and_after)
 	error_number = error;
 	and_all_after = and_after;
 	failed_call = "";
+	only[0] = 0;
 	armed = 1;
 }
+
+/* Until the next arming, only calls of that name count. */
+void faults_only(const char *name) { snprintf(only, sizeof only, "%s", name); }
 
 /* Stops counting; how many calls there were. */
 long faults_disarm(void) { armed = 0; return calls; }
@@ -57,6 +62,8 @@ static int is_file(int fd)
 
 static int fails(const char *name)
 {
+	if (*only && strcmp(only, name))
+		return 0;
 	long n = ++calls;
 	if (failing == 0 || (n != failing && !(and_all_after && n > failing)))
 		return 0;
@@ -127,7 +134,8 @@ int posix_fadvise64(int fd, off64_t o, off64_t n, int advice)
 int sync_file_range(int fd, off64_t o, off64_t n, unsigned flags)
 {
 	REAL(int, "sync_file_range", int, off64_t, off64_t, unsigned);
-	return is_file(fd) && fails("sync_file_range") ? -1 : real(fd, o, n, flags);
+	/* SYNC_FILE_RANGE_WAIT_AFTER: such a call takes a write-back error away from the fsync that follows. */
+	return is_file(fd) && fails(flags & 4 ? "sync_file_range waiting" : "sync_file_range") ? -1 : real(fd, o, n, flags);
 }
 
 DIR *opendir(const char *a) { REAL(DIR *, "opendir", const char *); return is_path(a) && fails("opendir") ? NULL : real(a); }

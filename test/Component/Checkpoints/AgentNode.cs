@@ -69,6 +69,9 @@ internal sealed class AgentNode : IAsyncDisposable
 
     public IEnumerable<SleepingContainer> Containers => _containers;
 
+    /// <summary>Whose fence dumps are made under; "": nobody's.</summary>
+    public string Holder { get; set; } = "";
+
     /// <summary>How often kubelet was asked.</summary>
     public int Dumps { get; private set; }
 
@@ -103,6 +106,7 @@ internal sealed class AgentNode : IAsyncDisposable
         var request = new CheckpointRequest
         {
             PodNamespace = "default", PodName = podUid, PodUid = podUid, ContainerName = container, CheckpointId = Id,
+            FenceHolder = Holder,
         };
         request.SealContainers.AddRange(seal ?? []);
         request.VolumeNames.AddRange(volumes);

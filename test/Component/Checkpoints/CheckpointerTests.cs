@@ -17,7 +17,11 @@ internal sealed class CheckpointerTests
     private AgentNode _node = null!;
 
     [SetUp]
-    public async Task StartAsync() => _node = await AgentNode.StartAsync();
+    public async Task StartAsync()
+    {
+        _node = await AgentNode.StartAsync();
+        _node.Holder = "m";
+    }
 
     [TearDown]
     public async Task StopAsync() => await _node.DisposeAsync();
@@ -94,6 +98,21 @@ internal sealed class CheckpointerTests
     }
 
     [Test]
+    public async Task A_checkpoint_that_no_migration_asks_for_waits_until_the_migration_has_ended()
+    {
+        await GivenAsync(Quick, "small");
+        _node.Holder = "";
+
+        (await FluentActions.Awaiting(() => _node.CheckpointAsync(Quick, "app")).Should().ThrowAsync<RpcException>())
+            .Which.Should().Match<RpcException>(e => e.StatusCode == StatusCode.Unavailable && AgentReasons.Of(e) == Reasons.MigrationInProgress);
+        _node.Dumps.Should().Be(0, "it would stop the pod");
+
+        await _node.Client.UnfenceAsync(
+            new UnfenceRequest { PodUid = Quick, Holder = "m", Resume = true }, TimeSpan.FromSeconds(30), CancellationToken.None);
+        (await _node.CheckpointAsync(Quick, "app")).LeftStopped.Should().BeFalse();
+    }
+
+    [Test]
     public async Task What_somebody_writes_is_not_deleted_and_may_be_later()
     {
         await GivenAsync(Quick, "small");
@@ -120,7 +139,7 @@ internal sealed class CheckpointerTests
         _node.Run(podUid, "app");
         await File.WriteAllTextAsync(Path.Combine(_node.Volume(podUid, volume), "file"), "content");
         await _node.Client.FenceAsync(
-            new FenceRequest { PodUid = podUid, Holder = "m", TcpPolicy = "Close" }, TimeSpan.FromSeconds(30), CancellationToken.None);
+            new FenceRequest { PodUid = podUid, Holder = _node.Holder, TcpPolicy = "Close" }, TimeSpan.FromSeconds(30), CancellationToken.None);
     }
 
     private static async Task<Process> TarOfAsync(string podUid, Task call)

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using FluentAssertions;
 using NUnit.Framework;
 using PodCheckpointing.Agent.Restores;
+using PodCheckpointing.Api.Protos;
 
 namespace PodCheckpointing.Component.Restores;
 
@@ -268,6 +269,66 @@ internal sealed class HandlerTests
         GivenBundle();
 
         (await _handler.CreateAsync()).Output.Should().Contain("no checkpoint was staged within 2 s");
+    }
+
+    [Test]
+    public async Task Says_that_it_gave_up_and_takes_what_is_staged_when_kubelet_tries_again()
+    {
+        GivenBundle();
+        (await _handler.CreateAsync()).Code.Should().Be(1);
+        var folder = _handler.Staging("u1", "app");
+        RestoreFolder.StateOf(folder, "app").Should().Match<ContainerRestore>(s => s.Phase == "Failed" && s.Message.Contains("within 2 s"));
+
+        _handler.Stage("u1", "app");
+        GivenBundle(restarts: 1);
+
+        (await _handler.CreateAsync()).Should().Be((0, ""));
+        RestoreFolder.StateOf(folder, "app").Phase.Should().Be("Restored");
+    }
+
+    [Test]
+    public async Task Says_so_when_it_refuses_a_restart_of_what_never_ran()
+    {
+        GivenBundle(restarts: 1);
+        var folder = _handler.Stage("u1", "app");
+
+        (await _handler.CreateAsync()).Code.Should().Be(1);
+
+        RestoreFolder.StateOf(folder, "app").Should().Match<ContainerRestore>(s => s.Phase == "Failed" && s.Message.Contains("never restored"));
+    }
+
+    [TestCase("claimed", "c0")]
+    [TestCase("waiting", "c0 of-another-boot")]
+    public async Task Never_restores_what_an_earlier_life_may_have_restored(string file, string text)
+    {
+        GivenBundle(restarts: 1);
+        var folder = _handler.Stage("u1", "app");
+        File.WriteAllText(Path.Combine(folder, "waiting"), $"c0 {File.ReadAllText("/proc/sys/kernel/random/boot_id")}");
+        File.WriteAllText(Path.Combine(folder, file), text + "\n");
+
+        (await _handler.CreateAsync()).Code.Should().Be(1);
+
+        _handler.Calls.Should().BeEmpty();
+    }
+
+    [Test]
+    public async Task Says_so_when_what_it_restored_is_gone_before_its_start()
+    {
+        GivenBundle();
+        var staging = _handler.Stage("u1", "app", others: "other");
+        await _handler.CreateAsync();
+        await _handler.RunAsync("start", "c1");
+        var first = _handler.Pid;
+        GivenBundle(name: "other");
+        var other = _handler.Stage("u1", "other", others: "app");
+        await _handler.CreateAsync("c2");
+        Process.GetProcessById(first).Kill();
+
+        (await _handler.RunAsync("start", "c2")).Output.Should().Contain("processes of container app are gone");
+
+        RestoreFolder.StateOf(staging, "app").Should().Match<ContainerRestore>(s => s.Phase == "Failed" && s.Message.Contains("gone"));
+        Stopped().Should().BeTrue("a pod does not run in part");
+        File.Exists(Path.Combine(other, "running")).Should().BeFalse();
     }
 
     [Test]

@@ -29,7 +29,7 @@ internal sealed class LazyHandlerTests
 
         _handler.Calls[0].Should().Be($"criu lazy-pages --images-dir {_staging}/checkpoint --work-dir {_staging} -o lazy-pages.log");
         _handler.Calls.Should().ContainSingle(call => call.Contains(" restore ")).And.Contain("lazy");
-        Directory.Exists($"/proc/{File.ReadAllText(In("lazy-pid")).Trim()}").Should().BeTrue("it outlives the handler");
+        Directory.Exists($"/proc/{File.ReadAllText(In("lazy-pid")).Split(' ')[0].Trim()}").Should().BeTrue("it outlives the handler");
         File.Exists(In("pages")).Should().BeFalse();
 
         File.WriteAllText(_handler.In("daemon-ends"), code);

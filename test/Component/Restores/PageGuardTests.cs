@@ -125,7 +125,7 @@ internal sealed class PageGuardTests
         await UntilAsync(() => State() is 'S' or 'D');
     }
 
-    private int Pid => int.Parse(File.ReadAllText(In("pid")), CultureInfo.InvariantCulture);
+    private int Pid => int.Parse(File.ReadAllText(In("pid")).Split(' ')[0], CultureInfo.InvariantCulture);
 
     private string In(string name) => Path.Combine(_folder, name);
 

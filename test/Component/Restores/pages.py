@@ -17,6 +17,12 @@ def note(name, text):
     os.rename(f"{folder}/{name}.new", f"{folder}/{name}")
 
 
+# A process as the handler writes it down: its number, the boot and its beginning.
+def identity():
+    with open("/proc/self/stat") as stat, open("/proc/sys/kernel/random/boot_id") as boot:
+        return f"{os.getpid()} {boot.read().strip()} {stat.read().rsplit(')', 1)[1].split()[19]}"
+
+
 here, there = socket.socketpair()
 child = os.fork()
 if child == 0:
@@ -28,12 +34,12 @@ if child == 0:
     fcntl.ioctl(uffd, UFFDIO_REGISTER, struct.pack("QQQQ", address, SIZE, 1, 0))
     there.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [uffd]))])
     os.close(uffd)
-    note("pid", os.getpid())
+    note("pid", identity())
     os.kill(os.getpid(), signal.SIGSTOP)
     note("read", ctypes.string_at(address + 4096, 1)[0])
     os._exit(0)
 
 there.close()
 data, ancillary, _, _ = here.recvmsg(1, socket.CMSG_SPACE(4))
-note("lazy-pid", os.getpid())
+note("lazy-pid", identity())
 signal.pause()

@@ -108,8 +108,32 @@ internal sealed class AddressHoldsTests
         Files().Should().Equal("m1", "m2.over");
     }
 
+    [Test]
+    public async Task Who_hangs_up_does_not_let_the_next_call_run_beside_its_script()
+    {
+        var end = new TaskCompletionSource();
+        var scripts = new List<string>();
+        using var holds = new AddressHolds(Options.Create(new AgentOptions { StateRoot = _root }), _time, async script =>
+        {
+            scripts.Add(script);
+            await end.Task;
+        });
+        using var caller = new CancellationTokenSource();
+        var holding = holds.HoldAsync("m1", ["10.0.0.5"], TimeSpan.FromSeconds(90), caller.Token);
+        await caller.CancelAsync();
+
+        var lettingGo = holds.LetGoAsync("m1", CancellationToken.None);
+
+        scripts.Should().ContainSingle("a script works on when its caller has gone");
+        end.SetResult();
+        await Task.WhenAll(holding, lettingGo);
+        scripts.Should().HaveCount(2);
+        scripts[1].Should().Contain("let_go iptables -s 10.0.0.5");
+        Files().Should().Equal("m1.over");
+    }
+
     private AddressHolds New() => new(
-        Options.Create(new AgentOptions { StateRoot = _root }), _time, (script, _) =>
+        Options.Create(new AgentOptions { StateRoot = _root }), _time, script =>
         {
             _scripts.Add(script);
             return Task.CompletedTask;

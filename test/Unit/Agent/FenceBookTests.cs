@@ -55,9 +55,25 @@ internal sealed class FenceBookTests
 
         await book.Awaiting(b => b.LiftAsync(Pod, "m2", () => throw new InvalidOperationException("another's processes"))).Should()
             .ThrowAsync<RpcException>().Where(e => e.StatusCode == StatusCode.FailedPrecondition);
-        book.FindForDump(Pod)!.Holder.Should().Be("m1");
+        book.FindForDump(Pod, "m1")!.Holder.Should().Be("m1");
         await book.LiftAsync(Pod, "m1", Thaw);
-        book.FindForDump(Pod).Should().BeNull();
+        book.FindForDump(Pod, "").Should().BeNull();
+    }
+
+    [Test]
+    public async Task An_end_that_comes_late_leaves_another_migrations_fence()
+    {
+        var book = New();
+        book.Fence(Pod, "m1", "Close");
+        var thawed = new TaskCompletionSource();
+        var late = book.LiftAsync(Pod, "m1", () => thawed.Task);
+        await book.LiftAsync(Pod, "m1", Thaw);
+        book.Fence(Pod, "m2", "Close");
+
+        thawed.SetResult();
+        await late;
+
+        book.Find(Pod)!.Holder.Should().Be("m2");
     }
 
     [Test]
@@ -89,13 +105,13 @@ internal sealed class FenceBookTests
         var lifting = book.LiftAsync("u", "m", () => thawed.Task);
 
         // The thaw has looked for dumps already: one that began now would leave the pod stopped for ever.
-        Code(() => book.FindForDump("u")).Should().Be(StatusCode.FailedPrecondition);
+        Code(() => book.FindForDump("u", "m")).Should().Be(StatusCode.FailedPrecondition);
         Code(() => book.Fence("u", "m2", "Close")).Should().Be(StatusCode.Unavailable, "it may have it in a moment");
         book.Find("u").Should().NotBeNull("no container may start before the processes run");
 
         thawed.SetResult();
         await lifting;
-        book.FindForDump("u").Should().BeNull();
+        book.FindForDump("u", "").Should().BeNull();
         book.Fence("u", "m2", "Close").Holder.Should().Be("m2");
     }
 
@@ -108,7 +124,7 @@ internal sealed class FenceBookTests
         await FluentActions.Awaiting(() => book.LiftAsync("u", "m", () => Task.FromException(new IOException()))).Should().ThrowAsync<IOException>();
 
         book.Find("u")!.Holder.Should().Be("m");
-        Code(() => New().FindForDump("u")).Should().Be(StatusCode.FailedPrecondition);
+        Code(() => New().FindForDump("u", "m")).Should().Be(StatusCode.FailedPrecondition);
     }
 
     [Test]
@@ -137,12 +153,17 @@ internal sealed class FenceBookTests
 
         if (when is Killed.WhenTheMarkStood or Killed.WhenTheProcessesWentOn)
         {
-            Code(() => New().FindForDump(Pod)).Should().Be(StatusCode.FailedPrecondition);
+            Code(() => New().FindForDump(Pod, "m1")).Should().Be(StatusCode.FailedPrecondition);
         }
         else
         {
-            New().FindForDump(Pod)?.Holder.Should().Be("m1");
             (New().Find(Pod) is not null).Should().Be(when == Killed.WhenTheFenceStood);
+            if (when == Killed.WhenTheFenceStood)
+            {
+                New().FindForDump(Pod, "m1")!.Holder.Should().Be("m1");
+                Code(() => New().FindForDump(Pod, "")).Should().Be(StatusCode.Unavailable, "it may be dumped when the migration has ended");
+                Code(() => New().FindForDump(Pod, "m2")).Should().Be(StatusCode.FailedPrecondition);
+            }
         }
     }
 
@@ -170,7 +191,7 @@ internal sealed class FenceBookTests
         New().Sweep(Set()).Should().Be(0, "a fence stands, and its end has begun");
 
         Files().Should().Equal(Pod);
-        Code(() => New().FindForDump(Pod)).Should().Be(StatusCode.FailedPrecondition);
+        Code(() => New().FindForDump(Pod, "m1")).Should().Be(StatusCode.FailedPrecondition);
     }
 
     [TestCase("", "m")]

@@ -20,7 +20,7 @@ public sealed class RestoreSweeperTests
         _root = Directory.CreateTempSubdirectory("sweep").FullName;
         _sweeper = new RestoreSweeper(
             new ContainerRuntime(GrpcChannel.ForAddress("unix:///nowhere", new GrpcChannelOptions())),
-            Options.Create(new AgentOptions { StateRoot = _root }), TimeProvider.System, NullLogger<RestoreSweeper>.Instance);
+            Options.Create(new AgentOptions { StateRoot = _root, KubeletPods = Path.Combine(_root, "pods") }), TimeProvider.System, NullLogger<RestoreSweeper>.Instance);
     }
 
     [TearDown]
@@ -64,6 +64,21 @@ public sealed class RestoreSweeperTests
         Directory.Exists(old).Should().BeFalse();
         Directory.Exists(young).Should().BeTrue();
         Directory.Exists(Path.Combine(_root, "restores/.ids")).Should().BeTrue();
+    }
+
+    [Test]
+    public void After_a_boot_that_took_all_sandboxes_what_says_that_a_pod_has_run_stays_as_long_as_kubelet_has_the_pod()
+    {
+        var folder = Staged("u1", "checkpoint/pages-1.img", "running");
+        Directory.SetLastWriteTimeUtc(Path.GetDirectoryName(folder)!, DateTime.UtcNow.AddHours(-1));
+        Directory.CreateDirectory(Path.Combine(_root, "pods/u1"));
+
+        _sweeper.Sweep(new HashSet<string>());
+
+        Directory.EnumerateFileSystemEntries(folder).Select(Path.GetFileName).Should().BeEquivalentTo("running");
+        Directory.Delete(Path.Combine(_root, "pods/u1"));
+        _sweeper.Sweep(new HashSet<string>()).Should().Be(1, "kubelet has done with it");
+        Directory.Exists(folder).Should().BeFalse();
     }
 
     private string Staged(string pod, params string[] files)

@@ -42,7 +42,7 @@ public sealed class RestoreVerdictTests : StoreFolder
         using var process = Process.Start("sleep", "1000");
         try
         {
-            File.WriteAllText(Folder("c/pid"), $"{process.Id}\n");
+            File.WriteAllText(Folder("c/pid"), Identity(process));
             File.WriteAllText(Folder("c/started"), "");
             await _release.ReleaseAsync(Target, CancellationToken.None);
 
@@ -55,6 +55,48 @@ public sealed class RestoreVerdictTests : StoreFolder
         {
             process.Kill();
         }
+    }
+
+    [Test]
+    public async Task A_release_that_was_cut_off_between_two_containers_is_finished()
+    {
+        using var first = Process.Start("sleep", "1000");
+        using var second = Process.Start("sleep", "1000");
+        try
+        {
+            Directory.CreateDirectory(Folder("d"));
+            File.WriteAllText(Folder("members"), "c\nd\n");
+            foreach (var (container, process) in new[] { ("c", first), ("d", second) })
+            {
+                File.WriteAllText(Folder($"{container}/pid"), Identity(process));
+                File.WriteAllText(Folder($"{container}/started"), "");
+            }
+
+            using (var stop = Process.Start("kill", ["-STOP", $"{second.Id}"]))
+            {
+                stop.WaitForExit();
+            }
+
+            File.CreateSymbolicLink(Folder("verdict"), "Run");
+            File.WriteAllText(Folder("c/running"), "1\n");
+
+            await _release.ReleaseAsync(Target, CancellationToken.None);
+
+            PodCheckpointing.Agent.Runtimes.ContainerRuntime.IsHeld(second.Id).Should().BeFalse();
+            File.Exists(Folder("d/running")).Should().BeTrue();
+            File.ReadAllText(Folder("c/running")).Should().Be("1\n", "that one ran before");
+        }
+        finally
+        {
+            first.Kill();
+            second.Kill();
+        }
+    }
+
+    private static string Identity(Process process)
+    {
+        var stat = File.ReadAllText($"/proc/{process.Id}/stat");
+        return $"{process.Id} {File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim()} {stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[19]}\n";
     }
 
     private string Folder(string name) => Path.Combine(Out, "restores", Target, name);
