@@ -2,6 +2,7 @@ using System.Diagnostics;
 using FluentAssertions;
 using NUnit.Framework;
 using PodCheckpointing.Agent.Restores;
+using PodCheckpointing.Agent.Runtimes;
 using PodCheckpointing.Api.Protos;
 
 namespace PodCheckpointing.Component.Restores;
@@ -323,6 +324,11 @@ internal sealed class HandlerTests
         var other = _handler.Stage("u1", "other", others: "app");
         await _handler.CreateAsync("c2");
         Process.GetProcessById(first).Kill();
+        // Whoever buries it.
+        while (ProcessIdentity.Of(first) is not null)
+        {
+            await Task.Yield();
+        }
 
         (await _handler.RunAsync("start", "c2")).Output.Should().Contain("processes of container app are gone");
 
