@@ -69,7 +69,8 @@ internal static class Wiring
                     queue),
                 [.. provider.GetServices<IInformer>()],
                 provider.GetRequiredService<ILeadership>(),
-                options.Workers + options.Migrations.ParallelPerCluster,
+                // As many again tidy up after those that have ended and have no slot any more.
+                options.Workers + (2 * options.Migrations.ParallelPerCluster),
                 provider.GetRequiredService<ILogger<TReconciler>>());
         });
 
