@@ -1,6 +1,7 @@
 using Grpc.Core;
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Agent.Kubelet;
+using PodCheckpointing.Agent.Runtimes;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Storage;
@@ -9,7 +10,7 @@ namespace PodCheckpointing.Agent.Capabilities;
 
 /// <summary>What this node can do, and what of one of its pods stands in the way of a dump.</summary>
 internal sealed class NodeCapabilities(
-    KubeletClient kubelet, CheckpointStore store, StoreMarks marks, NodeFacts facts, PodExaminer pods, IOptions<AgentOptions> options) : IDisposable
+    KubeletClient kubelet, ContainerRuntime runtime, CheckpointStore store, StoreMarks marks, NodeFacts facts, PodExaminer pods, IOptions<AgentOptions> options) : IDisposable
 {
     private const uint ProtocolVersion = 1;
 
@@ -43,6 +44,14 @@ internal sealed class NodeCapabilities(
             Pod = request.PodUid.Length == 0 ? null : await pods.ExamineAsync(request.PodUid, request.VolumeNames, cancellationToken),
         };
         response.CpuFeatures.AddRange(facts.CpuFeatures);
+        foreach (var reference in request.Images.Distinct())
+        {
+            var image = await runtime.ImageAsync(reference, cancellationToken);
+            var found = new NodeImage { Reference = reference, Id = image?.Id ?? "" };
+            found.RepoDigests.AddRange(image?.RepoDigests ?? []);
+            response.Images.Add(found);
+        }
+
         await AskStoreAsync(request, response, cancellationToken);
         return response;
     }

@@ -56,6 +56,15 @@ internal sealed class ContainerRuntime(GrpcChannel channel)
         return result;
     }
 
+    /// <summary>An image of the node's store; null where it has none of that name, digest or id.</summary>
+    public async Task<Image?> ImageAsync(string reference, CancellationToken cancellationToken) =>
+        (await channel.UnaryAsync(
+            "/runtime.v1.ImageService/ImageStatus",
+            new ImageStatusRequest { Image = new ImageSpec { Image = reference } },
+            ImageStatusResponse.Parser,
+            Deadline,
+            cancellationToken)).Image;
+
     /// <summary>The addresses of a pod that has a sandbox which is ready; none without one.</summary>
     public async Task<IReadOnlyList<string>> AddressesAsync(string podUid, CancellationToken cancellationToken) =>
         AddressesIn(await SandboxAsync(podUid, verbose: false, cancellationToken));

@@ -7,14 +7,41 @@ namespace PodCheckpointing.Api.V1;
 /// process gets as soon as it goes on; so the freeze must end before.</remarks>
 public static class Freeze
 {
+    /// <summary>What no migration does without: a fence, a dump, a restore, and where it fails the way back.</summary>
+    public static readonly TimeSpan Least = TimeSpan.FromSeconds(2);
+
+    /// <summary>Faster than memory is written by any node, and read again by another one.</summary>
+    private const double BytesPerSecond = 1L << 32;
+
+    private static readonly TimeSpan MostReserve = TimeSpan.FromSeconds(5);
+
     /// <summary>The shortest that any liveness probe allows; null where there is none.</summary>
-    public static TimeSpan? LongestOf(V1Pod pod) =>
-        pod.LivingContainers().Select(Longest).Where(t => t is not null).DefaultIfEmpty(null).Min();
+    public static TimeSpan? LongestOf(V1Pod pod) => TightestOf(pod)?.Longest;
+
+    /// <summary>The probe that allows the least, in words, and what it allows; null where there is none.</summary>
+    public static (string Probe, TimeSpan Longest)? TightestOf(V1Pod pod) =>
+        (from container in pod.LivingContainers()
+         let longest = Longest(container)
+         where longest is not null
+         orderby longest
+         select ((string, TimeSpan)?)(
+             $"livenessProbe of container \"{container.Name}\" (failureThreshold {FailuresOf(container.LivenessProbe!)}, periodSeconds {PeriodOf(container.LivenessProbe!)})", longest.Value))
+        .FirstOrDefault();
+
+    /// <summary>How long a migration lets a pod stand still that may for so long: some of it is for the way back.</summary>
+    public static TimeSpan Usable(TimeSpan longest) => longest - (longest / 4 is var reserve && reserve < MostReserve ? reserve : MostReserve);
+
+    /// <summary>How long a pod of so many bytes stands still at least.</summary>
+    public static TimeSpan LeastFor(ulong bytes) => Least + TimeSpan.FromSeconds(bytes / BytesPerSecond);
 
     /// <summary>What one container's liveness probe allows; null where it has none.</summary>
     public static TimeSpan? Longest(V1Container container) =>
         // The first probe may come right after the stop, the fatal one is the last of a row. Defaults: core/v1 Probe.
         container.LivenessProbe is { } probe
-            ? TimeSpan.FromSeconds(((probe.FailureThreshold ?? 3) - 1) * (probe.PeriodSeconds ?? 10))
+            ? TimeSpan.FromSeconds((FailuresOf(probe) - 1) * PeriodOf(probe))
             : null;
+
+    private static int FailuresOf(V1Probe probe) => probe.FailureThreshold ?? 3;
+
+    private static int PeriodOf(V1Probe probe) => probe.PeriodSeconds ?? 10;
 }

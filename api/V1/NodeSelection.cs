@@ -20,10 +20,21 @@ internal static class NodeSelection
         }
 
         var terms = Member(Member(Member(Member(pod.Spec.More, "affinity"), "nodeAffinity"), "requiredDuringSchedulingIgnoredDuringExecution"), "nodeSelectorTerms");
-        if (terms is { ValueKind: JsonValueKind.Array } any && !any.EnumerateArray().Any(term => Matches(term, labels, node.Metadata.Name!)))
+        if (Unmet(terms, node) is { } unmet)
         {
-            yield return $"node {node.Metadata.Name} meets none of the terms of the pod's required node affinity: {string.Join(" or ", any.EnumerateArray().Select(Tell))}";
+            yield return $"node {node.Metadata.Name} meets none of the terms of the pod's required node affinity: {unmet}";
         }
+    }
+
+    /// <summary>The terms of a volume's node affinity, where a node meets none of them; null where it meets one, or there are none.</summary>
+    public static string? Unmet(V1VolumeNodeAffinity? affinity, V1Node node) => Unmet(Member(affinity?.Required, "nodeSelectorTerms"), node);
+
+    private static string? Unmet(JsonElement? terms, V1Node node)
+    {
+        var labels = node.Metadata.Labels ?? new Dictionary<string, string>();
+        return terms is { ValueKind: JsonValueKind.Array } any && !any.EnumerateArray().Any(term => Matches(term, labels, node.Metadata.Name!))
+            ? string.Join(" or ", any.EnumerateArray().Select(Tell))
+            : null;
     }
 
     /// <summary>A term without any requirement matches nothing.</summary>

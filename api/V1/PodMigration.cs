@@ -188,6 +188,13 @@ public sealed record PodMigrationStatus
     [Text(65536)]
     public string? ColdStartPod { get; init; }
 
+    /// <summary>maxFreezeSeconds is how long the pod may stand still, in seconds, before kubelet kills it for not answering: the
+    /// least of its liveness probes' (failureThreshold - 1) × periodSeconds. When the target does not run after three quarters of
+    /// it, or all but 5 seconds of a longer one, counted from condition SourceFenced, the migration rolls back (reason TimedOut),
+    /// so that the source goes on in time. Set once, when the migration has been validated. Absent: no probe bounds it.</summary>
+    [ImmutableOnceSet, Bounds(0)]
+    public long? MaxFreezeSeconds { get; init; }
+
     /// <summary>podAccessible says whether one copy of the pod runs: true at the source until it is dumped, false while it
     /// stands still, true again at the target or, after a rollback, at the source. Absent: not known.</summary>
     public bool? PodAccessible { get; init; }

@@ -10,7 +10,8 @@ public static class PodObstacles
     /// <summary>Every obstacle, with its reason word; none where the pod can travel.</summary>
     public static IEnumerable<(string Reason, string Message)> Of(V1Pod pod) =>
         NotRunning(pod).Select(message => (Reasons.PodNotRunning, message))
-            .Concat(NotMigratable(pod).Select(message => (Reasons.PodNotMigratable, message)));
+            .Concat(NotMigratable(pod).Select(message => (Reasons.PodNotMigratable, message)))
+            .Concat(TooTight(pod).Select(message => (Reasons.FreezeTooShort, message)));
 
     private static IEnumerable<string> NotRunning(V1Pod pod)
     {
@@ -71,11 +72,6 @@ public static class PodObstacles
             yield return $"sidecar \"{sidecar.Name}\" has a startupProbe: kubelet would wait for it before it restores the others, and they all go on together; remove the probe";
         }
 
-        foreach (var container in pod.LivingContainers().Where(c => Freeze.Longest(c) == TimeSpan.Zero))
-        {
-            yield return $"livenessProbe of container \"{container.Name}\" has failureThreshold 1: kubelet would kill it for standing still; raise it";
-        }
-
         if (!pod.IsOfReplicaSet() && pod.Controller() is { } owner)
         {
             yield return $"it belongs to {owner.Kind} {owner.Name}, {Why(owner)}";
@@ -99,6 +95,14 @@ public static class PodObstacles
         foreach (var container in pod.LivingContainers().Where(c => c.Tty == true))
         {
             yield return $"container \"{container.Name}\" has tty true: a terminal cannot be restored";
+        }
+    }
+
+    private static IEnumerable<string> TooTight(V1Pod pod)
+    {
+        if (Freeze.TightestOf(pod) is { } tightest && tightest.Longest < Freeze.Least)
+        {
+            yield return $"{tightest.Probe} lets it stand still for {tightest.Longest.TotalSeconds:0} s, and a migration takes up to {Freeze.Least.TotalSeconds:0} s; raise failureThreshold or periodSeconds";
         }
     }
 

@@ -92,6 +92,22 @@ public static class Reasons
     /// <remarks>Do what the message says, or leave the pod where it is.</remarks>
     public const string ProcessNotMigratable = "ProcessNotMigratable";
 
+    /// <summary>The target cannot have the very image that a container runs: its node does not have it and may not pull it
+    /// (imagePullPolicy Never), or has another image under that name and no digest says which one is meant.</summary>
+    /// <remarks>Bring the image to the target, the same one: the message has the names and ids. Or run the pod from a registry's
+    /// image.</remarks>
+    public const string ImageNotPresent = "ImageNotPresent";
+
+    /// <summary>Kubelet could not pull an image for the target pod; the message has its words. The source was not
+    /// touched.</summary>
+    /// <remarks>See whether the target's node reaches the registry, and whether the pod's imagePullSecrets still hold.</remarks>
+    public const string ImageNotPulled = "ImageNotPulled";
+
+    /// <summary>The pod may not stand still for as long as a migration takes: kubelet would kill it for a liveness probe that
+    /// it does not answer meanwhile. The message names the probe.</summary>
+    /// <remarks>Create the pod with a probe that waits longer: (failureThreshold - 1) × periodSeconds is what counts.</remarks>
+    public const string FreezeTooShort = "FreezeTooShort";
+
     /// <summary>The target has not left what the pod requests, or its host ports are taken; the message has the
     /// figures.</summary>
     /// <remarks>Make room on the node, or name another targetNode: kubectl describe node.</remarks>
@@ -160,6 +176,24 @@ public static class Reasons
     /// sidecar or the name space.</summary>
     /// <remarks>Change the pod as the message says, or leave it where it is.</remarks>
     public const string PodNotMigratable = "PodNotMigratable";
+
+    /// <summary>A PersistentVolumeClaim of the pod cannot be mounted at the target while the source has it, where the target
+    /// pod waits beside it: its volume is for one node or one pod at a time (ReadWriteOnce, ReadWriteOncePod), can be shared
+    /// for reading only and the pod writes, or is a hostPath. The message names the volume, the claim and the access
+    /// modes.</summary>
+    /// <remarks>Give the pod a claim with access mode ReadWriteMany, on storage that has it; or, where nobody writes, set
+    /// persistentVolumeClaim.readOnly of the pod's volume, with ReadOnlyMany.</remarks>
+    public const string VolumeNotShared = "VolumeNotShared";
+
+    /// <summary>A PersistentVolumeClaim of the pod does not exist, is being deleted, or is not bound to a volume that
+    /// exists: no new pod can mount it.</summary>
+    /// <remarks>See what has become of it: kubectl describe pvc CLAIM.</remarks>
+    public const string ClaimNotBound = "ClaimNotBound";
+
+    /// <summary>A volume of the pod cannot be reached from the target: its nodeAffinity, which the message has, leaves that
+    /// node out.</summary>
+    /// <remarks>Name a targetNode that the volume's nodeAffinity lets in: kubectl describe pv VOLUME.</remarks>
+    public const string VolumeNotReachable = "VolumeNotReachable";
 
     /// <summary>The Service that spec.serviceName names does not exist, or does not lead to the pod; the message says
     /// which.</summary>

@@ -192,7 +192,7 @@ public sealed class MigrationTests() : BenchTests("e")
     [Test]
     public async Task A_source_that_may_not_stand_still_so_long_goes_on_in_time()
     {
-        // The dump waits for the volume, which is read for longer than two failed probes take.
+        // The dump waits for the volume, which is read for longer than three failed probes take.
         const string Code = """
             import os, time
             data = os.urandom(8 << 20)
@@ -204,7 +204,7 @@ public sealed class MigrationTests() : BenchTests("e")
                 print(f"n={n}", flush=True)
                 time.sleep(0.05)
             """;
-        var probe = "\n    livenessProbe: {exec: {command: [\"true\"]}, periodSeconds: 1, failureThreshold: 2, timeoutSeconds: 30}"
+        var probe = "\n    livenessProbe: {exec: {command: [\"true\"]}, periodSeconds: 1, failureThreshold: 3, timeoutSeconds: 30}"
             + "\n    volumeMounts: [{name: disk, mountPath: /disk}]";
         await StartAsync(
             Pod("tight", Python("c", Code) + probe)

@@ -107,6 +107,29 @@ public sealed class PodsTests() : BenchTests("p")
         await OneCopyGoesOnAsync("back");
     }
 
+    [Test, Order(5)]
+    public async Task A_pod_with_a_claim_for_one_node_stays_where_it_is()
+    {
+        // No kubelet is needed to refuse it: all that stands in the way is told at once.
+        await Cluster.ApplyAsync("""
+            apiVersion: v1
+            kind: PersistentVolume
+            metadata: {name: once}
+            spec: {accessModes: [ReadWriteOnce], capacity: {storage: 1Mi}, csi: {driver: disk.example.com, volumeHandle: once}}
+            ---
+            apiVersion: v1
+            kind: PersistentVolumeClaim
+            metadata: {name: once}
+            spec: {accessModes: [ReadWriteOnce], volumeName: once, resources: {requests: {storage: 1Mi}}}
+            """);
+        await Cluster.KubectlAsync("patch", "pvc", "once", "--subresource=status", "--type=merge", "-p", "{\"status\":{\"phase\":\"Bound\"}}");
+        await Cluster.ApplyAsync(Pod("once", Counter("c"))
+            .Replace("  containers:", "  volumes: [{name: disk, persistentVolumeClaim: {claimName: once}}]\n  containers:", StringComparison.Ordinal));
+        await MigrateAsync("once", "once", "node-b", "Failed");
+
+        (await Cluster.GetAsync("podmigration", "once", "{.status.message}")).Should().Contain("mounts claim once, whose volume once has accessModes ReadWriteOnce");
+    }
+
     [Test, Order(9)]
     public async Task The_operators_roles_grant_what_it_calls_and_nothing_else()
     {
@@ -114,7 +137,7 @@ public sealed class PodsTests() : BenchTests("p")
         var granted = AuditLog.Granted(
             await Cluster.KubectlAsync("get", "clusterroles,roles", "-n", System, "-o", "json"), "pod-checkpointing-operator");
 
-        calls.Should().HaveCountGreaterThan(50, "four tests have passed before");
+        calls.Should().HaveCountGreaterThan(50, "five tests have passed before");
         calls.Where(c => c.Code == 403).Select(c => c.Right.ToString()).Distinct().Should().BeEmpty("nothing is missing");
         granted.Except(calls.Select(c => c.Right)).Select(r => r.ToString())
             .Should().BeSubsetOf(Rare, "nothing is unused");

@@ -93,11 +93,14 @@ internal static class NodeCheck
     }
 
     /// <summary>Which nodes the operator chooses among, when none is named.</summary>
-    public static IEnumerable<Finding> Choice(V1Pod pod, IReadOnlyList<V1Node> nodes, IReadOnlyList<V1Pod>? others)
+    public static IEnumerable<Finding> Choice(
+        V1Pod pod, IReadOnlyList<MountedClaim> claims, IReadOnlyList<V1Node> nodes, IReadOnlyList<V1Pod>? others)
     {
         const string subject = "target node";
         var ready = nodes.Where(node => node.Metadata.Name != pod.Spec.NodeName && Ready(subject, node).Verdict == Verdict.Ok && node.Spec?.Unschedulable != true).ToList();
-        var fit = ready.ConvertAll(node => Fit(subject, pod, node, others).ToList());
+        var fit = ready.ConvertAll(node => Fit(subject, pod, node, others)
+            .Concat(claims.Select(claim => claim.Obstacle(node)).OfType<(string Reason, string Message)>().Select(why => new Finding(subject, Verdict.No, why.Message)))
+            .ToList());
         var chosen = ready.Where((_, i) => fit[i].TrueForAll(finding => finding.Verdict != Verdict.No)).Select(node => node.Metadata.Name).ToList();
         return chosen.Count > 0
             ? [new Finding(subject, Verdict.Ok, $"none is named: the operator chooses {string.Join(" or ", chosen)}")]

@@ -87,13 +87,15 @@ internal static class CheckCommand
         if (string.IsNullOrEmpty(spec.TargetNode))
         {
             var nodes = await TryAsync(() => ListCommand.AllAsync<V1Node>(client, new ListOptions(), cancellationToken));
+            var claims = await ClaimsAsync(client, pod, null, findings, cancellationToken);
             findings.AddRange(nodes is null
                 ? [new Finding("target node", Verdict.Unknown, "none is named, and you may not list nodes: the operator chooses one that is ready and has room")]
-                : NodeCheck.Choice(pod, nodes, others));
+                : NodeCheck.Choice(pod, claims, nodes, others));
             return findings;
         }
 
         var target = await NodeAsync(client, "target node", spec.TargetNode, findings, agents, cancellationToken);
+        await ClaimsAsync(client, pod, target, findings, cancellationToken);
         if (target is not null)
         {
             findings.AddRange(NodeCheck.Fit("target node", pod, target, others));
@@ -105,6 +107,36 @@ internal static class CheckCommand
         }
 
         return findings;
+    }
+
+    private static async Task<List<MountedClaim>> ClaimsAsync(
+        IKubernetes client, V1Pod pod, V1Node? target, List<Finding> findings, CancellationToken cancellationToken)
+    {
+        var claims = new List<MountedClaim>();
+        foreach (var claim in MountedClaim.Of(pod))
+        {
+            var seen = true;
+            var read = await TryAsync(() => claim.ReadAsync(
+                pod.Metadata.NamespaceProperty!,
+                (space, name) => FindAsync<V1PersistentVolumeClaim>(client, space, name, cancellationToken),
+                async name =>
+                {
+                    try
+                    {
+                        return await FindAsync<V1PersistentVolume>(client, null, name, cancellationToken);
+                    }
+                    catch (KubernetesException exception) when (exception.Code == HttpStatusCode.Forbidden)
+                    {
+                        // Users of a namespace may read its claims, whose status has the volume's access modes, and no volumes.
+                        seen = false;
+                        return new V1PersistentVolume { Metadata = new V1ObjectMeta { Name = name } };
+                    }
+                }));
+            findings.Add(read is null ? VolumeCheck.Unread(claim) : VolumeCheck.Of(read, target, seen));
+            claims.Add(read ?? claim);
+        }
+
+        return claims;
     }
 
     private static async Task<Finding> OthersAsync(Session session, PodMigrationSpec spec, CancellationToken cancellationToken)
@@ -151,7 +183,7 @@ internal static class CheckCommand
         return node;
     }
 
-    private static async Task<T?> FindAsync<T>(IKubernetes client, string namespaceName, string name, CancellationToken cancellationToken)
+    private static async Task<T?> FindAsync<T>(IKubernetes client, string? namespaceName, string name, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
         try

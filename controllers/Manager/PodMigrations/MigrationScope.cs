@@ -20,6 +20,9 @@ internal sealed class MigrationScope(PodMigration migration, PodMigrationStatus?
     /// <summary>Whether what this run has found may be told with what comes next, if that comes soon.</summary>
     public bool MayWait { get; private set; }
 
+    /// <summary>The claims that the pod mounts, as they were read in this run; only its validation reads them.</summary>
+    public IReadOnlyList<MountedClaim> Claims { get; set; } = [];
+
     public string Uid => Migration.Metadata.Uid!;
 
     public string Namespace => Migration.Metadata.NamespaceProperty!;

@@ -13,10 +13,12 @@ internal static class MigrationValidation
     /// <summary>Why a target pod will never wait for its checkpoint.</summary>
     public static (string Reason, string Message)? OfReceiver(V1Pod target)
     {
-        string[] hopeless = ["ErrImageNeverPull", "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError"];
+        // What a container waits for that is not there waits for its checkpoint no less: the source would stand still for it.
+        string[] unpulled = ["ErrImageNeverPull", "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ImageInspectError", "SignatureValidationFailed"];
+        string[] hopeless = ["CreateContainerConfigError", .. unpulled];
         var stuck = target.LivingStatuses().FirstOrDefault(s => hopeless.Contains(s.State?.Waiting?.Reason));
         return stuck is not null
-            ? (Reasons.NodeNotCapable, $"container {stuck.Name} cannot start at {target.Spec.NodeName}: {stuck.State!.Waiting!.Reason}: {stuck.State.Waiting.Message}")
+            ? (unpulled.Contains(stuck.State!.Waiting!.Reason) ? Reasons.ImageNotPulled : Reasons.NodeNotCapable, $"container {stuck.Name} cannot start at {target.Spec.NodeName}: {stuck.State.Waiting.Reason}: {stuck.State.Waiting.Message}")
             : target.Metadata.DeletionTimestamp is not null || target.Status?.Phase is "Failed" or "Succeeded"
                 ? (Reasons.RestoreFailed, $"the target pod {target.Metadata.Name} ended before it was restored: {target.Status?.Reason} {target.Status?.Message}".TrimEnd(' ', ':'))
                 : null;

@@ -42,6 +42,14 @@ internal static class NodeObstacles
                 $"tcpPolicy is Reject, and pod {pod.Metadata.Name} has {seen.ConnectedSockets} connected TCP sockets; have it close them, or use tcpPolicy: Close");
         }
 
+        if (Freeze.TightestOf(pod) is { } tightest && Freeze.LeastFor(seen.MemoryBytes + seen.VolumeBytes) is var least && least > tightest.Longest)
+        {
+            yield return (
+                Reasons.FreezeTooShort,
+                $"{tightest.Probe} lets pod {pod.Metadata.Name} stand still for {tightest.Longest.TotalSeconds:0} s, and to move {Quantity.OfBytes(seen.MemoryBytes + seen.VolumeBytes)} "
+                + $"of memory and volumes takes at least {least.TotalSeconds:0} s; raise failureThreshold or periodSeconds");
+        }
+
         if (seen.MemoryBytes + seen.VolumeBytes > source.StoreFreeBytes)
         {
             yield return (
@@ -88,7 +96,8 @@ internal static class NodeObstacles
                 $"the memory of pod {pod.Metadata.Name} takes {Quantity.OfBytes(memory)}, and node {there} has {Quantity.OfBytes(target.StagingFreeBytes)} free where it is staged"),
         ];
         return (there.Length > 0 ? alone : []).Concat(here.Length > 0 && there.Length > 0 ? both : [])
-            .Where(c => c.Broken).Select(c => (c.Reason, c.Message));
+            .Where(c => c.Broken).Select(c => (c.Reason, c.Message))
+            .Concat(TargetImages.Choose(pod, source.Images, target.Images, there).Select(image => image.Obstacle).OfType<(string, string)>());
     }
 
     private static bool Differ(string one, string other) => one.Length > 0 && other.Length > 0 && one != other;

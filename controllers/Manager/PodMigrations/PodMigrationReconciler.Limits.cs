@@ -13,12 +13,11 @@ internal sealed partial class PodMigrationReconciler
     private static DateTime? Deadline(MigrationScope scope) =>
         scope.Status.StartTime?.AddSeconds(scope.Migration.Spec.TimeoutSeconds ?? DefaultTimeoutSeconds);
 
-    /// <summary>When the source must go on, lest kubelet kill it for not answering; null where nothing asks it, or it does
-    /// not stand still.</summary>
-    private DateTime? ThawBy(MigrationScope scope) =>
-        scope.Condition(ConditionTypes.SourceFenced) is { Status: "True", LastTransitionTime: { } since }
-        && FindSource(scope) is { } source && Freeze.LongestOf(source) is { } longest
-            ? since + longest
+    /// <summary>When the way back must begin, lest kubelet kill the source for not answering before it goes on; null where
+    /// nothing asks it, or it does not stand still.</summary>
+    private static DateTime? ThawBy(MigrationScope scope) =>
+        scope.Condition(ConditionTypes.SourceFenced) is { Status: "True", LastTransitionTime: { } since } && scope.Status.MaxFreezeSeconds is { } longest
+            ? since + Freeze.Usable(TimeSpan.FromSeconds(longest))
             : null;
 
     /// <summary>When somebody must look, whatever else happens: at the nearest limit, while there is one.</summary>
@@ -55,12 +54,14 @@ internal sealed partial class PodMigrationReconciler
         {
             return (
                 Reasons.TimedOut,
-                $"the pod stood still for {Freeze.LongestOf(FindSource(scope)!)!.Value.TotalSeconds:0} s, longer than its liveness probes allow: "
-                + "raise failureThreshold or periodSeconds for the time of the migration");
+                $"the pod stood still for {(Now - scope.Condition(ConditionTypes.SourceFenced)!.LastTransitionTime)!.Value.TotalSeconds:0.0} s, and its liveness probes allow "
+                + $"{scope.Status.MaxFreezeSeconds} s, the way back included: raise failureThreshold or periodSeconds"
+                + (FindSource(scope) is { } source && Freeze.TightestOf(source) is { } tightest ? $" of the {tightest.Probe}" : ""));
         }
 
         return Deadline(scope) is { } end && Now >= end
-            ? (Reasons.TimedOut, $"not restored within timeoutSeconds ({scope.Migration.Spec.TimeoutSeconds ?? DefaultTimeoutSeconds})")
+            ? (Reasons.TimedOut, $"not restored within timeoutSeconds ({scope.Migration.Spec.TimeoutSeconds ?? DefaultTimeoutSeconds})"
+                + string.Concat(_silent.Of(scope.Uid).Select(silent => $"; {silent.Message}")))
             : null;
     }
 

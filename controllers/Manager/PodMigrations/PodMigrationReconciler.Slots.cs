@@ -27,13 +27,13 @@ internal sealed partial class PodMigrationReconciler
         return answer.Target;
     }
 
-    private IEnumerable<(string Reason, string Message)> WhyUnusable(string target, V1Pod pod) => FindNode(target) switch
+    private IEnumerable<(string Reason, string Message)> WhyUnusable(MigrationScope scope, string target, V1Pod pod) => FindNode(target) switch
     {
         _ when target == pod.Spec.NodeName =>
             [(Reasons.NodeNotCapable, $"pod {pod.Metadata.Name} is on node {target} already; name another targetNode")],
         null => [(Reasons.NodeNotFound, $"node {target} does not exist; see kubectl get nodes")],
         var node => (TargetNodes.IsOpen(node) ? [] : new[] { (Reasons.NodeNotCapable, $"node {target} is not ready or is cordoned") })
-            .Concat(NodeFit.Obstacles(pod, node, cluster.Where(Indexes.PodsByNode, target))),
+            .Concat(TargetNodes.Obstacles(pod, scope.Claims, node, cluster)),
     };
 
     /// <summary>After a run whose status is stored.</summary>

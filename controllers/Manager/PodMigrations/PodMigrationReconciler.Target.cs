@@ -27,11 +27,16 @@ internal sealed partial class PodMigrationReconciler
         scope.Phase(scope.Is(ConditionTypes.Checkpointed) ? MigrationPhases.Transferring : MigrationPhases.Pending, "the target pod is being prepared");
         var source = RequireSource(scope);
         RequireNode(scope);
+        if (ImagesFor(scope, source) is not { } images)
+        {
+            return scope.AwaitAnswer();
+        }
+
         // One that was there and has gone is not made again: whoever took it away would take the next one, too.
         var target = FindTarget(scope) ?? (scope.Status.RestoredPodUID is not null
             ? await RequireTargetAsync(scope, cancellationToken)
             : await cluster.CreateOrGetAsync(
-                TargetPod.From(source, scope, ArtifactUri.ForPod(scope.Status.PodUID!, scope.CheckpointID).ToString()),
+                TargetPod.From(source, scope, ArtifactUri.ForPod(scope.Status.PodUID!, scope.CheckpointID).ToString(), images),
                 cancellationToken));
         if (!IsTargetOf(target, scope))
         {
@@ -56,6 +61,11 @@ internal sealed partial class PodMigrationReconciler
         if (receiver.Containers.All(c => c.Phase is not ("Waiting" or "Staged" or "Restoring" or "Restored" or "Running")))
         {
             return AskAgain(scope, "receive");
+        }
+
+        if (!HasSameImages(scope, source, target, images))
+        {
+            return scope.AwaitAnswer();
         }
 
         if (scope.HasBegun(Steps.Hold))

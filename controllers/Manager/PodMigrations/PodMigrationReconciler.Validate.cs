@@ -20,6 +20,7 @@ internal sealed partial class PodMigrationReconciler
         var spec = scope.Migration.Spec;
         var dry = spec.DryRun == true;
         var pod = cluster.Find<V1Pod>(new ObjectKey(scope.Namespace, spec.PodName));
+        scope.Claims = pod is null ? [] : await ClaimsAsync(pod, cancellationToken);
         var found = ObjectObstacles(scope, pod).ToList();
         if (await ServiceObstacleAsync(scope, pod, cancellationToken) is { } unserved)
         {
@@ -65,10 +66,13 @@ internal sealed partial class PodMigrationReconciler
             SourceNode = pod.Spec.NodeName,
             TargetNode = target,
             PodAccessible = true,
+            MaxFreezeSeconds = (long?)Freeze.LongestOf(pod)?.TotalSeconds,
             RestoredPodName = scope.TargetPodName(pod),
         };
         var freeze = Freeze.LongestOf(pod) is { } longest ? $"; its liveness probes let it stand still for {longest.TotalSeconds:0} s" : "";
-        scope.Set(ConditionTypes.Validated, true, Reasons.Succeeded, $"pod {spec.PodName} can move from {pod.Spec.NodeName} to {target}{freeze}");
+        var passed = string.Concat(_silent.Of(scope.Uid).Select(silent => $"; {silent.Message}"));
+        scope.Set(ConditionTypes.Validated, true, Reasons.Succeeded, $"pod {spec.PodName} can move from {pod.Spec.NodeName} to {target}{freeze}{passed}");
+        _silent.Forget(scope.Uid);
         scope.End(Steps.Validate, "");
         scope.Phase(MigrationPhases.Pending, "the migration is possible");
         // Stored before the first side effect: the pod and the nodes are chosen once.
@@ -101,88 +105,31 @@ internal sealed partial class PodMigrationReconciler
             yield return (Reasons.SourcePodReplaced, $"pod {spec.PodName} has uid {pod.Metadata.Uid}, not {pinned}");
         }
 
-        foreach (var obstacle in PodObstacles.Of(pod))
+        foreach (var obstacle in PodObstacles.Of(pod).Concat(scope.Claims.Select(claim => claim.Obstacle()).OfType<(string, string)>()))
         {
             yield return obstacle;
         }
 
-        foreach (var obstacle in spec.TargetNode is { } wanted ? WhyUnusable(wanted, pod) : TargetNodes.WhyNone(pod, cluster))
+        foreach (var obstacle in spec.TargetNode is { } wanted ? WhyUnusable(scope, wanted, pod) : TargetNodes.WhyNone(pod, scope.Claims, cluster))
         {
             yield return obstacle;
         }
     }
 
-    /// <summary>The nodes that may be the target, the best one first: but for those of which it is known that they cannot,
-    /// unless the user has named it.</summary>
-    private IReadOnlyList<string> Candidates(MigrationScope scope, V1Pod pod) => scope.Migration.Spec.TargetNode is { } wanted
-        ? [wanted]
-        : [.. TargetNodes.For(pod, cluster).Where(node => KnownObstacles(scope, pod, node).Count == 0)];
-
-    /// <summary>What the agents' answers so far show against a node; the answers are kept for as long as the migration is under
-    /// way.</summary>
-    private List<(string Reason, string Message)> KnownObstacles(MigrationScope scope, V1Pod pod, string target) =>
-        calls.Known<GetCapabilitiesResponse>(KeyOf(scope, SourceCall(pod.Spec.NodeName!))) is { } here
-        && calls.Known<GetCapabilitiesResponse>(KeyOf(scope, TargetCall(target))) is { } there
-            ? [.. NodeObstacles.OfTarget(pod, here, there)]
-            : [];
-
-    /// <summary>What stands against each node that could be the target, when all of them have been asked; nothing as long as one
-    /// is left.</summary>
-    private List<(string Reason, string Message)> WhyNoneIsLeft(MigrationScope scope, V1Pod pod)
+    /// <summary>The claims that a pod mounts, as the server has them now: no view of all claims of a cluster is kept for the few
+    /// that migrate.</summary>
+    private async Task<IReadOnlyList<MountedClaim>> ClaimsAsync(V1Pod pod, CancellationToken cancellationToken)
     {
-        var known = scope.Migration.Spec.TargetNode is null
-            ? TargetNodes.For(pod, cluster).Select(node => KnownObstacles(scope, pod, node)).ToList()
-            : [];
-        return known.TrueForAll(k => k.Count > 0) ? [.. known.Take(TargetNodes.MostTold).SelectMany(k => k)] : [];
-    }
-
-    private static string SourceCall(string node) => $"capabilities-source/{node}";
-
-    private static string TargetCall(string node) => $"capabilities-target/{node}";
-
-    /// <summary>Adds what the nodes lack, and what of the pod only its node shows; false while their agents are being asked, or
-    /// when another node may be asked in this one's place.</summary>
-    private bool AskNodes(MigrationScope scope, V1Pod pod, string target, List<(string Reason, string Message)> found, bool dry)
-    {
-        var request = new GetCapabilitiesRequest { PodUid = pod.Metadata.Uid, LeaveMark = true };
-        request.VolumeNames.AddRange(pod.EmptyDirs());
-        if (AskNode(scope, SourceCall(pod.Spec.NodeName!), pod.Spec.NodeName!, request, found, dry) is not { } here
-            || AskNode(scope, TargetCall(target), target, new GetCapabilitiesRequest { FindMark = here.StoreMark }, found, dry) is not { } there)
+        var claims = new List<MountedClaim>();
+        foreach (var claim in MountedClaim.Of(pod))
         {
-            return false;
+            claims.Add(await claim.ReadAsync(
+                pod.Metadata.NamespaceProperty!,
+                (scope, name) => cluster.ReadAsync<V1PersistentVolumeClaim>(new ObjectKey(scope, name), cancellationToken),
+                name => cluster.ReadAsync<V1PersistentVolume>(new ObjectKey(null, name), cancellationToken)));
         }
 
-        found.AddRange(NodeObstacles.OfSource(pod, scope.TcpPolicy, here));
-        var lacking = NodeObstacles.OfTarget(pod, here, there).ToList();
-        if (lacking.Count > 0 && scope.Migration.Spec.TargetNode is null)
-        {
-            lacking = WhyNoneIsLeft(scope, pod);
-            if (lacking.Count == 0)
-            {
-                scope.Wake();
-                return false;
-            }
-        }
-
-        found.AddRange(lacking);
-        return true;
-    }
-
-    /// <summary>A node's answer: one without a name where its agent fails and that is told with the rest; null while it is
-    /// being asked.</summary>
-    private GetCapabilitiesResponse? AskNode(
-        MigrationScope scope, string call, string node, GetCapabilitiesRequest request, List<(string Reason, string Message)> found, bool dry)
-    {
-        try
-        {
-            return Ask(scope, call, node, (agent, t) => agent.GetCapabilitiesAsync(request, t));
-        }
-        catch (AgentException exception) when (dry || found.Count > 0)
-        {
-            // An agent that may come back is waited for only where nothing else stands in the way.
-            found.Add((exception.Reason, exception.Message));
-            return new GetCapabilitiesResponse();
-        }
+        return claims;
     }
 
     private void EndDryRun(MigrationScope scope, List<(string Reason, string Message)> found, V1Pod? pod, string? target)

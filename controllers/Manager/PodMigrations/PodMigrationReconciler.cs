@@ -82,6 +82,7 @@ internal sealed partial class PodMigrationReconciler(
         _drafts.Drop(key);
         await cluster.PatchStatusAsync(migration, migration.Status, scope.Status, cancellationToken);
         events.RecordChanges(migration, migration.Status?.Conditions, scope.Status.Conditions);
+        TellPod(scope, migration.Status);
         SettleSlot(scope, key);
 
         if (failure is not null)
@@ -116,6 +117,7 @@ internal sealed partial class PodMigrationReconciler(
         }
 
         calls.Forget($"pmig/{migration.Metadata.Uid}/");
+        _silent.Forget(migration.Metadata.Uid!);
         await SettleCheckpointAsync(migration, cancellationToken);
         if (migration.Has(WellKnown.MigrationFinalizer))
         {

@@ -27,7 +27,7 @@ internal sealed record SlotRequest(PodMigration Migration, string Source, Func<I
     public static SlotRequest Of(PodMigration migration, V1Pod pod, ICluster cluster, Action wake) => new(
         migration,
         pod.Spec.NodeName!,
-        () => migration.Spec.TargetNode is { } wanted ? [wanted] : TargetNodes.For(pod, cluster),
+        () => migration.Spec.TargetNode is { } wanted ? [wanted] : TargetNodes.For(pod, [], cluster),
         wake);
 }
 

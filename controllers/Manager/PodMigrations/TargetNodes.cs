@@ -13,24 +13,29 @@ internal static class TargetNodes
 
     /// <summary>Nodes that are ready, take pods, and have room for this one, but for the pod's own: the one with the fewest
     /// pods first.</summary>
-    public static IReadOnlyList<string> For(V1Pod pod, ICluster cluster) =>
+    public static IReadOnlyList<string> For(V1Pod pod, IReadOnlyList<MountedClaim> claims, ICluster cluster) =>
         [
             .. Open(pod, cluster)
-                .Where(n => !NodeFit.Obstacles(pod, n, cluster.Where(Indexes.PodsByNode, n.Metadata.Name!)).Any())
+                .Where(n => !Obstacles(pod, claims, n, cluster).Any())
                 .Select(n => n.Metadata.Name!)
                 .OrderBy(name => cluster.Where(Indexes.PodsByNode, name).Count())
                 .ThenBy(name => name, StringComparer.Ordinal),
         ];
 
     /// <summary>Why there is none; nothing where there is one.</summary>
-    public static IEnumerable<(string Reason, string Message)> WhyNone(V1Pod pod, ICluster cluster)
+    public static IEnumerable<(string Reason, string Message)> WhyNone(V1Pod pod, IReadOnlyList<MountedClaim> claims, ICluster cluster)
     {
         var open = Open(pod, cluster).OrderBy(n => n.Metadata.Name, StringComparer.Ordinal).ToList();
-        var why = open.ConvertAll(n => NodeFit.Obstacles(pod, n, cluster.Where(Indexes.PodsByNode, n.Metadata.Name!)).ToList());
+        var why = open.ConvertAll(n => Obstacles(pod, claims, n, cluster).ToList());
         return open.Count == 0
             ? [(Reasons.NodeNotFound, "no other node is ready; name a targetNode when there is one")]
             : why.Exists(obstacles => obstacles.Count == 0) ? [] : why.Take(MostTold).SelectMany(obstacles => obstacles);
     }
+
+    /// <summary>What of a node keeps the pod, or the volumes that it mounts, away.</summary>
+    public static IEnumerable<(string Reason, string Message)> Obstacles(V1Pod pod, IReadOnlyList<MountedClaim> claims, V1Node node, ICluster cluster) =>
+        NodeFit.Obstacles(pod, node, cluster.Where(Indexes.PodsByNode, node.Metadata.Name!))
+            .Concat(claims.Select(claim => claim.Obstacle(node)).OfType<(string, string)>());
 
     /// <summary>Whether a node is ready and not cordoned.</summary>
     public static bool IsOpen(V1Node node) => AgentDirectory.IsReady(node) && node.Spec?.Unschedulable != true;

@@ -8,7 +8,7 @@ namespace PodCheckpointing.Manager.PodMigrations;
 /// <summary>Makes the pod that goes on at the target out of the one at the source.</summary>
 internal static class TargetPod
 {
-    public static V1Pod From(V1Pod source, MigrationScope scope, string checkpointUri)
+    public static V1Pod From(V1Pod source, MigrationScope scope, string checkpointUri, IReadOnlyList<TargetImage> images)
     {
         var annotations = (source.Metadata.Annotations ?? new Dictionary<string, string>())
             .Where(a => !PodAddress.IsWrittenByNetwork(a.Key)).ToDictionary();
@@ -22,6 +22,8 @@ internal static class TargetPod
         }
 
         labels[WellKnown.MigrationUid] = scope.Uid;
+        V1Container Prepared(V1Container container) =>
+            WithoutPostStart(container) with { Image = images.FirstOrDefault(image => image.Container == container.Name)?.Image ?? container.Image };
         return new V1Pod
         {
             Metadata = new V1ObjectMeta
@@ -31,14 +33,14 @@ internal static class TargetPod
                 Labels = labels,
                 Annotations = annotations,
             },
-            // The same images: a restart of a container is a fresh start, as for every pod.
+            // The same images, where need be by their digests: a restart of a container is a fresh start, as for every pod.
             Spec = source.Spec with
             {
                 NodeName = scope.Status.TargetNode,
                 RuntimeClassName = WellKnown.RestoreRuntimeClass,
                 // Those that ran to their end at the source have their work in the checkpoint; sidecars go on.
-                InitContainers = source.Sidecars().Select(WithoutPostStart).ToList() is { Count: > 0 } sidecars ? sidecars : null,
-                Containers = [.. source.Spec.Containers.Select(WithoutPostStart)],
+                InitContainers = source.Sidecars().Select(Prepared).ToList() is { Count: > 0 } sidecars ? sidecars : null,
+                Containers = [.. source.Spec.Containers.Select(Prepared)],
                 // No new pod may have any.
                 More = source.Spec.More?.Where(f => f.Key != PodParts.EphemeralField).ToDictionary(),
             },

@@ -28,6 +28,28 @@ public sealed class FreezeTests
     [Test]
     public void Without_a_probe_there_is_no_bound() => Freeze.LongestOf(Pod(Container("c", null))).Should().BeNull();
 
+    [TestCase("""{"periodSeconds":1,"failureThreshold":2}""", "livenessProbe of container \"c\" (failureThreshold 2, periodSeconds 1) lets it stand still for 1 s, and a migration takes up to 2 s; raise failureThreshold or periodSeconds")]
+    [TestCase("""{"failureThreshold":1}""", "livenessProbe of container \"c\" (failureThreshold 1, periodSeconds 10) lets it stand still for 0 s, and a migration takes up to 2 s; raise failureThreshold or periodSeconds")]
+    [TestCase("""{"periodSeconds":1,"failureThreshold":3}""", null)]
+    [TestCase("""{"periodSeconds":2,"failureThreshold":2}""", null)]
+    public void A_probe_that_no_migration_can_meet_is_refused_by_name(string probe, string? message) =>
+        PodObstacles.Of(Pod(Container("easy", "{}"), Container("c", probe))).Where(o => o.Reason == Reasons.FreezeTooShort).Select(o => o.Message)
+            .Should().Equal(message is null ? [] : [message]);
+
+    [TestCase(2, 1.5)]
+    [TestCase(8, 6)]
+    [TestCase(20, 15)]
+    [TestCase(60, 55)]
+    public void Some_of_it_is_for_the_way_back(double longest, double usable) =>
+        Freeze.Usable(TimeSpan.FromSeconds(longest)).Should().Be(TimeSpan.FromSeconds(usable));
+
+    [Test]
+    public void What_there_is_to_write_takes_its_time()
+    {
+        Freeze.LeastFor(0).Should().Be(Freeze.Least);
+        Freeze.LeastFor(40UL << 30).Should().Be(TimeSpan.FromSeconds(12));
+    }
+
     private static V1Pod Pod(params V1Container[] containers) => new() { Spec = new V1PodSpec { Containers = containers } };
 
     // As the API server sends it.

@@ -50,9 +50,9 @@ internal sealed class CheckTests
         var pod = Pod() with { Spec = Pod().Spec with { More = Json("nodeSelector", """{"disk":"fast"}""") } };
         V1Node[] nodes = [Node("node-a", "", ""), Node("node-b", "", ""), Node("node-c", "", "", cordoned: true)];
 
-        NodeCheck.Choice(Pod(), nodes, []).Single().Message.Should().EndWith("the operator chooses node-b");
-        NodeCheck.Choice(pod, nodes, []).Single().Message.Should().Contain("node-b does not have the label disk=fast");
-        NodeCheck.Choice(Pod(), [nodes[0], nodes[2]], []).Single().Message.Should().StartWith("no other node is ready");
+        NodeCheck.Choice(Pod(), [], nodes, []).Single().Message.Should().EndWith("the operator chooses node-b");
+        NodeCheck.Choice(pod, [], nodes, []).Single().Message.Should().Contain("node-b does not have the label disk=fast");
+        NodeCheck.Choice(Pod(), [], [nodes[0], nodes[2]], []).Single().Message.Should().StartWith("no other node is ready");
     }
 
     [Test]

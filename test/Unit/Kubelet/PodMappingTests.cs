@@ -71,7 +71,7 @@ public sealed class PodMappingTests
     {
         var pod = Pod("{}", """[{"name": "d", "downwardAPI": {"items": [{"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}]}}]""");
         Volumes.Prepare(pod, PodSources.None, _options);
-        File.ReadAllText(Path.Combine(Volumes.PathOf(pod, pod.Spec.Volumes![0], _options), "labels")).Should().Be("app=\"x\"");
+        File.ReadAllText(Path.Combine(Volumes.PathOf(pod, pod.Spec.Volumes![0], PodSources.None, _options), "labels")).Should().Be("app=\"x\"");
 
         var evil = Pod("{}", """[{"name": "d", "downwardAPI": {"items": [{"path": "../../x", "fieldRef": {"fieldPath": "metadata.name"}}]}}]""");
         FluentActions.Invoking(() => Volumes.Prepare(evil, PodSources.None, _options))

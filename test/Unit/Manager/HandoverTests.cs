@@ -83,7 +83,7 @@ public sealed class HandoverTests
     private static V1Pod Target(V1Pod source)
     {
         var migration = new PodMigration { Metadata = new V1ObjectMeta { Name = "m", NamespaceProperty = "ns", Uid = Uid } };
-        return TargetPod.From(source, new MigrationScope(migration, null, () => { }, DateTime.UnixEpoch), "shared://u/c");
+        return TargetPod.From(source, new MigrationScope(migration, null, () => { }, DateTime.UnixEpoch), "shared://u/c", []);
     }
 
     private static V1Pod Source() => new()

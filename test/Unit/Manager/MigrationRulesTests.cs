@@ -89,6 +89,24 @@ public sealed class MigrationRulesTests
             .Message.Should().Contain("ErrImageNeverPull: not present");
     }
 
+    [TestCase("ErrImagePull", Reasons.ImageNotPulled)]
+    [TestCase("ImagePullBackOff", Reasons.ImageNotPulled)]
+    [TestCase("InvalidImageName", Reasons.ImageNotPulled)]
+    [TestCase("CreateContainerConfigError", Reasons.NodeNotCapable)]
+    [TestCase("ContainerCreating", null)]
+    [TestCase("CreateContainerError", null)]
+    public void What_kubelet_waits_for_says_whether_the_target_will_ever_wait(string waits, string? reason)
+    {
+        var status = new V1ContainerStatus
+        {
+            Name = "c", State = new V1ContainerState { Waiting = new V1ContainerStateWaiting { Reason = waits, Message = "manifest unknown" } },
+        };
+        var refusal = MigrationValidation.OfReceiver(Running() with { Status = new V1PodStatus { ContainerStatuses = [status] } });
+
+        refusal?.Reason.Should().Be(reason);
+        (refusal?.Message.Contains($"{waits}: manifest unknown") ?? reason is null).Should().BeTrue();
+    }
+
     [Test]
     public void A_restored_container_does_not_run_its_post_start_hook_again()
     {
@@ -193,7 +211,7 @@ public sealed class MigrationRulesTests
     {
         var migration = Migration("m", 1);
         migration = migration with { Metadata = migration.Metadata with { Uid = "7c9e6679-7425-40de-944b-e07fc1f90ae7" } };
-        return TargetPod.From(pod, new MigrationScope(migration, null, () => { }, DateTime.UnixEpoch), "shared://u/c");
+        return TargetPod.From(pod, new MigrationScope(migration, null, () => { }, DateTime.UnixEpoch), "shared://u/c", []);
     }
 
     private static void Refused(V1Pod pod, string reason, string word)

@@ -228,6 +228,9 @@ public sealed class MigrationSlotsTests
 
         public void Add(IKubernetesObject<V1ObjectMeta> item) => _seen.Add(item);
 
+        public void Remove<T>(ObjectKey key)
+            where T : class, IKubernetesObject<V1ObjectMeta> => _seen.RemoveAll(i => i is T && ObjectKey.Of(i) == key);
+
         public T? Find<T>(ObjectKey key)
             where T : class, IKubernetesObject<V1ObjectMeta> => All<T>().FirstOrDefault(i => ObjectKey.Of(i) == key);
 
@@ -242,7 +245,7 @@ public sealed class MigrationSlotsTests
         }
 
         public Task<T?> ReadAsync<T>(ObjectKey key, CancellationToken cancellationToken)
-            where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
+            where T : class, IKubernetesObject<V1ObjectMeta> => Task.FromResult(Find<T>(key));
 
         public Task<T> CreateOrGetAsync<T>(T item, CancellationToken cancellationToken)
             where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();

@@ -120,6 +120,128 @@ public sealed class ValidationTests
         var status = await ValidateAsync(new PodMigrationSpec { PodName = "probed", TargetNode = "b" });
 
         status.Conditions.Find(ConditionTypes.Validated)!.Message.Should().EndWith("its liveness probes let it stand still for 16 s");
+        status.MaxFreezeSeconds.Should().Be(16);
+    }
+
+    [TestCase(56UL, false)]
+    [TestCase(57UL, true)]
+    public async Task More_memory_than_can_be_moved_while_a_probe_waits_is_refused_by_the_probes_name(ulong gibibytes, bool refused)
+    {
+        Run("probed", "a", """{"containers":[{"name":"c","livenessProbe":{"periodSeconds":4,"failureThreshold":5}}]}""");
+        _answers["a"] = request => new GetCapabilitiesResponse(Answer("a", request))
+        {
+            Pod = new PodExamination { MemoryBytes = gibibytes << 30 }, StoreFreeBytes = 1UL << 40,
+        };
+        _answers["b"] = request => new GetCapabilitiesResponse(Answer("b", request)) { StagingFreeBytes = 1UL << 40 };
+
+        var status = await ValidateAsync(new PodMigrationSpec { PodName = "probed", TargetNode = "b" });
+
+        status.Conditions.IsTrue(ConditionTypes.Validated).Should().Be(!refused);
+        if (refused)
+        {
+            status.Conditions.Find(ConditionTypes.Ready)!.Should().Match<V1Condition>(c => c.Reason == Reasons.FreezeTooShort
+                && c.Message!.Contains("livenessProbe of container \"c\" (failureThreshold 5, periodSeconds 4) lets pod probed stand still for 16 s"));
+        }
+    }
+
+    [Test]
+    public async Task A_node_whose_agent_is_silent_is_passed_over_after_some_tries_and_named()
+    {
+        _answers["b"] = _ => throw new AgentException(Reasons.AgentUnavailable, "connection refused", isTerminal: false);
+
+        var status = await ValidateAsync(new PodMigrationSpec { PodName = "web" });
+
+        status.TargetNode.Should().Be("c");
+        status.Conditions.Find(ConditionTypes.Validated)!.Message.Should().Be(
+            "pod web can move from a to c; the agent of node b does not answer: connection refused");
+        _asked.Count(a => a.Node == "b").Should().Be(SilentAgents.MostTries);
+    }
+
+    [Test]
+    public async Task An_agent_that_answers_the_second_time_is_not_passed_over()
+    {
+        var tries = 0;
+        _answers["b"] = request => ++tries == 1 ? throw new AgentException(Reasons.AgentUnavailable, "connection refused", isTerminal: false) : Answer("b", request);
+
+        var status = await ValidateAsync(new PodMigrationSpec { PodName = "web" });
+
+        status.TargetNode.Should().Be("b");
+        status.Conditions.Find(ConditionTypes.Validated)!.Message.Should().Be("pod web can move from a to b");
+    }
+
+    [Test]
+    public async Task When_none_but_silent_ones_are_left_they_are_asked_again_and_all_is_told_meanwhile()
+    {
+        var (tries, told) = (0, "");
+        _answers["c"] = request => new GetCapabilitiesResponse(Answer("c", request)) { RestoreHandler = false };
+        _answers["b"] = request =>
+        {
+            told = _cluster.Find<PodMigration>(Key)!.Status?.Conditions.Find(ConditionTypes.Stalled)?.Message ?? "";
+            return ++tries < 7 ? throw new AgentException(Reasons.AgentUnavailable, "connection refused", isTerminal: false) : Answer("b", request);
+        };
+
+        var status = await ValidateAsync(new PodMigrationSpec { PodName = "web" });
+
+        status.TargetNode.Should().Be("b");
+        told.Should().Be("NodeNotCapable: node c has no restore handler; install the agent's files; AgentUnavailable: the agent of node b does not answer: connection refused");
+    }
+
+    [Test]
+    public async Task A_dry_run_asks_each_node_once_and_tells_of_the_silent_ones()
+    {
+        foreach (var node in new[] { "b", "c" })
+        {
+            _answers[node] = _ => throw new AgentException(Reasons.AgentUnavailable, "connection refused", isTerminal: false);
+        }
+
+        var status = await ValidateAsync(new PodMigrationSpec { PodName = "web", DryRun = true });
+
+        status.Outcome.Should().Be(Outcomes.WouldFail);
+        status.Message.Should().Be("the agent of node b does not answer: connection refused; the agent of node c does not answer: connection refused");
+        _asked.Select(a => a.Node).Should().Equal("a", "b", "c");
+    }
+
+    [Test]
+    public async Task A_claim_that_one_node_at_a_time_can_have_is_refused_before_an_agent_is_asked()
+    {
+        Claim("ReadWriteOnce");
+
+        var status = await ValidateAsync(new PodMigrationSpec { PodName = "web", TargetNode = "b" });
+
+        status.Conditions.Find(ConditionTypes.Ready)!.Should().Match<V1Condition>(c => c.Status == "False" && c.Reason == Reasons.VolumeNotShared
+            && c.Message!.Contains("\"data\" mounts claim c, whose volume pv has accessModes ReadWriteOnce"));
+        status.Conditions.Find(ConditionTypes.Validated).Should().BeNull();
+    }
+
+    [Test]
+    public async Task Of_two_nodes_that_which_reaches_the_volume_is_chosen()
+    {
+        Claim("ReadWriteMany", "c");
+
+        (await ValidateAsync(new PodMigrationSpec { PodName = "web" })).TargetNode.Should().Be("c");
+
+        _asked.Select(a => a.Node).Should().Equal("a", "c");
+    }
+
+    [TestCase("b", "which node b does not meet")]
+    [TestCase(null, "which node c does not meet")]
+    public async Task A_node_that_does_not_reach_the_volume_is_refused(string? node, string why)
+    {
+        Claim("ReadWriteMany", "a");
+
+        (await ValidateAsync(new PodMigrationSpec { PodName = "web", TargetNode = node })).Conditions.Find(ConditionTypes.Ready)!
+            .Should().Match<V1Condition>(c => c.Status == "False" && c.Reason == Reasons.VolumeNotReachable && c.Message!.Contains(why));
+    }
+
+    private void Claim(string mode, string? node = null)
+    {
+        _cluster.Remove<V1Pod>(new ObjectKey("ns", "web"));
+        Run("web", "a", """{"containers":[{"name":"c"}],"volumes":[{"name":"data","persistentVolumeClaim":{"claimName":"c"}}]}""");
+        _cluster.Add(KubernetesJson.Deserialize<V1PersistentVolumeClaim>(
+            """{"metadata":{"name":"c","namespace":"ns"},"spec":{"volumeName":"pv"},"status":{"phase":"Bound"}}"""));
+        var affinity = node is null ? "" : $$$$""","nodeAffinity":{"required":{"nodeSelectorTerms":[{"matchFields":[{"key":"metadata.name","operator":"In","values":["{{{{node}}}}"]}]}]}}""";
+        _cluster.Add(KubernetesJson.Deserialize<V1PersistentVolume>(
+            $$$$"""{"metadata":{"name":"pv"},"spec":{"accessModes":["{{{{mode}}}}"]{{{{affinity}}}}}}"""));
     }
 
     private static GetCapabilitiesResponse Answer(string node, GetCapabilitiesRequest request) => new()
@@ -152,7 +274,16 @@ public sealed class ValidationTests
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         while (true)
         {
-            await reconciler.ReconcileAsync(Key, limit.Token);
+            try
+            {
+                await reconciler.ReconcileAsync(Key, limit.Token);
+            }
+            catch (AgentException)
+            {
+                // As the controller does, but for its back-off.
+                queue.Add(Key);
+            }
+
             if (_cluster.Find<PodMigration>(Key)!.Status is { } status
                 && (status.Conditions.IsTrue(ConditionTypes.Validated) || status.Conditions.Find(ConditionTypes.Ready)?.Status == "False"))
             {

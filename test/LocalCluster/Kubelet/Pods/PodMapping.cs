@@ -59,7 +59,7 @@ internal static class PodMapping
         AddLabels(config.Labels, pod, container.Name);
         config.Annotations["io.kubernetes.container.restartCount"] = attempt.ToString(CultureInfo.InvariantCulture);
         config.Annotations["io.kubernetes.container.terminationMessagePath"] = "/dev/termination-log";
-        AddMounts(config, pod, container, attempt, options);
+        AddMounts(config, pod, container, attempt, sources, options);
         return config;
     }
 
@@ -229,14 +229,14 @@ internal static class PodMapping
         element.TryGetProperty(name, out var list) ? list.EnumerateArray().Select(e => e.GetString()!) : [];
 
     private static void AddMounts(
-        ContainerConfig config, V1Pod pod, V1Container container, int attempt, KubeletOptions options)
+        ContainerConfig config, V1Pod pod, V1Container container, int attempt, PodSources sources, KubeletOptions options)
     {
         var directory = PodDirectory(pod, options);
         foreach (var mount in container.VolumeMounts ?? [])
         {
             var volume = pod.Spec.Volumes?.FirstOrDefault(v => v.Name == mount.Name)
                 ?? throw new NotSupportedException($"volume {mount.Name} is not in the pod");
-            var path = Path.Combine(Volumes.PathOf(pod, volume, options), mount.SubPath ?? "");
+            var path = Path.Combine(Volumes.PathOf(pod, volume, sources, options), mount.SubPath ?? "");
             if (!Path.Exists(path))
             {
                 Directory.CreateDirectory(path);

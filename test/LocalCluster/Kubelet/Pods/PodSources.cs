@@ -5,10 +5,12 @@ using k8s.Models;
 
 namespace PodCheckpointing.TestKubelet.Pods;
 
-/// <summary>The ConfigMaps and Secrets that a pod names, and its own facts: what its variables and volumes are made of.</summary>
+/// <summary>The ConfigMaps, Secrets and claims that a pod names, and its own facts: what its variables and volumes are made of.</summary>
 internal sealed class PodSources
 {
     private readonly Dictionary<(string Kind, string Name), IReadOnlyDictionary<string, byte[]>> _data = [];
+
+    private readonly Dictionary<string, string> _folders = [];
 
     /// <summary>For pods that name none.</summary>
     public static PodSources None { get; } = new();
@@ -38,8 +40,17 @@ internal sealed class PodSources
             }
         }
 
+        foreach (var claim in (pod.Spec.Volumes ?? []).SelectMany(Volumes.SourcesOf).Where(s => s.Kind == "persistentVolumeClaim"))
+        {
+            var name = Text(claim.Value, "claimName");
+            result._folders[name] = await FolderAsync(pod.Metadata.NamespaceProperty!, name, kubernetes, cancellationToken);
+        }
+
         return result;
     }
+
+    /// <summary>The folder of the node that is behind a claim.</summary>
+    public string FolderOf(string claim) => _folders[claim];
 
     public IReadOnlyDictionary<string, byte[]>? Find(string kind, string name) => _data.GetValueOrDefault((kind, name));
 
@@ -57,6 +68,27 @@ internal sealed class PodSources
         ['m', .., '\''] when path.Split('\'') is ["metadata.labels[", var key, _] => pod.Metadata.Labels?.TryGetValue(key, out var label) == true ? label : "",
         _ => null,
     };
+
+    private static async Task<string> FolderAsync(string space, string name, IKubernetes kubernetes, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var claim = await kubernetes.GetAsync<V1PersistentVolumeClaim>(space, name, cancellationToken);
+            if (claim is not { Metadata.DeletionTimestamp: null, Status.Phase: "Bound", Spec.VolumeName: { } bound })
+            {
+                throw new NotSupportedException($"persistentvolumeclaim \"{name}\" is not bound, or is being deleted");
+            }
+
+            var volume = await kubernetes.GetAsync<V1PersistentVolume>(null, bound, cancellationToken);
+            return volume.Spec?.More?.TryGetValue("local", out var local) == true
+                ? Text(local, "path")
+                : throw new NotSupportedException($"volume {bound}: this kubelet mounts local volumes only");
+        }
+        catch (KubernetesException exception) when (exception.IsNotFound)
+        {
+            throw new NotSupportedException($"persistentvolumeclaim \"{name}\" or its volume is not found", exception);
+        }
+    }
 
     private static string Lines(IDictionary<string, string>? pairs) =>
         string.Join('\n', (pairs ?? new Dictionary<string, string>()).Select(p => $"{p.Key}={JsonSerializer.Serialize(p.Value)}"));

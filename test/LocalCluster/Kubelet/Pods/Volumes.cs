@@ -17,7 +17,7 @@ internal static class Volumes
     {
         foreach (var volume in pod.Spec.Volumes ?? [])
         {
-            var path = PathOf(pod, volume, options);
+            var path = PathOf(pod, volume, sources, options);
             Directory.CreateDirectory(path);
             if (volume.EmptyDir is { Medium: "Memory" } memory && !IsMounted(path))
             {
@@ -25,7 +25,7 @@ internal static class Volumes
                 Run("mount", "-t", "tmpfs", "-o", size, "tmpfs", path);
             }
 
-            foreach (var source in SourcesOf(volume))
+            foreach (var source in SourcesOf(volume).Where(s => s.Kind != "persistentVolumeClaim"))
             {
                 Fill(path, pod, source, sources, options);
             }
@@ -47,15 +47,20 @@ internal static class Volumes
         }
     }
 
-    public static string PathOf(V1Pod pod, V1Volume volume, KubeletOptions options)
+    public static string PathOf(V1Pod pod, V1Volume volume, PodSources sources, KubeletOptions options)
     {
+        if (volume.More?.TryGetValue("persistentVolumeClaim", out var claim) == true)
+        {
+            return sources.FolderOf(PodSources.Text(claim, "claimName"));
+        }
+
         var kind = volume switch
         {
             { HostPath: { } host } => null,
             { EmptyDir: not null } => "empty-dir",
             { More: { } more } when Written.FirstOrDefault(more.ContainsKey) is { } written => written.ToLowerInvariant(),
             _ => throw new NotSupportedException(
-                $"volume {volume.Name}: this kubelet mounts emptyDir, hostPath, configMap, secret, downwardAPI and projected"),
+                $"volume {volume.Name}: this kubelet mounts emptyDir, hostPath, claims of local volumes, configMap, secret, downwardAPI and projected"),
         };
         return kind is null
             ? volume.HostPath!.Path

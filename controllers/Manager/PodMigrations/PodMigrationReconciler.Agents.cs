@@ -1,0 +1,136 @@
+using k8s.Models;
+using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.Agents;
+
+namespace PodCheckpointing.Manager.PodMigrations;
+
+/// <content>What the agents of both nodes are asked before anything is touched.</content>
+internal sealed partial class PodMigrationReconciler
+{
+    private readonly SilentAgents _silent = new();
+
+    /// <summary>The nodes that may be the target, the best one first: but for those of which it is known that they cannot,
+    /// and those whose agents are silent while others may answer; unless the user has named it.</summary>
+    private IReadOnlyList<string> Candidates(MigrationScope scope, V1Pod pod) => scope.Migration.Spec.TargetNode is { } wanted
+        ? [wanted]
+        : _silent.ToAsk(scope.Uid, Able(scope, pod));
+
+    private List<string> Able(MigrationScope scope, V1Pod pod) =>
+        [.. TargetNodes.For(pod, scope.Claims, cluster).Where(node => KnownObstacles(scope, pod, node).Count == 0)];
+
+    /// <summary>What the agents' answers so far show against a node; the answers are kept for as long as the migration is under
+    /// way.</summary>
+    private List<(string Reason, string Message)> KnownObstacles(MigrationScope scope, V1Pod pod, string target) =>
+        calls.Known<GetCapabilitiesResponse>(KeyOf(scope, SourceCall(pod.Spec.NodeName!))) is { } here
+        && calls.Known<GetCapabilitiesResponse>(KeyOf(scope, TargetCall(target))) is { } there
+            ? [.. NodeObstacles.OfTarget(pod, here, there)]
+            : [];
+
+    /// <summary>What stands against each node that could be the target, when all of them have been asked; nothing as long as one
+    /// is left.</summary>
+    private List<(string Reason, string Message)> WhyNoneIsLeft(MigrationScope scope, V1Pod pod) =>
+        scope.Migration.Spec.TargetNode is null && Able(scope, pod).Count == 0 ? WhyNot(scope, pod) : [];
+
+    private List<(string Reason, string Message)> WhyNot(MigrationScope scope, V1Pod pod) =>
+        [
+            .. TargetNodes.For(pod, scope.Claims, cluster).Select(node => KnownObstacles(scope, pod, node))
+                .Where(obstacles => obstacles.Count > 0).Take(TargetNodes.MostTold).SelectMany(obstacles => obstacles),
+        ];
+
+    private static string SourceCall(string node) => $"capabilities-source/{node}";
+
+    private static string TargetCall(string node) => $"capabilities-target/{node}";
+
+    /// <summary>Adds what the nodes lack, and what of the pod only its node shows; false while their agents are being asked, or
+    /// when another node may be asked in this one's place.</summary>
+    private bool AskNodes(MigrationScope scope, V1Pod pod, string target, List<(string Reason, string Message)> found, bool dry)
+    {
+        if (AskNode(scope, SourceCall(pod.Spec.NodeName!), pod.Spec.NodeName!, QuestionToSource(pod), found, dry) is not { } here
+            || AskTarget(scope, pod, target, here, found, dry) is not { } there)
+        {
+            return false;
+        }
+
+        found.AddRange(NodeObstacles.OfSource(pod, scope.TcpPolicy, here));
+        var lacking = NodeObstacles.OfTarget(pod, here, there).ToList();
+        if (lacking.Count > 0 && scope.Migration.Spec.TargetNode is null)
+        {
+            lacking = WhyNoneIsLeft(scope, pod);
+            if (lacking.Count == 0)
+            {
+                scope.Wake();
+                return false;
+            }
+        }
+
+        found.AddRange(lacking);
+        return true;
+    }
+
+    private static GetCapabilitiesRequest QuestionToSource(V1Pod pod) => new()
+    {
+        PodUid = pod.Metadata.Uid, VolumeNames = { pod.EmptyDirs() }, LeaveMark = true, Images = { TargetImages.AtSource(pod) },
+    };
+
+    private static GetCapabilitiesRequest QuestionToTarget(V1Pod pod, GetCapabilitiesResponse here) =>
+        new() { FindMark = here.StoreMark, Images = { TargetImages.AtTarget(pod) } };
+
+    /// <summary>The answer of a node that could be the target, as <see cref="AskNode"/> has it. Where nobody has named the node, one
+    /// whose agent does not answer is passed over for the next one, and asked again only when no other is left.</summary>
+    private GetCapabilitiesResponse? AskTarget(
+        MigrationScope scope, V1Pod pod, string target, GetCapabilitiesResponse here, List<(string Reason, string Message)> found, bool dry)
+    {
+        if (scope.Migration.Spec.TargetNode is not null || found.Count > 0)
+        {
+            return AskNode(scope, TargetCall(target), target, QuestionToTarget(pod, here), found, dry);
+        }
+
+        try
+        {
+            return Ask(scope, TargetCall(target), target, (agent, t) => agent.GetCapabilitiesAsync(QuestionToTarget(pod, here), t));
+        }
+        catch (AgentException exception)
+        {
+            _silent.Note(scope.Uid, target, exception, atOnce: dry || exception.IsTerminal);
+            var silent = _silent.Of(scope.Uid);
+            if (silent.All(s => s.Node != target))
+            {
+                throw;
+            }
+
+            if (Able(scope, pod).Except(silent.Select(s => s.Node)).Any())
+            {
+                scope.Wake();
+                return null;
+            }
+
+            // None is left: of those that cannot, and of those that do not answer, it is told together.
+            var all = WhyNot(scope, pod).Concat(silent.Select(s => (exception.Reason, s.Message))).ToList();
+            if (!dry && !exception.IsTerminal)
+            {
+                throw new AgentException(exception.Reason, MigrationValidation.Tell(all), isTerminal: false, exception);
+            }
+
+            found.AddRange(all);
+            return new GetCapabilitiesResponse();
+        }
+    }
+
+    /// <summary>A node's answer: one without a name where its agent fails and that is told with the rest; null while it is
+    /// being asked.</summary>
+    private GetCapabilitiesResponse? AskNode(
+        MigrationScope scope, string call, string node, GetCapabilitiesRequest request, List<(string Reason, string Message)> found, bool dry)
+    {
+        try
+        {
+            return Ask(scope, call, node, (agent, t) => agent.GetCapabilitiesAsync(request, t));
+        }
+        catch (AgentException exception) when (dry || found.Count > 0)
+        {
+            // An agent that may come back is waited for only where nothing else stands in the way.
+            found.Add((exception.Reason, exception.Message));
+            return new GetCapabilitiesResponse();
+        }
+    }
+}
