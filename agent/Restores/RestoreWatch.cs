@@ -9,6 +9,9 @@ namespace PodCheckpointing.Agent.Restores;
 /// <summary>Reads what the restore handler reports.</summary>
 internal sealed class RestoreWatch(IOptions<AgentOptions> options)
 {
+    /// <summary>As they come one after the other.</summary>
+    private static readonly string[] Phases = ["Absent", "Staging", "Waiting", "Staged", "Restoring", "Restored", "Running"];
+
     /// <summary>How far the handler has come; waits for the end of it up to the caller's time.</summary>
     public async Task<IReadOnlyList<ContainerRestore>> WatchAsync(GetRestoreRequest request, CancellationToken cancellationToken)
     {
@@ -17,8 +20,9 @@ internal sealed class RestoreWatch(IOptions<AgentOptions> options)
         while (true)
         {
             var states = request.ContainerNames.Select(c => StateOf(Of(options, request.PodUid, c), c)).ToList();
-            if (states.All(s => s.Phase == "Running" || (s.Phase == "Restored" && request.Until == "Restored"))
-                || states.Any(s => s.Phase == "Failed" || (s.Phase == request.Until && request.Until != "Restored"))
+            // One that waits, or is beyond that, has a target that stands; restored they have to be all of them.
+            if (states.Any(s => s.Phase == "Failed" || (request.Until == "Waiting" && HasCome(s, "Waiting")))
+                || states.All(s => HasCome(s, request.Until == "Restored" ? "Restored" : "Running"))
                 || Stopwatch.GetElapsedTime(began) >= wait)
             {
                 OperationMeter.Seen(request.PodUid, states, container => RestoredAt(Of(options, request.PodUid, container)));
@@ -30,4 +34,6 @@ internal sealed class RestoreWatch(IOptions<AgentOptions> options)
             await Task.Delay(TimeSpan.FromMilliseconds(10), cancellationToken);
         }
     }
+
+    private static bool HasCome(ContainerRestore state, string phase) => Array.IndexOf(Phases, state.Phase) >= Array.IndexOf(Phases, phase);
 }

@@ -50,7 +50,13 @@ internal static class Triggers
         // One that is deleted while a migration needs the whole waits until the whole may go.
         .On<PodCheckpoint>((checkpoint, cluster) => checkpoint.Metadata.DeletionTimestamp is null && Owners.UserOf(checkpoint, cluster) is not null
             ? []
-            : cluster.Where(Indexes.PartsByOwner, checkpoint.Metadata.Uid!).Where(p => p.Metadata.DeletionTimestamp is not null).Select(ObjectKey.Of));
+            : cluster.Where(Indexes.PartsByOwner, checkpoint.Metadata.Uid!).Where(p => p.Metadata.DeletionTimestamp is not null).Select(ObjectKey.Of))
+        // What is lost with its node, or is not: nobody else will say.
+        .On<V1Node>((node, cluster) => LostNodes.IsOutOfService(node)
+            ? cluster.All<ContainerCheckpointContent>()
+                .Where(c => c.Status?.Ready != true && c.Spec.Source.NodeName == node.Metadata.Name)
+                .SelectMany(c => Claim(c.Spec.ContainerCheckpointRef))
+            : []);
 
     public static void OfPodContents(ITriggers triggers) => triggers
         .On<PodCheckpoint>((checkpoint, _) => [new ObjectKey(null, PodCheckpointReconciler.ContentName(checkpoint))]);

@@ -38,7 +38,7 @@ internal sealed class SimulatedOperator : IDisposable, ILeadership
         _loops =
         [
             NewLoop<PodMigration>(Triggers.OfMigrations, q => new PodMigrationReconciler(Cluster, agents, lost, calls, slots, events, q, time)),
-            NewLoop<PodCheckpoint>(Triggers.OfPodCheckpoints, q => new PodCheckpointReconciler(Cluster, agents, calls, events, q, time)),
+            NewLoop<PodCheckpoint>(Triggers.OfPodCheckpoints, q => new PodCheckpointReconciler(Cluster, agents, lost, calls, events, q, time)),
             NewLoop<ContainerCheckpoint>(
                 Triggers.OfContainerCheckpoints, q => new ContainerCheckpointReconciler(Cluster, agents, lost, calls, events, q, time)),
             NewLoop<PodCheckpointContent>(

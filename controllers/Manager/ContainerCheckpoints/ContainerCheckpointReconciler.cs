@@ -4,6 +4,7 @@ using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.Agents;
 using PodCheckpointing.Manager.Contents;
 using PodCheckpointing.Manager.PodCheckpoints;
+using PodCheckpointing.Manager.PodMigrations;
 using PodCheckpointing.Runtime;
 using k8s.Models;
 
@@ -69,7 +70,8 @@ internal sealed class ContainerCheckpointReconciler(
             ExceptionDispatchInfo.Throw(passing);
         }
 
-        return ReconcileResult.Done;
+        // Events drive it; the look is the net below them, and sees that a node is lost.
+        return new ReconcileResult(next is { Ready: true } or { Error: not null } ? null : PodMigrationReconciler.Resync);
     }
 
     internal static string ContentName(ContainerCheckpoint checkpoint) => $"ccpc-{checkpoint.Metadata.Uid}";
@@ -113,10 +115,6 @@ internal sealed class ContainerCheckpointReconciler(
         }
 
         var source = content.Spec.Source;
-        var agent = agents.Find(source.NodeName)
-            ?? throw (lostNodes.Contains(source.NodeName)
-                ? new TerminalException(Reasons.NodeLost, $"node {source.NodeName} was lost before the container was dumped there")
-                : new AgentException(Reasons.AgentUnavailable, $"node {source.NodeName} does not exist or has no address", isTerminal: false));
         var request = new CheckpointRequest
         {
             PodNamespace = source.PodNamespace,
@@ -134,13 +132,11 @@ internal sealed class ContainerCheckpointReconciler(
                 .FirstOrDefault(r => r is { Controller: true, Kind: nameof(PodMigration) })?.Uid ?? "";
         }
 
-        var result = calls.Ask($"ccp/{checkpoint.Metadata.Uid}/dump", t => agent.CheckpointAsync(request, t), wake);
+        var result = Dump(checkpoint, request, source.NodeName, wake);
         if (result is null)
         {
-            return lostNodes.Contains(source.NodeName)
-                ? throw new TerminalException(Reasons.NodeLost, $"node {source.NodeName} was lost before the container was dumped there")
-                // A migration tells by itself how far it is.
-                : request.FenceHolder.Length > 0
+            // A migration tells by itself how far it is.
+            return request.FenceHolder.Length > 0
                 ? checkpoint.Status ?? new ContainerCheckpointStatus()
                 // Why the last attempt failed stands there until one succeeds.
                 : checkpoint.Status?.Conditions.Find(ConditionTypes.Ready) is { Reason: not Reasons.CheckpointInProgress }
@@ -174,6 +170,40 @@ internal sealed class ContainerCheckpointReconciler(
         return cluster.Find<PodCheckpoint>(owner) is { } seen && checkpoint.IsControlledBy(seen) ? seen
             : await cluster.ReadAsync<PodCheckpoint>(owner, cancellationToken) is { } whole && checkpoint.IsControlledBy(whole) ? whole
             : throw new TerminalException(Reasons.BindingMismatch, $"PodCheckpoint {owner.Name}, which this is a part of, has gone");
+    }
+
+    /// <summary>What the node's agent has stored; null while it does. Of a node that is lost the volume may hold it whole,
+    /// though nobody has heard of it: then any agent tells, for it answers from what stands there.</summary>
+    /// <exception cref="TerminalException">The node was lost before.</exception>
+    private CheckpointResponse? Dump(ContainerCheckpoint checkpoint, CheckpointRequest request, string node, Action wake)
+    {
+        var call = $"ccp/{checkpoint.Metadata.Uid}/";
+        if (!lostNodes.Contains(node))
+        {
+            var agent = agents.Find(node)
+                ?? throw new AgentException(Reasons.AgentUnavailable, $"node {node} does not exist or has no address", isTerminal: false);
+            return calls.Ask(call + "dump", t => agent.CheckpointAsync(request, t), wake);
+        }
+
+        if (calls.Known<CheckpointResponse>(call + "dump") is { } heard)
+        {
+            return heard;
+        }
+
+        var sought = new VerifyCheckpointRequest
+        {
+            ArtifactUri = ArtifactUri.ForContainer(request.PodUid, request.CheckpointId, request.ContainerName).ToString(), ManifestsOnly = true,
+        };
+        try
+        {
+            return calls.Ask(call + "sought", t => agents.AskAnyAsync(null, null, other => other.VerifyCheckpointAsync(sought, t)), wake) is null
+                ? null
+                : calls.Ask(call + "found", t => agents.AskAnyAsync(null, null, other => other.CheckpointAsync(request, t)), wake);
+        }
+        catch (AgentException exception) when (exception.IsTerminal)
+        {
+            throw new TerminalException(Reasons.NodeLost, $"node {node} was lost before the container was dumped there", exception);
+        }
     }
 
     internal static ContainerCheckpointContentStatus StatusOf(ContainerCheckpointContent content, CheckpointResponse result) =>

@@ -12,6 +12,7 @@ namespace PodCheckpointing.Manager.PodCheckpoints;
 internal sealed partial class PodCheckpointReconciler(
     ICluster cluster,
     IAgentDirectory agents,
+    LostNodes lostNodes,
     PendingCalls calls,
     IEventRecorder events,
     WorkQueue queue,
@@ -66,7 +67,8 @@ internal sealed partial class PodCheckpointReconciler(
 
         await cluster.PatchStatusAsync(checkpoint, checkpoint.Status, next, cancellationToken);
         events.RecordChanges(checkpoint, checkpoint.Status?.Conditions, next.Conditions);
-        return ReconcileResult.Done;
+        // Events drive it; the look is the net below them.
+        return new ReconcileResult(next is { Ready: true } or { Error: not null } ? null : PodMigrationReconciler.Resync);
     }
 
     internal static string ContentName(PodCheckpoint checkpoint) =>
@@ -185,12 +187,10 @@ internal sealed partial class PodCheckpointReconciler(
     {
         if (content.Status?.Ready != true)
         {
-            var agent = agents.Find(status.NodeName!)
-                ?? throw new TerminalException(Reasons.NodeNotFound, $"node {status.NodeName} does not exist");
             var request = new SealRequest { PodUid = status.PodUID, CheckpointId = status.CheckpointID };
             request.ContainerNames.AddRange(parts.Select(p => p.Spec.ContainerName));
             request.VolumeNames.AddRange(status.Volumes ?? []);
-            var sealedNow = calls.Ask($"pcp/{checkpoint.Metadata.Uid}/seal", t => agent.SealAsync(request, t), wake);
+            var sealedNow = calls.Ask($"pcp/{checkpoint.Metadata.Uid}/seal", t => SealAsync(status.NodeName!, request, t), wake);
             if (sealedNow is null)
             {
                 return Meanwhile(checkpoint, status);
@@ -226,6 +226,12 @@ internal sealed partial class PodCheckpointReconciler(
             Conditions = Condition(checkpoint, status, "True", Reasons.CheckpointCompleted, "the checkpoint is whole"),
         };
     }
+
+    /// <summary>Any agent seals what stands, where the node is lost by now.</summary>
+    private Task<SealResponse> SealAsync(string node, SealRequest request, CancellationToken cancellationToken) =>
+        lostNodes.Contains(node) ? agents.AskAnyAsync(null, null, other => other.SealAsync(request, cancellationToken))
+            : agents.Find(node) is { } agent ? agent.SealAsync(request, cancellationToken)
+            : throw new AgentException(Reasons.AgentUnavailable, $"node {node} does not exist or has no address", isTerminal: false);
 
     private async Task<ContainerCheckpoint> EnsurePartAsync(
         PodCheckpoint checkpoint, PodCheckpointStatus status, string container, CancellationToken cancellationToken)

@@ -2,6 +2,7 @@ using k8s.Models;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.Agents;
+using PodCheckpointing.Manager.ContainerCheckpoints;
 using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.PodMigrations;
@@ -67,7 +68,14 @@ internal sealed partial class PodMigrationReconciler
         var contents = Contents(checkpoint).ToList();
         if (checkpoint.Status?.Containers is not { Count: > 0 } all || contents.Count != all.Count)
         {
-            RequireSourceNode(scope);
+            // What was begun may stand on the volume whole, though nobody has heard of it: the containers' checkpoints find out.
+            var begun = cluster.Where(Indexes.PartsByOwner, checkpoint.Metadata.Uid!).Any(
+                p => cluster.Find<ContainerCheckpointContent>(new ObjectKey(null, ContainerCheckpointReconciler.ContentName(p))) is not null);
+            if (!begun)
+            {
+                RequireSourceNode(scope);
+            }
+
             scope.Stall = IsSilent(scope.Status.SourceNode!) ? DumpSilent(scope)
                 : checkpoint.Status?.Conditions.Find(ConditionTypes.Ready) is { Reason: not (Reasons.Pending or Reasons.CheckpointInProgress) } why
                 ? (why.Reason!, why.Message!)

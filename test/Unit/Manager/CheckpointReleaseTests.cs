@@ -81,7 +81,7 @@ public sealed class CheckpointReleaseTests
     };
 
     private Task ReconcileWholeAsync() =>
-        new PodCheckpointReconciler(_world, _world, _calls, _world, _queue, _world.Time).ReconcileAsync(new("n", "whole"), CancellationToken.None);
+        new PodCheckpointReconciler(_world, _world, new LostNodes(_world, _world.Time), _calls, _world, _queue, _world.Time).ReconcileAsync(new("n", "whole"), CancellationToken.None);
 
     private Task ReconcilePartAsync() =>
         new ContainerCheckpointReconciler(_world, _world, new LostNodes(_world, _world.Time), _calls, _world, _queue, _world.Time)

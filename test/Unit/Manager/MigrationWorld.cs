@@ -159,6 +159,7 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
         {
             PodMigration migration => migration with { Status = status as PodMigrationStatus },
             ContainerCheckpoint part => part with { Status = status as ContainerCheckpointStatus },
+            ContainerCheckpointContent content => content with { Status = status as ContainerCheckpointContentStatus },
             _ => throw new NotSupportedException(),
         });
         return Task.CompletedTask;

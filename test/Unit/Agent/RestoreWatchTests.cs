@@ -1,0 +1,61 @@
+using System.Diagnostics;
+using FluentAssertions;
+using Microsoft.Extensions.Options;
+using NUnit.Framework;
+using PodCheckpointing.Agent;
+using PodCheckpointing.Agent.Restores;
+using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Unit.Storage;
+
+namespace PodCheckpointing.Unit.Agent;
+
+/// <summary>Who asks how far a restore has come is answered as soon as it has come that far, or further.</summary>
+public sealed class RestoreWatchTests : StoreFolder
+{
+    private const string Target = "0b0f9a3e-52f1-4a6e-8d8c-3f5a0e0b7f11";
+
+    [TestCase("Waiting", "waiting", "Waiting")]
+    [TestCase("Waiting", "staged", "Staged")]
+    [TestCase("Waiting", "claimed", "Restoring")]
+    [TestCase("Waiting", "restored", "Restored")]
+    [TestCase("Waiting", "failed", "Failed")]
+    [TestCase("Restored", "restored", "Restored")]
+    public async Task Answers_at_once_what_is_so_far_or_further(string until, string marker, string phase)
+    {
+        Given("c", marker);
+
+        var (states, took) = await WatchAsync(until, "c");
+
+        states.Should().ContainSingle().Which.Phase.Should().Be(phase);
+        took.Should().BeLessThan(TimeSpan.FromSeconds(20), "it had a minute");
+    }
+
+    [TestCase("Restored", "claimed")]
+    [TestCase("", "restored")]
+    [TestCase("Waiting", null)]
+    public async Task Waits_for_what_is_not_there_yet(string until, string? marker)
+    {
+        Given("c", marker);
+        var (_, took) = await WatchAsync(until, "c", milliseconds: 50);
+        took.Should().BeGreaterThanOrEqualTo(TimeSpan.FromMilliseconds(50));
+    }
+
+    private async Task<(IReadOnlyList<ContainerRestore> States, TimeSpan Took)> WatchAsync(string until, string container, uint milliseconds = 60_000)
+    {
+        var watch = new RestoreWatch(Options.Create(new AgentOptions { StateRoot = Out }));
+        var request = new GetRestoreRequest { PodUid = Target, Until = until, WaitMilliseconds = milliseconds };
+        request.ContainerNames.Add(container);
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        var began = Stopwatch.GetTimestamp();
+        return (await watch.WatchAsync(request, patience.Token), Stopwatch.GetElapsedTime(began));
+    }
+
+    private void Given(string container, string? marker)
+    {
+        var folder = Directory.CreateDirectory(Path.Combine(Out, "restores", Target, container)).FullName;
+        if (marker is not null)
+        {
+            File.WriteAllText(Path.Combine(folder, marker), "");
+        }
+    }
+}
