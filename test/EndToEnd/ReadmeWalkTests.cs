@@ -95,13 +95,16 @@ public sealed class ReadmeWalkTests() : BenchTests("r")
     [Test, Order(7)]
     public async Task Uninstall()
     {
+        // What is retained must hold up nothing.
+        (await Cluster.SayAsync("kubectl", "create", "podcheckpoint", "kept", "--pod", "clone", "--deletion-policy", "Retain", "--wait")).Code.Should().Be(0);
+        var kept = await Cluster.GetAsync("podcheckpoint", "kept", "{.status.checkpointID}");
         await FollowAsync("kubectl delete podmigrations");
         await Cluster.StopWorkloadsAsync();
 
         (await Cluster.KubectlAsync("get", "crd,ns,pv,runtimeclass,clusterrole,clusterrolebinding,validatingadmissionpolicy,validatingadmissionpolicybinding", "-o", "name"))
             .Split('\n', StringSplitOptions.RemoveEmptyEntries).Should().OnlyContain(name => name.StartsWith("namespace/", StringComparison.Ordinal))
             .And.NotContain($"namespace/{System}");
-        Directory.GetFiles(Path.Combine(Cluster.Folder, "store"), "dump.tar.zst", SearchOption.AllDirectories).Should().BeEmpty();
+        Directory.GetFiles(Path.Combine(Cluster.Folder, "store"), "dump.tar.zst", SearchOption.AllDirectories).Should().ContainSingle().Which.Should().Contain(kept);
         foreach (var (node, pod) in new[] { ("node-b", "counter"), ("node-a", "counter-clone"), ("node-b", "clone") })
         {
             await CountOnAsync(node, pod, "counter", Cluster.Numbers(node, pod, "counter", "event").Count, "event");
