@@ -10,6 +10,7 @@ namespace PodCheckpointing.Kubectl.Cluster;
 internal sealed class Kubeconfig
 {
     private static readonly string[] Unsupported = ["proxy-url", "tls-server-name"];
+    private static readonly string[] Impersonation = ["as", "as-uid", "as-groups", "as-user-extra"];
     private readonly Dictionary<(string List, string Name), Entry> _entries = [];
     private readonly string _files;
     private string? _current;
@@ -87,6 +88,12 @@ internal sealed class Kubeconfig
         if (user?.Has("auth-provider") == true)
         {
             throw Broken($"auth-provider of user \"{context.User}\" is not supported: use exec, a certificate or a token");
+        }
+
+        if (Impersonation.FirstOrDefault(key => user?.Has(key) == true) is { } other)
+        {
+            // Left out, it would be the real user who acts, with all rights.
+            throw Broken($"{other} of user \"{context.User}\" is not supported: use a user entry without it");
         }
 
         var (token, certificate, key) = user?.Exec()?.Run() ?? (null, null, null);

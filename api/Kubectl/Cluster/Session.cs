@@ -26,7 +26,7 @@ internal sealed class Session(Func<IKubernetes> connect, string namespaceName) :
                     : Cluster.Kubeconfig.InCluster() ?? throw new CommandException(
                         ExitCode.Unreachable, "no kubeconfig: name one with --kubeconfig or KUBECONFIG, or put it into ~/.kube/config")),
                 options.RequestTimeout),
-            options.Namespace ?? context?.Namespace ?? "default");
+            options.Namespace ?? (file is null ? Cluster.Kubeconfig.InCluster()?.Namespace : context?.Namespace) ?? "default");
     }
 
     public void Dispose()

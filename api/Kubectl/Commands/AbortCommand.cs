@@ -55,9 +55,12 @@ internal static class AbortCommand
             var last = await MigrationWait.RunAsync(
                 context, session.Client, migration, context.Terminal, parsed.GetValue(timeout), parsed.GetValue(quiet), cancellationToken);
 
-            // What was asked for here is the way back.
-            return last.Status?.Outcome == Outcomes.Restored ? ExitCode.Failed : ExitCode.Ok;
+            return IsStopped(last) ? ExitCode.Ok : ExitCode.Failed;
         });
         return command;
     }
+
+    /// <summary>Whether the pod goes on where it was: that is what was asked for.</summary>
+    internal static bool IsStopped(PodMigration migration) =>
+        migration.Status?.Outcome is not (Outcomes.Restored or Outcomes.ColdStarted or Outcomes.Lost or Outcomes.Left);
 }

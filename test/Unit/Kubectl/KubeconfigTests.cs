@@ -1,7 +1,9 @@
 using FluentAssertions;
 using NUnit.Framework;
+using PodCheckpointing.Api.V1;
 using PodCheckpointing.Kubectl;
 using PodCheckpointing.Kubectl.Cluster;
+using PodCheckpointing.Kubectl.Commands;
 
 namespace PodCheckpointing.Unit.Kubectl;
 
@@ -84,6 +86,23 @@ internal sealed class KubeconfigTests
 
         Unreachable(() => Find(In("config")).ConfigurationOf(new KubeconfigContext("c", "", null))).Should().Contain(message);
     }
+
+    [Test]
+    public void Does_not_act_with_rights_that_were_given_up()
+    {
+        Write("config", Cluster("c", "https://one:6443"), User("admin", "{token: t, as: viewer}"));
+
+        Unreachable(() => Find(In("config")).ConfigurationOf(new KubeconfigContext("c", "admin", null)))
+            .Should().Contain("as of user \"admin\" is not supported: use a user entry without it");
+    }
+
+    [TestCase(null, true)]
+    [TestCase(Outcomes.RolledBack, true)]
+    [TestCase(Outcomes.Restored, false)]
+    [TestCase(Outcomes.ColdStarted, false)]
+    [TestCase(Outcomes.Lost, false)]
+    public void An_abort_is_well_where_the_pod_goes_on_where_it_was(string? outcome, bool well) =>
+        AbortCommand.IsStopped(new PodMigration { Status = new PodMigrationStatus { Outcome = outcome } }).Should().Be(well);
 
     [Test]
     public void Names_what_there_is()
