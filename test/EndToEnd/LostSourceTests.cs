@@ -1,0 +1,163 @@
+using System.Diagnostics;
+using FluentAssertions;
+using NUnit.Framework;
+
+namespace PodCheckpointing.EndToEnd;
+
+/// <summary>A node that is lost while a pod leaves it: what is not on the volume is lost with it, and only that.</summary>
+[TestFixture]
+public sealed class LostSourceTests() : BenchTests("m")
+{
+    private const string Taint = "node.kubernetes.io/out-of-service";
+
+    /// <summary>CRIU as it is, but a dump waits for the test's word.</summary>
+    private const string Gate = """
+        #!/bin/sh
+        if [ "$1" = swrk ]; then
+          touch /run/came
+          while [ ! -e /run/go ]; do sleep 0.02; done
+        fi
+        exec /usr/sbin/criu.real "$@"
+        """;
+
+    /// <summary>How long the end may take once it is said that the node is dead: no timeout, and no attempt in vain.</summary>
+    private static readonly TimeSpan AtOnce = TimeSpan.FromSeconds(25);
+
+    private bool _agentIsDead;
+
+    /// <summary>The nodes come back, as if their power had: nothing of their old pods is left.</summary>
+    [TearDown]
+    public async Task Repair()
+    {
+        await OnSourceAsync("touch /run/go; umount $(command -v criu) 2>/dev/null || true");
+        await Cluster.OnNodeAsync("node-b", "touch /run/go; umount /usr/lib/cni/bench-ipam 2>/dev/null || true");
+        foreach (var node in new[] { "node-a", "node-b" })
+        {
+            await LinkAsync(node, "-D");
+            await Cluster.ResumeAsync($"kubelet-{node}");
+            await NodeIsAsync(node, "True");
+            await Cluster.KubectlAsync("patch", "node", node, "--type=merge", "-p", """{"spec":{"taints":null}}""");
+        }
+
+        await Cluster.KubectlAsync("delete", "pod,podmigration", "--all", "--timeout=60s");
+        if (_agentIsDead)
+        {
+            await Cluster.StartProcessAsync("agent", "node-a");
+            _agentIsDead = false;
+        }
+
+        (await OnSourceAsync("for i in $(seq 300); do ctr -n k8s.io tasks ls -q | grep -q . || break; sleep 0.1; done; ctr -n k8s.io tasks ls -q"))
+            .Trim().Should().BeEmpty();
+    }
+
+    [Test]
+    [Order(1)]
+    public async Task What_stands_whole_on_the_volume_goes_on_though_its_node_was_lost_before_it_could_say_so()
+    {
+        await StartAsync(Pod("sealed", Counter("c")));
+        await GateAsync();
+        await Cluster.ApplyAsync(Migration("sealed", "sealed", "node-b"));
+        await OnSourceAsync("for i in $(seq 300); do [ ! -e /run/came ] || break; sleep 0.1; done; ls /run/came");
+
+        // The agent reaches the volume and its kubelet still, and its answer nobody.
+        await OnSourceAsync("iptables -I OUTPUT -o eth0 -p tcp --sport 50051 -j DROP; touch /run/go");
+        var uid = await Cluster.GetAsync("podmigration", "sealed", "{.status.podUID}");
+        var stored = new DirectoryInfo(Path.Combine(Cluster.Folder, "store", uid));
+        await UntilAsync(() => Directory.Exists(stored.FullName) && stored.EnumerateDirectories().Any(d => File.Exists(Path.Combine(d.FullName, ".checkpoint-complete"))));
+        await DieAsync();
+        (await Cluster.GetAsync("podmigration", "sealed", "{.status.phase}")).Should().Be("Checkpointing");
+        await SayItIsDeadAsync("node-a");
+
+        await Cluster.WaitAsync("podmigration", "sealed", "{.status.outcome}", "Restored", "Lost", "RolledBack");
+        (await Cluster.GetAsync("podmigration", "sealed", "{.status.outcome}")).Should().Be(
+            "Restored", await Cluster.GetAsync("podmigration", "sealed", "{.status.message}"));
+        await Cluster.WaitAsync("podmigration", "sealed", "{.status.phase}", "Completed");
+        await OneCopyGoesOnAsync("sealed");
+    }
+
+    [Test]
+    [Order(2)]
+    public async Task A_source_that_is_lost_before_its_dump_ends_the_migration_at_once()
+    {
+        await StartAsync(Pod("before", Counter("c")));
+        // No target comes to wait, and so nothing is fenced.
+        await HoldUpPodsAsync();
+        await Cluster.ApplyAsync(Migration("before", "before", "node-b"));
+        await Cluster.UntilAsync(name => name.Length > 0, "get", "podmigration", "before", "-o", "jsonpath={.status.restoredPodName}");
+        await DieAsync();
+        await SayItIsDeadAsync("node-a");
+        await Cluster.OnNodeAsync("node-b", "touch /run/go");
+
+        await IsLostAsync("before");
+    }
+
+    [Test]
+    [Order(3)]
+    public async Task A_source_that_is_lost_during_its_dump_ends_the_migration_at_once()
+    {
+        await StartAsync(Pod("during", Counter("c")));
+        await GateAsync();
+        await Cluster.ApplyAsync(Migration("during", "during", "node-b"));
+        await OnSourceAsync("for i in $(seq 300); do [ ! -e /run/came ] || break; sleep 0.1; done; ls /run/came");
+        await DieAsync();
+        await SayItIsDeadAsync("node-a");
+
+        await IsLostAsync("during");
+    }
+
+    private async Task IsLostAsync(string migration)
+    {
+        var watch = Stopwatch.StartNew();
+        await Cluster.WaitAsync("podmigration", migration, "{.status.outcome}", "Lost", "Restored", "RolledBack");
+        watch.Elapsed.Should().BeLessThan(AtOnce);
+        (await Cluster.GetAsync("podmigration", migration, "{.status.outcome}")).Should().Be("Lost");
+        (await Cluster.GetAsync("podmigration", migration, "{.status.conditions[?(@.type==\"RolledBack\")].reason}")).Should().Be("NodeLost");
+        (await Cluster.GetAsync("podmigration", migration, "{.status.message}")).Should().Contain("node-a was lost before").And.Contain("the source is gone with node node-a");
+    }
+
+    private Task GateAsync() => OnSourceAsync(
+        $"rm -f /run/came /run/go; criu=$(command -v criu); [ -e /usr/sbin/criu.real ] || cp $criu /usr/sbin/criu.real; cat >/run/criu <<'SH'\n{Gate}\nSH\nchmod 755 /run/criu; mount --bind /run/criu $criu");
+
+    /// <summary>No pod of node-b gets a network before the test's word.</summary>
+    private Task HoldUpPodsAsync() => Cluster.OnNodeAsync(
+        "node-b",
+        "rm -f /run/go; cd /usr/lib/cni; [ -e bench-ipam.real ] || cp bench-ipam bench-ipam.real; "
+        + "printf '#!/bin/sh\nwhile [ ! -e /run/go ]; do sleep 0.05; done\nexec /usr/lib/cni/bench-ipam.real\n' >/run/ipam; "
+        + "chmod 755 /run/ipam; mount --bind /run/ipam bench-ipam");
+
+    /// <summary>Nobody answers on node-a any more, and its pods are gone as a node's are that has no power.</summary>
+    private async Task DieAsync()
+    {
+        await Cluster.PauseAsync("kubelet-node-a");
+        await LinkAsync("node-a", "-I");
+        _agentIsDead = true;
+        await Cluster.KillAsync("agent-node-a");
+        await OnSourceAsync("for task in $(ctr -n k8s.io tasks ls | awk 'NR > 1 {print $2}'); do kill -KILL $task || true; done");
+    }
+
+    private async Task SayItIsDeadAsync(string node)
+    {
+        await NodeIsAsync(node, "Unknown");
+        await Cluster.KubectlAsync("taint", "node", node, $"{Taint}=nodeshutdown:NoExecute");
+    }
+
+    private Task<string> OnSourceAsync(string command) => Cluster.OnNodeAsync("node-a", command);
+
+    /// <summary>Cuts a node off (-I), or ends it (-D).</summary>
+    private Task LinkAsync(string node, string verb) =>
+        Cluster.OnNodeAsync(node, verb == "-D" ? "iptables -F INPUT; iptables -F OUTPUT" : "iptables -w -I INPUT -i eth0 -j DROP; iptables -w -I OUTPUT -o eth0 -j DROP");
+
+    /// <summary>As Kubernetes' node controller, which the bench has not, says of a node whose kubelet is silent.</summary>
+    private Task NodeIsAsync(string node, string ready) => Cluster.KubectlAsync(
+        "patch", "node", node, "--subresource=status", "-p", $$$"""{"status":{"conditions":[{"type":"Ready","status":"{{{ready}}}"}]}}""");
+
+    private static async Task UntilAsync(Func<bool> done)
+    {
+        var watch = Stopwatch.StartNew();
+        while (!done())
+        {
+            watch.Elapsed.Should().BeLessThan(TimeSpan.FromSeconds(60));
+            await Task.Delay(100);
+        }
+    }
+}
