@@ -38,6 +38,11 @@ internal static class Metering
             ? []
             : OperatorMetrics.MigrationObjects.Definition.Labels[0].Values.Select(phase => OperatorMetrics.MigrationObjects.Value(
                 migrations.All.Count(m => (m.Status?.Phase ?? OperatorMetrics.None) == phase), phase)));
+        OperatorMetrics.MigrationsStalled.From(() => !ended.Leads
+            ? []
+            : migrations.All.Where(m => m.Status is { CompletionTime: null } && m.Status.Conditions.IsTrue(ConditionTypes.Stalled))
+                .GroupBy(m => OperatorMetrics.ReasonWord(m.Status!.Conditions.Find(ConditionTypes.Stalled)!.Reason))
+                .Select(g => OperatorMetrics.MigrationsStalled.Value(g.Count(), g.Key)));
         OperatorMetrics.Build.From(() =>
             [OperatorMetrics.Build.Value(1, "operator", Version)]);
         RuntimeMetrics.ObserveLeadership(app.Services.GetRequiredService<ILeadership>(), LeaseName);

@@ -55,6 +55,11 @@ internal static class OperatorMetrics
         "PodMigrations by phase; only the leader tells",
         new MetricLabel("phase", [.. Constants(typeof(MigrationPhases)), None]));
 
+    public static readonly ObservedMetric MigrationsStalled = Set.ObservedGauge(
+        "podmigration_stalled",
+        "PodMigrations that have not ended and whose condition Stalled is true, going back ones too, by its reason; only the leader tells",
+        "reason");
+
     public static readonly CounterMetric Checkpoints = Set.Counter(
         "podcheckpoint_operations_total", "PodCheckpoints that became ready or failed, those of migrations included", Result);
 
