@@ -32,6 +32,7 @@ internal sealed class AgentService(
     CheckpointStore store,
     StoreInventory inventory,
     NodeCapabilities capabilities,
+    DumpJournal journal,
     IOptions<AgentOptions> options,
     TimeProvider time) : CheckpointServiceBase
 {
@@ -157,7 +158,7 @@ internal sealed class AgentService(
     {
         try
         {
-            store.Seal(
+            checkpointer.Seal(
                 request.PodUid, request.CheckpointId, [.. request.ContainerNames, .. request.VolumeNames.Select(VolumeContent.NameOf)]);
         }
         catch (CorruptArtifactException exception)
@@ -178,6 +179,7 @@ internal sealed class AgentService(
     {
         // A dump under way would write its bytes after we have looked.
         await checkpointer.SettledAsync(request.PodUid, request.CheckpointId, context.CancellationToken);
+        journal.RemoveArchives(request.PodUid, request.CheckpointId);
         var container = request.ContainerName.Length == 0 ? null : request.ContainerName;
         try
         {

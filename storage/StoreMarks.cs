@@ -72,8 +72,23 @@ public sealed class StoreMarks(string root, TimeProvider time) : IDisposable
         return false;
     }
 
-    /// <summary>Removes marks that were left at or before an instant of the volume's clock.</summary>
-    public void Sweep(DateTime before)
+    /// <summary>Removes marks of that age, by the volume's clock: this machine's may be another.</summary>
+    /// <exception cref="IOException">The volume cannot be written.</exception>
+    public void Sweep(TimeSpan age)
+    {
+        var now = PathOf(Guid.NewGuid().ToString("n"));
+        try
+        {
+            WholeFile.Create(now, [], overwrite: false);
+            Sweep(File.GetLastWriteTimeUtc(now) - age);
+        }
+        finally
+        {
+            File.Delete(now);
+        }
+    }
+
+    private void Sweep(DateTime before)
     {
         foreach (var file in new DirectoryInfo(root).EnumerateFiles(Prefix + "*").Where(f => f.LastWriteTimeUtc <= before).ToList())
         {

@@ -22,9 +22,15 @@ internal sealed class Checkpointer(
     CheckpointStore store,
     VolumeContent volumes,
     NodeFacts facts,
-    IOptions<AgentOptions> options)
+    IOptions<AgentOptions> options,
+    TimeProvider time)
 {
-    private readonly ConcurrentDictionary<(string, string, string), Lazy<Task<CheckpointResponse>>> _running = new();
+    /// <summary>For how long somebody may ask why an operation has failed.</summary>
+    private static readonly TimeSpan Remembered = TimeSpan.FromMinutes(10);
+
+    private readonly ConcurrentDictionary<(string, string, string), (CheckpointOperation Operation, Lazy<Task<CheckpointResponse>> Response)> _running = new();
+    // No marker may come to stand over these: the pod ran on before it did.
+    private readonly ConcurrentDictionary<(string PodUid, string CheckpointId), bool> _abandoned = new();
     private readonly KeyedLock<(string PodUid, string Container)> _containers = new();
     // Of two containers that are stored at once, one seals, and takes the volumes before it does.
     private readonly KeyedLock<(string PodUid, string CheckpointId)> _checkpoints = new();
@@ -41,25 +47,63 @@ internal sealed class Checkpointer(
         }
 
         // The operation goes on when its caller hangs up: half a dump helps nobody.
-        var operation = _running.GetOrAdd(key, _ => new Lazy<Task<CheckpointResponse>>(() => Task.Run(() => OperationMeter.CheckpointAsync(() => RunAsync(request, key)))));
-        try
+        return await _running.GetOrAdd(key, _ => New(request, key)).Response.Value.WaitAsync(cancellationToken);
+    }
+
+    private (CheckpointOperation Operation, Lazy<Task<CheckpointResponse>> Response) New(CheckpointRequest request, (string, string, string) key)
+    {
+        var operation = new CheckpointOperation(request);
+        return (operation, new Lazy<Task<CheckpointResponse>>(() => Task.Run(async () =>
         {
-            return await operation.Value.WaitAsync(cancellationToken);
-        }
-        finally
-        {
-            if (operation.Value.IsCompleted)
+            try
             {
-                _running.TryRemove(KeyValuePair.Create(key, operation));
+                return await OperationMeter.CheckpointAsync(() => RunAsync(operation, key));
+            }
+            finally
+            {
+                // Whoever asks again finds it stored, or begins anew.
+                _running.TryRemove(key, out _);
+            }
+        })));
+    }
+
+    /// <summary>Has the dumps that a fence was made for come to nothing: what has begun of them ends, nothing of them is stored or
+    /// sealed any more. Other dumps of the pod are waited for. No call waits for the volume here.</summary>
+    public async Task AbandonAsync(string podUid, CancellationToken cancellationToken)
+    {
+        foreach (var operation in _running.Where(o => o.Key.Item1 == podUid).Select(o => o.Value.Operation))
+        {
+            if (operation.Request.FenceHolder.Length == 0)
+            {
+                await operation.DumpedAsync(cancellationToken);
+                continue;
+            }
+
+            _abandoned[(podUid, operation.Request.CheckpointId)] = true;
+            if (await operation.AbandonAsync(time, cancellationToken) is { } dump)
+            {
+                dumper.Forget(operation.Request, dump);
             }
         }
+    }
+
+    /// <summary>Writes the marker over what stands, when the operator asks for it.</summary>
+    /// <exception cref="RpcException">The pod went on before all was stored.</exception>
+    public void Seal(string podUid, string checkpointId, IEnumerable<string> containers)
+    {
+        if (_abandoned.ContainsKey((podUid, checkpointId)))
+        {
+            throw CheckpointOperation.Refused();
+        }
+
+        store.Seal(podUid, checkpointId, containers);
     }
 
     /// <summary>Completes when no dump of a pod, or of one checkpoint of it, is under way any more, however it ended.</summary>
     public async Task SettledAsync(string podUid, string? checkpointId, CancellationToken cancellationToken)
     {
         foreach (var operation in _running
-            .Where(o => o.Key.Item1 == podUid && (checkpointId is null || o.Key.Item2 == checkpointId)).Select(o => o.Value.Value))
+            .Where(o => o.Key.Item1 == podUid && (checkpointId is null || o.Key.Item2 == checkpointId)).Select(o => o.Value.Response.Value))
         {
             await operation.ContinueWith(
                 _ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default).WaitAsync(cancellationToken);
@@ -78,20 +122,28 @@ internal sealed class Checkpointer(
             : _progress.GetValueOrDefault(key);
     }
 
-    private async Task<CheckpointResponse> RunAsync(CheckpointRequest request, (string, string, string) key)
+    private async Task<CheckpointResponse> RunAsync(CheckpointOperation operation, (string, string, string) key)
     {
+        var request = operation.Request;
         try
         {
             // kubelet's name for an archive has whole seconds: two dumps of a container would write over each other.
-            var manifest = await _containers.RunAsync((request.PodUid, request.ContainerName), () => DumpAndStoreAsync(request, key));
-            await _checkpoints.RunAsync((request.PodUid, request.CheckpointId), () => SealIfLastAsync(request, manifest.Origin));
+            var manifest = await _containers.RunAsync(
+                (request.PodUid, request.ContainerName), () => DumpAndStoreAsync(operation, key), operation.Abandoned);
+            await _checkpoints.RunAsync(
+                (request.PodUid, request.CheckpointId), () => SealIfLastAsync(operation, manifest.Origin), operation.Abandoned);
+            // Its manifest tells from now on.
+            _progress.TryRemove(key, out _);
             return Response(manifest);
         }
         catch (Exception exception)
         {
-            _progress[key] = new CheckpointProgress { Phase = "Failed", Message = exception.Message };
+            var failed = new CheckpointProgress { Phase = "Failed", Message = exception.Message };
+            _progress[key] = failed;
+            _ = Task.Delay(Remembered, time).ContinueWith(_ => _progress.TryRemove(KeyValuePair.Create(key, failed)), TaskScheduler.Default);
             throw exception switch
             {
+                _ when operation.Abandoned.IsCancellationRequested => CheckpointOperation.Refused(exception),
                 CorruptArtifactException corrupt =>
                     Refusal.Because(StatusCode.DataLoss, Reasons.CheckpointFailed, corrupt.Message, corrupt),
                 IOException io => Refusal.Because(
@@ -101,8 +153,9 @@ internal sealed class Checkpointer(
         }
     }
 
-    private async Task<ContainerManifest> DumpAndStoreAsync(CheckpointRequest request, (string, string, string) key)
+    private async Task<ContainerManifest> DumpAndStoreAsync(CheckpointOperation operation, (string, string, string) key)
     {
+        var request = operation.Request;
         if (store.Find(request.PodUid, request.CheckpointId, request.ContainerName) is { } done)
         {
             return done;
@@ -126,15 +179,15 @@ internal sealed class Checkpointer(
         var fence = fences.FindForDump(request.PodUid, request.FenceHolder);
         _progress[key] = new CheckpointProgress { Phase = "Dumping" };
         using var beginning = archives.Watch(request);
-        var dumping = dumper.DumpAsync(request, container, fence);
+        var dumping = operation.Dump(abandoned => dumper.DumpAsync(request, container, fence, abandoned));
         Task<ContainerManifest> StoreAsync(Stream tar, Func<Task<Dump>> dump) => store.WriteAsync(
             request.PodUid,
             request.CheckpointId,
             request.ContainerName,
             tar,
             async () => OriginOf(request, container, fence, await dump()),
-            new Progress<long>(bytes => _progress[key] = new CheckpointProgress { Phase = "Storing", Bytes = (ulong)bytes }),
-            CancellationToken.None);
+            new StoredBytes(bytes => _progress[key] = new CheckpointProgress { Phase = "Storing", Bytes = (ulong)bytes }),
+            operation.Abandoned);
 
         var manifest = await beginning.FollowAsync(dumping, StoreAsync);
         var dump = await dumping;
@@ -169,8 +222,9 @@ internal sealed class Checkpointer(
     };
 
     /// <summary>When all containers stand, and so every process is stopped: the volumes, then the marker.</summary>
-    private async Task<bool> SealIfLastAsync(CheckpointRequest request, Origin origin)
+    private async Task<bool> SealIfLastAsync(CheckpointOperation operation, Origin origin)
     {
+        var request = operation.Request;
         if (request.SealContainers.Count == 0
             || store.IsSealed(request.PodUid, request.CheckpointId)
             || request.SealContainers.Any(c => store.Find(request.PodUid, request.CheckpointId, c) is null))
@@ -186,10 +240,11 @@ internal sealed class Checkpointer(
 
         foreach (var volume in request.VolumeNames)
         {
-            await volumes.StoreAsync(request.PodUid, request.CheckpointId, volume, origin, CancellationToken.None);
+            await volumes.StoreAsync(request.PodUid, request.CheckpointId, volume, origin, operation.Abandoned);
         }
 
-        store.Seal(request.PodUid, request.CheckpointId, [.. request.SealContainers, .. request.VolumeNames.Select(VolumeContent.NameOf)]);
+        await operation.SealAsync(() => store.Seal(
+            request.PodUid, request.CheckpointId, [.. request.SealContainers, .. request.VolumeNames.Select(VolumeContent.NameOf)]));
         return true;
     }
 

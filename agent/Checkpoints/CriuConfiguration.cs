@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Agent.Fences;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Storage;
 
 namespace PodCheckpointing.Agent.Checkpoints;
 
@@ -38,14 +39,21 @@ internal sealed class CriuConfiguration(IOptions<AgentOptions> options) : IDispo
             }
 
             var old = File.Exists(_path) ? await File.ReadAllTextAsync(_path, cancellationToken) : "";
-            await File.WriteAllTextAsync(Saved + ".partial", old, cancellationToken);
-            File.Move(Saved + ".partial", Saved, overwrite: true);
+            var mode = File.Exists(_path)
+                ? File.GetUnixFileMode(_path)
+                : UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
+            // On the disk before the other one changes: what is put back after a power failure is what the administrator wrote.
+            WholeFile.Write(Saved, old);
+            File.SetUnixFileMode(Saved, mode);
             try
             {
                 // Connections that the server has not taken yet would fail the dump; they are refused instead, and their
                 // clients try again.
                 var lines = old.TrimEnd('\n') + $"\nleave-stopped\nnetwork-lock={LockOf(fence.TcpPolicy)}\nskip-in-flight\n" + TcpLine(fence.TcpPolicy);
-                await File.WriteAllTextAsync(_path, lines.TrimStart('\n'), CancellationToken.None);
+                // Renamed: who reads it reads all of it, of one of the two.
+                await File.WriteAllTextAsync(Saved + ".next", lines.TrimStart('\n'), CancellationToken.None);
+                File.SetUnixFileMode(Saved + ".next", mode);
+                File.Move(Saved + ".next", _path, overwrite: true);
                 return await dump();
             }
             finally

@@ -27,33 +27,62 @@ internal sealed class DumpJournal(IOptions<AgentOptions> options, TimeProvider t
     /// <summary>When this very checkpoint's dump was begun, if nobody has seen it end. Another checkpoint's archive is never
     /// looked for: the container may have gone on since.</summary>
     public DateTime? Pending(CheckpointRequest request) =>
-        File.Exists(PathOf(request)) && File.ReadAllText(PathOf(request)).Split(' ') is [var id, var at] && id == request.CheckpointId
-            ? DateTime.Parse(at, CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind)
+        File.Exists(PathOf(request)) && File.ReadAllText(PathOf(request)).Split(' ') is [var id, var at, ..] && id == request.CheckpointId
+            ? Instant(at)
             : null;
 
     /// <summary>Whether the end of any dump of a pod is not known.</summary>
     public bool AnyPending(string podUid) =>
         Directory.Exists(_folder) && Directory.EnumerateFiles(_folder, $"{Path.GetFileName(podUid)}.*").Any();
 
-    /// <summary>Forgets a pod's dumps.</summary>
+    /// <summary>Forgets a pod's dumps, and removes what they have left on this node.</summary>
     public void Forget(string podUid)
     {
-        foreach (var file in Directory.Exists(_folder) ? Directory.GetFiles(_folder, $"{Path.GetFileName(podUid)}.*") : [])
+        foreach (var file in Files($"{Path.GetFileName(podUid)}.*"))
         {
-            File.Delete(file);
+            Discard(file);
         }
+    }
+
+    /// <summary>Removes what the dumps of one checkpoint have left on this node. That their ends are not known stays.</summary>
+    public void RemoveArchives(string podUid, string checkpointId)
+    {
+        foreach (var file in Files($"{Path.GetFileName(podUid)}.*").Where(f => File.ReadAllText(f).Split(' ')[0] == checkpointId))
+        {
+            RemoveArchives(file);
+        }
+    }
+
+    /// <summary>Forgets dumps of long ago, of which nobody wants anything any more, and removes what they have left.</summary>
+    /// <returns>How many.</returns>
+    public int Sweep(TimeSpan age)
+    {
+        var old = Files("*").Where(f => time.GetUtcNow() - File.GetLastWriteTimeUtc(f) > age).ToList();
+        old.ForEach(Discard);
+        return old.Count;
     }
 
     /// <summary>Notes that kubelet is about to be called.</summary>
     public DateTime Begin(CheckpointRequest request)
     {
         Directory.CreateDirectory(_folder);
+        var path = PathOf(request);
+        if (File.Exists(path))
+        {
+            // Of another checkpoint, which nobody goes on with.
+            Discard(path);
+        }
+
         var now = time.GetUtcNow().UtcDateTime;
-        var partial = PathOf(request) + ".partial";
-        File.WriteAllText(partial, $"{request.CheckpointId} {now.ToString("O", CultureInfo.InvariantCulture)}");
-        File.Move(partial, PathOf(request), overwrite: true);
+        File.WriteAllText(
+            path + ".partial",
+            $"{request.CheckpointId} {now.ToString("O", CultureInfo.InvariantCulture)} {request.PodNamespace} {request.PodName}");
+        File.Move(path + ".partial", path, overwrite: true);
         return now;
     }
+
+    /// <summary>Notes that nothing has come of a dump, and removes what it has left.</summary>
+    public void Discard(CheckpointRequest request) => Discard(PathOf(request));
 
     /// <summary>Notes that the dump has ended: its archive is stored, or there is none.</summary>
     public void End(CheckpointRequest request) => File.Delete(PathOf(request));
@@ -104,15 +133,46 @@ internal sealed class DumpJournal(IOptions<AgentOptions> options, TimeProvider t
         file.StartsWith(NameOf(request), StringComparison.Ordinal) && file.EndsWith(".tar", StringComparison.Ordinal)
         && DateTime.TryParse(file[NameOf(request).Length..^4], CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out _);
 
-    private FileInfo? Newest(CheckpointRequest request, DateTime since)
+    private void Discard(string entry)
+    {
+        RemoveArchives(entry);
+        File.Delete(entry);
+    }
+
+    /// <summary>Removes the archives of an entry's container whose names and times are of that dump: kubelet never removes any.
+    /// Others may have had the container dumped, before or since.</summary>
+    private void RemoveArchives(string entry)
+    {
+        if (File.Exists(entry) && File.ReadAllText(entry).Split(' ') is [_, var at, var podNamespace, var podName])
+        {
+            var request = new CheckpointRequest
+            {
+                PodNamespace = podNamespace, PodName = podName, ContainerName = Path.GetExtension(entry).TrimStart('.'),
+            };
+            var since = Instant(at);
+            foreach (var archive in Archives(request, since).Where(f => MadeAt(request, f.Name) <= since + Longest).ToList())
+            {
+                archive.Delete();
+            }
+        }
+    }
+
+    private string[] Files(string pattern) => Directory.Exists(_folder) ? Directory.GetFiles(_folder, pattern) : [];
+
+    private static DateTime Instant(string text) => DateTime.Parse(text, CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind);
+
+    private static DateTime MadeAt(CheckpointRequest request, string archive) =>
+        DateTimeOffset.Parse(archive[NameOf(request).Length..^4], CultureInfo.InvariantCulture).UtcDateTime;
+
+    private FileInfo? Newest(CheckpointRequest request, DateTime since) => Archives(request, since).MaxBy(f => f.LastWriteTimeUtc);
+
+    private IEnumerable<FileInfo> Archives(CheckpointRequest request, DateTime since)
     {
         var folder = new DirectoryInfo(options.Value.KubeletDirectory);
         // The name's time has whole seconds: the file's own time tells.
         return !folder.Exists
-            ? null
-            : folder.EnumerateFiles(NameOf(request) + "*.tar")
-                .Where(f => f.LastWriteTimeUtc >= since && IsArchiveOf(request, f.Name))
-                .MaxBy(f => f.LastWriteTimeUtc);
+            ? []
+            : folder.EnumerateFiles(NameOf(request) + "*.tar").Where(f => f.LastWriteTimeUtc >= since && IsArchiveOf(request, f.Name));
     }
 
     private static string NameOf(CheckpointRequest request) =>

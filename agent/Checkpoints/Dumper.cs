@@ -24,7 +24,12 @@ internal sealed class Dumper(KubeletClient kubelet, CriuConfiguration criu, Dump
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(2);
 
     /// <summary>One dump; other dumps of this node wait for it, for CRIU's options are the node's.</summary>
-    public Task<Dump> DumpAsync(CheckpointRequest request, RunningContainer container, FenceRecord? fence) => criu.WithAsync(
+    /// <param name="request">What is dumped.</param>
+    /// <param name="container">The container.</param>
+    /// <param name="fence">The fence that it is made under.</param>
+    /// <param name="cancellationToken">Ends the wait for other dumps, and nothing else.</param>
+    public Task<Dump> DumpAsync(
+        CheckpointRequest request, RunningContainer container, FenceRecord? fence, CancellationToken cancellationToken) => criu.WithAsync(
         fence,
         async () =>
         {
@@ -43,7 +48,7 @@ internal sealed class Dumper(KubeletClient kubelet, CriuConfiguration criu, Dump
             AgentLog.Dumped(logger, request.PodUid, request.ContainerName, took.TotalMilliseconds, leftStopped);
             return new Dump(tar, stoppedAt, took, ended, leftStopped);
         },
-        CancellationToken.None);
+        cancellationToken);
 
     /// <summary>The archive is not needed any more: its bytes are safe. kubelet itself never removes its file.</summary>
     public void Forget(CheckpointRequest request, Dump dump)
@@ -55,8 +60,12 @@ internal sealed class Dumper(KubeletClient kubelet, CriuConfiguration criu, Dump
     /// <summary>Looked at, not assumed: a process that runs on would be the second live copy.</summary>
     private async Task<bool> StandsStillAsync(int pid)
     {
+        // CRIU stops the tree that it dumps. What was started beside it (kubectl exec, probes) is in no checkpoint, and would write
+        // on behind it.
+        var beside = ContainerRuntime.Beside(pid);
+        beside.ForEach(process => Signals.Stop(process));
         var since = time.GetTimestamp();
-        while (!ContainerRuntime.Tree(pid).All(ContainerRuntime.IsStopped))
+        while (!ContainerRuntime.Tree(pid).Concat(beside).All(ContainerRuntime.IsStopped))
         {
             if (time.GetElapsedTime(since) >= Stopping)
             {
@@ -81,7 +90,7 @@ internal sealed class Dumper(KubeletClient kubelet, CriuConfiguration criu, Dump
         catch (RpcException exception) when (exception.StatusCode != StatusCode.Unavailable)
         {
             // kubelet has answered: there was no dump.
-            journal.End(request);
+            journal.Discard(request);
             throw;
         }
     }
@@ -103,12 +112,12 @@ internal sealed class Dumper(KubeletClient kubelet, CriuConfiguration criu, Dump
 
         // It came to nothing. What it left stopped goes on, so that the next one finds it as CRIU needs it: no copy runs
         // anywhere else, for no archive of it was ever given to anybody.
-        foreach (var pid in ContainerRuntime.Tree(container.Pid))
+        foreach (var pid in ContainerRuntime.Processes(container.Pid))
         {
             Signals.Continue(pid);
         }
 
-        journal.End(request);
+        journal.Discard(request);
         return null;
     }
 }

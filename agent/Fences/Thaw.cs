@@ -17,12 +17,12 @@ internal sealed class Thaw(
 
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(50);
 
-    /// <summary>Waits for dumps under way, continues every process and sees that it runs.</summary>
+    /// <summary>Waits for dumps under way, not for their bytes, continues every process and sees that it runs.</summary>
     /// <returns>How many processes there are.</returns>
     /// <remarks>A process that is continued while it is being dumped would be left stopped at the end of the dump.</remarks>
     public async Task<int> ContinueAsync(string podUid, CancellationToken cancellationToken)
     {
-        await checkpointer.SettledAsync(podUid, checkpointId: null, cancellationToken);
+        await checkpointer.AbandonAsync(podUid, cancellationToken);
         if (journal.AnyPending(podUid))
         {
             await ReleasedAsync(podUid, cancellationToken);
@@ -84,5 +84,5 @@ internal sealed class Thaw(
     }
 
     private async Task<List<int>> TreeAsync(string podUid, CancellationToken cancellationToken) =>
-        [.. (await runtime.ContainersAsync(podUid, cancellationToken)).SelectMany(c => ContainerRuntime.Tree(c.Pid))];
+        [.. (await runtime.ContainersAsync(podUid, cancellationToken)).SelectMany(c => ContainerRuntime.Processes(c.Pid))];
 }

@@ -2,6 +2,8 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Security;
 using System.Net.Sockets;
+using System.Security.Authentication;
+using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 using Grpc.Core;
 using Microsoft.Extensions.Options;
@@ -24,7 +26,12 @@ internal sealed class KubeletClient : IDisposable
     public KubeletClient(IOptions<AgentOptions> options, TimeProvider time)
     {
         _options = options.Value;
-        var tls = new SslClientAuthenticationOptions { CertificateChainPolicy = AgentTls.ChainPolicy(_options.KubeletCa) };
+        var tls = new SslClientAuthenticationOptions
+        {
+            // Read for each connection: a cluster's authorities are rotated.
+            RemoteCertificateValidationCallback = (_, certificate, chain, errors) =>
+                KubeletAuthority.Check(_options.KubeletCa, certificate as X509Certificate2, chain, errors),
+        };
         if (_options is { KubeletClientCertificate: { } certificate, KubeletClientKey: { } key })
         {
             tls.ClientCertificateContext = SslStreamCertificateContext.Create(
@@ -69,7 +76,7 @@ internal sealed class KubeletClient : IDisposable
         catch (HttpRequestException exception)
         {
             throw Refusal.Because(
-                StatusCode.Unavailable, "KubeletUnavailable", $"kubelet does not answer: {exception.Message}", exception);
+                StatusCode.Unavailable, "KubeletUnavailable", $"kubelet does not answer: {Why(exception)}", exception);
         }
 
         using (response)
@@ -90,7 +97,7 @@ internal sealed class KubeletClient : IDisposable
         }
         catch (HttpRequestException exception)
         {
-            return (false, $"kubelet does not answer: {exception.Message}");
+            return (false, $"kubelet does not answer: {Why(exception)}");
         }
     }
 
@@ -128,6 +135,18 @@ internal sealed class KubeletClient : IDisposable
         "EstablishedTcpConnections",
         $"the container has connected TCP sockets ({found}) and the policy is to refuse them: migrate with "
         + "tcpPolicy: Close, so that the application reconnects, or try when it has none");
+
+    // Of a connection that was not trusted the first words only say so.
+    private static string Why(HttpRequestException exception)
+    {
+        var message = exception.Message;
+        for (var inner = exception.InnerException; inner is AuthenticationException; inner = inner.InnerException)
+        {
+            message = inner.Message;
+        }
+
+        return message;
+    }
 
     private static string Short(string text) => text.Length <= 600 ? text : text[..600] + "…";
 

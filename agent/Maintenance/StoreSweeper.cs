@@ -17,10 +17,14 @@ internal sealed class StoreSweeper(
     private static readonly TimeSpan Look = TimeSpan.FromMinutes(10);
     private static readonly TimeSpan Period = TimeSpan.FromHours(1);
 
+    /// <summary>No operator asks for what has come of a dump after so long.</summary>
+    private static readonly TimeSpan Abandoned = TimeSpan.FromHours(6);
+
     /// <summary>Removes what is old and what nobody holds; returns how much that was.</summary>
     public int Sweep(CancellationToken cancellationToken)
     {
-        marks.Sweep(time.GetUtcNow().UtcDateTime - Look);
+        marks.Sweep(Look);
+        _ = journal.Sweep(Abandoned);
         var sweep = new SweepOptions
         {
             Remove = true,

@@ -80,7 +80,13 @@ internal sealed class RestoreStaging(
 
             return await StageAsync(request, uri, folder, cancellationToken);
         }
-        catch (Exception exception) when (exception is CorruptArtifactException or IOException or RpcException)
+        catch (IOException exception)
+        {
+            // A volume fails and comes back, a disk is full for a while: the handler goes on waiting, and the operator asks again.
+            throw Refusal.Because(
+                StatusCode.Unavailable, Reasons.StoreUnavailable, $"the checkpoint cannot be staged now: {exception.Message}", exception);
+        }
+        catch (Exception exception) when (exception is CorruptArtifactException or RpcException)
         {
             // The handler waits for either word; without this one it would wait in vain.
             Fail(folder, exception is RpcException rpc ? rpc.Status.Detail : exception.Message);
@@ -182,6 +188,12 @@ internal sealed class RestoreStaging(
             var to = Path.Combine(folder, name);
             if (Directory.Exists(from))
             {
+                // Of an agent that was killed here.
+                if (Directory.Exists(to))
+                {
+                    Directory.Delete(to, recursive: true);
+                }
+
                 Directory.Move(from, to);
             }
             else if (File.Exists(from))

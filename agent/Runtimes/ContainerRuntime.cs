@@ -156,6 +156,47 @@ internal sealed class ContainerRuntime(GrpcChannel channel)
         }
     }
 
+    /// <summary>All processes of a container.</summary>
+    /// <param name="pid">Its first one.</param>
+    public static List<int> Processes(int pid) => [.. Tree(pid), .. Beside(pid)];
+
+    /// <summary>The processes of a container that do not descend from its first one: who has them started in it (kubectl exec,
+    /// probes) is the parent.</summary>
+    /// <remarks>A container has a mount namespace of its own, whatever else it shares, and they are in it. Control groups would
+    /// tell the same, but by paths that depend on who reads them.</remarks>
+    public static List<int> Beside(int pid)
+    {
+        var own = MountsOf(pid);
+        if (own is null || own == MountsOf(1) || own == MountsOf(Environment.ProcessId))
+        {
+            // Gone, or none of its own.
+            return [];
+        }
+
+        var tree = Tree(pid).ToHashSet();
+        return
+        [
+            .. Directory.EnumerateDirectories("/proc")
+                .Select(folder => int.TryParse(Path.GetFileName(folder), CultureInfo.InvariantCulture, out var process) ? process : 0)
+                .Where(process => process > 0 && !tree.Contains(process) && MountsOf(process) == own)
+                .ToList()
+                .SelectMany(Tree)
+                .Distinct(),
+        ];
+    }
+
+    private static string? MountsOf(int pid)
+    {
+        try
+        {
+            return new FileInfo($"/proc/{pid.ToString(CultureInfo.InvariantCulture)}/ns/mnt").LinkTarget;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>Whether a process stands still by a stop signal (state T in proc_pid_stat(5)).</summary>
     public static bool IsStopped(int pid) => StateOf(pid) is 'T' or 'Z';
 
@@ -163,7 +204,26 @@ internal sealed class ContainerRuntime(GrpcChannel channel)
     public static bool IsHeld(int pid) => StateOf(pid) is 'T' or 't';
 
     /// <summary>Whether a process runs or sleeps, as processes do that nobody stops, traces or freezes.</summary>
-    public static bool Runs(int pid) => StateOf(pid) is 'R' or 'S' or 'Z';
+    public static bool Runs(int pid) => StateOf(pid) is 'Z' || (StateOf(pid) is 'R' or 'S' && !IsFrozen(pid));
+
+    /// <summary>Whether a process is frozen by a control group of version 2, in which it seems to sleep.</summary>
+    private static bool IsFrozen(int pid)
+    {
+        try
+        {
+            return File.ReadLines($"/proc/{pid.ToString(CultureInfo.InvariantCulture)}/cgroup").Select(FrozenFile).FirstOrDefault(f => f is not null)
+                is { } events && File.ReadLines(events).Contains("frozen 1");
+        }
+        catch (IOException)
+        {
+            // It has gone, or its group has.
+            return false;
+        }
+    }
+
+    /// <summary>Where the kernel tells whether a group is frozen; null for lines of version 1.</summary>
+    internal static string? FrozenFile(string line) =>
+        line.StartsWith("0::/", StringComparison.Ordinal) ? $"/proc/1/root/sys/fs/cgroup{line[3..].TrimEnd('/')}/cgroup.events" : null;
 
     private static char StateOf(int pid)
     {

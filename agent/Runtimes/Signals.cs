@@ -6,10 +6,14 @@ namespace PodCheckpointing.Agent.Runtimes;
 internal static partial class Signals
 {
     private const int SigCont = 18;
+    private const int SigStop = 19;
     private const int SigKill = 9;
 
     /// <summary>Lets a stopped process go on; false when it is gone.</summary>
     public static bool Continue(int pid) => kill(pid, SigCont) == 0;
+
+    /// <summary>Stops a process; false when it is gone.</summary>
+    public static bool Stop(int pid) => kill(pid, SigStop) == 0;
 
     /// <summary>Kills a process; false when it is gone.</summary>
     public static bool Kill(int pid) => kill(pid, SigKill) == 0;

@@ -49,7 +49,7 @@ internal sealed class VolumeContent(CheckpointStore store, IOptions<AgentOptions
         using var tar = Process.Start(start)!;
         try
         {
-            var errors = tar.StandardError.ReadToEndAsync(cancellationToken);
+            var errors = EndOfAsync(tar.StandardError, cancellationToken);
             using var archive = new HeldBackStream(tar.StandardOutput.BaseStream, async () =>
             {
                 await tar.WaitForExitAsync(cancellationToken);
@@ -134,6 +134,23 @@ internal sealed class VolumeContent(CheckpointStore store, IOptions<AgentOptions
                 du.Kill();
             }
         }
+    }
+
+    /// <summary>The last of what is said: tar names every file that it cannot read.</summary>
+    internal static async Task<string> EndOfAsync(TextReader reader, CancellationToken cancellationToken)
+    {
+        const int kept = 2048;
+        var (text, buffer) = (new System.Text.StringBuilder(), new char[kept]);
+        for (int read; (read = await reader.ReadAsync(buffer, cancellationToken)) > 0;)
+        {
+            text.Append(buffer, 0, read);
+            if (text.Length > kept)
+            {
+                text.Remove(0, text.Length - kept);
+            }
+        }
+
+        return text.ToString();
     }
 
     private string FolderOf(string podUid, string volume)

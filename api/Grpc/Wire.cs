@@ -8,6 +8,11 @@ namespace Grpc.Core;
 /// <summary>The wire format of gRPC over HTTP/2 (grpc/doc/PROTOCOL-HTTP2.md).</summary>
 internal static class Wire
 {
+    /// <summary>Bytes of grpc-message, encoded.</summary>
+    private const int LongestMessage = 4096;
+
+    private const string Cut = "...";
+
     public const string ContentType = "application/grpc";
     private const int PrefixLength = 5;
 
@@ -121,18 +126,31 @@ internal static class Wire
     };
 
     /// <summary>grpc-message: percent-encoded UTF-8.</summary>
+    /// <remarks>Of a long one the beginning.</remarks>
     public static string EncodeMessage(string text)
     {
         var result = new StringBuilder();
-        foreach (var b in Encoding.UTF8.GetBytes(text))
+        Span<byte> bytes = stackalloc byte[4];
+        foreach (var rune in text.EnumerateRunes())
         {
-            if (b is >= 0x20 and <= 0x7e and not (byte)'%')
+            var end = result.Length;
+            foreach (var b in bytes[..rune.EncodeToUtf8(bytes)])
             {
-                result.Append((char)b);
+                if (b is >= 0x20 and <= 0x7e and not (byte)'%')
+                {
+                    result.Append((char)b);
+                }
+                else
+                {
+                    result.Append('%').Append(b.ToString("X2", CultureInfo.InvariantCulture));
+                }
             }
-            else
+
+            if (result.Length > LongestMessage)
             {
-                result.Append('%').Append(b.ToString("X2", CultureInfo.InvariantCulture));
+                // Peers refuse a call's end with more in its headers, and its code and reason would be lost with it.
+                result.Length = end;
+                return result.Append(Cut).ToString();
             }
         }
 

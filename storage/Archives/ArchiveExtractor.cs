@@ -8,7 +8,7 @@ namespace PodCheckpointing.Storage.Archives;
 internal sealed class ArchiveExtractor(string folder, ExtractionOptions options) : IArchiveVisitor, IDisposable
 {
     private readonly Tree _tree = new(folder);
-    private readonly List<(List<byte[]> Parts, ArchiveEntry Entry)> _folders = [];
+    private readonly Stack<(List<byte[]> Parts, ArchiveEntry Entry)> _folders = [];
     private SparseFile? _file;
     private ArchiveEntry _entry = new();
     private List<byte[]> _parts = [];
@@ -29,6 +29,11 @@ internal sealed class ArchiveExtractor(string folder, ExtractionOptions options)
             throw new CorruptArtifactException($"the archive holds {entry.Name}, a name that is not UTF-8");
         }
 
+        while (_folders.TryPeek(out var inner) && !IsBelow(inner.Parts, _parts))
+        {
+            Leave();
+        }
+
         var parent = _tree.ParentOf(_parts, make: true);
         switch (entry.Type)
         {
@@ -37,7 +42,7 @@ internal sealed class ArchiveExtractor(string folder, ExtractionOptions options)
                 break;
             case ArchiveEntryType.Directory:
                 MakeFolder(parent);
-                _folders.Add((_parts, entry));
+                _folders.Push((_parts, entry));
                 break;
             case ArchiveEntryType.SymbolicLink when options.Links:
                 Make(parent, name => symlinkat(Z(entry.RawLinkName.Span), parent, name));
@@ -75,13 +80,40 @@ internal sealed class ArchiveExtractor(string folder, ExtractionOptions options)
         }
     }
 
-    /// <summary>Gives the folders their modes and times: before, they had to be writable, and changed with every file.</summary>
+    /// <summary>The archive ends.</summary>
     public void Finish()
     {
-        foreach (var (parts, entry) in Enumerable.Reverse(_folders))
+        while (_folders.Count > 0)
         {
-            Describe(_tree.ParentOf(parts, make: false), entry, parts[^1], mode: true);
+            Leave();
         }
+    }
+
+    private static bool IsBelow(List<byte[]> folder, List<byte[]> parts)
+    {
+        if (parts.Count <= folder.Count)
+        {
+            return false;
+        }
+
+        for (var i = folder.Count - 1; i >= 0; i--)
+        {
+            if (!parts[i].AsSpan().SequenceEqual(folder[i]))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>Gives the innermost folder its mode and times: before, it had to be writable, and changed with every file.</summary>
+    /// <remarks>When its last entry has been seen: an archive may hold millions. tar writes a folder's entries behind each other;
+    /// of an archive that comes back to a folder, that folder's time is that of coming back.</remarks>
+    private void Leave()
+    {
+        var (parts, entry) = _folders.Pop();
+        Describe(_tree.ParentOf(parts, make: false), entry, parts[^1], mode: true);
     }
 
     public void Dispose()

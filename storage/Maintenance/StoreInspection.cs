@@ -10,9 +10,11 @@ public sealed class StoreInspection(string root, TimeProvider time)
     private const string Volumes = ".volumes";
     private readonly CheckpointStore _store = new(root, time);
 
-    /// <summary>Every checkpoint, complete or not, in the order of their names.</summary>
+    /// <summary>Every checkpoint, complete or not, in the order of their names; without those that are removed meanwhile.</summary>
     public IEnumerable<StoredCheckpoint> List() =>
-        Folders(root).SelectMany(pod => Folders(pod).Select(checkpoint => Describe(Path.GetFileName(pod), Path.GetFileName(checkpoint))));
+        Folders(root).SelectMany(pod => Seen(() => Folders(pod).ToList()) ?? [])
+            .Select(folder => Seen(() => Describe(Path.GetFileName(Path.GetDirectoryName(folder)!), Path.GetFileName(folder))))
+            .OfType<StoredCheckpoint>();
 
     /// <summary>One checkpoint, or null.</summary>
     /// <exception cref="ArgumentException">A part of the name is not valid.</exception>
@@ -99,6 +101,20 @@ public sealed class StoreInspection(string root, TimeProvider time)
     // What an artifact can make its reader say. A volume that fails (EIO, ESTALE) is no proof of damage: it must pass through.
     private static bool IsDamage(Exception exception) =>
         exception is CorruptArtifactException or ArgumentException or FileNotFoundException or DirectoryNotFoundException;
+
+    /// <summary>What is found; null where it has gone before all of it was seen.</summary>
+    private static T? Seen<T>(Func<T> look)
+        where T : class
+    {
+        try
+        {
+            return look();
+        }
+        catch (Exception exception) when (exception is DirectoryNotFoundException or FileNotFoundException)
+        {
+            return null;
+        }
+    }
 
     private static IEnumerable<string> Folders(string folder) => Directory.EnumerateDirectories(folder)
         .Where(path => !Path.GetFileName(path).StartsWith('.')).Order(StringComparer.Ordinal);

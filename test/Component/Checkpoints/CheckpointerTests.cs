@@ -2,6 +2,7 @@ using System.Diagnostics;
 using FluentAssertions;
 using Grpc.Core;
 using NUnit.Framework;
+using PodCheckpointing.Agent.Runtimes;
 using PodCheckpointing.Api.Agent;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
@@ -98,6 +99,102 @@ internal sealed class CheckpointerTests
     }
 
     [Test]
+    public async Task A_pod_goes_on_while_its_volumes_are_stored_and_the_checkpoint_is_never_sealed()
+    {
+        await GivenAsync(Slow, "large");
+        using (var sparse = File.Create(Path.Combine(_node.Volume(Slow, "large"), "sparse")))
+        {
+            sparse.SetLength(1L << 36);
+        }
+
+        _node.Dump = StopAndWriteAsync;
+        var checkpoint = _node.CheckpointAsync(Slow, "app", ["app"], "large");
+        using var tar = await TarOfAsync(Slow, checkpoint);
+        try
+        {
+            Signal("STOP", tar);
+            ContainerRuntime.IsHeld(_node.Containers.Single().Process.Id).Should().BeTrue();
+
+            await UnfenceAsync(Slow).WaitAsync(TimeSpan.FromSeconds(20));
+
+            ContainerRuntime.IsHeld(_node.Containers.Single().Process.Id).Should().BeFalse();
+        }
+        finally
+        {
+            tar.Kill();
+        }
+
+        await FluentActions.Awaiting(() => checkpoint).Should().ThrowAsync<RpcException>();
+        await SealIsRefusedAsync(Slow, "large");
+    }
+
+    [Test]
+    public async Task A_pod_goes_on_while_the_store_hangs_and_the_checkpoint_is_never_sealed()
+    {
+        await GivenAsync(Slow, "small");
+        _node.Dump = StopAndWriteAsync;
+        // Whoever opens a pipe for writing hangs until somebody reads it, as a mount does whose server is gone.
+        var folder = Directory.CreateDirectory(Path.Combine(_node.StoreRoot, Slow, AgentNode.Id, "app")).FullName;
+        var pipe = Path.Combine(folder, "dump.tar.zst.partial");
+        using (var make = Process.Start("mkfifo", [pipe]))
+        {
+            await make.WaitForExitAsync();
+        }
+
+        var checkpoint = _node.CheckpointAsync(Slow, "app", ["app"]);
+        var process = _node.Containers.Single().Process;
+        while (!ContainerRuntime.IsHeld(process.Id))
+        {
+            await Task.Yield();
+        }
+
+        await UnfenceAsync(Slow).WaitAsync(TimeSpan.FromSeconds(20));
+
+        ContainerRuntime.IsHeld(process.Id).Should().BeFalse();
+        Directory.GetFiles(_node.Archives).Should().BeEmpty("nobody will ask for the archive any more");
+        using (File.OpenRead(pipe))
+        {
+            await FluentActions.Awaiting(() => checkpoint).Should().ThrowAsync<RpcException>();
+        }
+
+        await SealIsRefusedAsync(Slow);
+    }
+
+    [Test]
+    public async Task Processes_beside_the_containers_first_are_stopped_and_continued_with_it()
+    {
+        // As a shell of kubectl exec is: in the container's namespaces, and no child of its.
+        var first = Process.Start("unshare", ["--mount", "sleep", "1000"]);
+        while (new FileInfo($"/proc/{first.Id}/ns/mnt").LinkTarget == new FileInfo("/proc/self/ns/mnt").LinkTarget)
+        {
+            await Task.Yield();
+        }
+
+        using var second = Process.Start("nsenter", ["--mount", $"--target={first.Id}", "sleep", "1000"]);
+        try
+        {
+            while (new FileInfo($"/proc/{second.Id}/ns/mnt").LinkTarget != new FileInfo($"/proc/{first.Id}/ns/mnt").LinkTarget)
+            {
+                await Task.Yield();
+            }
+
+            _node.Run(Quick, "app", first);
+            await FenceAsync(Quick);
+            _node.Dump = StopAndWriteAsync;
+
+            (await _node.CheckpointAsync(Quick, "app")).LeftStopped.Should().BeTrue();
+
+            ContainerRuntime.IsHeld(second.Id).Should().BeTrue("it would write on, behind the checkpoint");
+            await UnfenceAsync(Quick);
+            ContainerRuntime.IsHeld(second.Id).Should().BeFalse();
+        }
+        finally
+        {
+            second.Kill();
+        }
+    }
+
+    [Test]
     public async Task A_checkpoint_that_no_migration_asks_for_waits_until_the_migration_has_ended()
     {
         await GivenAsync(Quick, "small");
@@ -107,9 +204,42 @@ internal sealed class CheckpointerTests
             .Which.Should().Match<RpcException>(e => e.StatusCode == StatusCode.Unavailable && AgentReasons.Of(e) == Reasons.MigrationInProgress);
         _node.Dumps.Should().Be(0, "it would stop the pod");
 
-        await _node.Client.UnfenceAsync(
-            new UnfenceRequest { PodUid = Quick, Holder = "m", Resume = true }, TimeSpan.FromSeconds(30), CancellationToken.None);
+        await UnfenceAsync(Quick);
         (await _node.CheckpointAsync(Quick, "app")).LeftStopped.Should().BeFalse();
+    }
+
+    [Test]
+    public async Task What_a_failed_dump_left_on_the_node_goes_and_what_is_others_stays()
+    {
+        await GivenAsync(Quick, "small");
+        var another = Path.Combine(_node.Archives, $"checkpoint-{Quick}_default-app-2026-01-01T00:00:00Z.tar");
+        await File.WriteAllTextAsync(another, "an administrator's");
+        _node.Dump = async path =>
+        {
+            await AgentNode.WriteAsync(path, new byte[512]);
+            return null;
+        };
+
+        await FluentActions.Awaiting(() => _node.CheckpointAsync(Quick, "app")).Should().ThrowAsync<RpcException>();
+
+        Directory.GetFiles(_node.Archives).Should().Equal(another);
+    }
+
+    [Test]
+    public async Task What_could_not_be_stored_goes_with_its_checkpoint()
+    {
+        await GivenAsync(Quick, "small");
+        // No checkpoint that a store would take.
+        _node.Dump = async path =>
+        {
+            await AgentNode.WriteAsync(path, new byte[4096]);
+            return path;
+        };
+        await FluentActions.Awaiting(() => _node.CheckpointAsync(Quick, "app")).Should().ThrowAsync<RpcException>();
+
+        await DeleteAsync(new DeleteCheckpointRequest { PodUid = Quick, CheckpointId = AgentNode.Id });
+
+        Directory.GetFiles(_node.Archives).Should().BeEmpty();
     }
 
     [Test]
@@ -138,8 +268,32 @@ internal sealed class CheckpointerTests
     {
         _node.Run(podUid, "app");
         await File.WriteAllTextAsync(Path.Combine(_node.Volume(podUid, volume), "file"), "content");
-        await _node.Client.FenceAsync(
-            new FenceRequest { PodUid = podUid, Holder = _node.Holder, TcpPolicy = "Close" }, TimeSpan.FromSeconds(30), CancellationToken.None);
+        await FenceAsync(podUid);
+    }
+
+    private Task FenceAsync(string podUid) => _node.Client.FenceAsync(
+        new FenceRequest { PodUid = podUid, Holder = "m", TcpPolicy = "Close" }, TimeSpan.FromSeconds(30), CancellationToken.None);
+
+    private Task UnfenceAsync(string podUid) => _node.Client.UnfenceAsync(
+        new UnfenceRequest { PodUid = podUid, Holder = "m", Resume = true }, TimeSpan.FromSeconds(60), CancellationToken.None);
+
+    /// <summary>As CRIU leaves a container that is fenced.</summary>
+    private async Task<string?> StopAndWriteAsync(string path)
+    {
+        Signal("STOP", _node.Containers.Single().Process);
+        await AgentNode.WriteAsync(path, await File.ReadAllBytesAsync(AgentNode.Archive));
+        return path;
+    }
+
+    /// <summary>Not by its own agent, and not when the operator asks for it late.</summary>
+    private async Task SealIsRefusedAsync(string podUid, params string[] volumes)
+    {
+        var request = new SealRequest { PodUid = podUid, CheckpointId = AgentNode.Id };
+        request.ContainerNames.Add("app");
+        request.VolumeNames.AddRange(volumes);
+        (await FluentActions.Awaiting(() => _node.Client.SealAsync(request, TimeSpan.FromSeconds(30), CancellationToken.None))
+            .Should().ThrowAsync<RpcException>()).Which.StatusCode.Should().Be(StatusCode.FailedPrecondition);
+        _node.Store.IsSealed(podUid, AgentNode.Id).Should().BeFalse();
     }
 
     private static async Task<Process> TarOfAsync(string podUid, Task call)

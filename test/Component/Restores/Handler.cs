@@ -26,7 +26,7 @@ internal sealed class Handler : IDisposable
             sh -c 'kill -STOP $$; exec sleep 1000' </dev/null >/dev/null 2>&1 &
             until grep -q '^State:.T' "/proc/$!/status"; do :; done
             while [ $# -gt 0 ]; do [ "$1" = --pid-file ] && echo $! >"$2"; shift; done ;;
-          *" state "*) printf '{\n  "status": "running"\n}\n' ;;
+          *" state "*) [ ! -e "$here/broken" ] || exit 7; printf '{\n  "status": "running"\n}\n' ;;
         esac
         """;
 

@@ -338,6 +338,17 @@ internal sealed class HandlerTests
     }
 
     [Test]
+    public async Task Says_that_crun_could_not_tell_the_state()
+    {
+        GivenBundle();
+        _handler.Stage("u1", "app");
+        await _handler.CreateAsync();
+        _handler.BreakCrun();
+
+        (await _handler.RunAsync("state", "c1")).Code.Should().Be(7);
+    }
+
+    [Test]
     public async Task Gives_up_when_the_bundle_goes()
     {
         GivenBundle();

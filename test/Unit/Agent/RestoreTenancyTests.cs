@@ -34,6 +34,34 @@ public sealed class RestoreTenancyTests : StoreFolder
         File.Exists(Path.Combine(Folder, "checkpoint", "inventory.img")).Should().BeTrue();
     }
 
+    [Test]
+    public async Task Staging_that_was_cut_off_while_it_moved_is_done_again()
+    {
+        Directory.CreateDirectory(Path.Combine(Folder, "checkpoint"));
+        await File.WriteAllTextAsync(Path.Combine(Folder, "checkpoint", "left"), "by an agent that was killed");
+
+        await _staging.PrepareAsync(Request("shop"), CancellationToken.None);
+
+        File.Exists(Path.Combine(Folder, "checkpoint", "inventory.img")).Should().BeTrue();
+        File.Exists(Path.Combine(Folder, "checkpoint", "left")).Should().BeFalse();
+    }
+
+    [Test]
+    public async Task A_volume_that_fails_for_a_while_is_asked_again()
+    {
+        var artifact = Path.Combine(Root, Pod, Id, "c", "dump.tar.zst");
+        File.Move(artifact, artifact + ".away");
+        File.CreateSymbolicLink(artifact, artifact);
+
+        var preparing = () => _staging.PrepareAsync(Request("shop"), CancellationToken.None);
+        var refusal = (await preparing.Should().ThrowAsync<RpcException>("too many levels of links is no damage")).Which;
+
+        (refusal.StatusCode, AgentReasons.Of(refusal)).Should().Be((StatusCode.Unavailable, "StoreUnavailable"));
+        File.Exists(Path.Combine(Folder, "failed")).Should().BeFalse();
+        File.Move(artifact + ".away", artifact, overwrite: true);
+        (await _staging.PrepareAsync(Request("shop"), CancellationToken.None)).Should().BePositive();
+    }
+
     [TestCase("thief")]
     [TestCase("shop2")]
     [TestCase("Shop")]

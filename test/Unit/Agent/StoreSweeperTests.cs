@@ -34,7 +34,7 @@ public sealed class StoreSweeperTests : StoreFolder
         var options = Options.Create(new AgentOptions { StateRoot = Out, StoreRoot = Root });
         _journal = new DumpJournal(options, _time);
         // It dumps nothing here: the sweeper only asks what is under way.
-        var checkpointer = new Checkpointer(null!, null!, null!, null!, Store, null!, null!, options);
+        var checkpointer = new Checkpointer(null!, null!, null!, null!, Store, null!, null!, options, _time);
         _sweeper = new StoreSweeper(checkpointer, _journal, new StoreMarks(Root, _time), options, _time, _log);
     }
 

@@ -54,6 +54,18 @@ internal sealed class WireTests
         Wire.DecodeMessage(encoded).Should().Be(text);
     }
 
+    [TestCase("x", 4096)]
+    [TestCase("検", 4095)]
+    public void Encodes_the_beginning_of_a_long_message_without_half_a_letter(string letter, int length)
+    {
+        var text = string.Concat(Enumerable.Repeat(letter, 100_000));
+
+        var encoded = Wire.EncodeMessage(text);
+
+        encoded.Should().HaveLength(length + 3).And.EndWith("...");
+        text.Should().StartWith(Wire.DecodeMessage(encoded)[..^3]);
+    }
+
     [TestCase("%", "%")]
     [TestCase("%4", "%4")]
     [TestCase("100%", "100%")]

@@ -33,6 +33,27 @@ public sealed class ExtractionTests : StoreFolder
         TestCalls.Stat(At("d/pipe")).Type.Should().Be(0x1000);
     }
 
+    [TestCase(1_000)]
+    [TestCase(20_000)]
+    public void An_archive_of_many_folders_is_not_kept_in_memory(int count)
+    {
+        using var extractor = new ArchiveExtractor(Out, ExtractionOptions.Everything);
+        var before = GC.GetTotalMemory(forceFullCollection: true);
+        for (var i = 0; i < count; i++)
+        {
+            // Each in the one folder, as in a cache that somebody has filled.
+            extractor.Begin(new ArchiveEntry
+            {
+                Type = ArchiveEntryType.Directory, RawName = Encoding.UTF8.GetBytes($"d/{i}/"), Mode = 0x1c0,
+            });
+            extractor.End();
+        }
+
+        (GC.GetTotalMemory(forceFullCollection: true) - before).Should().BeLessThan(1 << 20);
+        extractor.Finish();
+        Directory.GetDirectories(At("d")).Should().HaveCount(count);
+    }
+
     [Test]
     public async Task Owners_and_attributes_are_as_they_were()
     {

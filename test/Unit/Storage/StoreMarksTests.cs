@@ -85,10 +85,12 @@ public sealed class StoreMarksTests : StoreFolder
     [Test]
     public void The_sweep_takes_what_was_left_until_then()
     {
-        new StoreMarks(Root, _time).Leave();
-        new StoreMarks(Root, _time).Sweep(DateTime.UtcNow.AddMinutes(-1));
+        new StoreMarks(Root, TimeProvider.System).Leave();
+        // A clock that is wrong, and not the volume's.
+        _time.Advance(TimeSpan.FromDays(400));
+        new StoreMarks(Root, _time).Sweep(TimeSpan.FromMinutes(1));
         Left.Should().ContainSingle();
-        new StoreMarks(Root, _time).Sweep(DateTime.UtcNow.AddMinutes(1));
+        new StoreMarks(Root, _time).Sweep(TimeSpan.Zero);
         Left.Should().BeEmpty();
     }
 

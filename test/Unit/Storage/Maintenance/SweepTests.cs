@@ -34,6 +34,28 @@ public sealed class SweepTests : StoreFolder
     }
 
     [Test]
+    public async Task A_checkpoint_that_is_removed_while_a_list_is_made_is_not_on_it()
+    {
+        foreach (var (pod, id) in new[] { ("a", Id), ("b", Id), ("b", Id + "0"), ("c", Id) })
+        {
+            await Store.WriteAsync(pod, id, Volume, new MemoryStream(new byte[1024]), new Origin(), new Progress<long>(), CancellationToken.None);
+        }
+
+        var listed = new List<string>();
+        foreach (var checkpoint in new StoreInspection(Root, TimeProvider.System).List())
+        {
+            listed.Add(checkpoint.ToString());
+            if (checkpoint.PodUID == "b")
+            {
+                Store.Delete("b", Id + "0", null);
+                Store.Delete("c", Id, null);
+            }
+        }
+
+        listed.Should().Equal($"a/{Id}", $"b/{Id}");
+    }
+
+    [Test]
     public async Task A_look_changes_nothing()
     {
         await WriteAsync(new MemoryStream(new byte[1024]));
