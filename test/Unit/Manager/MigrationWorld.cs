@@ -140,8 +140,9 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
             throw refusal;
         }
 
-        Put(item);
-        return Task.FromResult(item);
+        var made = item is V1Pod { Metadata.Uid: null } pod ? (T)(object)(pod with { Metadata = pod.Metadata with { Uid = "target-uid" } }) : item;
+        Put(made);
+        return Task.FromResult(made);
     }
 
     public Task DeleteAsync<T>(T item, long? graceSeconds, CancellationToken cancellationToken)
