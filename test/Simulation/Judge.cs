@@ -1,5 +1,6 @@
 using k8s.Models;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.PodMigrations;
 
 namespace PodCheckpointing.Simulation;
 
@@ -58,6 +59,9 @@ internal sealed class Judge(SimulatedServer server, World world, Troubles troubl
                 ?? (outcomes.Count > 0 && migrations.Any(m => m.Metadata.Name == "m") ? "a" : null);
             Must(where is null || running[0].Node == where, $"it says {string.Join(", ", outcomes)} and runs on {running[0].Node}");
             Must(!outcomes.Contains(Outcomes.Lost), "it says Lost, and a copy runs");
+            Must(
+                world.ReplicaSet is null || server.All<V1Pod>().Any(p => p.Metadata.Uid == running[0].PodUid && ReplicaSet.Has(p) && !Handover.IsDue(p)),
+                "what runs is not its ReplicaSet's");
         }
         else
         {

@@ -5,7 +5,7 @@ using PodCheckpointing.Simulation;
 // simulation [SEEDS [FIRST]]: plays so many from the first one on; SEED=<n> plays that one and prints what happened.
 if (Environment.GetEnvironmentVariable("SEED") is { Length: > 0 } one)
 {
-    var scenario = new Scenario(int.Parse(one, CultureInfo.InvariantCulture));
+    var scenario = Play.Of(int.Parse(one, CultureInfo.InvariantCulture));
     var broken = scenario.Run();
     Console.WriteLine(string.Join('\n', scenario.Trace));
     Console.WriteLine(string.Join('\n', broken.Select(b => "VIOLATION: " + b)));
@@ -22,7 +22,7 @@ Parallel.For(first, first + seeds, seed =>
     IReadOnlyList<string> broken;
     try
     {
-        var scenario = new Scenario(seed);
+        var scenario = Play.Of(seed);
         broken = scenario.Run();
         ends.AddOrUpdate(scenario.Ending, 1, (_, n) => n + 1);
     }

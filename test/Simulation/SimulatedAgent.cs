@@ -204,6 +204,7 @@ internal sealed class SimulatedAgent(Caller caller, World world, Node node, Oper
             }
 
             stage.Members = [.. request.ContainerNames];
+            stage.Go |= request.Release;
             stage.Values[request.ContainerName] = world.Store[(uri.PodUid, uri.CheckpointId)][request.ContainerName];
             return new PrepareRestoreResponse();
         });

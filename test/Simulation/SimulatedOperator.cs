@@ -32,12 +32,12 @@ internal sealed class SimulatedOperator : IDisposable, ILeadership
         var agents = new SimulatedAgents(_caller, world, operations, time);
         var calls = new PendingCalls(Scheduler, _stopping.Token, this);
         var events = new NoEvents();
-        var slots = new MigrationSlots(Cluster, Options.Create(new OperatorOptions()));
+        Slots = new MigrationSlots(Cluster, Options.Create(new OperatorOptions { Migrations = world.Limits }));
         var lost = new LostNodes(Cluster, time);
         var release = new ContentRelease(Cluster, agents, calls, events, Options.Create(new OperatorOptions()), time);
         _loops =
         [
-            NewLoop<PodMigration>(Triggers.OfMigrations, q => new PodMigrationReconciler(Cluster, agents, lost, calls, slots, events, q, time)),
+            NewLoop<PodMigration>(Triggers.OfMigrations, q => new PodMigrationReconciler(Cluster, agents, lost, calls, Slots, events, q, time)),
             NewLoop<PodCheckpoint>(Triggers.OfPodCheckpoints, q => new PodCheckpointReconciler(Cluster, agents, lost, calls, events, q, time)),
             NewLoop<ContainerCheckpoint>(
                 Triggers.OfContainerCheckpoints, q => new ContainerCheckpointReconciler(Cluster, agents, lost, calls, events, q, time)),
@@ -65,6 +65,8 @@ internal sealed class SimulatedOperator : IDisposable, ILeadership
     public SimulatedCluster Cluster { get; }
 
     public SeededScheduler Scheduler { get; }
+
+    public MigrationSlots Slots { get; }
 
     public Task Acquired => Task.CompletedTask;
 
@@ -129,7 +131,7 @@ internal sealed class SimulatedOperator : IDisposable, ILeadership
         {
             var result = await loop.Reconciler.ReconcileAsync(key, _stopping.Token);
             loop.Queue.Forget(key);
-            if (result.RequeueAfter is { } delay && delay > PodMigrationReconciler.Resync)
+            if (result.RequeueAfter is { } delay && (loop.Reconciler is not PodMigrationReconciler || delay > PodMigrationReconciler.Resync || delay <= StatusDrafts.Patience))
             {
                 loop.Queue.AddAfter(key, delay);
             }

@@ -24,7 +24,7 @@ internal sealed class SimulatedServer(TimeProvider time)
     /// <summary>Objects whose owner is no more, and that go for it.</summary>
     public List<IKubernetesObject<V1ObjectMeta>> Orphans() => _objects.FindAll(o =>
         o.Metadata is { OwnerReferences: { Count: > 0 } owners, DeletionTimestamp: null }
-        && owners.All(r => !_objects.Exists(other => other.Metadata.Uid == r.Uid)));
+        && owners.All(r => r.Kind != "ReplicaSet" && !_objects.Exists(other => other.Metadata.Uid == r.Uid)));
 
     public T? Find<T>(string? scope, string name)
         where T : class, IKubernetesObject<V1ObjectMeta> =>

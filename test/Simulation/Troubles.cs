@@ -16,25 +16,35 @@ internal sealed class Troubles
     private int _lateEnds;
     private readonly List<Action> _atTheEnd = [];
 
-    public Troubles(SimulatedServer server, World world, Random random, List<string> trace)
+    /// <param name="server">The cluster.</param>
+    /// <param name="world">The nodes.</param>
+    /// <param name="random">The seed's.</param>
+    /// <param name="trace">Is told what happens.</param>
+    /// <param name="kept">No pod is taken away, and no node is lost: whatever ends then has been ended by us.</param>
+    /// <param name="ofMigration">Whether a user has a migration m of pod p in his hands.</param>
+    public Troubles(SimulatedServer server, World world, Random random, List<string> trace, bool kept = false, bool ofMigration = true)
     {
         (_server, _world, _random, _trace) = (server, world, random, trace);
         _crashes = random.Next(3) == 0 ? 0 : random.Next(40, 300);
-        OnFailure = random.Next(8) switch { 0 => OnFailurePolicies.ColdStart, 1 => OnFailurePolicies.Leave, _ => null };
+        OnFailure = random.Next(8) switch { 0 when !kept => OnFailurePolicies.ColdStart, 1 => OnFailurePolicies.Leave, _ => null };
         Timeout = random.Next(4) == 0 ? random.Next(1, 40) : null;
         DryRun = random.Next(30) == 0;
         _lateEnds = random.Next(3) == 0 ? random.Next(1, 4) : 0;
-        Maybe(3, "user: abort", () => Edit("m", json => json["spec"]!["abort"] = true));
-        Maybe(7, "user: deletes the migration", () => Delete<PodMigration>("m"));
-        Maybe(6, "user: migrates again", () => CreateMigration("m2", _random.Next(2) == 0 ? "b" : "c"));
-        Maybe(12, "user: deletes the source", () => DeletePod(_ => "p"));
-        Maybe(10, "user: deletes the target", () => DeletePod(m => m.Status?.RestoredPodName));
+        if (ofMigration)
+        {
+            Maybe(3, "user: abort", () => Edit("m", json => json["spec"]!["abort"] = true));
+            Maybe(7, "user: deletes the migration", () => Delete<PodMigration>("m"));
+            Maybe(6, "user: migrates again", () => CreateMigration("m2", _random.Next(2) == 0 ? "b" : "c"));
+            Maybe(kept ? int.MaxValue : 12, "user: deletes the source", () => DeletePod(_ => "p"));
+            Maybe(kept ? int.MaxValue : 10, "user: deletes the target", () => DeletePod(m => m.Status?.RestoredPodName));
+        }
+
         switch (random.Next(8))
         {
-            case 0:
+            case 0 when !kept:
                 Maybe(1, "node b dies", () => Lose("b"));
                 break;
-            case 1:
+            case 1 when !kept:
                 Maybe(2, "node a dies", () => Lose("a"));
                 break;
             case 2:

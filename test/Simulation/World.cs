@@ -1,5 +1,6 @@
 using k8s.Models;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.PodMigrations;
 
 namespace PodCheckpointing.Simulation;
 
@@ -26,6 +27,15 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
 
     /// <summary>Whether the pod takes its address along.</summary>
     public bool OwnAddress { get; init; }
+
+    /// <summary>How many migrations may be under way.</summary>
+    public MigrationOptions Limits { get; init; } = new();
+
+    /// <summary>Who owns the pod; null: nobody.</summary>
+    public ReplicaSet? ReplicaSet { get; init; }
+
+    /// <summary>Whether several copies of one checkpoint may run: each counts for itself.</summary>
+    public bool HasClones { get; init; }
 
     /// <summary>Every pod's.</summary>
     public const string Address = "10.0.0.1";
@@ -96,7 +106,7 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
                 if (container.Life == Life.Waiting && stage is { Failed: null } && stage.Values.ContainsKey(container.Name)
                     && !stage.Broken.Contains(container.Name))
                 {
-                    result.Add(($"restores {pod.Metadata.Name}/{container.Name}", () => Restore(container, stage)));
+                    result.Add(($"restores {pod.Metadata.Name}/{container.Name}", () => Restore(copy, container, stage)));
                 }
 
                 if (container is { Life: Life.Restored, Started: false } && stage is { Failed: null })
@@ -117,7 +127,7 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
                 // The fence hook and the restore handler have their say.
                 if (container is { Life: Life.Dead, End: not null } && !node.Fences.ContainsKey(copy.PodUid) && (!restores || stage?.Verdict == "Run"))
                 {
-                    result.Add(($"kubelet starts {pod.Metadata.Name}/{container.Name} again", () => StartAgain(container)));
+                    result.Add(($"kubelet starts {pod.Metadata.Name}/{container.Name} again", () => StartAgain(copy, container)));
                 }
 
                 if (Failures > 0 && container.Life is Life.Running or Life.Stopped && random.Next(40) == 0)
@@ -155,6 +165,11 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
     /// <summary>What takes away by itself what nobody needs: the cluster's garbage collector, and the agents' sweepers.</summary>
     private IEnumerable<(string, Action)> Collectors()
     {
+        foreach (var act in ReplicaSet?.Acts(Violations) ?? [])
+        {
+            yield return act;
+        }
+
         foreach (var item in server.Orphans())
         {
             yield return ($"collector deletes {item.Metadata.Name}", () => server.Delete(item));
@@ -206,19 +221,22 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
 
         var (copy, container) = running[random.Next(running.Count)];
         container.Counter++;
-        var due = _said.GetValueOrDefault(container.Name) + 1;
+        var name = NameOf(copy, container);
+        var due = _said.GetValueOrDefault(name) + 1;
         if (container.Counter != due)
         {
             Violations.Add($"{container.Name} on {copy.Node} says {container.Counter} where {due} was due");
         }
 
-        _said[container.Name] = Math.Max(_said.GetValueOrDefault(container.Name), container.Counter);
+        _said[name] = Math.Max(_said.GetValueOrDefault(name), container.Counter);
     }
+
+    private string NameOf(Copy copy, Processes container) => HasClones ? $"{copy.PodUid}/{container.Name}" : container.Name;
 
     /// <summary>At no instant two copies.</summary>
     public void Check()
     {
-        foreach (var name in Copies.SelectMany(c => c.Containers).Select(c => c.Name).Distinct())
+        foreach (var name in HasClones ? [] : Copies.SelectMany(c => c.Containers).Select(c => c.Name).Distinct())
         {
             if (Copies.Count(c => c.Containers.Any(p => p.Name == name && p.Life == Life.Running)) > 1)
             {
@@ -286,17 +304,17 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
         copy.Containers.Add(new Processes(name));
         if (!restores)
         {
-            StartAgain(copy.Containers[^1]);
+            StartAgain(copy, copy.Containers[^1]);
             copy.Containers[^1].Restarts = 0;
         }
     }
 
     /// <summary>As any container is started: it counts from the beginning.</summary>
-    private void StartAgain(Processes container)
+    private void StartAgain(Copy copy, Processes container)
     {
         (container.Life, container.Counter, container.Started) = (Life.Running, 0, true);
         container.Restarts++;
-        _said[container.Name] = 0;
+        _said[NameOf(copy, container)] = 0;
     }
 
     private void Fail(Copy copy, Processes container, Stage? stage)
@@ -320,7 +338,7 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
         }
     }
 
-    private void Restore(Processes container, Stage stage)
+    private void Restore(Copy copy, Processes container, Stage stage)
     {
         if (RestoresFail && random.Next(2) == 0)
         {
@@ -330,6 +348,10 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
 
         container.Life = Life.Restored;
         container.Counter = stage.Values[container.Name];
+        if (HasClones)
+        {
+            _said[NameOf(copy, container)] = container.Counter;
+        }
     }
 
     private void End(Node node, string podUid, Dump dump)
@@ -349,13 +371,22 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
         }
     }
 
+    /// <summary>Its probes find a stopped process alive.</summary>
+    private static bool IsReady(V1Pod pod, Copy copy) =>
+        copy.Containers.Count == pod.Spec.Containers.Count && copy.Containers.All(c => c.Started && c.Life is Life.Running or Life.Stopped);
+
     private static V1PodStatus? StatusOf(V1Pod pod, Copy copy)
     {
         var said = pod.Status?.ContainerStatuses?.Select(s => (s.Name, s.State?.Running is not null, s.RestartCount)) ?? [];
         var started = copy.Containers.Where(c => c.Started).ToList();
         return started.Select(c => (c.Name, c.Life != Life.Dead, c.Restarts)).SequenceEqual(said)
+            && (started.Count == 0 || IsReady(pod, copy) == pod.IsReady())
             ? null
-            : new V1PodStatus { Phase = "Running", PodIP = Address, ContainerStatuses = [.. started.Select(StatusOf)] };
+            : new V1PodStatus
+            {
+                Phase = "Running", PodIP = Address, ContainerStatuses = [.. started.Select(StatusOf)],
+                Conditions = [new V1PodCondition { Type = "Ready", Status = IsReady(pod, copy) ? "True" : "False" }],
+            };
     }
 
     private static V1ContainerStatus StatusOf(Processes container)

@@ -69,13 +69,14 @@ internal sealed class PodRestoreReconciler(
             c.Metadata.NamespaceProperty == pod.Metadata.NamespaceProperty && RestoreRequest.IsOf(uri, c));
         if (checkpoint?.Status?.Ready != true)
         {
-            return checkpoint is { Status.Error: null } || time.GetUtcNow().UtcDateTime - pod.Metadata.CreationTimestamp < Grace
+            // One that is being deleted waits for the pods that are restored from it, and never becomes whole.
+            return checkpoint is { Status.Error: null, Metadata.DeletionTimestamp: null } || time.GetUtcNow().UtcDateTime - pod.Metadata.CreationTimestamp < Grace
                 ? new ReconcileResult(TimeSpan.FromSeconds(1))
                 : throw new TerminalException(
                     Reasons.RestoreRefused,
                     checkpoint is null
                         ? $"no PodCheckpoint of namespace {pod.Metadata.NamespaceProperty} is {uri}"
-                        : $"PodCheckpoint {checkpoint.Metadata.Name} failed: {checkpoint.Status!.Error!.Message}");
+                        : $"PodCheckpoint {checkpoint.Metadata.Name} {(checkpoint.Status?.Error is { } error ? $"failed: {error.Message}" : "is being deleted, and never became whole")}");
         }
 
         var content = Bound(checkpoint);
