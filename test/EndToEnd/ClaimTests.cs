@@ -27,6 +27,9 @@ public sealed class ClaimTests() : BenchTests("v")
         await StartAsync(Claiming("shared"));
         await MigrateAsync("shared", "shared", "node-b", "Completed");
         await CountOnAsync("node-b", "shared-m", "c");
+        await Cluster.UntilAsync(
+            events => events.Contains("Restored from PodCheckpoint shared-", StringComparison.Ordinal) && events.Contains("of pod shared on node-a by PodMigration default/shared; it stood still for ", StringComparison.Ordinal),
+            "get", "events", "--field-selector", "involvedObject.kind=Pod", "-o", "jsonpath={range .items[*]}{.involvedObject.name} {.reason} {.message}{\"\\n\"}{end}");
 
         await OneCopyGoesOnAsync("shared");
         var written = (await File.ReadAllLinesAsync(Path.Combine(FolderOf("shared://.claims"), "shared", "numbers"))).SkipLast(1).ToList();
