@@ -32,7 +32,7 @@ public static class Freeze
     public static TimeSpan Usable(TimeSpan longest) => longest - (longest / 4 is var reserve && reserve < MostReserve ? reserve : MostReserve);
 
     /// <summary>How long a pod of so many bytes stands still at least.</summary>
-    public static TimeSpan LeastFor(ulong bytes) => Least + TimeSpan.FromSeconds(bytes / BytesPerSecond);
+    public static TimeSpan LeastFor(ulong bytes) => TimeSpan.FromSeconds(Math.Max(Least.TotalSeconds, bytes / BytesPerSecond));
 
     /// <summary>What one container's liveness probe allows; null where it has none.</summary>
     public static TimeSpan? Longest(V1Container container) =>

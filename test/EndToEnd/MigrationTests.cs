@@ -196,7 +196,7 @@ public sealed class MigrationTests() : BenchTests("e")
         const string Code = """
             import os, time
             data = os.urandom(8 << 20)
-            for i in range(64):
+            for i in range(128):
                 with open(f"/disk/{i}", "wb") as out: out.write(data)
             n = 0
             while True:

@@ -47,7 +47,7 @@ internal static class NodeObstacles
             yield return (
                 Reasons.FreezeTooShort,
                 $"{tightest.Probe} lets pod {pod.Metadata.Name} stand still for {tightest.Longest.TotalSeconds:0} s, and to move {Quantity.OfBytes(seen.MemoryBytes + seen.VolumeBytes)} "
-                + $"of memory and volumes takes at least {least.TotalSeconds:0} s; raise failureThreshold or periodSeconds");
+                + $"of memory and volumes takes at least {least.TotalSeconds:0.0} s; raise failureThreshold or periodSeconds");
         }
 
         if (seen.MemoryBytes + seen.VolumeBytes > source.StoreFreeBytes)

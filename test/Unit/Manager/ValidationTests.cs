@@ -123,8 +123,8 @@ public sealed class ValidationTests
         status.MaxFreezeSeconds.Should().Be(16);
     }
 
-    [TestCase(56UL, false)]
-    [TestCase(57UL, true)]
+    [TestCase(64UL, false)]
+    [TestCase(65UL, true)]
     public async Task More_memory_than_can_be_moved_while_a_probe_waits_is_refused_by_the_probes_name(ulong gibibytes, bool refused)
     {
         Run("probed", "a", """{"containers":[{"name":"c","livenessProbe":{"periodSeconds":4,"failureThreshold":5}}]}""");
