@@ -1,6 +1,7 @@
 using FluentAssertions;
 using k8s.Models;
 using NUnit.Framework;
+using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager;
 using PodCheckpointing.Manager.Agents;
@@ -16,7 +17,7 @@ internal sealed class LateCallsTests
 {
     private const string Target = "p-m";
     private static readonly V1ContainerStatus Ran = new() { Name = "c", RestartCount = 1 };
-    private readonly PendingCalls _calls = new(TaskScheduler.Default, CancellationToken.None);
+    private readonly PendingCalls _calls = new(new MigrationWorld.Inline(), CancellationToken.None);
     private MigrationWorld _world = null!;
     private WorkQueue _queue = null!;
 
@@ -146,6 +147,39 @@ internal sealed class LateCallsTests
         (await IsLateAsync<ContainerCheckpoint>(content, "ccpc-", content.Spec.ContainerCheckpointRef, policy) && !ready).Should().Be(goes);
         _world.Put(new ContainerCheckpoint { Metadata = new V1ObjectMeta { Name = "x-c", NamespaceProperty = "n", Uid = "gone" } });
         (await IsLateAsync<ContainerCheckpoint>(content, "ccpc-", content.Spec.ContainerCheckpointRef, policy)).Should().BeFalse("its claim is there");
+    }
+
+    [Test]
+    public async Task A_pod_is_refused_whose_checkpoint_is_deleted_before_it_is_whole()
+    {
+        _world.Put(new PodCheckpoint
+        {
+            Metadata = new V1ObjectMeta { Name = "k", NamespaceProperty = "n", Uid = "k-uid", DeletionTimestamp = DateTime.UnixEpoch },
+            Spec = new PodCheckpointSpec { PodName = "p" },
+            Status = new PodCheckpointStatus { PodUID = "7c9e6679-7425-40de-944b-e07fc1f90ae7", CheckpointID = "20261121t003412z-7f3a9c" },
+        });
+        _world.Put(new V1Pod
+        {
+            Metadata = new V1ObjectMeta
+            {
+                Name = "r", NamespaceProperty = "n", Uid = "r-uid", CreationTimestamp = _world.Time.GetUtcNow().UtcDateTime.AddMinutes(-1),
+                Annotations = new Dictionary<string, string>
+                {
+                    [WellKnown.RestoreAnnotation] = "shared://7c9e6679-7425-40de-944b-e07fc1f90ae7/20261121t003412z-7f3a9c",
+                },
+            },
+            Spec = new V1PodSpec { NodeName = "b", RuntimeClassName = WellKnown.RestoreRuntimeClass, Containers = [new V1Container { Name = "c" }] },
+        });
+        _world.Answer(new CancelRestoreResponse());
+
+        for (var run = 0; run < 2; run++)
+        {
+            await new PodRestoreReconciler(_world, _world, _calls, _world, _queue, _world.Time).ReconcileAsync(new ObjectKey("n", "r"), CancellationToken.None);
+        }
+
+        var pod = _world.Find<V1Pod>(new ObjectKey("n", "r"))!;
+        pod.Metadata.Annotations![WellKnown.RestoreOutcome].Should().StartWith(Reasons.RestoreRefused, "each would wait for the other for ever");
+        RestoreRequest.Of(pod).Should().BeNull();
     }
 
     private Task<bool> IsLateAsync<T>(ContainerCheckpointContent content, string prefix, ClaimReference reference, string policy)

@@ -170,7 +170,13 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
         where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
 
     public Task AnnotateAsync<T>(T item, string annotation, string value, CancellationToken cancellationToken)
-        where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
+        where T : class, IKubernetesObject<V1ObjectMeta>
+    {
+        var pod = (V1Pod)(object)item;
+        var all = new Dictionary<string, string>(pod.Metadata.Annotations ?? new Dictionary<string, string>()) { [annotation] = value };
+        Put(pod with { Metadata = pod.Metadata with { Annotations = all } });
+        return Task.CompletedTask;
+    }
 
     public Task PatchMetadataAsync<T>(T item, JsonObject metadata, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta> => Patched(item, metadata.ToJsonString());
@@ -244,7 +250,7 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
     }
 
     /// <summary>At once, and on the caller's thread.</summary>
-    private sealed class Inline : TaskScheduler
+    internal sealed class Inline : TaskScheduler
     {
         protected override IEnumerable<Task> GetScheduledTasks() => [];
 
