@@ -4,7 +4,8 @@ using NUnit.Framework;
 
 namespace PodCheckpointing.EndToEnd;
 
-/// <summary>A node that is lost while a pod leaves it: what is not on the volume is lost with it, and only that.</summary>
+/// <summary>A node that is lost while a pod leaves it: what is not on the volume is lost with it, and only that. And what a
+/// node that was given up as lost lets go when it comes back.</summary>
 [TestFixture]
 public sealed class LostSourceTests() : BenchTests("m")
 {
@@ -105,6 +106,36 @@ public sealed class LostSourceTests() : BenchTests("m")
         await IsLostAsync("during");
     }
 
+    [Test]
+    [Order(4)]
+    public async Task A_node_that_was_given_up_as_lost_lets_the_addresses_go_that_it_held()
+    {
+        var annotations = $"annotations: {{cni.projectcalico.org/ipAddrsNoIpam: '[\"{Cluster.OwnAddress(9)}\"]'}}";
+        await Cluster.ApplyAsync(Pod("held", Counter("c")).Replace("{name: held}", $"{{name: held, {annotations}}}", StringComparison.Ordinal));
+        await CountOnAsync("node-a", "held", "c");
+        await HoldUpPodsAsync();
+        await Cluster.ApplyAsync(Migration("held", "held", "node-b", "tcpPolicy: Established\n  timeoutSeconds: 30"));
+        await Cluster.WaitAsync("podmigration", "held", "{.status.conditions[?(@.type==\"Checkpointed\")].status}", "True");
+        await Cluster.OnNodeAsync("node-b", "for i in $(seq 300); do iptables -t raw -S | grep -q DROP && exit; sleep 0.1; done; exit 1");
+        await Cluster.PauseAsync("kubelet-node-b");
+        await LinkAsync("node-b", "-I");
+        await SayItIsDeadAsync("node-b");
+        await Cluster.WaitAsync("podmigration", "held", "{.status.outcome}", "RolledBack");
+        (await Cluster.OnNodeAsync("node-b", "iptables -t raw -S")).Should().Contain("DROP", "nobody could ask it");
+
+        await LinkAsync("node-b", "-D");
+        await Cluster.ResumeAsync("kubelet-node-b");
+        await Cluster.KubectlAsync("taint", "node", "node-b", $"{Taint}-");
+        await NodeIsAsync("node-b", "True");
+
+        // Its last word on it.
+        var log = Path.Combine(Cluster.Folder, "log", "agent-node-b.log");
+        await UntilAsync(async () => (await File.ReadAllTextAsync(log)).Contains("Let the addresses of 1 migrations go", StringComparison.Ordinal));
+        (await Cluster.OnNodeAsync("node-b", "iptables -t raw -S; ls /var/lib/pod-checkpointing/addresses | grep -v over || true")).Should().NotContain("DROP")
+            .And.Be("-P PREROUTING ACCEPT\n-P OUTPUT ACCEPT\n");
+        await CountOnAsync("node-a", "held", "c", Cluster.Numbers("node-a", "held", "c", "n").Count);
+    }
+
     private async Task IsLostAsync(string migration)
     {
         var watch = Stopwatch.StartNew();
@@ -151,12 +182,14 @@ public sealed class LostSourceTests() : BenchTests("m")
     private Task NodeIsAsync(string node, string ready) => Cluster.KubectlAsync(
         "patch", "node", node, "--subresource=status", "-p", $$$"""{"status":{"conditions":[{"type":"Ready","status":"{{{ready}}}"}]}}""");
 
-    private static async Task UntilAsync(Func<bool> done)
+    private static Task UntilAsync(Func<bool> done) => UntilAsync(() => Task.FromResult(done()));
+
+    private static async Task UntilAsync(Func<Task<bool>> done)
     {
         var watch = Stopwatch.StartNew();
-        while (!done())
+        while (!await done())
         {
-            watch.Elapsed.Should().BeLessThan(TimeSpan.FromSeconds(60));
+            watch.Elapsed.Should().BeLessThan(TimeSpan.FromSeconds(200));
             await Task.Delay(100);
         }
     }
