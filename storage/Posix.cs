@@ -203,6 +203,23 @@ internal static unsafe partial class Posix
         public int Process;
     }
 
+    /// <summary>Gives a file another name; false where that one is taken. Of several at once one succeeds, on NFS too: .NET's own
+    /// move looks first and renames then, so that the last one wins.</summary>
+    /// <exception cref="IOException">The file system refuses.</exception>
+    internal static bool TryLink(string path, string other)
+    {
+        const int taken = 17; // EEXIST
+        if (link(path, other) == 0)
+        {
+            return true;
+        }
+
+        var error = Marshal.GetLastPInvokeError();
+        return error == taken
+            ? false
+            : throw new IOException($"{other} cannot be made: {Marshal.GetPInvokeErrorMessage(error)}", error);
+    }
+
     [LibraryImport("libc", SetLastError = true)]
     private static partial int fcntl(SafeFileHandle file, int command, ref ByteRange range);
 
@@ -220,6 +237,9 @@ internal static unsafe partial class Posix
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int close(int descriptor);
+
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int link(string path, string other);
 
     [LibraryImport("libc")]
     private static partial void* mmap(void* address, nuint length, int protection, int flags, int descriptor, nint offset);

@@ -96,12 +96,16 @@ public static class WholeFile
                 file.Flush(flushToDisk: true);
             }
 
-            File.Move(partial, path, overwrite);
-        }
-        catch (IOException) when (!overwrite && File.Exists(path))
-        {
-            // Somebody else was first.
-            File.Delete(partial);
+            if (overwrite)
+            {
+                File.Move(partial, path, overwrite: true);
+            }
+            else
+            {
+                // Where somebody else was first, his stands.
+                Posix.TryLink(partial, path);
+                File.Delete(partial);
+            }
         }
         catch
         {

@@ -197,9 +197,21 @@ public sealed class WriterTests : StoreFolder
     [Test]
     public void Identities_made_at_once_are_one()
     {
-        var ids = new string[16];
-        Parallel.For(0, ids.Length, i => ids[i] = Store.StoreId());
-        ids.Distinct().Should().ContainSingle();
+        var ids = new string[4, 100];
+        using var round = new Barrier(ids.GetLength(0));
+        var makers = Enumerable.Range(0, ids.GetLength(0)).Select(maker => new Thread(() =>
+        {
+            for (var i = 0; i < ids.GetLength(1); i++)
+            {
+                var store = new CheckpointStore(Directory.CreateDirectory(Path.Combine(Root, $"volume-{i}")).FullName, TimeProvider.System);
+                round.SignalAndWait();
+                ids[maker, i] = store.StoreId();
+            }
+        })).ToList();
+        makers.ForEach(m => m.Start());
+        makers.ForEach(m => m.Join());
+
+        Enumerable.Range(0, ids.GetLength(1)).Where(i => Enumerable.Range(0, ids.GetLength(0)).Any(m => ids[m, i] != ids[0, i])).Should().BeEmpty();
     }
 
     [Test]
