@@ -89,9 +89,11 @@ internal sealed class CrowdPlay : Play
         base.Check();
         var all = Server.All<PodMigration>().ToList();
         var underWay = all.Where(m => m.Status is { CompletionTime: null, Outcome: null } s && s.Conditions.IsTrue(ConditionTypes.Validated)).ToList();
-        Must(underWay.Count <= World.Limits.ParallelPerCluster, "more migrations are under way than may be");
-        Must(underWay.GroupBy(m => m.Status!.SourceNode).All(g => g.Count() <= World.Limits.ParallelOutboundPerNode), "more leave a node than may");
-        Must(underWay.GroupBy(m => m.Status!.TargetNode).All(g => g.Count() <= World.Limits.ParallelInboundPerNode), "more come to a node than may");
+        // What a leader has sent before its lease ended may arrive when the next one has counted: one more for each such write.
+        var late = Trace.Count(t => t.StartsWith("status PodMigration", StringComparison.Ordinal) && t.EndsWith("(late)", StringComparison.Ordinal));
+        Must(underWay.Count <= World.Limits.ParallelPerCluster + late, "more migrations are under way than may be");
+        Must(underWay.GroupBy(m => m.Status!.SourceNode).All(g => g.Count() <= World.Limits.ParallelOutboundPerNode + late), "more leave a node than may");
+        Must(underWay.GroupBy(m => m.Status!.TargetNode).All(g => g.Count() <= World.Limits.ParallelInboundPerNode + late), "more come to a node than may");
         InTurn(all);
     }
 

@@ -84,8 +84,13 @@ internal sealed class SimulatedAgent(Caller caller, World world, Node node, Oper
     {
         var key = (request.PodUid, request.CheckpointId, request.ContainerName);
         var whole = (request.PodUid, request.CheckpointId);
-        if (world.Store.GetValueOrDefault(whole)?.ContainsKey(request.ContainerName) != true
-            && (!node.Dumps.TryGetValue(key, out var old) || old.Failed))
+        var stored = world.Store.GetValueOrDefault(whole)?.ContainsKey(request.ContainerName) == true;
+        if (!stored && request.FenceHolder.Length > 0 && node.Fences.GetValueOrDefault(request.PodUid) != request.FenceHolder)
+        {
+            throw new AgentException(Reasons.CheckpointFailed, "the migration holds no fence of the pod", isTerminal: true);
+        }
+
+        if (!stored && (!node.Dumps.TryGetValue(key, out var old) || old.Failed))
         {
             if (world.Copies.FirstOrDefault(c => c.PodUid == request.PodUid)?.Containers
                 .FirstOrDefault(c => c.Name == request.ContainerName) is null or { Life: Life.Dead })
@@ -96,11 +101,6 @@ internal sealed class SimulatedAgent(Caller caller, World world, Node node, Oper
             if (node.IsLifting(request.PodUid))
             {
                 throw new AgentException(Reasons.CheckpointFailed, "the pod's fence is being lifted", isTerminal: true);
-            }
-
-            if (request.FenceHolder.Length > 0 && node.Fences.GetValueOrDefault(request.PodUid) != request.FenceHolder)
-            {
-                throw new AgentException(Reasons.CheckpointFailed, "the migration holds no fence of the pod", isTerminal: true);
             }
 
             node.Dumps[key] = new Dump

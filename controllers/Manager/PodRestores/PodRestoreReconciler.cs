@@ -67,6 +67,12 @@ internal sealed class PodRestoreReconciler(
 
         var checkpoint = cluster.All<PodCheckpoint>().FirstOrDefault(c =>
             c.Metadata.NamespaceProperty == pod.Metadata.NamespaceProperty && RestoreRequest.IsOf(uri, c));
+        if (checkpoint?.Metadata.DeletionTimestamp is { } leaving && pod.Metadata.CreationTimestamp >= leaving)
+        {
+            // It waits for the pods that it had; one that comes later may find half of its bytes gone.
+            throw new TerminalException(Reasons.RestoreRefused, $"PodCheckpoint {checkpoint.Metadata.Name} was being deleted already when the pod was created");
+        }
+
         if (checkpoint?.Status?.Ready != true)
         {
             // One that is being deleted waits for the pods that are restored from it, and never becomes whole.

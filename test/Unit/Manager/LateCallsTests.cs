@@ -182,6 +182,48 @@ internal sealed class LateCallsTests
         RestoreRequest.Of(pod).Should().BeNull();
     }
 
+    [TestCase(-1, false)]
+    [TestCase(0, true)]
+    public async Task A_pod_that_comes_after_the_deletion_of_its_checkpoint_is_refused(int seconds, bool refused)
+    {
+        _world.Put(new PodCheckpoint
+        {
+            Metadata = new V1ObjectMeta { Name = "k", NamespaceProperty = "n", Uid = "k-uid", DeletionTimestamp = _world.Time.GetUtcNow().UtcDateTime },
+            Spec = new PodCheckpointSpec { PodName = "p" },
+            Status = new PodCheckpointStatus
+            {
+                PodUID = "7c9e6679-7425-40de-944b-e07fc1f90ae7", CheckpointID = "20261121t003412z-7f3a9c", Ready = true, BoundContentName = "pcpc-k-uid", Containers = ["c"],
+            },
+        });
+        _world.Put(new PodCheckpointContent
+        {
+            Metadata = new V1ObjectMeta { Name = "pcpc-k-uid" },
+            Spec = new PodCheckpointContentSpec
+            {
+                PodCheckpointRef = new ClaimReference { NamespaceProperty = "n", Name = "k", Uid = "k-uid" },
+                Source = new CheckpointSource { PodUID = "7c9e6679-7425-40de-944b-e07fc1f90ae7", CheckpointID = "20261121t003412z-7f3a9c" },
+            },
+        });
+        _world.Put(new V1Pod
+        {
+            Metadata = new V1ObjectMeta
+            {
+                Name = "r", NamespaceProperty = "n", Uid = "r-uid", CreationTimestamp = _world.Time.GetUtcNow().UtcDateTime.AddSeconds(seconds),
+                Annotations = new Dictionary<string, string>
+                {
+                    [WellKnown.RestoreAnnotation] = "shared://7c9e6679-7425-40de-944b-e07fc1f90ae7/20261121t003412z-7f3a9c",
+                },
+            },
+            Spec = new V1PodSpec { NodeName = "b", RuntimeClassName = WellKnown.RestoreRuntimeClass, Containers = [new V1Container { Name = "c" }] },
+        });
+        _world.Answer(new CancelRestoreResponse());
+
+        await new PodRestoreReconciler(_world, _world, _calls, _world, _queue, _world.Time).ReconcileAsync(new ObjectKey("n", "r"), CancellationToken.None);
+
+        var outcome = _world.Find<V1Pod>(new ObjectKey("n", "r"))!.Metadata.Annotations!.TryGetValue(WellKnown.RestoreOutcome, out var said) ? said : null;
+        (outcome?.StartsWith(Reasons.RestoreRefused) == true).Should().Be(refused);
+    }
+
     private Task<bool> IsLateAsync<T>(ContainerCheckpointContent content, string prefix, ClaimReference reference, string policy)
         where T : class, k8s.IKubernetesObject<V1ObjectMeta> =>
         _world.IsLateAsync<T>(content, prefix, reference, policy, CancellationToken.None);
