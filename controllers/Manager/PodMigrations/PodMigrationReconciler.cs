@@ -9,7 +9,7 @@ using PodCheckpointing.Runtime;
 namespace PodCheckpointing.Manager.PodMigrations;
 
 /// <summary>Moves a pod in two phases: until the target's processes run every failure, timeout and abort leads back to the
-/// source. From then on it goes forward, unless the target has ended for certain before it was verified.</summary>
+/// source. From then on it goes forward, unless the target has ended for certain while the source still stands.</summary>
 /// <remarks>
 /// A step makes at most one change and returns whether the next may follow; conditions in the status say which are done.
 /// Every change may be made twice: names follow from uids, the agents' calls are idempotent. That a migration goes back
