@@ -25,6 +25,13 @@ internal sealed class Handler : IDisposable
             done <"$(sed -n 's/.*"org.criu.config":"\([^"]*\)".*/\1/p' "$here/bundle/config.json")"
             sh -c 'kill -STOP $$; exec sleep 1000' </dev/null >/dev/null 2>&1 &
             until grep -q '^State:.T' "/proc/$!/status"; do :; done
+            if [ -e "$here/busy-root" ]; then
+              # All is restored, and then it cannot take its own mount away.
+              rm "$here/busy-root"
+              echo $! | tee "$here/first" >>"$here/cgroups/freezer/pods/c1/cgroup.procs"
+              echo '{"msg": "error unmounting restore directory `criu-root`: Device or resource busy"}' >>"$here/log.json"
+              exit 1
+            fi
             while [ $# -gt 0 ]; do [ "$1" = --pid-file ] && echo $! >"$2"; shift; done ;;
           *" state "*) [ ! -e "$here/broken" ] || exit 7; printf '{\n  "status": "running"\n}\n' ;;
         esac

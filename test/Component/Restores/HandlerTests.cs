@@ -338,6 +338,22 @@ internal sealed class HandlerTests
     }
 
     [Test]
+    public async Task Restores_once_more_when_crun_could_not_take_its_mount_away()
+    {
+        _handler.GivenBundle();
+        var folder = _handler.Stage("u1", "app");
+        File.WriteAllText(_handler.In("busy-root"), "");
+
+        (await _handler.CreateAsync()).Code.Should().Be(0);
+
+        _handler.Calls.Count(call => call.Contains(" restore ")).Should().Be(2);
+        var first = int.Parse(File.ReadAllText(_handler.In("first")), null);
+        File.Exists($"/proc/{first}/status").Should().BeFalse("no second copy stands there");
+        File.ReadAllText(Path.Combine(folder, "pid")).Should().NotStartWith($"{first} ");
+        File.Exists(Path.Combine(folder, "error")).Should().BeFalse();
+    }
+
+    [Test]
     public async Task Says_that_crun_could_not_tell_the_state()
     {
         GivenBundle();
