@@ -9,6 +9,9 @@ public static class PodParts
     /// <summary>The name of the field of containers for debugging, which no new pod may have.</summary>
     public const string EphemeralField = "ephemeralContainers";
 
+    /// <summary>The name of the field of what a runtime class takes for itself: the API server refuses it under another class.</summary>
+    public const string OverheadField = "overhead";
+
     /// <summary>Sidecars (init containers that restart), then containers: the order in which kubelet starts them.</summary>
     public static IEnumerable<V1Container> LivingContainers(this V1Pod pod) =>
         pod.Sidecars().Concat(pod.Spec.Containers);

@@ -17,7 +17,7 @@ internal static class RestoredPod
     private static readonly string[] OldAnnotations = [LastApplied, WellKnown.RestoreOutcome, WellKnown.OriginalPodName];
 
     // What a server or another RuntimeClass put in, and what cannot be created.
-    private static readonly string[] OldSpec = [PodParts.EphemeralField, "overhead"];
+    private static readonly string[] OldSpec = [PodParts.EphemeralField, PodParts.OverheadField];
 
     public static V1Pod From(V1Pod source, ArtifactUri artifact, string name, string namespaceName, string? node)
     {

@@ -42,7 +42,7 @@ internal static class TargetPod
                 InitContainers = source.Sidecars().Select(Prepared).ToList() is { Count: > 0 } sidecars ? sidecars : null,
                 Containers = [.. source.Spec.Containers.Select(Prepared)],
                 // No new pod may have any.
-                More = source.Spec.More?.Where(f => f.Key != PodParts.EphemeralField).ToDictionary(),
+                More = source.Spec.More?.Where(f => f.Key is not (PodParts.EphemeralField or PodParts.OverheadField)).ToDictionary(),
             },
         };
     }

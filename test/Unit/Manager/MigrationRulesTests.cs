@@ -163,6 +163,18 @@ public sealed class MigrationRulesTests
     }
 
     [Test]
+    public void A_target_has_no_overhead_of_its_sources_runtime_class()
+    {
+        var pod = Running();
+        var more = new Dictionary<string, JsonElement>
+        {
+            ["overhead"] = JsonSerializer.SerializeToElement(new { cpu = "100m" }), ["hostname"] = JsonSerializer.SerializeToElement("h"),
+        };
+
+        Target(pod with { Spec = pod.Spec with { More = more } }).Spec.More!.Keys.Should().Equal("hostname");
+    }
+
+    [Test]
     public void Of_two_migrations_of_one_pod_the_earlier_goes_on()
     {
         var first = Migration("a", 1);
