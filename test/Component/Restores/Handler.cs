@@ -96,6 +96,13 @@ internal sealed class Handler : IDisposable
 
     public int Pid => int.Parse(File.ReadAllText(In("pid")), null);
 
+    /// <summary>Whether a process stands still.</summary>
+    public static bool IsStopped(int pid)
+    {
+        var stat = File.ReadAllText($"/proc/{pid}/stat");
+        return stat[stat.LastIndexOf(')') + 2] == 'T';
+    }
+
     public string In(string name) => Path.Combine(_folder, name);
 
     /// <summary>The folder in which the agent stages for a container.</summary>

@@ -104,7 +104,7 @@ internal sealed class HandlerTests
         (await _handler.RunAsync("start", "c2")).Code.Should().Be(0);
 
         Stopped().Should().BeFalse();
-        Stopped(first).Should().BeFalse();
+        Handler.IsStopped(first).Should().BeFalse();
         foreach (var folder in new[] { staging, other })
         {
             File.Exists(Path.Combine(folder, "running")).Should().BeTrue();
@@ -244,167 +244,6 @@ internal sealed class HandlerTests
     }
 
     [Test]
-    public async Task Gives_up_when_the_agent_has()
-    {
-        GivenBundle();
-        File.WriteAllText(Path.Combine(_handler.Staging("u1", "app"), "failed"), "digest \"x\" does not match\n");
-
-        (await _handler.CreateAsync()).Code.Should().Be(1);
-
-        _handler.ErrorLog.Should().Contain("could not be staged: digest x does not match");
-    }
-
-    [Test]
-    public async Task Gives_up_when_the_pod_was_cancelled_before_it_asked()
-    {
-        GivenBundle();
-        Directory.CreateDirectory(_handler.In("state/restores/u1"));
-        File.WriteAllText(_handler.In("state/restores/u1/failed"), "asked to stop\n");
-
-        (await _handler.CreateAsync()).Output.Should().Contain("could not be staged: asked to stop");
-    }
-
-    [Test]
-    public async Task Gives_up_at_its_deadline()
-    {
-        GivenBundle();
-
-        (await _handler.CreateAsync()).Output.Should().Contain("no checkpoint was staged within 2 s");
-    }
-
-    [Test]
-    public async Task Says_that_it_gave_up_and_takes_what_is_staged_when_kubelet_tries_again()
-    {
-        GivenBundle();
-        (await _handler.CreateAsync()).Code.Should().Be(1);
-        var folder = _handler.Staging("u1", "app");
-        RestoreFolder.StateOf(folder, "app").Should().Match<ContainerRestore>(s => s.Phase == "Failed" && s.Message.Contains("within 2 s"));
-
-        _handler.Stage("u1", "app");
-        GivenBundle(restarts: 1);
-
-        (await _handler.CreateAsync()).Should().Be((0, ""));
-        RestoreFolder.StateOf(folder, "app").Phase.Should().Be("Restored");
-    }
-
-    [Test]
-    public async Task Says_so_when_it_refuses_a_restart_of_what_never_ran()
-    {
-        GivenBundle(restarts: 1);
-        var folder = _handler.Stage("u1", "app");
-
-        (await _handler.CreateAsync()).Code.Should().Be(1);
-
-        RestoreFolder.StateOf(folder, "app").Should().Match<ContainerRestore>(s => s.Phase == "Failed" && s.Message.Contains("never restored"));
-    }
-
-    [TestCase("claimed", "c0")]
-    [TestCase("waiting", "c0 of-another-boot")]
-    public async Task Never_restores_what_an_earlier_life_may_have_restored(string file, string text)
-    {
-        GivenBundle(restarts: 1);
-        var folder = _handler.Stage("u1", "app");
-        File.WriteAllText(Path.Combine(folder, "waiting"), $"c0 {File.ReadAllText("/proc/sys/kernel/random/boot_id")}");
-        File.WriteAllText(Path.Combine(folder, file), text + "\n");
-
-        (await _handler.CreateAsync()).Code.Should().Be(1);
-
-        _handler.Calls.Should().BeEmpty();
-    }
-
-    [Test]
-    public async Task Says_so_when_what_it_restored_is_gone_before_its_start()
-    {
-        GivenBundle();
-        var staging = _handler.Stage("u1", "app", others: "other");
-        await _handler.CreateAsync();
-        await _handler.RunAsync("start", "c1");
-        var first = _handler.Pid;
-        GivenBundle(name: "other");
-        var other = _handler.Stage("u1", "other", others: "app");
-        await _handler.CreateAsync("c2");
-        Process.GetProcessById(first).Kill();
-        // Whoever buries it.
-        while (ProcessIdentity.Of(first) is not null)
-        {
-            await Task.Yield();
-        }
-
-        (await _handler.RunAsync("start", "c2")).Output.Should().Contain("processes of container app are gone");
-
-        RestoreFolder.StateOf(staging, "app").Should().Match<ContainerRestore>(s => s.Phase == "Failed" && s.Message.Contains("gone"));
-        Stopped().Should().BeTrue("a pod does not run in part");
-        File.Exists(Path.Combine(other, "running")).Should().BeFalse();
-    }
-
-    [Test]
-    public async Task Restores_once_more_when_crun_could_not_take_its_mount_away()
-    {
-        _handler.GivenBundle();
-        var folder = _handler.Stage("u1", "app");
-        File.WriteAllText(_handler.In("busy-root"), "");
-
-        (await _handler.CreateAsync()).Code.Should().Be(0);
-
-        _handler.Calls.Count(call => call.Contains(" restore ")).Should().Be(2);
-        var first = int.Parse(File.ReadAllText(_handler.In("first")), null);
-        File.Exists($"/proc/{first}/status").Should().BeFalse("no second copy stands there");
-        File.ReadAllText(Path.Combine(folder, "pid")).Should().NotStartWith($"{first} ");
-        File.Exists(Path.Combine(folder, "error")).Should().BeFalse();
-    }
-
-    [Test]
-    public async Task Says_that_crun_could_not_tell_the_state()
-    {
-        GivenBundle();
-        _handler.Stage("u1", "app");
-        await _handler.CreateAsync();
-        _handler.BreakCrun();
-
-        (await _handler.RunAsync("state", "c1")).Code.Should().Be(7);
-    }
-
-    [Test]
-    public async Task Gives_up_when_the_bundle_goes()
-    {
-        GivenBundle();
-        var create = _handler.CreateAsync();
-        while (!File.Exists(_handler.In("state/restores/u1/app/waiting")))
-        {
-            await Task.Yield();
-        }
-
-        File.Delete(Path.Combine(_handler.Bundle, "config.json"));
-
-        (await create).Output.Should().Contain("the container is gone");
-    }
-
-    [Test]
-    public async Task Says_what_CRIU_said()
-    {
-        GivenBundle();
-        var staging = _handler.Stage("u1", "app");
-        _handler.BreakCrun();
-        File.WriteAllText(Path.Combine(staging, "restore.log"), "(00.0) Error (criu/util.c:1): rlimit: Can't setup RLIMIT_NOFILE for self: Operation not permitted\n(00.1) Error (criu/files.c:1): Can't open file /data\n");
-
-        (await _handler.CreateAsync()).Code.Should().Be(1);
-
-        File.ReadAllText(Path.Combine(staging, "error")).Should().Contain("restore: (00.1) Error (criu/files.c:1): Can't open file /data");
-    }
-
-    [Test]
-    public async Task Kills_what_it_cannot_place()
-    {
-        GivenBundle(cgroup: "../escape/..");
-        _handler.Stage("u1", "app");
-
-        (await _handler.CreateAsync()).Code.Should().Be(1);
-
-        var commandLine = $"/proc/{_handler.Pid}/cmdline";
-        (File.Exists(commandLine) ? File.ReadAllText(commandLine) : "").Should().BeEmpty("a dead process has none");
-    }
-
-    [Test]
     public async Task Believes_crun_about_the_cgroup()
     {
         GivenBundle(cgroup: "kubepods.slice:crio:c1");
@@ -493,13 +332,7 @@ internal sealed class HandlerTests
         }
     }
 
-    private bool Stopped() => Stopped(_handler.Pid);
-
-    private static bool Stopped(int pid)
-    {
-        var stat = File.ReadAllText($"/proc/{pid}/stat");
-        return stat[stat.LastIndexOf(')') + 2] == 'T';
-    }
+    private bool Stopped() => Handler.IsStopped(_handler.Pid);
 
     private void GivenBundle(
         bool crio = false, string uid = "u1", string name = "app", string type = "container", int restarts = 0,

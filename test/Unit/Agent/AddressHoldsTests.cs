@@ -4,7 +4,6 @@ using Microsoft.Extensions.Options;
 using NUnit.Framework;
 using PodCheckpointing.Agent;
 using PodCheckpointing.Agent.Network;
-using PodCheckpointing.Agent.Runtimes;
 using PodCheckpointing.Unit.Runtime;
 
 namespace PodCheckpointing.Unit.Agent;
@@ -160,17 +159,4 @@ internal sealed class AddressHoldsTests
 
         await holding.Should().ThrowAsync<RpcException>().Where(e => e.StatusCode == StatusCode.InvalidArgument);
     }
-
-    [TestCase("0::/kubepods.slice/crio-1.scope", "/proc/1/root/sys/fs/cgroup/kubepods.slice/crio-1.scope/cgroup.events")]
-    [TestCase("0::/", "/proc/1/root/sys/fs/cgroup/cgroup.events")]
-    [TestCase("4:freezer:/kubepods/1", null)]
-    public void Whether_a_group_is_frozen_is_asked_of_the_kernels_own_file(string line, string? file) =>
-        ContainerRuntime.FrozenFile(line).Should().Be(file);
-
-    [TestCase("""{"pid":7,"runtimeSpec":{"linux":{"namespaces":[{"type":"pid"},{"type":"network","path":"/var/run/netns/cni-1"}]}}}""", "/var/run/netns/cni-1")]
-    [TestCase("""{"runtimeSpec":{"linux":{"namespaces":[{"type":"network"}]}}}""", "")]
-    [TestCase("""{"runtimeSpec":{"linux":{"namespaces":[{"type":"pid"}]}}}""", "")]
-    [TestCase("""{"pid":7}""", "")]
-    public void The_sandboxs_network_is_read_from_what_the_runtime_tells(string info, string path) =>
-        ContainerRuntime.NetworkNamespaceIn(info).Should().Be(path);
 }
