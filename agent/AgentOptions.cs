@@ -22,7 +22,8 @@ internal sealed class AgentOptions
     /// <summary>The name in kubelet's certificate; absent: the node's.</summary>
     public string? KubeletName { get; set; }
 
-    /// <summary>The authority of kubelet's certificate.</summary>
+    /// <summary>Files with the authority of kubelet's certificate, with colons between them: any one of them may be it, and
+    /// not every one has to exist.</summary>
     [Required]
     public string KubeletCa { get; set; } = "";
 

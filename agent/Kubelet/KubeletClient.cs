@@ -30,7 +30,7 @@ internal sealed class KubeletClient : IDisposable
         {
             // Read for each connection: a cluster's authorities are rotated.
             RemoteCertificateValidationCallback = (_, certificate, chain, errors) =>
-                KubeletAuthority.Check(_options.KubeletCa, certificate as X509Certificate2, chain, errors),
+                KubeletAuthority.Check(_options.KubeletCa, certificate as X509Certificate2, chain, errors, time.GetUtcNow()),
         };
         if (_options is { KubeletClientCertificate: { } certificate, KubeletClientKey: { } key })
         {

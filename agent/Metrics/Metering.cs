@@ -15,7 +15,7 @@ internal static class Metering
     private static readonly string[] OpenPaths = [MetricsEndpoint.Path, "/healthz", "/readyz"];
 
     /// <summary>Everything that the agent tells.</summary>
-    public static readonly MetricSet[] Sets = [AgentMetrics.Set, ProcessMetrics.Set, RuntimeMetrics.ScrapeSet];
+    public static readonly MetricSet[] Sets = [AgentMetrics.Set, CertificateMetrics.Set, ProcessMetrics.Set, RuntimeMetrics.ScrapeSet];
 
     private static string Version => typeof(Metering).Assembly.GetName().Version!.ToString(3);
 
@@ -48,6 +48,7 @@ internal static class Metering
             : 0);
         AgentMetrics.Build.From(() =>
             [AgentMetrics.Build.Value(1, "agent", Version)]);
+        CertificateMetrics.Observe("agent", options.TlsCertificate, options.TlsClientCa);
         app.Use(async (context, next) =>
         {
             // Whoever reaches this port shows no certificate: nothing else is served there, whatever the client speaks.

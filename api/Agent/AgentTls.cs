@@ -56,13 +56,21 @@ public static class AgentTls
     /// <summary>Trusts the authorities in a PEM file, and no others.</summary>
     public static X509ChainPolicy ChainPolicy(string caFile)
     {
+        var trusted = new X509Certificate2Collection();
+        trusted.ImportFromPemFile(caFile);
+        return ChainPolicy(trusted);
+    }
+
+    /// <summary>Trusts some authorities, and no others.</summary>
+    public static X509ChainPolicy ChainPolicy(X509Certificate2Collection trusted)
+    {
         var policy = new X509ChainPolicy
         {
             TrustMode = X509ChainTrustMode.CustomRootTrust,
             RevocationMode = X509RevocationMode.NoCheck,
             DisableCertificateDownloads = true,
         };
-        policy.CustomTrustStore.ImportFromPemFile(caFile);
+        policy.CustomTrustStore.AddRange(trusted);
         return policy;
     }
 

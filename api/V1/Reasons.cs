@@ -127,7 +127,9 @@ public static class Reasons
     public const string AgentUnavailable = "AgentUnavailable";
 
     /// <summary>The agent does not reach its node's kubelet. It is asked again.</summary>
-    /// <remarks>Look at kubelet on that node; check the agent's kubelet URL and its CA.</remarks>
+    /// <remarks>Look at kubelet on that node; check the agent's kubelet URL and its CA. A certificate that kubelet made for itself
+    /// lives for a year and is never renewed: on the node remove /var/lib/kubelet/pki/kubelet.crt and kubelet.key and restart
+    /// kubelet, or let the cluster sign and renew it (serverTLSBootstrap).</remarks>
     public const string KubeletUnavailable = "KubeletUnavailable";
 
     /// <summary>Kubelet does not let the agent checkpoint.</summary>
@@ -141,7 +143,8 @@ public static class Reasons
 
     /// <summary>The volume refused to be read or written: it is full, not mounted, or its server does not answer. It is
     /// tried again.</summary>
-    /// <remarks>Look at the volume on the node that the message names: df, mount, and the NFS server.</remarks>
+    /// <remarks>Look at the volume on the node that the message names: df, mount, and the NFS server. "Permission denied" is root
+    /// squash as a rule: export with no_root_squash, or a folder that the squashed user may write.</remarks>
     public const string StoreUnavailable = "StoreUnavailable";
 
     /// <summary>What an object stands for is not on the volume, or is broken there.</summary>

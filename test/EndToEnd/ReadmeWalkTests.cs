@@ -24,7 +24,7 @@ public sealed class ReadmeWalkTests() : BenchTests("r")
     [Test, Order(1)]
     public async Task Install()
     {
-        (await FollowAsync("kubectl apply -f config/manager")).Should().Contain("customresourcedefinition.apiextensions.k8s.io/podmigrations.lpm.my.domain created")
+        (await FollowAsync("kubectl apply -f config/manager", ("~/", $"{Cluster.Folder}/"))).Should().Contain("customresourcedefinition.apiextensions.k8s.io/podmigrations.lpm.my.domain created")
             .And.Contain("daemonset.apps/checkpoint-agent created");
         // The overlay of one's own that it speaks of.
         await Cluster.KubectlAsync("apply", "-k", Path.Combine(Readme.Root, "test/LocalCluster/Pods"));

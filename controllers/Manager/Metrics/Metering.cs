@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Options;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Runtime;
 using PodCheckpointing.Runtime.Metrics;
@@ -10,7 +11,8 @@ internal static class Metering
     public const string LeaseName = "pod-checkpointing-operator";
 
     /// <summary>Everything that the operator tells.</summary>
-    public static readonly MetricSet[] Sets = [OperatorMetrics.Set, RuntimeMetrics.Set, ProcessMetrics.Set, RuntimeMetrics.ScrapeSet];
+    public static readonly MetricSet[] Sets =
+        [OperatorMetrics.Set, RuntimeMetrics.Set, CertificateMetrics.Set, ProcessMetrics.Set, RuntimeMetrics.ScrapeSet];
 
     private static string Version => typeof(Metering).Assembly.GetName().Version!.ToString(3);
 
@@ -45,6 +47,8 @@ internal static class Metering
                 .Select(g => OperatorMetrics.MigrationsStalled.Value(g.Count(), g.Key)));
         OperatorMetrics.Build.From(() =>
             [OperatorMetrics.Build.Value(1, "operator", Version)]);
+        var options = app.Services.GetRequiredService<IOptions<OperatorOptions>>().Value;
+        CertificateMetrics.Observe("operator", options.TlsCertificate, options.TlsCa);
         RuntimeMetrics.ObserveLeadership(app.Services.GetRequiredService<ILeadership>(), LeaseName);
         app.MapMetrics(app.Services.GetRequiredService<MetricsExporter>());
     }

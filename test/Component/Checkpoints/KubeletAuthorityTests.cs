@@ -67,9 +67,58 @@ internal sealed class KubeletAuthorityTests
         (await client.ProbeAsync(CancellationToken.None)).Works.Should().BeFalse();
     }
 
-    private static async Task<WebApplication> KubeletAsync(TestAuthority authority)
+    [Test]
+    public async Task Any_of_several_files_may_hold_the_authority_and_one_of_them_may_be_missing()
     {
-        var (certificate, key) = authority.Issue("kubelet", "node");
+        using var authority = new TestAuthority();
+        using var another = new TestAuthority();
+        await using var kubelet = await KubeletAsync(authority);
+        var missing = Path.Combine(another.Folder, "kubelet.crt");
+
+        (await ProbeAsync(kubelet, $"{missing}:{authority.CaFile}", TimeProvider.System)).Should().Be((true, ""));
+        (await ProbeAsync(kubelet, $"{another.CaFile}:{authority.CaFile}", TimeProvider.System)).Should().Be((true, ""));
+        (await ProbeAsync(kubelet, $"{missing}:{another.CaFile}", TimeProvider.System)).Message
+            .Should().Contain(missing).And.Contain(another.CaFile).And.Contain("Agent:KubeletCa");
+        (await ProbeAsync(kubelet, missing, TimeProvider.System)).Message.Should().Contain("cannot be read").And.Contain(missing);
+    }
+
+    [TestCase("node", "kubelet.crt and kubelet.key", "serverTLSBootstrap: true")]
+    [TestCase("system:node:node", "kubectl get csr")]
+    public async Task Of_one_that_has_expired_it_says_since_when_and_how_to_get_another(string subject, params string[] said)
+    {
+        using var authority = new TestAuthority();
+        await using var kubelet = await KubeletAsync(authority, subject);
+        var late = new AnotherDay(TimeSpan.FromHours(13));
+
+        var (works, why) = await ProbeAsync(kubelet, authority.CaFile, late);
+
+        works.Should().BeFalse();
+        why.Should().Contain("has expired").And.MatchRegex("valid until 20[0-9]{2}-[0-9]{2}-[0-9]{2}").And.ContainAll(said)
+            .And.NotContain("Agent:KubeletCa", "another authority would not help");
+        (await ProbeAsync(kubelet, authority.CaFile, new AnotherDay(TimeSpan.FromHours(-2)))).Message.Should().Contain("clock");
+    }
+
+    private static async Task<(bool Works, string Message)> ProbeAsync(WebApplication kubelet, string files, TimeProvider time)
+    {
+        using var client = new KubeletClient(
+            Options.Create(new AgentOptions
+            {
+                NodeName = "node",
+                KubeletCa = files,
+                KubeletUrl = kubelet.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single(),
+            }),
+            time);
+        return await client.ProbeAsync(CancellationToken.None);
+    }
+
+    private sealed class AnotherDay(TimeSpan ahead) : TimeProvider
+    {
+        public override DateTimeOffset GetUtcNow() => base.GetUtcNow() + ahead;
+    }
+
+    private static async Task<WebApplication> KubeletAsync(TestAuthority authority, string subject = "kubelet")
+    {
+        var (certificate, key) = authority.Issue(subject, "node");
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.UseKestrelHttpsConfiguration();

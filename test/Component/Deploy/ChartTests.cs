@@ -72,7 +72,7 @@ public sealed class ChartTests
               nodeSelector: {disk: fast, "example.com/checkpoints": "true"}
               runtimeSocket: /run/containerd/containerd.sock
               criuConfig: /etc/criu/runc.conf
-              kubelet: {ca: /var/lib/kubelet/pki/ca.pem}
+              kubelet: {ca: /var/run/secrets/kubernetes.io/serviceaccount/ca.crt}
               installNodeFiles: false
               priorityClassName: ""
             volume: {existingClaim: mine}
@@ -109,7 +109,7 @@ public sealed class ChartTests
         }
 
         Env(agent, "Agent__CriuConfig").Should().Be("/etc/criu/runc.conf");
-        Env(agent, "Agent__KubeletCa").Should().Be("/var/lib/kubelet/pki/ca.pem");
+        Env(agent, "Agent__KubeletCa").Should().Be("/var/run/secrets/kubernetes.io/serviceaccount/ca.crt");
         Volume(agent, "runtime")["hostPath"]!["path"]!.ToString().Should().Be("/run/containerd");
         Volume(agent, "checkpoints")["persistentVolumeClaim"]!["claimName"]!.ToString().Should().Be("mine");
         Volume(agent, "tls")["secret"]!["secretName"]!.ToString().Should().Be("a.b-c");
@@ -126,6 +126,8 @@ public sealed class ChartTests
     [TestCase("agent: {runtimeSocket: run/crio.sock}", "agent.runtimeSocket")]
     [TestCase("agent: {resources: {limits: {memory: lots}}}", "agent.resources.limits.memory")]
     [TestCase("agent: {kubelet: {url: \"http://127.0.0.1:10250\"}}", "agent.kubelet.url")]
+    [TestCase("agent: {kubelet: {ca: /etc/kubernetes/pki/ca.crt}}", "agent.kubelet.ca")]
+    [TestCase("agent: {kubelet: {ca: \"/var/lib/kubelet/pki/kubelet.crt:\"}}", "agent.kubelet.ca")]
     [TestCase("agent: {nodeSelector: {fast: true}}", "agent.nodeSelector.fast")]
     [TestCase("volume: {nfs: {mountOptions: [soft]}}", "volume.nfs.mountOptions.0")]
     [TestCase("volume: {existingClaim: Mine}", "volume.existingClaim")]
@@ -138,8 +140,8 @@ public sealed class ChartTests
         FluentActions.Invoking(() => Manifests.Chart(Namespace, values))
             .Should().Throw<InvalidOperationException>().WithMessage($"*values don't meet the specifications of the schema*{said}*");
 
-    [TestCase("", "certificates.sh | kubectl apply", "still the example's")]
-    [TestCase("volume: {nfs: {server: 10.0.0.1}}", "certificates.sh | kubectl apply", "config/crio")]
+    [TestCase("", "certificates.sh 365 ~/pod-checkpointing-authority | kubectl apply", "still the example's")]
+    [TestCase("volume: {nfs: {server: 10.0.0.1}}", "certificates.sh 365 ~/pod-checkpointing-authority | kubectl apply", "config/crio")]
     [TestCase("certificates: {certManager: {enabled: true}}", "cert-manager makes", "still the example's")]
     public void Notes_say_what_is_still_to_do(string values, params string[] said)
     {

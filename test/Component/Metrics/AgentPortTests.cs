@@ -99,6 +99,8 @@ internal sealed class AgentPortTests
             (_agent.StartTime.ToUniversalTime() - DateTime.UnixEpoch).TotalSeconds, 2);
         Value(families["process_open_fds"]).Should().BeInRange(10, Value(families["process_max_fds"]));
         Value(families["pod_checkpointing_build_info"], ("component", "agent")).Should().Be(1);
+        Value(families["pod_checkpointing_certificate_expiry_timestamp_seconds"], ("component", "agent"), ("certificate", "own")).Should()
+            .BeInRange(DateTimeOffset.UtcNow.AddHours(11).ToUnixTimeSeconds(), DateTimeOffset.UtcNow.AddHours(13).ToUnixTimeSeconds());
         text.Should().NotContain("u-1").And.NotContain("m-1", "no name of an object is told");
     }
 
