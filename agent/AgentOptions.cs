@@ -75,5 +75,8 @@ internal sealed class AgentOptions
 
     public string FencesFolder => Path.Combine(StateRoot, "fences");
 
+    /// <summary>What the fence hook leaves when the runtime runs it.</summary>
+    public string HookStamp => Path.Combine(StateRoot, "fence-hook-ran");
+
     public string RestoresFolder => Path.Combine(StateRoot, "restores");
 }

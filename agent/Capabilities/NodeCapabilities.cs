@@ -1,5 +1,6 @@
 using Grpc.Core;
 using Microsoft.Extensions.Options;
+using PodCheckpointing.Agent.Fences;
 using PodCheckpointing.Agent.Kubelet;
 using PodCheckpointing.Agent.Runtimes;
 using PodCheckpointing.Api.Protos;
@@ -38,7 +39,7 @@ internal sealed class NodeCapabilities(
             KubeletCheckpoint = works,
             KubeletMessage = message,
             RestoreHandler = File.Exists(options.Value.RestoreHandler),
-            FenceHook = File.Exists(options.Value.FenceHook),
+            FenceHook = File.Exists(options.Value.FenceHook) && HookStamp.IsOfThisBoot(options.Value.HookStamp),
             StagingFreeBytes = FreeBytes(options.Value.StateRoot),
             ArchiveFreeBytes = Directory.Exists(options.Value.KubeletDirectory) ? FreeBytes(options.Value.KubeletDirectory) : 0,
             Pod = request.PodUid.Length == 0 ? null : await pods.ExamineAsync(request.PodUid, request.VolumeNames, cancellationToken),

@@ -234,11 +234,24 @@ up() {
   esac
 }
 
+# The first container of each node: by it the fence hook shows the agent that the runtime runs it. Where the agent is a pod,
+# that is its own.
+run_first_containers() {
+  local kubectl=("$apiserver/kubectl" --kubeconfig "$dir/kubeconfig") node
+  for node in node-a node-b; do
+    printf '%s\n' "{apiVersion: v1, kind: Pod, metadata: {name: first-$node, namespace: default}, spec: {nodeName: $node, restartPolicy: Never," \
+      'terminationGracePeriodSeconds: 0, containers: [{name: c, image: "localhost/busybox:1", command: ["true"]}]}}' ---
+  done | "${kubectl[@]}" create -f - >/dev/null
+  "${kubectl[@]}" wait --for='jsonpath={.status.phase}=Succeeded' --timeout=60s pod/first-node-a pod/first-node-b >/dev/null
+  "${kubectl[@]}" delete --timeout=60s pod/first-node-a pod/first-node-b >/dev/null
+}
+
 start_processes() {
   local node
   for node in node-a node-b; do start_agent "$node"; done
   # shellcheck disable=SC2119
   start_operator
+  run_first_containers
   for node in node-a node-b; do
     wait_for "the agent of $node" 60 in_node "$node" sh -c 'busybox wget -q -O /dev/null http://127.0.0.1:50052/readyz'
   done

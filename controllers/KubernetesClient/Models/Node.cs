@@ -59,8 +59,22 @@ public sealed record V1NodeStatus
     /// <summary>conditions of the node.</summary>
     public IList<V1NodeCondition>? Conditions { get; init; }
 
+    /// <summary>runtimeHandlers are those that its container runtime has; kubelets before 1.31 do not tell.</summary>
+    public IList<V1NodeRuntimeHandler>? RuntimeHandlers { get; init; }
+
     /// <summary>nodeInfo says what runs on it.</summary>
     public V1NodeSystemInfo? NodeInfo { get; init; }
+
+    /// <summary>Fields that this client does not model, kept as they are.</summary>
+    [JsonExtensionData]
+    public Dictionary<string, JsonElement>? More { get; set; }
+}
+
+/// <summary>A handler of a node's container runtime.</summary>
+public sealed record V1NodeRuntimeHandler
+{
+    /// <summary>name of the handler; empty for the default one.</summary>
+    public string Name { get; init; } = "";
 
     /// <summary>Fields that this client does not model, kept as they are.</summary>
     [JsonExtensionData]

@@ -22,7 +22,7 @@ internal static class NodeObstacles
 
         if (!source.FenceHook)
         {
-            yield return (Reasons.NodeNotCapable, $"node {source.NodeName} has no fence hook; install the agent's files");
+            yield return (Reasons.NodeNotCapable, NoHook(source.NodeName));
         }
 
         if (source.Pod is not { } seen)
@@ -67,6 +67,20 @@ internal static class NodeObstacles
         }
     }
 
+    /// <summary>What a node's kubelet (1.31 or later) tells of its runtime. The handler's file stands also where the runtime does
+    /// not know it.</summary>
+    public static IEnumerable<(string Reason, string Message)> OfRuntime(V1Node node)
+    {
+        if (node.Status?.RuntimeHandlers is { Count: > 0 } handlers && handlers.All(h => h.Name != WellKnown.RestoreRuntimeClass))
+        {
+            var others = string.Join(", ", handlers.Select(h => h.Name).Where(n => n.Length > 0));
+            yield return (
+                Reasons.NodeNotCapable,
+                $"the runtime of node {node.Metadata.Name} has no handler {WellKnown.RestoreRuntimeClass} (it has {others}); configure it, and restart the runtime: "
+                + "CRI-O also drops a handler whose program was missing when it started");
+        }
+    }
+
     /// <summary>What the target lacks, by itself and beside the source. An answer without a name stands for an agent that gave
     /// none.</summary>
     public static IEnumerable<(string Reason, string Message)> OfTarget(V1Pod pod, GetCapabilitiesResponse source, GetCapabilitiesResponse target)
@@ -74,7 +88,7 @@ internal static class NodeObstacles
         var (here, there) = (source.NodeName, target.NodeName);
         (string Reason, bool Broken, string Message)[] alone =
         [
-            (Reasons.NodeNotCapable, !target.FenceHook, $"node {there} has no fence hook; install the agent's files"),
+            (Reasons.NodeNotCapable, !target.FenceHook, NoHook(there)),
             (Reasons.NodeNotCapable, !target.RestoreHandler, $"node {there} has no restore handler; install the agent's files"),
             (Reasons.NodeNotCapable, target.CriuVersion.Length == 0, $"node {there} has no CRIU"),
         ];
@@ -99,6 +113,10 @@ internal static class NodeObstacles
             .Where(c => c.Broken).Select(c => (c.Reason, c.Message))
             .Concat(TargetImages.Choose(pod, source.Images, target.Images, there).Select(image => image.Obstacle).OfType<(string, string)>());
     }
+
+    private static string NoHook(string node) =>
+        $"node {node}'s runtime has not run the fence hook since the node booted; have CRI-O's hooks_dir list the folder of checkpoint-fence.json, or containerd's "
+        + "base_runtime_spec name the hook, restart the runtime, and then the node's agent";
 
     private static bool Differ(string one, string other) => one.Length > 0 && other.Length > 0 && one != other;
 }

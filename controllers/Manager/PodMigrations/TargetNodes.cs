@@ -32,9 +32,10 @@ internal static class TargetNodes
             : why.Exists(obstacles => obstacles.Count == 0) ? [] : why.Take(MostTold).SelectMany(obstacles => obstacles);
     }
 
-    /// <summary>What of a node keeps the pod, or the volumes that it mounts, away.</summary>
+    /// <summary>What of a node keeps the pod, its restore, or the volumes that it mounts, away.</summary>
     public static IEnumerable<(string Reason, string Message)> Obstacles(V1Pod pod, IReadOnlyList<MountedClaim> claims, V1Node node, ICluster cluster) =>
         NodeFit.Obstacles(pod, node, cluster.Where(Indexes.PodsByNode, node.Metadata.Name!))
+            .Concat(NodeObstacles.OfRuntime(node))
             .Concat(claims.Select(claim => claim.Obstacle(node)).OfType<(string, string)>());
 
     /// <summary>Whether a node is ready and not cordoned.</summary>

@@ -53,6 +53,9 @@ internal sealed class AgentNode : IAsyncDisposable
 
     public string StoreRoot => Path.Combine(_folder, "store");
 
+    /// <summary>What the fence hook leaves when it runs.</summary>
+    public string HookStamp => Path.Combine(_folder, "state/fence-hook-ran");
+
     /// <summary>Where kubelet writes its archives.</summary>
     public string Archives => Path.Combine(_folder, "checkpoints");
 
@@ -124,7 +127,7 @@ internal sealed class AgentNode : IAsyncDisposable
                 $"--Agent:KubeletUrl=https://127.0.0.1:{_ports[3]}", $"--Agent:KubeletCa={_authority.CaFile}",
                 $"--Agent:KubeletDirectory={Archives}", $"--Agent:KubeletPods={_folder}/pods",
                 $"--Agent:TlsCertificate={certificate}", $"--Agent:TlsKey={key}", $"--Agent:TlsClientCa={_authority.CaFile}",
-                $"--Agent:RuntimeEndpoint=unix://{_folder}/cri.sock", $"--Agent:CriuConfig={_folder}/crun.conf",
+                $"--Agent:RuntimeEndpoint=unix://{_folder}/cri.sock", $"--Agent:FenceHook={_folder}/checkpoint-fence", $"--Agent:CriuConfig={_folder}/crun.conf",
                 $"--Agent:Port={_ports[0]}", $"--Agent:HealthPort={_ports[1]}", $"--Agent:MetricsPort={_ports[2]}",
             ])
         {
@@ -145,6 +148,9 @@ internal sealed class AgentNode : IAsyncDisposable
             $"https://127.0.0.1:{_ports[0]}", new GrpcChannelOptions { Tls = AgentTls.ForOperator(_authority.CaFile, mine, myKey) });
         Client = new CheckpointServiceClient(_channel);
     }
+
+    /// <summary>Puts the fence hook where the agent expects it.</summary>
+    public void InstallHook() => File.WriteAllText($"{_folder}/checkpoint-fence", "");
 
     /// <summary>Kills the agent, without mercy.</summary>
     public void KillAgent()

@@ -75,6 +75,27 @@ internal sealed class ExaminationTests
         answer.ArchiveFreeBytes.Should().BePositive();
     }
 
+    [TestCase(false, null, false)]
+    [TestCase(true, null, false)]
+    [TestCase(true, "0e3f4a52-5a57-4f2e-8d0c-000000000000\n", false)]
+    [TestCase(false, "now", false)]
+    [TestCase(true, "now", true)]
+    public async Task The_fence_hook_counts_where_the_runtime_has_run_it_since_the_node_booted(bool installed, string? stamp, bool there)
+    {
+        if (installed)
+        {
+            _node.InstallHook();
+        }
+
+        Directory.CreateDirectory(Path.GetDirectoryName(_node.HookStamp)!);
+        if (stamp is not null)
+        {
+            await File.WriteAllTextAsync(_node.HookStamp, stamp == "now" ? await File.ReadAllTextAsync("/proc/sys/kernel/random/boot_id") : stamp);
+        }
+
+        (await AskAsync()).FenceHook.Should().Be(there);
+    }
+
     [TestCase("io_uring", "uses io_uring")]
     [TestCase("mptcp", "has a Multipath TCP socket")]
     [TestCase("device", "has the device /dev/fuse open (character 10:229)")]

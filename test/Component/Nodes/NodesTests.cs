@@ -91,6 +91,8 @@ internal sealed class NodesTests
         failure.Which.Status.Detail.Should().Contain("hook");
         var other = NodePods.Pod("unfenced", Counter);
         await _a.RunAsync(other);
+        (await _bench.OnNodeAsync("node-a", "cat /var/lib/pod-checkpointing/fence-hook-ran"))
+            .Should().Be(await File.ReadAllTextAsync("/proc/sys/kernel/random/boot_id"), "the agent knows by it that the hook runs");
         File.Delete(fence);
         await _a.Runtime.StartAsync(await _a.CreateAsync(pod, sandbox, attempt: 1), CancellationToken.None);
 

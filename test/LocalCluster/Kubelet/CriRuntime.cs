@@ -93,6 +93,10 @@ internal sealed class CriRuntime(GrpcChannel channel)
     public Task<VersionResponse> VersionAsync(CancellationToken cancellationToken) =>
         CallAsync("Version", new VersionRequest(), VersionResponse.Parser, cancellationToken);
 
+    /// <summary>The runtime's handlers.</summary>
+    public async Task<IReadOnlyList<string>> HandlersAsync(CancellationToken cancellationToken) =>
+        [.. (await CallAsync("Status", new StatusRequest(), StatusResponse.Parser, cancellationToken)).RuntimeHandlers.Select(h => h.Name)];
+
     private Task<T> CallAsync<T>(
         string method, IMessage request, MessageParser<T> parser, CancellationToken cancellationToken, TimeSpan? deadline = null)
         where T : class, IMessage<T> =>

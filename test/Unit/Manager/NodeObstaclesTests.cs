@@ -1,4 +1,5 @@
 using FluentAssertions;
+using k8s;
 using k8s.Models;
 using NUnit.Framework;
 using PodCheckpointing.Api.Protos;
@@ -45,6 +46,29 @@ public sealed class NodeObstaclesTests
         Of(new GetCapabilitiesResponse(), new GetCapabilitiesResponse()).Should().BeEmpty();
         Of(Node("a", n => n.FenceHook = false), new GetCapabilitiesResponse()).Should().ContainSingle();
         Of(new GetCapabilitiesResponse(), Node("b", n => n.CriuVersion = "")).Should().ContainSingle();
+    }
+
+    [Test]
+    public void A_fence_hook_that_does_not_run_is_told_with_what_to_do() =>
+        Of(Node("a", n => n.FenceHook = false), Node("b", n => n.FenceHook = false)).Select(o => o.Message).Should()
+            .Contain(m => m.StartsWith("node a's runtime", StringComparison.Ordinal) && m.Contains("hooks_dir") && m.Contains("base_runtime_spec"))
+            .And.Contain(m => m.StartsWith("node b's runtime", StringComparison.Ordinal));
+
+    [TestCase("", true)]
+    [TestCase("crun checkpoint-restore", true)]
+    [TestCase("crun runc", false)]
+    public void A_runtime_that_tells_its_handlers_must_have_ours(string handlers, bool fits)
+    {
+        string[] names = handlers.Length == 0 ? [] : ["", .. handlers.Split(' ')];
+        var node = KubernetesJson.Deserialize<V1Node>(
+            $$$"""{"metadata":{"name":"b"},"status":{"runtimeHandlers":[{{{string.Join(",", names.Select(n => $"{{\"name\":\"{n}\"}}"))}}}]}}""");
+
+        var found = NodeObstacles.OfRuntime(node).ToList();
+
+        found.Select(f => f.Reason).Should().Equal(fits ? [] : [Reasons.NodeNotCapable]);
+        string.Concat(found.Select(f => f.Message)).Should().StartWith(
+            fits ? "" : "the runtime of node b has no handler checkpoint-restore (it has crun, runc); configure it, and restart the runtime");
+        NodeObstacles.OfRuntime(new V1Node { Metadata = new V1ObjectMeta { Name = "b" } }).Should().BeEmpty("kubelets before 1.31 do not tell");
     }
 
     [TestCase("avx512f", "avx512f")]

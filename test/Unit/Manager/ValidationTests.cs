@@ -70,6 +70,27 @@ public sealed class ValidationTests
         _asked.Select(a => a.Node).Should().Equal("a", "c");
     }
 
+    [TestCase(null, "c")]
+    [TestCase("b", null)]
+    public async Task A_node_whose_runtime_lacks_the_handler_is_not_even_asked(string? wanted, string? chosen)
+    {
+        _cluster.Remove<V1Node>(new ObjectKey(null, "b"));
+        _cluster.Add(KubernetesJson.Deserialize<V1Node>(
+            """{"metadata":{"name":"b"},"status":{"conditions":[{"type":"Ready","status":"True"}],"runtimeHandlers":[{"name":""},{"name":"crun"}]}}"""));
+
+        var status = await ValidateAsync(new PodMigrationSpec { PodName = "web", TargetNode = wanted });
+
+        status.TargetNode.Should().Be(chosen);
+        if (chosen is null)
+        {
+            status.Conditions.Find(ConditionTypes.Ready)!.Message.Should().StartWith("the runtime of node b has no handler checkpoint-restore");
+        }
+        else
+        {
+            _asked.Select(a => a.Node).Should().Equal("a", "c");
+        }
+    }
+
     [TestCase(true)]
     [TestCase(false)]
     public async Task When_no_node_can_it_is_told_of_each(bool dry)
