@@ -30,6 +30,20 @@ internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider tim
     public FenceRecord? Find(string podUid) =>
         File.Exists(PathOf(podUid)) ? JsonSerializer.Deserialize<FenceRecord>(File.ReadAllBytes(PathOf(podUid))) : null;
 
+    /// <summary>The uids of the pods that are fenced.</summary>
+    public IReadOnlyList<string> All() => [.. Files(_folder).Select(f => Path.GetFileName(f)).Where(n => !n.Contains('.', StringComparison.Ordinal))];
+
+    /// <summary>How long the oldest fence has stood; nothing where there is none.</summary>
+    public TimeSpan OldestAge()
+    {
+        var now = time.GetUtcNow().UtcDateTime;
+        // One may be lifted while they are looked through.
+        lock (_lock)
+        {
+            return All().Select(uid => now - Find(uid)!.FencedAt).Where(age => age > TimeSpan.Zero).DefaultIfEmpty(TimeSpan.Zero).Max();
+        }
+    }
+
     /// <summary>The fence that a dump is made under, or null.</summary>
     /// <param name="podUid">The pod.</param>
     /// <param name="holder">The migration that asks for the dump; empty where none does.</param>

@@ -61,6 +61,9 @@ internal static class AgentMetrics
     public static readonly ObservedMetric Fences = Set.ObservedGauge(
         "checkpoint_agent_fences", "Pods of this node that may not start a container");
 
+    public static readonly ObservedMetric OldestFence = Set.ObservedGauge(
+        "checkpoint_agent_oldest_fence_age_seconds", "How long the oldest fence of this node has stood");
+
     public static readonly GaugeMetric StoreFree = Set.Gauge(
         "checkpoint_agent_store_free_bytes", "What is free on the volume of checkpoints");
 

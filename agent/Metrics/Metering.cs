@@ -5,6 +5,7 @@ using Grpc.Core;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Options;
+using PodCheckpointing.Agent.Fences;
 using PodCheckpointing.Runtime.Metrics;
 
 namespace PodCheckpointing.Agent.Metrics;
@@ -40,9 +41,9 @@ internal static class Metering
     public static void UseMetering(this WebApplication app)
     {
         var options = app.Services.GetRequiredService<IOptions<AgentOptions>>().Value;
-        AgentMetrics.Fences.From(() => Directory.Exists(options.FencesFolder)
-            ? Directory.EnumerateFiles(options.FencesFolder).Count(f => !Path.GetFileName(f).Contains('.', StringComparison.Ordinal))
-            : 0);
+        var fences = app.Services.GetRequiredService<FenceBook>();
+        AgentMetrics.Fences.From(() => fences.All().Count);
+        AgentMetrics.OldestFence.From(() => fences.OldestAge().TotalSeconds);
         AgentMetrics.StagingBytes.From(() => Directory.Exists(options.RestoresFolder)
             ? new DirectoryInfo(options.RestoresFolder).EnumerateFiles("*", SearchOption.AllDirectories).Sum(f => f.Length)
             : 0);

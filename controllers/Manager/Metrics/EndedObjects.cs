@@ -30,6 +30,11 @@ internal sealed class EndedObjects(ILeadership leadership, TimeProvider time)
         OperatorMetrics.Migrations.Count(result);
         OperatorMetrics.MigrationOutcomes.Count(
             status.Outcome ?? OperatorMetrics.None, OperatorMetrics.ReasonWord(why));
+        if (status.Outcome == Outcomes.Lost)
+        {
+            OperatorMetrics.PodsLost.Count();
+        }
+
         var began = status.StartTime ?? migration.Metadata.CreationTimestamp ?? end;
         OperatorMetrics.MigrationDuration.Record(Seconds(began, end), result);
         foreach (var step in status.Steps ?? [])
@@ -76,6 +81,14 @@ internal sealed class EndedObjects(ILeadership leadership, TimeProvider time)
         {
             OperatorMetrics.Checkpoints.Count("failure");
         }
+    }
+
+    /// <summary>How long the oldest migration is under way, by its startTime: one that waits for a slot has none.</summary>
+    public double OldestAge(IEnumerable<PodMigration> migrations)
+    {
+        var now = time.GetUtcNow().UtcDateTime;
+        return migrations.Where(m => m.Status is { CompletionTime: null, StartTime: not null })
+            .Select(m => Seconds(m.Status!.StartTime!.Value, now)).DefaultIfEmpty(0).Max();
     }
 
     private static double Seconds(DateTime from, DateTime to) => Math.Max(0, (to - from).TotalSeconds);

@@ -40,6 +40,8 @@ internal static class Metering
             ? []
             : OperatorMetrics.MigrationObjects.Definition.Labels[0].Values.Select(phase => OperatorMetrics.MigrationObjects.Value(
                 migrations.All.Count(m => (m.Status?.Phase ?? OperatorMetrics.None) == phase), phase)));
+        OperatorMetrics.OldestMigration.From(() =>
+            ended.Leads ? [OperatorMetrics.OldestMigration.Value(ended.OldestAge(migrations.All))] : []);
         OperatorMetrics.MigrationsStalled.From(() => !ended.Leads
             ? []
             : migrations.All.Where(m => m.Status is { CompletionTime: null } && m.Status.Conditions.IsTrue(ConditionTypes.Stalled))

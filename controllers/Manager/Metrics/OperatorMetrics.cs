@@ -33,6 +33,9 @@ internal static class OperatorMetrics
         new MetricLabel("outcome", [.. Constants(typeof(Outcomes)), None]),
         "reason");
 
+    public static readonly CounterMetric PodsLost = Set.Counter(
+        "podmigration_lost_total", "Migrations after which no copy of the pod was left: outcome Lost");
+
     public static readonly HistogramMetric MigrationDuration = Set.Histogram(
         "podmigration_duration_seconds", "From the start of a migration to its end", Buckets.Seconds, MigrationResult);
 
@@ -54,6 +57,10 @@ internal static class OperatorMetrics
         "podmigration_objects",
         "PodMigrations by phase; only the leader tells",
         new MetricLabel("phase", [.. Constants(typeof(MigrationPhases)), None]));
+
+    public static readonly ObservedMetric OldestMigration = Set.ObservedGauge(
+        "podmigration_oldest_age_seconds",
+        "How long the oldest of the PodMigrations is under way that have begun and not ended; only the leader tells");
 
     public static readonly ObservedMetric MigrationsStalled = Set.ObservedGauge(
         "podmigration_stalled",

@@ -87,6 +87,7 @@ internal sealed class AgentPortTests
         (await PrometheusTools.PromtoolAsync(["check", "metrics"], text)).Should().Be((0, ""));
         var families = (await PrometheusTools.ParseAsync(text)).ToDictionary(f => f.Name);
         Value(families["checkpoint_agent_fences"]).Should().Be(1);
+        Value(families["checkpoint_agent_oldest_fence_age_seconds"]).Should().BeInRange(1e-6, 60);
         Value(families["checkpoint_agent_store_free_bytes"]).Should().BeGreaterThan(1e6);
         Value(families["container_checkpoint_operations"], ("result", "failure")).Should().Be(1);
         Value(families["container_checkpoint_operations"], ("result", "success")).Should().Be(0);

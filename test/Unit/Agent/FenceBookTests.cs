@@ -48,6 +48,22 @@ internal sealed class FenceBookTests
     }
 
     [Test]
+    public async Task The_age_is_that_of_the_oldest_that_stands()
+    {
+        var book = New();
+        book.OldestAge().Should().Be(TimeSpan.Zero);
+        book.Fence("p1", "m1", "Close");
+        _time.Advance(TimeSpan.FromMinutes(5));
+        book.Fence("p2", "m2", "Close");
+        _time.Advance(TimeSpan.FromMinutes(1));
+
+        book.OldestAge().Should().BeCloseTo(TimeSpan.FromMinutes(6), TimeSpan.FromMilliseconds(1));
+        await book.LiftAsync("p1", "m1", Thaw);
+        book.All().Should().Equal("p2");
+        New().OldestAge().Should().BeCloseTo(TimeSpan.FromMinutes(1), TimeSpan.FromMilliseconds(1), "another life of the agent knows it too");
+    }
+
+    [Test]
     public async Task Only_its_holder_lifts_a_fence()
     {
         var book = New();

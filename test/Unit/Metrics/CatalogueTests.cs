@@ -107,9 +107,19 @@ public sealed partial class CatalogueTests
             Text(labels, "severity").Should().BeOneOf(["warning", "critical"], name);
             Text(notes, "summary").Length.Should().BeInRange(10, 100, name);
             Text(notes, "description").Should().EndWith(".", name);
+            Text(notes, "runbook_url").Should().Be($"config/observability/runbook.md#{name.ToLowerInvariant()}");
         }
 
         Rules().Select(r => Text(r, "alert")).Should().OnlyHaveUniqueItems();
+    }
+
+    [Test]
+    public void The_runbook_has_a_section_for_each_alert_and_no_other()
+    {
+        var sections = File.ReadAllText(Path.Combine(Folder(), "runbook.md")).Split("\n## ")[1..];
+
+        sections.Select(s => s.Split('\n')[0]).Should().Equal(Rules().Select(r => Text(r, "alert")));
+        sections.Should().OnlyContain(s => s.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length > 1, "each says something");
     }
 
     [Test]

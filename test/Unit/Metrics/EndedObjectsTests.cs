@@ -59,6 +59,31 @@ public sealed class EndedObjectsTests
     }
 
     [Test]
+    public void A_pod_that_is_lost_is_counted_by_itself()
+    {
+        _exporter.Of("podmigration_lost_total").Should().Be(0, "increase() must see the first one");
+        _ended.See(Ended(Migration("m1", null), Outcomes.RolledBack, ConditionTypes.RolledBack, "True", Reasons.RestoreFailed));
+        _exporter.Of("podmigration_lost_total").Should().Be(0);
+
+        _ended.See(Ended(Migration("m2", null), Outcomes.Lost, ConditionTypes.RolledBack, "False", Reasons.NodeLost));
+
+        _exporter.Of("podmigration_lost_total").Should().Be(1);
+    }
+
+    [Test]
+    public void The_oldest_migration_is_the_one_that_began_first_of_those_that_have_not_ended()
+    {
+        var now = _time.GetUtcNow().UtcDateTime;
+        PodMigration Begun(int ago, bool ended) => Migration("m", new PodMigrationStatus
+        {
+            StartTime = now.AddSeconds(-ago), CompletionTime = ended ? now : null,
+        });
+
+        _ended.OldestAge([]).Should().Be(0);
+        _ended.OldestAge([Begun(700, true), Begun(30, false), Migration("w", new PodMigrationStatus()), Begun(50, false)]).Should().Be(50);
+    }
+
+    [Test]
     public void One_that_was_never_possible_is_refused_and_no_failure()
     {
         var refused = Ended(Migration("m1", null), null, ConditionTypes.RolledBack, "True", Reasons.PodNotFound);
