@@ -16,9 +16,11 @@ cat >/etc/cni/net.d/10-pods.conflist <<CNI
 "ipam":{"type":"host-local","ranges":[[{"subnet":"10.244.$NODE_INDEX.0/24"}]],"routes":[{"dst":"0.0.0.0/0"}]}},
 {"type":"portmap","capabilities":{"portMappings":true}}]}
 CNI
-install -D -m 644 /vagrant/config/crio/10-pod-checkpointing.conf /etc/crio/crio.conf.d/10-pod-checkpointing.conf
+# The agent puts its programs on its node, too; but CRI-O drops a runtime whose program is missing when it starts.
+install -D -m 755 -t /usr/libexec/pod-checkpointing /vagrant/agent/Restores/Handler/checkpoint-restore /vagrant/agent/Fences/Hook/checkpoint-fence
+install -D -m 644 -t /etc/containers/oci/hooks.d /vagrant/config/crio/checkpoint-fence.json
+install -D -m 644 -t /etc/crio/crio.conf.d /vagrant/config/crio/10-pod-checkpointing.conf
 # The signature policy of the whole node instead of CRI-O's: restoring from an OCI image works with no other.
-mkdir -p /etc/containers /etc/containers/oci/hooks.d
 [ -e /etc/containers/policy.json ] || echo '{"default":[{"type":"insecureAcceptAnything"}]}' >/etc/containers/policy.json
 cat >/etc/crio/crio.conf.d/20-node.conf <<'CONF'
 [crio.image]

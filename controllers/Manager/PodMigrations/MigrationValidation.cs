@@ -24,6 +24,19 @@ internal static class MigrationValidation
                 : null;
     }
 
+    /// <summary>What a target pod that does not come to wait for its checkpoint shows of why, to be told after something else.</summary>
+    /// <remarks>The reason is often in its events only, which the operator has no right to read.</remarks>
+    public static string WhatIsAwaited(V1Pod target)
+    {
+        var (node, name) = (target.Spec.NodeName, target.Metadata.Name);
+        var stuck = target.LivingStatuses().FirstOrDefault(s => s.State?.Waiting is { Reason: not ("ContainerCreating" or "PodInitializing") });
+        return stuck is not null ? $"; container {stuck.Name} of pod {name} at {node}: {stuck.State!.Waiting!.Reason}: {stuck.State.Waiting.Message}"
+            : target.Status?.Conditions?.Any(c => c is { Type: "PodReadyToStartContainers", Status: "False" }) == true
+                ? $"; pod {name} has no sandbox at {node} (PodReadyToStartContainers is False): kubectl -n {target.Metadata.NamespaceProperty} describe pod {name} says why"
+            : target.Status?.ContainerStatuses is not { Count: > 0 } ? $"; kubelet of {node} has not begun with pod {name}"
+            : "";
+    }
+
     /// <summary>All that was found, for people. Each word but the first is said in it: a condition has room for one.</summary>
     public static string Tell(IReadOnlyCollection<(string Reason, string Message)> found)
     {

@@ -61,7 +61,8 @@ internal sealed partial class PodMigrationReconciler
 
         return Deadline(scope) is { } end && Now >= end
             ? (Reasons.TimedOut, $"not restored within timeoutSeconds ({scope.Migration.Spec.TimeoutSeconds ?? DefaultTimeoutSeconds})"
-                + string.Concat(_silent.Of(scope.Uid).Select(silent => $"; {silent.Message}")))
+                + string.Concat(_silent.Of(scope.Uid).Select(silent => $"; {silent.Message}"))
+                + (!scope.Is(ConditionTypes.TargetPrepared) && FindTarget(scope) is { } target ? MigrationValidation.WhatIsAwaited(target) : ""))
             : null;
     }
 

@@ -28,6 +28,11 @@ public sealed class VagrantStepsTests
         _work = Directory.CreateTempSubdirectory("pod-checkpointing-vagrant");
         var shared = _work.CreateSubdirectory("shared").FullName;
         Manifests.Run("cp", "-rL", Path.Combine(Manifests.Root, "config"), Path.Combine(Manifests.Root, "charts"), shared);
+        foreach (var programs in new[] { "agent/Restores/Handler", "agent/Fences/Hook" })
+        {
+            Manifests.Run("cp", "-rL", Path.Combine(Manifests.Root, programs), _work.CreateSubdirectory($"shared/{Path.GetDirectoryName(programs)}").FullName);
+        }
+
         Directory.CreateDirectory(Path.Combine(shared, "artifacts/images"));
         foreach (var image in new[] { "operator", "agent" })
         {
@@ -92,6 +97,14 @@ public sealed class VagrantStepsTests
             "object: secret/checkpoint-agent-tls",
             "object: secret/pod-checkpointing-operator-tls",
         ]).And.ContainSingle(l => l.StartsWith("exports: /srv/checkpoints") && l.Contains("192.168.56.0/24("));
+
+    [TestCase("master")]
+    [TestCase("worker")]
+    public void CRI_O_finds_every_program_of_its_configuration_when_it_starts(string machine) =>
+        Facts(machine).Where(f => f.StartsWith("crio ", StringComparison.Ordinal)).Distinct().Should().BeEquivalentTo(
+            "crio has: /usr/libexec/pod-checkpointing/checkpoint-restore",
+            "crio has: /usr/libexec/pod-checkpointing/checkpoint-fence",
+            "crio has: /usr/bin/crun");
 
     [Test]
     public void The_worker_joins_the_master() => Facts("worker").Should().Contain("joined: server: https://192.168.56.10:6443");

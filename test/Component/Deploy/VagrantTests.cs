@@ -61,6 +61,17 @@ public sealed partial class VagrantTests
     }
 
     [Test]
+    public void CRI_O_is_set_up_as_its_README_says()
+    {
+        var readme = File.ReadAllLines(Path.Combine(Manifests.Root, "config/crio/README.md"))
+            .Where(l => l.StartsWith("install ", StringComparison.Ordinal) || l == "systemctl restart crio").Distinct().ToList();
+        var step = File.ReadAllLines(Path.Combine(Scripts, "crio.sh")).Select(l => l.Replace("/vagrant/", "", StringComparison.Ordinal)).ToList();
+
+        readme.Should().HaveCount(4);
+        step.Where(readme.Contains).Should().Equal(readme);
+    }
+
+    [Test]
     public void The_volume_is_where_the_master_serves_it()
     {
         var volume = Manifests.One(Manifests.Kustomize("vagrant"), "PersistentVolume", "checkpoint-repo")["spec"]!["nfs"]!;

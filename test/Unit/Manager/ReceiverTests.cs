@@ -60,6 +60,34 @@ public sealed class ReceiverTests
         _world.Events.Should().NotContain(e => e.Reason == Outcomes.RolledBack, "the source has never stood still");
     }
 
+    [TestCase("ContainerCreating", "", "False", "; pod p-m has no sandbox at b (PodReadyToStartContainers is False): kubectl -n n describe pod p-m says why")]
+    [TestCase("CreateContainerError", "no such runtime", "True", "; container c of pod p-m at b: CreateContainerError: no such runtime")]
+    [TestCase("ContainerCreating", "", "True", "")]
+    [TestCase(null, "", null, "; kubelet of b has not begun with pod p-m")]
+    public async Task When_its_time_is_up_it_is_told_what_the_target_waits_for(string? waits, string message, string? sandbox, string told)
+    {
+        _world.HasCome([ConditionTypes.Validated], Steps.Receive);
+        _world.Put(new V1Pod
+        {
+            Metadata = new V1ObjectMeta
+            {
+                Name = "p-m", NamespaceProperty = "n", Uid = "target-uid", Labels = new Dictionary<string, string> { [WellKnown.MigrationUid] = "migration-uid" },
+            },
+            Spec = new V1PodSpec { NodeName = "b", Containers = [new V1Container { Name = "c" }] },
+            Status = new V1PodStatus
+            {
+                Phase = "Pending",
+                ContainerStatuses = waits is null ? null : [new V1ContainerStatus { Name = "c", State = new() { Waiting = new() { Reason = waits, Message = message } } }],
+                Conditions = sandbox is null ? null : [new V1PodCondition { Type = "PodReadyToStartContainers", Status = sandbox }],
+            },
+        });
+        _world.Time.Advance(TimeSpan.FromSeconds(300));
+
+        await _world.ReconcileAsync();
+
+        _world.Condition(ConditionTypes.RolledBack)!.Message.Should().Be("not restored within timeoutSeconds (300)" + told);
+    }
+
     [Test]
     public async Task Where_the_tag_has_moved_the_target_names_the_digest_that_runs()
     {

@@ -37,6 +37,14 @@ printf '/swap.img none swap sw 0 0\n' >"$root/etc/fstab"
 # No init runs here: units are enabled, and none is started.
 cat >"$root/usr/local/sbin/systemctl" <<'SH'
 #!/bin/bash
+# What CRI-O would find of the programs that it is told of: it drops a runtime whose program is missing when it starts.
+case $* in
+  "restart crio")
+    { sed -n 's/^runtime_path = "\(.*\)"/\1/p' /etc/crio/crio.conf.d/*.conf
+      sed -n 's/.*"path": "\([^"]*\)".*/\1/p' /etc/containers/oci/hooks.d/*.json; } | while read -r program; do
+      if [ -x "$program" ]; then echo "crio has: $program"; else echo "crio lacks: $program"; fi
+    done >>/run/crio-programs ;;
+esac
 exec /usr/bin/systemctl "${@/#--now/--quiet}"
 SH
 chmod 755 "$root/usr/local/sbin/systemctl"
@@ -88,6 +96,7 @@ done
   python3 -c 'import json, sys; print("pods:", json.load(open(sys.argv[1]))["plugins"][0]["ipam"]["ranges"][0][0]["subnet"])' \
     "$root"/etc/cni/net.d/10-pods.conflist
   for unit in crio kubelet pod-routes; do echo "enabled: $unit $(in_machine systemctl is-enabled $unit)"; done
+  cat "$root/run/crio-programs"
   echo "exports: $(in_machine exportfs -s 2>/dev/null | tr '\n' ' ')"
   for image in pod-checkpointing-operator checkpoint-agent; do
     echo "image: $(in_machine skopeo inspect --format '{{.Name}}' "containers-storage:localhost/$image:0.1.0")"
