@@ -29,6 +29,21 @@ internal sealed class LazyRestoreTests() : BenchTests("lz")
     }
 
     [Test]
+    public async Task The_daemon_is_not_of_the_containers_memory()
+    {
+        await StartAsync(Pod("memory", Python("c", Code)));
+
+        await WithCriuAsync(
+            "if [ \"$1\" = lazy-pages ]; then cat /proc/$$/cgroup >\"$5/daemon-cgroup\"; fi",
+            () => MigrateAsync("memory", "memory", "node-b", "Completed"));
+
+        var uid = await Cluster.GetAsync("podmigration", "memory", "{.status.restoredPodUID}");
+        var folder = $"/var/lib/pod-checkpointing/restores/{uid}/c";
+        (await Cluster.OnNodeAsync("node-b", $"cat /proc/$(cut -d' ' -f1 {folder}/pid)/cgroup")).Should().Contain(uid, "the processes are in the pod's");
+        (await Cluster.OnNodeAsync("node-b", $"cat {folder}/daemon-cgroup")).Should().Contain(":").And.NotContain(uid);
+    }
+
+    [Test]
     public async Task A_daemon_that_brings_no_pages_costs_time_and_no_more()
     {
         // It takes connections, and hangs up: CRIU cannot restore so, and restores with all pages.
