@@ -204,7 +204,7 @@ public sealed class Kubernetes : IKubernetes, IDisposable
             status = new V1Status { Message = $"the API server answered {(int)response.StatusCode}: {text}" };
         }
 
-        throw new KubernetesException(response.StatusCode, status);
+        throw new KubernetesException(response.StatusCode, status) { RetryAfter = response.Headers.RetryAfter?.Delta };
     }
 
     private async Task<T> SendAsync<T>(

@@ -10,6 +10,9 @@ public sealed class KubernetesException(HttpStatusCode code, V1Status status)
     /// <summary>The HTTP status code.</summary>
     public HttpStatusCode Code { get; } = code;
 
+    /// <summary>How long the server asks to be left alone; null where it does not.</summary>
+    public TimeSpan? RetryAfter { get; init; }
+
     /// <summary>What the server said.</summary>
     public V1Status Status { get; } = status;
 

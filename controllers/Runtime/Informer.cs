@@ -21,6 +21,7 @@ public sealed class Informer<T> : BackgroundService, IInformer
 {
     private const int PageSize = 500;
     private static readonly TimeSpan Shortest = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(30);
     private readonly TaskCompletionSource _synced = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly IKubernetes _kubernetes;
@@ -29,6 +30,9 @@ public sealed class Informer<T> : BackgroundService, IInformer
     private readonly InformerMetrics _metrics;
     private readonly ObjectStore<T> _store;
     private Action<T>? _changed;
+
+    /// <summary>Sessions that have failed since a watch last told something.</summary>
+    private int _failures;
 
     /// <summary>An informer of a kind; it begins with its start.</summary>
     public Informer(IKubernetes kubernetes, TimeProvider time, ILogger<Informer<T>> logger)
@@ -69,12 +73,14 @@ public sealed class Informer<T> : BackgroundService, IInformer
         while (!stoppingToken.IsCancellationRequested)
         {
             var began = _time.GetTimestamp();
+            var asked = TimeSpan.Zero;
             try
             {
                 await WatchAsync(await ListAsync(stoppingToken).ConfigureAwait(false), stoppingToken).ConfigureAwait(false);
             }
             catch (KubernetesException exception) when (exception.IsGone)
             {
+                _failures++;
                 RuntimeLog.WatchExpired(_logger, typeof(T).Name);
                 _metrics.Expired();
             }
@@ -82,20 +88,24 @@ public sealed class Informer<T> : BackgroundService, IInformer
             {
                 RuntimeLog.WatchFailed(_logger, exception, typeof(T).Name);
                 _metrics.Failed();
+                _failures++;
+                asked = (exception as KubernetesException)?.RetryAfter ?? asked;
             }
 
-            await RestAsync(began, stoppingToken).ConfigureAwait(false);
+            var rest = TimeSpan.FromTicks(Math.Min(Longest.Ticks, Shortest.Ticks << Math.Clamp(_failures - 1, 0, 10)));
+            await RestAsync(began, rest, asked, stoppingToken).ConfigureAwait(false);
         }
     }
 
-    /// <summary>Never more than one session a second, and not all kinds at once after an outage.</summary>
-    private async Task RestAsync(long began, CancellationToken cancellationToken)
+    /// <summary>Never more than one session a second, ever fewer while each of them fails, and not all kinds at once after an outage:
+    /// every list is a load on a server that may have come down under one.</summary>
+    private async Task RestAsync(long began, TimeSpan interval, TimeSpan asked, CancellationToken cancellationToken)
     {
-        var rest = Shortest - _time.GetElapsedTime(began);
+        var rest = interval - _time.GetElapsedTime(began);
+        rest = rest > asked ? rest : asked;
         if (rest > TimeSpan.Zero)
         {
-            await Task.Delay(rest + TimeSpan.FromMilliseconds(Random.Shared.Next(250)), _time, cancellationToken)
-                .ConfigureAwait(false);
+            await Task.Delay(rest * (1 + (Random.Shared.NextDouble() / 4)), _time, cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -133,11 +143,12 @@ public sealed class Informer<T> : BackgroundService, IInformer
             await foreach (var (type, item) in _kubernetes.WatchAsync<T>(options, either.Token).ConfigureAwait(false))
             {
                 version = item.Metadata.ResourceVersion;
+                _failures = 0;
                 _metrics.Told();
                 _store.See(type, item);
             }
 
-            await RestAsync(began, cancellationToken).ConfigureAwait(false);
+            await RestAsync(began, Shortest, TimeSpan.Zero, cancellationToken).ConfigureAwait(false);
         }
     }
 

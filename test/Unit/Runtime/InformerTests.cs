@@ -1,3 +1,4 @@
+using System.Net;
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using FluentAssertions;
@@ -79,6 +80,46 @@ public sealed class InformerTests
     }
 
     [Test]
+    public async Task Sessions_that_fail_become_rare_until_one_tells_something()
+    {
+        var time = new HandTime();
+        var server = new Server([Pod("a", "first", "1")]) { Time = time, Refusal = () => new HttpRequestException("nobody is there") };
+        using var informer = new Informer<V1Pod>(server, time, NullLogger<Informer<V1Pod>>.Instance);
+        await informer.StartAsync(CancellationToken.None);
+
+        await AdvanceUntilAsync(time, () => server.Lists == 8, TimeSpan.FromSeconds(1));
+        // 1, 2, 4, 8, 16, 30 and 30 s, and up to a quarter more of each; the last one began just now.
+        (time.GetUtcNow() - server.Began[0]).Should().BeGreaterThan(TimeSpan.FromSeconds(85)).And.BeLessThan(TimeSpan.FromSeconds(130));
+
+        server.Refusal = null;
+        (await WatchAsync(server, time)).Say(Pod("b", "b", "11"));
+        await AdvanceUntilAsync(time, () => informer.Find(new ObjectKey("ns", "b")) is not null, TimeSpan.Zero);
+        server.Last.Fail();
+        var failed = server.Lists;
+        time.Advance(TimeSpan.FromSeconds(2));
+        await AdvanceUntilAsync(time, () => server.Lists > failed, TimeSpan.Zero);
+        await informer.StopAsync(CancellationToken.None);
+    }
+
+    [Test]
+    public async Task A_server_that_asks_to_be_left_alone_is()
+    {
+        var time = new HandTime();
+        var server = new Server([Pod("a", "first", "1")])
+        {
+            Time = time,
+            Refusal = () => new KubernetesException(HttpStatusCode.TooManyRequests, new V1Status()) { RetryAfter = TimeSpan.FromSeconds(17) },
+        };
+        using var informer = new Informer<V1Pod>(server, time, NullLogger<Informer<V1Pod>>.Instance);
+        await informer.StartAsync(CancellationToken.None);
+
+        await AdvanceUntilAsync(time, () => server.Lists == 2, TimeSpan.FromSeconds(1));
+
+        (server.Began[1] - server.Began[0]).Should().BeGreaterThanOrEqualTo(TimeSpan.FromSeconds(17));
+        await informer.StopAsync(CancellationToken.None);
+    }
+
+    [Test]
     public async Task An_index_finds_what_is_there_and_only_that()
     {
         var server = new Server(
@@ -99,6 +140,13 @@ public sealed class InformerTests
         await informer.StopAsync(CancellationToken.None);
 
         IEnumerable<string> Names(string node) => informer.Where(byNode, node).Select(p => p.Metadata.Name!).Order(StringComparer.Ordinal);
+    }
+
+    private static async Task<Session> WatchAsync(Server server, HandTime time)
+    {
+        var watched = server.WatchedAsync();
+        await AdvanceUntilAsync(time, () => watched.IsCompleted, TimeSpan.FromSeconds(1));
+        return await watched;
     }
 
     private static V1Pod On(string node, V1Pod pod) => pod with { Spec = new V1PodSpec { NodeName = node } };
@@ -132,6 +180,16 @@ public sealed class InformerTests
         private int _lists;
         private int _watches;
 
+        /// <summary>What every list fails with; null: it does not.</summary>
+        public Func<Exception>? Refusal { get; set; }
+
+        public HandTime? Time { get; init; }
+
+        /// <summary>When each list was asked for.</summary>
+        public List<DateTimeOffset> Began { get; } = [];
+
+        public Session Last { get; private set; } = null!;
+
         public bool WatchesEndAtOnce { get; init; }
 
         public int Lists => Volatile.Read(ref _lists);
@@ -147,6 +205,13 @@ public sealed class InformerTests
         public Task<KubernetesList<T>> ListAsync<T>(ListOptions options, CancellationToken cancellationToken)
             where T : IKubernetesObject<V1ObjectMeta>
         {
+            Began.Add(Time?.GetUtcNow() ?? default);
+            if (Refusal is { } refusal)
+            {
+                Interlocked.Increment(ref _lists);
+                return Task.FromException<KubernetesList<T>>(refusal());
+            }
+
             var page = lists[Math.Min(Interlocked.Increment(ref _lists), lists.Length) - 1];
             return Task.FromResult(new KubernetesList<T>
             {
@@ -158,12 +223,17 @@ public sealed class InformerTests
             ListOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)
             where T : IKubernetesObject<V1ObjectMeta>
         {
-            var session = new Session();
+            var session = Last = new Session();
             _sessions.Writer.TryWrite(session);
             // A loop that never yields would never be stopped: enough is enough.
             if (Interlocked.Increment(ref _watches) > 1000 || !WatchesEndAtOnce)
             {
-                await session.Ended.WaitAsync(cancellationToken);
+                if (await session.Said.WaitAsync(cancellationToken) is { } told)
+                {
+                    yield return new WatchEvent<T>(WatchEventType.Added, (T)(object)told);
+                }
+
+                await session.Failed.WaitAsync(cancellationToken);
             }
 
             yield break;
@@ -190,10 +260,19 @@ public sealed class InformerTests
 
     private sealed class Session
     {
-        private readonly TaskCompletionSource _end = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly TaskCompletionSource<V1Pod?> _said = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly TaskCompletionSource _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-        public Task Ended => _end.Task;
+        public Task<V1Pod?> Said => _said.Task;
 
-        public void Fail() => _end.TrySetException(new HttpRequestException("the line is cut"));
+        public Task Failed => _failed.Task;
+
+        public void Say(V1Pod pod) => _said.TrySetResult(pod);
+
+        public void Fail()
+        {
+            _failed.TrySetException(new HttpRequestException("the line is cut"));
+            _said.TrySetResult(null);
+        }
     }
 }
