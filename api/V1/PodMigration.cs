@@ -240,7 +240,7 @@ public sealed record MigrationStep
 {
     /// <summary>name of the step: Wait (for others), Validate, Receive (the target pod waits), Fence, Checkpoint, HoldAddress
     /// (the target's node lets nothing through to the pod's own address yet), Transfer, Restore, Commit, Service (its
-    /// endpoints are waited for) or ColdStart. Required.</summary>
+    /// endpoints are waited for), Resume (the source is let go on) or ColdStart. Required.</summary>
     [RequiredField, Text(63, TextAttribute.Word)]
     public string Name { get; init; } = "";
 

@@ -159,6 +159,10 @@ public static class WellKnown
     /// <summary>Annotation of a pod: its ReplicaSet gives up those with a low number first.</summary>
     public const string DeletionCost = "controller.kubernetes.io/pod-deletion-cost";
 
+    /// <summary>Annotation of a pod that its ReplicaSet is to give up for its target: the deletion cost that its user had set; empty:
+    /// none.</summary>
+    public const string OwnDeletionCost = ApiGroup.Name + "/own-deletion-cost";
+
     /// <summary>Annotation of a pod that was restored from a PodCheckpoint: what became of it.</summary>
     public const string RestoreOutcome = ApiGroup.Name + "/restore-outcome";
 

@@ -40,6 +40,9 @@ internal static class Indexes
 
     public static readonly ObjectIndex<ContainerCheckpoint> PartsByOwner = new(ControllerOf);
 
+    /// <summary>ContainerCheckpoints that are being deleted, by namespace.</summary>
+    public static readonly ObjectIndex<ContainerCheckpoint> LeavingParts = new(part => part.Metadata.DeletionTimestamp is null ? null : part.Metadata.NamespaceProperty);
+
     public static readonly ObjectIndex<ContainerCheckpointContent> ContentsByClaim = new(content => content.Spec.ContainerCheckpointRef.Uid);
 
     /// <summary>Contents of containers by the checkpoint that they are part of: see <see cref="Whole"/>.</summary>

@@ -1,6 +1,7 @@
 using k8s;
 using k8s.Models;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.PodRestores;
 using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager;
@@ -15,7 +16,8 @@ internal static class Owners
         Name = owner.Metadata.Name!,
         Uid = owner.Metadata.Uid!,
         Controller = true,
-        BlockOwnerDeletion = true,
+        // What is held holds itself, by finalizers; in the foreground everything that blocks its owner is deleted at once.
+        BlockOwnerDeletion = false,
     };
 
     public static bool IsControlledBy(this IKubernetesObject<V1ObjectMeta> item, IKubernetesObject<V1ObjectMeta> owner) =>
@@ -45,6 +47,14 @@ internal static class Owners
         && checkpoint.IsControlledBy(migration)
             ? migration
             : null;
+
+    /// <summary>Why a checkpoint's bytes must stay for now; null where they may go.</summary>
+    public static string? WhyNeeded(PodCheckpoint checkpoint, ICluster cluster) =>
+        UserOf(checkpoint, cluster) is { } migration
+            ? $"PodMigration {migration.Metadata.Name} moves a pod by it; it goes when that has ended"
+        : cluster.Where(Indexes.RestoringPods, checkpoint.Metadata.NamespaceProperty!).FirstOrDefault(p => RestoreRequest.IsRestoring(p, checkpoint)) is { } user
+            ? $"pod {user.Metadata.Name} is being restored from it; it goes when that has ended, or the pod is deleted"
+        : null;
 
     public static bool Has(this IKubernetesObject<V1ObjectMeta> item, string finalizer) =>
         item.Metadata.Finalizers?.Contains(finalizer) == true;

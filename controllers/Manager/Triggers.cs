@@ -47,10 +47,17 @@ internal static class Triggers
 
     public static void OfContainerCheckpoints(ITriggers triggers) => triggers
         .On<ContainerCheckpointContent>((content, _) => Claim(content.Spec.ContainerCheckpointRef))
-        // One that is deleted while a migration needs the whole waits until the whole may go.
-        .On<PodCheckpoint>((checkpoint, cluster) => checkpoint.Metadata.DeletionTimestamp is null && Owners.UserOf(checkpoint, cluster) is not null
-            ? []
-            : cluster.Where(Indexes.PartsByOwner, checkpoint.Metadata.Uid!).Where(p => p.Metadata.DeletionTimestamp is not null).Select(ObjectKey.Of))
+        // One that is deleted while the whole is needed waits until the whole may go: for its migration's end,
+        .On<PodCheckpoint>((checkpoint, cluster) => Owners.UserOf(checkpoint, cluster) is not null ? [] : LeavingParts(checkpoint, cluster))
+        .On<PodMigration>((migration, cluster) => migration.Status?.CompletionTime is not null
+            && cluster.Find<PodCheckpoint>(new ObjectKey(migration.Metadata.NamespaceProperty, MigrationScope.CheckpointNameFor(migration))) is { } whole
+            ? LeavingParts(whole, cluster)
+            : [])
+        // and for the pods that are restored from it.
+        .On<V1Pod>((pod, cluster) => pod.Metadata.Annotations?.ContainsKey(WellKnown.RestoreAnnotation) == true
+            && Indexes.PodsByMigration.Of(pod) is null
+            ? cluster.Where(Indexes.LeavingParts, pod.Metadata.NamespaceProperty!).Select(ObjectKey.Of)
+            : [])
         // What is lost with its node, or is not: nobody else will say.
         .On<V1Node>((node, cluster) => LostNodes.IsOutOfService(node)
             ? cluster.All<ContainerCheckpointContent>()
@@ -70,6 +77,9 @@ internal static class Triggers
         .On<PodMigration>((migration, cluster) => cluster.Where(Indexes.PodsByMigration, migration.Metadata.Uid!).Where(StrayTargets.MayBe).Select(ObjectKey.Of))
         .On<PodCheckpoint>((checkpoint, cluster) => cluster
             .Where(Indexes.RestoringPods, checkpoint.Metadata.NamespaceProperty!).Where(pod => RestoreRequest.IsRestoring(pod, checkpoint)).Select(ObjectKey.Of));
+
+    private static IEnumerable<ObjectKey> LeavingParts(PodCheckpoint whole, ICluster cluster) =>
+        cluster.Where(Indexes.PartsByOwner, whole.Metadata.Uid!).Where(p => p.Metadata.DeletionTimestamp is not null).Select(ObjectKey.Of);
 
     /// <summary>That a node is back is what those wait for that it has stalled; that it is lost for certain concerns all.</summary>
     private static IEnumerable<PodMigration> OfNode(ObjectKey node, ICluster cluster)

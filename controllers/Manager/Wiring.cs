@@ -25,7 +25,7 @@ internal static class Wiring
         services.AddInformer(Indexes.PodsByMigration, Indexes.PodsByNode, Indexes.RestoringPods).AddInformer<V1Node>().AddInformer(Indexes.SlicesByService)
             .AddInformer(EndedMigrations.Kept, Indexes.MigrationsByUid, Indexes.MigrationsByPodUid, Indexes.MigrationsByPod, Indexes.MigrationsByService)
             .AddInformer(Indexes.CheckpointsByContent, Indexes.LeavingCheckpoints)
-            .AddInformer(Indexes.PartsByOwner)
+            .AddInformer(Indexes.PartsByOwner, Indexes.LeavingParts)
             .AddInformer<PodCheckpointContent>()
             .AddInformer(Indexes.ContentsByClaim, Indexes.ContentsByCheckpoint);
         services.AddSingleton<ICluster>(s => new Cluster(

@@ -76,15 +76,19 @@ internal sealed class Judge(SimulatedServer server, World world, Troubles troubl
         Must(server.All<V1Pod>().Count(p => !world.Nodes[p.Spec.NodeName!].IsDead) <= 1, "more than one pod is left");
         var kept = server.All<PodCheckpoint>().Where(c => c.Metadata.Annotations?.ContainsKey(WellKnown.Pinned) == true).ToList();
         Must(kept.All(c => c.Status?.Ready != true || world.Store.Count > 0), "the last that was left of a pod went with its migration");
+        var retained = server.All<PodCheckpoint>().Where(c => c.Metadata is { OwnerReferences: not { Count: > 0 }, DeletionTimestamp: null }).ToList();
+        Must(retained.Count == kept.Count || troubles.Retains, "a checkpoint is kept that nobody wanted");
+        Must(retained.Except(kept).All(c => c.Status?.Ready == true || world.Nodes.Values.Any(n => n.IsDead)), "a checkpoint is kept that is not whole");
         if (kept.Count > 0 || outcomes.Contains(Outcomes.Lost) || world.Nodes.Values.Any(n => n.IsDead))
         {
             // The checkpoint is kept, or was with a node that nobody can ask any more.
             return;
         }
 
-        Must(!server.All<PodCheckpoint>().Any() && !server.All<ContainerCheckpoint>().Any(), "a checkpoint is left");
-        Must(!server.All<PodCheckpointContent>().Any() && !server.All<ContainerCheckpointContent>().Any(), "a content is left");
-        Must(world.Store.Count == 0, "bytes are left");
+        var parts = retained.Sum(c => c.Status!.Containers!.Count);
+        Must(server.All<PodCheckpoint>().Count() == retained.Count && server.All<ContainerCheckpoint>().Count() == parts, "a checkpoint is left");
+        Must(server.All<PodCheckpointContent>().Count() == retained.Count && server.All<ContainerCheckpointContent>().Count() == parts, "a content is left");
+        Must(world.Store.Count == retained.Count, "bytes are left, or gone");
     }
 
     private void Must(bool condition, string otherwise)

@@ -1,5 +1,6 @@
 using k8s.Models;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.PodMigrations;
 
 namespace PodCheckpointing.Simulation;
 
@@ -7,6 +8,7 @@ namespace PodCheckpointing.Simulation;
 internal sealed class Scenario : Play
 {
     private readonly Troubles _troubles;
+    private readonly HashSet<string> _cold = [];
 
     public Scenario(int seed, bool owned)
         : base(seed, play => NewWorld(play, seed, owned))
@@ -85,6 +87,7 @@ internal sealed class Scenario : Play
     {
         base.Check();
         CheckEvidence();
+        CheckColdStarts();
     }
 
     /// <summary>What was sent long ago arrives when all is over: it changes nothing that lasts, also when the user has deleted
@@ -196,6 +199,18 @@ internal sealed class Scenario : Play
         return _troubles.AbortWhatWasLeft() || (Unended() && _troubles.SayAgain());
     }
 
+    /// <summary>A source that goes on is not taken away for a fresh pod.</summary>
+    private void CheckColdStarts()
+    {
+        foreach (var migration in Server.All<PodMigration>().Where(m => m.Status?.Steps?.Any(s => s.Name == Steps.ColdStart) == true))
+        {
+            if (_cold.Add(migration.Metadata.Uid!) && World.LetGoOn.Contains((migration.Status!.PodUID!, migration.Metadata.Uid!)))
+            {
+                World.Violations.Add("a cold start begins after the source was let go on");
+            }
+        }
+    }
+
     /// <summary>What a status says of the fence is so, from when it says it until the way back or the source's end.</summary>
     private void CheckEvidence()
     {
@@ -214,7 +229,7 @@ internal sealed class Scenario : Play
     private static World NewWorld(Play play, int seed, bool owned) => new(play.Server, play.Random, play.Time)
     {
         DumpsFail = play.Random.Next(6) == 0, RestoresFail = play.Random.Next(5) == 0, Failures = !owned && play.Random.Next(6) == 0 ? 1 : 0,
-        OwnAddress = seed % 4 == 0, LongestKill = TimeSpan.FromSeconds(play.Random.Next(3) == 0 ? 30 : 0),
+        DumpsAreHeld = true, OwnAddress = seed % 4 == 0, LongestKill = TimeSpan.FromSeconds(play.Random.Next(3) == 0 ? 30 : 0),
         ReplicaSet = owned ? new ReplicaSet(play.Server) : null,
     };
 }

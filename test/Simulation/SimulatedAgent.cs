@@ -68,6 +68,7 @@ internal sealed class SimulatedAgent(Caller caller, World world, Node node, Oper
                 {
                     if (request.Resume)
                     {
+                        world.LetGoOn.Add((request.PodUid, request.Holder));
                         world.Resume(request.PodUid);
                     }
 
@@ -101,6 +102,11 @@ internal sealed class SimulatedAgent(Caller caller, World world, Node node, Oper
             if (node.IsLifting(request.PodUid))
             {
                 throw new AgentException(Reasons.CheckpointFailed, "the pod's fence is being lifted", isTerminal: true);
+            }
+
+            if (world.DumpsAreHeld && request.FenceHolder.Length == 0)
+            {
+                world.Violations.Add($"{request.ContainerName} is dumped, and no migration holds its pod");
             }
 
             node.Dumps[key] = new Dump

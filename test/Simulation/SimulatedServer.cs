@@ -156,6 +156,16 @@ internal sealed class SimulatedServer(TimeProvider time)
         Remove(stored);
     }
 
+    /// <summary>As with --cascade=foreground: what an object owns is deleted at once, though the object stays.</summary>
+    public void DeleteInForeground(IKubernetesObject<V1ObjectMeta> item)
+    {
+        Delete(item);
+        foreach (var owned in _objects.Where(o => o.Metadata.OwnerReferences?.Any(r => r.Uid == item.Metadata.Uid) == true).ToList())
+        {
+            DeleteInForeground(owned);
+        }
+    }
+
     /// <summary>Takes an object away, and what it owns.</summary>
     public void Remove(IKubernetesObject<V1ObjectMeta> item)
     {

@@ -29,11 +29,13 @@ internal sealed class Troubles
         OnFailure = random.Next(8) switch { 0 when !kept => OnFailurePolicies.ColdStart, 1 => OnFailurePolicies.Leave, _ => null };
         Timeout = random.Next(4) == 0 ? random.Next(1, 40) : null;
         DryRun = random.Next(30) == 0;
+        Retains = random.Next(5) == 0;
         _lateEnds = random.Next(3) == 0 ? random.Next(1, 4) : 0;
         if (ofMigration)
         {
             Maybe(3, "user: abort", () => Edit("m", json => json["spec"]!["abort"] = true));
             Maybe(7, "user: deletes the migration", () => Delete<PodMigration>("m"));
+            Maybe(7, "user: deletes the migration in the foreground", () => Foreground("m"));
             Maybe(6, "user: migrates again", () => CreateMigration("m2", _random.Next(2) == 0 ? "b" : "c"));
             Maybe(kept ? int.MaxValue : 12, "user: deletes the source", () => DeletePod(_ => "p"));
             Maybe(kept ? int.MaxValue : 10, "user: deletes the target", () => DeletePod(m => m.Status?.RestoredPodName));
@@ -64,6 +66,9 @@ internal sealed class Troubles
 
     public bool DryRun { get; }
 
+    /// <summary>Whether whole checkpoints are kept.</summary>
+    public bool Retains { get; }
+
     /// <summary>Whether nothing at all is in the way.</summary>
     public bool AreNone { get; }
 
@@ -75,7 +80,7 @@ internal sealed class Troubles
         Metadata = new V1ObjectMeta { Name = name, NamespaceProperty = "n" },
         Spec = new PodMigrationSpec
         {
-            PodName = "p", TargetNode = target, OnFailure = OnFailure, TimeoutSeconds = Timeout, DryRun = DryRun && name == "m" ? true : null,
+            CheckpointRetention = Retains ? DeletionPolicies.Retain : null, PodName = "p", TargetNode = target, OnFailure = OnFailure, TimeoutSeconds = Timeout, DryRun = DryRun && name == "m" ? true : null,
         },
     });
 
@@ -172,6 +177,14 @@ internal sealed class Troubles
         if (_server.Find<T>("n", name) is { } item)
         {
             _server.Delete(item);
+        }
+    }
+
+    private void Foreground(string name)
+    {
+        if (_server.Find<PodMigration>("n", name) is { } migration)
+        {
+            _server.DeleteInForeground(migration);
         }
     }
 

@@ -46,6 +46,12 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
     /// <summary>How many containers may still fail by themselves.</summary>
     public int Failures { get; set; }
 
+    /// <summary>Whether every dump is a migration's, which holds the pod meanwhile.</summary>
+    public bool DumpsAreHeld { get; init; }
+
+    /// <summary>Sources that were let go on, and for whom.</summary>
+    public HashSet<(string PodUid, string Holder)> LetGoOn { get; } = [];
+
     /// <summary>Pods that the user has deleted.</summary>
     public HashSet<string> DeletedByUser { get; } = [];
 

@@ -132,7 +132,7 @@ internal sealed class ContainerCheckpointReconciler(
                 .FirstOrDefault(r => r is { Controller: true, Kind: nameof(PodMigration) })?.Uid ?? "";
         }
 
-        var result = Dump(checkpoint, request, source.NodeName, wake);
+        var result = Dump(checkpoint, request, source.NodeName, IsOver(whole), wake);
         if (result is null)
         {
             // A migration tells by itself how far it is.
@@ -172,13 +172,18 @@ internal sealed class ContainerCheckpointReconciler(
             : throw new TerminalException(Reasons.BindingMismatch, $"PodCheckpoint {owner.Name}, which this is a part of, has gone");
     }
 
-    /// <summary>What the node's agent has stored; null while it does. Of a node that is lost the volume may hold it whole,
-    /// though nobody has heard of it: then any agent tells, for it answers from what stands there.</summary>
-    /// <exception cref="TerminalException">The node was lost before.</exception>
-    private CheckpointResponse? Dump(ContainerCheckpoint checkpoint, CheckpointRequest request, string node, Action wake)
+    /// <summary>Whether a checkpoint was for a migration that is not its owner any more: nobody holds the pod for it, and a dump
+    /// would stop one that serves.</summary>
+    private static bool IsOver(PodCheckpoint? whole) =>
+        whole?.Metadata.Labels?.ContainsKey(WellKnown.MigrationUid) == true && whole.ControllerKey(nameof(PodMigration)) is null;
+
+    /// <summary>What the node's agent has stored; null while it does. Of a node that is lost, or a migration that is over, the
+    /// volume may hold it whole, though nobody has heard of it: then any agent tells, for it answers from what stands there.</summary>
+    /// <exception cref="TerminalException">The node was lost before, or the migration had its end.</exception>
+    private CheckpointResponse? Dump(ContainerCheckpoint checkpoint, CheckpointRequest request, string node, bool isOver, Action wake)
     {
         var call = $"ccp/{checkpoint.Metadata.Uid}/";
-        if (!lostNodes.Contains(node))
+        if (!isOver && !lostNodes.Contains(node))
         {
             var agent = agents.Find(node)
                 ?? throw new AgentException(Reasons.AgentUnavailable, $"node {node} does not exist or has no address", isTerminal: false);
@@ -202,7 +207,9 @@ internal sealed class ContainerCheckpointReconciler(
         }
         catch (AgentException exception) when (exception.IsTerminal)
         {
-            throw new TerminalException(Reasons.NodeLost, $"node {node} was lost before the container was dumped there", exception);
+            throw isOver
+                ? new TerminalException(Reasons.CheckpointFailed, "the migration that it was made for ended before the container was dumped", exception)
+                : new TerminalException(Reasons.NodeLost, $"node {node} was lost before the container was dumped there", exception);
         }
     }
 
@@ -268,10 +275,11 @@ internal sealed class ContainerCheckpointReconciler(
         }
 
         if (checkpoint.ControllerKey(nameof(PodCheckpoint)) is { } owner
-            && cluster.Find<PodCheckpoint>(owner) is { Metadata.DeletionTimestamp: null } whole
-            && Owners.UserOf(whole, cluster) is { } migration)
+            && cluster.Find<PodCheckpoint>(owner) is { } whole && checkpoint.IsControlledBy(whole)
+            // Also of a whole that is being deleted: in the foreground the garbage collector deletes both at once.
+            && Owners.WhyNeeded(whole, cluster) is { } why)
         {
-            events.Record(checkpoint, "Warning", Reasons.InUse, $"PodMigration {migration.Metadata.Name} moves a pod by it; it goes when that has ended");
+            events.Record(checkpoint, "Warning", Reasons.InUse, why);
             return;
         }
 

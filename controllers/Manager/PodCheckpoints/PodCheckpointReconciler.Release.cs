@@ -1,7 +1,5 @@
-using k8s.Models;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.Contents;
-using PodCheckpointing.Manager.PodRestores;
 using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.PodCheckpoints;
@@ -31,17 +29,9 @@ internal sealed partial class PodCheckpointReconciler
             return ReconcileResult.Done;
         }
 
-        if (Owners.UserOf(checkpoint, cluster) is { } migration)
+        if (Owners.WhyNeeded(checkpoint, cluster) is { } why)
         {
-            events.Record(checkpoint, "Warning", Reasons.InUse, $"PodMigration {migration.Metadata.Name} moves a pod by it; it goes when that has ended");
-            return ReconcileResult.Done;
-        }
-
-        if (cluster.Where(Indexes.RestoringPods, checkpoint.Metadata.NamespaceProperty!).FirstOrDefault(p => RestoreRequest.IsRestoring(p, checkpoint)) is { } user)
-        {
-            events.Record(
-                checkpoint, "Warning", Reasons.InUse,
-                $"pod {user.Metadata.Name} is being restored from it; it goes when that has ended, or the pod is deleted");
+            events.Record(checkpoint, "Warning", Reasons.InUse, why);
             return ReconcileResult.Done;
         }
 

@@ -236,8 +236,9 @@ internal sealed partial class PodCheckpointReconciler(
     private async Task<ContainerCheckpoint> EnsurePartAsync(
         PodCheckpoint checkpoint, PodCheckpointStatus status, string container, CancellationToken cancellationToken)
     {
-        var name = $"{checkpoint.Metadata.Name}-{container}";
-        var part = cluster.Find<ContainerCheckpoint>(new ObjectKey(checkpoint.Metadata.NamespaceProperty, name))
+        var name = PartName(checkpoint, container);
+        // Whatever it is called: an earlier operator may have made it.
+        var part = PartsOf(checkpoint).FirstOrDefault(p => p.Spec.ContainerName == container)
             ?? await cluster.CreateOrGetAsync(
                 new ContainerCheckpoint
                 {
@@ -263,6 +264,10 @@ internal sealed partial class PodCheckpointReconciler(
             : throw new TerminalException(
                 Reasons.BindingMismatch, $"ContainerCheckpoint {name} exists and belongs to somebody else: delete it");
     }
+
+    /// <summary>By the uid, for names run into one: a with b-c, and a-b with c. And short enough, however long both are.</summary>
+    private static string PartName(PodCheckpoint checkpoint, string container) =>
+        $"{MigrationScope.Shortened(checkpoint.Metadata.Name!)}-{checkpoint.Metadata.Uid![..8]}-{container}";
 
     private V1Pod FindPod(PodCheckpoint checkpoint, string? uid)
     {

@@ -29,8 +29,43 @@ internal sealed record Handover(IDictionary<string, string>? Labels, IList<V1Own
         source.Controller() is null
         || (source.Metadata.Annotations?.TryGetValue(WellKnown.DeletionCost, out var cost) == true && cost == LowestCost);
 
-    /// <summary>The write to the source's metadata by which it is offered no more.</summary>
-    public static JsonObject TakenBack() => new() { ["annotations"] = new JsonObject { [WellKnown.DeletionCost] = null } };
+    /// <summary>The write to the source's metadata by which it is offered; what its user had set is kept beside it.</summary>
+    public static JsonObject Offered(V1Pod source) => new()
+    {
+        ["annotations"] = new JsonObject
+        {
+            [WellKnown.DeletionCost] = LowestCost,
+            [WellKnown.OwnDeletionCost] = source.Metadata.Annotations?.TryGetValue(WellKnown.DeletionCost, out var own) == true ? own : "",
+        },
+    };
+
+    /// <summary>The write to the source's metadata by which it is offered no more; null where it was not.</summary>
+    public static JsonObject? TakenBack(V1Pod source) =>
+        source.Metadata.Annotations?.TryGetValue(WellKnown.OwnDeletionCost, out var own) == true
+            ? new JsonObject
+            {
+                ["annotations"] = new JsonObject
+                {
+                    [WellKnown.DeletionCost] = own.Length > 0 ? own : null, [WellKnown.OwnDeletionCost] = null,
+                },
+            }
+            : null;
+
+    /// <summary>A source's annotations for another pod: as if it had never been offered.</summary>
+    public static Dictionary<string, string> AnnotationsOf(V1Pod source)
+    {
+        var result = (source.Metadata.Annotations ?? new Dictionary<string, string>()).ToDictionary();
+        if (result.Remove(WellKnown.OwnDeletionCost, out var own))
+        {
+            result.Remove(WellKnown.DeletionCost);
+            if (own.Length > 0)
+            {
+                result[WellKnown.DeletionCost] = own;
+            }
+        }
+
+        return result;
+    }
 
     /// <summary>The annotation's text.</summary>
     public static string Of(V1Pod source) => KubernetesJson.Serialize(From(source));

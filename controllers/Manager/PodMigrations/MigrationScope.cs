@@ -142,5 +142,5 @@ internal sealed class MigrationScope(PodMigration migration, PodMigrationStatus?
     private static string OriginalName(V1Pod source) => Shortened(
         source.Metadata.Annotations?.TryGetValue(WellKnown.OriginalPodName, out var first) == true ? first : source.Metadata.Name!);
 
-    private static string Shortened(string name) => name.Length <= 50 ? name : name[..50].TrimEnd('-', '.');
+    internal static string Shortened(string name) => name.Length <= 50 ? name : name[..50].TrimEnd('-', '.');
 }

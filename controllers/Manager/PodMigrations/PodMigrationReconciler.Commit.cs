@@ -118,7 +118,8 @@ internal sealed partial class PodMigrationReconciler
         }
 
         var isLast = migration.Status!.Outcome == Outcomes.Lost && checkpoint.Status?.Error is null;
-        if (!isLast && migration.Spec.CheckpointRetention != DeletionPolicies.Retain)
+        // What is not whole would go on trying to be, and stop the pod that goes on.
+        if (!isLast && (migration.Spec.CheckpointRetention != DeletionPolicies.Retain || !IsWhole(checkpoint)))
         {
             await cluster.DeleteAsync(checkpoint, graceSeconds: null, cancellationToken);
             return;
@@ -133,6 +134,9 @@ internal sealed partial class PodMigrationReconciler
 
         await cluster.PatchMetadataAsync(checkpoint, metadata, cancellationToken);
     }
+
+    private bool IsWhole(PodCheckpoint checkpoint) =>
+        checkpoint.Status is { Error: null, Containers: { Count: > 0 } all } && Contents(checkpoint).Count() == all.Count;
 
     private static string WhatIsKept(MigrationScope scope) =>
         $"PodCheckpoint {scope.CheckpointName} holds the pod as it was when it was dumped: kubectl podmigration restore {scope.CheckpointName} -n {scope.Namespace}";

@@ -34,7 +34,8 @@ internal sealed partial class PodMigrationReconciler
                 Leave(scope, turned);
                 return true;
             // A source that was never stopped has lost nothing, and a target that cannot have it gets no second chance.
-            case OnFailurePolicies.ColdStart when scope.Is(ConditionTypes.SourceFenced)
+            // And one that goes on already has work that nobody may take away: a step, for what is asked of nodes changes.
+            case OnFailurePolicies.ColdStart when scope.Is(ConditionTypes.SourceFenced) && !scope.HasBegun(Steps.Resume)
                 && !IsLost(scope.Status.TargetNode!) && !IsSilent(scope.Status.TargetNode!)
                 && FindSource(scope) is { Metadata.DeletionTimestamp: null } source:
                 return await BeginColdStartAsync(scope, turned, source, cancellationToken);

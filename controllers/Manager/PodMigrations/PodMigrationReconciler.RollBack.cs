@@ -61,6 +61,12 @@ internal sealed partial class PodMigrationReconciler
             return false;
         }
 
+        if (scope.Migration.Spec.OnFailure == OnFailurePolicies.ColdStart && !scope.HasBegun(Steps.Resume))
+        {
+            scope.Begin(Steps.Resume);
+            return false;
+        }
+
         var source = FindSource(scope)
             ?? await cluster.ReadAsync<V1Pod>(new ObjectKey(scope.Namespace, scope.Migration.Spec.PodName), cancellationToken);
         var request = new UnfenceRequest
@@ -80,9 +86,10 @@ internal sealed partial class PodMigrationReconciler
             scope.BelongsToAnother = true;
         }
 
-        if (source is { Metadata.DeletionTimestamp: null } && source.Metadata.Uid == scope.Status.PodUID && Handover.IsOffered(source) && source.Controller() is not null)
+        scope.End(Steps.Resume, "");
+        if (source is { Metadata.DeletionTimestamp: null } && source.Metadata.Uid == scope.Status.PodUID && Handover.TakenBack(source) is { } patch)
         {
-            await cluster.PatchMetadataAsync(source, Handover.TakenBack(), cancellationToken);
+            await cluster.PatchMetadataAsync(source, patch, cancellationToken);
         }
 
         return true;

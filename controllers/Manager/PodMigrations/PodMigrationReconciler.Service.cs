@@ -43,7 +43,7 @@ internal sealed partial class PodMigrationReconciler
         {
             if (!Handover.IsOffered(source))
             {
-                await cluster.AnnotateAsync(source, WellKnown.DeletionCost, Handover.LowestCost, cancellationToken);
+                await cluster.PatchMetadataAsync(source, Handover.Offered(source), cancellationToken);
                 return false;
             }
 

@@ -153,6 +153,7 @@ internal sealed partial class PodMigrationReconciler
         {
             Name = scope.CheckpointName,
             NamespaceProperty = scope.Namespace,
+            Labels = new Dictionary<string, string> { [WellKnown.MigrationUid] = scope.Uid },
             OwnerReferences = [Owners.ControllerReference(scope.Migration)],
             Finalizers = [WellKnown.CheckpointFinalizer],
         },

@@ -95,9 +95,10 @@ internal sealed partial class PodMigrationReconciler
 
         var checkpoint = FindCheckpoint(scope);
         var contents = Contents(checkpoint).ToList();
-        var names = contents.Select(c => c.Spec.Source.ContainerName!).Order(StringComparer.Ordinal).ToList();
-        // A pod is restored whole: one that lacks a container would be taken for it, and its source removed.
-        if (!scope.HasBegun(Steps.Restore) && target.LivingContainers().Select(c => c.Name).Except(names).FirstOrDefault() is { } missing)
+        // A pod is restored whole: one that lacks a container would be taken for it, and its source removed. From when the
+        // restore has begun on the contents are not needed any more, and may be gone.
+        var names = target.LivingContainers().Select(c => c.Name).Order(StringComparer.Ordinal).ToList();
+        if (!scope.HasBegun(Steps.Restore) && names.Except(contents.Select(c => c.Spec.Source.ContainerName!)).FirstOrDefault() is { } missing)
         {
             throw new TerminalException(Reasons.ArtifactMissing, $"container {missing} is not in PodCheckpoint {scope.CheckpointName} any more");
         }
@@ -141,13 +142,13 @@ internal sealed partial class PodMigrationReconciler
         }
 
         RefuseFailed(restore);
-        if (restore.Containers.Any(c => c.Phase != "Running"))
+        if (names.Except(restore.Containers.Where(c => c.Phase == "Running").Select(c => c.ContainerName)).Any())
         {
             return AskAgain(scope, "restore");
         }
 
         Refuse(Verification.OfContainers(target, restore));
-        if (!Verification.IsComplete(target, contents.Count))
+        if (!Verification.IsComplete(target, names.Count))
         {
             if (IsSilent(scope.Status.TargetNode!))
             {

@@ -61,7 +61,6 @@ internal sealed partial class PodMigrationReconciler
 
         scope.Status = scope.Status with
         {
-            ObservedGeneration = scope.Migration.Metadata.Generation,
             PodUID = pod!.Metadata.Uid,
             SourceNode = pod.Spec.NodeName,
             TargetNode = target,
@@ -145,7 +144,6 @@ internal sealed partial class PodMigrationReconciler
         scope.Phase(good ? MigrationPhases.Completed : MigrationPhases.Failed, message);
         scope.Status = scope.Status with
         {
-            ObservedGeneration = scope.Migration.Metadata.Generation,
             StartTime = scope.Status.StartTime ?? scope.FirstBegun ?? Now,
             Outcome = good ? Outcomes.WouldMigrate : Outcomes.WouldFail,
             CompletionTime = Now,

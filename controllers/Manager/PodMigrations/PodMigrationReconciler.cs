@@ -80,6 +80,7 @@ internal sealed partial class PodMigrationReconciler(
         }
 
         _drafts.Drop(key);
+        scope.Status = scope.Status with { ObservedGeneration = migration.Metadata.Generation };
         await cluster.PatchStatusAsync(migration, migration.Status, scope.Status, cancellationToken);
         events.RecordChanges(migration, migration.Status?.Conditions, scope.Status.Conditions);
         TellPod(scope, migration.Status);

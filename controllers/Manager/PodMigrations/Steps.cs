@@ -29,6 +29,10 @@ internal static class Steps
     /// <summary>The Service's endpoints are watched until they lead to the target.</summary>
     public const string Service = "Service";
 
+    /// <summary>The source is let go on, and stays the pod for good. Stored before it is asked to, where a fresh pod might take its
+    /// place; and only there.</summary>
+    public const string Resume = "Resume";
+
     /// <summary>From here on the source goes, and a fresh pod takes its place. Stored before the source is removed.</summary>
     public const string ColdStart = "ColdStart";
 }

@@ -10,7 +10,7 @@ internal static class TargetPod
 {
     public static V1Pod From(V1Pod source, MigrationScope scope, string checkpointUri, IReadOnlyList<TargetImage> images)
     {
-        var annotations = (source.Metadata.Annotations ?? new Dictionary<string, string>())
+        var annotations = Handover.AnnotationsOf(source)
             .Where(a => !PodAddress.IsWrittenByNetwork(a.Key)).ToDictionary();
         annotations.TryAdd(WellKnown.OriginalPodName, source.Metadata.Name!);
         annotations[WellKnown.RestoreAnnotation] = checkpointUri;
@@ -50,7 +50,7 @@ internal static class TargetPod
     /// <summary>The same pod without its memory: as it was first asked for, at the target.</summary>
     public static V1Pod Afresh(V1Pod source, MigrationScope scope)
     {
-        var annotations = (source.Metadata.Annotations ?? new Dictionary<string, string>())
+        var annotations = Handover.AnnotationsOf(source)
             .Where(a => !PodAddress.IsWrittenByNetwork(a.Key)).ToDictionary();
         annotations.TryAdd(WellKnown.OriginalPodName, source.Metadata.Name!);
         annotations.Remove(WellKnown.RestoreAnnotation);

@@ -65,8 +65,9 @@ internal sealed class PodRestoreReconciler(
                 $"spec.runtimeClassName is \"{pod.Spec.RuntimeClassName}\", so the pod has started afresh: set it to {WellKnown.RestoreRuntimeClass}");
         }
 
-        var checkpoint = cluster.All<PodCheckpoint>().FirstOrDefault(c =>
-            c.Metadata.NamespaceProperty == pod.Metadata.NamespaceProperty && RestoreRequest.IsOf(uri, c));
+        var checkpoint = cluster.All<PodCheckpoint>()
+            .Where(c => c.Metadata.NamespaceProperty == pod.Metadata.NamespaceProperty && RestoreRequest.IsOf(uri, c))
+            .MinBy(c => Standing(c, pod));
         if (checkpoint?.Metadata.DeletionTimestamp is { } leaving && pod.Metadata.CreationTimestamp >= leaving)
         {
             // It waits for the pods that it had; one that comes later may find half of its bytes gone.
@@ -118,6 +119,15 @@ internal sealed class PodRestoreReconciler(
         calls.Forget($"restore/{pod.Metadata.Uid}/");
         return ReconcileResult.Done;
     }
+
+    /// <summary>Several may be of one artifact, imported ones beside the one that made it: which of them serves a pod best.</summary>
+    private static int Standing(PodCheckpoint checkpoint, V1Pod pod) => checkpoint switch
+    {
+        { Metadata.DeletionTimestamp: null, Status.Ready: true } => 0,
+        { Metadata.DeletionTimestamp: { } leaving, Status.Ready: true } when pod.Metadata.CreationTimestamp < leaving => 1,
+        { Metadata.DeletionTimestamp: null, Status.Error: null } => 2,
+        _ => 3,
+    };
 
     private PodCheckpointContent Bound(PodCheckpoint checkpoint) =>
         cluster.Find<PodCheckpointContent>(new ObjectKey(null, checkpoint.Status!.BoundContentName!)) is { } content

@@ -13,6 +13,8 @@ namespace PodCheckpointing.Unit.Manager;
 /// <summary>Checkpoints that somebody deletes while they are needed.</summary>
 public sealed class CheckpointReleaseTests
 {
+    private const string PodUid = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
+    private const string Id = "20261121t003412z-7f3a9c";
     private MigrationWorld _world = null!;
     private WorkQueue _queue = null!;
     private PendingCalls _calls = null!;
@@ -61,18 +63,54 @@ public sealed class CheckpointReleaseTests
     }
 
     [Test]
-    public async Task A_part_waits_as_long_as_the_whole_is_to_stay()
+    public async Task A_part_waits_for_the_migration_that_needs_the_whole([Values] bool leaving)
     {
-        var whole = _world.Find<PodCheckpoint>(new("n", "whole"))!;
-        _world.Put(whole with { Metadata = Meta("whole", Owners.ControllerReference(_world.Migration), deleted: false) });
+        PutWhole(leaving);
+
         await ReconcilePartAsync();
-        _world.MetadataPatches.Should().BeEmpty();
+        _world.MetadataPatches.Should().BeEmpty("the garbage collector deletes all at once where a user deletes in the foreground");
         _world.Events.Should().ContainSingle().Which.Reason.Should().Be(Reasons.InUse);
 
-        _world.Put(whole);
+        EndMigration();
         await ReconcilePartAsync();
         _world.MetadataPatches.Should().Equal(("part", "finalizers: "));
     }
+
+    [Test]
+    public async Task A_part_waits_for_the_pods_that_are_restored_from_the_whole([Values] bool leaving)
+    {
+        PutWhole(leaving);
+        EndMigration();
+        _world.Put(new V1Pod
+        {
+            Metadata = new V1ObjectMeta
+            {
+                Name = "again", NamespaceProperty = "n", Uid = "again-uid",
+                Annotations = new Dictionary<string, string> { [WellKnown.RestoreAnnotation] = ArtifactUri.ForPod(PodUid, Id).ToString() },
+            },
+            Spec = new V1PodSpec { NodeName = "b" },
+        });
+
+        await ReconcilePartAsync();
+        _world.MetadataPatches.Should().BeEmpty();
+        _world.Events.Should().ContainSingle().Which.Message.Should().StartWith("pod again is being restored");
+
+        _world.Take<V1Pod>("n", "again");
+        await ReconcilePartAsync();
+        _world.MetadataPatches.Should().Equal(("part", "finalizers: "));
+    }
+
+    [Test]
+    public void No_owner_of_ours_holds_up_another_in_the_foreground() =>
+        Owners.ControllerReference(_world.Migration).BlockOwnerDeletion.Should().NotBe(true);
+
+    private void PutWhole(bool leaving) => _world.Put(new PodCheckpoint
+    {
+        Metadata = Meta("whole", Owners.ControllerReference(_world.Migration), leaving),
+        Status = new PodCheckpointStatus { Ready = true, PodUID = PodUid, CheckpointID = Id },
+    });
+
+    private void EndMigration() => _world.Put(_world.Migration with { Status = new PodMigrationStatus { CompletionTime = DateTime.UnixEpoch } });
 
     private static V1ObjectMeta Meta(string name, V1OwnerReference owner, bool deleted) => new()
     {

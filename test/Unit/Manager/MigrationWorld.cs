@@ -62,6 +62,9 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
     /// <summary>What was written to objects' metadata: the name, and the patch.</summary>
     public List<(string Name, string Patch)> MetadataPatches { get; } = [];
 
+    /// <summary>Which containers agents were asked about last.</summary>
+    public IReadOnlyList<string> AskedAbout { get; private set; } = [];
+
     /// <summary>What was deleted, by name.</summary>
     public List<string> Deleted { get; } = [];
 
@@ -140,6 +143,11 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
             throw refusal;
         }
 
+        if (Find<T>(ObjectKey.Of(item)) is { } there)
+        {
+            return Task.FromResult(there);
+        }
+
         var made = item is V1Pod { Metadata.Uid: null } pod ? (T)(object)(pod with { Metadata = pod.Metadata with { Uid = "target-uid" } }) : item;
         Put(made);
         return Task.FromResult(made);
@@ -159,6 +167,7 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
         Put((IKubernetesObject<V1ObjectMeta>)(object)item switch
         {
             PodMigration migration => migration with { Status = status as PodMigrationStatus },
+            PodCheckpoint whole => whole with { Status = status as PodCheckpointStatus },
             ContainerCheckpoint part => part with { Status = status as ContainerCheckpointStatus },
             ContainerCheckpointContent content => content with { Status = status as ContainerCheckpointContentStatus },
             _ => throw new NotSupportedException(),
@@ -222,7 +231,11 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
 
     Task<CancelRestoreResponse> ICheckpointAgent.CancelRestoreAsync(CancelRestoreRequest request, CancellationToken cancellationToken) => Answer<CancelRestoreResponse>();
 
-    Task<GetRestoreResponse> ICheckpointAgent.GetRestoreAsync(GetRestoreRequest request, CancellationToken cancellationToken) => Answer<GetRestoreResponse>();
+    Task<GetRestoreResponse> ICheckpointAgent.GetRestoreAsync(GetRestoreRequest request, CancellationToken cancellationToken)
+    {
+        AskedAbout = [.. request.ContainerNames];
+        return Answer<GetRestoreResponse>();
+    }
 
     private Task<T> Answer<T>()
     {

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.Json.Nodes;
 using FluentAssertions;
 using k8s;
 using k8s.Models;
@@ -69,8 +70,10 @@ public sealed class WayBackTests
         _world.Status.Message.Should().EndWith($"holds the pod as it was when it was dumped: kubectl podmigration restore {Checkpoint} -n n");
     }
 
-    [Test]
-    public async Task The_source_is_offered_to_its_ReplicaSet_no_more_when_it_goes_on()
+    [TestCase(null)]
+    [TestCase("100")]
+    [TestCase(Handover.LowestCost)]
+    public async Task The_source_has_its_own_deletion_cost_again_when_it_goes_on(string? own)
     {
         _world.HasCome([.. Verified, ConditionTypes.RolledBack], Steps.Restore, Steps.Commit);
         _world.Put(_world.Migration with
@@ -80,14 +83,19 @@ public sealed class WayBackTests
         Change("p", m => m with
         {
             OwnerReferences = [new V1OwnerReference { Kind = "ReplicaSet", Name = "r", Uid = "r-uid", Controller = true }],
-            Annotations = new Dictionary<string, string> { [WellKnown.DeletionCost] = Handover.LowestCost },
+            Annotations = own is null ? null : new Dictionary<string, string> { [WellKnown.DeletionCost] = own },
         });
+        var source = _world.Find<V1Pod>(new("n", "p"))!;
+        Change("p", m => m with { Annotations = Patched(m.Annotations, Handover.Offered(source)) });
+        Handover.IsOffered(_world.Find<V1Pod>(new("n", "p"))!).Should().BeTrue();
         _world.Put(MigrationWorld.Node("b", outOfService: true));
         _world.Answer(new UnfenceResponse());
 
         await _world.ReconcileAsync();
 
-        _world.MetadataPatches.Should().Equal(("p", "{\"annotations\":{\"" + WellKnown.DeletionCost + "\":null}}"));
+        var patch = _world.MetadataPatches.Should().ContainSingle().Subject;
+        var after = Patched(_world.Find<V1Pod>(new("n", "p"))!.Metadata.Annotations, JsonNode.Parse(patch.Patch)!.AsObject());
+        after.Should().BeEquivalentTo(own is null ? [] : new Dictionary<string, string> { [WellKnown.DeletionCost] = own });
     }
 
     [Test]
@@ -130,10 +138,13 @@ public sealed class WayBackTests
         _world.Status.Outcome.Should().Be(gone ? null : Outcomes.RolledBack, "it is the other one's to say what became of the pod");
     }
 
-    [TestCase(DeletionPolicies.Retain, Outcomes.Restored, """{"ownerReferences":null}""")]
-    [TestCase(DeletionPolicies.Delete, Outcomes.Lost, """{"ownerReferences":null,"annotations":{"lpm.my.domain/pinned":"true"}}""")]
-    [TestCase(DeletionPolicies.Delete, Outcomes.RolledBack, null)]
-    public async Task A_checkpoint_that_is_kept_does_not_go_with_its_migration(string retention, string outcome, string? patch)
+    [TestCase(DeletionPolicies.Retain, Outcomes.Restored, true, """{"ownerReferences":null}""")]
+    [TestCase(DeletionPolicies.Retain, Outcomes.RolledBack, true, """{"ownerReferences":null}""")]
+    [TestCase(DeletionPolicies.Retain, Outcomes.RolledBack, false, null)]
+    [TestCase(DeletionPolicies.Delete, Outcomes.Lost, true, """{"ownerReferences":null,"annotations":{"lpm.my.domain/pinned":"true"}}""")]
+    [TestCase(DeletionPolicies.Delete, Outcomes.Lost, false, """{"ownerReferences":null,"annotations":{"lpm.my.domain/pinned":"true"}}""")]
+    [TestCase(DeletionPolicies.Delete, Outcomes.RolledBack, true, null)]
+    public async Task A_checkpoint_that_is_kept_does_not_go_with_its_migration(string retention, string outcome, bool whole, string? patch)
     {
         _world.HasCome(Verified);
         _world.Put(_world.Migration with
@@ -141,7 +152,7 @@ public sealed class WayBackTests
             Spec = _world.Migration.Spec with { CheckpointRetention = retention },
             Status = _world.Status with { Outcome = outcome, CompletionTime = DateTime.UnixEpoch },
         });
-        PutCheckpoint();
+        PutCheckpoint(whole);
 
         await _world.ReconcileAsync();
 
@@ -196,6 +207,100 @@ public sealed class WayBackTests
         _world.Deleted.Should().Equal("p-m");
     }
 
+    [Test]
+    public async Task A_source_that_goes_on_already_is_not_removed_to_start_it_afresh()
+    {
+        _world.HasCome(Dumped, Steps.Hold);
+        _world.Put(_world.Migration with
+        {
+            Spec = _world.Migration.Spec with { OnFailure = OnFailurePolicies.ColdStart },
+            Status = _world.Status with { Conditions = _world.Status.Conditions.With(ConditionTypes.RolledBack, "False", Reasons.TimedOut, "", 1, DateTime.UnixEpoch) },
+        });
+        _world.Put(MigrationWorld.Node("b", ready: "Unknown"));
+        _world.Answer(new CancelRestoreResponse());
+        _world.Answer(new UnfenceResponse());
+        await AFewTimesAsync();
+        _world.Status.CompletionTime.Should().BeNull("node b holds the address");
+
+        _world.Put(MigrationWorld.Node("b"));
+        _world.Answer(new HoldAddressesResponse());
+        await AFewTimesAsync();
+
+        _world.Deleted.Should().NotContain("p");
+        _world.Status.Outcome.Should().Be(Outcomes.RolledBack);
+    }
+
+    [Test]
+    public async Task A_restore_that_has_begun_is_asked_about_by_the_pods_containers_when_the_checkpoint_has_lost_its_own()
+    {
+        _world.HasCome(Dumped, Steps.Restore);
+        PutTarget();
+        PutCheckpoint();
+        _world.Answer(new ReleaseRestoreResponse());
+        // So an agent answers who asks for none.
+        _world.Answer(new GetRestoreResponse());
+
+        await _world.ReconcileAsync();
+
+        _world.AskedAbout.Should().Equal("c");
+        _world.Condition(ConditionTypes.RestoreVerified).Should().BeNull("nobody has said that c runs");
+    }
+
+    [TestCase(true, true)]
+    [TestCase(false, true)]
+    [TestCase(true, false)]
+    public async Task The_status_says_which_generation_it_has_come_of(bool aborted, bool validated)
+    {
+        if (validated)
+        {
+            _world.HasCome(Dumped);
+        }
+        else
+        {
+            _world.Take<V1Pod>("n", "p");
+        }
+
+        _world.Put(_world.Migration with { Metadata = _world.Migration.Metadata with { Generation = 7 } });
+        if (aborted)
+        {
+            _world.Abort();
+        }
+        else
+        {
+            PutTarget();
+            PutCheckpoint();
+        }
+
+        await AFewTimesAsync();
+
+        _world.Condition(ConditionTypes.RolledBack).Should().NotBeNull();
+        _world.Status.ObservedGeneration.Should().Be(7);
+    }
+
+    private async Task AFewTimesAsync()
+    {
+        for (var i = 0; i < 5; i++)
+        {
+            await _world.ReconcileAsync();
+        }
+    }
+
+    /// <summary>As the API server merges them.</summary>
+    private static Dictionary<string, string> Patched(IDictionary<string, string>? annotations, JsonObject metadata)
+    {
+        var result = (annotations ?? new Dictionary<string, string>()).ToDictionary();
+        foreach (var (name, value) in metadata["annotations"]!.AsObject())
+        {
+            result.Remove(name);
+            if (value is not null)
+            {
+                result[name] = value.ToString();
+            }
+        }
+
+        return result;
+    }
+
     private string Checkpoint => MigrationScope.CheckpointNameFor(_world.Migration);
 
     internal static KubernetesException Refused(string message) => new(HttpStatusCode.Forbidden, new V1Status { Message = message, Reason = "Forbidden" });
@@ -215,11 +320,32 @@ public sealed class WayBackTests
         Spec = new V1PodSpec { NodeName = "b", Containers = [new V1Container { Name = "c" }] },
     });
 
-    private void PutCheckpoint() => _world.Put(new PodCheckpoint
+    private void PutCheckpoint(bool whole = false)
     {
-        Metadata = new V1ObjectMeta
+        var checkpoint = new PodCheckpoint
         {
-            Name = Checkpoint, NamespaceProperty = "n", Uid = "checkpoint-uid", OwnerReferences = [Owners.ControllerReference(_world.Migration)],
-        },
-    });
+            Metadata = new V1ObjectMeta
+            {
+                Name = Checkpoint, NamespaceProperty = "n", Uid = "checkpoint-uid", OwnerReferences = [Owners.ControllerReference(_world.Migration)],
+            },
+            Status = new PodCheckpointStatus { Containers = ["c"] },
+        };
+        _world.Put(checkpoint);
+        if (whole)
+        {
+            _world.Put(new ContainerCheckpoint
+            {
+                Metadata = new V1ObjectMeta
+                {
+                    Name = "part", NamespaceProperty = "n", Uid = "part-uid", OwnerReferences = [Owners.ControllerReference(checkpoint)],
+                },
+            });
+            _world.Put(new ContainerCheckpointContent
+            {
+                Metadata = new V1ObjectMeta { Name = "ccpc-part-uid" },
+                Spec = new ContainerCheckpointContentSpec { ContainerCheckpointRef = new ClaimReference { NamespaceProperty = "n", Name = "part", Uid = "part-uid" } },
+                Status = new ContainerCheckpointContentStatus { Ready = true },
+            });
+        }
+    }
 }

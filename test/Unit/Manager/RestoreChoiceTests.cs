@@ -1,0 +1,109 @@
+using FluentAssertions;
+using k8s.Models;
+using NUnit.Framework;
+using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.Agents;
+using PodCheckpointing.Manager.PodRestores;
+using PodCheckpointing.Runtime;
+
+namespace PodCheckpointing.Unit.Manager;
+
+/// <summary>Of several PodCheckpoints of one artifact, an imported one beside the one that made it, any that serves will do.</summary>
+public sealed class RestoreChoiceTests
+{
+    private const string PodUid = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
+    private const string Id = "20261121t003412z-7f3a9c";
+    private static readonly ObjectKey Key = new("n", "again");
+
+    [Test]
+    public async Task One_that_goes_or_has_failed_is_in_nobodys_way([Values("leaving", "failed", "unfinished")] string first, [Values] bool lastOfAll)
+    {
+        using var world = NewWorld();
+        if (lastOfAll)
+        {
+            Put(world, "whole");
+        }
+
+        Put(world, first);
+        if (!lastOfAll)
+        {
+            Put(world, "whole");
+        }
+
+        await ReconcileAsync(world);
+
+        Outcome(world).Should().Be(Outcomes.Restored);
+    }
+
+    [Test]
+    public async Task Where_none_serves_the_pod_is_refused()
+    {
+        using var world = NewWorld();
+        Put(world, "failed");
+        Put(world, "leaving");
+        world.Time.Advance(TimeSpan.FromMinutes(1));
+
+        await ReconcileAsync(world);
+
+        Outcome(world).Should().StartWith(Reasons.RestoreRefused);
+    }
+
+    private static MigrationWorld NewWorld()
+    {
+        var world = new MigrationWorld();
+        world.Answer(new PrepareRestoreResponse());
+        world.Answer(new CancelRestoreResponse());
+        world.Answer(new GetRestoreResponse { Containers = { new ContainerRestore { ContainerName = "c", Phase = "Running" } } });
+        world.Put(new V1Pod
+        {
+            Metadata = new V1ObjectMeta
+            {
+                Name = "again", NamespaceProperty = "n", Uid = "again-uid", CreationTimestamp = world.Time.GetUtcNow().UtcDateTime,
+                Annotations = new Dictionary<string, string> { [WellKnown.RestoreAnnotation] = ArtifactUri.ForPod(PodUid, Id).ToString() },
+            },
+            Spec = new V1PodSpec { NodeName = "b", RuntimeClassName = WellKnown.RestoreRuntimeClass, Containers = [new V1Container { Name = "c" }] },
+            Status = new V1PodStatus { Phase = "Pending" },
+        });
+        return world;
+    }
+
+    private static void Put(MigrationWorld world, string kind)
+    {
+        world.Put(new PodCheckpoint
+        {
+            Metadata = new V1ObjectMeta
+            {
+                Name = kind, NamespaceProperty = "n", Uid = $"{kind}-uid", DeletionTimestamp = kind == "leaving" ? DateTime.UnixEpoch : null,
+            },
+            Spec = new PodCheckpointSpec { PodName = "p" },
+            Status = new PodCheckpointStatus
+            {
+                PodUID = PodUid, CheckpointID = Id, Containers = ["c"], BoundContentName = $"pcpc-{kind}-uid", Ready = kind is "whole" or "leaving",
+                Error = kind == "failed" ? new CheckpointError { Reason = "x", Message = "y" } : null,
+            },
+        });
+        world.Put(new PodCheckpointContent
+        {
+            Metadata = new V1ObjectMeta { Name = $"pcpc-{kind}-uid" },
+            Spec = new PodCheckpointContentSpec
+            {
+                PodCheckpointRef = new ClaimReference { NamespaceProperty = "n", Name = kind, Uid = $"{kind}-uid" },
+                Source = new CheckpointSource { PodNamespace = "n", PodName = "p", PodUID = PodUid, NodeName = "a", CheckpointID = Id },
+            },
+        });
+    }
+
+    private static string? Outcome(MigrationWorld world) => world.Find<V1Pod>(Key)!.Metadata.Annotations!.TryGetValue(WellKnown.RestoreOutcome, out var outcome) ? outcome : null;
+
+    private static async Task ReconcileAsync(MigrationWorld world)
+    {
+        using var queue = new WorkQueue(world.Time);
+        var reconciler = new PodRestoreReconciler(
+            world, world, new PendingCalls(new MigrationWorld.Inline(), CancellationToken.None), world, queue, world.Time);
+        for (var i = 0; i < 3; i++)
+        {
+            await reconciler.ReconcileAsync(Key, CancellationToken.None);
+        }
+    }
+}
