@@ -12,6 +12,9 @@ internal static partial class AgentLog
     [LoggerMessage(5002, LogLevel.Information, "Continued {Count} processes of pod {PodUid}")]
     public static partial void Continued(ILogger logger, int count, string podUid);
 
+    [LoggerMessage(5003, LogLevel.Information, "Killed {Count} processes of pod {PodUid}, which goes on elsewhere")]
+    public static partial void Ended(ILogger logger, int count, string podUid);
+
     [LoggerMessage(5004, LogLevel.Information, "Removed {Count} folders of restores that nobody needs any more")]
     public static partial void Swept(ILogger logger, int count);
 

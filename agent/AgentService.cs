@@ -96,6 +96,11 @@ internal sealed class AgentService(
         return new UnfenceResponse { ResumedProcesses = (uint)continued, Clock = Clock(received) };
     }
 
+    public override async Task<EndProcessesResponse> EndProcessesAsync(EndProcessesRequest request, ServerCallContext context) => new()
+    {
+        EndedProcesses = (uint)await thaw.EndAsync(request.PodUid, request.Holder, context.CancellationToken),
+    };
+
     public override async Task<PrepareRestoreResponse> PrepareRestoreAsync(
         PrepareRestoreRequest request, ServerCallContext context)
     {

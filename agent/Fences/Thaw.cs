@@ -53,6 +53,36 @@ internal sealed class Thaw(
         }
     }
 
+    /// <summary>Kills every process of a fenced pod and waits until the runtime has none of its containers any more: whoever has the
+    /// fence goes on elsewhere.</summary>
+    /// <returns>How many were killed.</returns>
+    /// <exception cref="RpcException">The caller has no fence of the pod, under which alone nothing starts again.</exception>
+    public async Task<int> EndAsync(string podUid, string holder, CancellationToken cancellationToken)
+    {
+        if (fences.Find(podUid)?.Holder != holder)
+        {
+            throw Refusal.Because(
+                StatusCode.FailedPrecondition, Reasons.CheckpointFailed, "the migration that would end the pod's processes holds no fence of it");
+        }
+
+        var killed = new HashSet<int>();
+        for (var left = Attempts; left > 0; left--)
+        {
+            var containers = await runtime.ContainersAsync(podUid, cancellationToken);
+            if (containers.Count == 0)
+            {
+                AgentLog.Ended(logger, killed.Count, podUid);
+                return killed.Count;
+            }
+
+            killed.UnionWith(containers.SelectMany(c => ContainerRuntime.Processes(c.Pid)).Where(Signals.Kill));
+            await Task.Delay(Look, time, cancellationToken);
+        }
+
+        throw Refusal.Because(
+            StatusCode.Unavailable, Reasons.CheckpointFailed, $"containers of pod {podUid} still run though their {killed.Count} processes were killed");
+    }
+
     /// <summary>A dump of another life of this agent: while CRIU works, the processes are traced or frozen.</summary>
     private async Task ReleasedAsync(string podUid, CancellationToken cancellationToken)
     {

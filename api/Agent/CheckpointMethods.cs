@@ -30,6 +30,9 @@ internal static class CheckpointMethods
     public static readonly Method<UnfenceRequest, UnfenceResponse> Unfence =
         Unary("Unfence", UnfenceRequest.Parser, UnfenceResponse.Parser);
 
+    public static readonly Method<EndProcessesRequest, EndProcessesResponse> EndProcesses =
+        Unary("EndProcesses", EndProcessesRequest.Parser, EndProcessesResponse.Parser);
+
     public static readonly Method<PrepareRestoreRequest, PrepareRestoreResponse> PrepareRestore =
         Unary("PrepareRestore", PrepareRestoreRequest.Parser, PrepareRestoreResponse.Parser);
 

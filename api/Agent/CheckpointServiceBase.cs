@@ -46,6 +46,10 @@ public abstract class CheckpointServiceBase
     public virtual Task<UnfenceResponse> UnfenceAsync(UnfenceRequest request, ServerCallContext context) =>
         throw Missing(context);
 
+    /// <summary>Kills what a fence keeps stopped.</summary>
+    public virtual Task<EndProcessesResponse> EndProcessesAsync(EndProcessesRequest request, ServerCallContext context) =>
+        throw Missing(context);
+
     /// <summary>Stages a container for its restore.</summary>
     public virtual Task<PrepareRestoreResponse> PrepareRestoreAsync(
         PrepareRestoreRequest request, ServerCallContext context) =>
@@ -102,6 +106,7 @@ public abstract class CheckpointServiceBase
         Map(endpoints, CheckpointMethods.GetCapabilities, GetCapabilitiesAsync);
         Map(endpoints, CheckpointMethods.Fence, FenceAsync);
         Map(endpoints, CheckpointMethods.Unfence, UnfenceAsync);
+        Map(endpoints, CheckpointMethods.EndProcesses, EndProcessesAsync);
         Map(endpoints, CheckpointMethods.PrepareRestore, PrepareRestoreAsync);
         Map(endpoints, CheckpointMethods.StageAhead, StageAheadAsync);
         Map(endpoints, CheckpointMethods.GetRestore, GetRestoreAsync);

@@ -42,6 +42,11 @@ public sealed class CheckpointServiceClient(GrpcChannel channel, string? node = 
         UnfenceRequest request, TimeSpan? timeout, CancellationToken cancellationToken) =>
         CallAsync(CheckpointMethods.Unfence, request, timeout, cancellationToken);
 
+    /// <summary>Kills what a fence keeps stopped.</summary>
+    public Task<EndProcessesResponse> EndProcessesAsync(
+        EndProcessesRequest request, TimeSpan? timeout, CancellationToken cancellationToken) =>
+        CallAsync(CheckpointMethods.EndProcesses, request, timeout, cancellationToken);
+
     /// <summary>Stages a container for its restore.</summary>
     public Task<PrepareRestoreResponse> PrepareRestoreAsync(
         PrepareRestoreRequest request, TimeSpan? timeout, CancellationToken cancellationToken) =>

@@ -27,6 +27,24 @@ public sealed class MigrationTests() : BenchTests("e")
     }
 
     [Test]
+    public async Task What_is_to_run_before_a_stop_does_not_run_for_a_pod_that_goes_on_elsewhere()
+    {
+        const string Hook = "\n    lifecycle: {preStop: {exec: {command: [sh, -c, 'echo stop=1 >/proc/1/fd/1']}}}";
+        await StartAsync(Pod("hook", Counter("c") + Hook));
+        await MigrateAsync("hook", "hook", "node-b", "Completed");
+        await CountOnAsync("node-b", "hook-m", "c");
+
+        Stops("node-a").Should().BeEmpty();
+        (await Cluster.GetAsync("podmigration", "hook", "{.status.steps[?(@.name==\"EndSource\")].finishedAt}")).Should().NotBeEmpty();
+
+        // Its end, later, is one.
+        await Cluster.KubectlAsync("delete", "pod", "--wait", await Cluster.GetAsync("podmigration", "hook", "{.status.restoredPodName}"));
+        Stops("node-b").Should().ContainSingle();
+
+        IEnumerable<long> Stops(string node) => Cluster.Numbers(node, "hook", "c", "stop");
+    }
+
+    [Test]
     public async Task Two_containers_go_together()
     {
         await StartAsync(Pod("two", Counter("a"), Counter("b")));

@@ -81,6 +81,18 @@ internal sealed class SimulatedAgent(Caller caller, World world, Node node, Oper
             () => !request.Resume || !node.Dumps.Any(d => d.Key.PodUid == request.PodUid && d.Value is { Value: null, Failed: false }));
     });
 
+    public Task<EndProcessesResponse> EndProcessesAsync(EndProcessesRequest request, CancellationToken cancellationToken) =>
+        Call("end", () =>
+        {
+            if (node.Fences.GetValueOrDefault(request.PodUid) != request.Holder)
+            {
+                throw new AgentException(Reasons.CheckpointFailed, "the migration holds no fence of the pod", isTerminal: true);
+            }
+
+            world.End(request.PodUid);
+            return new EndProcessesResponse();
+        });
+
     public Task<CheckpointResponse> CheckpointAsync(CheckpointRequest request, CancellationToken cancellationToken) => InTwo($"dump {request.ContainerName}", () =>
     {
         var key = (request.PodUid, request.CheckpointId, request.ContainerName);

@@ -284,6 +284,16 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
         }
     }
 
+    /// <summary>All processes of a pod are killed; its kubelet starts them again unless a fence stands.</summary>
+    public void End(string podUid)
+    {
+        foreach (var container in Copies.Where(c => c.PodUid == podUid).SelectMany(c => c.Containers).Where(c => c.Life != Life.Dead))
+        {
+            container.Life = Life.Dead;
+            container.End = new V1ContainerStateTerminated { ExitCode = 137, FinishedAt = time.GetUtcNow().UtcDateTime };
+        }
+    }
+
     /// <summary>When a kill that begins now ends; the clock will come to it.</summary>
     private DateTimeOffset Later()
     {

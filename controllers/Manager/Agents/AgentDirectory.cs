@@ -82,6 +82,9 @@ internal sealed class CheckpointAgent(string nodeName, CheckpointServiceClient c
         // It waits for the end of a dump that is under way.
         GuardAsync(client.UnfenceAsync(request, Long, cancellationToken));
 
+    public Task<EndProcessesResponse> EndProcessesAsync(EndProcessesRequest request, CancellationToken cancellationToken) =>
+        GuardAsync(client.EndProcessesAsync(request, Short, cancellationToken));
+
     public Task<CheckpointResponse> CheckpointAsync(CheckpointRequest request, CancellationToken cancellationToken) =>
         GuardAsync(client.CheckpointAsync(request, Long, cancellationToken));
 

@@ -19,6 +19,8 @@ internal interface ICheckpointAgent
 
     Task<UnfenceResponse> UnfenceAsync(UnfenceRequest request, CancellationToken cancellationToken);
 
+    Task<EndProcessesResponse> EndProcessesAsync(EndProcessesRequest request, CancellationToken cancellationToken);
+
     Task<CheckpointResponse> CheckpointAsync(CheckpointRequest request, CancellationToken cancellationToken);
 
     Task<SealResponse> SealAsync(SealRequest request, CancellationToken cancellationToken);

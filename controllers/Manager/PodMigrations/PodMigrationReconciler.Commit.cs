@@ -17,7 +17,7 @@ internal sealed partial class PodMigrationReconciler
     /// <exception cref="TerminalException">It has; the migration goes back.</exception>
     private async Task<bool> KeepWayBackAsync(MigrationScope scope, CancellationToken cancellationToken)
     {
-        if (FindSource(scope) is { Metadata.DeletionTimestamp: null } && !IsLost(scope.Status.SourceNode!)
+        if (FindSource(scope) is { Metadata.DeletionTimestamp: null } && !IsLost(scope.Status.SourceNode!) && !scope.HasBegun(Steps.EndSource)
             && await WhyEndedAsync(scope, cancellationToken) is { } why)
         {
             scope.Set(ConditionTypes.RestoreVerified, false, why.Reason, why.Message);
@@ -46,6 +46,11 @@ internal sealed partial class PodMigrationReconciler
     {
         if (FindSource(scope) is { } source)
         {
+            if (!HasNoProcesses(scope, source))
+            {
+                return false;
+            }
+
             // Grace 0 would remove the object before anybody has killed the processes; so kubelet has the last word.
             var lost = IsLost(scope.Status.SourceNode!);
             // Its ReplicaSet may have been quicker, with all the grace that stopped processes make no use of.
@@ -81,6 +86,39 @@ internal sealed partial class PodMigrationReconciler
         }
 
         scope.End(Steps.Commit, "");
+        return true;
+    }
+
+    /// <summary>Has the source's processes killed before its kubelet hears of its end, and before its ReplicaSet drops it: a preStop
+    /// hook would speak for the pod that goes on at the target.</summary>
+    private bool HasNoProcesses(MigrationScope scope, V1Pod source)
+    {
+        var node = scope.Status.SourceNode!;
+        if (source.Metadata.DeletionTimestamp is not null || IsLost(node) || IsSilent(node))
+        {
+            return true;
+        }
+
+        if (!scope.HasBegun(Steps.EndSource))
+        {
+            scope.Begin(Steps.EndSource);
+            return false;
+        }
+
+        var request = new EndProcessesRequest { PodUid = scope.Status.PodUID, Holder = scope.Uid };
+        try
+        {
+            if (Ask(scope, "end-processes", node, (agent, t) => agent.EndProcessesAsync(request, t)) is null)
+            {
+                return false;
+            }
+        }
+        catch (AgentException refused) when (refused.IsTerminal)
+        {
+            // Without a fence there, or by an agent that does not know how: kubelet ends it as it would end any pod.
+        }
+
+        scope.End(Steps.EndSource, "");
         return true;
     }
 

@@ -56,6 +56,11 @@ internal sealed partial class PodMigrationReconciler
                 scope.Stall = since > ReadySoon ? (Reasons.TargetNotReady, $"pod {target.Metadata.Name} is not ready, so its ReplicaSet would drop it") : null;
                 return since > ReadyLimit;
             }
+
+            if (!HasNoProcesses(scope, source))
+            {
+                return false;
+            }
         }
 
         await cluster.PatchMetadataAsync(target, Handover.PatchFor(target, source), cancellationToken);

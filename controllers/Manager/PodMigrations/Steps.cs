@@ -26,6 +26,9 @@ internal static class Steps
 
     public const string Commit = "Commit";
 
+    /// <summary>From here on there is no way back to the source: its processes are killed. Stored before they are.</summary>
+    public const string EndSource = "EndSource";
+
     /// <summary>The Service's endpoints are watched until they lead to the target.</summary>
     public const string Service = "Service";
 

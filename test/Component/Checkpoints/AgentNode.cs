@@ -226,7 +226,8 @@ internal sealed class AgentNode : IAsyncDisposable
             .Where(c => c.PodUid == request.Filter.LabelSelector["io.kubernetes.pod.uid"])
             .Select(c => new Container
             {
-                Id = $"{c.PodUid}/{c.Name}", Metadata = new ContainerMetadata { Name = c.Name }, State = ContainerState.ContainerRunning,
+                Id = $"{c.PodUid}/{c.Name}", Metadata = new ContainerMetadata { Name = c.Name },
+                State = c.Process.HasExited ? ContainerState.ContainerExited : ContainerState.ContainerRunning,
             }));
         return response;
     }

@@ -87,6 +87,12 @@ internal sealed class FakeNode : CheckpointServiceBase, IAsyncDisposable
         return Task.FromResult(new UnfenceResponse());
     }
 
+    public override Task<EndProcessesResponse> EndProcessesAsync(EndProcessesRequest request, ServerCallContext context)
+    {
+        Note(context);
+        return Task.FromResult(new EndProcessesResponse { EndedProcesses = 1 });
+    }
+
     public override async Task<CheckpointResponse> CheckpointAsync(CheckpointRequest request, ServerCallContext context)
     {
         Note(context);

@@ -211,6 +211,8 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
 
     Task<UnfenceResponse> ICheckpointAgent.UnfenceAsync(UnfenceRequest request, CancellationToken cancellationToken) => Answer<UnfenceResponse>();
 
+    Task<EndProcessesResponse> ICheckpointAgent.EndProcessesAsync(EndProcessesRequest request, CancellationToken cancellationToken) => Answer<EndProcessesResponse>();
+
     Task<CheckpointResponse> ICheckpointAgent.CheckpointAsync(CheckpointRequest request, CancellationToken cancellationToken) => Answer<CheckpointResponse>();
 
     Task<SealResponse> ICheckpointAgent.SealAsync(SealRequest request, CancellationToken cancellationToken) => Answer<SealResponse>();

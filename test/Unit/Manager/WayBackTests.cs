@@ -58,6 +58,58 @@ public sealed class WayBackTests
     }
 
     [Test]
+    public async Task A_source_whose_processes_are_killed_is_no_way_back()
+    {
+        _world.HasCome(Verified, Steps.Restore, Steps.Commit, Steps.EndSource);
+        PutTarget();
+        _world.Put(MigrationWorld.Node("b", outOfService: true));
+        _world.Answer(new EndProcessesResponse());
+
+        await _world.ReconcileAsync();
+
+        _world.Condition(ConditionTypes.RolledBack).Should().BeNull();
+        _world.Deleted.Should().Equal("p");
+    }
+
+    [Test]
+    public async Task The_source_has_no_processes_any_more_when_its_kubelet_hears_of_its_end()
+    {
+        _world.HasCome(Verified, Steps.Restore, Steps.Commit);
+        PutTarget();
+
+        await _world.ReconcileAsync();
+
+        // That there is no way back is stored before anything is killed.
+        _world.Deleted.Should().BeEmpty();
+        _world.Status.Steps.Should().Contain(s => s.Name == Steps.EndSource);
+
+        _world.Answer(new EndProcessesResponse());
+        await _world.ReconcileAsync();
+
+        _world.Deleted.Should().Equal("p");
+    }
+
+    [TestCase(true)]
+    [TestCase(false)]
+    public async Task A_source_whose_processes_nobody_can_kill_is_ended_by_its_kubelet(bool silent)
+    {
+        _world.HasCome(Verified, Steps.Restore, Steps.Commit, Steps.EndSource);
+        PutTarget();
+        if (silent)
+        {
+            _world.Put(MigrationWorld.Node("a", ready: "False"));
+        }
+        else
+        {
+            _world.Refuse<EndProcessesResponse>(new AgentException(Reasons.CheckpointFailed, "holds no fence of it", isTerminal: true));
+        }
+
+        await _world.ReconcileAsync();
+
+        _world.Deleted.Should().Equal("p");
+    }
+
+    [Test]
     public async Task A_target_that_is_gone_when_the_source_is_too_is_not_said_to_go_on()
     {
         _world.HasCome([.. Verified, ConditionTypes.SourceRemoved], Steps.Restore, Steps.Commit);

@@ -9,6 +9,13 @@ namespace PodCheckpointing.TestKubelet.Pods;
 /// <summary>Says a pod in the words of CRI, as kubelet does.</summary>
 internal static class PodMapping
 {
+    /// <summary>The command of a container's preStop hook; none where it has no such hook.</summary>
+    public static IReadOnlyList<string> PreStop(V1Container container) =>
+        container.More?.TryGetValue("lifecycle", out var hooks) == true && hooks.TryGetProperty("preStop", out var hook)
+        && hook.TryGetProperty("exec", out var exec) && exec.TryGetProperty("command", out var command)
+            ? [.. command.EnumerateArray().Select(word => word.GetString()!)]
+            : [];
+
     public static PodSandboxConfig Sandbox(V1Pod pod, KubeletOptions options)
     {
         var config = new PodSandboxConfig

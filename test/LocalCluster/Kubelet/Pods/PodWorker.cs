@@ -156,8 +156,11 @@ internal sealed class PodWorker(
 
         if (initialized)
         {
-            await Task.WhenAll(pod.Spec.Containers.Select(
-                c => KeepAsync(pod, c, config, Last(containers, c.Name), cancellationToken)));
+            // One after the other, as kubelet does: the second one's image is not even looked for before the first one is created.
+            foreach (var container in pod.Spec.Containers)
+            {
+                await KeepAsync(pod, container, config, Last(containers, container.Name), cancellationToken);
+            }
         }
 
         await statuses.ReportAsync(
@@ -261,7 +264,7 @@ internal sealed class PodWorker(
             var containers = await runtime.ContainersAsync(_sandbox, cancellationToken);
             await Task.WhenAll(containers
                 .Where(c => c.State == ContainerState.ContainerRunning)
-                .Select(c => runtime.StopAsync(c.Id, grace, cancellationToken)));
+                .Select(c => StopAsync(c, grace, cancellationToken)));
             await runtime.StopSandboxAsync(_sandbox, cancellationToken);
             await runtime.RemoveSandboxAsync(_sandbox, cancellationToken);
         }
@@ -274,6 +277,26 @@ internal sealed class PodWorker(
                 await statuses.RemoveAsync(pod, cancellationToken);
             }
         }
+    }
+
+    /// <summary>With its preStop hook, which kubelet runs whenever there is any time for it.</summary>
+    private async Task StopAsync(Container container, long grace, CancellationToken cancellationToken)
+    {
+        var spec = _pod?.Spec.Containers.FirstOrDefault(c => c.Name == container.Metadata.Name);
+        if (grace > 0 && spec is not null && PodMapping.PreStop(spec) is { Count: > 0 } command)
+        {
+            try
+            {
+                await runtime.ExecAsync(container.Id, command, (int)Math.Max(grace, 2), cancellationToken);
+            }
+            catch (RpcException exception)
+            {
+                // kubelet makes an event of it, and goes on.
+                KubeletLog.SyncFailed(logger, exception, _pod!.Metadata.Uid!);
+            }
+        }
+
+        await runtime.StopAsync(container.Id, grace, cancellationToken);
     }
 
     private static Container? Last(IEnumerable<Container> containers, string name) =>
