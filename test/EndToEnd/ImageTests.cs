@@ -22,6 +22,19 @@ public sealed class ImageTests() : BenchTests("i")
     }
 
     [Test]
+    public async Task An_image_that_would_be_pulled_while_the_pod_stands_still_is_asked_for_before()
+    {
+        await TagAsync("node-a", "python", "second");
+        await StartAsync(Pod("second", Counter("c"), Counter("d").Replace("localhost/python:1", "localhost/second:1", StringComparison.Ordinal)));
+        await MigrateAsync("second", "second", "node-b", "Failed");
+
+        (await Cluster.GetAsync("podmigration", "second", "{.status.conditions[?(@.type==\"Ready\")].reason}")).Should().Be("ImageNotPresent");
+        (await Cluster.GetAsync("podmigration", "second", "{.status.message}")).Should().Contain("container d");
+        (await Cluster.GetAsync("podmigration", "second", "{.status.conditions[?(@.type==\"SourceFenced\")].status}")).Should().BeEmpty();
+        await OneCopyGoesOnAsync("second");
+    }
+
+    [Test]
     public async Task Another_image_under_the_same_name_is_refused()
     {
         await TagAsync("node-a", "python", "moved");

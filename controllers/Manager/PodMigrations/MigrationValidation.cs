@@ -11,17 +11,21 @@ internal static class MigrationValidation
         PodObstacles.Of(pod).ToList() is { Count: > 0 } found ? (found[0].Reason, string.Join("; ", found.Select(f => f.Message))) : null;
 
     /// <summary>Why a target pod will never wait for its checkpoint.</summary>
-    public static (string Reason, string Message)? OfReceiver(V1Pod target)
+    public static (string Reason, string Message)? OfReceiver(V1Pod target) =>
+        OfContainers(target) ?? (target.Metadata.DeletionTimestamp is not null || target.Status?.Phase is "Failed" or "Succeeded"
+            ? (Reasons.RestoreFailed, $"the target pod {target.Metadata.Name} ended before it was restored: {target.Status?.Reason} {target.Status?.Message}".TrimEnd(' ', ':'))
+            : null);
+
+    /// <summary>Why a container of a target pod will never be created, and so none of them run.</summary>
+    public static (string Reason, string Message)? OfContainers(V1Pod target)
     {
         // What a container waits for that is not there waits for its checkpoint no less: the source would stand still for it.
         string[] unpulled = ["ErrImageNeverPull", "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ImageInspectError", "SignatureValidationFailed"];
         string[] hopeless = ["CreateContainerConfigError", .. unpulled];
-        var stuck = target.LivingStatuses().FirstOrDefault(s => hopeless.Contains(s.State?.Waiting?.Reason));
+        var stuck = target.LivingStatuses().FirstOrDefault(s => s.RestartCount == 0 && hopeless.Contains(s.State?.Waiting?.Reason));
         return stuck is not null
             ? (unpulled.Contains(stuck.State!.Waiting!.Reason) ? Reasons.ImageNotPulled : Reasons.NodeNotCapable, $"container {stuck.Name} cannot start at {target.Spec.NodeName}: {stuck.State.Waiting.Reason}: {stuck.State.Waiting.Message}")
-            : target.Metadata.DeletionTimestamp is not null || target.Status?.Phase is "Failed" or "Succeeded"
-                ? (Reasons.RestoreFailed, $"the target pod {target.Metadata.Name} ended before it was restored: {target.Status?.Reason} {target.Status?.Message}".TrimEnd(' ', ':'))
-                : null;
+            : null;
     }
 
     /// <summary>What a target pod that does not come to wait for its checkpoint shows of why, to be told after something else.</summary>

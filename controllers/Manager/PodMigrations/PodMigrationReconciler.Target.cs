@@ -93,6 +93,7 @@ internal sealed partial class PodMigrationReconciler
             throw new TerminalException(Reasons.RestoreFailed, $"the target pod {target.Metadata.Name} was deleted before it was verified");
         }
 
+        Refuse(MigrationValidation.OfContainers(target));
         var checkpoint = FindCheckpoint(scope);
         var contents = Contents(checkpoint).ToList();
         // A pod is restored whole: one that lacks a container would be taken for it, and its source removed. From when the

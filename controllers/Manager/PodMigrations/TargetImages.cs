@@ -35,7 +35,13 @@ internal static class TargetImages
     {
         var (running, answers) = (Running(pod), there.ToList());
         var (atSource, atTarget) = (ByName(here), ByName(answers));
-        return answers.Count == 0 ? [] : [.. pod.LivingContainers().Where(c => running.ContainsKey(c.Name)).Select(c => Choose(c, running[c.Name], atSource, atTarget, node))];
+        if (answers.Count == 0)
+        {
+            return [];
+        }
+
+        var chosen = pod.LivingContainers().Where(c => running.ContainsKey(c.Name)).Select(c => Choose(c, running[c.Name], atSource, atTarget, node)).ToList();
+        return [.. chosen.Select((image, i) => i == 0 || image.Obstacle is not null ? image : AtHand(image, chosen[0], atTarget, node))];
     }
 
     /// <summary>Whether a target has other images than the source, after they were pulled.</summary>
@@ -87,6 +93,17 @@ internal static class TargetImages
             : new TargetImage(container.Name, image, true, null);
     }
 
+    /// <summary>kubelet creates containers one after the other, and the first one's creation ends when it is restored: what the others
+    /// need from a registry would be waited for while the pod stands still.</summary>
+    private static TargetImage AtHand(TargetImage image, TargetImage first, Dictionary<string, NodeImage> there, string node) =>
+        image.Image == first.Image ? image with { IsUnsure = first.IsUnsure, IsAtHand = true }
+        : there.ContainsKey(image.Image) ? image with { IsUnsure = false, IsAtHand = true }
+        : image with
+        {
+            Obstacle = (Reasons.ImageNotPresent,
+                $"node {node} does not have image {image.Image} of container {image.Container}, and would pull it only while the pod stands still; bring it there"),
+        };
+
     /// <summary>The pod's image by the digest of what runs; null where there is none that its registry would know.</summary>
     private static string? PinnedTo(string image, string ran) => image.Contains('@', StringComparison.Ordinal) ? image
         : DigestOf(ran) is { } digest && RepositoryOf(image) == RepositoryOf(ran) ? $"{ran.Split('@')[0]}@{digest}" : null;
@@ -119,4 +136,8 @@ internal static class TargetImages
 /// <param name="Image">What the target pod names.</param>
 /// <param name="IsUnsure">Whether it is known only after a pull that it is the same.</param>
 /// <param name="Obstacle">Why the target cannot have it.</param>
-internal sealed record TargetImage(string Container, string Image, bool IsUnsure, (string Reason, string Message)? Obstacle);
+internal sealed record TargetImage(string Container, string Image, bool IsUnsure, (string Reason, string Message)? Obstacle)
+{
+    /// <summary>Whether the node has it, or will have it in time, and so need ask no registry.</summary>
+    public bool IsAtHand { get; init; }
+}

@@ -22,8 +22,7 @@ internal static class TargetPod
         }
 
         labels[WellKnown.MigrationUid] = scope.Uid;
-        V1Container Prepared(V1Container container) =>
-            WithoutPostStart(container) with { Image = images.FirstOrDefault(image => image.Container == container.Name)?.Image ?? container.Image };
+        V1Container Prepared(V1Container container) => WithImage(WithoutPostStart(container), images.FirstOrDefault(image => image.Container == container.Name));
         return new V1Pod
         {
             Metadata = new V1ObjectMeta
@@ -75,6 +74,16 @@ internal static class TargetPod
             },
         };
     }
+
+    private static V1Container WithImage(V1Container container, TargetImage? image) => image is null
+        ? container
+        : container with
+        {
+            Image = image.Image,
+            More = image.IsAtHand
+                ? new Dictionary<string, JsonElement>(container.More ?? new Dictionary<string, JsonElement>()) { ["imagePullPolicy"] = JsonSerializer.SerializeToElement("IfNotPresent") }
+                : container.More,
+        };
 
     /// <summary>The hook has run in the process that goes on; a second run would be a change nobody asked for.</summary>
     private static V1Container WithoutPostStart(V1Container container)

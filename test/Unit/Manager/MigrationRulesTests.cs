@@ -117,6 +117,18 @@ public sealed class MigrationRulesTests
     }
 
     [Test]
+    public void A_target_asks_no_registry_for_what_is_at_hand()
+    {
+        var pod = Spec(s => s with { Containers = [s.Containers[0] with { More = new Dictionary<string, JsonElement> { ["imagePullPolicy"] = JsonSerializer.SerializeToElement("Always"), ["tty"] = JsonSerializer.SerializeToElement(false) } }] });
+        var image = new TargetImage(pod.Spec.Containers[0].Name, "i@sha256:aa", false, null);
+
+        PolicyIn(Target(pod, image)).Should().Be("Always", "it is asked before anything stands still");
+        PolicyIn(Target(pod, image with { IsAtHand = true })).Should().Be("IfNotPresent");
+
+        static string? PolicyIn(V1Pod target) => target.Spec.Containers[0].More!["imagePullPolicy"].GetString();
+    }
+
+    [Test]
     public void A_target_has_the_sidecars_but_neither_what_has_ended_nor_what_was_put_in_for_debugging()
     {
         var pod = Spec(s => s with
@@ -219,11 +231,11 @@ public sealed class MigrationRulesTests
         Ask().Should().Be("yes");
     }
 
-    private static V1Pod Target(V1Pod pod)
+    private static V1Pod Target(V1Pod pod, params TargetImage[] images)
     {
         var migration = Migration("m", 1);
         migration = migration with { Metadata = migration.Metadata with { Uid = "7c9e6679-7425-40de-944b-e07fc1f90ae7" } };
-        return TargetPod.From(pod, new MigrationScope(migration, null, () => { }, DateTime.UnixEpoch), "shared://u/c", []);
+        return TargetPod.From(pod, new MigrationScope(migration, null, () => { }, DateTime.UnixEpoch), "shared://u/c", images);
     }
 
     private static void Refused(V1Pod pod, string reason, string word)

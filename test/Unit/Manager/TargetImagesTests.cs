@@ -70,6 +70,24 @@ public sealed class TargetImagesTests
     }
 
     [Test]
+    public void What_a_later_container_needs_has_to_be_there_for_kubelet_looks_only_when_the_first_one_is_restored()
+    {
+        const string Side = "registry.example/shop/side:1";
+        var pod = Pod(Tag, Digest);
+        pod = pod with
+        {
+            Spec = pod.Spec with { Containers = [pod.Spec.Containers[0], new V1Container { Name = "d", Image = Side, More = Policy("Always") }] },
+            Status = pod.Status! with { ContainerStatuses = [pod.Status.ContainerStatuses![0], new V1ContainerStatus { Name = "d", ImageID = "sha256:2" }] },
+        };
+
+        TargetImage D(params NodeImage[] there) => TargetImages.Choose(pod, [], [Image(Tag, ""), .. there], "b").Single(image => image.Container == "d");
+
+        D(Image(Side, "sha256:2")).Should().Be(new TargetImage("d", Side, false, null) { IsAtHand = true }, "it is not asked for again, either");
+        D(Image(Side, "")).Obstacle!.Value.Message.Should().Be(
+            $"node b does not have image {Side} of container d, and would pull it only while the pod stands still; bring it there");
+    }
+
+    [Test]
     public void A_pod_that_names_a_digest_keeps_it() => Choose(Pod(Digest, Digest), [], [Image(Digest, "")]).Image.Should().Be(Digest);
 
     [Test]
@@ -110,12 +128,11 @@ public sealed class TargetImagesTests
         {
             Containers =
             [
-                new V1Container
-                {
-                    Name = "c", Image = image, More = new Dictionary<string, JsonElement> { ["imagePullPolicy"] = JsonSerializer.SerializeToElement(policy) },
-                },
+                new V1Container { Name = "c", Image = image, More = Policy(policy) },
             ],
         },
         Status = new V1PodStatus { ContainerStatuses = [new V1ContainerStatus { Name = "c", ImageID = runs }] },
     };
+
+    private static Dictionary<string, JsonElement> Policy(string policy) => new() { ["imagePullPolicy"] = JsonSerializer.SerializeToElement(policy) };
 }

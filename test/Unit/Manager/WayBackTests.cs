@@ -9,6 +9,7 @@ using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager;
 using PodCheckpointing.Manager.Agents;
 using PodCheckpointing.Manager.PodMigrations;
+using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Unit.Manager;
 
@@ -55,6 +56,20 @@ public sealed class WayBackTests
 
         _world.Status.Outcome.Should().Be(Outcomes.RolledBack);
         _world.Deleted.Should().NotContain("p");
+    }
+
+    [Test]
+    public async Task A_container_that_cannot_be_created_lets_no_source_stand_still_for_long()
+    {
+        _world.HasCome(Dumped, Steps.Restore);
+        PutTarget();
+        var target = _world.Find<V1Pod>(new ObjectKey("n", "p-m"))!;
+        var waiting = new V1ContainerState { Waiting = new V1ContainerStateWaiting { Reason = "ErrImagePull", Message = "no such host" } };
+        _world.Put(target with { Status = new V1PodStatus { ContainerStatuses = [new V1ContainerStatus { Name = "d", State = waiting }] } });
+
+        await _world.ReconcileAsync();
+
+        _world.Condition(ConditionTypes.RolledBack).Should().Match<V1Condition>(c => c.Reason == Reasons.ImageNotPulled && c.Message.Contains("no such host"));
     }
 
     [Test]
