@@ -47,6 +47,9 @@ internal sealed class AgentOptions
     /// <summary>The runtime's CRIU options on this node.</summary>
     public string CriuConfig { get; set; } = "/etc/criu/crun.conf";
 
+    /// <summary>The node's root folder, for what of it is on no volume of the agent's.</summary>
+    public string NodeRoot { get; set; } = "/proc/1/root";
+
     /// <summary>The runtime's CRI socket.</summary>
     public string RuntimeEndpoint { get; set; } = "unix:///run/containerd/containerd.sock";
 

@@ -28,6 +28,12 @@ internal sealed class PodExaminer(ContainerRuntime runtime, VolumeContent volume
                     $"container {container.Name} was created with the annotation {WellKnown.CriuConfig}: {named}, and CRIU would take its options from there; create the pod without it");
             }
 
+            if (ContainerRuntime.MakerOf(container.Id, options.Value.NodeRoot) is { Length: > 0 } maker and not NodeFacts.Runtime)
+            {
+                found.Obstacles.Add(
+                    $"container {container.Name} was made by {maker}, and a dump leaves only those of crun stopped; make crun the node's default runtime, and create the pod anew");
+            }
+
             var pids = ContainerRuntime.Tree(container.Pid).ToList();
             found.MemoryBytes += (ulong)pids.Sum(MemoryOf);
             found.ConnectedSockets += (uint)ConnectedSockets.Of(pids).Count;

@@ -209,7 +209,7 @@ internal sealed class Checkpointer(
         NodeName = options.Value.NodeName,
         ImageReference = container.Image,
         ImageID = container.ImageId,
-        Runtime = $"{facts.Runtime} {facts.RuntimeVersion}",
+        Runtime = $"{NodeFacts.Runtime} {facts.RuntimeVersion}",
         CriuVersion = facts.CriuVersion,
         KernelVersion = facts.KernelVersion,
         Architecture = facts.Architecture,

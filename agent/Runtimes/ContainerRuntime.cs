@@ -7,12 +7,13 @@ using Runtime.V1;
 namespace PodCheckpointing.Agent.Runtimes;
 
 /// <summary>One running container.</summary>
+/// <param name="Id">Its id in the runtime.</param>
 /// <param name="Name">Its name in the pod.</param>
 /// <param name="Pid">Its first process.</param>
 /// <param name="Image">The image, as the pod names it.</param>
 /// <param name="ImageId">The image, by digest.</param>
 /// <param name="CriuConfig">The file that the container itself names for CRIU's options; null where it names none.</param>
-internal sealed record RunningContainer(string Name, int Pid, string Image, string ImageId, string? CriuConfig);
+internal sealed record RunningContainer(string Id, string Name, int Pid, string Image, string ImageId, string? CriuConfig);
 
 /// <summary>What the agent asks the container runtime (CRI) and the kernel about pods.</summary>
 internal sealed class ContainerRuntime(GrpcChannel channel)
@@ -48,12 +49,19 @@ internal sealed class ContainerRuntime(GrpcChannel channel)
                 if (info.RootElement.TryGetProperty("pid", out var pid))
                 {
                     result.Add(new RunningContainer(
-                        container.Metadata.Name, pid.GetInt32(), status.Status.Image.Image, status.Status.ImageRef, CriuConfigIn(info.RootElement)));
+                        container.Id, container.Metadata.Name, pid.GetInt32(), status.Status.Image.Image, status.Status.ImageRef, CriuConfigIn(info.RootElement)));
                 }
             }
         }
 
         return result;
+    }
+
+    /// <summary>Which OCI runtime has made a container, by the state that it keeps; empty where none is found.</summary>
+    internal static string MakerOf(string id, string root)
+    {
+        string[] folders = [$"{root}/run/crun/{id}", $"{root}/run/runc/{id}", $"{root}/run/containerd/runc/k8s.io/{id}"];
+        return folders.Any(f => File.Exists($"{f}/status")) ? "crun" : folders.Any(f => File.Exists($"{f}/state.json")) ? "runc" : "";
     }
 
     /// <summary>An image of the node's store; null where it has none of that name, digest or id.</summary>

@@ -25,6 +25,11 @@ internal static class NodeObstacles
             yield return (Reasons.NodeNotCapable, NoHook(source.NodeName));
         }
 
+        if (source.RuntimeMessage.Length > 0)
+        {
+            yield return (Reasons.NodeNotCapable, $"node {source.NodeName}: {source.RuntimeMessage}");
+        }
+
         if (source.Pod is not { } seen)
         {
             yield break;
@@ -90,6 +95,7 @@ internal static class NodeObstacles
         [
             (Reasons.NodeNotCapable, !target.FenceHook, NoHook(there)),
             (Reasons.NodeNotCapable, !target.RestoreHandler, $"node {there} has no restore handler; install the agent's files"),
+            (Reasons.NodeNotCapable, target.RuntimeMessage.Length > 0, $"node {there}: {target.RuntimeMessage}"),
             (Reasons.NodeNotCapable, target.CriuVersion.Length == 0, $"node {there} has no CRIU"),
         ];
         var missing = CpuFeatures.Missing(source.Architecture, source.CpuFeatures, target.CpuFeatures);

@@ -53,6 +53,9 @@ internal sealed class AgentNode : IAsyncDisposable
 
     public string StoreRoot => Path.Combine(_folder, "store");
 
+    /// <summary>The files that are the node's, for the agent.</summary>
+    public string NodeRoot => Path.Combine(_folder, "root");
+
     /// <summary>What the fence hook leaves when it runs.</summary>
     public string HookStamp => Path.Combine(_folder, "state/fence-hook-ran");
 
@@ -127,7 +130,7 @@ internal sealed class AgentNode : IAsyncDisposable
                 $"--Agent:KubeletUrl=https://127.0.0.1:{_ports[3]}", $"--Agent:KubeletCa={_authority.CaFile}",
                 $"--Agent:KubeletDirectory={Archives}", $"--Agent:KubeletPods={_folder}/pods",
                 $"--Agent:TlsCertificate={certificate}", $"--Agent:TlsKey={key}", $"--Agent:TlsClientCa={_authority.CaFile}",
-                $"--Agent:RuntimeEndpoint=unix://{_folder}/cri.sock", $"--Agent:FenceHook={_folder}/checkpoint-fence", $"--Agent:CriuConfig={_folder}/crun.conf",
+                $"--Agent:RuntimeEndpoint=unix://{_folder}/cri.sock", $"--Agent:FenceHook={_folder}/checkpoint-fence", $"--Agent:NodeRoot={NodeRoot}", $"--Agent:CriuConfig={_folder}/crun.conf",
                 $"--Agent:Port={_ports[0]}", $"--Agent:HealthPort={_ports[1]}", $"--Agent:MetricsPort={_ports[2]}",
             ])
         {

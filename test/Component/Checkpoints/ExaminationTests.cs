@@ -75,6 +75,18 @@ internal sealed class ExaminationTests
         answer.ArchiveFreeBytes.Should().BePositive();
     }
 
+    [Test]
+    public async Task A_container_of_another_runtime_is_named()
+    {
+        // The id of the container is its pod's uid and its name.
+        await RunAsync("app", "harmless");
+        var state = Directory.CreateDirectory(Path.Combine(_node.NodeRoot, "run/runc", Pod, "app"));
+        await File.WriteAllTextAsync(Path.Combine(state.FullName, "state.json"), "{}");
+
+        (await AskAsync()).Pod.Obstacles.Should().Equal(
+            "container app was made by runc, and a dump leaves only those of crun stopped; make crun the node's default runtime, and create the pod anew");
+    }
+
     [TestCase(false, null, false)]
     [TestCase(true, null, false)]
     [TestCase(true, "0e3f4a52-5a57-4f2e-8d0c-000000000000\n", false)]

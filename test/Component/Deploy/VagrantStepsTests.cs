@@ -106,6 +106,10 @@ public sealed class VagrantStepsTests
             "crio has: /usr/libexec/pod-checkpointing/checkpoint-fence",
             "crio has: /usr/bin/crun");
 
+    [TestCase("master")]
+    [TestCase("worker")]
+    public void What_restores_is_the_crun_that_was_built(string machine) => Facts(machine).Should().ContainSingle(f => f == "handler's crun: /usr/bin/crun");
+
     [Test]
     public void The_worker_joins_the_master() => Facts("worker").Should().Contain("joined: server: https://192.168.56.10:6443");
 

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using FluentAssertions;
 using Grpc.Core;
 using NUnit.Framework;
+using PodCheckpointing.Agent.Runtimes;
 
 namespace PodCheckpointing.Component.Nodes;
 
@@ -40,6 +41,7 @@ internal sealed class NodesTests
         var source = NodePods.Pod("goes", $"echo mine >/mine; rm /etc/group; {Counter}");
         var (_, container) = await _a.RunAsync(source);
         await UntilAsync(() => _a.Numbers(source).Count >= 5);
+        ContainerRuntime.MakerOf(container, _bench.RootOf("node-a")).Should().Be("crun");
         var archive = await _a.CheckpointAsync(container);
         var last = _a.Numbers(source)[^1];
 

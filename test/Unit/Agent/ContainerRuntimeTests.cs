@@ -13,6 +13,22 @@ internal sealed class ContainerRuntimeTests
     public void Whether_a_group_is_frozen_is_asked_of_the_kernels_own_file(string line, string? file) =>
         ContainerRuntime.FrozenFile(line).Should().Be(file);
 
+    [TestCase("run/crun/c1/status", "crun")]
+    [TestCase("run/containerd/runc/k8s.io/c1/status", "crun")]
+    [TestCase("run/runc/c1/state.json", "runc")]
+    [TestCase("run/containerd/runc/k8s.io/c1/state.json", "runc")]
+    [TestCase("run/crun/c2/status", "")]
+    public void Which_runtime_has_made_a_container_shows_in_the_state_that_it_keeps(string file, string runtime)
+    {
+        var root = Directory.CreateTempSubdirectory("runtime").FullName;
+        Directory.CreateDirectory(Path.GetDirectoryName(Path.Combine(root, file))!);
+        File.WriteAllText(Path.Combine(root, file), "");
+
+        ContainerRuntime.MakerOf("c1", root).Should().Be(runtime);
+
+        Directory.Delete(root, recursive: true);
+    }
+
     [TestCase("""{"pid":7,"runtimeSpec":{"linux":{"namespaces":[{"type":"pid"},{"type":"network","path":"/var/run/netns/cni-1"}]}}}""", "/var/run/netns/cni-1")]
     [TestCase("""{"runtimeSpec":{"linux":{"namespaces":[{"type":"network"}]}}}""", "")]
     [TestCase("""{"runtimeSpec":{"linux":{"namespaces":[{"type":"pid"}]}}}""", "")]

@@ -54,6 +54,11 @@ public sealed class NodeObstaclesTests
             .Contain(m => m.StartsWith("node a's runtime", StringComparison.Ordinal) && m.Contains("hooks_dir") && m.Contains("base_runtime_spec"))
             .And.Contain(m => m.StartsWith("node b's runtime", StringComparison.Ordinal));
 
+    [Test]
+    public void A_crun_that_cannot_checkpoint_is_told_of_either_node() =>
+        Of(Node("a", n => n.RuntimeMessage = "crun 1.14 is built without CRIU"), Node("b", n => n.RuntimeMessage = "crun is not there")).Should().Equal(
+            (Reasons.NodeNotCapable, "node a: crun 1.14 is built without CRIU"), (Reasons.NodeNotCapable, "node b: crun is not there"));
+
     [TestCase("", true)]
     [TestCase("crun checkpoint-restore", true)]
     [TestCase("crun runc", false)]

@@ -97,6 +97,7 @@ done
     "$root"/etc/cni/net.d/10-pods.conflist
   for unit in crio kubelet pod-routes; do echo "enabled: $unit $(in_machine systemctl is-enabled $unit)"; done
   cat "$root/run/crio-programs"
+  echo "handler's crun: $(in_machine readlink /usr/libexec/crio/crun)"
   echo "exports: $(in_machine exportfs -s 2>/dev/null | tr '\n' ' ')"
   for image in pod-checkpointing-operator checkpoint-agent; do
     echo "image: $(in_machine skopeo inspect --format '{{.Name}}' "containers-storage:localhost/$image:0.1.0")"
