@@ -63,6 +63,10 @@ internal sealed class RestoreRelease(
                 foreach (var container in Directory.GetDirectories(folder))
                 {
                     File.Delete(Path.Combine(container, "staged"));
+                    if (!hasRun)
+                    {
+                        Kill(container);
+                    }
                 }
 
                 return hasRun;
@@ -133,6 +137,18 @@ internal sealed class RestoreRelease(
             while (!members.All(m => Has(m, "started")) && !members.Prepend(folder).Any(m => Has(m, "failed") || Has(m, "error")))
             {
                 await Task.Delay(TimeSpan.FromMilliseconds(2), cancellationToken);
+            }
+        }
+    }
+
+    /// <summary>What was restored and never ran: kubelet would run the pod's preStop hooks beside it.</summary>
+    private static void Kill(string member)
+    {
+        if (ProcessIdentity.Read(Text(member, "pid")) is { Lives: true } first)
+        {
+            foreach (var pid in ContainerRuntime.Tree(first.Pid))
+            {
+                Signals.Kill(pid);
             }
         }
     }

@@ -312,6 +312,11 @@ internal sealed class SimulatedAgent(Caller caller, World world, Node node, Oper
                 stage.Failed = request.Reason;
             }
 
+            if (!hasRun)
+            {
+                world.End(request.PodUid, Life.Restored);
+            }
+
             return new CancelRestoreResponse
             {
                 HasRun = hasRun,

@@ -284,10 +284,11 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
         }
     }
 
-    /// <summary>All processes of a pod are killed; its kubelet starts them again unless a fence stands.</summary>
-    public void End(string podUid)
+    /// <summary>All processes of a pod are killed, or those of one kind; its kubelet starts them again unless a fence stands, or they
+    /// were to be restored.</summary>
+    public void End(string podUid, Life? only = null)
     {
-        foreach (var container in Copies.Where(c => c.PodUid == podUid).SelectMany(c => c.Containers).Where(c => c.Life != Life.Dead))
+        foreach (var container in Copies.Where(c => c.PodUid == podUid).SelectMany(c => c.Containers).Where(c => c.Life != Life.Dead && (only ?? c.Life) == c.Life))
         {
             container.Life = Life.Dead;
             container.End = new V1ContainerStateTerminated { ExitCode = 137, FinishedAt = time.GetUtcNow().UtcDateTime };

@@ -103,37 +103,44 @@ internal sealed partial class PodMigrationReconciler
         if (target is not null)
         {
             scope.Status = scope.Status with { RestoredPodUID = target.Metadata.Uid };
-            // On a node that is gone nobody else takes the object away.
-            if (target.Metadata.DeletionTimestamp is null || lost)
-            {
-                await cluster.DeleteAsync(target, graceSeconds: lost ? 0 : 1, cancellationToken);
-            }
-        }
-
-        if (lost || scope.Status.RestoredPodUID is not { } uid)
-        {
-            return true;
         }
 
         // While the object stands, a waiting create is told to give up; when it is gone, the runtime is asked for proof:
         // somebody may have deleted the object by force.
-        var request = new CancelRestoreRequest { PodUid = uid, Reason = why };
         var call = target is null ? "cancel-proof" : "cancel";
-        CancelRestoreResponse? answer;
-        try
+        CancelRestoreResponse? answer = null;
+        AgentException? failure = null;
+        if (!lost && scope.Status.RestoredPodUID is { } uid)
         {
-            answer = Ask(scope, call, scope.Status.TargetNode!, (agent, t) => agent.CancelRestoreAsync(request, t));
+            try
+            {
+                var request = new CancelRestoreRequest { PodUid = uid, Reason = why };
+                answer = Ask(scope, call, scope.Status.TargetNode!, (agent, t) => agent.CancelRestoreAsync(request, t));
+            }
+            catch (AgentException exception)
+            {
+                failure = exception;
+            }
         }
-        catch (AgentException) when (!scope.TargetMayRun)
+
+        // Its kubelet hears of its end when what never ran of it has been killed: no preStop hook is to speak for the source. On a
+        // node that is gone nobody else takes the object away.
+        if (target is not null && (lost || (target.Metadata.DeletionTimestamp is null && (answer ?? (object?)failure) is not null)))
         {
-            // Its create gives up by itself after a while.
+            await cluster.DeleteAsync(target, graceSeconds: lost ? 0 : 1, cancellationToken);
+        }
+
+        if (lost || scope.Status.RestoredPodUID is null)
+        {
             return true;
         }
-        catch (AgentException) when (target is null && FindNode(scope.Status.TargetNode!) is { } node && !AgentDirectory.IsReady(node))
+
+        if (failure is not null)
         {
-            // The node is silent, and the object went: by kubelet, when it had ended the pod, or by somebody's word that it
-            // does not run any more.
-            return true;
+            // Its create gives up by itself after a while. Or the node is silent, and the object went: by kubelet, when it had ended
+            // the pod, or by somebody's word that it does not run any more.
+            var isGone = target is null && FindNode(scope.Status.TargetNode!) is { } node && !AgentDirectory.IsReady(node);
+            return !scope.TargetMayRun || isGone ? true : throw failure;
         }
 
         if (answer is { HasRun: false } && scope.TargetMayRun)

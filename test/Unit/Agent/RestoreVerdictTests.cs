@@ -35,6 +35,17 @@ public sealed class RestoreVerdictTests : StoreFolder
         (await release.Should().ThrowAsync<RpcException>()).Which.StatusCode.Should().Be(StatusCode.FailedPrecondition);
     }
 
+    [Test]
+    public async Task What_was_restored_and_never_ran_is_killed_so_that_no_hook_runs_beside_it()
+    {
+        using var process = Process.Start("sleep", "1000");
+        File.WriteAllText(Folder("c/pid"), Identity(process));
+
+        await _release.CancelAsync(Target, "not wanted", unlessRun: false, CancellationToken.None);
+
+        process.WaitForExit(TimeSpan.FromSeconds(30)).Should().BeTrue();
+    }
+
     [TestCase(true)]
     [TestCase(false)]
     public async Task What_runs_is_not_withdrawn(bool unlessRun)

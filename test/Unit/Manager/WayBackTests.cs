@@ -271,6 +271,12 @@ public sealed class WayBackTests
 
         await _world.ReconcileAsync();
 
+        // What of it never ran is killed first: its kubelet would run the pod's preStop hooks beside it.
+        _world.Deleted.Should().BeEmpty();
+
+        _world.Answer(new CancelRestoreResponse());
+        await _world.ReconcileAsync();
+
         _world.Deleted.Should().Equal("p-m");
     }
 
