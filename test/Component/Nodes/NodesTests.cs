@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.Json.Nodes;
 using FluentAssertions;
 using Grpc.Core;
 using NUnit.Framework;
@@ -99,6 +100,17 @@ internal sealed class NodesTests
         await _a.Runtime.StartAsync(await _a.CreateAsync(pod, sandbox, attempt: 1), CancellationToken.None);
 
         await UntilAsync(() => _a.Numbers(pod).Count > 0);
+    }
+
+    [Test]
+    public async Task What_pods_begin_with_is_containerds_own_but_for_the_hook_and_the_limit_of_open_files()
+    {
+        var own = JsonNode.Parse(await _bench.OnNodeAsync("node-a", "ctr oci spec"))!.AsObject();
+        var ours = JsonNode.Parse(await _bench.OnNodeAsync("node-a", "cat /etc/containerd/base-spec.json"))!.AsObject();
+
+        own["process"]!.AsObject().Remove("rlimits").Should().BeTrue();
+        own["hooks"] = JsonNode.Parse("""{"createRuntime":[{"path":"/usr/libexec/pod-checkpointing/checkpoint-fence"}]}""");
+        JsonNode.DeepEquals(ours, own).Should().BeTrue(ours.ToJsonString());
     }
 
     [Test]

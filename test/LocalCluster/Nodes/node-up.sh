@@ -44,7 +44,6 @@ in_node() { nsenter -t "$init" -m -n -p -u -i -- "$@"; }
 
 in_node mkdir -p /etc/containerd /etc/cni/net.d /etc/criu /usr/libexec/pod-checkpointing /opt/cni
 in_node ln -sfn /usr/lib/cni /opt/cni/bin
-in_node sh -c 'cat >/etc/containerd/config.toml' <"$here/containerd.toml"
 # The node's own CRIU options; the agent adds to them for one dump and puts them back.
 printf 'manage-cgroups=ignore\n' | in_node sh -c 'cat >/etc/criu/crun.conf'
 in_node sh -c 'cat >/etc/cni/net.d/10-bench.conflist' <<CNI
@@ -57,13 +56,9 @@ in_node sh -c 'cat >/usr/libexec/pod-checkpointing/checkpoint-restore; chmod 755
   <"$repo/agent/Restores/Handler/checkpoint-restore"
 in_node sh -c 'cat >/usr/libexec/pod-checkpointing/checkpoint-fence; chmod 755 /usr/libexec/pod-checkpointing/checkpoint-fence' \
   <"$repo/agent/Fences/Hook/checkpoint-fence"
-# The default handler's specification with the fence hook, and without containerd's own limit of open files.
-in_node ctr oci spec | python3 -c '
-import json, sys
-spec = json.load(sys.stdin)
-spec["process"].pop("rlimits", None)
-spec["hooks"] = {"createRuntime": [{"path": "/usr/libexec/pod-checkpointing/checkpoint-fence"}]}
-json.dump(spec, sys.stdout)' | in_node sh -c 'cat >/etc/containerd/base-spec.json'
+in_node sh -c 'cat >/etc/containerd/base-spec; chmod 755 /etc/containerd/base-spec' <"$repo/config/containerd/base-spec"
+in_node sh -c '/etc/containerd/base-spec >/etc/containerd/base-spec.json'
+cat "$here/containerd.toml" "$repo/config/containerd/pod-checkpointing.toml" | in_node sh -c 'cat >/etc/containerd/config.toml'
 in_node sh -c 'exec containerd >/etc/bench/containerd.log 2>&1' </dev/null >/dev/null 2>&1 &
 for _ in $(seq 200); do
   in_node ctr --connect-timeout 1s version >/dev/null 2>&1 && break
