@@ -48,6 +48,9 @@ internal static partial class AgentLog
     [LoggerMessage(5014, LogLevel.Warning, "Let the addresses of {Count} migrations go that nobody has let go in time: this node was given up as lost")]
     public static partial void LetGo(ILogger logger, int count);
 
+    [LoggerMessage(5016, LogLevel.Warning, "The packet filter of migration {Holder}'s addresses is not as it should be, which is tried again")]
+    public static partial void HoldFailed(ILogger logger, Exception exception, string holder);
+
     [LoggerMessage(5015, LogLevel.Information, "Could not rehearse a restore, so the first pod of this node will wait longer")]
     public static partial void NotRehearsed(ILogger logger, Exception exception);
 

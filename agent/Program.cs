@@ -52,7 +52,8 @@ builder.Services.AddSingleton<Thaw>();
 builder.Services.AddSingleton<PageGuard>();
 builder.Services.AddHostedService(services => services.GetRequiredService<PageGuard>());
 builder.Services.AddSingleton(services => new AddressHolds(
-    services.GetRequiredService<IOptions<AgentOptions>>(), TimeProvider.System, script => NodeNetwork.RunAsync([], script)));
+    services.GetRequiredService<IOptions<AgentOptions>>(), TimeProvider.System, script => NodeNetwork.RunAsync([], script),
+    services.GetRequiredService<ILogger<AddressHolds>>()));
 builder.Services.AddHostedService<AddressSweeper>();
 builder.Services.AddSingleton<AheadStaging>();
 // A pod's restore is staged, let go and cancelled by one at a time.

@@ -212,6 +212,11 @@ public sealed partial class CheckpointStore
         Posix.SyncDirectory(_root);
         Posix.SyncDirectory(Path.Combine(_root, podUid));
         Posix.SyncDirectory(folder);
+        if (Posix.Exists(Path.Combine(folder, Volumes)))
+        {
+            Posix.SyncDirectory(Path.Combine(folder, Volumes));
+        }
+
         // Two containers may be the last one at once.
         WholeFile.Create(Path.Combine(folder, Marker), marker, overwrite: true);
     }

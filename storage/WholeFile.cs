@@ -57,6 +57,10 @@ public static class WholeFile
         Posix.SyncDirectory(Path.GetDirectoryName(to)!);
     }
 
+    /// <summary>Makes the names in a folder durable.</summary>
+    /// <exception cref="IOException">The disk fails.</exception>
+    public static void SyncFolder(string path) => Posix.SyncDirectory(path);
+
     /// <summary>Makes a folder, and those above it, that outlive a power failure as what is written into them does.</summary>
     /// <exception cref="IOException">The disk fails.</exception>
     public static void MakeFolder(string path)

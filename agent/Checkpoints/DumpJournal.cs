@@ -18,7 +18,7 @@ internal sealed class DumpJournal(IOptions<AgentOptions> options, TimeProvider t
     /// <summary>How long a container has run as usual when its dump is not expected any more.</summary>
     private static readonly TimeSpan Rest = TimeSpan.FromSeconds(3);
 
-    /// <summary>CRI runtimes give a dump 120 s, and none of kubelet's callers can give it more.</summary>
+    /// <summary>How long one call waits for an archive that does not come, though the container does not run as usual.</summary>
     private static readonly TimeSpan Longest = TimeSpan.FromSeconds(150);
 
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(100);

@@ -4,6 +4,7 @@ using PodCheckpointing.Agent.Fences;
 using PodCheckpointing.Agent.Kubelet;
 using PodCheckpointing.Agent.Runtimes;
 using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
 
 namespace PodCheckpointing.Agent.Checkpoints;
 
@@ -23,6 +24,10 @@ internal sealed class Dumper(KubeletClient kubelet, CriuConfiguration criu, Dump
 
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(2);
 
+    /// <summary>CRIU writes the memory, and the runtime writes it once more, into the archive: of a slow disk that many bytes of
+    /// both in a second.</summary>
+    private const long SlowestBytesPerSecond = 16 << 20;
+
     /// <summary>One dump; other dumps of this node wait for it, for CRIU's options are the node's.</summary>
     /// <param name="request">What is dumped.</param>
     /// <param name="container">The container.</param>
@@ -41,7 +46,7 @@ internal sealed class Dumper(KubeletClient kubelet, CriuConfiguration criu, Dump
             }
 
             var watch = Stopwatch.GetTimestamp();
-            var (tar, stoppedAt) = await FindLostAsync(request, container) ?? await AskKubeletAsync(request);
+            var (tar, stoppedAt) = await FindLostAsync(request, container) ?? await AskKubeletAsync(request, container);
             var ended = Stopwatch.GetTimestamp();
             var took = Stopwatch.GetElapsedTime(watch, ended);
             var leftStopped = fence is not null && await StandsStillAsync(container.Pid);
@@ -56,6 +61,9 @@ internal sealed class Dumper(KubeletClient kubelet, CriuConfiguration criu, Dump
         File.Delete(dump.Tar);
         journal.End(request);
     }
+
+    /// <summary>How many seconds kubelet is to wait for a dump of so many bytes of memory.</summary>
+    internal static uint PatienceFor(long bytes) => KubeletClient.DefaultTimeoutSeconds + (uint)(bytes / SlowestBytesPerSecond);
 
     /// <summary>Looked at, not assumed: a process that runs on would be the second live copy.</summary>
     private async Task<bool> StandsStillAsync(int pid)
@@ -78,13 +86,17 @@ internal sealed class Dumper(KubeletClient kubelet, CriuConfiguration criu, Dump
         return true;
     }
 
-    private async Task<(string Tar, DateTime StoppedAt)> AskKubeletAsync(CheckpointRequest request)
+    private async Task<(string Tar, DateTime StoppedAt)> AskKubeletAsync(CheckpointRequest request, RunningContainer container)
     {
         var stoppedAt = journal.Begin(request);
         try
         {
             var tar = await kubelet.CheckpointAsync(
-                request.PodNamespace, request.PodName, request.ContainerName, request.TimeoutSeconds, CancellationToken.None);
+                request.PodNamespace,
+                request.PodName,
+                request.ContainerName,
+                Math.Max(request.TimeoutSeconds, PatienceFor(ContainerRuntime.MemoryOf(container.Pid))),
+                CancellationToken.None);
             return (tar, stoppedAt);
         }
         catch (RpcException exception) when (exception.StatusCode != StatusCode.Unavailable)
@@ -110,9 +122,14 @@ internal sealed class Dumper(KubeletClient kubelet, CriuConfiguration criu, Dump
             return (tar, since);
         }
 
+        if (ContainerRuntime.Processes(container.Pid) is var processes && ContainerRuntime.AreTraced(processes))
+        {
+            throw Refusal.Because(StatusCode.Unavailable, Reasons.CheckpointInProgress, "an earlier dump of the container goes on");
+        }
+
         // It came to nothing. What it left stopped goes on, so that the next one finds it as CRIU needs it: no copy runs
         // anywhere else, for no archive of it was ever given to anybody.
-        foreach (var pid in ContainerRuntime.Processes(container.Pid))
+        foreach (var pid in processes)
         {
             Signals.Continue(pid);
         }

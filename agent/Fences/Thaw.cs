@@ -36,17 +36,25 @@ internal sealed class Thaw(
         for (var left = Attempts; ; left--)
         {
             var processes = await TreeAsync(podUid, cancellationToken);
-            foreach (var process in processes)
+            var traced = processes.Where(p => ContainerRuntime.IsTraced(p, processes)).ToList();
+            foreach (var process in processes.Except(traced))
             {
                 Signals.Continue(process);
             }
 
             // One that stops itself is the application's business.
-            if (!processes.Any(ContainerRuntime.IsHeld) || left == 0)
+            if (!processes.Any(ContainerRuntime.IsHeld) || (left == 0 && traced.Count == 0))
             {
                 journal.Forget(podUid);
                 AgentLog.Continued(logger, processes.Count, podUid);
                 return processes.Count;
+            }
+
+            if (left == 0)
+            {
+                // CRIU would leave it stopped at the end of its dump.
+                throw Refusal.Because(
+                    StatusCode.Unavailable, Reasons.CheckpointInProgress, $"process {traced[0]} is held by a dump, or by somebody who traces it");
             }
 
             await Task.Delay(Look, time, cancellationToken);
@@ -101,12 +109,12 @@ internal sealed class Thaw(
     /// <summary>Before the processes: their connections are as they were when they go on.</summary>
     private async Task UnlockAsync(string podUid, CancellationToken cancellationToken)
     {
-        // The node's path, in its own mount namespace. Without a sandbox there is no network to open.
+        // Without a sandbox there is no network to open.
         if (await runtime.NetworkNamespaceAsync(podUid, cancellationToken) is { } path)
         {
             await NodeNetwork.UnlockAsync(
                 path.Length > 0
-                    ? "/proc/1/root" + path
+                    ? path
                     : throw Refusal.Because(StatusCode.Unavailable, Reasons.NodeNotCapable, "the runtime does not tell the pod's network namespace"));
         }
 

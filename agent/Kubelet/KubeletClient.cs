@@ -8,6 +8,7 @@ using System.Text.Json;
 using Grpc.Core;
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Api.Agent;
+using PodCheckpointing.Api.V1;
 using Polly;
 using Polly.Retry;
 
@@ -16,8 +17,12 @@ namespace PodCheckpointing.Agent.Kubelet;
 /// <summary>The checkpoint endpoint of this node's kubelet (KEP-2008).</summary>
 internal sealed class KubeletClient : IDisposable
 {
-    /// <summary>kubelet raises smaller values to the CRI default anyway.</summary>
-    private const int DefaultTimeoutSeconds = 120;
+    /// <summary>CRI's own default, to which kubelet raises smaller values. It takes greater ones as they are.</summary>
+    internal const int DefaultTimeoutSeconds = 120;
+
+    /// <summary>kubelet's words for a call to the runtime of which it has not seen the end. The runtime goes on with the dump:
+    /// CRI-O's does not end with the call, nor CRIU's with CRI-O.</summary>
+    private static readonly string[] Unknown = ["code = DeadlineExceeded", "code = Canceled", "code = Unavailable"];
 
     private readonly HttpClient _http;
     private readonly AgentOptions _options;
@@ -52,7 +57,10 @@ internal sealed class KubeletClient : IDisposable
                 Delay = TimeSpan.FromSeconds(2),
                 BackoffType = DelayBackoffType.Exponential,
                 ShouldHandle = arguments => ValueTask.FromResult(
-                    arguments.Outcome.Exception is HttpRequestException { InnerException: SocketException }
+                    arguments.Outcome.Exception is HttpRequestException
+                    {
+                        HttpRequestError: HttpRequestError.ConnectionError, InnerException: SocketException,
+                    }
                     || arguments.Outcome.Result?.StatusCode == HttpStatusCode.ServiceUnavailable),
             })
             .Build();
@@ -76,7 +84,12 @@ internal sealed class KubeletClient : IDisposable
         catch (HttpRequestException exception)
         {
             throw Refusal.Because(
-                StatusCode.Unavailable, "KubeletUnavailable", $"kubelet does not answer: {Why(exception)}", exception);
+                StatusCode.Unavailable, Reasons.KubeletUnavailable, $"kubelet does not answer: {Why(exception)}", exception);
+        }
+        catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw Refusal.Because(
+                StatusCode.Unavailable, Reasons.KubeletUnavailable, $"kubelet has not answered within {seconds} s", exception);
         }
 
         using (response)
@@ -117,6 +130,10 @@ internal sealed class KubeletClient : IDisposable
             StatusCode.PermissionDenied,
             "KubeletForbidden",
             $"kubelet does not let the agent checkpoint: {text}; grant its identity create on nodes/checkpoint"),
+        (HttpStatusCode.ServiceUnavailable, _) => Refusal.Because(
+            StatusCode.Unavailable, Reasons.KubeletUnavailable, $"kubelet has no time: {Short(text)}"),
+        (_, var t) when Unknown.Any(u => t.Contains(u, StringComparison.Ordinal)) => Refusal.Because(
+            StatusCode.Unavailable, Reasons.KubeletUnavailable, $"kubelet has not seen the end of the dump: {Short(text)}"),
         (_, var t) when t.Contains("Connected TCP socket", StringComparison.Ordinal) => ConnectedSocketsRefused("CRIU found one"),
         (_, var t) when t.Contains("checkpoint/restore support not available", StringComparison.Ordinal) =>
             Refusal.Because(
@@ -159,7 +176,9 @@ internal sealed class KubeletClient : IDisposable
 
     private async Task<HttpResponseMessage> SendAsync(string path, CancellationToken cancellationToken)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(path, UriKind.Relative));
+        // .NET sends a request again by itself whose connection ends without an answer, but not one whose content it has sent,
+        // be that empty: the first one may have begun the dump.
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(path, UriKind.Relative)) { Content = new ByteArrayContent([]) };
         // kubelet is called on the loopback, but its certificate bears the node's name: this is the name that is checked.
         request.Headers.Host = _options.KubeletName ?? _options.NodeName;
         if (_options.KubeletTokenFile is { } file)

@@ -21,8 +21,9 @@ namespace PodCheckpointing.Agent.Network;
 /// <param name="time">Says when a hold is overdue.</param>
 /// <param name="runAsync">Runs a script in the node's network, to its end: while it works nobody else may look at the rules, so
 /// that a caller who hangs up ends nothing but the wait for its turn.</param>
+/// <param name="logger">Hears of holds whose rules cannot be put back, or away, at the moment.</param>
 internal sealed class AddressHolds(
-    IOptions<AgentOptions> options, TimeProvider time, Func<string, Task> runAsync) : IDisposable
+    IOptions<AgentOptions> options, TimeProvider time, Func<string, Task> runAsync, ILogger<AddressHolds> logger) : IDisposable
 {
     /// <summary>iptables' words for a packet's source and destination.</summary>
     private static readonly string[] Sides = ["-s", "-d"];
@@ -40,6 +41,7 @@ internal sealed class AddressHolds(
 
     private readonly string _folder = Path.Combine(options.Value.StateRoot, "addresses");
     private readonly SemaphoreSlim _one = new(1, 1);
+    private bool _recovered;
 
     /// <summary>Holds addresses; again for the same holder changes nothing but the time.</summary>
     /// <param name="holder">The migration's uid.</param>
@@ -52,6 +54,12 @@ internal sealed class AddressHolds(
             {
                 var path = PathOf(holder);
                 var rules = Rules(holder, addresses, "hold");
+                if (!await RecoverOnceAsync())
+                {
+                    throw Refusal.Because(
+                        StatusCode.Unavailable, Reasons.NodeNotCapable, "addresses that were held before the agent began cannot be held again yet; see its log");
+                }
+
                 if (File.Exists(path + Over))
                 {
                     throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.RestoreFailed, "the migration has let its addresses go");
@@ -69,17 +77,9 @@ internal sealed class AddressHolds(
     public Task LetGoAsync(string holder, CancellationToken cancellationToken) =>
         OneAtATimeAsync(() => EndAsync(holder), cancellationToken);
 
-    /// <summary>Puts the rules of every hold back, which do not outlive the node.</summary>
-    public Task RecoverAsync(CancellationToken cancellationToken) =>
-        OneAtATimeAsync(
-            async () =>
-            {
-                foreach (var path in Holds())
-                {
-                    await runAsync(Rules(Path.GetFileName(path), Read(path).Addresses, "hold"));
-                }
-            },
-            cancellationToken);
+    /// <summary>Puts the rules of every hold back, which do not outlive the node, until that has come true once. Where one cannot be,
+    /// the others are all the same, and nothing but new holds waits for it.</summary>
+    public Task RecoverAsync(CancellationToken cancellationToken) => OneAtATimeAsync(RecoverOnceAsync, cancellationToken);
 
     /// <summary>Lets those go that nobody will let go any more, and forgets the ends of long ago.</summary>
     /// <param name="podsAddressesAsync">The addresses of the pods of this node; asked only where a hold is overdue.</param>
@@ -98,9 +98,8 @@ internal sealed class AddressHolds(
                 {
                     taken ??= await podsAddressesAsync(cancellationToken);
                     // A pod that has one still may stand there restored: its end is its kubelet's business, and then this one's.
-                    if (!Read(path).Addresses.Any(taken.Contains))
+                    if (!Read(path).Addresses.Any(taken.Contains) && await TryAsync(path, () => EndAsync(Path.GetFileName(path))))
                     {
-                        await EndAsync(Path.GetFileName(path));
                         swept++;
                     }
                 }
@@ -142,6 +141,36 @@ internal sealed class AddressHolds(
         """
         + string.Concat(addresses.Select(Parse).SelectMany(a => Sides.Select(side =>
             $"{verb} {(a.AddressFamily == AddressFamily.InterNetworkV6 ? "ip6tables" : "iptables")} {side} {a} || exit 1\n")));
+
+    private async Task<bool> RecoverOnceAsync()
+    {
+        if (!_recovered)
+        {
+            var all = true;
+            foreach (var path in Holds())
+            {
+                all &= await TryAsync(path, () => runAsync(Rules(Path.GetFileName(path), Read(path).Addresses, "hold")));
+            }
+
+            _recovered = all;
+        }
+
+        return _recovered;
+    }
+
+    private async Task<bool> TryAsync(string path, Func<Task> work)
+    {
+        try
+        {
+            await work();
+            return true;
+        }
+        catch (Exception exception) when (exception is not OperationCanceledException)
+        {
+            AgentLog.HoldFailed(logger, exception, Path.GetFileName(path));
+            return false;
+        }
+    }
 
     private async Task EndAsync(string holder)
     {

@@ -16,6 +16,7 @@ internal sealed class AddressSweeper(AddressHolds holds, ContainerRuntime runtim
         {
             try
             {
+                await holds.RecoverAsync(stoppingToken);
                 if (await holds.SweepAsync(runtime.AddressesAsync, stoppingToken) is > 0 and var swept)
                 {
                     AgentLog.LetGo(logger, swept);

@@ -12,6 +12,7 @@ internal static class NodeNetwork
     private const string Unlock = """
         for tool in iptables ip6tables; do
           command -v $tool >/dev/null || continue
+          [ $tool = iptables ] || [ -e /proc/net/if_inet6 ] || continue
           for chain in INPUT OUTPUT; do
             while $tool -w 10 -D $chain -j CRIU 2>/dev/null; do :; done
           done
@@ -25,15 +26,23 @@ internal static class NodeNetwork
     private static readonly TimeSpan Longest = TimeSpan.FromMinutes(2);
 
     /// <summary>Opens a pod's network that CRIU has locked.</summary>
-    /// <param name="networkNamespace">Its path, as the agent sees it.</param>
-    public static Task UnlockAsync(string networkNamespace) => RunAsync([$"--net={networkNamespace}"], Unlock);
+    /// <param name="networkNamespace">Its path on the node.</param>
+    public static Task UnlockAsync(string networkNamespace) => RunAsync(In(networkNamespace), Unlock);
+
+    /// <summary>What runs a command in a network namespace. It is opened among the node's files: on its path are links
+    /// (/var/run), which would lead back into the agent's own.</summary>
+    internal static string[] In(string networkNamespace) => ["nsenter", $"--net={networkNamespace}", "--"];
+
+    /// <summary>nsenter's arguments for a script among the node's files.</summary>
+    internal static string[] Arguments(string[] within, string script) =>
+        ["--target", "1", "--mount", "--", .. within, "sh", "-c", script];
 
     /// <summary>Runs a script among the node's files and, unless told otherwise, in its network, to its end.</summary>
     /// <remarks>Also where its caller hangs up: half a rule set helps nobody, and the next script may not begin beside it.</remarks>
     /// <exception cref="RpcException">UNAVAILABLE, with what it said.</exception>
-    public static async Task RunAsync(string[] where, string script)
+    public static async Task RunAsync(string[] within, string script)
     {
-        var start = new ProcessStartInfo("nsenter", ["--target", "1", "--mount", .. where, "--", "sh", "-c", script])
+        var start = new ProcessStartInfo("nsenter", Arguments(within, script))
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,

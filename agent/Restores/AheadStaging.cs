@@ -34,9 +34,9 @@ internal sealed class AheadStaging(CheckpointStore store, IOptions<AgentOptions>
                 var largest = new DriveInfo(options.Value.StateRoot).AvailableFreeSpace / 2;
                 var attempt = new Attempt(FolderOf(folder), store.Follow(uri.PodUid, uri.CheckpointId, uri.Container!, largest));
                 _attempts[folder] = attempt;
-                // Nobody may ever ask for it.
+                // Nobody may ever ask for it; and one that has failed already would be in the way of others.
                 _ = attempt.Extraction.WaitAsync(Longest, time).ContinueWith(
-                    waited => waited.Exception?.InnerException is TimeoutException ? GiveUpAsync(folder, attempt) : Task.CompletedTask,
+                    waited => waited.Exception?.InnerException is { } why ? GiveUpAsync(folder, attempt, why) : Task.CompletedTask,
                     TaskScheduler.Default);
             }
         }
@@ -67,8 +67,7 @@ internal sealed class AheadStaging(CheckpointStore store, IOptions<AgentOptions>
         catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
         {
             // Whatever it was, the checkpoint itself may be whole: staging it as usual will tell.
-            await GiveUpAsync(folder, attempt);
-            AgentLog.NotAhead(logger, Path.GetFileName(Path.GetDirectoryName(folder)!), Path.GetFileName(folder), exception.Message);
+            await GiveUpAsync(folder, attempt, exception);
             return null;
         }
 
@@ -93,6 +92,12 @@ internal sealed class AheadStaging(CheckpointStore store, IOptions<AgentOptions>
         {
             Directory.Delete(folder, recursive: true);
         }
+    }
+
+    private Task GiveUpAsync(string folder, Attempt attempt, Exception why)
+    {
+        AgentLog.NotAhead(logger, Path.GetFileName(Path.GetDirectoryName(folder)!), Path.GetFileName(folder), why.Message);
+        return GiveUpAsync(folder, attempt);
     }
 
     private async Task GiveUpAsync(string folder, Attempt attempt)

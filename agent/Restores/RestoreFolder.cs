@@ -3,12 +3,17 @@ using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Storage;
 
 namespace PodCheckpointing.Agent.Restores;
 
 /// <summary>The folder of a container that is restored here, or of its pod: files that the agent and the handler write.</summary>
 internal static class RestoreFolder
 {
+    /// <summary>What tells that a container's processes ran, and whether they have all their pages.</summary>
+    private static readonly string[] Outcome = ["running", "pages"];
+
     /// <summary>Where a container is restored.</summary>
     public static string Of(IOptions<AgentOptions> options, string podUid, string container)
     {
@@ -60,9 +65,11 @@ internal static class RestoreFolder
                 return state;
             }
 
-            var instant = Number(at);
             state.Phase = "Running";
-            state.RunningAt = new Timestamp { Seconds = instant / 1_000_000_000, Nanos = (int)(instant % 1_000_000_000) };
+            // Without its text it has outlived a power failure, and what ran is never restored again: the file's own time is as good.
+            state.RunningAt = long.TryParse(at.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var instant)
+                ? new Timestamp { Seconds = instant / 1_000_000_000, Nanos = (int)(instant % 1_000_000_000) }
+                : Timestamp.FromDateTime(File.GetLastWriteTimeUtc(Path.Combine(folder, "running")));
         }
         else if ((Text(folder, "error") ?? Text(folder, "failed") ?? Text(Path.GetDirectoryName(folder)!, "failed")) is { } why)
         {
@@ -109,7 +116,31 @@ internal static class RestoreFolder
         return folder;
     }
 
-    public static long Number(string text) => long.Parse(text.Trim(), CultureInfo.InvariantCulture);
+    /// <summary>Makes it outlive a power failure that a container's processes ran: whoever hears of it removes the other copy, and
+    /// a handler that finds nothing but the claim starts the container never again.</summary>
+    /// <exception cref="RpcException">UNAVAILABLE: the disk fails.</exception>
+    public static void MakeDurable(string folder)
+    {
+        try
+        {
+            foreach (var path in Outcome.Select(n => Path.Combine(folder, n)).Where(File.Exists))
+            {
+                using var file = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite, bufferSize: 0);
+                file.Flush(flushToDisk: true);
+            }
+
+            // The pod's and its container's may be as new.
+            foreach (var parent in new[] { folder, Path.GetDirectoryName(folder)!, Path.GetDirectoryName(Path.GetDirectoryName(folder))! })
+            {
+                WholeFile.SyncFolder(parent);
+            }
+        }
+        catch (IOException exception)
+        {
+            throw Refusal.Because(
+                StatusCode.Unavailable, Reasons.RestoreFailed, $"the node's disk does not take what became of the restore: {exception.Message}", exception);
+        }
+    }
 
     public static string? Text(string folder, string name)
     {

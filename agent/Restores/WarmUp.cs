@@ -27,15 +27,12 @@ internal sealed class WarmUp(IOptions<AgentOptions> options, TimeProvider time, 
         {
             var store = new CheckpointStore(Directory.CreateDirectory(Path.Combine(folder, "store")).FullName, time);
             var staged = Directory.CreateDirectory(Path.Combine(folder, "staged")).FullName;
-            var written = new TaskCompletionSource<ContainerManifest>();
-            var following = store.Follow(Pod, Checkpoint, Container, long.MaxValue)
-                .ExtractAsync(staged, ExtractionOptions.FilesOnly, written.Task, cancellationToken);
-            using var tar = Archive();
-            await using var growing = new FollowingStream(tar, Task.CompletedTask, time);
-            var manifest = await store.WriteAsync(
-                Pod, Checkpoint, Container, growing, () => Task.FromResult(new Origin()), new Progress<long>(), cancellationToken);
-            written.SetResult(store.FindAnnounced(Pod, Checkpoint, Container) ?? manifest);
-            await following;
+            var written = WriteAsync(store, cancellationToken);
+            // Where it comes to nothing, so does this: both have ended before their folder goes.
+            await Task.WhenAll(
+                written,
+                store.Follow(Pod, Checkpoint, Container, long.MaxValue)
+                    .ExtractAsync(staged, ExtractionOptions.FilesOnly, written, cancellationToken));
             store.Seal(Pod, Checkpoint, [Container]);
             store.FindSealed(Pod, Checkpoint, Container);
         }
@@ -58,6 +55,17 @@ internal sealed class WarmUp(IOptions<AgentOptions> options, TimeProvider time, 
         {
             AgentLog.NotRehearsed(logger, exception);
         }
+    }
+
+    private async Task<ContainerManifest> WriteAsync(CheckpointStore store, CancellationToken cancellationToken)
+    {
+        // Its reader is there before it.
+        await Task.Yield();
+        using var tar = Archive();
+        await using var growing = new FollowingStream(tar, Task.CompletedTask, time);
+        var manifest = await store.WriteAsync(
+            Pod, Checkpoint, Container, growing, () => Task.FromResult(new Origin()), new Progress<long>(), cancellationToken);
+        return store.FindAnnounced(Pod, Checkpoint, Container) ?? manifest;
     }
 
     private static async Task CheckCriuAsync(CancellationToken cancellationToken)

@@ -73,6 +73,9 @@ internal sealed class AgentNode : IAsyncDisposable
         return path;
     };
 
+    /// <summary>What kubelet says when it refuses.</summary>
+    public string Words { get; set; } = "CRIU says no";
+
     public IEnumerable<SleepingContainer> Containers => _containers;
 
     /// <summary>Whose fence dumps are made under; "": nobody's.</summary>
@@ -203,7 +206,7 @@ internal sealed class AgentNode : IAsyncDisposable
             else
             {
                 http.Response.StatusCode = StatusCodes.Status500InternalServerError;
-                await http.Response.WriteAsync("CRIU says no");
+                await http.Response.WriteAsync(Words);
             }
         });
         _peers.MapGrpcMethod(

@@ -1,5 +1,6 @@
 using FluentAssertions;
 using Grpc.Core;
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using NUnit.Framework;
 using PodCheckpointing.Agent;
@@ -13,6 +14,9 @@ internal sealed class AddressHoldsTests
     private readonly HandTime _time = new();
     private readonly List<string> _scripts = [];
     private string _root = null!;
+
+    /// <summary>The node's packet filter refuses scripts with this in them.</summary>
+    private string? _broken;
     private AddressHolds _holds = null!;
 
     [SetUp]
@@ -20,6 +24,7 @@ internal sealed class AddressHoldsTests
     {
         _root = Directory.CreateTempSubdirectory("holds").FullName;
         _scripts.Clear();
+        _broken = null;
         _time.Advance(DateTimeOffset.UtcNow - _time.GetUtcNow());
         _holds = New();
     }
@@ -108,6 +113,49 @@ internal sealed class AddressHoldsTests
     }
 
     [Test]
+    public async Task One_that_cannot_be_put_back_keeps_nobody_waiting_but_those_who_hold_new_ones()
+    {
+        var day = TimeSpan.FromDays(1);
+        await _holds.HoldAsync("m1", ["10.0.0.5"], day, CancellationToken.None);
+        await _holds.HoldAsync("m2", ["10.0.0.6"], day, CancellationToken.None);
+        _broken = "10.0.0.5";
+        using var next = New();
+        _scripts.Clear();
+
+        await next.RecoverAsync(CancellationToken.None);
+
+        string.Concat(_scripts).Should().Contain("hold iptables -s 10.0.0.6");
+        await next.LetGoAsync("m2", CancellationToken.None);
+        (await FluentActions.Awaiting(() => next.HoldAsync("m3", ["10.0.0.7"], day, CancellationToken.None))
+            .Should().ThrowAsync<RpcException>()).Which.StatusCode.Should().Be(StatusCode.Unavailable);
+        Files().Should().Equal("m1", "m2.over");
+
+        _broken = null;
+        await next.RecoverAsync(CancellationToken.None);
+        await next.HoldAsync("m3", ["10.0.0.7"], day, CancellationToken.None);
+        _scripts.Clear();
+        await next.RecoverAsync(CancellationToken.None);
+        _scripts.Should().BeEmpty("they stand");
+    }
+
+    [Test]
+    public async Task One_that_cannot_be_let_go_keeps_no_other_from_it()
+    {
+        await _holds.HoldAsync("m1", ["10.0.0.5"], TimeSpan.FromSeconds(90), CancellationToken.None);
+        await _holds.HoldAsync("m2", ["10.0.0.6"], TimeSpan.FromSeconds(90), CancellationToken.None);
+        _time.Advance(TimeSpan.FromSeconds(91));
+
+        // Whichever of them comes first.
+        _broken = "10.0.0.5";
+        (await SweepAsync()).Should().Be(1);
+        Files().Should().Equal("m1", "m1.over", "m2.over");
+        _broken = null;
+        (await SweepAsync()).Should().Be(1);
+
+        Files().Should().Equal("m1.over", "m2.over");
+    }
+
+    [Test]
     public async Task Who_hangs_up_does_not_let_the_next_call_run_beside_its_script()
     {
         var end = new TaskCompletionSource();
@@ -116,7 +164,7 @@ internal sealed class AddressHoldsTests
         {
             scripts.Add(script);
             await end.Task;
-        });
+        }, NullLogger<AddressHolds>.Instance);
         using var caller = new CancellationTokenSource();
         var holding = holds.HoldAsync("m1", ["10.0.0.5"], TimeSpan.FromSeconds(90), caller.Token);
         await caller.CancelAsync();
@@ -135,8 +183,11 @@ internal sealed class AddressHoldsTests
         Options.Create(new AgentOptions { StateRoot = _root }), _time, script =>
         {
             _scripts.Add(script);
-            return Task.CompletedTask;
-        });
+            return _broken is { } broken && script.Contains(broken, StringComparison.Ordinal)
+                ? throw new RpcException(new Status(StatusCode.Unavailable, "the node's iptables failed"))
+                : Task.CompletedTask;
+        },
+        NullLogger<AddressHolds>.Instance);
 
     private Task<int> SweepAsync(params string[] taken) =>
         _holds.SweepAsync(_ => Task.FromResult<IReadOnlySet<string>>(taken.ToHashSet()), CancellationToken.None);

@@ -50,16 +50,27 @@ public sealed class AheadStagingTests : StoreFolder
     [Test]
     public async Task What_is_not_what_was_sealed_is_thrown_away_and_staged_anew()
     {
-        Directory.CreateDirectory(Path.GetDirectoryName(Artifact)!);
-        await File.WriteAllBytesAsync(Artifact + ".partial", new byte[100]);
+        await StoreAsync(seal: false, other: true);
         _staging.Begin(Request());
-        await UntilAsync(() => Directory.Exists(Ahead));
+        await UntilAsync(() => File.Exists(Path.Combine(Ahead, "checkpoint", "inventory.img")));
+        Store.Delete(Pod, Id, null);
         await StoreAsync();
 
         await PrepareAsync();
 
         File.Exists(Path.Combine(Folder, "checkpoint", "inventory.img")).Should().BeTrue();
         Directory.Exists(Ahead).Should().BeFalse();
+    }
+
+    [Test]
+    public async Task An_attempt_that_has_failed_is_not_in_the_way_of_others()
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(Artifact)!);
+        await File.WriteAllBytesAsync(Artifact + ".partial", new byte[100]);
+        _staging.Begin(Request("shop"));
+
+        // Nobody asks for it, nor cancels it.
+        await UntilAsync(() => !_ahead.Has(Folder) && !Directory.Exists(Ahead));
     }
 
     [Test]

@@ -40,11 +40,47 @@ public sealed class RestoreWatchTests : StoreFolder
         took.Should().BeGreaterThanOrEqualTo(TimeSpan.FromMilliseconds(50));
     }
 
+    [Test]
+    public async Task Nobody_hears_that_a_container_runs_before_that_outlives_a_power_failure()
+    {
+        Given("c", "running");
+        Given("c", "pages");
+        var pod = Path.Combine(Out, "restores", Target);
+        var folder = Path.Combine(pod, "c");
+        var watch = new RestoreWatch(Options.Create(new AgentOptions { StateRoot = Out }));
+        using var opened = new Opened(Path.GetDirectoryName(pod)!, pod, folder, Path.Combine(folder, "running"), Path.Combine(folder, "pages"));
+
+        await watch.WatchAsync(Request("", "c"), CancellationToken.None);
+
+        var seen = opened.Read();
+        seen.Should().Contain([folder, pod, Path.GetDirectoryName(pod)!], "their names are synced").And.Contain(Path.Combine(folder, "pages"));
+        seen.Count(s => s == Path.Combine(folder, "running")).Should().BeGreaterThan(1, "it is read, and synced");
+        await watch.WatchAsync(Request("", "c"), CancellationToken.None);
+        opened.Read().Should().NotContain(folder, "once is enough");
+    }
+
+    [Test]
+    public async Task What_a_power_failure_has_left_empty_says_still_that_it_ran()
+    {
+        Given("c", "running");
+
+        var (states, _) = await WatchAsync("", "c");
+
+        states.Should().ContainSingle().Which.Should().Match<ContainerRestore>(
+            s => s.Phase == "Running" && DateTime.UtcNow - s.RunningAt.ToDateTime() < TimeSpan.FromMinutes(5));
+    }
+
+    private static GetRestoreRequest Request(string until, string container, uint milliseconds = 60_000)
+    {
+        var request = new GetRestoreRequest { PodUid = Target, Until = until, WaitMilliseconds = milliseconds };
+        request.ContainerNames.Add(container);
+        return request;
+    }
+
     private async Task<(IReadOnlyList<ContainerRestore> States, TimeSpan Took)> WatchAsync(string until, string container, uint milliseconds = 60_000)
     {
         var watch = new RestoreWatch(Options.Create(new AgentOptions { StateRoot = Out }));
-        var request = new GetRestoreRequest { PodUid = Target, Until = until, WaitMilliseconds = milliseconds };
-        request.ContainerNames.Add(container);
+        var request = Request(until, container, milliseconds);
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
         var began = Stopwatch.GetTimestamp();
         return (await watch.WatchAsync(request, patience.Token), Stopwatch.GetElapsedTime(began));

@@ -23,4 +23,35 @@ public sealed class WarmUpTests : StoreFolder
         Directory.EnumerateFileSystemEntries(Out).Should().BeEmpty();
         Directory.EnumerateFileSystemEntries(Root).Should().BeEmpty();
     }
+
+    [Test]
+    public async Task A_rehearsal_that_fails_leaves_nobody_who_waits_for_its_end()
+    {
+        var time = new BrokenTime();
+        using var warmUp = new WarmUp(
+            Options.Create(new AgentOptions { StateRoot = Out, StoreRoot = Root }), time, NullLogger<WarmUp>.Instance);
+
+        await FluentActions.Awaiting(() => warmUp.RehearseAsync(CancellationToken.None)).Should().ThrowAsync<NotSupportedException>();
+
+        Directory.EnumerateFileSystemEntries(Out).Should().BeEmpty();
+        var over = time.Looks;
+        await Task.Delay(100);
+        time.Looks.Should().Be(over, "who follows what is written looks every 4 ms");
+    }
+
+    /// <summary>A clock that cannot be read when it has been set going, as a store cannot be written.</summary>
+    private sealed class BrokenTime : TimeProvider
+    {
+        private int _looks;
+
+        public int Looks => _looks;
+
+        public override DateTimeOffset GetUtcNow() => throw new NotSupportedException();
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            Interlocked.Increment(ref _looks);
+            return base.CreateTimer(callback, state, dueTime, period);
+        }
+    }
 }
