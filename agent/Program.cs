@@ -40,6 +40,9 @@ builder.Services.AddSingleton(new ContainerRuntime(GrpcChannel.ForAddress(
 builder.Services.AddSingleton(new CheckpointStore(options.StoreRoot, TimeProvider.System));
 builder.Services.AddSingleton(services => new StoreMarks(options.StoreRoot, services.GetRequiredService<TimeProvider>()));
 builder.Services.AddSingleton<CriuConfiguration>();
+builder.Services.AddSingleton<LastDump>();
+builder.Services.AddHostedService(services => services.GetRequiredService<LastDump>());
+builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = LastDump.Longest);
 builder.Services.AddSingleton<DumpJournal>();
 builder.Services.AddSingleton<FenceBook>();
 builder.Services.AddHostedService<FenceSweeper>();
@@ -71,9 +74,15 @@ builder.Services.AddSingleton<PodExaminer>();
 builder.Services.AddSingleton<NodeCapabilities>();
 builder.Services.AddSingleton<AgentService>();
 var app = builder.Build();
+RestoreFolder.Guard(app.Services.GetRequiredService<IOptions<AgentOptions>>().Value);
 app.Services.GetRequiredService<CriuConfiguration>().Recover();
 await app.Services.GetRequiredService<AddressHolds>().RecoverAsync(CancellationToken.None);
 app.UseMetering();
+app.Use(async (call, next) =>
+{
+    await using var last = app.Services.GetRequiredService<LastDump>().Over.Register(call.Abort);
+    await next(call);
+});
 app.MapGet("/healthz", () => "ok");
 app.MapGet("/readyz", (IOptions<AgentOptions> o) =>
     Directory.Exists(o.Value.StoreRoot) ? Results.Text("ok") : Results.Text("the volume is not mounted", statusCode: 503));

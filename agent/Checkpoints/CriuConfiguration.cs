@@ -1,3 +1,4 @@
+using Grpc.Core;
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Agent.Fences;
 using PodCheckpointing.Api.V1;
@@ -14,6 +15,8 @@ internal sealed class CriuConfiguration(IOptions<AgentOptions> options) : IDispo
 {
     private readonly string _path = options.Value.CriuConfig;
     private readonly SemaphoreSlim _one = new(1, 1);
+
+    private volatile bool _closed;
 
     private string Saved => _path + ".pod-checkpointing-saved";
 
@@ -32,6 +35,11 @@ internal sealed class CriuConfiguration(IOptions<AgentOptions> options) : IDispo
         await _one.WaitAsync(cancellationToken);
         try
         {
+            if (_closed)
+            {
+                throw Refusal.Because(StatusCode.Unavailable, Reasons.AgentUnavailable, "the agent of the node is about to end; the next one dumps");
+            }
+
             Recover();
             if (fence is null)
             {
@@ -65,6 +73,14 @@ internal sealed class CriuConfiguration(IOptions<AgentOptions> options) : IDispo
         {
             _one.Release();
         }
+    }
+
+    /// <summary>Lets no dump begin any more, and ends when there is none.</summary>
+    public async Task CloseAsync(CancellationToken cancellationToken)
+    {
+        _closed = true;
+        await _one.WaitAsync(cancellationToken);
+        _one.Release();
     }
 
     public void Dispose() => _one.Dispose();

@@ -14,6 +14,15 @@ internal static class RestoreFolder
     /// <summary>What tells that a container's processes ran, and whether they have all their pages.</summary>
     private static readonly string[] Outcome = ["running", "pages"];
 
+    /// <summary>Keeps what is restored from every other user of the node, also where an agent before this one has not.</summary>
+    public static void Guard(AgentOptions options)
+    {
+        const UnixFileMode Own = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+        Directory.CreateDirectory(options.StateRoot);
+        Directory.CreateDirectory(options.RestoresFolder, Own);
+        File.SetUnixFileMode(options.RestoresFolder, Own);
+    }
+
     /// <summary>Where a container is restored.</summary>
     public static string Of(IOptions<AgentOptions> options, string podUid, string container)
     {

@@ -27,12 +27,13 @@ internal sealed class WarmUp(IOptions<AgentOptions> options, TimeProvider time, 
         {
             var store = new CheckpointStore(Directory.CreateDirectory(Path.Combine(folder, "store")).FullName, time);
             var staged = Directory.CreateDirectory(Path.Combine(folder, "staged")).FullName;
-            var written = WriteAsync(store, cancellationToken);
-            // Where it comes to nothing, so does this: both have ended before their folder goes.
-            await Task.WhenAll(
-                written,
-                store.Follow(Pod, Checkpoint, Container, long.MaxValue)
-                    .ExtractAsync(staged, ExtractionOptions.FilesOnly, written, cancellationToken));
+            var begin = new TaskCompletionSource();
+            var written = WriteAsync(store, begin.Task, cancellationToken);
+            var following = store.Follow(Pod, Checkpoint, Container, long.MaxValue)
+                .ExtractAsync(staged, ExtractionOptions.FilesOnly, written, cancellationToken);
+            begin.SetResult();
+            // Where the one comes to nothing, so does the other: both have ended before their folder goes.
+            await Task.WhenAll(written, following);
             store.Seal(Pod, Checkpoint, [Container]);
             store.FindSealed(Pod, Checkpoint, Container);
         }
@@ -57,10 +58,9 @@ internal sealed class WarmUp(IOptions<AgentOptions> options, TimeProvider time, 
         }
     }
 
-    private async Task<ContainerManifest> WriteAsync(CheckpointStore store, CancellationToken cancellationToken)
+    private async Task<ContainerManifest> WriteAsync(CheckpointStore store, Task begin, CancellationToken cancellationToken)
     {
-        // Its reader is there before it.
-        await Task.Yield();
+        await begin;
         using var tar = Archive();
         await using var growing = new FollowingStream(tar, Task.CompletedTask, time);
         var manifest = await store.WriteAsync(

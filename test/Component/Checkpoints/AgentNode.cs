@@ -40,6 +40,7 @@ internal sealed class AgentNode : IAsyncDisposable
     private WebApplication _peers = null!;
     private Process _agent = null!;
     private GrpcChannel _channel = null!;
+    private TaskCompletionSource _ending = null!;
 
     /// <summary>A real archive, as CRI-O writes it.</summary>
     public static string Archive => Path.Combine(PodCheckpointing.Generate.Repository.Root(AppContext.BaseDirectory), "test/Data/crio-counter.tar");
@@ -133,18 +134,24 @@ internal sealed class AgentNode : IAsyncDisposable
                 $"--Agent:KubeletUrl=https://127.0.0.1:{_ports[3]}", $"--Agent:KubeletCa={_authority.CaFile}",
                 $"--Agent:KubeletDirectory={Archives}", $"--Agent:KubeletPods={_folder}/pods",
                 $"--Agent:TlsCertificate={certificate}", $"--Agent:TlsKey={key}", $"--Agent:TlsClientCa={_authority.CaFile}",
-                $"--Agent:RuntimeEndpoint=unix://{_folder}/cri.sock", $"--Agent:FenceHook={_folder}/checkpoint-fence", $"--Agent:NodeRoot={NodeRoot}", $"--Agent:CriuConfig={_folder}/crun.conf",
+                $"--Agent:RuntimeEndpoint=unix://{_folder}/cri.sock", $"--Agent:FenceHook={_folder}/checkpoint-fence", $"--Agent:NodeRoot={NodeRoot}", $"--Agent:CriuConfig={CriuOptions}",
                 $"--Agent:Port={_ports[0]}", $"--Agent:HealthPort={_ports[1]}", $"--Agent:MetricsPort={_ports[2]}",
             ])
         {
             RedirectStandardOutput = true,
         })!;
         var started = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _ending = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         _agent.OutputDataReceived += (_, line) =>
         {
             if (line.Data?.Contains("Application started", StringComparison.Ordinal) != false)
             {
                 started.TrySetResult();
+            }
+
+            if (line.Data?.Contains("is shutting down", StringComparison.Ordinal) == true)
+            {
+                _ending.TrySetResult();
             }
         };
         _agent.BeginOutputReadLine();
@@ -157,6 +164,18 @@ internal sealed class AgentNode : IAsyncDisposable
 
     /// <summary>Puts the fence hook where the agent expects it.</summary>
     public void InstallHook() => File.WriteAllText($"{_folder}/checkpoint-fence", "");
+
+    /// <summary>The node's options for CRIU.</summary>
+    public string CriuOptions => Path.Combine(_folder, "crun.conf");
+
+    /// <summary>Asks the agent to end, and returns when it has heard it.</summary>
+    /// <returns>Its end.</returns>
+    public async Task<Task> EndAgentAsync()
+    {
+        using var kill = Process.Start("kill", ["-TERM", _agent.Id.ToString(CultureInfo.InvariantCulture)]);
+        await _ending.Task.WaitAsync(TimeSpan.FromSeconds(60));
+        return _agent.WaitForExitAsync();
+    }
 
     /// <summary>Kills the agent, without mercy.</summary>
     public void KillAgent()

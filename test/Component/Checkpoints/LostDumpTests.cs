@@ -62,6 +62,40 @@ internal sealed class LostDumpTests
     }
 
     [Test]
+    public async Task A_dump_under_way_is_finished_before_an_agent_ends()
+    {
+        var begun = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var finish = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _node.Dump = async path =>
+        {
+            begun.SetResult();
+            await finish.Task;
+            await AgentNode.WriteAsync(path, await File.ReadAllBytesAsync(AgentNode.Archive));
+            return path;
+        };
+        using var hangUp = new CancellationTokenSource();
+        var call = _node.Client.CheckpointAsync(
+            new CheckpointRequest
+            {
+                PodNamespace = "default", PodName = "web", PodUid = Pod, ContainerName = "app", CheckpointId = AgentNode.Id, FenceHolder = "m",
+            },
+            TimeSpan.FromMinutes(2),
+            hangUp.Token);
+        await begun.Task;
+        (await File.ReadAllTextAsync(_node.CriuOptions)).Should().Contain("leave-stopped");
+        await hangUp.CancelAsync();
+        await FluentActions.Awaiting(() => call).Should().ThrowAsync<Exception>();
+
+        var end = await _node.EndAgentAsync();
+        // One that did not wait would have ended by then.
+        await Task.WhenAny(end, Task.Delay(TimeSpan.FromSeconds(3)));
+        finish.SetResult();
+        await end.WaitAsync(TimeSpan.FromSeconds(60));
+
+        (await File.ReadAllTextAsync(_node.CriuOptions)).Should().NotContain("leave-stopped", "every other dump of the node would stop its pod");
+    }
+
+    [Test]
     public async Task A_pod_is_not_said_to_go_on_while_somebody_holds_its_processes()
     {
         var process = _node.Containers.Single().Process.Id;

@@ -25,10 +25,18 @@ internal sealed class Handler : IDisposable
             done <"$(sed -n 's/.*"org.criu.config":"\([^"]*\)".*/\1/p' "$here/bundle/config.json")"
             sh -c 'kill -STOP $$; exec sleep 1000' </dev/null >/dev/null 2>&1 &
             until grep -q '^State:.T' "/proc/$!/status"; do :; done
+            if [ -e "$here/fails-late" ]; then
+              echo $! | tee "$here/first" >>"$here/cgroups/$(cat "$here/fails-late")/cgroup.procs"
+              mkdir -p "$here/bundle/criu-root"
+              echo '{"msg": "no seccomp here"}' >>"$here/log.json"
+              exit 1
+            fi
+            [ ! -e "$here/status" ] || cp "$here/status" "$here/crun/$id/"
             if [ -e "$here/busy-root" ]; then
               # All is restored, and then it cannot take its own mount away.
+              cgroup=$(cat "$here/busy-root")
               rm "$here/busy-root"
-              echo $! | tee "$here/first" >>"$here/cgroups/freezer/pods/c1/cgroup.procs"
+              echo $! | tee "$here/first" >>"$here/cgroups/$cgroup/cgroup.procs"
               echo '{"msg": "error unmounting restore directory `criu-root`: Device or resource busy"}' >>"$here/log.json"
               exit 1
             fi
@@ -78,6 +86,7 @@ internal sealed class Handler : IDisposable
             File.WriteAllText(In($"cgroups/{hierarchy}/cgroup.procs"), "");
         }
 
+        File.WriteAllText(In("memberships"), "1:freezer:/\n");
         File.WriteAllText(In("crun.sh"), Crun);
         File.SetUnixFileMode(In("crun.sh"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         File.WriteAllText(In("criu.sh"), Criu);
@@ -146,6 +155,16 @@ internal sealed class Handler : IDisposable
             crio ? config.Replace("{\"", "{\n\t\"").Replace(", ", ",\n\t\t").Replace("{ ", "{\n\t\t") : config);
     }
 
+    /// <summary>A cgroup that systemd makes, which is known when crun has restored; the handler is called in "/conmon".</summary>
+    public string GivenSystemd()
+    {
+        Directory.CreateDirectory(In("cgroups/freezer/conmon"));
+        File.WriteAllText(In("cgroups/freezer/conmon/cgroup.procs"), "");
+        File.WriteAllText(In("memberships"), "3:cpu,cpuacct:/elsewhere\n1:freezer:/conmon\n");
+        File.WriteAllText(In("status"), """{ "cgroup-path": "\/kubepods.slice\/crio-c1.scope" }""");
+        return "kubepods.slice:crio:c1";
+    }
+
     /// <summary>The agent's leave to run.</summary>
     public void Go(string uid) => File.WriteAllText(In($"state/restores/{uid}/go"), "\n");
 
@@ -165,6 +184,7 @@ internal sealed class Handler : IDisposable
         start.Environment["POD_CHECKPOINTING_CRUN"] = In("crun.sh");
         start.Environment["POD_CHECKPOINTING_CRIU"] = In("criu.sh");
         start.Environment["POD_CHECKPOINTING_CGROUPS"] = In("cgroups");
+        start.Environment["POD_CHECKPOINTING_MEMBERSHIPS"] = In("memberships");
         start.Environment["POD_CHECKPOINTING_RESTORE_DEADLINE"] = "2";
         using var process = Process.Start(start)!;
         var said = await Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());

@@ -112,12 +112,13 @@ internal sealed class HandlerFailureTests
         File.Exists(Path.Combine(other, "running")).Should().BeFalse();
     }
 
-    [Test]
-    public async Task Restores_once_more_when_crun_could_not_take_its_mount_away()
+    [TestCase(false)]
+    [TestCase(true)]
+    public async Task Restores_once_more_when_crun_could_not_take_its_mount_away(bool systemd)
     {
-        _handler.GivenBundle();
+        _handler.GivenBundle(cgroup: systemd ? _handler.GivenSystemd() : "/pods/c1");
         var folder = _handler.Stage("u1", "app");
-        File.WriteAllText(_handler.In("busy-root"), "");
+        File.WriteAllText(_handler.In("busy-root"), systemd ? "freezer/conmon/restore-c1" : "freezer/pods/c1");
 
         (await _handler.CreateAsync()).Code.Should().Be(0);
 
@@ -126,6 +127,67 @@ internal sealed class HandlerFailureTests
         File.Exists($"/proc/{first}/status").Should().BeFalse("no second copy stands there");
         File.ReadAllText(Path.Combine(folder, "pid")).Should().NotStartWith($"{first} ");
         File.Exists(Path.Combine(folder, "error")).Should().BeFalse();
+        if (systemd)
+        {
+            File.ReadAllText(_handler.In("cgroups/freezer/kubepods.slice/crio-c1.scope/cgroup.procs")).Trim().Should().Be($"{_handler.Pid}");
+            File.ReadAllText(_handler.In("cgroups/freezer/conmon/cgroup.procs")).Should().NotBeEmpty("the handler has left the other");
+        }
+    }
+
+    [TestCase(false)]
+    [TestCase(true)]
+    public async Task Leaves_nothing_of_what_it_could_not_restore(bool systemd)
+    {
+        _handler.GivenBundle(cgroup: systemd ? _handler.GivenSystemd() : "/pods/c1");
+        var folder = _handler.Stage("u1", "app");
+        File.WriteAllText(_handler.In("fails-late"), systemd ? "freezer/conmon/restore-c1" : "freezer/pods/c1");
+
+        (await _handler.CreateAsync()).Code.Should().Be(1);
+
+        var first = int.Parse(File.ReadAllText(_handler.In("first")), null);
+        File.Exists($"/proc/{first}/status").Should().BeFalse("a stopped tree would stand there for ever");
+        Directory.Exists(Path.Combine(_handler.Bundle, "criu-root")).Should().BeFalse();
+        Directory.Exists(_handler.In("crun/c1")).Should().BeFalse();
+        RestoreFolder.StateOf(folder, "app").Should().Match<ContainerRestore>(s => s.Phase == "Failed" && s.Message.Contains("no seccomp here"));
+    }
+
+    [Test]
+    public async Task Says_why_when_it_fails_with_what_it_has_claimed()
+    {
+        _handler.GivenBundle();
+        var folder = _handler.Stage("u1", "app");
+        File.WriteAllText(Path.Combine(folder, "rootfs-diff.tar"), "no tar");
+
+        (await _handler.CreateAsync()).Code.Should().Be(1);
+
+        RestoreFolder.StateOf(folder, "app").Should().Match<ContainerRestore>(
+            s => s.Phase == "Failed" && s.Message.Contains("rootfs diff cannot be read"), "the operator would wait until its time is up");
+    }
+
+    [Test]
+    public async Task Begins_afresh_what_joins_the_pod_when_that_has_come_through()
+    {
+        _handler.GivenBundle();
+        _handler.Stage("u1", "app");
+        await _handler.CreateAsync();
+        _handler.GivenBundle(name: "debugger-x7k2p");
+        (await _handler.CreateAsync("c2")).Output.Should().Contain("no checkpoint was staged", "the pod may still come to nothing");
+        await _handler.RunAsync("start", "c1");
+
+        (await _handler.CreateAsync("c2")).Should().Be((0, ""));
+
+        _handler.Calls[^1].Should().EndWith($"create --bundle {_handler.Bundle} --pid-file {_handler.In("pid")} c2");
+    }
+
+    [Test]
+    public async Task Shows_what_it_restores_to_nobody_else()
+    {
+        _handler.GivenBundle();
+
+        (await _handler.CreateAsync()).Output.Should().Contain("no checkpoint was staged");
+
+        File.GetUnixFileMode(_handler.In("state/restores")).Should().Be(
+            UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
     }
 
     [Test]

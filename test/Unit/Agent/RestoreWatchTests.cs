@@ -70,6 +70,17 @@ public sealed class RestoreWatchTests : StoreFolder
             s => s.Phase == "Running" && DateTime.UtcNow - s.RunningAt.ToDateTime() < TimeSpan.FromMinutes(5));
     }
 
+    [Test]
+    public void What_an_agent_before_has_shown_to_everybody_is_shown_no_more()
+    {
+        Directory.CreateDirectory(Path.Combine(Out, "restores"));
+
+        RestoreFolder.Guard(new AgentOptions { StateRoot = Out });
+
+        File.GetUnixFileMode(Path.Combine(Out, "restores")).Should().Be(
+            UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+    }
+
     private static GetRestoreRequest Request(string until, string container, uint milliseconds = 60_000)
     {
         var request = new GetRestoreRequest { PodUid = Target, Until = until, WaitMilliseconds = milliseconds };

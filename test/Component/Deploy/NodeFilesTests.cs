@@ -1,0 +1,68 @@
+using System.Diagnostics;
+using FluentAssertions;
+using NUnit.Framework;
+
+namespace PodCheckpointing.Component.Deploy;
+
+/// <summary>The node's programs and its hook, as the image installs them.</summary>
+internal sealed class NodeFilesTests
+{
+    [Test]
+    public async Task Each_file_is_on_the_disk_before_it_has_its_name_and_the_hook_after_its_programs()
+    {
+        var folder = Directory.CreateTempSubdirectory("pod-checkpointing-files").FullName;
+        try
+        {
+            var from = Path.Combine(folder, "from");
+            foreach (var part in new[] { from, Path.Combine(folder, "libexec"), Path.Combine(folder, "hooks"), Path.Combine(folder, "bin") })
+            {
+                Directory.CreateDirectory(part);
+            }
+
+            foreach (var file in new[] { "checkpoint-restore", "checkpoint-fence", "checkpoint-fence.json" })
+            {
+                await File.WriteAllTextAsync(Path.Combine(from, file), file);
+            }
+
+            foreach (var tool in new[] { "mv", "sync" })
+            {
+                var path = Path.Combine(folder, "bin", tool);
+                await File.WriteAllTextAsync(path, $"#!/bin/sh\necho {tool} \"$*\" >>\"$TEST_LOG\"\nPATH=$TEST_PATH exec {tool} \"$@\"\n");
+                File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+            }
+
+            var log = Path.Combine(folder, "log");
+            var path0 = Environment.GetEnvironmentVariable("PATH");
+            using var install = Process.Start(new ProcessStartInfo(
+                "sh",
+                [
+                    Path.Combine(PodCheckpointing.Generate.Repository.Root(AppContext.BaseDirectory), "config/images/install-node-files"),
+                    $"{folder}/libexec", $"{folder}/hooks",
+                ])
+            {
+                Environment =
+                {
+                    ["POD_CHECKPOINTING_NODE_FILES"] = from, ["TEST_LOG"] = log, ["TEST_PATH"] = path0, ["PATH"] = $"{folder}/bin:{path0}",
+                },
+            })!;
+            await install.WaitForExitAsync();
+
+            install.ExitCode.Should().Be(0);
+            (await File.ReadAllLinesAsync(log)).Select(l => l.Replace(folder, "", StringComparison.Ordinal)).Should().Equal(
+                "sync /libexec/.checkpoint-restore.new",
+                "mv /libexec/.checkpoint-restore.new /libexec/checkpoint-restore",
+                "sync /libexec",
+                "sync /libexec/.checkpoint-fence.new",
+                "mv /libexec/.checkpoint-fence.new /libexec/checkpoint-fence",
+                "sync /libexec",
+                "sync /hooks/.checkpoint-fence.json.new",
+                "mv /hooks/.checkpoint-fence.json.new /hooks/checkpoint-fence.json",
+                "sync /hooks");
+            Directory.GetFiles(Path.Combine(folder, "hooks")).Select(Path.GetFileName).Should().Equal("checkpoint-fence.json");
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+}
