@@ -1,6 +1,7 @@
 #!/bin/bash
 # Migrations in a row, there and back, of one counter pod; the times of each step, and kubelet's and CRIU's own beside them.
-#   bench-migration.sh [COUNT]    the last line reads "migration: downtime p50=<ms> p99=<ms> criu p50=<ms>"
+#   bench-migration.sh [COUNT [MEBIBYTES]]    the last line reads "migration: downtime p50=<ms> p99=<ms> criu p50=<ms>"
+# With MEBIBYTES the pod has so much memory beside its counter, which it looks at now and then: a quarter of each page is random.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 count=${1:-50}
@@ -10,8 +11,25 @@ cluster() { "$here/cluster.sh" "$@"; }
 k() { cluster kubectl "$name" "$@"; }
 trap 'cluster down "$name" || true' EXIT
 cluster up "$name"
-k apply -f "$here/../../config/samples/demo/counter.yaml"
+if [ -n "${2:-}" ]; then
+  k apply -f - <<YAML
+apiVersion: v1
+kind: Pod
+metadata: {name: counter}
+spec:
+  nodeName: node-a
+  terminationGracePeriodSeconds: 1
+  containers:
+    - name: counter
+      image: localhost/python:1
+      command: [python3, -u, -c, "import os, time\\npage = lambda: os.urandom(1024) + bytes(range(256)) * 12\\ndata = bytearray(b''.join(page() for _ in range($2 * 256)))\\nn = 0\\nwhile True:\\n    n += 1\\n    data[n * 4096 % len(data)] = n % 256\\n    print(f'n={n}')\\n    time.sleep(0.1)"]
+YAML
+else
+  k apply -f "$here/../../config/samples/demo/counter.yaml"
+fi
 k wait --for=condition=Ready --timeout=60s pod/counter
+# Its memory is there when it counts.
+until cat "$(cluster dir "$name")"/node-a/pods-log/*/counter/* 2>/dev/null | grep -q =; do sleep 0.2; done
 pod=counter
 node="node-b"
 results=$(cluster dir "$name")/results
@@ -63,6 +81,7 @@ rows = [("downtime", downtime), ("kubelet call", told["Dumped"]), ("staging", to
 for name, values in [*steps.items(), *rows]:
     print(f"{name:<14}{quantile(values, .5):>8.0f}{quantile(values, .99):>8.0f}")
 rest = quantile(downtime, .5) - quantile(told["Dumped"], .5) - quantile(criu, .5)
+print(f"of the downtime not kubelet's call: p50 {quantile(downtime, .5) - quantile(told['Dumped'], .5)} ms")
 print(f"of the downtime neither kubelet's call nor CRIU's restore: p50 {rest} ms")
 print(f"migration: downtime p50={quantile(downtime, .5)} p99={quantile(downtime, .99)} criu p50={quantile(criu, .5)}")
 PYTHON
