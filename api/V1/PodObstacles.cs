@@ -77,6 +77,12 @@ public static class PodObstacles
             yield return $"it belongs to {owner.Kind} {owner.Name}, {Why(owner)}";
         }
 
+        if (pod.IsOfReplicaSet() && !pod.IsOfDeployment() && pod.Spec.More?.TryGetValue("readinessGates", out var gates) == true
+            && Json.Items(gates).Select(g => Json.Text(g, "conditionType")).ToList() is { Count: > 0 } named)
+        {
+            yield return $"spec.readinessGates waits for {string.Join(", ", named)}: who sets that finds pods by their labels, and a target has those of a ReplicaSet without a Deployment when it is ready";
+        }
+
         if (pod.Spec.HostNetwork == true)
         {
             yield return "spec.hostNetwork is true: the target does not have this node's network";

@@ -39,6 +39,14 @@ public static class PodParts
     public static bool IsOfReplicaSet(this V1Pod pod) =>
         pod.Controller() is { Kind: "ReplicaSet" } owner && owner.ApiVersion.StartsWith("apps/", StringComparison.Ordinal);
 
+    /// <summary>Label of a Deployment's pods, which the selectors of its ReplicaSets ask for.</summary>
+    public const string TemplateHash = "pod-template-hash";
+
+    /// <summary>Whether a pod's ReplicaSet is a Deployment's, so that it does not know a pod without <see cref="TemplateHash"/>.</summary>
+    public static bool IsOfDeployment(this V1Pod pod) =>
+        pod.IsOfReplicaSet() && pod.Metadata.Labels?.TryGetValue(TemplateHash, out var hash) == true
+        && pod.Controller()!.Name.EndsWith("-" + hash, StringComparison.Ordinal);
+
     /// <summary>Names of the volumes whose content lives and dies with the pod.</summary>
     public static IReadOnlyList<string> EmptyDirs(this V1Pod pod) =>
         [.. (pod.Spec.Volumes ?? []).Where(v => v.EmptyDir is not null).Select(v => v.Name)];

@@ -117,8 +117,9 @@ public static class Reasons
     /// <remarks>Name another targetNode, or create the pod with the toleration.</remarks>
     public const string TaintNotTolerated = "TaintNotTolerated";
 
-    /// <summary>The pod's nodeSelector or its required node affinity keeps it away from the target.</summary>
-    /// <remarks>Name a targetNode that has the labels: kubectl get nodes --show-labels.</remarks>
+    /// <summary>The pod's nodeSelector, its required affinity to nodes or pods, that of other pods, or its topology spread keeps it away
+    /// from the target.</summary>
+    /// <remarks>Name a targetNode that has the labels: kubectl get nodes --show-labels; of pods the message names one.</remarks>
     public const string NodeNotSelected = "NodeNotSelected";
 
     /// <summary>The agent of a node does not answer, or the node runs none. It is asked again.</summary>

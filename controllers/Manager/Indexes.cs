@@ -18,6 +18,11 @@ internal static class Indexes
     /// <summary>Pods that wait for their restore, by namespace.</summary>
     public static readonly ObjectIndex<V1Pod> RestoringPods = new(pod => RestoreRequest.Of(pod) is null ? null : pod.Metadata.NamespaceProperty);
 
+    /// <summary>Pods that keep others away from where they are, all by one value: few have such rules.</summary>
+    public static readonly ObjectIndex<V1Pod> ShyPods = new(pod => pod.Spec.NodeName is not null && PodPlacement.KeepsOthersAway(pod) ? Shy : null);
+
+    public const string Shy = "shy";
+
     public static readonly ObjectIndex<PodMigration> MigrationsByUid = new(migration => migration.Metadata.Uid);
 
     /// <summary>Migrations by the pod that they have begun to move.</summary>

@@ -22,7 +22,7 @@ internal static class Wiring
 
     public static void AddCluster(this IServiceCollection services)
     {
-        services.AddInformer(Indexes.PodsByMigration, Indexes.PodsByNode, Indexes.RestoringPods).AddInformer<V1Node>().AddInformer(Indexes.SlicesByService)
+        services.AddInformer(Indexes.PodsByMigration, Indexes.PodsByNode, Indexes.RestoringPods, Indexes.ShyPods).AddInformer<V1Node>().AddInformer(Indexes.SlicesByService)
             .AddInformer(EndedMigrations.Kept, Indexes.MigrationsByUid, Indexes.MigrationsByPodUid, Indexes.MigrationsByPod, Indexes.MigrationsByService)
             .AddInformer(Indexes.CheckpointsByContent, Indexes.LeavingCheckpoints)
             .AddInformer(Indexes.PartsByOwner, Indexes.LeavingParts)

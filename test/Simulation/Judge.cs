@@ -60,7 +60,7 @@ internal sealed class Judge(SimulatedServer server, World world, Troubles troubl
             Must(where is null || running[0].Node == where, $"it says {string.Join(", ", outcomes)} and runs on {running[0].Node}");
             Must(!outcomes.Contains(Outcomes.Lost), "it says Lost, and a copy runs");
             Must(
-                world.ReplicaSet is null || server.All<V1Pod>().Any(p => p.Metadata.Uid == running[0].PodUid && ReplicaSet.Has(p) && !Handover.IsDue(p)),
+                world.ReplicaSet is null || server.All<V1Pod>().Any(p => p.Metadata.Uid == running[0].PodUid && world.ReplicaSet.Has(p) && !Handover.IsDue(p)),
                 "what runs is not its ReplicaSet's");
         }
         else

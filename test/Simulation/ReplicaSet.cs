@@ -9,15 +9,17 @@ namespace PodCheckpointing.Simulation;
 /// makes those that are missing.</summary>
 /// <remarks>Where a play takes no pod and no node away, none is ever missing, and the one that a migration has brought up is never
 /// given up.</remarks>
-internal sealed class ReplicaSet(SimulatedServer server)
+/// <param name="server">The cluster.</param>
+/// <param name="hash">The pod-template-hash, where it is a Deployment's; null: it has no Deployment.</param>
+internal sealed class ReplicaSet(SimulatedServer server, string? hash)
 {
     private const string Uid = "rs-uid";
 
-    public static Dictionary<string, string> Labels() => new() { ["app"] = "x" };
+    public Dictionary<string, string> Labels() => hash is null ? new() { ["app"] = "x" } : new() { ["app"] = "x", [PodParts.TemplateHash] = hash };
 
-    public static V1OwnerReference Owner() => new() { ApiVersion = "apps/v1", Kind = "ReplicaSet", Name = "rs", Uid = Uid, Controller = true };
+    public V1OwnerReference Owner() => new() { ApiVersion = "apps/v1", Kind = "ReplicaSet", Name = hash is null ? "rs" : $"rs-{hash}", Uid = Uid, Controller = true };
 
-    public static bool Has(V1Pod pod) => pod.Controller()?.Uid == Uid && Selects(pod);
+    public bool Has(V1Pod pod) => pod.Controller()?.Uid == Uid && Selects(pod);
 
     /// <summary>What its controller would do now. It sees every write in its order, some time later.</summary>
     public IEnumerable<(string Name, Action Do)> Acts(List<string> violations)
@@ -52,7 +54,7 @@ internal sealed class ReplicaSet(SimulatedServer server)
         }
     }
 
-    private static bool Selects(V1Pod pod) => pod.Metadata.Labels?.TryGetValue("app", out var app) == true && app == "x";
+    private bool Selects(V1Pod pod) => Labels().All(l => pod.Metadata.Labels?.TryGetValue(l.Key, out var value) == true && value == l.Value);
 
     private static int Cost(V1Pod pod) =>
         pod.Metadata.Annotations?.TryGetValue(WellKnown.DeletionCost, out var cost) == true

@@ -19,8 +19,8 @@ internal sealed class Scenario : Play
             {
                 Name = "p", NamespaceProperty = "n",
                 Annotations = World.OwnAddress ? new Dictionary<string, string> { [PodAddress.OwnAddresses] = $"[\"{World.Address}\"]" } : null,
-                Labels = owned ? ReplicaSet.Labels() : null,
-                OwnerReferences = owned ? [ReplicaSet.Owner()] : null,
+                Labels = World.ReplicaSet?.Labels(),
+                OwnerReferences = World.ReplicaSet is { } set ? [set.Owner()] : null,
             },
             Spec = new V1PodSpec
             {
@@ -230,6 +230,6 @@ internal sealed class Scenario : Play
     {
         DumpsFail = play.Random.Next(6) == 0, RestoresFail = play.Random.Next(5) == 0, Failures = !owned && play.Random.Next(6) == 0 ? 1 : 0,
         DumpsAreHeld = true, OwnAddress = seed % 4 == 0, LongestKill = TimeSpan.FromSeconds(play.Random.Next(3) == 0 ? 30 : 0),
-        ReplicaSet = owned ? new ReplicaSet(play.Server) : null,
+        ReplicaSet = owned ? new ReplicaSet(play.Server, seed % 16 == 7 ? "5d" : null) : null,
     };
 }

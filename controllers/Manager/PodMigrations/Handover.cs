@@ -9,8 +9,11 @@ namespace PodCheckpointing.Manager.PodMigrations;
 /// <summary>What a target pod gets of its source at the commit and not before: labels and owners.</summary>
 /// <remarks>
 /// A ReplicaSet that counts a pod too many gives one up: first those on no node, then pending ones, then those that are
-/// not ready, then by deletion cost. A waiting target would be its choice, so the target has neither label nor owner
-/// until it runs and is ready, and carries both in an annotation: the source may be gone when they are due. The source is
+/// not ready, then by deletion cost. A waiting target would be its choice, so the target has no owner, and no labels that the
+/// ReplicaSet would adopt it by, until it runs and is ready, and carries both in an annotation: the source may be gone when they
+/// are due. Of a Deployment's ReplicaSet that is one label; with the others it may become ready where that takes a NetworkPolicy
+/// or a Service that select it, and is let in where labels are asked for. A Service has it no sooner than it is ready, for one
+/// that waits has no address to tell; a PodDisruptionBudget, too, counts who is ready. The source is
 /// given the lowest cost before, so that of the two it is the one to go; a watch shows the ReplicaSet both writes in
 /// their order. Labels, owners and the end of the annotation are one write: it is done or it is not.
 /// </remarks>
@@ -20,6 +23,12 @@ internal sealed record Handover(IDictionary<string, string>? Labels, IList<V1Own
 
     /// <summary>Whether the pod's labels and owners must wait.</summary>
     public static bool IsNeeded(V1Pod source) => source.Controller() is not null;
+
+    /// <summary>The source's labels that a target has from the beginning.</summary>
+    public static Dictionary<string, string> LabelsMeanwhile(V1Pod source) =>
+        IsNeeded(source) && !source.IsOfDeployment()
+            ? []
+            : (source.Metadata.Labels ?? new Dictionary<string, string>()).Where(l => !IsNeeded(source) || l.Key != PodParts.TemplateHash).ToDictionary();
 
     /// <summary>Whether they still do, at the target.</summary>
     public static bool IsDue(V1Pod target) => target.Metadata.Annotations?.ContainsKey(WellKnown.Handover) == true;
@@ -76,10 +85,17 @@ internal sealed record Handover(IDictionary<string, string>? Labels, IList<V1Own
         var due = source is not null
             ? From(source)
             : KubernetesJson.Deserialize<Handover>(target.Metadata.Annotations![WellKnown.Handover]);
+        var labels = JsonSerializer.SerializeToNode(due.Labels ?? new Dictionary<string, string>(), KubernetesJson.Options)!.AsObject();
+        // What the source has lost meanwhile.
+        foreach (var gone in (target.Metadata.Labels?.Keys ?? []).Where(key => key != WellKnown.MigrationUid && !labels.ContainsKey(key)))
+        {
+            labels[gone] = null;
+        }
+
         return new JsonObject
         {
             ["annotations"] = new JsonObject { [WellKnown.Handover] = null },
-            ["labels"] = JsonSerializer.SerializeToNode(due.Labels ?? new Dictionary<string, string>(), KubernetesJson.Options),
+            ["labels"] = labels,
             ["ownerReferences"] = JsonSerializer.SerializeToNode(due.OwnerReferences ?? [], KubernetesJson.Options),
         };
     }

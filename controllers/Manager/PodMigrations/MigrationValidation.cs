@@ -41,6 +41,18 @@ internal static class MigrationValidation
             : "";
     }
 
+    /// <summary>Why a target cannot be restored for what was made of it when it was created: its containers are the checkpoint's, or
+    /// nothing is.</summary>
+    public static (string Reason, string Message)? OfContainers(V1Pod source, V1Pod target)
+    {
+        var (from, to) = (source.LivingContainers().Select(c => c.Name).ToList(), target.LivingContainers().Select(c => c.Name).ToList());
+        return to.Except(from).FirstOrDefault() is { } added
+            ? (Reasons.PodNotMigratable, $"container {added} was put into the target pod {target.Metadata.Name} when it was created, and the source has none: have what does so leave out pods with the label {WellKnown.MigrationUid}")
+            : from.Except(to).FirstOrDefault() is { } missing
+            ? (Reasons.PodNotMigratable, $"container {missing} was taken out of the target pod {target.Metadata.Name} when it was created")
+            : null;
+    }
+
     /// <summary>All that was found, for people. Each word but the first is said in it: a condition has room for one.</summary>
     public static string Tell(IReadOnlyCollection<(string Reason, string Message)> found)
     {

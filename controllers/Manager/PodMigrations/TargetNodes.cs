@@ -13,30 +13,43 @@ internal static class TargetNodes
 
     /// <summary>Nodes that are ready, take pods, and have room for this one, but for the pod's own: the one with the fewest
     /// pods first.</summary>
-    public static IReadOnlyList<string> For(V1Pod pod, IReadOnlyList<MountedClaim> claims, ICluster cluster) =>
+    public static IReadOnlyList<string> For(V1Pod pod, IReadOnlyList<MountedClaim> claims, ICluster cluster)
+    {
+        var placement = Placement(pod, cluster);
+        return
         [
             .. Open(pod, cluster)
-                .Where(n => !Obstacles(pod, claims, n, cluster).Any())
+                .Where(n => !Obstacles(pod, claims, n, cluster, placement, isChosen: true).Any())
                 .Select(n => n.Metadata.Name!)
                 .OrderBy(name => cluster.Where(Indexes.PodsByNode, name).Count())
                 .ThenBy(name => name, StringComparer.Ordinal),
         ];
+    }
 
     /// <summary>Why there is none; nothing where there is one.</summary>
     public static IEnumerable<(string Reason, string Message)> WhyNone(V1Pod pod, IReadOnlyList<MountedClaim> claims, ICluster cluster)
     {
+        var placement = Placement(pod, cluster);
         var open = Open(pod, cluster).OrderBy(n => n.Metadata.Name, StringComparer.Ordinal).ToList();
-        var why = open.ConvertAll(n => Obstacles(pod, claims, n, cluster).ToList());
+        var why = open.ConvertAll(n => Obstacles(pod, claims, n, cluster, placement, isChosen: true).ToList());
         return open.Count == 0
             ? [(Reasons.NodeNotFound, "no other node is ready; name a targetNode when there is one")]
             : why.Exists(obstacles => obstacles.Count == 0) ? [] : why.Take(MostTold).SelectMany(obstacles => obstacles);
     }
 
-    /// <summary>What of a node keeps the pod, its restore, or the volumes that it mounts, away.</summary>
+    /// <summary>What of a node that was asked for keeps the pod, its restore, or the volumes that it mounts, away.</summary>
     public static IEnumerable<(string Reason, string Message)> Obstacles(V1Pod pod, IReadOnlyList<MountedClaim> claims, V1Node node, ICluster cluster) =>
+        Obstacles(pod, claims, node, cluster, Placement(pod, cluster), isChosen: false);
+
+    private static IEnumerable<(string Reason, string Message)> Obstacles(
+        V1Pod pod, IReadOnlyList<MountedClaim> claims, V1Node node, ICluster cluster, PodPlacement placement, bool isChosen) =>
         NodeFit.Obstacles(pod, node, cluster.Where(Indexes.PodsByNode, node.Metadata.Name!))
+            .Concat(placement.Obstacles(node, isChosen))
             .Concat(NodeObstacles.OfRuntime(node))
             .Concat(claims.Select(claim => claim.Obstacle(node)).OfType<(string, string)>());
+
+    private static PodPlacement Placement(V1Pod pod, ICluster cluster) =>
+        new(pod, cluster.All<V1Pod>, cluster.Where(Indexes.ShyPods, Indexes.Shy), [.. cluster.All<V1Node>()]);
 
     /// <summary>Whether a node is ready and not cordoned.</summary>
     public static bool IsOpen(V1Node node) => AgentDirectory.IsReady(node) && node.Spec?.Unschedulable != true;

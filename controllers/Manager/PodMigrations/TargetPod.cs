@@ -14,11 +14,10 @@ internal static class TargetPod
             .Where(a => !PodAddress.IsWrittenByNetwork(a.Key)).ToDictionary();
         annotations.TryAdd(WellKnown.OriginalPodName, source.Metadata.Name!);
         annotations[WellKnown.RestoreAnnotation] = checkpointUri;
-        var labels = new Dictionary<string, string>(source.Metadata.Labels ?? new Dictionary<string, string>());
+        var labels = Handover.LabelsMeanwhile(source);
         if (Handover.IsNeeded(source))
         {
             annotations[WellKnown.Handover] = Handover.Of(source);
-            labels.Clear();
         }
 
         labels[WellKnown.MigrationUid] = scope.Uid;

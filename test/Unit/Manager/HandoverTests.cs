@@ -17,14 +17,61 @@ public sealed class HandoverTests
     };
 
     [Test]
-    public void A_waiting_target_of_a_ReplicaSet_matches_no_selector_and_has_no_owner()
+    public void A_waiting_target_of_a_Deployment_has_all_labels_but_the_one_that_its_ReplicaSet_would_adopt_it_by()
     {
         var target = Target(Source());
 
-        target.Metadata.Labels.Should().Equal(new Dictionary<string, string> { [WellKnown.MigrationUid] = Uid });
+        target.Metadata.Labels.Should().BeEquivalentTo(new Dictionary<string, string> { ["app"] = "web", [WellKnown.MigrationUid] = Uid });
         target.Metadata.OwnerReferences.Should().BeNull();
         target.Metadata.Annotations.Should().Contain(WellKnown.DeletionCost, "7");
         Handover.IsDue(target).Should().BeTrue();
+    }
+
+    [TestCase("web")]
+    [TestCase("web-6e")]
+    public void A_waiting_target_of_a_ReplicaSet_without_a_Deployment_matches_no_selector_at_all(string set)
+    {
+        var source = Source();
+        var target = Target(source with { Metadata = source.Metadata with { OwnerReferences = [Owner with { Name = set }] } });
+
+        target.Metadata.Labels.Should().Equal(new Dictionary<string, string> { [WellKnown.MigrationUid] = Uid });
+        target.Metadata.OwnerReferences.Should().BeNull();
+    }
+
+    [TestCase("web-5d", false)]
+    [TestCase("web", true)]
+    public void Readiness_gates_that_nobody_would_open_are_refused(string set, bool refused)
+    {
+        var source = Source();
+        var gated = source with
+        {
+            Metadata = source.Metadata with { OwnerReferences = [Owner with { Name = set }] },
+            Spec = source.Spec with { More = new() { ["readinessGates"] = JsonSerializer.SerializeToElement(new[] { new { conditionType = "lb.example/ready" } }) } },
+        };
+
+        PodObstacles.Of(gated).Any(o => o.Reason == Reasons.PodNotMigratable && o.Message.Contains("waits for lb.example/ready", StringComparison.Ordinal)).Should().Be(refused);
+    }
+
+    [Test]
+    public void What_a_source_was_offered_with_is_not_taken_along([Values(null, "7")] string? own)
+    {
+        var source = Source();
+        var annotations = own is null ? [] : new Dictionary<string, string> { [WellKnown.DeletionCost] = own };
+        var before = source with { Metadata = source.Metadata with { Annotations = annotations } };
+        var offered = Handover.Offered(before)["annotations"]!.Deserialize<Dictionary<string, string>>()!;
+
+        Handover.AnnotationsOf(source with { Metadata = source.Metadata with { Annotations = offered } }).Should().BeEquivalentTo(annotations);
+    }
+
+    [Test]
+    public void A_label_that_the_source_has_lost_meanwhile_goes_from_the_target_too()
+    {
+        var source = Source();
+
+        var patch = Handover.PatchFor(Target(source), source with { Metadata = source.Metadata with { Labels = new Dictionary<string, string> { ["pod-template-hash"] = "5d" } } });
+
+        patch["labels"]!.AsObject().Should().ContainKey("app").WhoseValue.Should().BeNull();
+        patch["labels"]!.AsObject().Should().NotContainKey(WellKnown.MigrationUid);
     }
 
     [Test]

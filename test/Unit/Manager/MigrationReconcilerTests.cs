@@ -39,7 +39,7 @@ public sealed class MigrationReconcilerTests
         [Values(nameof(Receiving), nameof(Fencing), nameof(Dumping))] string at, [Values] bool gone)
     {
         _world.HasCome(at switch { nameof(Receiving) => Receiving, nameof(Fencing) => Fencing, _ => Dumping });
-        PutTarget();
+        PutTarget("c");
         Lose("a", gone);
 
         await _world.ReconcileAsync();
@@ -232,7 +232,7 @@ public sealed class MigrationReconcilerTests
         new AgentDirectory(world, Options.Create(new OperatorOptions())).Ready().Should().BeEmpty();
     }
 
-    private void PutTarget()
+    private void PutTarget(params string[] containers)
     {
         _world.Put(new V1Pod
         {
@@ -240,7 +240,7 @@ public sealed class MigrationReconcilerTests
             {
                 Name = "p-m", NamespaceProperty = "n", Uid = "target-uid", Labels = new Dictionary<string, string> { [WellKnown.MigrationUid] = "migration-uid" },
             },
-            Spec = new V1PodSpec { NodeName = "b", Containers = [] },
+            Spec = new V1PodSpec { NodeName = "b", Containers = [.. containers.Select(c => new V1Container { Name = c })] },
         });
         _world.Put(new PodCheckpoint
         {

@@ -27,6 +27,26 @@ public sealed class ReceiverTests
     [TearDown]
     public void End() => _world.Dispose();
 
+    [TestCase("proxy", "container proxy was put into the target pod p-m when it was created")]
+    [TestCase(null, "container c was taken out of the target pod p-m when it was created")]
+    public async Task A_target_with_other_containers_than_its_source_is_found_out_before_the_source_is_stopped(string? added, string message)
+    {
+        _world.HasCome([ConditionTypes.Validated], Steps.Receive);
+        _world.Put(new V1Pod
+        {
+            Metadata = new V1ObjectMeta
+            {
+                Name = "p-m", NamespaceProperty = "n", Uid = "target-uid", Labels = new Dictionary<string, string> { [WellKnown.MigrationUid] = "migration-uid" },
+            },
+            Spec = new V1PodSpec { NodeName = "b", Containers = added is null ? [] : [new V1Container { Name = "c" }, new V1Container { Name = added }] },
+        });
+
+        await _world.ReconcileAsync();
+
+        _world.Condition(ConditionTypes.RolledBack).Should().Match<V1Condition>(c => c.Reason == Reasons.PodNotMigratable && c.Message!.StartsWith(message));
+        _world.Condition(ConditionTypes.SourceFenced).Should().BeNull();
+    }
+
     [Test]
     public async Task A_target_whose_image_cannot_be_pulled_ends_the_migration_at_once_with_kubelets_words()
     {

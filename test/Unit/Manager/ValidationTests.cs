@@ -91,6 +91,20 @@ public sealed class ValidationTests
         }
     }
 
+    [TestCase("{}", null, "c")]
+    [TestCase("null", null, "c")]
+    [TestCase("""{"matchLabels":{"team":"x"}}""", null, "c")]
+    [TestCase("""{"matchLabels":{"team":"x"}}""", "b", "b")]
+    public async Task A_node_that_the_pods_anti_affinity_forbids_is_not_chosen(string namespaces, string? wanted, string target)
+    {
+        const string Shy = "{\"affinity\":{\"podAntiAffinity\":{\"requiredDuringSchedulingIgnoredDuringExecution\":[{\"labelSelector\":{},\"topologyKey\":\"kubernetes.io/hostname\",\"namespaceSelector\":@}]}},\"containers\":[{\"name\":\"c\"}],\"volumes\":[{\"name\":\"v\",\"emptyDir\":{}}]}";
+        _cluster.Remove<V1Pod>(new ObjectKey("ns", "web"));
+        Run("web", "a", Shy.Replace("@", namespaces, StringComparison.Ordinal));
+        Run("other", "b", "{\"containers\":[{\"name\":\"c\"}]}");
+
+        (await ValidateAsync(new PodMigrationSpec { PodName = "web", TargetNode = wanted })).TargetNode.Should().Be(target);
+    }
+
     [TestCase(true)]
     [TestCase(false)]
     public async Task When_no_node_can_it_is_told_of_each(bool dry)
