@@ -51,7 +51,7 @@ public sealed partial class SourceTests
     [GeneratedRegex(@"/[w]ork/|/home/(?!vagrant/)[a-z]|[A-Z]:\\Users", RegexOptions.CultureInvariant)]
     private static partial Regex MachinePath();
 
-    // The projects are called PodCheckpointing; that word alone is allowed.
-    [GeneratedRegex(@"checkpoint(?!ing\b)", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    // The projects are called PodCheckpointing, and their metrics begin with it; that word alone is allowed.
+    [GeneratedRegex(@"checkpoint(?!ing(\b|_))", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex Checkpoint();
 }
