@@ -142,6 +142,13 @@ internal sealed class PodRestoreReconciler(
     /// <summary>The containers to restore: that of the artifact, or all of the checkpoint, which the pod must have, and no others.</summary>
     private static List<string> Containers(V1Pod pod, ArtifactUri uri, PodCheckpoint checkpoint)
     {
+        if (uri.Container is null && pod.Spec.InitContainers?.FirstOrDefault(c => pod.Sidecars().All(s => s.Name != c.Name)) is { } initial)
+        {
+            // No checkpoint has it, and kubelet starts no other container before it has ended.
+            throw new TerminalException(
+                Reasons.RestoreRefused, $"init container {initial.Name} had ended before the checkpoint, and what it did is in it: remove it");
+        }
+
         var has = checkpoint.Status!.Containers ?? [];
         var wants = pod.LivingContainers().Select(c => c.Name).ToList();
         var names = uri.Container is { } one ? [one] : wants;

@@ -49,12 +49,28 @@ public sealed class RestoreChoiceTests
         Outcome(world).Should().StartWith(Reasons.RestoreRefused);
     }
 
-    private static MigrationWorld NewWorld()
+    [TestCase(null, false)]
+    [TestCase("Always", true)]
+    public async Task A_pod_whose_first_container_would_wait_for_a_checkpoint_that_it_is_not_in_is_refused(string? restartPolicy, bool restored)
+    {
+        using var world = NewWorld(restored ? ["c", "i"] : ["c"]);
+        Put(world, "whole", restored ? ["c", "i"] : ["c"]);
+        world.Find<V1Pod>(Key)!.Spec.InitContainers!.Add(new V1Container { Name = "i", RestartPolicy = restartPolicy });
+
+        await ReconcileAsync(world);
+
+        Outcome(world).Should().StartWith(restored ? Outcomes.Restored : $"{Reasons.RestoreRefused}: init container i ");
+    }
+
+    private static MigrationWorld NewWorld(params string[] containers)
     {
         var world = new MigrationWorld();
         world.Answer(new PrepareRestoreResponse());
         world.Answer(new CancelRestoreResponse());
-        world.Answer(new GetRestoreResponse { Containers = { new ContainerRestore { ContainerName = "c", Phase = "Running" } } });
+        world.Answer(new GetRestoreResponse
+        {
+            Containers = { containers.DefaultIfEmpty("c").Select(c => new ContainerRestore { ContainerName = c, Phase = "Running" }) },
+        });
         world.Put(new V1Pod
         {
             Metadata = new V1ObjectMeta
@@ -62,13 +78,17 @@ public sealed class RestoreChoiceTests
                 Name = "again", NamespaceProperty = "n", Uid = "again-uid", CreationTimestamp = world.Time.GetUtcNow().UtcDateTime,
                 Annotations = new Dictionary<string, string> { [WellKnown.RestoreAnnotation] = ArtifactUri.ForPod(PodUid, Id).ToString() },
             },
-            Spec = new V1PodSpec { NodeName = "b", RuntimeClassName = WellKnown.RestoreRuntimeClass, Containers = [new V1Container { Name = "c" }] },
+            Spec = new V1PodSpec
+            {
+                NodeName = "b", RuntimeClassName = WellKnown.RestoreRuntimeClass, InitContainers = new List<V1Container>(),
+                Containers = [new V1Container { Name = "c" }],
+            },
             Status = new V1PodStatus { Phase = "Pending" },
         });
         return world;
     }
 
-    private static void Put(MigrationWorld world, string kind)
+    private static void Put(MigrationWorld world, string kind, params string[] containers)
     {
         world.Put(new PodCheckpoint
         {
@@ -79,7 +99,7 @@ public sealed class RestoreChoiceTests
             Spec = new PodCheckpointSpec { PodName = "p" },
             Status = new PodCheckpointStatus
             {
-                PodUID = PodUid, CheckpointID = Id, Containers = ["c"], BoundContentName = $"pcpc-{kind}-uid", Ready = kind is "whole" or "leaving",
+                PodUID = PodUid, CheckpointID = Id, Containers = [.. containers.DefaultIfEmpty("c")], BoundContentName = $"pcpc-{kind}-uid", Ready = kind is "whole" or "leaving",
                 Error = kind == "failed" ? new CheckpointError { Reason = "x", Message = "y" } : null,
             },
         });
