@@ -12,17 +12,18 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{ .image.repository }}:{{ .image.tag | default .root.Chart.AppVersion }}
 {{- end }}
 
-{{/* "pod-checkpointing.files" (dict "root" $ "glob" <pattern> "annotations" <dict>): objects of config/, the one place where
+{{/* "pod-checkpointing.files" (dict "root" $ "glob" <pattern> "annotations" <dict> "labels" <dict>): objects of config/, the one place where
 they are written down, in the release's namespace and with its labels. */}}
 {{- define "pod-checkpointing.files" -}}
 {{- $root := .root }}
 {{- $annotations := .annotations | default dict }}
+{{- $more := .labels | default dict }}
 {{- range $path, $_ := $root.Files.Glob .glob }}
 {{- if ne (base $path) "kustomization.yaml" }}
 {{- range $text := regexSplit "(?m)^---$" ($root.Files.Get $path | replace "pod-checkpointing-system" $root.Release.Namespace) -1 }}
 {{- $object := fromYaml $text }}
 {{- if $object.kind }}
-{{- $labels := merge (fromYaml (include "pod-checkpointing.labels" $root)) ($object.metadata.labels | default dict) }}
+{{- $labels := merge (fromYaml (include "pod-checkpointing.labels" $root)) ($object.metadata.labels | default dict) $more }}
 {{- $_ := set $object.metadata "labels" $labels }}
 {{- if $annotations }}
 {{- $_ := set $object.metadata "annotations" (merge ($object.metadata.annotations | default dict) $annotations) }}

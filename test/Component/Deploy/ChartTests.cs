@@ -11,12 +11,14 @@ public sealed class ChartTests
 {
     private const string Namespace = "pod-checkpointing-system";
 
+    /// <summary>The chart has no server of its own.</summary>
+    private const string MyServer = "volume: {nfs: {server: 10.0.0.1}}";
+
     [Test]
     public void Installs_what_kustomize_installs()
     {
-        var chart = Comparable(Manifests.Parse(Manifests.Chart(Namespace)));
-        // helm makes the release's namespace itself (--create-namespace).
-        var kustomize = Comparable(Manifests.Kustomize("default").Where(o => o["kind"]!.ToString() != "Namespace"));
+        var chart = Comparable(Manifests.Parse(Manifests.Chart(Namespace, MyServer)));
+        var kustomize = Comparable(Kustomized("default"));
 
         chart.Keys.Should().BeEquivalentTo(kustomize.Keys);
         foreach (var (name, text) in kustomize)
@@ -28,9 +30,9 @@ public sealed class ChartTests
     [Test]
     public void Installs_what_kustomize_installs_with_cert_manager()
     {
-        var chart = Comparable(Manifests.Parse(Manifests.Chart(Namespace, "certificates: {certManager: {enabled: true}}")));
+        var chart = Comparable(Manifests.Parse(Manifests.Chart(Namespace, MyServer + "\ncertificates: {certManager: {enabled: true}}")));
 
-        var kustomize = Comparable(Manifests.Kustomize("cert-manager").Where(o => o["kind"]!.ToString() != "Namespace"));
+        var kustomize = Comparable(Kustomized("cert-manager"));
         chart.Should().BeEquivalentTo(kustomize);
         chart.Should().HaveCountGreaterThan(Manifests.Kustomize("default").Count);
     }
@@ -38,16 +40,47 @@ public sealed class ChartTests
     [Test]
     public void Installs_what_kustomize_installs_with_traces()
     {
-        var chart = Comparable(Manifests.Parse(Manifests.Chart(Namespace, "traces: {endpoint: \"http://otlp.example:4318\"}")));
+        var chart = Comparable(Manifests.Parse(Manifests.Chart(Namespace, MyServer + "\ntraces: {endpoint: \"http://otlp.example:4318\"}")));
 
-        chart.Should().BeEquivalentTo(Comparable(Manifests.Kustomize("tracing").Where(o => o["kind"]!.ToString() != "Namespace")));
+        chart.Should().BeEquivalentTo(Comparable(Kustomized("tracing")));
         chart.Values.Count(text => text.Contains("OTEL_EXPORTER_OTLP_ENDPOINT", StringComparison.Ordinal)).Should().Be(2);
+    }
+
+    [Test]
+    public void Installs_what_is_watched_with_the_labels_that_a_Prometheus_looks_for()
+    {
+        // Found by their kinds: without it the chart has none of them.
+        string[] kinds = ["PodMonitor", "PrometheusRule", "ConfigMap"];
+        Manifests.Parse(Manifests.Chart(Namespace, MyServer)).Select(o => o["kind"]!.ToString()).Should().NotContain(kinds);
+
+        var objects = Manifests.Parse(Manifests.Chart(Namespace, MyServer + "\nobservability: {enabled: true, labels: {release: mon}}"))
+            .Where(o => kinds.Contains(o["kind"]!.ToString())).ToList();
+
+        objects.Should().HaveCount(4);
+        foreach (var o in objects)
+        {
+            var labels = o["metadata"]!["labels"]!.AsObject();
+            labels["release"]!.ToString().Should().Be("mon");
+            labels.Remove("release");
+            labels.Remove("app.kubernetes.io/part-of");
+        }
+
+        Comparable(objects).Should().BeEquivalentTo(Comparable(Manifests.Kustomize("observability")));
+    }
+
+    [Test]
+    public void Makes_no_volume_on_the_example_s_server()
+    {
+        FluentActions.Invoking(() => Manifests.Chart(Namespace)).Should().Throw<InvalidOperationException>()
+            .WithMessage("*volume.nfs.server*volume.existingClaim*");
+        Manifests.Parse(Manifests.Chart(Namespace, "volume: {existingClaim: mine}")).Select(o => o["kind"]!.ToString())
+            .Should().NotContain("PersistentVolume");
     }
 
     [Test]
     public void Leaves_nothing_in_the_namespace_of_kustomize_when_installed_in_another()
     {
-        var text = Manifests.Chart("elsewhere", "certificates: {certManager: {enabled: true}}");
+        var text = Manifests.Chart("elsewhere", MyServer + "\ncertificates: {certManager: {enabled: true}}\nobservability: {enabled: true}");
 
         text.Should().NotContain(Namespace).And.NotContain("<no value>");
         Manifests.Parse(text).Select(o => o["metadata"]?["namespace"]?.ToString()).Distinct()
@@ -133,6 +166,7 @@ public sealed class ChartTests
     [TestCase("volume: {existingClaim: Mine}", "volume.existingClaim")]
     [TestCase("certificates: {agentSecret: \"\"}", "certificates.agentSecret")]
     [TestCase("crds: null", "crds is required")]
+    [TestCase("observability: {labels: {release: 1}}", "observability.labels.release")]
     [TestCase("traces: {endpoint: \"otlp:4318\"}", "traces.endpoint")]
     [TestCase("traces: {protocol: http/json}", "traces.protocol")]
     [TestCase("traces: {variables: {SAMPLER: \"1\"}}", "traces.variables")]
@@ -140,16 +174,10 @@ public sealed class ChartTests
         FluentActions.Invoking(() => Manifests.Chart(Namespace, values))
             .Should().Throw<InvalidOperationException>().WithMessage($"*values don't meet the specifications of the schema*{said}*");
 
-    [TestCase("", "certificates.sh 365 ~/pod-checkpointing-authority | kubectl apply", "still the example's")]
-    [TestCase("volume: {nfs: {server: 10.0.0.1}}", "certificates.sh 365 ~/pod-checkpointing-authority | kubectl apply", "config/crio")]
-    [TestCase("certificates: {certManager: {enabled: true}}", "cert-manager makes", "still the example's")]
-    public void Notes_say_what_is_still_to_do(string values, params string[] said)
-    {
-        var notes = Manifests.Chart(Namespace, values).Split("# NOTES\n")[1];
-
-        notes.Should().ContainAll(said);
-        notes.Contains("still the example's", StringComparison.Ordinal).Should().Be(!values.Contains("server", StringComparison.Ordinal));
-    }
+    [TestCase("", "certificates.sh 365 ~/pod-checkpointing-authority | kubectl apply", "config/crio")]
+    [TestCase("certificates: {certManager: {enabled: true}}", "cert-manager makes")]
+    public void Notes_say_what_is_still_to_do(string values, params string[] said) =>
+        Manifests.Chart(Namespace, MyServer + "\n" + values).Split("# NOTES\n")[1].Should().ContainAll(said);
 
     [Test]
     public async Task Is_taken_by_an_API_server_that_knows_every_field()
@@ -158,7 +186,7 @@ public sealed class ChartTests
         // What the bench's API server does not store: RBAC.
         string[] unknown = ["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"];
         await server.KubectlAsync(null, "create", "namespace", Namespace);
-        foreach (var objects in new[] { Manifests.Parse(Manifests.Chart(Namespace)), Manifests.Kustomize("default") })
+        foreach (var objects in new[] { Manifests.Parse(Manifests.Chart(Namespace, MyServer)), Manifests.Kustomize("default") })
         {
             var known = objects.Where(o => !unknown.Contains(o["kind"]!.ToString())).ToList();
             known.Should().HaveCountGreaterThan(10);
@@ -173,6 +201,14 @@ public sealed class ChartTests
 
             code.Should().Be(0, "it said: {0}", said);
         }
+    }
+
+    /// <summary>What kustomize installs, with a server; helm makes the release's namespace itself (--create-namespace).</summary>
+    private static IEnumerable<JsonObject> Kustomized(string folder)
+    {
+        var objects = Manifests.Kustomize(folder).Where(o => o["kind"]!.ToString() != "Namespace").ToList();
+        Manifests.One(objects, "PersistentVolume", "checkpoint-repo")["spec"]!["nfs"]!["server"] = "10.0.0.1";
+        return objects;
     }
 
     private static Dictionary<string, string> Comparable(IEnumerable<JsonObject> objects) => objects.ToDictionary(Manifests.Name, o =>
