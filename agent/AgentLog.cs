@@ -54,6 +54,9 @@ internal static partial class AgentLog
     [LoggerMessage(5015, LogLevel.Information, "Could not rehearse a restore, so the first pod of this node will wait longer")]
     public static partial void NotRehearsed(ILogger logger, Exception exception);
 
+    [LoggerMessage(5016, LogLevel.Warning, "Not ready: {Fault}")]
+    public static partial void NotReady(ILogger logger, string fault);
+
     [LoggerMessage(5003, LogLevel.Warning, "Found the dump of container {Container} of pod {PodUid} whose call was lost")]
     public static partial void Found(ILogger logger, string podUid, string container);
 }

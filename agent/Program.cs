@@ -4,6 +4,7 @@ using PodCheckpointing.Agent;
 using PodCheckpointing.Agent.Capabilities;
 using PodCheckpointing.Agent.Checkpoints;
 using PodCheckpointing.Agent.Fences;
+using PodCheckpointing.Agent.Health;
 using PodCheckpointing.Agent.Images;
 using PodCheckpointing.Agent.Kubelet;
 using PodCheckpointing.Agent.Maintenance;
@@ -72,6 +73,8 @@ builder.Services.AddSingleton<NodeImageStore>();
 builder.Services.AddSingleton<ImageConversion>();
 builder.Services.AddSingleton<PodExaminer>();
 builder.Services.AddSingleton<NodeCapabilities>();
+builder.Services.AddSingleton<Readiness>();
+builder.Services.AddHostedService(services => services.GetRequiredService<Readiness>());
 builder.Services.AddSingleton<AgentService>();
 var app = builder.Build();
 RestoreFolder.Guard(app.Services.GetRequiredService<IOptions<AgentOptions>>().Value);
@@ -84,7 +87,6 @@ app.Use(async (call, next) =>
     await next(call);
 });
 app.MapGet("/healthz", () => "ok");
-app.MapGet("/readyz", (IOptions<AgentOptions> o) =>
-    Directory.Exists(o.Value.StoreRoot) ? Results.Text("ok") : Results.Text("the volume is not mounted", statusCode: 503));
+app.MapGet("/readyz", (Readiness ready) => ready.Fault is { } fault ? Results.Text(fault, statusCode: 503) : Results.Text("ok"));
 app.Services.GetRequiredService<AgentService>().Map(app);
 await app.RunAsync();

@@ -99,6 +99,15 @@ public sealed class InstallTests
     }
 
     [Test]
+    public void As_many_capabilities_are_told_of_as_there_are()
+    {
+        string[] numbers = ["nine", "ten", "eleven", "twelve", "thirteen"];
+        var added = AgentPod["containers"]![0]!["securityContext"]!["capabilities"]!["add"]!.AsArray().Count;
+
+        File.ReadAllText(Path.Combine(Manifests.Root, "config/README.md")).Should().Contain($"root with {numbers[added - 9]} capabilities");
+    }
+
+    [Test]
     public void Every_long_running_container_is_probed()
     {
         foreach (var container in new[] { Operator, AgentPod }.SelectMany(pod => pod["containers"]!.AsArray()))

@@ -25,7 +25,7 @@ public sealed partial class ReadmeTests
         ["test/LocalCluster/cluster.sh up"] = Walk,
         // Minutes again: `make test` makes the plug-ins, and the walk's cluster the images, by the programs that these targets run.
         ["make images plugins"] = nameof(Its_images_and_plug_ins_are_made_by_what_the_tests_use),
-        ["kubectl apply -f config/manager"] = Walk,
+        ["mkdir -p my-cluster"] = Walk,
         // No helm binary can be had here: Debian packages none, nor is it built of Go modules without their proxy.
         ["helm install"] = nameof(Its_chart_is_rendered_with_its_values),
         ["kubectl -n pod-checkpointing-system rollout status"] = Walk,
@@ -36,6 +36,8 @@ public sealed partial class ReadmeTests
         ["kubectl create podcheckpoint"] = Walk,
         ["dotnet run"] = Walk,
         ["kubectl delete podmigrations"] = Walk,
+        ["kubectl delete -k"] = Walk,
+        ["helm uninstall"] = nameof(Its_chart_leaves_nothing_behind),
         ["rm -f"] = Walk,
     };
 
@@ -89,6 +91,46 @@ public sealed partial class ReadmeTests
         chart.Should().Be("charts/pod-checkpointing");
         Manifests.One(objects, "PersistentVolume", "checkpoint-repo")["spec"]!["nfs"]!["server"]!.ToString().Should().Be(value);
         Manifests.One(objects, "Deployment", "pod-checkpointing-operator")["metadata"]!["namespace"]!.ToString().Should().Be(scope);
+    }
+
+    [Test]
+    public void Its_chart_leaves_nothing_behind()
+    {
+        var said = HelmUninstall().Match(Readme.Commands("helm uninstall"));
+        said.Success.Should().BeTrue("it says {0}", Readme.Commands("helm uninstall"));
+        var (scope, kinds, label) = (said.Groups[1].Value, said.Groups[2].Value.Split(','), said.Groups[3].Value.Split('='));
+
+        var kept = Manifests.Parse(Manifests.Chart(scope, "volume: {nfs: {server: 10.0.0.1}}"))
+            .Where(o => o["metadata"]!["annotations"]?["helm.sh/resource-policy"]?.ToString() == "keep").ToList();
+
+        kept.Should().HaveCountGreaterThan(5);
+        foreach (var o in kept.Where(o => o["metadata"]!["namespace"]?.ToString() != scope))
+        {
+            kinds.Should().Contain(o["kind"]!.ToString() switch { "CustomResourceDefinition" => "crd", "PersistentVolume" => "pv", var other => other });
+            o["metadata"]!["labels"]![label[0]]!.ToString().Should().Be(label[1]);
+        }
+    }
+
+    [Test]
+    public void Its_overlay_puts_the_server_in()
+    {
+        var folder = Directory.CreateDirectory(Path.Combine(Manifests.Root, "artifacts", $"overlay-{Environment.ProcessId}"));
+        try
+        {
+            var text = Overlay().Match(Readme.Commands("mkdir -p my-cluster")).Groups[1].Value;
+            File.WriteAllText(
+                Path.Combine(folder.FullName, "kustomization.yaml"), text.Replace("../config", "../../config", StringComparison.Ordinal));
+
+            var objects = Manifests.Kustomize(folder.FullName);
+
+            Manifests.One(objects, "PersistentVolume", "checkpoint-repo")["spec"]!["nfs"]!.ToJsonString()
+                .Should().Be("""{"path":"/checkpoints","server":"10.0.0.1"}""");
+            objects.Should().HaveSameCount(Manifests.Kustomize("default"));
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
     }
 
     [Test]
@@ -222,6 +264,12 @@ public sealed partial class ReadmeTests
 
     [GeneratedRegex(@"^helm install \S+ (\S+) -n (\S+) --set ([\w.]+)=(\S+)\n$")]
     private static partial Regex HelmInstall();
+
+    [GeneratedRegex(@"^helm uninstall \S+ -n (\S+)\nkubectl delete namespace \1\nkubectl delete (\S+) -l (\S+)\n$")]
+    private static partial Regex HelmUninstall();
+
+    [GeneratedRegex(@"<<END\n(.*?\n)END\n", RegexOptions.Singleline)]
+    private static partial Regex Overlay();
 
     [GeneratedRegex(@"`storage/Tool` looks after the volume: (.*?) \(")]
     private static partial Regex StoreVerbs();

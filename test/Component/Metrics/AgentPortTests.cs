@@ -106,12 +106,22 @@ internal sealed class AgentPortTests
     }
 
     [TestCase("/healthz", HttpStatusCode.OK)]
-    [TestCase("/readyz", HttpStatusCode.OK)]
+    [TestCase("/readyz", HttpStatusCode.ServiceUnavailable)]
     [TestCase("/", HttpStatusCode.NotFound)]
     [TestCase("/podcheckpointing.v1.CheckpointService/Fence", HttpStatusCode.NotFound)]
     [TestCase("/metrics/../podcheckpointing.v1.CheckpointService/Fence", HttpStatusCode.NotFound)]
     public async Task Only_what_is_open_is_served_on_the_open_port(string path, HttpStatusCode expected) =>
         (await _http.GetAsync(Metrics + path)).StatusCode.Should().Be(expected);
+
+    [Test]
+    public async Task Readiness_says_what_is_missing_and_the_agent_lives_on()
+    {
+        using var answer = await _http.GetAsync($"http://127.0.0.1:{_ports[1]}/readyz");
+
+        answer.StatusCode.Should().Be(HttpStatusCode.ServiceUnavailable);
+        (await answer.Content.ReadAsStringAsync()).Should().Contain("kubelet").And.NotContain("volume");
+        (await _http.GetStringAsync($"http://127.0.0.1:{_ports[1]}/healthz")).Should().Be("ok");
+    }
 
     [Test]
     public async Task No_call_of_the_operator_is_served_on_the_open_port()
