@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using PodCheckpointing.Agent.Images;
 
 namespace PodCheckpointing.Agent;
 
@@ -75,6 +76,9 @@ internal sealed class AgentOptions
     public string RestoreHandler { get; set; } = "/usr/libexec/pod-checkpointing/checkpoint-restore";
 
     public string FenceHook { get; set; } = "/usr/libexec/pod-checkpointing/checkpoint-fence";
+
+    /// <summary>How images of checkpoints are made.</summary>
+    public ImageOptions Images { get; set; } = new();
 
     public string FencesFolder => Path.Combine(StateRoot, "fences");
 

@@ -20,9 +20,9 @@ using PodCheckpointing.Storage.Images;
 var builder = WebApplication.CreateSlimBuilder(args);
 // Four lines for each call would hide ours.
 builder.Logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
-builder.Services.AddOptions<AgentOptions>().BindConfiguration(AgentOptions.Section).ValidateDataAnnotations().ValidateOnStart();
-builder.Services.AddOptions<ImageOptions>().BindConfiguration(ImageOptions.Section);
-var options = builder.Configuration.GetSection(AgentOptions.Section).Get<AgentOptions>()
+builder.Services.AddOptions<AgentOptions>().BindConfiguration(AgentOptions.Section, Strictly).ValidateDataAnnotations().ValidateOnStart();
+builder.Services.AddOptions<ImageOptions>().BindConfiguration(ImageOptions.Section, Strictly);
+var options = builder.Configuration.GetSection(AgentOptions.Section).Get<AgentOptions>(Strictly)
     ?? throw new InvalidOperationException("the section Agent of the configuration is empty");
 builder.WebHost.UseKestrelHttpsConfiguration();
 builder.WebHost.ConfigureKestrel(kestrel =>
@@ -90,3 +90,6 @@ app.MapGet("/healthz", () => "ok");
 app.MapGet("/readyz", (Readiness ready) => ready.Fault is { } fault ? Results.Text(fault, statusCode: 503) : Results.Text("ok"));
 app.Services.GetRequiredService<AgentService>().Map(app);
 await app.RunAsync();
+
+// A setting that nobody knows is a misspelt one: it stops the program, and the error names it.
+static void Strictly(BinderOptions binder) => binder.ErrorOnUnknownConfiguration = true;

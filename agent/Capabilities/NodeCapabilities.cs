@@ -3,6 +3,7 @@ using Microsoft.Extensions.Options;
 using PodCheckpointing.Agent.Fences;
 using PodCheckpointing.Agent.Kubelet;
 using PodCheckpointing.Agent.Runtimes;
+using PodCheckpointing.Api.Agent;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Storage;
@@ -13,8 +14,6 @@ namespace PodCheckpointing.Agent.Capabilities;
 internal sealed class NodeCapabilities(
     KubeletClient kubelet, ContainerRuntime runtime, CheckpointStore store, StoreMarks marks, NodeFacts facts, PodExaminer pods, IOptions<AgentOptions> options) : IDisposable
 {
-    private const uint ProtocolVersion = 1;
-
     /// <summary>How long the volume may take to answer: one that hangs must not look like an agent that has gone.</summary>
     private static readonly TimeSpan StoreLimit = TimeSpan.FromSeconds(8);
 
@@ -28,7 +27,7 @@ internal sealed class NodeCapabilities(
         var response = new GetCapabilitiesResponse
         {
             NodeName = options.Value.NodeName,
-            ProtocolVersion = ProtocolVersion,
+            ProtocolVersion = CheckpointServiceBase.ProtocolVersion,
             AgentVersion = typeof(AgentService).Assembly.GetName().Version!.ToString(3),
             Architecture = facts.Architecture,
             KernelVersion = facts.KernelVersion,

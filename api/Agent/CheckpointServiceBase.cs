@@ -9,6 +9,9 @@ namespace PodCheckpointing.Api.Agent;
 /// <summary>Serves CheckpointService; see checkpoint.proto for each method. What is not overridden is UNIMPLEMENTED.</summary>
 public abstract class CheckpointServiceBase
 {
+    /// <summary>Of the contract: an operator works only with agents of its own.</summary>
+    public const uint ProtocolVersion = 1;
+
     /// <summary>The trailer that carries the CamelCase reason of a failure.</summary>
     public const string ReasonTrailer = AgentReasons.ReasonTrailer;
 

@@ -6,8 +6,8 @@ using PodCheckpointing.Runtime;
 using PodCheckpointing.Runtime.Metrics;
 
 var builder = WebApplication.CreateSlimBuilder(args);
-builder.Services.AddOptions<OperatorOptions>().BindConfiguration(OperatorOptions.Section).ValidateDataAnnotations().ValidateOnStart();
-var options = builder.Configuration.GetSection(OperatorOptions.Section).Get<OperatorOptions>() ?? new OperatorOptions();
+builder.Services.AddOptions<OperatorOptions>().BindConfiguration(OperatorOptions.Section, Strictly).ValidateDataAnnotations().ValidateOnStart();
+var options = builder.Configuration.GetSection(OperatorOptions.Section).Get<OperatorOptions>(Strictly) ?? new OperatorOptions();
 builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenAnyIP(options.HealthPort));
 builder.Services.AddSingleton(TimeProvider.System);
 builder.Services.AddMetering();
@@ -37,3 +37,6 @@ app.MapGet("/readyz", context =>
     return context.Response.WriteAsync(ready ? "ok" : "not all informers have listed yet");
 });
 await app.RunAsync();
+
+// A setting that nobody knows is a misspelt one: it stops the program, and the error names it.
+static void Strictly(BinderOptions binder) => binder.ErrorOnUnknownConfiguration = true;

@@ -1,4 +1,5 @@
 using k8s.Models;
+using PodCheckpointing.Api.Agent;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 
@@ -13,6 +14,11 @@ internal static class NodeObstacles
         if (source.NodeName.Length == 0)
         {
             yield break;
+        }
+
+        if (OtherProtocol(source))
+        {
+            yield return (Reasons.NodeNotCapable, OtherRelease(source));
         }
 
         if (!source.KubeletCheckpoint)
@@ -93,6 +99,7 @@ internal static class NodeObstacles
         var (here, there) = (source.NodeName, target.NodeName);
         (string Reason, bool Broken, string Message)[] alone =
         [
+            (Reasons.NodeNotCapable, OtherProtocol(target), OtherRelease(target)),
             (Reasons.NodeNotCapable, !target.FenceHook, NoHook(there)),
             (Reasons.NodeNotCapable, !target.RestoreHandler, $"node {there} has no restore handler; install the agent's files"),
             (Reasons.NodeNotCapable, target.RuntimeMessage.Length > 0, $"node {there}: {target.RuntimeMessage}"),
@@ -102,7 +109,6 @@ internal static class NodeObstacles
         var memory = source.Pod?.MemoryBytes ?? 0;
         (string Reason, bool Broken, string Message)[] both =
         [
-            (Reasons.NodeNotCapable, source.ProtocolVersion != target.ProtocolVersion, $"the agents of nodes {here} and {there} are of different versions"),
             (Reasons.NodeNotCapable, source.Runtime != target.Runtime, $"nodes {here} and {there} have different runtimes: {source.Runtime}, {target.Runtime}"),
             (Reasons.StoreNotShared, source.StoreId != target.StoreId, $"nodes {here} and {there} do not see the same checkpoint volume"),
             (Reasons.StoreNotShared, source.StoreId == target.StoreId && source.StoreMark.Length > 0 && !target.MarkFound,
@@ -119,6 +125,12 @@ internal static class NodeObstacles
             .Where(c => c.Broken).Select(c => (c.Reason, c.Message))
             .Concat(TargetImages.Choose(pod, source.Images, target.Images, there).Select(image => image.Obstacle).OfType<(string, string)>());
     }
+
+    private static bool OtherProtocol(GetCapabilitiesResponse node) => node.ProtocolVersion != CheckpointServiceBase.ProtocolVersion;
+
+    private static string OtherRelease(GetCapabilitiesResponse node) =>
+        $"the agent of node {node.NodeName} ({node.AgentVersion}) speaks version {node.ProtocolVersion} of the protocol, and the operator version "
+        + $"{CheckpointServiceBase.ProtocolVersion}: install agents and operator of one release";
 
     private static string NoHook(string node) =>
         $"node {node}'s runtime has not run the fence hook since the node booted; have CRI-O's hooks_dir list the folder of checkpoint-fence.json, or containerd's "

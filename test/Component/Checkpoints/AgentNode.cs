@@ -215,6 +215,14 @@ internal sealed class AgentNode : IAsyncDisposable
         _peers = builder.Build();
         _peers.MapPost("/checkpoint/{ns}/{pod}/{container}", async (string ns, string pod, string container, HttpContext http) =>
         {
+            // The agent asks from time to time whether it is there.
+            if (pod == "no-such-pod-checkpointing-probe")
+            {
+                http.Response.StatusCode = StatusCodes.Status404NotFound;
+                await http.Response.WriteAsync("pod does not exist");
+                return;
+            }
+
             Dumps++;
             var stamp = DateTime.UtcNow.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
             var path = Path.Combine(Archives, $"checkpoint-{pod}_{ns}-{container}-{stamp}.tar");

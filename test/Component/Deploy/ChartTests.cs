@@ -68,6 +68,15 @@ public sealed class ChartTests
         Comparable(objects).Should().BeEquivalentTo(Comparable(Manifests.Kustomize("observability")));
     }
 
+    [TestCase("", null)]
+    [TestCase("agent: {nodeSelector: {disk: fast}}", """{"disk":"fast","kubernetes.io/os":"linux"}""")]
+    public void Has_pods_restored_only_where_agents_are(string values, string? nodes)
+    {
+        var made = Manifests.One(Manifests.Parse(Manifests.Chart(Namespace, MyServer + "\n" + values)), "RuntimeClass", "checkpoint-restore");
+
+        (made["scheduling"]?["nodeSelector"]?.ToJsonString()).Should().Be(nodes);
+    }
+
     [Test]
     public void Makes_no_volume_on_the_example_s_server()
     {
@@ -91,6 +100,7 @@ public sealed class ChartTests
     public void Takes_odd_values_where_they_belong()
     {
         var objects = Manifests.Parse(Manifests.Chart(Namespace, """
+            imagePullSecrets: [{name: mine}]
             crds: {install: false}
             policies: {install: false}
             operator:
@@ -107,6 +117,7 @@ public sealed class ChartTests
               criuConfig: /etc/criu/runc.conf
               kubelet: {ca: /var/run/secrets/kubernetes.io/serviceaccount/ca.crt}
               installNodeFiles: false
+              settings: {KubeletName: other, "Images:Retries": "9"}
               priorityClassName: ""
             volume: {existingClaim: mine}
             certificates: {agentSecret: a.b-c, operatorSecret: other}
@@ -134,8 +145,11 @@ public sealed class ChartTests
         agent["nodeSelector"]!.ToJsonString().Should()
             .Be("""{"disk":"fast","example.com/checkpoints":"true","kubernetes.io/os":"linux"}""");
         Env(agent, "Agent__RuntimeEndpoint").Should().Be("unix:///run/containerd/containerd.sock");
+        Env(agent, "Agent__KubeletName").Should().Be("other");
+        Env(agent, "Agent__Images__Retries").Should().Be("9");
         foreach (var pod in new[] { agent, operatorPod.AsObject() })
         {
+            pod["imagePullSecrets"]!.ToJsonString().Should().Be("""[{"name":"mine"}]""");
             Env(pod, "OTEL_EXPORTER_OTLP_ENDPOINT").Should().Be("https://10.0.0.9:4317/in");
             Env(pod, "OTEL_EXPORTER_OTLP_PROTOCOL").Should().Be("grpc");
             Env(pod, "OTEL_TRACES_SAMPLER_ARG").Should().Be("0.1");
@@ -156,6 +170,8 @@ public sealed class ChartTests
     [TestCase("operator: {leaseDurationSeconds: 1}", "operator.leaseDurationSeconds")]
     [TestCase("operator: {migrations: {parallelPerCluster: 0}}", "operator.migrations.parallelPerCluster")]
     [TestCase("operator: {settings: {Workers: 4}}", "operator.settings.Workers")]
+    [TestCase("agent: {settings: {LazyRestoreBytes: 1}}", "agent.settings.LazyRestoreBytes")]
+    [TestCase("imagePullSecrets: [mine]", "imagePullSecrets.0")]
     [TestCase("agent: {runtimeSocket: run/crio.sock}", "agent.runtimeSocket")]
     [TestCase("agent: {resources: {limits: {memory: lots}}}", "agent.resources.limits.memory")]
     [TestCase("agent: {kubelet: {url: \"http://127.0.0.1:10250\"}}", "agent.kubelet.url")]

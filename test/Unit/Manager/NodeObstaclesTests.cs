@@ -31,6 +31,17 @@ public sealed class NodeObstaclesTests
             Reasons.StoreNotShared, Reasons.CpuNotCompatible, Reasons.CpuNotCompatible, Reasons.KernelTooOld, Reasons.CriuTooOld);
 
     [Test]
+    public void An_agent_of_another_release_is_refused_also_where_both_are()
+    {
+        static void Older(GetCapabilitiesResponse n) => n.ProtocolVersion = 7;
+
+        Of(Node("a", Older), Node("b", Older)).Should().HaveCount(2).And.OnlyContain(o =>
+            o.Reason == Reasons.NodeNotCapable && o.Message.Contains("version 7", StringComparison.Ordinal) && o.Message.Contains("operator"));
+        Of(Node("a", Older), Node("b")).Should().ContainSingle().Which.Message.Should().Contain("node a");
+        Of(new GetCapabilitiesResponse(), Node("b", Older)).Should().ContainSingle().Which.Message.Should().Contain("node b");
+    }
+
+    [Test]
     public void A_volume_with_the_same_identity_is_a_copy_where_what_was_just_written_is_not_found() =>
         Of(Node("a"), Node("b", n => n.MarkFound = false)).Should().ContainSingle()
             .Which.Should().Match<(string Reason, string Message)>(o =>

@@ -281,7 +281,7 @@ public sealed class ValidationTests
 
     private static GetCapabilitiesResponse Answer(string node, GetCapabilitiesRequest request) => new()
     {
-        NodeName = node, KubeletCheckpoint = true, FenceHook = true, RestoreHandler = true, StoreId = "s", CriuVersion = "4.2", KernelVersion = "6.12.1",
+        NodeName = node, ProtocolVersion = 1, KubeletCheckpoint = true, FenceHook = true, RestoreHandler = true, StoreId = "s", CriuVersion = "4.2", KernelVersion = "6.12.1",
         StoreFreeBytes = 1, StagingFreeBytes = 9, StoreMark = request.LeaveMark ? "left on " + node : "", MarkFound = request.FindMark == "left on a",
     };
 
