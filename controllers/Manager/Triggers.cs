@@ -41,7 +41,7 @@ internal static class Triggers
             : [new ObjectKey(migration.Metadata.NamespaceProperty, MigrationScope.CheckpointNameFor(migration))])
         // and for the pods that are restored from it.
         .On<V1Pod>((pod, cluster) => pod.Metadata.Annotations?.ContainsKey(WellKnown.RestoreAnnotation) == true
-            && Indexes.PodsByMigration.Of(pod) is null
+            && !StrayTargets.IsTarget(pod)
             ? cluster.Where(Indexes.LeavingCheckpoints, pod.Metadata.NamespaceProperty!).Select(ObjectKey.Of)
             : []);
 
@@ -55,7 +55,7 @@ internal static class Triggers
             : [])
         // and for the pods that are restored from it.
         .On<V1Pod>((pod, cluster) => pod.Metadata.Annotations?.ContainsKey(WellKnown.RestoreAnnotation) == true
-            && Indexes.PodsByMigration.Of(pod) is null
+            && !StrayTargets.IsTarget(pod)
             ? cluster.Where(Indexes.LeavingParts, pod.Metadata.NamespaceProperty!).Select(ObjectKey.Of)
             : [])
         // What is lost with its node, or is not: nobody else will say.

@@ -23,7 +23,7 @@ internal static class RestoredPod
     {
         var annotations = Without(source.Metadata.Annotations, OldAnnotations);
         annotations[WellKnown.RestoreAnnotation] = artifact.ToString();
-        var labels = Without(source.Metadata.Labels, ControllersLabels);
+        var labels = IsAdoptedByLabels(source) ? [] : Without(source.Metadata.Labels, ControllersLabels);
         return new V1Pod
         {
             Metadata = new V1ObjectMeta
@@ -44,6 +44,11 @@ internal static class RestoredPod
             },
         };
     }
+
+    /// <summary>Whether its controller would take any pod with these labels for its own, and then have one too many. A Deployment's asks for
+    /// its hash, too, and a StatefulSet for a name.</summary>
+    private static bool IsAdoptedByLabels(V1Pod source) =>
+        source.Controller() is { } owner && owner.Kind != "StatefulSet" && !source.IsOfDeployment();
 
     private static Dictionary<string, string> Without(IDictionary<string, string>? map, string[] keys) =>
         (map ?? new Dictionary<string, string>()).Where(pair => !keys.Contains(pair.Key)).ToDictionary();

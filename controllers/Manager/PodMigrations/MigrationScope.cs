@@ -42,7 +42,10 @@ internal sealed class MigrationScope(PodMigration migration, PodMigrationStatus?
         $"{Shortened(migration.Metadata.Name!)}-{migration.Metadata.Uid![..8]}";
 
     /// <summary>The target pod's name: the first name of the pod, and this migration's mark.</summary>
-    public string TargetPodName(V1Pod source) => $"{OriginalName(source)}-m{Uid[..8]}";
+    public string TargetPodName(V1Pod source) => $"{OriginalName(source)}{TargetSuffix(Uid)}";
+
+    /// <summary>What the names of a migration's targets end with.</summary>
+    public static string TargetSuffix(string uid) => $"-m{(uid.Length > 8 ? uid[..8] : uid)}";
 
     /// <summary>The name of a pod that is started afresh at the target: the failed one may still have its own.</summary>
     public string FreshPodName(V1Pod source) => $"{OriginalName(source)}-c{Uid[..8]}";

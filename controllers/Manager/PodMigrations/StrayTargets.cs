@@ -11,10 +11,16 @@ namespace PodCheckpointing.Manager.PodMigrations;
 /// </remarks>
 internal sealed class StrayTargets(ICluster cluster, IEventRecorder events)
 {
+    /// <summary>Whether a pod was made as a migration's target: by its label, and its name, which a pod that a user has made of a
+    /// target's manifest does not share.</summary>
+    public static bool IsTarget(V1Pod pod) =>
+        pod.Metadata.Labels?.TryGetValue(WellKnown.MigrationUid, out var uid) == true
+        && pod.Metadata.Name!.EndsWith(MigrationScope.TargetSuffix(uid), StringComparison.Ordinal);
+
     /// <summary>Whether a pod is a migration's target that has not run: only those are looked at.</summary>
     public static bool MayBe(V1Pod pod) =>
         pod.Metadata.DeletionTimestamp is null
-        && pod.Metadata.Labels?.ContainsKey(WellKnown.MigrationUid) == true
+        && IsTarget(pod)
         && pod.Metadata.Annotations?.ContainsKey(WellKnown.RestoreAnnotation) == true
         && !pod.LivingStatuses().Any(s => s.State?.Running is not null || s.State?.Terminated is not null || s.LastState?.Terminated is not null || s.RestartCount > 0);
 

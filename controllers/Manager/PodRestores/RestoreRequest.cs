@@ -1,5 +1,6 @@
 using k8s.Models;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.PodMigrations;
 
 namespace PodCheckpointing.Manager.PodRestores;
 
@@ -14,7 +15,7 @@ internal sealed record RestoreRequest(V1Pod Pod, ArtifactUri? Artifact)
         var annotations = pod.Metadata.Annotations;
         return annotations?.TryGetValue(WellKnown.RestoreAnnotation, out var text) == true
             && !annotations.ContainsKey(WellKnown.RestoreOutcome)
-            && pod.Metadata.Labels?.ContainsKey(WellKnown.MigrationUid) != true
+            && !StrayTargets.IsTarget(pod)
             && pod.Metadata.DeletionTimestamp is null
             && pod.Status?.Phase is not ("Succeeded" or "Failed")
                 ? new RestoreRequest(pod, ArtifactUri.TryParse(text, out var uri) ? uri : null)

@@ -27,7 +27,7 @@ internal sealed class RestoredPodTests
               resourceVersion: "12"
               labels: {app: web, pod-template-hash: x}
               annotations: {note: kept, kubectl.kubernetes.io/last-applied-configuration: "{}"}
-              ownerReferences: [{kind: ReplicaSet, name: r, uid: v, apiVersion: apps/v1, controller: true}]
+              ownerReferences: [{kind: ReplicaSet, name: r-x, uid: v, apiVersion: apps/v1, controller: true}]
               finalizers: [some/thing]
             spec:
               nodeName: node-a
@@ -47,6 +47,25 @@ internal sealed class RestoredPodTests
             """
             {"apiVersion":"v1","kind":"Pod","metadata":{"name":"again","namespace":"shop","labels":{"app":"web"},"annotations":{"note":"kept","io.kubernetes.cri-o.checkpoint-restore":"shared://0b1c2d3e/20261121t080000z-0b1c2d"}},"spec":{"nodeName":"node-b","runtimeClassName":"checkpoint-restore","initContainers":[{"name":"proxy","restartPolicy":"Always"}],"containers":[{"name":"main","image":"busybox","lifecycle":{"preStop":{"exec":{"command":["true"]}}}}],"nodeSelector":{"disk":"fast"}}}
             """);
+    }
+
+    [TestCase("ReplicaSet", "r-x", true)]
+    [TestCase("StatefulSet", "s", true)]
+    [TestCase("ReplicaSet", "r", false)]
+    [TestCase("DaemonSet", "d", false)]
+    public void Has_no_label_by_which_the_first_ones_controller_would_take_it_for_its_own(string kind, string owner, bool kept)
+    {
+        var source = new V1Pod
+        {
+            Metadata = new V1ObjectMeta
+            {
+                Name = "web", Labels = new Dictionary<string, string> { ["app"] = "web", ["pod-template-hash"] = "x" },
+                OwnerReferences = [new V1OwnerReference { ApiVersion = "apps/v1", Kind = kind, Name = owner, Uid = "v", Controller = true }],
+            },
+        };
+
+        RestoredPod.From(source, Artifact, "again", "shop", "node-b").Metadata.Labels.Should().BeEquivalentTo(
+            kept ? new Dictionary<string, string> { ["app"] = "web" } : null);
     }
 
     [TestCase("a: 1", """{"a":1}""")]

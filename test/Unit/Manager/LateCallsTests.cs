@@ -15,7 +15,7 @@ namespace PodCheckpointing.Unit.Manager;
 /// <summary>What an operator that has died had sent, and the API server carries out when all is over.</summary>
 internal sealed class LateCallsTests
 {
-    private const string Target = "p-m";
+    private const string Target = "p-mmigratio";
     private static readonly V1ContainerStatus Ran = new() { Name = "c", RestartCount = 1 };
     private readonly PendingCalls _calls = new(new MigrationWorld.Inline(), CancellationToken.None);
     private MigrationWorld _world = null!;

@@ -36,6 +36,25 @@ public sealed class RestoreChoiceTests
         Outcome(world).Should().Be(Outcomes.Restored);
     }
 
+    [TestCase("again", true)]
+    [TestCase("again-m7c9e6679", false)]
+    public async Task A_pod_that_was_made_of_a_migrated_pods_manifest_is_not_that_migrations(string name, bool served)
+    {
+        using var world = NewWorld();
+        Put(world, "whole");
+        var pod = world.Find<V1Pod>(Key)!;
+        world.Take<V1Pod>("n", "again");
+        world.Put(pod with
+        {
+            Metadata = pod.Metadata with { Name = name, Labels = new Dictionary<string, string> { [WellKnown.MigrationUid] = PodUid } },
+        });
+
+        await ReconcileAsync(world, name);
+
+        world.Deleted.Should().Equal(served ? [] : [name], "a target whose migration is over is a stray one");
+        world.Find<V1Pod>(new("n", name))?.Metadata.Annotations.Should().Contain(WellKnown.RestoreOutcome, Outcomes.Restored);
+    }
+
     [Test]
     public async Task Where_none_serves_the_pod_is_refused()
     {
@@ -116,14 +135,14 @@ public sealed class RestoreChoiceTests
 
     private static string? Outcome(MigrationWorld world) => world.Find<V1Pod>(Key)!.Metadata.Annotations!.TryGetValue(WellKnown.RestoreOutcome, out var outcome) ? outcome : null;
 
-    private static async Task ReconcileAsync(MigrationWorld world)
+    private static async Task ReconcileAsync(MigrationWorld world, string name = "again")
     {
         using var queue = new WorkQueue(world.Time);
         var reconciler = new PodRestoreReconciler(
             world, world, new PendingCalls(new MigrationWorld.Inline(), CancellationToken.None), world, queue, world.Time);
         for (var i = 0; i < 3; i++)
         {
-            await reconciler.ReconcileAsync(Key, CancellationToken.None);
+            await reconciler.ReconcileAsync(new ObjectKey("n", name), CancellationToken.None);
         }
     }
 }
