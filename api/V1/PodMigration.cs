@@ -109,7 +109,7 @@ public sealed record PodMigrationSpec
     public bool? DryRun { get; init; }
 
     /// <summary>checkpointRetention says what happens to the PodCheckpoint when the migration has ended: Delete removes it
-    /// and its bytes, Retain keeps both. Immutable. Absent: Delete.</summary>
+    /// and its bytes, Retain keeps both where the checkpoint is whole. Immutable. Absent: Delete.</summary>
     [Immutable, OneOf(DeletionPolicies.Delete, DeletionPolicies.Retain)]
     public string? CheckpointRetention { get; init; }
 }
