@@ -77,7 +77,7 @@ internal sealed class Thaw(
         for (var left = Attempts; left > 0; left--)
         {
             var containers = await runtime.ContainersAsync(podUid, cancellationToken);
-            if (containers.Count == 0)
+            if (containers.Count == 0 && await runtime.CountLiveAsync(podUid, cancellationToken) == 0)
             {
                 AgentLog.Ended(logger, killed.Count, podUid);
                 return killed.Count;

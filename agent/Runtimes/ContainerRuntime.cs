@@ -43,10 +43,11 @@ internal sealed class ContainerRuntime(GrpcChannel channel)
                 ContainerStatusResponse.Parser,
                 Deadline,
                 cancellationToken);
-            if (status.Info.TryGetValue("info", out var text))
+            // One that has ended since it was listed has the pid 0.
+            if (status.Status.State == ContainerState.ContainerRunning && status.Info.TryGetValue("info", out var text))
             {
                 using var info = JsonDocument.Parse(text);
-                if (info.RootElement.TryGetProperty("pid", out var pid))
+                if (info.RootElement.TryGetProperty("pid", out var pid) && pid.GetInt32() > 0)
                 {
                     result.Add(new RunningContainer(
                         container.Id, container.Metadata.Name, pid.GetInt32(), status.Status.Image.Image, status.Status.ImageRef, CriuConfigIn(info.RootElement)));

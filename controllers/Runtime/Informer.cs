@@ -89,7 +89,8 @@ public sealed class Informer<T> : BackgroundService, IInformer
                 RuntimeLog.WatchFailed(_logger, exception, typeof(T).Name);
                 _metrics.Failed();
                 _failures++;
-                asked = (exception as KubernetesException)?.RetryAfter ?? asked;
+                // Of an hour, as some proxies say, nothing would be seen meanwhile.
+                asked = (exception as KubernetesException)?.RetryAfter is { } after ? (after < Longest ? after : Longest) : asked;
             }
 
             var rest = TimeSpan.FromTicks(Math.Min(Longest.Ticks, Shortest.Ticks << Math.Clamp(_failures - 1, 0, 10)));

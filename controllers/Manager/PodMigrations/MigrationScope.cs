@@ -121,6 +121,9 @@ internal sealed class MigrationScope(PodMigration migration, PodMigrationStatus?
 
     public bool HasBegun(string step) => Status.Steps?.Any(s => s.Name == step) == true;
 
+    /// <summary>When a step that has begun did so.</summary>
+    public DateTime? BeganAt(string step) => Status.Steps?.FirstOrDefault(s => s.Name == step)?.StartedAt;
+
     /// <summary>Begins a step, unless it has begun.</summary>
     public void Begin(string step)
     {

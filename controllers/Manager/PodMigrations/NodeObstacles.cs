@@ -134,7 +134,7 @@ internal static class NodeObstacles
 
     private static string NoHook(string node) =>
         $"node {node}'s runtime has not run the fence hook since the node booted; have CRI-O's hooks_dir list the folder of checkpoint-fence.json, or containerd's "
-        + "base_runtime_spec name the hook, restart the runtime, and then the node's agent";
+        + "base_runtime_spec name the hook (this version's: an older one leaves no sign), restart the runtime, and then the node's agent";
 
     private static bool Differ(string one, string other) => one.Length > 0 && other.Length > 0 && one != other;
 }

@@ -13,6 +13,9 @@ internal sealed partial class PodMigrationReconciler
     /// <summary>In which kubelet ends a pod whose processes stand still, with much to spare.</summary>
     private static readonly TimeSpan KubeletsTime = TimeSpan.FromSeconds(30);
 
+    /// <summary>In which an agent kills processes, or comes back from an update.</summary>
+    private static readonly TimeSpan AgentsTime = TimeSpan.FromSeconds(30);
+
     /// <summary>As long as the source stands, a target that has ended for certain need not be the end of the pod.</summary>
     /// <exception cref="TerminalException">It has; the migration goes back.</exception>
     private async Task<bool> KeepWayBackAsync(MigrationScope scope, CancellationToken cancellationToken)
@@ -113,9 +116,10 @@ internal sealed partial class PodMigrationReconciler
                 return false;
             }
         }
-        catch (AgentException refused) when (refused.IsTerminal)
+        catch (AgentException failed) when (failed.IsTerminal || Now - scope.BeganAt(Steps.EndSource) > AgentsTime)
         {
-            // Without a fence there, or by an agent that does not know how: kubelet ends it as it would end any pod.
+            // Without a fence there, by an agent that does not know how, or by none at all while a Service waits for its pod: kubelet
+            // ends it as it would end any pod.
         }
 
         scope.End(Steps.EndSource, "");

@@ -32,7 +32,7 @@ internal sealed partial class PodMigrationReconciler
     private static (string Reason, string Message) WhyStalled(MigrationScope scope, AgentException failure) => scope switch
     {
         _ when failure.Reason != Reasons.AgentUnavailable => (failure.Reason, failure.Message),
-        _ when scope.Is(ConditionTypes.SourceRemoved) || scope.HasBegun(Steps.ColdStart) => SourceSilent(scope),
+        _ when scope.Is(ConditionTypes.SourceRemoved) || scope.HasBegun(Steps.ColdStart) || scope.HasBegun(Steps.EndSource) => SourceSilent(scope),
         _ when scope.TargetMayRun => TargetSilent(scope),
         _ when scope.Condition(ConditionTypes.RolledBack) is not null => SourceSilent(scope),
         _ => (failure.Reason, failure.Message),

@@ -79,6 +79,9 @@ internal sealed class AgentNode : IAsyncDisposable
 
     public IEnumerable<SleepingContainer> Containers => _containers;
 
+    /// <summary>Whether the list says of containers that have ended that they run, as one does that was made a moment before.</summary>
+    public bool ListLags { get; set; }
+
     /// <summary>Whose fence dumps are made under; "": nobody's.</summary>
     public string Holder { get; set; } = "";
 
@@ -260,7 +263,7 @@ internal sealed class AgentNode : IAsyncDisposable
             .Select(c => new Container
             {
                 Id = $"{c.PodUid}/{c.Name}", Metadata = new ContainerMetadata { Name = c.Name },
-                State = c.Process.HasExited ? ContainerState.ContainerExited : ContainerState.ContainerRunning,
+                State = c.Process.HasExited && !ListLags ? ContainerState.ContainerExited : ContainerState.ContainerRunning,
             }));
         return response;
     }
@@ -270,9 +273,13 @@ internal sealed class AgentNode : IAsyncDisposable
         var container = _containers.Single(c => $"{c.PodUid}/{c.Name}" == request.ContainerId);
         var response = new ContainerStatusResponse
         {
-            Status = new ContainerStatus { Image = new ImageSpec { Image = "image:1" }, ImageRef = "sha256:1" },
+            Status = new ContainerStatus
+            {
+                Image = new ImageSpec { Image = "image:1" }, ImageRef = "sha256:1",
+                State = container.Process.HasExited ? ContainerState.ContainerExited : ContainerState.ContainerRunning,
+            },
         };
-        response.Info["info"] = $$$"""{"pid": {{{container.Process.Id}}}, "runtimeSpec": {"annotations": {{{container.Annotations}}}}}""";
+        response.Info["info"] = $$$"""{"pid": {{{(container.Process.HasExited ? 0 : container.Process.Id)}}}, "runtimeSpec": {"annotations": {{{container.Annotations}}}}}""";
         return response;
     }
 

@@ -34,6 +34,22 @@ public sealed class EndProcessesTests
         (await EndAsync("m")).EndedProcesses.Should().Be(0, "asked again it has nothing to do");
     }
 
+    [Test]
+    public async Task A_container_that_ends_while_it_is_looked_at_has_no_process_to_kill()
+    {
+        // Its pid is 0 then, which is everybody to kill(2).
+        var app = _node.Run(Pod, "app");
+        await _node.Client.FenceAsync(new FenceRequest { PodUid = Pod, Holder = "m", TcpPolicy = "Close" }, Limit, CancellationToken.None);
+        app.Process.Kill();
+        await app.Process.WaitForExitAsync();
+        _node.ListLags = true;
+
+        (await FluentActions.Awaiting(() => EndAsync("m")).Should().ThrowAsync<RpcException>()).Which.StatusCode.Should().Be(StatusCode.Unavailable);
+
+        _node.ListLags = false;
+        (await EndAsync("m")).EndedProcesses.Should().Be(0);
+    }
+
     [TestCase(false)]
     [TestCase(true)]
     public async Task Without_the_callers_fence_nothing_is_killed(bool another)

@@ -125,6 +125,25 @@ public sealed class WayBackTests
     }
 
     [Test]
+    public async Task An_agent_that_does_not_answer_at_the_source_is_told_as_such_and_not_waited_for_for_ever()
+    {
+        _world.HasCome(Verified, Steps.Restore, Steps.Commit, Steps.EndSource);
+        PutTarget();
+        _world.Refuse<EndProcessesResponse>(new AgentException(Reasons.AgentUnavailable, "no answer", isTerminal: false));
+
+        await FluentActions.Awaiting(_world.ReconcileAsync).Should().ThrowAsync<AgentException>();
+
+        // The copy that runs is nobody's to delete.
+        _world.Condition(ConditionTypes.Stalled)!.Message.Should().Contain("node a").And.NotContain("delete pod p-m");
+        _world.Deleted.Should().BeEmpty();
+
+        _world.Time.Advance(TimeSpan.FromSeconds(31));
+        await _world.ReconcileAsync();
+
+        _world.Deleted.Should().Equal("p");
+    }
+
+    [Test]
     public async Task A_target_that_is_gone_when_the_source_is_too_is_not_said_to_go_on()
     {
         _world.HasCome([.. Verified, ConditionTypes.SourceRemoved], Steps.Restore, Steps.Commit);
