@@ -250,9 +250,11 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
             }
         }
 
-        // One whose create came when its migration was over has nobody who holds the address; it is taken away again.
+        // One whose create came when its migration was over has nobody who holds the address; it is taken away again. A pod that is
+        // started afresh has no connections left.
         if (OwnAddress && server.All<V1Pod>().Any(p => p.Metadata.Annotations?.ContainsKey(WellKnown.RestoreAnnotation) == true
-            && server.All<PodMigration>().Any(m => m.Metadata.Uid == p.Metadata.Labels?[WellKnown.MigrationUid] && m.Status?.CompletionTime is null)
+            && server.All<PodMigration>().Any(m => m.Metadata.Uid == p.Metadata.Labels?[WellKnown.MigrationUid] && m.Status?.CompletionTime is null
+                && m.Status?.Steps?.Any(s => s.Name == Manager.PodMigrations.Steps.ColdStart) != true)
             && Copies.Any(c => c.PodUid == p.Metadata.Uid && !Nodes[c.Node].IsDead && Nodes[c.Node].Holds.Count == 0
                 && Nodes[c.Node].Stages.GetValueOrDefault(c.PodUid)?.Go != true)))
         {

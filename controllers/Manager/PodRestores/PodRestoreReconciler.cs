@@ -112,10 +112,16 @@ internal sealed class PodRestoreReconciler(
             return new ReconcileResult(TimeSpan.FromMilliseconds(1));
         }
 
+        return await SucceedAsync(
+            pod,
+            $"goes on from PodCheckpoint {checkpoint.Metadata.Name}; CRIU took {restored.Containers.Max(c => c.RestoreMicroseconds) / 1000} ms",
+            cancellationToken);
+    }
+
+    private async Task<ReconcileResult> SucceedAsync(V1Pod pod, string message, CancellationToken cancellationToken)
+    {
         await cluster.AnnotateAsync(pod, WellKnown.RestoreOutcome, Outcomes.Restored, cancellationToken);
-        events.Record(
-            pod, "Normal", Outcomes.Restored,
-            $"goes on from PodCheckpoint {checkpoint.Metadata.Name}; CRIU took {restored.Containers.Max(c => c.RestoreMicroseconds) / 1000} ms");
+        events.Record(pod, "Normal", Outcomes.Restored, message);
         calls.Forget($"restore/{pod.Metadata.Uid}/");
         return ReconcileResult.Done;
     }
@@ -207,10 +213,16 @@ internal sealed class PodRestoreReconciler(
     {
         if (pod.Spec.RuntimeClassName == WellKnown.RestoreRuntimeClass)
         {
-            var request = new CancelRestoreRequest { PodUid = pod.Metadata.Uid, Reason = message };
-            if (calls.Ask($"restore/{pod.Metadata.Uid}/cancel", t => AgentOf(pod).CancelRestoreAsync(request, t), wake) is null)
+            var request = new CancelRestoreRequest { PodUid = pod.Metadata.Uid, Reason = message, UnlessRun = reason != Reasons.RestoreFailed };
+            if (calls.Ask($"restore/{pod.Metadata.Uid}/cancel", t => AgentOf(pod).CancelRestoreAsync(request, t), wake) is not { } answer)
             {
                 return ReconcileResult.Done;
+            }
+
+            if (answer.HasRun && request.UnlessRun)
+            {
+                // Another life of the operator let it run, before what it would be refused for now.
+                return await SucceedAsync(pod, "goes on from its checkpoint", cancellationToken);
             }
         }
 
