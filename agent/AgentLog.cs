@@ -12,7 +12,7 @@ internal static partial class AgentLog
     [LoggerMessage(5002, LogLevel.Information, "Continued {Count} processes of pod {PodUid}")]
     public static partial void Continued(ILogger logger, int count, string podUid);
 
-    [LoggerMessage(5003, LogLevel.Information, "Killed {Count} processes of pod {PodUid}, which goes on elsewhere")]
+    [LoggerMessage(5017, LogLevel.Information, "Killed {Count} processes of pod {PodUid}, which goes on elsewhere")]
     public static partial void Ended(ILogger logger, int count, string podUid);
 
     [LoggerMessage(5004, LogLevel.Information, "Removed {Count} folders of restores that nobody needs any more")]
@@ -54,7 +54,7 @@ internal static partial class AgentLog
     [LoggerMessage(5015, LogLevel.Information, "Could not rehearse a restore, so the first pod of this node will wait longer")]
     public static partial void NotRehearsed(ILogger logger, Exception exception);
 
-    [LoggerMessage(5016, LogLevel.Warning, "Not ready: {Fault}")]
+    [LoggerMessage(5018, LogLevel.Warning, "What this agent needs is not there: {Fault}")]
     public static partial void NotReady(ILogger logger, string fault);
 
     [LoggerMessage(5003, LogLevel.Warning, "Found the dump of container {Container} of pod {PodUid} whose call was lost")]

@@ -87,7 +87,9 @@ app.Use(async (call, next) =>
     await next(call);
 });
 app.MapGet("/healthz", () => "ok");
-app.MapGet("/readyz", (Readiness ready) => ready.Fault is { } fault ? Results.Text(fault, statusCode: 503) : Results.Text("ok"));
+app.MapGet("/readyz", (Readiness ready) => ready.Fault is { } fault
+    ? Results.Text(fault, statusCode: 503)
+    : Results.Text(ready.Warning is { } warning ? $"ok, but no pod of this node can be dumped: {warning}" : "ok"));
 app.Services.GetRequiredService<AgentService>().Map(app);
 await app.RunAsync();
 

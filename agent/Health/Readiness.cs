@@ -4,28 +4,33 @@ using PodCheckpointing.Storage;
 
 namespace PodCheckpointing.Agent.Health;
 
-/// <summary>Whether this node's pods could be dumped and restored now: what /readyz tells. Nothing is killed for it.</summary>
+/// <summary>Whether this agent can do its work now: what /readyz tells. Nothing is killed for it.</summary>
+/// <remarks>
+/// A kubelet that cannot checkpoint is told and no more: it may stay so for good, and one node whose agent is never ready would
+/// hold up the update of all others.
+/// </remarks>
 internal sealed class Readiness : BackgroundService
 {
     private static readonly TimeSpan KubeletLimit = TimeSpan.FromSeconds(20);
 
-    private readonly ReadinessCheck[] _checks;
+    private readonly ReadinessCheck _volume;
+    private readonly ReadinessCheck _kubelet;
     private readonly ILogger<Readiness> _logger;
 
     public Readiness(KubeletClient kubelet, StoreMarks marks, IOptions<AgentOptions> options, TimeProvider time, ILogger<Readiness> logger)
     {
         _logger = logger;
-        _checks =
-        [
-            // A thread of its own: it may stay in the kernel for as long as the server does not answer.
-            new ReadinessCheck("the volume", token => Task.Factory.StartNew(
-                () => AskVolume(marks, options.Value.StoreRoot), token, TaskCreationOptions.LongRunning, TaskScheduler.Default), time),
-            new ReadinessCheck("kubelet", token => AskKubeletAsync(kubelet, time, token), time),
-        ];
+        // A thread of its own: it may stay in the kernel for as long as the server does not answer.
+        _volume = new ReadinessCheck("the volume", token => Task.Factory.StartNew(
+            () => AskVolume(marks, options.Value.StoreRoot), token, TaskCreationOptions.LongRunning, TaskScheduler.Default), time);
+        _kubelet = new ReadinessCheck("kubelet", token => AskKubeletAsync(kubelet, time, token), time);
     }
 
     /// <summary>What is wrong, or null.</summary>
-    public string? Fault => string.Join("; ", _checks.Select(c => c.Fault).OfType<string>()) is { Length: > 0 } fault ? fault : null;
+    public string? Fault => _volume.Fault;
+
+    /// <summary>Why no pod of this node can be dumped, though the agent works; or null.</summary>
+    public string? Warning => _kubelet.Fault;
 
     /// <summary>Writes a mark on the volume and removes it.</summary>
     internal static string? AskVolume(StoreMarks marks, string root)
@@ -48,7 +53,7 @@ internal sealed class Readiness : BackgroundService
 
     /// <inheritdoc/>
     protected override Task ExecuteAsync(CancellationToken stoppingToken) =>
-        Task.WhenAll(_checks.Select(c => c.RunAsync(Tell, stoppingToken)));
+        Task.WhenAll(_volume.RunAsync(Tell, stoppingToken), _kubelet.RunAsync(Tell, stoppingToken));
 
     private static async Task<string?> AskKubeletAsync(KubeletClient kubelet, TimeProvider time, CancellationToken cancellationToken)
     {

@@ -34,7 +34,8 @@ internal sealed class ReadinessCheck(string what, Func<CancellationToken, Task<s
             string? fault;
             try
             {
-                fault = await ask(cancellationToken);
+                // The end of this process is not waited for where the answer is: by a thread that hangs in the kernel.
+                fault = await ask(cancellationToken).WaitAsync(cancellationToken);
             }
             catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
             {

@@ -41,6 +41,11 @@ public sealed partial class SourceTests
     public void The_product_never_sleeps() =>
         Product(".cs").Where(file => RepositoryFiles.Read(file).Contains("Thread.Sleep(")).Should().BeEmpty();
 
+    [Test]
+    public void An_event_id_means_one_thing() =>
+        Product(".cs").SelectMany(file => EventId().Matches(RepositoryFiles.Read(file)).Select(id => (Process: file.Split('/')[0], Id: id.Groups[1].Value)))
+            .GroupBy(one => one).Where(events => events.Count() > 1).Select(events => events.Key).Should().BeEmpty();
+
     private static IEnumerable<string> Product(string extension) => RepositoryFiles.All.Where(file =>
         file.EndsWith(extension, StringComparison.Ordinal) && !file.StartsWith("test/", StringComparison.Ordinal));
 
@@ -50,6 +55,9 @@ public sealed partial class SourceTests
     // The user of every Vagrant box is nobody in particular. The bracket keeps this line from being one of those it finds.
     [GeneratedRegex(@"/[w]ork/|/home/(?!vagrant/)[a-z]|[A-Z]:\\Users", RegexOptions.CultureInvariant)]
     private static partial Regex MachinePath();
+
+    [GeneratedRegex(@"LoggerMessage\((\d+),", RegexOptions.CultureInvariant)]
+    private static partial Regex EventId();
 
     // The projects are called PodCheckpointing, and their metrics begin with it; that word alone is allowed.
     [GeneratedRegex(@"checkpoint(?!ing(\b|_))", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]

@@ -40,7 +40,9 @@ internal sealed partial class PodMigrationReconciler
             : null;
 
     private V1Pod? FindTarget(MigrationScope scope) =>
-        cluster.Where(Indexes.PodsByMigration, scope.Uid).FirstOrDefault(p => p.Metadata.NamespaceProperty == scope.Namespace && IsTargetOf(p, scope))
+        cluster.Where(Indexes.PodsByMigration, scope.Uid).FirstOrDefault(p => p.Metadata.NamespaceProperty == scope.Namespace && IsTargetOf(p, scope)
+            // Its label is also that of a pod which somebody has made of its manifest.
+            && (scope.Status.RestoredPodName is { } its ? p.Metadata.Name == its : StrayTargets.IsTarget(p)))
         // Its label is anybody's to take away; its uid is not.
         ?? (scope.Status is { RestoredPodName: { } name, RestoredPodUID: { } uid }
             && cluster.Find<V1Pod>(new ObjectKey(scope.Namespace, name)) is { } pod && pod.Metadata.Uid == uid ? pod : null);

@@ -214,7 +214,7 @@ internal sealed class PodRestoreReconciler(
         if (pod.Spec.RuntimeClassName == WellKnown.RestoreRuntimeClass)
         {
             var request = new CancelRestoreRequest { PodUid = pod.Metadata.Uid, Reason = message, UnlessRun = reason != Reasons.RestoreFailed };
-            if (calls.Ask($"restore/{pod.Metadata.Uid}/cancel", t => AgentOf(pod).CancelRestoreAsync(request, t), wake) is not { } answer)
+            if (calls.Ask($"restore/{pod.Metadata.Uid}/cancel{(request.UnlessRun ? "-unless-run" : "")}", t => AgentOf(pod).CancelRestoreAsync(request, t), wake) is not { } answer)
             {
                 return ReconcileResult.Done;
             }

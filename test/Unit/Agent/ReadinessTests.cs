@@ -72,6 +72,17 @@ internal sealed class ReadinessTests
     }
 
     [Test]
+    public async Task The_end_waits_for_no_answer()
+    {
+        await _asked.WaitAsync();
+
+        await _stop.CancelAsync();
+
+        await _running.ContinueWith(_ => { }, TaskScheduler.Default).WaitAsync(TimeSpan.FromSeconds(30));
+        _answer.Task.IsCompleted.Should().BeFalse();
+    }
+
+    [Test]
     public async Task An_error_is_a_fault_and_no_end()
     {
         await _asked.WaitAsync();

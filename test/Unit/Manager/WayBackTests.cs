@@ -300,6 +300,26 @@ public sealed class WayBackTests
     }
 
     [Test]
+    public async Task A_pod_that_somebody_has_made_of_a_targets_manifest_is_not_the_target()
+    {
+        _world.HasCome([.. Dumped, ConditionTypes.RolledBack], Steps.Restore);
+        _world.Put(_world.Migration with
+        {
+            Status = _world.Status with { Conditions = _world.Status.Conditions.With(ConditionTypes.RolledBack, "False", Reasons.TimedOut, "", 1, DateTime.UnixEpoch) },
+        });
+        PutTarget();
+        var target = _world.Find<V1Pod>(new ObjectKey("n", "p-m"))!;
+        _world.Take<V1Pod>("n", "p-m");
+        _world.Put(target with { Metadata = target.Metadata with { Name = "clone", Uid = "clone-uid" } });
+        _world.Answer(new CancelRestoreResponse());
+
+        await _world.ReconcileAsync();
+
+        _world.Deleted.Should().BeEmpty();
+        _world.Status.RestoredPodUID.Should().Be("target-uid");
+    }
+
+    [Test]
     public async Task A_source_that_goes_on_already_is_not_removed_to_start_it_afresh()
     {
         _world.HasCome(Dumped, Steps.Hold);
