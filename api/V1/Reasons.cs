@@ -56,7 +56,7 @@ public static class Reasons
     public const string NodeNotFound = "NodeNotFound";
 
     /// <summary>The node is not ready, is cordoned, or lacks what the message names: an agent, the fence hook, the
-    /// restore handler, CRIU, the same runtime.</summary>
+    /// restore handler, a crun with CRIU, the same runtime.</summary>
     /// <remarks>Mend what the message names, or name another targetNode.</remarks>
     public const string NodeNotCapable = "NodeNotCapable";
 
@@ -88,18 +88,19 @@ public static class Reasons
     public const string NotEnoughSpace = "NotEnoughSpace";
 
     /// <summary>A process of the pod has something open that CRIU cannot dump: io_uring, a device, a socket of another kind,
-    /// a large deleted file; or a debugger holds it. The message names the process and what to do.</summary>
+    /// a large deleted file; or a debugger holds it; or another runtime than crun has made its container. The message names it, and
+    /// what to do.</summary>
     /// <remarks>Do what the message says, or leave the pod where it is.</remarks>
     public const string ProcessNotMigratable = "ProcessNotMigratable";
 
     /// <summary>The target cannot have the very image that a container runs: its node does not have it and may not pull it
-    /// (imagePullPolicy Never), or has another image under that name and no digest says which one is meant.</summary>
+    /// (imagePullPolicy Never), or would only while the pod stands still (kubelet pulls the images of all but the first container
+    /// so late), or has another image under that name and no digest says which one is meant.</summary>
     /// <remarks>Bring the image to the target, the same one: the message has the names and ids. Or run the pod from a registry's
     /// image.</remarks>
     public const string ImageNotPresent = "ImageNotPresent";
 
-    /// <summary>Kubelet could not pull an image for the target pod; the message has its words. The source was not
-    /// touched.</summary>
+    /// <summary>Kubelet could not pull an image for the target pod; the message has its words. The source goes on.</summary>
     /// <remarks>See whether the target's node reaches the registry, and whether the pod's imagePullSecrets still hold.</remarks>
     public const string ImageNotPulled = "ImageNotPulled";
 
