@@ -142,7 +142,7 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
                 }
             }
 
-            if (!node.IsCut && StatusOf(pod, copy) is { } status)
+            if (!node.IsCut && KubeletReport.Of(pod, copy) is { } status)
             {
                 result.Add(($"kubelet reports {pod.Metadata.Name}", () => server.Edit(pod, json =>
                     json["status"] = System.Text.Json.JsonSerializer.SerializeToNode(status, k8s.KubernetesJson.Options))));
@@ -388,37 +388,5 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
         {
             container.Life = Life.Stopped;
         }
-    }
-
-    /// <summary>Its probes find a stopped process alive.</summary>
-    private static bool IsReady(V1Pod pod, Copy copy) =>
-        copy.Containers.Count == pod.Spec.Containers.Count && copy.Containers.All(c => c.Started && c.Life is Life.Running or Life.Stopped);
-
-    private static V1PodStatus? StatusOf(V1Pod pod, Copy copy)
-    {
-        var said = pod.Status?.ContainerStatuses?.Select(s => (s.Name, s.State?.Running is not null, s.RestartCount)) ?? [];
-        var started = copy.Containers.Where(c => c.Started).ToList();
-        return started.Select(c => (c.Name, c.Life != Life.Dead, c.Restarts)).SequenceEqual(said)
-            && (started.Count == 0 || IsReady(pod, copy) == pod.IsReady())
-            ? null
-            : new V1PodStatus
-            {
-                Phase = "Running", PodIP = Address, ContainerStatuses = [.. started.Select(StatusOf)],
-                Conditions = [new V1PodCondition { Type = "Ready", Status = IsReady(pod, copy) ? "True" : "False" }],
-            };
-    }
-
-    private static V1ContainerStatus StatusOf(Processes container)
-    {
-        var end = new V1ContainerState { Terminated = container.End ?? new V1ContainerStateTerminated { ExitCode = 137 } };
-        var runs = container.Life != Life.Dead;
-        return new V1ContainerStatus
-        {
-            Name = container.Name,
-            Ready = runs,
-            RestartCount = container.Restarts,
-            State = runs ? new V1ContainerState { Running = new V1ContainerStateRunning() } : end,
-            LastState = container.Restarts > 0 ? end : null,
-        };
     }
 }

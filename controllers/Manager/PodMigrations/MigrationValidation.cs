@@ -43,7 +43,7 @@ internal static class MigrationValidation
 
     /// <summary>Why a target cannot be restored for what was made of it when it was created: its containers are the checkpoint's, or
     /// nothing is.</summary>
-    public static (string Reason, string Message)? OfContainers(V1Pod source, V1Pod target)
+    public static (string Reason, string Message)? OfAdmission(V1Pod source, V1Pod target)
     {
         var (from, to) = (source.LivingContainers().Select(c => c.Name).ToList(), target.LivingContainers().Select(c => c.Name).ToList());
         return to.Except(from).FirstOrDefault() is { } added

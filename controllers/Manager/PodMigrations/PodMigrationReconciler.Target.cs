@@ -44,7 +44,7 @@ internal sealed partial class PodMigrationReconciler
         }
 
         scope.Status = scope.Status with { RestoredPodName = target.Metadata.Name, RestoredPodUID = target.Metadata.Uid };
-        Refuse(MigrationValidation.OfContainers(source, target) ?? MigrationValidation.OfReceiver(target));
+        Refuse(MigrationValidation.OfAdmission(source, target) ?? MigrationValidation.OfReceiver(target));
         var request = new GetRestoreRequest { PodUid = target.Metadata.Uid, WaitMilliseconds = 10_000, Until = "Waiting" };
         request.ContainerNames.AddRange(target.LivingContainers().Select(c => c.Name));
         if (Ask(scope, "receive", scope.Status.TargetNode!, (agent, t) => agent.GetRestoreAsync(request, t)) is not { } receiver)

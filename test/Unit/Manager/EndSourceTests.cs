@@ -23,14 +23,7 @@ public sealed class EndSourceTests
     public void Begin()
     {
         _world = new MigrationWorld();
-        _world.Put(new V1Pod
-        {
-            Metadata = new V1ObjectMeta
-            {
-                Name = "p-m", NamespaceProperty = "n", Uid = "target-uid", Labels = new Dictionary<string, string> { [WellKnown.MigrationUid] = "migration-uid" },
-            },
-            Spec = new V1PodSpec { NodeName = "b", Containers = [new V1Container { Name = "c" }] },
-        });
+        _world.PutTarget();
     }
 
     [TearDown]

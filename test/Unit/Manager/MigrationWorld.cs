@@ -82,6 +82,17 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
         },
     };
 
+    /// <summary>The target pod, at node b.</summary>
+    public void PutTarget(V1PodStatus? status = null) => Put(new V1Pod
+    {
+        Metadata = new V1ObjectMeta
+        {
+            Name = "p-m", NamespaceProperty = "n", Uid = "target-uid", Labels = new Dictionary<string, string> { [WellKnown.MigrationUid] = "migration-uid" },
+        },
+        Spec = new V1PodSpec { NodeName = "b", Containers = [new V1Container { Name = "c" }] },
+        Status = status,
+    });
+
     public void Put(IKubernetesObject<V1ObjectMeta> item) => _objects[(item.GetType(), ObjectKey.Of(item))] = item is PodMigration migration
         ? migration with { Metadata = migration.Metadata with { ResourceVersion = $"{++_version}" } }
         : item;

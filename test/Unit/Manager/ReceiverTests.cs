@@ -51,18 +51,10 @@ public sealed class ReceiverTests
     public async Task A_target_whose_image_cannot_be_pulled_ends_the_migration_at_once_with_kubelets_words()
     {
         _world.HasCome([ConditionTypes.Validated], Steps.Receive);
-        _world.Put(new V1Pod
+        _world.PutTarget(new V1PodStatus
         {
-            Metadata = new V1ObjectMeta
-            {
-                Name = "p-m", NamespaceProperty = "n", Uid = "target-uid", Labels = new Dictionary<string, string> { [WellKnown.MigrationUid] = "migration-uid" },
-            },
-            Spec = new V1PodSpec { NodeName = "b", Containers = [new V1Container { Name = "c" }] },
-            Status = new V1PodStatus
-            {
-                Phase = "Pending",
-                ContainerStatuses = [new V1ContainerStatus { Name = "c", State = new() { Waiting = new() { Reason = "ErrImagePull", Message = "manifest unknown" } } }],
-            },
+            Phase = "Pending",
+            ContainerStatuses = [new V1ContainerStatus { Name = "c", State = new() { Waiting = new() { Reason = "ErrImagePull", Message = "manifest unknown" } } }],
         });
 
         await _world.ReconcileAsync();
@@ -87,19 +79,11 @@ public sealed class ReceiverTests
     public async Task When_its_time_is_up_it_is_told_what_the_target_waits_for(string? waits, string message, string? sandbox, string told)
     {
         _world.HasCome([ConditionTypes.Validated], Steps.Receive);
-        _world.Put(new V1Pod
+        _world.PutTarget(new V1PodStatus
         {
-            Metadata = new V1ObjectMeta
-            {
-                Name = "p-m", NamespaceProperty = "n", Uid = "target-uid", Labels = new Dictionary<string, string> { [WellKnown.MigrationUid] = "migration-uid" },
-            },
-            Spec = new V1PodSpec { NodeName = "b", Containers = [new V1Container { Name = "c" }] },
-            Status = new V1PodStatus
-            {
-                Phase = "Pending",
-                ContainerStatuses = waits is null ? null : [new V1ContainerStatus { Name = "c", State = new() { Waiting = new() { Reason = waits, Message = message } } }],
-                Conditions = sandbox is null ? null : [new V1PodCondition { Type = "PodReadyToStartContainers", Status = sandbox }],
-            },
+            Phase = "Pending",
+            ContainerStatuses = waits is null ? null : [new V1ContainerStatus { Name = "c", State = new() { Waiting = new() { Reason = waits, Message = message } } }],
+            Conditions = sandbox is null ? null : [new V1PodCondition { Type = "PodReadyToStartContainers", Status = sandbox }],
         });
         _world.Time.Advance(TimeSpan.FromSeconds(300));
 

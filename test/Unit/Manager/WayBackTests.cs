@@ -34,7 +34,7 @@ public sealed class WayBackTests
     public async Task A_verified_target_that_ends_while_the_source_stands_leads_back_to_it(bool node, string reason, string message)
     {
         _world.HasCome(Verified, Steps.Restore, Steps.Commit);
-        PutTarget();
+        _world.PutTarget();
         if (node)
         {
             _world.Put(MigrationWorld.Node("b", outOfService: true));
@@ -62,7 +62,7 @@ public sealed class WayBackTests
     public async Task A_container_that_cannot_be_created_lets_no_source_stand_still_for_long()
     {
         _world.HasCome(Dumped, Steps.Restore);
-        PutTarget();
+        _world.PutTarget();
         var target = _world.Find<V1Pod>(new ObjectKey("n", "p-m"))!;
         var waiting = new V1ContainerState { Waiting = new V1ContainerStateWaiting { Reason = "ErrImagePull", Message = "no such host" } };
         _world.Put(target with { Status = new V1PodStatus { ContainerStatuses = [new V1ContainerStatus { Name = "d", State = waiting }] } });
@@ -180,7 +180,7 @@ public sealed class WayBackTests
     public async Task A_container_that_is_missing_from_the_checkpoint_is_not_restored_without()
     {
         _world.HasCome(Dumped);
-        PutTarget();
+        _world.PutTarget();
         PutCheckpoint();
 
         await _world.ReconcileAsync();
@@ -193,7 +193,7 @@ public sealed class WayBackTests
     public async Task A_source_that_somebody_holds_by_a_finalizer_is_told_of()
     {
         _world.HasCome(Verified, Steps.Restore, Steps.Commit);
-        PutTarget();
+        _world.PutTarget();
         Change("p", m => m with
         {
             DeletionTimestamp = _world.Time.GetUtcNow().UtcDateTime, DeletionGracePeriodSeconds = 1, Finalizers = ["kueue.x-k8s.io/managed"],
@@ -214,7 +214,7 @@ public sealed class WayBackTests
         {
             Status = _world.Status with { Conditions = _world.Status.Conditions.With(ConditionTypes.RolledBack, "False", Reasons.TimedOut, "", 1, DateTime.UnixEpoch) },
         });
-        PutTarget();
+        _world.PutTarget();
         Change("p-m", m => m with { Labels = null });
 
         await _world.ReconcileAsync();
@@ -236,7 +236,7 @@ public sealed class WayBackTests
         {
             Status = _world.Status with { Conditions = _world.Status.Conditions.With(ConditionTypes.RolledBack, "False", Reasons.TimedOut, "", 1, DateTime.UnixEpoch) },
         });
-        PutTarget();
+        _world.PutTarget();
         var target = _world.Find<V1Pod>(new ObjectKey("n", "p-m"))!;
         _world.Take<V1Pod>("n", "p-m");
         _world.Put(target with { Metadata = target.Metadata with { Name = "clone", Uid = "clone-uid" } });
@@ -275,7 +275,7 @@ public sealed class WayBackTests
     public async Task A_restore_that_has_begun_is_asked_about_by_the_pods_containers_when_the_checkpoint_has_lost_its_own()
     {
         _world.HasCome(Dumped, Steps.Restore);
-        PutTarget();
+        _world.PutTarget();
         PutCheckpoint();
         _world.Answer(new ReleaseRestoreResponse());
         // So an agent answers who asks for none.
@@ -308,7 +308,7 @@ public sealed class WayBackTests
         }
         else
         {
-            PutTarget();
+            _world.PutTarget();
             PutCheckpoint();
         }
 
@@ -351,15 +351,6 @@ public sealed class WayBackTests
         var item = _world.Find<V1Pod>(new("n", pod))!;
         _world.Put(item with { Metadata = change(item.Metadata) });
     }
-
-    private void PutTarget() => _world.Put(new V1Pod
-    {
-        Metadata = new V1ObjectMeta
-        {
-            Name = "p-m", NamespaceProperty = "n", Uid = "target-uid", Labels = new Dictionary<string, string> { [WellKnown.MigrationUid] = "migration-uid" },
-        },
-        Spec = new V1PodSpec { NodeName = "b", Containers = [new V1Container { Name = "c" }] },
-    });
 
     private void PutCheckpoint(bool whole = false)
     {
