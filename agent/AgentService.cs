@@ -170,6 +170,10 @@ internal sealed class AgentService(
         {
             throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.CheckpointFailed, exception.Message, exception);
         }
+        catch (IOException exception)
+        {
+            throw FullDisk.RefusalOf(exception, options.Value) ?? Unavailable(exception);
+        }
 
         return Task.FromResult(new SealResponse
         {
@@ -193,7 +197,7 @@ internal sealed class AgentService(
         catch (IOException exception)
         {
             // Also while somebody writes it; later it can be removed.
-            throw Refusal.Because(StatusCode.Unavailable, Reasons.StoreUnavailable, $"the volume refuses: {exception.Message}", exception);
+            throw Unavailable(exception);
         }
     }
 
@@ -232,6 +236,9 @@ internal sealed class AgentService(
             await Task.Delay(TimeSpan.FromMilliseconds(200), time, cancellationToken);
         }
     }
+
+    private static RpcException Unavailable(IOException exception) =>
+        Refusal.Because(StatusCode.Unavailable, Reasons.StoreUnavailable, $"the volume refuses: {exception.Message}", exception);
 
     /// <summary>Whether the runtime says that it has nothing of a pod; one that does not answer says nothing.</summary>
     private async Task<bool> HasLeftAsync(string podUid, CancellationToken cancellationToken)

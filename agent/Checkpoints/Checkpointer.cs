@@ -146,6 +146,8 @@ internal sealed class Checkpointer(
                 _ when operation.Abandoned.IsCancellationRequested => CheckpointOperation.Refused(exception),
                 CorruptArtifactException corrupt =>
                     Refusal.Because(StatusCode.DataLoss, Reasons.CheckpointFailed, corrupt.Message, corrupt),
+                // Nobody knows when there will be room, and the pod stands still.
+                _ when FullDisk.RefusalOf(exception, options.Value) is { } full => full,
                 IOException io => Refusal.Because(
                     StatusCode.Unavailable, Reasons.StoreUnavailable, $"the volume refuses: {io.Message}", io),
                 _ => exception,

@@ -142,6 +142,10 @@ internal sealed class KubeletClient : IDisposable
                 "the container runtime of the node has CRIU support switched off: see config/crio"),
         (_, var t) when t.EndsWith("not found)", StringComparison.Ordinal) => Refusal.Because(
             StatusCode.FailedPrecondition, "PodNotRunning", $"the container does not run: {text}"),
+        (_, var t) when FullDisk.IsMeantBy(t) => Refusal.Because(
+            StatusCode.FailedPrecondition,
+            Reasons.NotEnoughSpace,
+            $"a disk of the node is full where the runtime dumps or kubelet writes its archive; make room there: {Short(text)}"),
         _ => Refusal.Because(
             StatusCode.FailedPrecondition, "CheckpointFailed", $"the runtime could not dump the container: {Short(text)}"),
     };

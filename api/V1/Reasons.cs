@@ -83,8 +83,10 @@ public static class Reasons
 
     /// <summary>The pod's memory and volumes are more than is free on the checkpoint volume, on the disk of the target where
     /// checkpoints are staged, or on that of the source where kubelet writes its archives. The message has both figures: without
-    /// the compression, which nobody knows beforehand.</summary>
-    /// <remarks>Make room there: delete PodCheckpoints that are not needed, or set rules of retention.</remarks>
+    /// the compression, which nobody knows beforehand. Or one of them ran full, or out of its quota, while the checkpoint was
+    /// written: a migration rolls back at once.</summary>
+    /// <remarks>Make room there: delete PodCheckpoints that are not needed, set rules of retention, or enlarge the volume; then
+    /// create another object.</remarks>
     public const string NotEnoughSpace = "NotEnoughSpace";
 
     /// <summary>A process of the pod has something open that CRIU cannot dump: io_uring, a device, a socket of another kind,
@@ -143,9 +145,9 @@ public static class Reasons
     /// on its path.</remarks>
     public const string CheckpointDisabled = "CheckpointDisabled";
 
-    /// <summary>The volume refused to be read or written: it is full, not mounted, or its server does not answer. It is
-    /// tried again.</summary>
-    /// <remarks>Look at the volume on the node that the message names: df, mount, and the NFS server. "Permission denied" is root
+    /// <summary>The volume refused to be read or written: it is not mounted, or its server does not answer. It is tried
+    /// again.</summary>
+    /// <remarks>Look at the volume on the node that the message names: mount, and the NFS server. "Permission denied" is root
     /// squash as a rule: export with no_root_squash, or a folder that the squashed user may write.</remarks>
     public const string StoreUnavailable = "StoreUnavailable";
 

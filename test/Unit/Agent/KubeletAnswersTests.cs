@@ -19,6 +19,8 @@ internal sealed class KubeletAnswersTests
     [TestCase(500, Failed + "Canceled desc = context canceled)", StatusCode.Unavailable, Reasons.KubeletUnavailable)]
     [TestCase(503, "apiserver is shutting down", StatusCode.Unavailable, Reasons.KubeletUnavailable)]
     [TestCase(500, Failed + "Unknown desc = criu failed: type DUMP errno 0)", StatusCode.FailedPrecondition, Reasons.CheckpointFailed)]
+    [TestCase(500, Failed + "Unknown desc = writing archive: write /var/lib/kubelet/checkpoints/c.tar: no space left on device)", StatusCode.FailedPrecondition, Reasons.NotEnoughSpace)]
+    [TestCase(500, Failed + "Unknown desc = write: disk quota exceeded)", StatusCode.FailedPrecondition, Reasons.NotEnoughSpace)]
     [TestCase(500, Failed + "NotFound desc = container 1 not found)", StatusCode.FailedPrecondition, Reasons.PodNotRunning)]
     [TestCase(404, "pod does not exist", StatusCode.NotFound, "PodNotFound")]
     public void Only_a_dump_whose_end_kubelet_has_seen_is_taken_for_ended(int code, string text, StatusCode status, string reason)
