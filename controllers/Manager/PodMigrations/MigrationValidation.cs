@@ -1,5 +1,6 @@
 using k8s.Models;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.PodMigrations;
 
@@ -58,6 +59,16 @@ internal static class MigrationValidation
     {
         var groups = found.GroupBy(f => f.Reason, f => f.Message).ToList();
         return string.Join("; ", groups.Select(g => (groups.Count > 1 ? g.Key + ": " : "") + string.Join("; ", g.Distinct())));
+    }
+
+    /// <summary>Ends the way forward where something stands in it.</summary>
+    /// <exception cref="TerminalException">Something does.</exception>
+    public static void Refuse((string Reason, string Message)? refusal)
+    {
+        if (refusal is { } why)
+        {
+            throw new TerminalException(why.Reason, why.Message);
+        }
     }
 
     /// <summary>Whether another migration of the same pod came first.</summary>

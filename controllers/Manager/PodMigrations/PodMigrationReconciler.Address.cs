@@ -15,52 +15,24 @@ namespace PodCheckpointing.Manager.PodMigrations;
 internal sealed partial class PodMigrationReconciler
 {
     private bool KeepsAddress(MigrationScope scope) =>
-        scope.HasBegun(Steps.Hold) || (FindSource(scope) is { } source && PodAddress.IsKept(source));
-
-    private Task<bool> HoldAsync(MigrationScope scope, CancellationToken cancellationToken)
-    {
-        if (scope.Is(ConditionTypes.TargetPrepared))
-        {
-            return Task.FromResult(true);
-        }
-
-        if (!scope.HasBegun(Steps.Hold))
-        {
-            // Stored first: the way back lets go whatever may be held.
-            scope.Begin(Steps.Hold);
-            return Task.FromResult(false);
-        }
-
-        var request = new HoldAddressesRequest { Holder = scope.Uid, ForSeconds = HoldFor(Deadline(scope) - Now) };
-        request.Addresses.AddRange(PodAddress.Of(RequireSource(scope)));
-        if (Ask(scope, "hold", scope.Status.TargetNode!, (agent, t) => agent.HoldAddressesAsync(request, t)) is null)
-        {
-            return Task.FromResult(false);
-        }
-
-        scope.End(Steps.Hold, "");
-        return Task.FromResult(true);
-    }
-
-    /// <summary>What has not run by the deadline never will; some time for the way back.</summary>
-    internal static uint HoldFor(TimeSpan? left) => (uint)Math.Max(0, left?.TotalSeconds ?? 0) + 60;
+        scope.HasBegun(Steps.Hold) || (_objects.FindSource(scope) is { } source && PodAddress.IsKept(source));
 
     /// <summary>On the way back, when the target is gone.</summary>
     private bool LetGo(MigrationScope scope)
     {
-        if (!scope.HasBegun(Steps.Hold) || IsLost(scope.Status.TargetNode!))
+        if (!scope.HasBegun(Steps.Hold) || _nodes.IsLost(scope.Status.TargetNode!))
         {
             return true;
         }
 
-        if (IsSilent(scope.Status.TargetNode!))
+        if (_nodes.IsSilent(scope.Status.TargetNode!))
         {
-            scope.Stall = HoldSilent(scope);
+            scope.Stall = MigrationStalls.HoldSilent(scope);
         }
 
         // While the object stands, the pod may have its network still. And a hold that is on its way would stand for ever if
         // it came after its end.
-        if (FindTarget(scope) is not null || calls.IsUnderWay(KeyOf(scope, "hold")))
+        if (_objects.FindTarget(scope) is not null || _calls.IsUnderWay(scope, "hold"))
         {
             return false;
         }
@@ -68,11 +40,11 @@ internal sealed partial class PodMigrationReconciler
         var request = new HoldAddressesRequest { Holder = scope.Uid };
         try
         {
-            return Ask(scope, "let-go", scope.Status.TargetNode!, (agent, t) => agent.HoldAddressesAsync(request, t)) is not null;
+            return _calls.Ask(scope, "let-go", scope.Status.TargetNode!, (agent, t) => agent.HoldAddressesAsync(request, t)) is not null;
         }
         catch (AgentException)
         {
-            scope.Stall = HoldSilent(scope);
+            scope.Stall = MigrationStalls.HoldSilent(scope);
             throw;
         }
     }
@@ -94,13 +66,13 @@ internal sealed partial class PodMigrationReconciler
     {
         var request = new GetRestoreRequest { PodUid = target.Metadata.Uid, WaitMilliseconds = 20_000, Until = "Restored" };
         request.ContainerNames.AddRange(containers);
-        if (Ask(scope, "restored", scope.Status.TargetNode!, (agent, t) => agent.GetRestoreAsync(request, t)) is not { } restore)
+        if (_calls.Ask(scope, "restored", scope.Status.TargetNode!, (agent, t) => agent.GetRestoreAsync(request, t)) is not { } restore)
         {
             return false;
         }
 
         RefuseFailed(restore);
-        return restore.Containers.All(c => c.Phase is "Restored" or "Running") || AskAgain(scope, "restored");
+        return restore.Containers.All(c => c.Phase is "Restored" or "Running") || _calls.AskAgain(scope, "restored");
     }
 
     private static void RefuseFailed(GetRestoreResponse restore)

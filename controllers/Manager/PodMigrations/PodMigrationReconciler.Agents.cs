@@ -8,8 +8,6 @@ namespace PodCheckpointing.Manager.PodMigrations;
 /// <content>What the agents of both nodes are asked before anything is touched.</content>
 internal sealed partial class PodMigrationReconciler
 {
-    private readonly SilentAgents _silent = new();
-
     /// <summary>The nodes that may be the target, the best one first: but for those of which it is known that they cannot,
     /// and those whose agents are silent while others may answer; unless the user has named it.</summary>
     private IReadOnlyList<string> Candidates(MigrationScope scope, V1Pod pod) => scope.Migration.Spec.TargetNode is { } wanted
@@ -22,8 +20,8 @@ internal sealed partial class PodMigrationReconciler
     /// <summary>What the agents' answers so far show against a node; the answers are kept for as long as the migration is under
     /// way.</summary>
     private List<(string Reason, string Message)> KnownObstacles(MigrationScope scope, V1Pod pod, string target) =>
-        calls.Known<GetCapabilitiesResponse>(KeyOf(scope, SourceCall(pod.Spec.NodeName!))) is { } here
-        && calls.Known<GetCapabilitiesResponse>(KeyOf(scope, TargetCall(target))) is { } there
+        _calls.Known<GetCapabilitiesResponse>(scope, SourceCall(pod.Spec.NodeName!)) is { } here
+        && _calls.Known<GetCapabilitiesResponse>(scope, TargetCall(target)) is { } there
             ? [.. NodeObstacles.OfTarget(pod, here, there)]
             : [];
 
@@ -88,7 +86,7 @@ internal sealed partial class PodMigrationReconciler
 
         try
         {
-            return Ask(scope, TargetCall(target), target, (agent, t) => agent.GetCapabilitiesAsync(QuestionToTarget(pod, here), t));
+            return _calls.Ask(scope, TargetCall(target), target, (agent, t) => agent.GetCapabilitiesAsync(QuestionToTarget(pod, here), t));
         }
         catch (AgentException exception)
         {
@@ -124,7 +122,7 @@ internal sealed partial class PodMigrationReconciler
     {
         try
         {
-            return Ask(scope, call, node, (agent, t) => agent.GetCapabilitiesAsync(request, t));
+            return _calls.Ask(scope, call, node, (agent, t) => agent.GetCapabilitiesAsync(request, t));
         }
         catch (AgentException exception) when (dry || found.Count > 0)
         {

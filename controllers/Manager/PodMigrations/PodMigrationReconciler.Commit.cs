@@ -20,7 +20,7 @@ internal sealed partial class PodMigrationReconciler
     /// <exception cref="TerminalException">It has; the migration goes back.</exception>
     private async Task<bool> KeepWayBackAsync(MigrationScope scope, CancellationToken cancellationToken)
     {
-        if (FindSource(scope) is { Metadata.DeletionTimestamp: null } && !IsLost(scope.Status.SourceNode!) && !scope.HasBegun(Steps.EndSource)
+        if (_objects.FindSource(scope) is { Metadata.DeletionTimestamp: null } && !_nodes.IsLost(scope.Status.SourceNode!) && !scope.HasBegun(Steps.EndSource)
             && await WhyEndedAsync(scope, cancellationToken) is { } why)
         {
             scope.Set(ConditionTypes.RestoreVerified, false, why.Reason, why.Message);
@@ -35,19 +35,19 @@ internal sealed partial class PodMigrationReconciler
     private async Task<(string Reason, string Message)?> WhyEndedAsync(MigrationScope scope, CancellationToken cancellationToken)
     {
         var (node, name) = (scope.Status.TargetNode!, scope.Status.RestoredPodName);
-        if (IsLost(node))
+        if (_nodes.IsLost(node))
         {
             return (Reasons.NodeLost, $"node {node} was lost with the restored pod {name}");
         }
 
-        return (FindTarget(scope) ?? await ReadTargetAsync(scope, cancellationToken)) is { Metadata.DeletionTimestamp: null }
+        return (_objects.FindTarget(scope) ?? await _objects.ReadTargetAsync(scope, cancellationToken)) is { Metadata.DeletionTimestamp: null }
             ? null
             : (Reasons.RestoreFailed, $"the restored pod {name} was deleted before the migration had ended");
     }
 
     private async Task<bool> CommitAsync(MigrationScope scope, CancellationToken cancellationToken)
     {
-        if (FindSource(scope) is { } source)
+        if (_objects.FindSource(scope) is { } source)
         {
             if (!HasNoProcesses(scope, source))
             {
@@ -55,16 +55,16 @@ internal sealed partial class PodMigrationReconciler
             }
 
             // Grace 0 would remove the object before anybody has killed the processes; so kubelet has the last word.
-            var lost = IsLost(scope.Status.SourceNode!);
+            var lost = _nodes.IsLost(scope.Status.SourceNode!);
             // Its ReplicaSet may have been quicker, with all the grace that stopped processes make no use of.
             if (source.Metadata.DeletionTimestamp is null || source.Metadata.DeletionGracePeriodSeconds > 1 || lost)
             {
                 await cluster.DeleteAsync(source, graceSeconds: lost ? 0 : 1, cancellationToken);
             }
 
-            if (IsSilent(scope.Status.SourceNode!))
+            if (_nodes.IsSilent(scope.Status.SourceNode!))
             {
-                scope.Stall = SourceSilent(scope);
+                scope.Stall = MigrationStalls.SourceSilent(scope);
             }
             else if (source is { Metadata: { DeletionTimestamp: { } since, Finalizers.Count: > 0 } } && Now - since > KubeletsTime)
             {
@@ -81,8 +81,8 @@ internal sealed partial class PodMigrationReconciler
         scope.Set(ConditionTypes.SourceRemoved, true, Reasons.Succeeded, "the source pod is gone");
         var request = new UnfenceRequest { PodUid = scope.Status.PodUID, Holder = scope.Uid, Resume = false };
         // A node that is gone has taken its fence along.
-        if (!IsLost(scope.Status.SourceNode!)
-            && Ask(scope, "unfence", scope.Status.SourceNode!, (agent, t) => agent.UnfenceAsync(request, t)) is null)
+        if (!_nodes.IsLost(scope.Status.SourceNode!)
+            && _calls.Ask(scope, "unfence", scope.Status.SourceNode!, (agent, t) => agent.UnfenceAsync(request, t)) is null)
         {
             scope.Status = before;
             return false;
@@ -97,7 +97,7 @@ internal sealed partial class PodMigrationReconciler
     private bool HasNoProcesses(MigrationScope scope, V1Pod source)
     {
         var node = scope.Status.SourceNode!;
-        if (source.Metadata.DeletionTimestamp is not null || IsLost(node) || IsSilent(node))
+        if (source.Metadata.DeletionTimestamp is not null || _nodes.IsLost(node) || _nodes.IsSilent(node))
         {
             return true;
         }
@@ -111,7 +111,7 @@ internal sealed partial class PodMigrationReconciler
         var request = new EndProcessesRequest { PodUid = scope.Status.PodUID, Holder = scope.Uid };
         try
         {
-            if (Ask(scope, "end-processes", node, (agent, t) => agent.EndProcessesAsync(request, t)) is null)
+            if (_calls.Ask(scope, "end-processes", node, (agent, t) => agent.EndProcessesAsync(request, t)) is null)
             {
                 return false;
             }
@@ -130,7 +130,7 @@ internal sealed partial class PodMigrationReconciler
     {
         if (await WhyEndedAsync(scope, cancellationToken) is { } why)
         {
-            var message = $"{why.Message}, and the source is gone; {WhatIsKept(scope)}";
+            var message = $"{why.Message}, and the source is gone; {CheckpointSettlement.WhatIsKept(scope)}";
             scope.Phase(MigrationPhases.Failed, message);
             scope.Set(ConditionTypes.Ready, false, why.Reason, message);
             scope.Status = scope.Status with { Outcome = Outcomes.Lost, PodAccessible = false, CompletionTime = Now };
@@ -143,43 +143,4 @@ internal sealed partial class PodMigrationReconciler
         scope.Status = scope.Status with { Outcome = Outcomes.Restored, CompletionTime = Now };
         return true;
     }
-
-    /// <summary>What is done with the checkpoint of a migration that has ended.</summary>
-    /// <remarks>One that is kept is nobody's part any more: the garbage collector would take it away with the migration.</remarks>
-    private async Task SettleCheckpointAsync(PodMigration migration, CancellationToken cancellationToken)
-    {
-        // As the server has it: it may have been created a moment before the end. Or after it, by a call that came late, which
-        // is seen like any other change.
-        var name = new ObjectKey(migration.Metadata.NamespaceProperty, MigrationScope.CheckpointNameFor(migration));
-        var found = migration.Has(WellKnown.MigrationFinalizer)
-            ? await cluster.ReadAsync<PodCheckpoint>(name, cancellationToken)
-            : cluster.Find<PodCheckpoint>(name);
-        if (found is not { Metadata.DeletionTimestamp: null } checkpoint || !checkpoint.IsControlledBy(migration))
-        {
-            return;
-        }
-
-        var isLast = migration.Status!.Outcome == Outcomes.Lost && checkpoint.Status?.Error is null;
-        // What is not whole would go on trying to be, and stop the pod that goes on.
-        if (!isLast && (migration.Spec.CheckpointRetention != DeletionPolicies.Retain || !IsWhole(checkpoint)))
-        {
-            await cluster.DeleteAsync(checkpoint, graceSeconds: null, cancellationToken);
-            return;
-        }
-
-        var metadata = new JsonObject { ["ownerReferences"] = null };
-        if (isLast)
-        {
-            // No rule of retention takes the last that is left of a pod.
-            metadata["annotations"] = new JsonObject { [WellKnown.Pinned] = "true" };
-        }
-
-        await cluster.PatchMetadataAsync(checkpoint, metadata, cancellationToken);
-    }
-
-    private bool IsWhole(PodCheckpoint checkpoint) =>
-        checkpoint.Status is { Error: null, Containers: { Count: > 0 } all } && Contents(checkpoint).Count() == all.Count;
-
-    private static string WhatIsKept(MigrationScope scope) =>
-        $"PodCheckpoint {scope.CheckpointName} holds the pod as it was when it was dumped: kubectl podmigration restore {scope.CheckpointName} -n {scope.Namespace}";
 }

@@ -16,14 +16,14 @@ internal sealed partial class PodMigrationReconciler
         }
 
         var (from, to) = (scope.Status.SourceNode!, scope.Status.TargetNode!);
-        if (Ask(scope, SourceCall(from), from, (agent, t) => agent.GetCapabilitiesAsync(QuestionToSource(source), t)) is not { } here
-            || Ask(scope, TargetCall(to), to, (agent, t) => agent.GetCapabilitiesAsync(QuestionToTarget(source, here), t)) is not { } there)
+        if (_calls.Ask(scope, SourceCall(from), from, (agent, t) => agent.GetCapabilitiesAsync(QuestionToSource(source), t)) is not { } here
+            || _calls.Ask(scope, TargetCall(to), to, (agent, t) => agent.GetCapabilitiesAsync(QuestionToTarget(source, here), t)) is not { } there)
         {
             return null;
         }
 
         var images = TargetImages.Choose(source, here.Images, there.Images, to);
-        Refuse(images.FirstOrDefault(image => image.Obstacle is not null)?.Obstacle);
+        MigrationValidation.Refuse(images.FirstOrDefault(image => image.Obstacle is not null)?.Obstacle);
         return images;
     }
 
@@ -36,13 +36,13 @@ internal sealed partial class PodMigrationReconciler
         }
 
         var request = new GetCapabilitiesRequest { Images = { images.Select(image => image.Image) } };
-        if (Ask(scope, "images", scope.Status.TargetNode!, (agent, t) => agent.GetCapabilitiesAsync(request, t)) is not { } pulled)
+        if (_calls.Ask(scope, "images", scope.Status.TargetNode!, (agent, t) => agent.GetCapabilitiesAsync(request, t)) is not { } pulled)
         {
             return false;
         }
 
-        var here = calls.Known<GetCapabilitiesResponse>(KeyOf(scope, SourceCall(scope.Status.SourceNode!)))!;
-        Refuse(TargetImages.Differing(source, target, here.Images, pulled.Images));
+        var here = _calls.Known<GetCapabilitiesResponse>(scope, SourceCall(scope.Status.SourceNode!))!;
+        MigrationValidation.Refuse(TargetImages.Differing(source, target, here.Images, pulled.Images));
         return true;
     }
 }

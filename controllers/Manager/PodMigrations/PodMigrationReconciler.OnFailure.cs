@@ -23,7 +23,7 @@ internal sealed partial class PodMigrationReconciler
             return true;
         }
 
-        if (turned.Reason == Reasons.Aborted || IsToStop(scope) || !scope.Is(ConditionTypes.Validated))
+        if (turned.Reason == Reasons.Aborted || MigrationLimits.IsToStop(scope) || !scope.Is(ConditionTypes.Validated))
         {
             return false;
         }
@@ -36,8 +36,8 @@ internal sealed partial class PodMigrationReconciler
             // A source that was never stopped has lost nothing, and a target that cannot have it gets no second chance.
             // And one that goes on already has work that nobody may take away: a step, for what is asked of nodes changes.
             case OnFailurePolicies.ColdStart when scope.Is(ConditionTypes.SourceFenced) && !scope.HasBegun(Steps.Resume)
-                && !IsLost(scope.Status.TargetNode!) && !IsSilent(scope.Status.TargetNode!)
-                && FindSource(scope) is { Metadata.DeletionTimestamp: null } source:
+                && !_nodes.IsLost(scope.Status.TargetNode!) && !_nodes.IsSilent(scope.Status.TargetNode!)
+                && _objects.FindSource(scope) is { Metadata.DeletionTimestamp: null } source:
                 return await BeginColdStartAsync(scope, turned, source, cancellationToken);
             default:
                 return false;
@@ -102,7 +102,7 @@ internal sealed partial class PodMigrationReconciler
             ? await cluster.ReadAsync<V1Pod>(key, cancellationToken)
             : await cluster.CreateOrGetAsync(
                 JsonSerializer.Deserialize<V1Pod>(scope.Status.ColdStartPod!, KubernetesJson.Options)!, cancellationToken));
-        if (pod is not null && !IsTargetOf(pod, scope))
+        if (pod is not null && !MigrationObjects.IsTargetOf(pod, scope))
         {
             scope.Stall = (Reasons.BindingMismatch, $"a pod named {pod.Metadata.Name} exists and is not this migration's: delete it");
             return;
@@ -113,9 +113,9 @@ internal sealed partial class PodMigrationReconciler
         scope.Status = scope.Status with { RestoredPodUID = pod?.Metadata.Uid ?? scope.Status.RestoredPodUID };
         if (!runs && stuck is null)
         {
-            if (IsLost(scope.Status.TargetNode!) || IsSilent(scope.Status.TargetNode!))
+            if (_nodes.IsLost(scope.Status.TargetNode!) || _nodes.IsSilent(scope.Status.TargetNode!))
             {
-                scope.Stall = FreshSilent(scope);
+                scope.Stall = MigrationStalls.FreshSilent(scope);
             }
 
             return;
@@ -133,8 +133,8 @@ internal sealed partial class PodMigrationReconciler
     private async Task<bool> EndSourceAsync(MigrationScope scope, CancellationToken cancellationToken)
     {
         var name = scope.Status.SourceNode!;
-        var lost = IsLost(name);
-        if (FindSource(scope) is { } source && (lost || source.Metadata.DeletionTimestamp is null))
+        var lost = _nodes.IsLost(name);
+        if (_objects.FindSource(scope) is { } source && (lost || source.Metadata.DeletionTimestamp is null))
         {
             await cluster.DeleteAsync(source, graceSeconds: lost ? 0 : null, cancellationToken);
             return false;
@@ -146,24 +146,23 @@ internal sealed partial class PodMigrationReconciler
         }
 
         // It is terminating, so nothing starts its containers again: it may go on as far as its own end.
-        var standing = FindSource(scope) is not null;
+        var standing = _objects.FindSource(scope) is not null;
         var lift = new UnfenceRequest { PodUid = scope.Status.PodUID, Holder = scope.Uid, Resume = standing };
-        if (Ask(scope, "end", name, (agent, t) => agent.UnfenceAsync(lift, t)) is null || standing)
+        if (_calls.Ask(scope, "end", name, (agent, t) => agent.UnfenceAsync(lift, t)) is null || standing)
         {
             return false;
         }
 
         // The object may have been deleted by force: the runtime knows.
         var proof = new CancelRestoreRequest { PodUid = scope.Status.PodUID, Reason = "the pod is started afresh at another node" };
-        if (Ask(scope, "end-proof", name, (agent, t) => agent.CancelRestoreAsync(proof, t)) is not { } answer)
+        if (_calls.Ask(scope, "end-proof", name, (agent, t) => agent.CancelRestoreAsync(proof, t)) is not { } answer)
         {
             return false;
         }
 
         if (answer.LiveContainers > 0)
         {
-            calls.Forget(KeyOf(scope, "end-proof"));
-            queue.AddAfter(new ObjectKey(scope.Namespace, scope.Migration.Metadata.Name!), Again);
+            _calls.AskLater(scope, "end-proof");
         }
 
         return answer.LiveContainers == 0;

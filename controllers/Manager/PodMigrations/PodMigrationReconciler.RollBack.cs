@@ -9,7 +9,6 @@ namespace PodCheckpointing.Manager.PodMigrations;
 /// <content>The way back: the target gone for certain, then the source goes on.</content>
 internal sealed partial class PodMigrationReconciler
 {
-    private static readonly TimeSpan Again = TimeSpan.FromMilliseconds(300);
 
     private async Task RollBackAsync(MigrationScope scope, V1Condition turned, CancellationToken cancellationToken)
     {
@@ -24,8 +23,8 @@ internal sealed partial class PodMigrationReconciler
             }
         }
 
-        var goesOn = touched && FindSource(scope) is { Metadata.DeletionTimestamp: null, Status.Phase: "Running" }
-            && !IsLost(scope.Status.SourceNode!);
+        var goesOn = touched && _objects.FindSource(scope) is { Metadata.DeletionTimestamp: null, Status.Phase: "Running" }
+            && !_nodes.IsLost(scope.Status.SourceNode!);
         scope.Set(ConditionTypes.RolledBack, true, turned.Reason, turned.Message);
         scope.Phase(MigrationPhases.Failed, turned.Message + (goesOn || !touched ? "" : WhatIsLeft(scope)));
         scope.Status = scope.Status with
@@ -40,9 +39,9 @@ internal sealed partial class PodMigrationReconciler
     private string WhatIsLeft(MigrationScope scope)
     {
         var source = scope.Status.SourceNode!;
-        var gone = IsLost(source) ? $"the source is gone with node {source}" : "the source is gone too";
+        var gone = _nodes.IsLost(source) ? $"the source is gone with node {source}" : "the source is gone too";
         return scope.Is(ConditionTypes.Checkpointed)
-            ? $"; {gone}, but {WhatIsKept(scope)}"
+            ? $"; {gone}, but {CheckpointSettlement.WhatIsKept(scope)}"
             : $"; {gone}";
     }
 
@@ -50,13 +49,13 @@ internal sealed partial class PodMigrationReconciler
     private async Task<bool> ResumeSourceAsync(MigrationScope scope, CancellationToken cancellationToken)
     {
         var node = scope.Status.SourceNode!;
-        if (IsLost(node))
+        if (_nodes.IsLost(node))
         {
             return true;
         }
 
         // A fence that is on its way would stand for ever if it came after its lifting.
-        if (calls.IsUnderWay(KeyOf(scope, "fence")))
+        if (_calls.IsUnderWay(scope, "fence"))
         {
             return false;
         }
@@ -67,7 +66,7 @@ internal sealed partial class PodMigrationReconciler
             return false;
         }
 
-        var source = FindSource(scope)
+        var source = _objects.FindSource(scope)
             ?? await cluster.ReadAsync<V1Pod>(new ObjectKey(scope.Namespace, scope.Migration.Spec.PodName), cancellationToken);
         var request = new UnfenceRequest
         {
@@ -75,7 +74,7 @@ internal sealed partial class PodMigrationReconciler
         };
         try
         {
-            if (Ask(scope, "resume", node, (agent, t) => agent.UnfenceAsync(request, t)) is null)
+            if (_calls.Ask(scope, "resume", node, (agent, t) => agent.UnfenceAsync(request, t)) is null)
             {
                 return false;
             }
@@ -98,8 +97,8 @@ internal sealed partial class PodMigrationReconciler
     /// <summary>Takes the target away; true when it is gone: the object, and what the runtime had of it.</summary>
     private async Task<bool> RemoveTargetAsync(MigrationScope scope, string why, CancellationToken cancellationToken)
     {
-        var target = FindTarget(scope) ?? await ReadTargetAsync(scope, cancellationToken);
-        var lost = IsLost(scope.Status.TargetNode!);
+        var target = _objects.FindTarget(scope) ?? await _objects.ReadTargetAsync(scope, cancellationToken);
+        var lost = _nodes.IsLost(scope.Status.TargetNode!);
         if (target is not null)
         {
             scope.Status = scope.Status with { RestoredPodUID = target.Metadata.Uid };
@@ -115,7 +114,7 @@ internal sealed partial class PodMigrationReconciler
             try
             {
                 var request = new CancelRestoreRequest { PodUid = uid, Reason = why };
-                answer = Ask(scope, call, scope.Status.TargetNode!, (agent, t) => agent.CancelRestoreAsync(request, t));
+                answer = _calls.Ask(scope, call, scope.Status.TargetNode!, (agent, t) => agent.CancelRestoreAsync(request, t));
             }
             catch (AgentException exception)
             {
@@ -139,7 +138,7 @@ internal sealed partial class PodMigrationReconciler
         {
             // Its create gives up by itself after a while. Or the node is silent, and the object went: by kubelet, when it had ended
             // the pod, or by somebody's word that it does not run any more.
-            var isGone = target is null && FindNode(scope.Status.TargetNode!) is { } node && !AgentDirectory.IsReady(node);
+            var isGone = target is null && _nodes.Find(scope.Status.TargetNode!) is { } node && !AgentDirectory.IsReady(node);
             return !scope.TargetMayRun || isGone ? true : throw failure;
         }
 
@@ -150,22 +149,10 @@ internal sealed partial class PodMigrationReconciler
 
         if (answer is { LiveContainers: > 0 } && target is null)
         {
-            calls.Forget(KeyOf(scope, call));
-            queue.AddAfter(new ObjectKey(scope.Namespace, scope.Migration.Metadata.Name!), Again);
+            _calls.AskLater(scope, call);
             return false;
         }
 
         return answer is not null && (target is null || !scope.TargetMayRun);
-    }
-
-    /// <summary>The target as the API server has it: it may have been created just before the failure.</summary>
-    private async Task<V1Pod?> ReadTargetAsync(MigrationScope scope, CancellationToken cancellationToken)
-    {
-        var name = scope.Status.RestoredPodName ?? (FindSource(scope) is { } source ? scope.TargetPodName(source) : null);
-        return name is not null
-            && await cluster.ReadAsync<V1Pod>(new ObjectKey(scope.Namespace, name), cancellationToken) is { } pod
-            && IsTargetOf(pod, scope)
-                ? pod
-                : null;
     }
 }

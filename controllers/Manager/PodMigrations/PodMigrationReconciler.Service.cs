@@ -33,12 +33,12 @@ internal sealed partial class PodMigrationReconciler
     /// <see cref="Handover"/> for the order.</summary>
     private async Task<bool> HandOverAsync(MigrationScope scope, CancellationToken cancellationToken)
     {
-        if (FindTarget(scope) is not { } target || !Handover.IsDue(target))
+        if (_objects.FindTarget(scope) is not { } target || !Handover.IsDue(target))
         {
             return true;
         }
 
-        var source = FindSource(scope);
+        var source = _objects.FindSource(scope);
         if (source is { Metadata.DeletionTimestamp: null })
         {
             if (!Handover.IsOffered(source))

@@ -27,7 +27,7 @@ internal sealed partial class PodMigrationReconciler
         return answer.Target;
     }
 
-    private IEnumerable<(string Reason, string Message)> WhyUnusable(MigrationScope scope, string target, V1Pod pod) => FindNode(target) switch
+    private IEnumerable<(string Reason, string Message)> WhyUnusable(MigrationScope scope, string target, V1Pod pod) => _nodes.Find(target) switch
     {
         _ when target == pod.Spec.NodeName =>
             [(Reasons.NodeNotCapable, $"pod {pod.Metadata.Name} is on node {target} already; name another targetNode")],

@@ -20,34 +20,34 @@ internal sealed partial class PodMigrationReconciler
 
         if (!scope.Is(ConditionTypes.Checkpointed))
         {
-            RequireSourceNode(scope);
+            _nodes.RequireSource(scope);
         }
 
         scope.Begin(Steps.Receive);
         scope.Phase(scope.Is(ConditionTypes.Checkpointed) ? MigrationPhases.Transferring : MigrationPhases.Pending, "the target pod is being prepared");
-        var source = RequireSource(scope);
-        RequireNode(scope);
+        var source = _objects.RequireSource(scope);
+        _nodes.RequireTarget(scope);
         if (ImagesFor(scope, source) is not { } images)
         {
             return scope.AwaitAnswer();
         }
 
         // One that was there and has gone is not made again: whoever took it away would take the next one, too.
-        var target = FindTarget(scope) ?? (scope.Status.RestoredPodUID is not null
-            ? await RequireTargetAsync(scope, cancellationToken)
+        var target = _objects.FindTarget(scope) ?? (scope.Status.RestoredPodUID is not null
+            ? await _objects.RequireTargetAsync(scope, cancellationToken)
             : await cluster.CreateOrGetAsync(
                 TargetPod.From(source, scope, ArtifactUri.ForPod(scope.Status.PodUID!, scope.CheckpointID).ToString(), images),
                 cancellationToken));
-        if (!IsTargetOf(target, scope))
+        if (!MigrationObjects.IsTargetOf(target, scope))
         {
             throw new TerminalException(Reasons.RestoreFailed, $"a pod named {target.Metadata.Name} exists and is not this migration's: delete it");
         }
 
         scope.Status = scope.Status with { RestoredPodName = target.Metadata.Name, RestoredPodUID = target.Metadata.Uid };
-        Refuse(MigrationValidation.OfAdmission(source, target) ?? MigrationValidation.OfReceiver(target));
+        MigrationValidation.Refuse(MigrationValidation.OfAdmission(source, target) ?? MigrationValidation.OfReceiver(target));
         var request = new GetRestoreRequest { PodUid = target.Metadata.Uid, WaitMilliseconds = 10_000, Until = "Waiting" };
         request.ContainerNames.AddRange(target.LivingContainers().Select(c => c.Name));
-        if (Ask(scope, "receive", scope.Status.TargetNode!, (agent, t) => agent.GetRestoreAsync(request, t)) is not { } receiver)
+        if (_calls.Ask(scope, "receive", scope.Status.TargetNode!, (agent, t) => agent.GetRestoreAsync(request, t)) is not { } receiver)
         {
             return scope.AwaitAnswer();
         }
@@ -60,7 +60,7 @@ internal sealed partial class PodMigrationReconciler
         // It may be further, where an operator has died before it could say that the target waits.
         if (receiver.Containers.All(c => c.Phase is not ("Waiting" or "Staged" or "Restoring" or "Restored" or "Running")))
         {
-            return AskAgain(scope, "receive");
+            return _calls.AskAgain(scope, "receive");
         }
 
         if (!HasSameImages(scope, source, target, images))
@@ -86,16 +86,16 @@ internal sealed partial class PodMigrationReconciler
         }
 
         // A target that has ended for certain, or is about to, will never be verified: the source has what is left.
-        RequireNode(scope);
-        var target = FindTarget(scope) ?? await RequireTargetAsync(scope, cancellationToken);
+        _nodes.RequireTarget(scope);
+        var target = _objects.FindTarget(scope) ?? await _objects.RequireTargetAsync(scope, cancellationToken);
         if (target.Metadata.DeletionTimestamp is not null)
         {
             throw new TerminalException(Reasons.RestoreFailed, $"the target pod {target.Metadata.Name} was deleted before it was verified");
         }
 
-        Refuse(MigrationValidation.OfContainers(target));
-        var checkpoint = FindCheckpoint(scope);
-        var contents = Contents(checkpoint).ToList();
+        MigrationValidation.Refuse(MigrationValidation.OfContainers(target));
+        var checkpoint = _objects.RequireCheckpoint(scope);
+        var contents = _objects.ContentsOf(checkpoint).ToList();
         // A pod is restored whole: one that lacks a container would be taken for it, and its source removed. From when the
         // restore has begun on the contents are not needed any more, and may be gone.
         var names = target.LivingContainers().Select(c => c.Name).Order(StringComparer.Ordinal).ToList();
@@ -108,7 +108,7 @@ internal sealed partial class PodMigrationReconciler
         var staged = true;
         foreach (var content in contents)
         {
-            staged &= Ask(
+            staged &= _calls.Ask(
                 scope, $"prepare/{content.Spec.Source.ContainerName}", scope.Status.TargetNode!,
                 (agent, t) => agent.PrepareRestoreAsync(PrepareRequest(target, content, names, volumes), t)) is not null;
         }
@@ -133,10 +133,10 @@ internal sealed partial class PodMigrationReconciler
         }
 
         var go = new ReleaseRestoreRequest { PodUid = target.Metadata.Uid, AddressHolder = holds ? scope.Uid : "" };
-        var released = Ask(scope, "release", scope.Status.TargetNode!, (agent, t) => agent.ReleaseRestoreAsync(go, t));
+        var released = _calls.Ask(scope, "release", scope.Status.TargetNode!, (agent, t) => agent.ReleaseRestoreAsync(go, t));
         var request = new GetRestoreRequest { PodUid = target.Metadata.Uid, WaitMilliseconds = 20_000 };
         request.ContainerNames.AddRange(names);
-        var restore = Ask(scope, "restore", scope.Status.TargetNode!, (agent, t) => agent.GetRestoreAsync(request, t));
+        var restore = _calls.Ask(scope, "restore", scope.Status.TargetNode!, (agent, t) => agent.GetRestoreAsync(request, t));
         if (restore is null || released is null)
         {
             return false;
@@ -145,15 +145,15 @@ internal sealed partial class PodMigrationReconciler
         RefuseFailed(restore);
         if (names.Except(restore.Containers.Where(c => c.Phase == "Running").Select(c => c.ContainerName)).Any())
         {
-            return AskAgain(scope, "restore");
+            return _calls.AskAgain(scope, "restore");
         }
 
-        Refuse(Verification.OfContainers(target, restore));
+        MigrationValidation.Refuse(Verification.OfContainers(target, restore));
         if (!Verification.IsComplete(target, names.Count))
         {
-            if (IsSilent(scope.Status.TargetNode!))
+            if (_nodes.IsSilent(scope.Status.TargetNode!))
             {
-                scope.Stall = TargetSilent(scope);
+                scope.Stall = MigrationStalls.TargetSilent(scope);
             }
 
             return false;
@@ -188,30 +188,6 @@ internal sealed partial class PodMigrationReconciler
         request.ContainerNames.AddRange(all);
         request.VolumeNames.AddRange(volumes);
         return request;
-    }
-
-    private V1Pod RequireSource(MigrationScope scope) =>
-        FindSource(scope)
-        ?? throw new TerminalException(Reasons.PodNotFound, "the source pod has gone while it was being migrated");
-
-    private void RequireNode(MigrationScope scope)
-    {
-        if (IsLost(scope.Status.TargetNode!))
-        {
-            throw new TerminalException(Reasons.NodeLost, $"node {scope.Status.TargetNode} was lost before the restore was verified");
-        }
-    }
-
-    private async Task<V1Pod> RequireTargetAsync(MigrationScope scope, CancellationToken cancellationToken) =>
-        await ReadTargetAsync(scope, cancellationToken)
-        ?? throw new TerminalException(Reasons.RestoreFailed, "the target pod has gone before it was verified");
-
-    /// <summary>The agent's wait has ended before what was waited for.</summary>
-    private bool AskAgain(MigrationScope scope, string call)
-    {
-        calls.Forget($"pmig/{scope.Uid}/{call}");
-        scope.Wake();
-        return false;
     }
 
     private long? Downtime(MigrationScope scope, List<ContainerCheckpointContent> contents, GetRestoreResponse restore)

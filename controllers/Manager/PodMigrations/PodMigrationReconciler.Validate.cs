@@ -42,7 +42,7 @@ internal sealed partial class PodMigrationReconciler
             return false;
         }
 
-        if (target is not null && FindNode(target) is not null && pod?.Spec.NodeName is { } source && source != target && !AskNodes(scope, pod, target, found, dry))
+        if (target is not null && _nodes.Find(target) is not null && pod?.Spec.NodeName is { } source && source != target && !AskNodes(scope, pod, target, found, dry))
         {
             scope.Phase(MigrationPhases.Pending, "asks the agents of both nodes what they can do");
             return scope.AwaitAnswer();

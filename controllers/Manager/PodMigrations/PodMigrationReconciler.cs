@@ -4,6 +4,7 @@ using k8s.Models;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.Agents;
+using PodCheckpointing.Manager.PodMigrations.Forward;
 using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.PodMigrations;
@@ -20,7 +21,7 @@ internal sealed partial class PodMigrationReconciler(
     ICluster cluster,
     IAgentDirectory agents,
     LostNodes lostNodes,
-    PendingCalls calls,
+    PendingCalls pending,
     MigrationSlots slots,
     IEventRecorder events,
     WorkQueue queue,
@@ -29,6 +30,10 @@ internal sealed partial class PodMigrationReconciler(
     internal static readonly TimeSpan Resync = TimeSpan.FromSeconds(3);
 
     private readonly StatusDrafts _drafts = new(time);
+    private readonly SilentAgents _silent = new();
+    private readonly MigrationObjects _objects = new(cluster);
+    private readonly MigrationNodes _nodes = new(cluster, lostNodes);
+    private readonly AgentCalls _calls = new(agents, pending, queue);
 
     public async Task<ReconcileResult> ReconcileAsync(ObjectKey key, CancellationToken cancellationToken)
     {
@@ -69,11 +74,11 @@ internal sealed partial class PodMigrationReconciler(
         catch (Exception exception) when (exception is AgentException or KubernetesException)
         {
             // What may pass, and all that fails on the way back or after the commit, is tried again: there is no other way.
-            scope.Stall ??= WhyStalled(scope, exception);
+            scope.Stall ??= MigrationStalls.Why(scope, exception);
             failure = exception;
         }
 
-        TellStall(scope);
+        MigrationStalls.Tell(scope);
         if (failure is null && scope is { MayWait: true, Stall: null } && _drafts.Hold(migration, scope.Status) is { } patience)
         {
             return new ReconcileResult(patience);
@@ -83,7 +88,7 @@ internal sealed partial class PodMigrationReconciler(
         scope.Status = scope.Status with { ObservedGeneration = migration.Metadata.Generation };
         await cluster.PatchStatusAsync(migration, migration.Status, scope.Status, cancellationToken);
         events.RecordChanges(migration, migration.Status?.Conditions, scope.Status.Conditions);
-        TellPod(scope, migration.Status);
+        new PodEvents(_objects, events).Tell(scope, migration.Status);
         SettleSlot(scope, key);
 
         if (failure is not null)
@@ -93,7 +98,7 @@ internal sealed partial class PodMigrationReconciler(
 
         // Events drive a migration; a look every few seconds is the net below them, and sees the deadlines.
         var rests = scope.Status.CompletionTime is not null || scope.Status.Outcome is not null || scope.IsWaiting;
-        return new ReconcileResult(rests ? null : NextLook(scope));
+        return new ReconcileResult(rests ? null : Limits.NextLook(scope));
     }
 
     /// <summary>The reason for which a failure ends the way forward; null where it does not.</summary>
@@ -101,6 +106,8 @@ internal sealed partial class PodMigrationReconciler(
         scope.Condition(ConditionTypes.RolledBack) is not null ? null
         : exception is not TerminalException && scope.Is(ConditionTypes.RestoreVerified) ? null
         : Failures.TerminalReasonOf(exception);
+
+    private MigrationLimits Limits => new(_objects, _silent, time);
 
     private DateTime Now => time.GetUtcNow().UtcDateTime;
 
@@ -117,9 +124,9 @@ internal sealed partial class PodMigrationReconciler(
             return;
         }
 
-        calls.Forget($"pmig/{migration.Metadata.Uid}/");
+        _calls.Forget(migration.Metadata.Uid!);
         _silent.Forget(migration.Metadata.Uid!);
-        await SettleCheckpointAsync(migration, cancellationToken);
+        await new CheckpointSettlement(cluster, _objects).SettleAsync(migration, cancellationToken);
         if (migration.Has(WellKnown.MigrationFinalizer))
         {
             await cluster.SetFinalizersAsync(
@@ -131,7 +138,7 @@ internal sealed partial class PodMigrationReconciler(
     {
         if (scope.Is(ConditionTypes.RestoreVerified) || scope.HasBegun(Steps.ColdStart))
         {
-            TellTooLate(scope);
+            StopStep.TellTooLate(scope);
         }
 
         if (scope.Condition(ConditionTypes.RolledBack) is { } turned)
@@ -144,17 +151,14 @@ internal sealed partial class PodMigrationReconciler(
             return;
         }
 
-        if (!scope.Is(ConditionTypes.RestoreVerified) && WhyStop(scope) is { } why && !StopIfInTime(scope, why))
-        {
-            return;
-        }
-
+        var (stop, fence) = (new StopStep(Limits, _nodes, _calls), new FenceStep(_nodes, _calls));
+        var (checkpoint, hold) = (new CheckpointStep(cluster, _objects, _nodes, agents, _calls), new HoldAddressStep(_objects, _calls, time));
         Func<MigrationScope, CancellationToken, Task<bool>>[] ready = KeepsAddress(scope)
-            ? [FenceAsync, CheckpointAsync, HoldAsync, ReceiveAsync]
-            : [ReceiveAsync, FenceAsync, CheckpointAsync];
+            ? [fence.RunAsync, checkpoint.RunAsync, hold.RunAsync, ReceiveAsync]
+            : [ReceiveAsync, fence.RunAsync, checkpoint.RunAsync];
         Func<MigrationScope, CancellationToken, Task<bool>>[] steps =
         [
-            ValidateAsync, .. ready, RestoreAsync, KeepWayBackAsync, HandOverAsync, CommitAsync, SwitchServiceAsync, CompleteAsync,
+            stop.RunAsync, ValidateAsync, .. ready, RestoreAsync, KeepWayBackAsync, HandOverAsync, CommitAsync, SwitchServiceAsync, CompleteAsync,
         ];
         foreach (var step in steps)
         {

@@ -9,6 +9,7 @@ using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager;
 using PodCheckpointing.Manager.Agents;
 using PodCheckpointing.Manager.PodMigrations;
+using PodCheckpointing.Manager.PodMigrations.Forward;
 using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Unit.Manager;
@@ -189,7 +190,7 @@ public sealed class MigrationReconcilerTests
 
     [TestCase(1, "1 container is dumped and stands still")]
     [TestCase(2, "2 containers are dumped and stand still")]
-    public void Counts_containers_as_people_do(int count, string told) => PodMigrationReconciler.Dumped(count).Should().Be(told);
+    public void Counts_containers_as_people_do(int count, string told) => CheckpointStep.Dumped(count).Should().Be(told);
 
     [Test]
     public async Task An_abort_that_comes_too_late_is_answered_once()

@@ -5,42 +5,14 @@ using PodCheckpointing.Manager.Agents;
 using PodCheckpointing.Manager.ContainerCheckpoints;
 using PodCheckpointing.Runtime;
 
-namespace PodCheckpointing.Manager.PodMigrations;
+namespace PodCheckpointing.Manager.PodMigrations.Forward;
 
-/// <content>The steps at the source: fence, dump.</content>
-internal sealed partial class PodMigrationReconciler
+/// <summary>Creates the migration's PodCheckpoint, and waits until every container is dumped and stands still.</summary>
+/// <remarks>Its name follows from the migration's uid: who creates it again has the one that is there.</remarks>
+internal sealed class CheckpointStep(
+    ICluster cluster, MigrationObjects objects, MigrationNodes nodes, IAgentDirectory agents, AgentCalls calls) : IMigrationStep
 {
-    private Task<bool> FenceAsync(MigrationScope scope, CancellationToken cancellationToken)
-    {
-        if (scope.Is(ConditionTypes.SourceFenced))
-        {
-            return Task.FromResult(true);
-        }
-
-        RequireSourceNode(scope);
-        scope.Begin(Steps.Fence);
-        var request = new FenceRequest
-        {
-            PodNamespace = scope.Namespace,
-            PodName = scope.Migration.Spec.PodName,
-            PodUid = scope.Status.PodUID,
-            Holder = scope.Uid,
-            TcpPolicy = scope.TcpPolicy,
-        };
-        if (Ask(scope, "fence", scope.Status.SourceNode!, (agent, t) => agent.FenceAsync(request, t)) is not { } fenced)
-        {
-            return Task.FromResult(scope.AwaitAnswer());
-        }
-
-        scope.Set(
-            ConditionTypes.SourceFenced, true, Reasons.Succeeded,
-            $"fenced on {scope.Status.SourceNode} at {fenced.FencedAt.ToDateTime():yyyy-MM-ddTHH:mm:ss.fffZ}: no container of the pod starts there, and its dump leaves it stopped");
-        scope.End(Steps.Fence, "");
-        // Told together with what follows: another life of the operator asks for the fence again and has it.
-        return Task.FromResult(true);
-    }
-
-    private async Task<bool> CheckpointAsync(MigrationScope scope, CancellationToken cancellationToken)
+    public async Task<bool> RunAsync(MigrationScope scope, CancellationToken cancellationToken)
     {
         if (scope.Is(ConditionTypes.Checkpointed))
         {
@@ -51,8 +23,7 @@ internal sealed partial class PodMigrationReconciler
         scope.Phase(MigrationPhases.Checkpointing, "the source is being dumped");
         scope.Status = scope.Status with { PodCheckpointName = scope.CheckpointName, PodAccessible = false };
         StageAhead(scope);
-        var checkpoint = cluster.Find<PodCheckpoint>(new ObjectKey(scope.Namespace, scope.CheckpointName))
-            ?? await cluster.CreateOrGetAsync(CheckpointFor(scope), cancellationToken);
+        var checkpoint = objects.FindCheckpoint(scope) ?? await cluster.CreateOrGetAsync(CheckpointFor(scope), cancellationToken);
         if (!checkpoint.IsControlledBy(scope.Migration))
         {
             throw new TerminalException(Reasons.BindingMismatch, $"PodCheckpoint {scope.CheckpointName} belongs to somebody else: delete it");
@@ -65,22 +36,10 @@ internal sealed partial class PodMigrationReconciler
 
         // When every dump stands, the agent has sealed the checkpoint; its own object says so a moment later, for which
         // nobody waits while the pod stands still.
-        var contents = Contents(checkpoint).ToList();
+        var contents = objects.ContentsOf(checkpoint).ToList();
         if (checkpoint.Status?.Containers is not { Count: > 0 } all || contents.Count != all.Count)
         {
-            // What was begun may stand on the volume whole, though nobody has heard of it: the containers' checkpoints find out.
-            var begun = cluster.Where(Indexes.PartsByOwner, checkpoint.Metadata.Uid!).Any(
-                p => cluster.Find<ContainerCheckpointContent>(new ObjectKey(null, ContainerCheckpointReconciler.ContentName(p))) is not null);
-            if (!begun)
-            {
-                RequireSourceNode(scope);
-            }
-
-            scope.Stall = IsSilent(scope.Status.SourceNode!) ? DumpSilent(scope)
-                : checkpoint.Status?.Conditions.Find(ConditionTypes.Ready) is { Reason: not (Reasons.Pending or Reasons.CheckpointInProgress) } why
-                ? (why.Reason!, why.Message!)
-                : null;
-
+            AwaitDumps(scope, checkpoint);
             return false;
         }
 
@@ -100,12 +59,32 @@ internal sealed partial class PodMigrationReconciler
         return true;
     }
 
+    internal static string Dumped(int containers) =>
+        containers == 1 ? "1 container is dumped and stands still" : $"{containers} containers are dumped and stand still";
+
+    /// <summary>Says what the dumps wait for, where that needs somebody's help.</summary>
+    private void AwaitDumps(MigrationScope scope, PodCheckpoint checkpoint)
+    {
+        // What was begun may stand on the volume whole, though nobody has heard of it: the containers' checkpoints find out.
+        var begun = cluster.Where(Indexes.PartsByOwner, checkpoint.Metadata.Uid!).Any(
+            p => cluster.Find<ContainerCheckpointContent>(new ObjectKey(null, ContainerCheckpointReconciler.ContentName(p))) is not null);
+        if (!begun)
+        {
+            nodes.RequireSource(scope);
+        }
+
+        scope.Stall = nodes.IsSilent(scope.Status.SourceNode!) ? MigrationStalls.DumpSilent(scope)
+            : checkpoint.Status?.Conditions.Find(ConditionTypes.Ready) is { Reason: not (Reasons.Pending or Reasons.CheckpointInProgress) } why
+            ? (why.Reason!, why.Message!)
+            : null;
+    }
+
     /// <summary>The target's node begins to stage what the source's node is about to write, and restores it, stopped, as soon as
     /// that has been written: downtime that is saved. It runs only when preparing the restore has confirmed it, so that nobody
     /// has to know whether this came to anything.</summary>
     private void StageAhead(MigrationScope scope)
     {
-        if (!scope.Is(ConditionTypes.TargetPrepared) || FindTarget(scope) is not { } target || agents.Find(scope.Status.TargetNode!) is null)
+        if (!scope.Is(ConditionTypes.TargetPrepared) || objects.FindTarget(scope) is not { } target || agents.Find(scope.Status.TargetNode!) is null)
         {
             return;
         }
@@ -120,7 +99,7 @@ internal sealed partial class PodMigrationReconciler
                 // Volumes are taken when all containers stand, and have to be in place before any is restored.
                 PodNamespace = target.EmptyDirs().Count == 0 ? scope.Namespace : "",
             };
-            Ask(scope, $"ahead/{container}", scope.Status.TargetNode!, async (agent, t) =>
+            calls.Ask(scope, $"ahead/{container}", scope.Status.TargetNode!, async (agent, t) =>
             {
                 try
                 {
@@ -133,19 +112,6 @@ internal sealed partial class PodMigrationReconciler
             });
         }
     }
-
-    /// <summary>Until the pod is dumped, what it has in memory is nowhere but at its node. After that its node is not needed.</summary>
-    /// <exception cref="TerminalException">The node is dead for certain.</exception>
-    private void RequireSourceNode(MigrationScope scope)
-    {
-        if (IsLost(scope.Status.SourceNode!))
-        {
-            throw new TerminalException(Reasons.NodeLost, $"node {scope.Status.SourceNode} was lost before the pod was dumped there");
-        }
-    }
-
-    internal static string Dumped(int containers) =>
-        containers == 1 ? "1 container is dumped and stands still" : $"{containers} containers are dumped and stand still";
 
     private static PodCheckpoint CheckpointFor(MigrationScope scope) => new()
     {
@@ -164,12 +130,4 @@ internal sealed partial class PodMigrationReconciler
             DeletionPolicy = DeletionPolicies.Delete,
         },
     };
-
-    private static void Refuse((string Reason, string Message)? refusal)
-    {
-        if (refusal is { } why)
-        {
-            throw new TerminalException(why.Reason, why.Message);
-        }
-    }
 }

@@ -5,11 +5,12 @@ using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.PodMigrations;
 
-/// <content>Says what a migration waits for when nothing but somebody's help, or a node's return, moves it on.</content>
-internal sealed partial class PodMigrationReconciler
+/// <summary>Says what a migration waits for when nothing but somebody's help, or a node's return, moves it on. Pure functions of the
+/// run.</summary>
+internal static class MigrationStalls
 {
     /// <summary>Keeps the condition Stalled true to what this run has found.</summary>
-    private static void TellStall(MigrationScope scope)
+    public static void Tell(MigrationScope scope)
     {
         if (scope.Stall is { } stall)
         {
@@ -22,14 +23,14 @@ internal sealed partial class PodMigrationReconciler
         }
     }
 
-    private static (string Reason, string Message)? WhyStalled(MigrationScope scope, Exception exception) => exception switch
+    public static (string Reason, string Message)? Why(MigrationScope scope, Exception exception) => exception switch
     {
-        AgentException failure => WhyStalled(scope, failure),
+        AgentException failure => Why(scope, failure),
         KubernetesException refused when refused.IsRefusal() => (Reasons.RequestRefused, refused.Message),
         _ => null,
     };
 
-    private static (string Reason, string Message) WhyStalled(MigrationScope scope, AgentException failure) => scope switch
+    private static (string Reason, string Message) Why(MigrationScope scope, AgentException failure) => scope switch
     {
         _ when failure.Reason != Reasons.AgentUnavailable => (failure.Reason, failure.Message),
         _ when scope.Is(ConditionTypes.SourceRemoved) || scope.HasBegun(Steps.ColdStart) || scope.HasBegun(Steps.EndSource) => SourceSilent(scope),
@@ -38,7 +39,7 @@ internal sealed partial class PodMigrationReconciler
         _ => (failure.Reason, failure.Message),
     };
 
-    private static (string Reason, string Message) TargetSilent(MigrationScope scope)
+    public static (string Reason, string Message) TargetSilent(MigrationScope scope)
     {
         var (node, pod) = (scope.Status.TargetNode, scope.Status.RestoredPodName);
         return (
@@ -48,7 +49,7 @@ internal sealed partial class PodMigrationReconciler
             + $"{WordOf(node)}, or kubectl -n {scope.Namespace} delete pod {pod} --force");
     }
 
-    private static (string Reason, string Message) HoldSilent(MigrationScope scope)
+    public static (string Reason, string Message) HoldSilent(MigrationScope scope)
     {
         var node = scope.Status.TargetNode;
         return (
@@ -57,7 +58,7 @@ internal sealed partial class PodMigrationReconciler
             + $"When it is dead for certain, say so: {WordOf(node)}");
     }
 
-    private static (string Reason, string Message) FreshSilent(MigrationScope scope)
+    public static (string Reason, string Message) FreshSilent(MigrationScope scope)
     {
         var (node, pod) = (scope.Status.TargetNode, scope.Status.RestoredPodName);
         return (
@@ -69,10 +70,10 @@ internal sealed partial class PodMigrationReconciler
     private static string WordOf(string? node) =>
         $"kubectl taint node {node} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute, or kubectl delete node {node}, which counts after a minute";
 
-    private static (string Reason, string Message) SourceSilent(MigrationScope scope) =>
+    public static (string Reason, string Message) SourceSilent(MigrationScope scope) =>
         SourceSilent(scope, "the source is fenced, does not answer: the migration ends when it does");
 
-    private static (string Reason, string Message) DumpSilent(MigrationScope scope) =>
+    public static (string Reason, string Message) DumpSilent(MigrationScope scope) =>
         SourceSilent(scope, "the pod is being dumped, does not answer: the migration goes on when it does, and back at the end of its time");
 
     private static (string Reason, string Message) SourceSilent(MigrationScope scope, string what)
