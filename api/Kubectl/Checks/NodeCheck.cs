@@ -72,24 +72,36 @@ internal static class NodeCheck
             : new Finding("kernel", Verdict.Ok, kernel == other ? $"{kernel} on both nodes" : $"{kernel} on {source.Metadata.Name}, {other} on {target.Metadata.Name}");
     }
 
+    /// <summary>How other pods and the pod stand to each other; null where they, or the nodes, may not be read.</summary>
+    public static PodPlacement? Placement(V1Pod pod, IReadOnlyList<V1Pod>? others, IReadOnlyList<V1Node>? nodes) =>
+        others is null || nodes is null ? null : new PodPlacement(pod, () => others, others.Where(PodPlacement.KeepsOthersAway), [.. nodes]);
+
     /// <summary>Whether a node takes the pod and has room for it.</summary>
     /// <param name="subject">What it is called.</param>
     /// <param name="pod">The pod that moves.</param>
     /// <param name="node">The node.</param>
     /// <param name="others">The pods of all nodes; null when they may not be read.</param>
-    public static IEnumerable<Finding> Fit(string subject, V1Pod pod, V1Node node, IReadOnlyList<V1Pod>? others)
+    /// <param name="placement">How they stand to the pod; null when that is not known.</param>
+    /// <param name="isChosen">Whether nobody has asked for this node.</param>
+    public static IEnumerable<Finding> Fit(
+        string subject, V1Pod pod, V1Node node, IReadOnlyList<V1Pod>? others, PodPlacement? placement, bool isChosen)
     {
         var findings = NodeFit.Obstacles(pod, node, others?.Where(other => other.Spec.NodeName == node.Metadata.Name) ?? [])
+            .Concat(placement?.Obstacles(node, isChosen) ?? [])
+            .Concat(RestoreHandler.Obstacle(node) is { } lacks ? [lacks] : [])
             .Select(obstacle => new Finding(subject, Verdict.No, obstacle.Message)).ToList();
         if (node.Spec?.Unschedulable == true)
         {
             findings.Insert(0, new Finding(subject, Verdict.No, $"{node.Metadata.Name} is cordoned: kubectl uncordon it, or choose another node"));
         }
 
+        var name = node.Metadata.Name;
         return findings.Count > 0 ? findings
             : [others is null
-                ? new Finding(subject, Verdict.Unknown, $"you may not list pods of all namespaces, so the room that is left on {node.Metadata.Name} is not known")
-                : new Finding(subject, Verdict.Ok, $"{node.Metadata.Name} takes the pod and has left what it requests")];
+                ? new Finding(subject, Verdict.Unknown, $"you may not list pods of all namespaces, so the room that is left on {name}, and which pods keep the pod away, is not known")
+                : placement is null
+                ? new Finding(subject, Verdict.Unknown, $"{name} has left what the pod requests; you may not list nodes, so which pods keep it away is not known")
+                : new Finding(subject, Verdict.Ok, $"{name} takes the pod and has left what it requests")];
     }
 
     /// <summary>Which nodes the operator chooses among, when none is named.</summary>
@@ -98,7 +110,8 @@ internal static class NodeCheck
     {
         const string subject = "target node";
         var ready = nodes.Where(node => node.Metadata.Name != pod.Spec.NodeName && Ready(subject, node).Verdict == Verdict.Ok && node.Spec?.Unschedulable != true).ToList();
-        var fit = ready.ConvertAll(node => Fit(subject, pod, node, others)
+        var placement = Placement(pod, others, nodes);
+        var fit = ready.ConvertAll(node => Fit(subject, pod, node, others, placement, isChosen: true)
             .Concat(claims.Select(claim => claim.Obstacle(node)).OfType<(string Reason, string Message)>().Select(why => new Finding(subject, Verdict.No, why.Message)))
             .ToList());
         var chosen = ready.Where((_, i) => fit[i].TrueForAll(finding => finding.Verdict != Verdict.No)).Select(node => node.Metadata.Name).ToList();

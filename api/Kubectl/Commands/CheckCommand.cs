@@ -79,14 +79,14 @@ internal static class CheckCommand
 
         var agents = await TryAsync(
             () => ListCommand.AllAsync<V1Pod>(client, new ListOptions { LabelSelector = NodeCheck.AgentSelector }, cancellationToken));
-        var onNode = string.IsNullOrEmpty(spec.TargetNode) ? null : $"spec.nodeName={spec.TargetNode}";
-        var others = await TryAsync(() => ListCommand.AllAsync<V1Pod>(client, new ListOptions { FieldSelector = onNode }, cancellationToken));
+        // Also those of other nodes: they may keep the pod away from a whole zone.
+        var others = await TryAsync(() => ListCommand.AllAsync<V1Pod>(client, new ListOptions(), cancellationToken));
+        var nodes = await TryAsync(() => ListCommand.AllAsync<V1Node>(client, new ListOptions(), cancellationToken));
         var source = string.IsNullOrEmpty(pod.Spec.NodeName)
             ? null
             : await NodeAsync(client, "source node", pod.Spec.NodeName, findings, agents, cancellationToken);
         if (string.IsNullOrEmpty(spec.TargetNode))
         {
-            var nodes = await TryAsync(() => ListCommand.AllAsync<V1Node>(client, new ListOptions(), cancellationToken));
             var claims = await ClaimsAsync(client, pod, null, findings, cancellationToken);
             findings.AddRange(nodes is null
                 ? [new Finding("target node", Verdict.Unknown, "none is named, and you may not list nodes: the operator chooses one that is ready and has room")]
@@ -98,7 +98,7 @@ internal static class CheckCommand
         await ClaimsAsync(client, pod, target, findings, cancellationToken);
         if (target is not null)
         {
-            findings.AddRange(NodeCheck.Fit("target node", pod, target, others));
+            findings.AddRange(NodeCheck.Fit("target node", pod, target, others, NodeCheck.Placement(pod, others, nodes), isChosen: false));
         }
 
         if (source is not null && target is not null)

@@ -68,6 +68,29 @@ internal sealed class ObjectTests() : PluginTests("object")
             .And.MatchRegex("--service +no +Service nowhere does not exist in namespace object");
     }
 
+    [Test]
+    public async Task Says_which_other_pods_keep_it_away()
+    {
+        const string apart =
+            ", affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{labelSelector: {matchLabels: {app: quorum}}, topologyKey: kubernetes.io/hostname}]}}";
+        await RunAsync("first", apart);
+        await KubectlAsync("label", "pod", "first", "app=quorum");
+        await ApplyAsync("{apiVersion: v1, kind: Pod, metadata: {name: second, labels: {app: quorum}}, spec: {nodeName: node-b, containers: [{name: main, image: x}]}}");
+
+        var named = await KubectlAsync("podmigration", "check", "first", "--to", "node-b");
+        var free = await KubectlAsync("podmigration", "check", "first");
+        var second = await KubectlAsync("podmigration", "check", "second", "--to", "node-a");
+        await KubectlAsync("delete", "pod", "second", "--force");
+        var alone = await KubectlAsync("podmigration", "check", "first", "--to", "node-b");
+
+        named.Code.Should().Be(1);
+        named.Output.Should().MatchRegex("target node +no +pod first may not be on node node-b: its required anti-affinity keeps it away from pod object/second");
+        free.Code.Should().Be(1);
+        free.Output.Should().Contain("keeps it away from pod object/second");
+        second.Output.Should().MatchRegex("target node +no +pod second may not be on node node-a: pod object/first keeps it away by required anti-affinity");
+        alone.Code.Should().Be(0, alone.Output);
+    }
+
     [TestCase("WouldMigrate", "Completed", 0, "operator +ok +pod asked could move[^$]*Pod asked can be moved.\n")]
     [TestCase("WouldFail", "Failed", 1, "KernelTooOld +no +older\nNotEnoughSpace +no +full; fuller\n[^$]*Pod asked cannot be moved like this.\n")]
     public async Task Has_the_operator_say_it_by_a_dry_run_that_goes_again(string outcome, string phase, int code, string pattern)

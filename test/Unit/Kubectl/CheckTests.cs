@@ -35,13 +35,55 @@ internal sealed class CheckTests
     {
         var pod = Pod() with { Spec = Pod().Spec with { More = Json("nodeSelector", """{"disk":"fast"}""") } };
 
-        var findings = NodeCheck.Fit("target node", pod, Node("node-b", "amd64", "", cordoned: true), [Pod()]).ToList();
+        var findings = NodeCheck.Fit("target node", pod, Node("node-b", "amd64", "", cordoned: true), [Pod()], null, isChosen: false).ToList();
 
         findings.Should().HaveCount(2).And.OnlyContain(finding => finding.Verdict == Verdict.No);
         findings[0].Message.Should().Contain("cordoned");
         findings[1].Message.Should().Contain("disk=fast");
-        NodeCheck.Fit("target node", Pod(), Node("node-b", "amd64", ""), [Pod()]).Single().Verdict.Should().Be(Verdict.Ok);
-        NodeCheck.Fit("target node", Pod(), Node("node-b", "amd64", ""), null).Single().Verdict.Should().Be(Verdict.Unknown);
+        var node = Node("node-b", "amd64", "");
+        NodeCheck.Fit("target node", Pod(), node, [Pod()], NodeCheck.Placement(Pod(), [Pod()], [node]), isChosen: false).Single().Verdict.Should().Be(Verdict.Ok);
+        NodeCheck.Fit("target node", Pod(), node, [Pod()], NodeCheck.Placement(Pod(), [Pod()], null), isChosen: false).Single().Verdict.Should().Be(Verdict.Unknown);
+        NodeCheck.Fit("target node", Pod(), node, null, NodeCheck.Placement(Pod(), null, [node]), isChosen: false).Single().Verdict.Should().Be(Verdict.Unknown);
+    }
+
+    [TestCase("podAntiAffinity", "node-b", "its required anti-affinity keeps it away from pod shop/other", Verdict.No)]
+    [TestCase("podAntiAffinity", "node-c", "takes the pod", Verdict.Ok)]
+    [TestCase("podAffinity", "node-b", "takes the pod", Verdict.Ok)]
+    [TestCase("podAffinity", "node-c", "no pod that its required affinity asks for is in the node's kubernetes.io/hostname", Verdict.No)]
+    public void Says_of_other_pods_what_the_scheduler_would_say(string kind, string where, string what, Verdict verdict)
+    {
+        var pod = Pod() with
+        {
+            Spec = Pod().Spec with
+            {
+                More = Json("affinity", """{"KIND":{"requiredDuringSchedulingIgnoredDuringExecution":[{"labelSelector":{"matchLabels":{"app":"db"}},"topologyKey":"kubernetes.io/hostname"}]}}"""
+                    .Replace("KIND", kind, StringComparison.Ordinal)),
+            },
+        };
+        var other = Pod() with
+        {
+            Metadata = Pod().Metadata with { Name = "other", Uid = "u2", Labels = new Dictionary<string, string> { ["app"] = "db" } },
+            Spec = Pod().Spec with { NodeName = "node-b" },
+        };
+        V1Node[] nodes = [Node("node-a", "", ""), Node("node-b", "", ""), Node("node-c", "", "")];
+        var node = nodes.Single(n => n.Metadata.Name == where);
+
+        var named = NodeCheck.Fit("target node", pod, node, [pod, other], NodeCheck.Placement(pod, [pod, other], nodes), isChosen: false).Single();
+        var chosen = NodeCheck.Choice(pod, [], [nodes[0], node], [pod, other]).Single();
+
+        named.Verdict.Should().Be(verdict);
+        named.Message.Should().Contain(what);
+        chosen.Verdict.Should().Be(verdict);
+    }
+
+    [Test]
+    public void Says_of_a_runtime_without_the_handler_what_the_operator_will_say()
+    {
+        var node = Node("node-b", "amd64", "");
+        node = node with { Status = node.Status! with { RuntimeHandlers = [new V1NodeRuntimeHandler { Name = "" }, new V1NodeRuntimeHandler { Name = "kata" }] } };
+
+        NodeCheck.Fit("target node", Pod(), node, [], NodeCheck.Placement(Pod(), [], [node]), isChosen: false).Single().Message
+            .Should().Be(NodeObstacles.OfRuntime(node).Single().Message);
     }
 
     [Test]
