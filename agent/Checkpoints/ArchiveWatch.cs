@@ -28,7 +28,7 @@ internal sealed class ArchiveWatch(IOptions<AgentOptions> options, TimeProvider 
         }
         catch (Exception exception) when (exception is ArgumentException or IOException)
         {
-            // kubelet makes the folder for its first archive; or the node has no watch left. The archive is stored afterwards.
+            // A kubelet without the feature has no such folder; or the node has no watch left. The archive is stored afterwards.
             watcher?.Dispose();
             watcher = null;
             AgentLog.NotWatched(logger, exception);

@@ -203,6 +203,7 @@ internal sealed class RestoreStaging(
         }
 
         Directory.Delete(temporary, recursive: true);
+        RootfsChanges.Prepare(folder);
         // The tree stays stopped until the runtime's "start"; its cgroup is the handler's business.
         File.WriteAllText(
             Path.Combine(folder, "criu.conf"),

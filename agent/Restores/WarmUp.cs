@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Formats.Tar;
+using System.IO.Compression;
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Storage;
 using PodCheckpointing.Storage.Archives;
@@ -34,6 +35,7 @@ internal sealed class WarmUp(IOptions<AgentOptions> options, TimeProvider time, 
             begin.SetResult();
             // Where the one comes to nothing, so does the other: both have ended before their folder goes.
             await Task.WhenAll(written, following);
+            RootfsChanges.Prepare(staged);
             store.Seal(Pod, Checkpoint, [Container]);
             store.FindSealed(Pod, Checkpoint, Container);
         }
@@ -87,6 +89,19 @@ internal sealed class WarmUp(IOptions<AgentOptions> options, TimeProvider time, 
         }
     }
 
+    private static byte[] Layer()
+    {
+        using var layer = new MemoryStream();
+        using (var packed = new GZipStream(layer, CompressionLevel.Fastest))
+        using (var tar = new TarWriter(packed))
+        {
+            tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, "data/file") { DataStream = new MemoryStream(new byte[100]) });
+            tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, "data/.wh.gone"));
+        }
+
+        return layer.ToArray();
+    }
+
     private static MemoryStream Archive()
     {
         var archive = new MemoryStream();
@@ -95,7 +110,7 @@ internal sealed class WarmUp(IOptions<AgentOptions> options, TimeProvider time, 
             foreach (var (name, content) in new[]
             {
                 ("checkpoint/inventory.img", new byte[100]), ("checkpoint/pages-1.img", new byte[1 << 20]),
-                ("config.dump", "{}"u8.ToArray()), ("spec.dump", "{}"u8.ToArray()),
+                ("config.dump", "{}"u8.ToArray()), ("rootfs-diff.tar", Layer()), ("spec.dump", "{}"u8.ToArray()),
             })
             {
                 tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, name) { DataStream = new MemoryStream(content) });

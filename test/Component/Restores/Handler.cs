@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using PodCheckpointing.Agent.Restores;
 using PodCheckpointing.Generate;
 
 namespace PodCheckpointing.Component.Restores;
@@ -128,6 +129,7 @@ internal sealed class Handler : IDisposable
             Go(uid);
         }
 
+        RootfsChanges.Prepare(folder);
         File.WriteAllText(Path.Combine(folder, "criu.conf"), "leave-stopped\n");
         File.WriteAllText(Path.Combine(folder, "staged"), "shared://u/c/x/dump.tar.zst\n");
         return folder;

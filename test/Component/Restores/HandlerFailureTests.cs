@@ -161,7 +161,7 @@ internal sealed class HandlerFailureTests
         (await _handler.CreateAsync()).Code.Should().Be(1);
 
         RestoreFolder.StateOf(folder, "app").Should().Match<ContainerRestore>(
-            s => s.Phase == "Failed" && s.Message.Contains("rootfs diff cannot be read"), "the operator would wait until its time is up");
+            s => s.Phase == "Failed" && s.Message.Contains("rootfs diff cannot be applied"), "the operator would wait until its time is up");
     }
 
     [Test]

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using FluentAssertions;
 using NUnit.Framework;
+using PodCheckpointing.Agent.Restores;
 
 namespace PodCheckpointing.Component.Restores;
 
@@ -35,6 +36,7 @@ internal sealed class RootfsDiffTests
         await GivenLayerAsync(
             "-z", ("data/new", "new"), ("data/.wh.old", ""), (".wh.dir", ""), ("cache/.wh..wh..opq", ""), ("cache/c", "new"), ("etc/hosts", ""));
 
+        RootfsChanges.Prepare(_staging);
         (await _handler.CreateAsync()).Should().Be((0, ""));
 
         Files().Should().Equal("cache/c", "data/kept", "data/new", "etc/hosts", "etc/motd");
@@ -48,19 +50,19 @@ internal sealed class RootfsDiffTests
         Write(_handler.Root, "q\"&, x", "image");
         File.WriteAllText(Path.Combine(_staging, "deleted.files"), """["/etc/motd","/dir","/cache/a","/q\"\u0026, x"]""");
 
+        RootfsChanges.Prepare(_staging);
         (await _handler.CreateAsync()).Should().Be((0, ""));
 
         Files().Should().Equal("cache/b", "data/kept", "data/new", "data/old", "etc/hosts");
     }
 
-    [TestCase("""["/../victim"]""")]
-    [TestCase("""["/out/victim"]""")]
-    [TestCase("""["/a\nb"]""")]
+    [TestCase("/../victim")]
+    [TestCase("/out/victim")]
     public async Task Deletes_nothing_outside(string deleted)
     {
-        Write(_handler.In("."), "victim", "here");
-        Directory.CreateSymbolicLink(Path.Combine(_handler.Root, "out"), _handler.In("."));
-        File.WriteAllText(Path.Combine(_staging, "deleted.files"), deleted);
+        GivenWayOut();
+        File.WriteAllText(Path.Combine(_staging, "deleted.files"), $"[\"{deleted}\"]");
+        RootfsChanges.Prepare(_staging);
 
         (await _handler.CreateAsync()).Code.Should().Be(1);
 
@@ -72,24 +74,34 @@ internal sealed class RootfsDiffTests
     [TestCase("out/.wh.victim")]
     public async Task Writes_nothing_outside(string entry)
     {
-        Write(_handler.In("."), "victim", "here");
-        Directory.CreateSymbolicLink(Path.Combine(_handler.Root, "out"), _handler.In("."));
+        GivenWayOut();
         await GivenLayerAsync("-p", (entry, "evil"));
+        RootfsChanges.Prepare(_staging);
 
         (await _handler.CreateAsync()).Code.Should().Be(1);
 
         File.ReadAllText(_handler.In("victim")).Should().Be("here");
+        _handler.ErrorLog.Should().Contain("outside");
         _handler.Calls.Should().BeEmpty();
     }
 
     [Test]
-    public async Task Refuses_a_broken_diff()
+    public async Task Takes_nothing_that_was_not_prepared()
     {
-        File.WriteAllText(Path.Combine(_staging, "rootfs-diff.tar"), "no tar");
+        await GivenLayerAsync("-p", ("data/new", "new"));
+
+        File.Delete(Path.Combine(_staging, RootfsChanges.Folders));
 
         (await _handler.CreateAsync()).Code.Should().Be(1);
 
-        _handler.ErrorLog.Should().Contain("the rootfs diff cannot be read");
+        _handler.ErrorLog.Should().Contain("another version");
+        _handler.Calls.Should().BeEmpty();
+    }
+
+    private void GivenWayOut()
+    {
+        Write(_handler.In("."), "victim", "here");
+        Directory.CreateSymbolicLink(Path.Combine(_handler.Root, "out"), _handler.In("."));
     }
 
     private IEnumerable<string> Files() => Directory.EnumerateFiles(_handler.Root, "*", SearchOption.AllDirectories)

@@ -31,6 +31,12 @@ builder.Services.AddSingleton(new CriRuntime(
     GrpcChannel.ForAddress(options.RuntimeEndpoint, new GrpcChannelOptions { MaxReceiveMessageSize = 16 * 1024 * 1024 })));
 builder.Services.AddSingleton<NodeKubelet>();
 builder.Services.AddHostedService(services => services.GetRequiredService<NodeKubelet>());
+if (options.ContainerCheckpoint)
+{
+    Directory.CreateDirectory(
+        options.CheckpointsDirectory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+}
+
 var app = builder.Build();
 app.MapCheckpoint(options);
 await app.RunAsync();

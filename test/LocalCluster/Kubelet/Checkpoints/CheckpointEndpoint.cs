@@ -76,9 +76,7 @@ internal static class CheckpointEndpoint
             return;
         }
 
-        var directory = Path.Combine(options.Value.RootDirectory, "checkpoints");
-        Directory.CreateDirectory(
-            directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        var directory = options.Value.CheckpointsDirectory;
         var stamp = DateTime.UtcNow.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
         var file = Path.Combine(directory, $"checkpoint-{pod}_{ns}-{container}-{stamp}.tar");
         try
