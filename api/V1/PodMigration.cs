@@ -35,7 +35,7 @@ public sealed record PodMigration : IKubernetesObject<V1ObjectMeta>
     /// <inheritdoc/>
     public V1ObjectMeta Metadata { get; init; } = new();
 
-    /// <summary>spec is what the user wants. Required. Only abort may change after creation.</summary>
+    /// <summary>spec is what the user wants. Required. Only abort and ttlSecondsAfterFinished may change after creation.</summary>
     [RequiredField]
     public PodMigrationSpec Spec { get; init; } = new();
 
@@ -44,7 +44,8 @@ public sealed record PodMigration : IKubernetesObject<V1ObjectMeta>
     public PodMigrationStatus? Status { get; init; }
 }
 
-/// <summary>PodMigrationSpec is what the user wants of a migration. All of it but abort is immutable.</summary>
+/// <summary>PodMigrationSpec is what the user wants of a migration. All of it but abort and ttlSecondsAfterFinished is
+/// immutable.</summary>
 [Rule(
     "!has(oldSelf.abort) || !oldSelf.abort || (has(self.abort) && self.abort)",
     "abort cannot be taken back: create a new PodMigration instead")]
@@ -112,6 +113,13 @@ public sealed record PodMigrationSpec
     /// and its bytes, Retain keeps both where the checkpoint is whole. Immutable. Absent: Delete.</summary>
     [Immutable, OneOf(DeletionPolicies.Delete, DeletionPolicies.Retain)]
     public string? CheckpointRetention { get; init; }
+
+    /// <summary>ttlSecondsAfterFinished has the operator delete the PodMigration, a few seconds at most after so many seconds since
+    /// status.completionTime. The restored pod stays, and so does a PodCheckpoint that checkpointRetention Retain keeps. A migration
+    /// that somebody still has to see to is not deleted: with outcome Lost, or condition Stalled. May be set or changed at any
+    /// time, also after the end. Absent: it stays until somebody deletes it.</summary>
+    [Bounds(0, int.MaxValue)]
+    public int? TtlSecondsAfterFinished { get; init; }
 }
 
 /// <summary>PodMigrationStatus is what has become of a migration. Written by the operator only.</summary>

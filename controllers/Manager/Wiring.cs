@@ -43,6 +43,7 @@ internal static class Wiring
         services.AddController<ContainerCheckpointContentReconciler, ContainerCheckpointContent>(Triggers.OfContainerContents);
         services.AddController<PodRestoreReconciler, V1Pod>(Triggers.OfRestores);
         services.AddHostedService<RetentionSweep>();
+        services.AddHostedService<MigrationSweep>();
     }
 
     private static void AddController<TReconciler, TPrimary>(this IServiceCollection services, Action<ITriggers> triggers)

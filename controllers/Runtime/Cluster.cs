@@ -39,6 +39,11 @@ public interface ICluster
     Task DeleteAsync<T>(T item, long? graceSeconds, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>;
 
+    /// <summary>Deletes this very version of an object.</summary>
+    /// <returns>Whether it was deleted; not where it has changed meanwhile, or has gone.</returns>
+    Task<bool> DeleteVersionAsync<T>(T item, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta>;
+
     /// <summary>Writes the status of this very version of an object; nothing, when it has not changed.</summary>
     /// <exception cref="ConflictException">The object has changed meanwhile.</exception>
     Task PatchStatusAsync<T, TStatus>(T item, TStatus? old, TStatus status, CancellationToken cancellationToken)
@@ -131,26 +136,15 @@ public sealed class Cluster(IServiceProvider services, IKubernetes kubernetes, s
     }
 
     /// <inheritdoc/>
-    public async Task DeleteAsync<T>(T item, long? graceSeconds, CancellationToken cancellationToken)
-        where T : class, IKubernetesObject<V1ObjectMeta>
-    {
-        leadership.Demand();
-        try
-        {
-            await kubernetes.DeleteAsync<T>(
-                item.Metadata.NamespaceProperty,
-                item.Metadata.Name!,
-                new V1DeleteOptions
-                {
-                    GracePeriodSeconds = graceSeconds, Preconditions = new V1Preconditions { Uid = item.Metadata.Uid },
-                },
-                cancellationToken).ConfigureAwait(false);
-        }
-        catch (KubernetesException exception) when (exception.IsNotFound || exception.IsConflict)
-        {
-            // Gone, or a namesake stands there now: this one is deleted either way.
-        }
-    }
+    public Task DeleteAsync<T>(T item, long? graceSeconds, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta> =>
+        // Where nothing was deleted it is gone, or a namesake stands there now: this one is deleted either way.
+        DeleteAsync(item, graceSeconds, new V1Preconditions { Uid = item.Metadata.Uid }, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<bool> DeleteVersionAsync<T>(T item, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta> => DeleteAsync(
+        item, null, new V1Preconditions { Uid = item.Metadata.Uid, ResourceVersion = item.Metadata.ResourceVersion }, cancellationToken);
 
     /// <inheritdoc/>
     public Task PatchStatusAsync<T, TStatus>(T item, TStatus? old, TStatus status, CancellationToken cancellationToken)
@@ -194,6 +188,25 @@ public sealed class Cluster(IServiceProvider services, IKubernetes kubernetes, s
                 },
             },
             cancellationToken);
+
+    private async Task<bool> DeleteAsync<T>(T item, long? graceSeconds, V1Preconditions preconditions, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta>
+    {
+        leadership.Demand();
+        try
+        {
+            await kubernetes.DeleteAsync<T>(
+                item.Metadata.NamespaceProperty,
+                item.Metadata.Name!,
+                new V1DeleteOptions { GracePeriodSeconds = graceSeconds, Preconditions = preconditions },
+                cancellationToken).ConfigureAwait(false);
+            return true;
+        }
+        catch (KubernetesException exception) when (exception.IsNotFound || exception.IsConflict)
+        {
+            return false;
+        }
+    }
 
     private async Task PatchAsync<T>(T item, string? subresource, JsonObject patch, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>

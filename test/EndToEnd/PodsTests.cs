@@ -127,6 +127,8 @@ public sealed class PodsTests() : BenchTests("p")
         await MigrateAsync("once", "once", "node-b", "Failed");
 
         (await Cluster.GetAsync("podmigration", "once", "{.status.message}")).Should().Contain("mounts claim once, whose volume once has accessModes ReadWriteOnce");
+        await Cluster.KubectlAsync("patch", "podmigration", "once", "--type=merge", "-p", """{"spec":{"ttlSecondsAfterFinished":0}}""");
+        await Cluster.KubectlAsync("wait", "--for=delete", "--timeout=60s", "podmigration/once");
     }
 
     [Test, Order(9)]

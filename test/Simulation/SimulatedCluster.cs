@@ -86,6 +86,9 @@ internal sealed class SimulatedCluster : ICluster
             return true;
         });
 
+    public Task<bool> DeleteVersionAsync<T>(T item, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException("no sweep runs here");
+
     public Task PatchStatusAsync<T, TStatus>(T item, TStatus? old, TStatus status, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta> =>
         MergePatch.Between(old, status) is { Count: > 0 } changes

@@ -72,6 +72,8 @@ internal sealed class MigrationSpecOptions
     private readonly Option<string?> _retention = Options.Text(
         "--retention", "policy", "The checkpoint afterwards: Delete or Retain (default: Delete)", DeletionPolicies.Delete, DeletionPolicies.Retain);
 
+    private readonly Option<TimeSpan?> _ttl = Options.Duration("--ttl", "Delete the PodMigration so long after its end, for example 24h (default: keep it)");
+
     private readonly Option<string?> _uid = Options.Text("--pod-uid", "uid", "Move only the pod with this uid, no namesake");
 
     public MigrationSpecOptions(CommandContext context, bool podRequired)
@@ -93,7 +95,7 @@ internal sealed class MigrationSpecOptions
             command.Add(_uid);
         }
 
-        foreach (var option in new Option[] { _to, _service, _tcp, _onFailure, _timeout, _retention })
+        foreach (var option in new Option[] { _to, _service, _tcp, _onFailure, _timeout, _retention, _ttl })
         {
             // A Deployment's command says itself where to.
             if (HasPod || option != _to)
@@ -114,5 +116,6 @@ internal sealed class MigrationSpecOptions
         OnFailure = parsed.GetValue(_onFailure),
         TimeoutSeconds = parsed.GetValue(_timeout) is { } timeout ? (int)Math.Ceiling(timeout.TotalSeconds) : null,
         CheckpointRetention = parsed.GetValue(_retention),
+        TtlSecondsAfterFinished = parsed.GetValue(_ttl) is { } ttl ? (int)Math.Ceiling(ttl.TotalSeconds) : null,
     };
 }

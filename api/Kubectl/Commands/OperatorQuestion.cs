@@ -15,6 +15,8 @@ internal static class OperatorQuestion
     /// <summary>It asks two agents, of which each may take its time.</summary>
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(1);
 
+    private static readonly TimeSpan Left = TimeSpan.FromMinutes(10);
+
     public static async Task<IReadOnlyList<Finding>> AskAsync(
         CommandContext context, Session session, PodMigrationSpec spec, CancellationToken cancellationToken)
     {
@@ -23,7 +25,8 @@ internal static class OperatorQuestion
             new PodMigration
             {
                 Metadata = new V1ObjectMeta { GenerateName = $"check-{spec.PodName[..Math.Min(spec.PodName.Length, 40)]}-", NamespaceProperty = session.Namespace },
-                Spec = spec with { DryRun = true },
+                // Should this process be killed before it removes it.
+                Spec = spec with { DryRun = true, TtlSecondsAfterFinished = (int)Left.TotalSeconds },
             },
             CancellationToken.None);
         using var deadline = new CancellationTokenSource(Limit, context.Time);

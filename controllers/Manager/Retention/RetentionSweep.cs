@@ -16,14 +16,14 @@ internal sealed class RetentionSweep(
     IEnumerable<IInformer> informers,
     IOptions<OperatorOptions> options,
     TimeProvider time,
-    ILogger<RetentionSweep> logger) : BackgroundService
+    ILogger<RetentionSweep> logger) : LeaderSweep(informers, leadership, options.Value.Retention.Interval, time, logger)
 {
     private readonly RetentionOptions _rules = options.Value.Retention;
 
-    /// <summary>One look.</summary>
-    public async Task SweepAsync(CancellationToken cancellationToken)
+    /// <inheritdoc/>
+    public override async Task SweepAsync(CancellationToken cancellationToken)
     {
-        foreach (var (checkpoint, rule) in RetentionRules.Choose(cluster.All<PodCheckpoint>(), _rules, time.GetUtcNow().UtcDateTime))
+        foreach (var (checkpoint, rule) in RetentionRules.Choose(cluster.All<PodCheckpoint>(), _rules, Time.GetUtcNow().UtcDateTime))
         {
             events.Record(checkpoint, "Normal", Reasons.Expired, (_rules.DryRun ? "would be removed: " : "is removed: ") + rule);
             if (!_rules.DryRun)
@@ -42,11 +42,11 @@ internal sealed class RetentionSweep(
             return;
         }
 
-        var (agent, stored) = await agents.AskAnyAsync(first: null, leadership, async a => (a, await a.ListCheckpointsAsync(cancellationToken).ToListAsync(cancellationToken)));
+        var (agent, stored) = await agents.AskAnyAsync(first: null, Leadership, async a => (a, await a.ListCheckpointsAsync(cancellationToken).ToListAsync(cancellationToken)));
         foreach (var checkpoint in stored)
         {
             if (!owned.Contains((checkpoint.PodUid, checkpoint.CheckpointId))
-                && time.GetUtcNow() - checkpoint.LastWritten.ToDateTimeOffset() > _rules.OrphanAge)
+                && Time.GetUtcNow() - checkpoint.LastWritten.ToDateTimeOffset() > _rules.OrphanAge)
             {
                 await OrphanAsync(agent, checkpoint, cancellationToken);
             }
@@ -66,39 +66,11 @@ internal sealed class RetentionSweep(
         }
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        await Task.WhenAll(informers.Select(i => i.Synced)).WaitAsync(stoppingToken);
-        await leadership.Acquired.WaitAsync(stoppingToken);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken, leadership.Lost);
-        using var timer = new PeriodicTimer(_rules.Interval, time);
-        try
-        {
-            do
-            {
-                try
-                {
-                    await SweepAsync(either.Token);
-                }
-                catch (Exception exception) when (!either.IsCancellationRequested)
-                {
-                    // Whatever it was: an operator that stops for it would leave the pods that stand still.
-                    ManagerLog.SweepFailed(logger, exception.Message);
-                }
-            }
-            while (await timer.WaitForNextTickAsync(either.Token));
-        }
-        catch (Exception) when (leadership.Lost.IsCancellationRequested)
-        {
-            // Somebody else goes on.
-        }
-    }
-
     private async Task OrphanAsync(ICheckpointAgent agent, StoredCheckpoint checkpoint, CancellationToken cancellationToken)
     {
         var removes = _rules is { Orphans: OrphanRule.Delete, DryRun: false };
         ManagerLog.Orphan(
-            logger, $"{checkpoint.PodUid}/{checkpoint.CheckpointId}", checkpoint.Bytes, checkpoint.PodNamespace, checkpoint.PodName, removes);
+            Logger, $"{checkpoint.PodUid}/{checkpoint.CheckpointId}", checkpoint.Bytes, checkpoint.PodNamespace, checkpoint.PodName, removes);
         if (removes)
         {
             await agent.DeleteCheckpointAsync(
@@ -121,7 +93,7 @@ internal sealed class RetentionSweep(
         }
         catch (AgentException exception) when (exception is { IsTerminal: true })
         {
-            var now = time.GetUtcNow().UtcDateTime;
+            var now = Time.GetUtcNow().UtcDateTime;
             var status = content.Status! with
             {
                 Ready = false,

@@ -103,7 +103,7 @@ internal sealed class ObjectTests() : PluginTests("object")
             check.HasExited.Should().BeFalse();
         }
 
-        (await GetAsync("podmigration", name))["spec"]!.ToJsonString().Should().Be("""{"dryRun":true,"podName":"asked","targetNode":"node-b","tcpPolicy":"Reject"}""");
+        (await GetAsync("podmigration", name))["spec"]!.ToJsonString().Should().Be("""{"dryRun":true,"podName":"asked","targetNode":"node-b","tcpPolicy":"Reject","ttlSecondsAfterFinished":600}""");
         await SetStatusAsync("podmigration", name, new
         {
             phase, outcome, message, startTime = "2026-11-21T08:00:00Z", completionTime = "2026-11-21T08:00:01Z",

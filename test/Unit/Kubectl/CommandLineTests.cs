@@ -27,7 +27,7 @@ internal sealed class CommandLineTests
     public async Task Writes_the_object_that_it_would_create()
     {
         var (code, output, error) = await new Shell().RunAsync(
-            "create podmigration move --pod web --to node-b --timeout 1m30s --retention Retain -n shop --dry-run=client -o yaml");
+            "create podmigration move --pod web --to node-b --timeout 1m30s --retention Retain --ttl 24h -n shop --dry-run=client -o yaml");
 
         error.Should().BeEmpty();
         code.Should().Be(ExitCode.Ok);
@@ -43,6 +43,7 @@ internal sealed class CommandLineTests
               podName: web
               targetNode: node-b
               timeoutSeconds: 90
+              ttlSecondsAfterFinished: 86400
 
             """);
     }

@@ -253,6 +253,9 @@ public sealed class MigrationSlotsTests
         public Task DeleteAsync<T>(T item, long? graceSeconds, CancellationToken cancellationToken)
             where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
 
+        public Task<bool> DeleteVersionAsync<T>(T item, CancellationToken cancellationToken)
+            where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
+
         public Task PatchStatusAsync<T, TStatus>(T item, TStatus? old, TStatus status, CancellationToken cancellationToken)
             where T : class, IKubernetesObject<V1ObjectMeta>
         {

@@ -172,6 +172,9 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
         return Task.CompletedTask;
     }
 
+    public Task<bool> DeleteVersionAsync<T>(T item, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
+
     public Task PatchStatusAsync<T, TStatus>(T item, TStatus? old, TStatus status, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {

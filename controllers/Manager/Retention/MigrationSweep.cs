@@ -1,0 +1,55 @@
+using k8s;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.PodMigrations;
+using PodCheckpointing.Runtime;
+
+namespace PodCheckpointing.Manager.Retention;
+
+/// <summary>Deletes migrations that have ended, when their ttlSecondsAfterFinished are over.</summary>
+internal sealed class MigrationSweep(
+    ICluster cluster, ILeadership leadership, IEnumerable<IInformer> informers, TimeProvider time, ILogger<MigrationSweep> logger)
+    : LeaderSweep(informers, leadership, Interval, time, logger)
+{
+    /// <summary>How late a deletion may be.</summary>
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
+
+    /// <inheritdoc/>
+    public override async Task SweepAsync(CancellationToken cancellationToken)
+    {
+        foreach (var seen in cluster.All<PodMigration>().Where(IsDue).ToList())
+        {
+            try
+            {
+                await DeleteAsync(seen, cancellationToken);
+            }
+            catch (KubernetesException exception) when (exception.IsRefusal())
+            {
+                // Somebody's webhook: the others go.
+                ManagerLog.MigrationStays(Logger, $"{ObjectKey.Of(seen)}", exception.Message);
+            }
+        }
+    }
+
+    private async Task DeleteAsync(PodMigration seen, CancellationToken cancellationToken)
+    {
+        // To delete one that is under way is to abort it: the view may lag behind, and a namesake be there by now.
+        if (await cluster.ReadAsync<PodMigration>(ObjectKey.Of(seen), cancellationToken) is { } migration
+            && migration.Metadata.Uid == seen.Metadata.Uid
+            && IsDue(migration)
+            && !await OwnsCheckpointAsync(migration, cancellationToken)
+            && await cluster.DeleteVersionAsync(migration, cancellationToken))
+        {
+            ManagerLog.MigrationExpired(Logger, $"{ObjectKey.Of(migration)}", migration.Status!.Outcome, migration.Spec.TtlSecondsAfterFinished!.Value);
+        }
+    }
+
+    /// <summary>The garbage collector would take a checkpoint away with its owner. One that came late is the reconciler's to settle.</summary>
+    private async Task<bool> OwnsCheckpointAsync(PodMigration migration, CancellationToken cancellationToken)
+    {
+        var key = new ObjectKey(migration.Metadata.NamespaceProperty, MigrationScope.CheckpointNameFor(migration));
+        return await cluster.ReadAsync<PodCheckpoint>(key, cancellationToken) is { Metadata.DeletionTimestamp: null } checkpoint
+            && checkpoint.IsControlledBy(migration);
+    }
+
+    private bool IsDue(PodMigration migration) => MigrationExpiry.IsDue(migration, Time.GetUtcNow().UtcDateTime);
+}
