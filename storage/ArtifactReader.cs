@@ -9,6 +9,9 @@ namespace PodCheckpointing.Storage;
 /// <param name="options">How many workers decompress.</param>
 public sealed class ArtifactReader(string path, ContainerManifest manifest, StoreOptions options)
 {
+    // As much as a pool of the largest default frames takes; two frames at least, of which one is filled while one is read.
+    private const long Pool = 48 << 20;
+
     private delegate void Piece(ReadOnlySpan<byte> bytes);
 
     /// <summary>What the artifact has to be.</summary>
@@ -92,11 +95,13 @@ public sealed class ArtifactReader(string path, ContainerManifest manifest, Stor
     /// <exception cref="CorruptArtifactException">The file cannot be what the manifest says.</exception>
     public ArchiveBrowser Browse() => new(new FrameFile(path, manifest));
 
-    private (FrameRing Ring, FrameCursor Tar) Begin(CancellationToken cancellationToken)
+    internal (FrameRing Ring, FrameCursor Tar) Begin(CancellationToken cancellationToken)
     {
         var file = new FrameFile(path, manifest);
         var frames = manifest.Frames;
-        var count = Math.Min(options.FramesInFlight, Math.Max(frames.Count, 1));
+        // Not at the manifest's will. What does not shrink is a little larger compressed, which is not to cost a frame.
+        var affordable = Pool / (file.LargestPlain + Math.Min(file.LargestPlain, file.LargestCompressed));
+        var count = (int)Math.Min(Math.Clamp(affordable, 2, Math.Max(options.FramesInFlight, 2)), Math.Max(frames.Count, 1));
         var ring = new FrameRing(count, file.LargestCompressed, file.LargestPlain, cancellationToken);
         var packed = ring.OverInputs();
         var plain = ring.OverOutputs();

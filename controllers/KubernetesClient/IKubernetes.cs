@@ -89,7 +89,8 @@ public sealed record V1Preconditions
     public string? ResourceVersion { get; init; }
 }
 
-/// <summary>The Kubernetes API. Every call throws <see cref="KubernetesException"/> when the server refuses.</summary>
+/// <summary>The Kubernetes API. Every call throws <see cref="KubernetesException"/> when the server refuses, and
+/// <see cref="ArgumentException"/> for a name that would mean all objects of the kind.</summary>
 public interface IKubernetes
 {
     /// <summary>One page of a kind.</summary>

@@ -85,7 +85,7 @@ public sealed class Kubernetes : IKubernetes, IDisposable
         where T : IKubernetesObject<V1ObjectMeta> =>
         await SendAsync<T>(
             HttpMethod.Put,
-            PathOf<T>(item.Metadata.NamespaceProperty, item.Metadata.Name, subresource),
+            PathOf<T>(item.Metadata.NamespaceProperty, item.Metadata.Name ?? "", subresource),
             Json(item),
             cancellationToken);
 
@@ -149,20 +149,27 @@ public sealed class Kubernetes : IKubernetes, IDisposable
         var path = new StringBuilder(entity.Group.Length == 0 ? "/api/" : $"/apis/{entity.Group}/").Append(entity.ApiVersion);
         if (entity.Namespaced && namespaceName is not null)
         {
-            path.Append("/namespaces/").Append(Uri.EscapeDataString(namespaceName));
+            path.Append("/namespaces/").Append(Segment(namespaceName, "namespace"));
         }
 
         path.Append('/').Append(entity.PluralName);
-        foreach (var part in new[] { name, subresource })
+        if (name is not null)
         {
-            if (part is not null)
-            {
-                path.Append('/').Append(Uri.EscapeDataString(part));
-            }
+            path.Append('/').Append(Segment(name, "name"));
+        }
+
+        if (subresource is not null)
+        {
+            path.Append('/').Append(Segment(subresource, "subresource"));
         }
 
         return path.ToString();
     }
+
+    // Of an empty name all objects of the kind would be meant, and a URL with dots leads elsewhere.
+    private static string Segment(string value, string what) => value is "" or "." or ".."
+        ? throw new ArgumentException($"\"{value}\" is no {what} of an object")
+        : Uri.EscapeDataString(value);
 
     private static string Query(ListOptions options)
     {

@@ -183,7 +183,7 @@ public sealed class LeaderElection(
             }
 
             var mine = spec.HolderIdentity == options.Identity;
-            if (!mine && spec.HolderIdentity is { Length: > 0 } && time.GetElapsedTime(_seen.At) < options.LeaseDuration)
+            if (!mine && spec.HolderIdentity is { Length: > 0 } && time.GetElapsedTime(_seen.At) < PatienceWith(spec))
             {
                 return false;
             }
@@ -202,6 +202,10 @@ public sealed class LeaderElection(
             return false;
         }
     }
+
+    /// <summary>The holder goes by the duration that it has written, which an older or newer version may have set longer.</summary>
+    private TimeSpan PatienceWith(V1LeaseSpec holder) =>
+        TimeSpan.FromSeconds(holder.LeaseDurationSeconds ?? 0) is var asked && asked > options.LeaseDuration ? asked : options.LeaseDuration;
 
     private async Task ReleaseAsync(CancellationToken cancellationToken)
     {

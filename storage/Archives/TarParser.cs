@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Globalization;
 using System.Text;
 
@@ -12,9 +13,14 @@ internal sealed class TarParser(IArchiveVisitor visitor)
 {
     // A path may have 4096 bytes, an attribute 64 KiB: what is larger was not written by an archiver.
     private const int LargestExtension = 1 << 20;
+    private const string Attribute = "SCHILY.xattr.";
     private readonly byte[] _header = new byte[TarHeader.Block];
     private readonly Dictionary<string, ReadOnlyMemory<byte>> _global = new(StringComparer.Ordinal);
+    private ImmutableDictionary<string, ReadOnlyMemory<byte>> _globalAttributes =
+        ImmutableDictionary.Create<string, ReadOnlyMemory<byte>>(StringComparer.Ordinal);
+
     private Dictionary<string, ReadOnlyMemory<byte>> _records = new(StringComparer.Ordinal);
+    private long _globalBytes;
     private byte[]? _longName;
     private byte[]? _longLink;
     private byte[]? _extension;
@@ -118,6 +124,13 @@ internal sealed class TarParser(IArchiveVisitor visitor)
                 throw new CorruptArtifactException($"the archive is no tar: an extended header of {size} bytes");
             }
 
+            // What a global header says is kept to the end.
+            _globalBytes += flag == (byte)'g' ? size : 0;
+            if (_globalBytes > LargestExtension)
+            {
+                throw new CorruptArtifactException($"the archive is no tar: global headers of more than {LargestExtension} bytes");
+            }
+
             _extension = new byte[size];
             _extensionType = flag;
         }
@@ -169,7 +182,15 @@ internal sealed class TarParser(IArchiveVisitor visitor)
             default:
                 foreach (var (key, value) in TarHeader.Records(extension))
                 {
-                    _global[key] = value;
+                    if (key.StartsWith(Attribute, StringComparison.Ordinal))
+                    {
+                        _globalAttributes = _globalAttributes.SetItem(key[Attribute.Length..], value.ToArray());
+                    }
+                    else
+                    {
+                        // A copy: the value alone would keep all of the header.
+                        _global[key] = value.ToArray();
+                    }
                 }
 
                 break;
@@ -188,10 +209,9 @@ internal sealed class TarParser(IArchiveVisitor visitor)
             throw new CorruptArtifactException($"the archive is no tar: an entry of {size} bytes");
         }
 
-        var attributes = _global.Concat(_records)
-            .Where(r => r.Key.StartsWith("SCHILY.xattr.", StringComparison.Ordinal))
-            .GroupBy(r => r.Key["SCHILY.xattr.".Length..])
-            .ToDictionary(g => g.Key, g => g.Last().Value, StringComparer.Ordinal);
+        var attributes = _globalAttributes.SetItems(_records
+            .Where(r => r.Key.StartsWith(Attribute, StringComparison.Ordinal))
+            .Select(r => KeyValuePair.Create(r.Key[Attribute.Length..], r.Value)));
         var device = type is ArchiveEntryType.CharacterDevice or ArchiveEntryType.BlockDevice;
         var entry = new ArchiveEntry
         {

@@ -68,6 +68,9 @@ internal sealed class FrameRing : IAsyncDisposable
     /// <summary>Is cancelled by the caller's cancellation and by the first failure.</summary>
     public CancellationToken Stopping { get; }
 
+    /// <summary>Bytes of memory that all its frames take.</summary>
+    public long Reserved => _frames.Sum(frame => (long)frame.Input.Length + frame.Output.Length);
+
     /// <summary>A cursor over the inputs, in order; before the first frame is published.</summary>
     public FrameCursor OverInputs() => Add(_inputs);
 

@@ -11,7 +11,7 @@ internal static class AbortCommand
 {
     public static Command Build(CommandContext context)
     {
-        var name = new Argument<string>("NAME") { HelpName = "NAME", Description = "Name of the PodMigration" };
+        var name = Options.Name("NAME", "Name of the PodMigration");
         name.CompletionSources.Add(Completer.Names<PodMigration>(context));
         var wait = new Option<bool>("--wait") { Description = "Wait until the pod is in one safe place again" };
         var timeout = Options.WaitTimeout();

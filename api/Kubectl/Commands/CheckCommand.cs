@@ -18,7 +18,7 @@ internal static class CheckCommand
 
     public static Command Build(CommandContext context)
     {
-        var name = new Argument<string>("POD") { HelpName = "POD", Description = "Pod to look at" };
+        var name = Options.Name("POD", "Pod to look at");
         name.CompletionSources.Add(Completer.Names<V1Pod>(context));
         var to = Options.Text("--to", "node", "Node to move it to");
         to.CompletionSources.Add(Completer.Names<V1Node>(context));

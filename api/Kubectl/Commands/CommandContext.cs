@@ -111,9 +111,22 @@ internal static class Options
 
     public static Option<bool> Quiet() => new("--quiet", "-q") { Description = "Say nothing but errors; the exit code tells" };
 
+    /// <summary>An argument that names one object.</summary>
+    public static Argument<string> Name(string name, string description)
+    {
+        var argument = new Argument<string>(name) { HelpName = name, Description = description };
+        argument.Validators.Add(result => Named(result, name));
+        return argument;
+    }
+
     public static Option<string?> Text(string name, string help, string description, params string[] words)
     {
         var option = new Option<string?>(name) { Description = description, HelpName = help };
+        if (help is "name" or "node")
+        {
+            option.Validators.Add(result => Named(result, name));
+        }
+
         if (words.Length > 0)
         {
             option.CompletionSources.Add(words);
@@ -133,6 +146,15 @@ internal static class Options
             }
         });
         return option;
+    }
+
+    // The server takes nothing for all objects, and dots and slashes for another path.
+    private static void Named(SymbolResult result, string what)
+    {
+        if (result.Tokens.Count > 0 && result.Tokens[^1].Value is var name && (name is "" or "." or ".." || name.Contains('/')))
+        {
+            result.AddError($"{what} \"{name}\": give the name of an object");
+        }
     }
 
     private static TimeSpan? Parse(ArgumentResult result, string name)

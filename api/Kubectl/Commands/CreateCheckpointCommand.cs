@@ -11,7 +11,7 @@ internal static class CreateCheckpointCommand
 {
     public static Command Build(CommandContext context)
     {
-        var name = new Argument<string>("NAME") { HelpName = "NAME", Description = "Name of the PodCheckpoint" };
+        var name = Options.Name("NAME", "Name of the PodCheckpoint");
         var pod = Options.Text("--pod", "name", "Pod to take the checkpoint of");
         pod.CompletionSources.Add(Completer.Names<V1Pod>(context));
         var content = Options.Text("--from-content", "name", "Existing PodCheckpointContent to import instead of a pod");

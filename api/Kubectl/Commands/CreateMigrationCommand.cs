@@ -11,7 +11,7 @@ internal static class CreateMigrationCommand
 {
     public static Command Build(CommandContext context)
     {
-        var name = new Argument<string>("NAME") { HelpName = "NAME", Description = "Name of the PodMigration" };
+        var name = Options.Name("NAME", "Name of the PodMigration");
         var spec = new MigrationSpecOptions(context, podRequired: true);
         var creation = new Creation(context);
         var check = new Option<bool>("--check")

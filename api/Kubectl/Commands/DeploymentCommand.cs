@@ -13,7 +13,7 @@ internal static class DeploymentCommand
 {
     public static Command Build(CommandContext context)
     {
-        var name = new Argument<string>("NAME") { HelpName = "NAME", Description = "Name of the Deployment" };
+        var name = Options.Name("NAME", "Name of the Deployment");
         name.CompletionSources.Add(Completer.Names<Deployment>(context));
         var from = Options.Text("--from", "node", "Node that the pods leave");
         var to = Options.Text("--to", "node", "Node that they go to");

@@ -13,7 +13,7 @@ internal static class InspectCommand
 {
     public static Command Build(CommandContext context)
     {
-        var name = new Argument<string>("CHECKPOINT") { HelpName = "CHECKPOINT", Description = "Name of the PodCheckpoint" };
+        var name = Options.Name("CHECKPOINT", "Name of the PodCheckpoint");
         name.CompletionSources.Add(Completer.Names<PodCheckpoint>(context));
         var output = Options.Output();
         var command = new ExampleCommand(

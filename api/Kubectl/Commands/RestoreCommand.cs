@@ -14,7 +14,7 @@ internal static class RestoreCommand
 {
     public static Command Build(CommandContext context)
     {
-        var name = new Argument<string>("CHECKPOINT") { HelpName = "CHECKPOINT", Description = "Name of the PodCheckpoint" };
+        var name = Options.Name("CHECKPOINT", "Name of the PodCheckpoint");
         name.CompletionSources.Add(Completer.Names<PodCheckpoint>(context));
         var file = new Option<string?>("--filename", "-f")
         {

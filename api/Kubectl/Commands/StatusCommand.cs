@@ -10,7 +10,7 @@ internal static class StatusCommand
 {
     public static Command Build(CommandContext context)
     {
-        var name = new Argument<string>("NAME") { HelpName = "NAME", Description = "Name of the PodMigration" };
+        var name = Options.Name("NAME", "Name of the PodMigration");
         name.CompletionSources.Add(Completer.Names<PodMigration>(context));
         var output = Options.Output();
         var command = new ExampleCommand(
@@ -44,7 +44,7 @@ internal static class WatchCommand
 {
     public static Command Build(CommandContext context)
     {
-        var name = new Argument<string>("NAME") { HelpName = "NAME", Description = "Name of the PodMigration" };
+        var name = Options.Name("NAME", "Name of the PodMigration");
         name.CompletionSources.Add(Completer.Names<PodMigration>(context));
         var timeout = Options.WaitTimeout();
         var quiet = Options.Quiet();

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using k8s;
 using k8s.Models;
 using YamlDotNet.Core;
@@ -8,7 +9,7 @@ using YamlDotNet.RepresentationModel;
 namespace PodCheckpointing.Kubectl.Restores;
 
 /// <summary>A manifest that a user wrote.</summary>
-internal static class YamlFile
+internal static partial class YamlFile
 {
     /// <summary>The one pod in a text; JSON is YAML too.</summary>
     public static V1Pod Pod(string name, TextReader reader)
@@ -38,7 +39,7 @@ internal static class YamlFile
         }
     }
 
-    /// <summary>A YAML tree as JSON, its plain words read by the core schema.</summary>
+    /// <summary>A YAML tree as JSON, its plain numbers read as kubectl reads them.</summary>
     public static JsonNode? Json(YamlNode node) => node switch
     {
         YamlMappingNode map => new JsonObject(map.Select(pair => KeyValuePair.Create(((YamlScalarNode)pair.Key).Value ?? "", Json(pair.Value)))),
@@ -53,9 +54,41 @@ internal static class YamlFile
         "" or "~" or "null" or "Null" or "NULL" => null,
         "true" or "True" or "TRUE" => JsonValue.Create(true),
         "false" or "False" or "FALSE" => JsonValue.Create(false),
-        _ when long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) => JsonValue.Create(number),
-        _ when (char.IsAsciiDigit(text[0]) || text[0] is '-' or '.')
-            && double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) => JsonValue.Create(number),
-        _ => JsonValue.Create(text),
+        _ => (text[0] == '_' ? null : Number(text.Replace("_", ""))) ?? JsonValue.Create(text),
     };
+
+    private static JsonValue? Number(string text) =>
+        Whole(text) is { } whole ? JsonValue.Create(whole)
+        : Fraction().IsMatch(text)
+            && double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number)
+            && double.IsFinite(number) ? JsonValue.Create(number)
+        : null;
+
+    // kubectl reads YAML 1.1, in which a mode such as 0400 is octal.
+    private static long? Whole(string text)
+    {
+        if (Based().Match(text) is not { Success: true } match)
+        {
+            return long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var plain) ? plain : null;
+        }
+
+        var radix = match.Groups["radix"].Value switch { "x" or "X" => 16, "b" or "B" => 2, _ => 8 };
+        var number = Int128.Zero;
+        foreach (var digit in match.Groups["digits"].Value)
+        {
+            number = (number * radix) + Uri.FromHex(digit);
+            if (number > long.MaxValue)
+            {
+                return null;
+            }
+        }
+
+        return (long)(match.Groups["sign"].Value == "-" ? -number : number);
+    }
+
+    [GeneratedRegex(@"\A(?<sign>[-+]?)0(?:(?<radix>[xX])(?<digits>[0-9a-fA-F]+)|(?<radix>[bB])(?<digits>[01]+)|(?<radix>[oO]?)(?<digits>[0-7]+))\z")]
+    private static partial Regex Based();
+
+    [GeneratedRegex(@"\A[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\z")]
+    private static partial Regex Fraction();
 }

@@ -71,6 +71,26 @@ internal sealed class CommandLineTests
         said.Should().Contain(error).And.Contain(hint);
     }
 
+    [TestCase("NAME", "podmigration status _")]
+    [TestCase("NAME", "podmigration watch _")]
+    [TestCase("NAME", "podmigration abort _")]
+    [TestCase("NAME", "podmigration deployment _ --from a --to b")]
+    [TestCase("POD", "podmigration check _")]
+    [TestCase("CHECKPOINT", "podmigration restore _")]
+    [TestCase("CHECKPOINT", "podmigration inspect _")]
+    [TestCase("NAME", "create podmigration _ --pod p --dry-run=client")]
+    [TestCase("NAME", "create podcheckpoint _ --pod p --dry-run=client")]
+    public async Task Takes_nothing_for_a_name_that_would_mean_all_objects_or_another_path(string argument, string line)
+    {
+        foreach (var name in new[] { "", ".", "..", "a/b" })
+        {
+            var (code, output, said) = await new Shell().RunAsync([.. line.Split(' ').Select(word => word == "_" ? name : word)]);
+
+            (code, output).Should().Be((ExitCode.Usage, ""), name);
+            said.Should().Contain($"{argument} \"{name}\": give the name of an object");
+        }
+    }
+
     [TestCase("podmigration")]
     [TestCase("create")]
     [TestCase("podmigration watch --help")]

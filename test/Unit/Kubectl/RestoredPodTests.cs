@@ -74,12 +74,25 @@ internal sealed class RestoredPodTests
     [TestCase("a: true", """{"a":true}""")]
     [TestCase("a: -0.5", """{"a":-0.5}""")]
     [TestCase("a: 1Gi", """{"a":"1Gi"}""")]
+    [TestCase("a: 0400", """{"a":256}""")]
+    [TestCase("a: \"0400\"", """{"a":"0400"}""")]
+    [TestCase("a: -0400", """{"a":-256}""")]
+    [TestCase("a: 0o400", """{"a":256}""")]
+    [TestCase("a: 0x1F", """{"a":31}""")]
+    [TestCase("a: 0b11", """{"a":3}""")]
+    [TestCase("a: 0800", """{"a":800}""")]
+    [TestCase("a: 0", """{"a":0}""")]
+    [TestCase("a: 0o", """{"a":"0o"}""")]
+    [TestCase("a: 1_000", """{"a":1000}""")]
+    [TestCase("a: 1e3", """{"a":1000}""")]
+    [TestCase("a: 1e999", """{"a":"1e999"}""")]
+    [TestCase("a: -Infinity", """{"a":"-Infinity"}""")]
     [TestCase("a: 1.2.3", """{"a":"1.2.3"}""")]
     [TestCase("a: ~", """{"a":null}""")]
     [TestCase("a:", """{"a":null}""")]
     [TestCase("a: [x, {b: 'no'}]", """{"a":["x",{"b":"no"}]}""")]
     [TestCase("{\"a\": \"x\"}", """{"a":"x"}""")]
-    public void Reads_plain_words_by_the_core_schema(string yaml, string json)
+    public void Reads_plain_words_as_kubectl_does(string yaml, string json)
     {
         var stream = new YamlDotNet.RepresentationModel.YamlStream();
         stream.Load(new StringReader(yaml));

@@ -25,12 +25,14 @@ internal sealed class Shell
 
     public Shell(Func<ConnectionOptions, Session> open) => _open = open;
 
-    public async Task<(int Code, string Output, string Error)> RunAsync(string line)
+    public Task<(int Code, string Output, string Error)> RunAsync(string line) =>
+        RunAsync(line.Split(' ', StringSplitOptions.RemoveEmptyEntries));
+
+    public async Task<(int Code, string Output, string Error)> RunAsync(IReadOnlyList<string> words)
     {
         var (output, error) = (new StringWriter { NewLine = "\n" }, new StringWriter { NewLine = "\n" });
         var terminal = new Terminal(output, error, TextReader.Null, IsInteractive: false, 120);
-        var code = await new CommandLine(terminal, TimeProvider.System, _open).RunAsync(
-            line.Split(' ', StringSplitOptions.RemoveEmptyEntries), CancellationToken.None);
+        var code = await new CommandLine(terminal, TimeProvider.System, _open).RunAsync(words, CancellationToken.None);
         return (code, output.ToString(), error.ToString());
     }
 }

@@ -73,6 +73,25 @@ public sealed class LeaderElectionTests
         await candidate.StopAsync(CancellationToken.None);
     }
 
+    [Test]
+    public async Task A_silent_holder_is_left_the_time_that_it_has_asked_for()
+    {
+        _leases.Lease = new V1Lease
+        {
+            Metadata = new V1ObjectMeta { Name = "lease", NamespaceProperty = "ns" },
+            Spec = new V1LeaseSpec { HolderIdentity = "them", LeaseDurationSeconds = 60 },
+        };
+        using var candidate = Candidate();
+        await candidate.StartAsync(CancellationToken.None);
+        // Its own LeaseDuration of 15 seconds is over by far.
+        await UntilAsync(() => _time.GetUtcNow() >= DateTimeOffset.UnixEpoch.AddSeconds(50));
+        candidate.IsLeader.Should().BeFalse("the holder goes on for up to 60 seconds");
+        _leases.Writes.Should().Be(0);
+
+        await UntilAsync(() => candidate.IsLeader);
+        await candidate.StopAsync(CancellationToken.None);
+    }
+
     private LeaderElection Candidate() => new(
         _leases,
         new LeaderElectionOptions { Namespace = "ns", Name = "lease", Identity = "us" },
@@ -96,6 +115,11 @@ public sealed class LeaderElectionTests
         private volatile V1Lease? _lease;
         private volatile Action? _beforeAnswer;
         private int _writes;
+
+        public V1Lease? Lease
+        {
+            set => _lease = value;
+        }
 
         public int Writes => Volatile.Read(ref _writes);
 

@@ -104,6 +104,53 @@ public sealed class CorruptionTests : StoreFolder
         (await inspection.QuarantineAsync(inspection.Find(Pod, Id)!, CancellationToken.None)).Should().BeNull("it is whole");
     }
 
+    [Test]
+    public async Task A_manifest_does_not_decide_how_much_memory_is_reserved()
+    {
+        const int Largest = 64 << 20;
+        var sealedOne = await SealedAsync();
+        var manifest = sealedOne with
+        {
+            Frames = [.. Enumerable.Repeat(new Frame(Largest, Largest), 11)], Size = 11L * Largest, CompressedSize = 11L * Largest,
+        };
+        var path = Path.Combine(Root, Pod, Id, Volume, "dump.tar.zst");
+        await using (var file = File.OpenWrite(path))
+        {
+            // All hole: nothing is stored for it.
+            file.SetLength(manifest.CompressedSize);
+        }
+
+        var (ring, _) = new ArtifactReader(path, manifest, new StoreOptions { Workers = 8 }).Begin(CancellationToken.None);
+        await using (ring)
+        {
+            ring.Reserved.Should().Be(2L * 2 * Largest, "two frames are enough to go on, and no more than that is promised to a manifest");
+        }
+    }
+
+    [Test]
+    public async Task What_we_write_ourselves_is_read_with_all_frames_in_flight()
+    {
+        // More frames than can be in flight, of bytes that do not shrink.
+        var bytes = new byte[26 << 20];
+        new Random(1).NextBytes(bytes);
+        var options = new StoreOptions { Workers = 3 };
+        Store = new CheckpointStore(Root, TimeProvider.System, options);
+        using var tar = new MemoryStream();
+        await using (var writer = new TarWriter(tar, leaveOpen: true))
+        {
+            await writer.WriteEntryAsync(new PaxTarEntry(TarEntryType.RegularFile, "noise") { DataStream = new MemoryStream(bytes) });
+        }
+
+        tar.Position = 0;
+        var manifest = await WriteAsync(tar);
+
+        var (ring, _) = Store.Read(manifest).Begin(CancellationToken.None);
+        await using (ring)
+        {
+            ring.Reserved.Should().BeGreaterThanOrEqualTo(options.FramesInFlight * 2L * options.EffectiveFrameSize).And.BeLessThan(49 << 20);
+        }
+    }
+
     [TestCase(-1, 0)]
     [TestCase(1, 0)]
     [TestCase(0, 1)]

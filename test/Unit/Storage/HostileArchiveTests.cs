@@ -76,9 +76,63 @@ public sealed class HostileArchiveTests : StoreFolder
         Directory.EnumerateFileSystemEntries(Out).Should().BeEmpty();
     }
 
+    [Test]
+    public void Global_headers_may_not_add_up_to_more_memory_than_one_may_take()
+    {
+        using var extractor = new ArchiveExtractor(Out, ExtractionOptions.Everything with { Owners = false });
+        var parser = new TarParser(extractor);
+        var walking = () =>
+        {
+            for (var i = 0; i < 64; i++)
+            {
+                // One record that fills the header: "1048576 key=value\n".
+                var body = new byte[1 << 20];
+                body.AsSpan().Fill((byte)'v');
+                Encoding.ASCII.GetBytes($"{body.Length} comment{i}=").CopyTo(body.AsSpan());
+                body[^1] = (byte)'\n';
+                parser.Take(Header('g', "", body.Length, ""));
+                parser.Take(body);
+            }
+        };
+
+        walking.Should().Throw<CorruptArtifactException>().WithMessage("*global*");
+        parser.Position.Should().BeLessThan(3 << 20, "the second one is too much already");
+    }
+
+    [Test]
+    public async Task An_entry_has_the_attributes_of_the_global_header_and_its_own_over_them()
+    {
+        static byte[] Attribute(string name, string value)
+        {
+            var record = $" SCHILY.xattr.user.{name}={value}\n";
+            return Encoding.ASCII.GetBytes($"{record.Length + 2}{record}");
+        }
+
+        using var tar = new MemoryStream();
+        void Add(char type, string name, byte[] body)
+        {
+            tar.Write(Header(type, name, body.Length, ""));
+            tar.Write(body);
+            tar.Write(new byte[(512 - (body.Length % 512)) % 512]);
+        }
+
+        Add('g', "", [.. Attribute("a", "all"), .. Attribute("b", "all")]);
+        Add('0', "first", []);
+        Add('x', "", Attribute("b", "own"));
+        Add('0', "second", []);
+        Add('0', "third", []);
+        tar.Write(new byte[1024]);
+        tar.Position = 0;
+
+        var manifest = await WriteAsync(tar);
+        using var browser = Store.Read(manifest).Browse();
+
+        browser.Entries(CancellationToken.None).Select(entry => string.Join(' ', entry.ExtendedAttributes.OrderBy(a => a.Key).Select(a => $"{a.Key}={Encoding.ASCII.GetString(a.Value.Span)}")))
+            .Should().Equal("user.a=all user.b=all", "user.a=all user.b=own", "user.a=all user.b=all");
+    }
+
     private static void Entry(MemoryStream tar, Random random)
     {
-        var header = new byte[512];
         var type = "0123456S7xgLK"[random.Next(13)];
         var content = random.Next(3) == 0 ? random.Next(2000) : 0;
         var body = new byte[content];
@@ -96,16 +150,22 @@ public sealed class HostileArchiveTests : StoreFolder
             body = [];
         }
 
-        Encoding.UTF8.GetBytes(Pick(Names, random)).CopyTo(header.AsSpan());
-        Encoding.ASCII.GetBytes("0000644\0" + "0000000\0" + "0000000\0" + Convert.ToString(body.Length, 8).PadLeft(11, '0') + "\0").CopyTo(header.AsSpan(100));
-        Encoding.ASCII.GetBytes("14000000000\0").CopyTo(header.AsSpan(136));
-        header[156] = (byte)type;
-        Encoding.UTF8.GetBytes(Pick(Targets, random)).CopyTo(header.AsSpan(157));
-        "ustar\0"u8.CopyTo(header.AsSpan(257));
-        Sign(header);
-        tar.Write(header);
+        tar.Write(Header(type, Pick(Names, random), body.Length, Pick(Targets, random)));
         tar.Write(body);
         tar.Write(new byte[(512 - (body.Length % 512)) % 512]);
+    }
+
+    private static byte[] Header(char type, string name, int size, string target)
+    {
+        var header = new byte[512];
+        Encoding.UTF8.GetBytes(name).CopyTo(header.AsSpan());
+        Encoding.ASCII.GetBytes("0000644\0" + "0000000\0" + "0000000\0" + Convert.ToString(size, 8).PadLeft(11, '0') + "\0").CopyTo(header.AsSpan(100));
+        Encoding.ASCII.GetBytes("14000000000\0").CopyTo(header.AsSpan(136));
+        header[156] = (byte)type;
+        Encoding.UTF8.GetBytes(target).CopyTo(header.AsSpan(157));
+        "ustar\0"u8.CopyTo(header.AsSpan(257));
+        Sign(header);
+        return header;
     }
 
     private static byte[] Records(Random random)
