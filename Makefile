@@ -4,7 +4,7 @@ export DOTNET_NOLOGO := 1
 export DOTNET_GENERATE_ASPNET_CERTIFICATE := false
 export DOTNET_CLI_TELEMETRY_OPTOUT := 1
 
-.PHONY: build demo test bench-storage bench-migration scale simulate generate bench-install images plugins
+.PHONY: build demo test test-parts bench-storage bench-migration scale simulate generate bench-install images plugins
 
 # What runs in the cluster is published as it is shipped; the tests are not.
 build:
@@ -24,8 +24,12 @@ bench-install:
 demo: build bench-install
 	test/LocalCluster/demo.sh
 
-test: build plugins bench-install
+test: build plugins bench-install test-parts
 	test/run.sh
+
+# What component tests need beside the bench.
+test-parts: bench-install
+	test/parts.sh
 
 # SEED=<n> make simulate replays one seed and prints what happened.
 simulate:

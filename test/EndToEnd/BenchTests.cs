@@ -1,5 +1,7 @@
+using System.Diagnostics;
 using FluentAssertions;
 using NUnit.Framework;
+using NUnit.Framework.Interfaces;
 
 namespace PodCheckpointing.EndToEnd;
 
@@ -20,28 +22,44 @@ public abstract class BenchTests(string letter, params (string Name, string Valu
             time.sleep(0.05)
         """;
 
+    /// <summary>How long anything is waited for: a slow machine fails no test by it.</summary>
+    protected static TimeSpan Patience { get; } = TimeSpan.FromSeconds(180);
+
     protected LocalCluster.LocalCluster Cluster { get; private set; } = null!;
 
     [OneTimeSetUp]
-    public async Task Up() => Cluster = await BringUpAsync($"{letter}{Environment.ProcessId % 100000}");
+    public async Task Up() => Cluster = await BringUpAsync(LocalCluster.LocalCluster.NewName(letter));
 
     protected virtual Task<LocalCluster.LocalCluster> BringUpAsync(string name) =>
         LocalCluster.LocalCluster.StartAsync(name, environment);
 
+    /// <summary>A failed test shows what the parts have said: the bench is gone when somebody reads of it.</summary>
+    [TearDown]
+    public async Task ShowWhatThePartsSaid()
+    {
+        if (TestContext.CurrentContext.Result.Outcome.Status == TestStatus.Failed)
+        {
+            await TestContext.Out.WriteLineAsync(await Cluster.TailsAsync());
+        }
+    }
+
     [OneTimeTearDown]
-    public async Task Down() => await Cluster.DisposeAsync();
+    public async Task Down()
+    {
+        // A bring-up that failed has left nothing to take down.
+        if (Cluster is not null)
+        {
+            await Cluster.DisposeAsync();
+        }
+    }
 
     /// <summary>Wherever the counter goes on, it goes on from where it stood: no gap, no repeat, no reset.</summary>
     protected async Task OneCopyGoesOnAsync(string pod)
     {
         var before = Witness(pod).Count;
-        for (var i = 0; i < 300 && Witness(pod).Count < before + 3; i++)
-        {
-            await Task.Delay(100);
-        }
+        await UntilAsync(() => Witness(pod).Count >= before + 3, $"the counter of {pod} does not go on anywhere", pod, "c");
 
         var all = Witness(pod);
-        all.Count.Should().BeGreaterThan(before, "the counter goes on somewhere");
         all.Should().Equal(Enumerable.Range(1, all.Count).Select(n => (long)n));
     }
 
@@ -59,7 +77,7 @@ public abstract class BenchTests(string letter, params (string Name, string Valu
               podName: {{pod}}
               {{more}}
             """);
-        await Cluster.KubectlAsync("wait", "--for=condition=Ready", "--timeout=60s", $"podcheckpoint/{name ?? pod}");
+        await Cluster.KubectlAsync("wait", "--for=condition=Ready", "--timeout=180s", $"podcheckpoint/{name ?? pod}");
         return "shared://" + await Cluster.GetAsync("podcheckpoint", name ?? pod, "{.status.podUID}/{.status.checkpointID}");
     }
 
@@ -102,7 +120,7 @@ public abstract class BenchTests(string letter, params (string Name, string Valu
     {
         await Cluster.ApplyAsync(yaml);
         var name = yaml.Split("name: ")[1].Split('}')[0];
-        await Cluster.KubectlAsync("wait", "--for=condition=Ready", "--timeout=60s", $"pod/{name}");
+        await Cluster.KubectlAsync("wait", "--for=condition=Ready", "--timeout=180s", $"pod/{name}");
         await CountOnAsync("node-a", name, container ?? yaml.Split("- name: ")[1].Split('\n')[0]);
     }
 
@@ -120,16 +138,41 @@ public abstract class BenchTests(string letter, params (string Name, string Valu
     /// <summary>Waits until a container has counted on.</summary>
     protected async Task CountOnAsync(string node, string podPrefix, string container, int beyond = 0, string word = "n")
     {
-        for (var i = 0; i < 300; i++)
+        await UntilAsync(
+            () => Cluster.Numbers(node, podPrefix, container, word).Count >= beyond + 3,
+            $"container {container} of {podPrefix} on {node} does not count on", podPrefix, container);
+    }
+
+    /// <summary>Waits until a server says that it listens, and returns its pod's address.</summary>
+    protected async Task<string> ListensAsync(string pod)
+    {
+        await UntilAsync(() => Cluster.Log("node-a", pod, "c").Contains("listens"), $"the server of {pod} does not listen", pod, "c");
+        await Cluster.WaitAsync("pod", pod, "{.status.phase}", "Running");
+        return await Cluster.GetAsync("pod", pod, "{.status.podIP}");
+    }
+
+    /// <summary>Waits for what a container brings about; fails with what it has printed last.</summary>
+    protected async Task UntilAsync(Func<bool> done, string otherwise, string podPrefix, string container)
+    {
+        var watch = Stopwatch.StartNew();
+        while (!done())
         {
-            if (Cluster.Numbers(node, podPrefix, container, word).Count >= beyond + 3)
+            if (watch.Elapsed > Patience)
             {
-                return;
+                Assert.Fail($"{otherwise}; it printed last:\n" + string.Join('\n', new[] { "node-a", "node-b" }.SelectMany(
+                    node => Cluster.Log(node, podPrefix, container).TakeLast(10).Select(line => $"{node}: {line}"))));
             }
 
             await Task.Delay(100);
         }
-
-        Assert.Fail($"container {container} of {podPrefix} on {node} does not count on");
     }
+
+    /// <summary>No pod of node-b gets a network before it is let go.</summary>
+    protected Task HoldUpPodsAsync() => Cluster.OnNodeAsync(
+        "node-b",
+        "rm -f /run/go; cd /usr/lib/cni; [ -e bench-ipam.real ] || cp bench-ipam bench-ipam.real; "
+        + "printf '#!/bin/sh\nwhile [ ! -e /run/go ]; do sleep 0.05; done\nexec /usr/lib/cni/bench-ipam.real\n' >/run/ipam; "
+        + "chmod 755 /run/ipam; mount --bind /run/ipam bench-ipam");
+
+    protected Task LetPodsGoAsync() => Cluster.OnNodeAsync("node-b", "touch /run/go; umount /usr/lib/cni/bench-ipam 2>/dev/null || true");
 }

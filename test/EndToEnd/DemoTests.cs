@@ -29,7 +29,7 @@ public sealed partial class DemoTests() : BenchTests("d")
         kept.Select(a => a.Line).Should().Equal(Enumerable.Range(1, kept.Count).Select(n => (long)n));
 
         // Another server: this one has moved already.
-        await Cluster.KubectlAsync("delete", "pod", await RestoredAsync("tcp-established"), "--timeout=30s");
+        await Cluster.KubectlAsync("delete", "pod", await RestoredAsync("tcp-established"), "--timeout=180s");
         await StartServerAsync(address);
         await AnswersAsync(connection: 2);
         (await EndAsync("tcp-close")).Should().Be("Completed");
@@ -44,7 +44,7 @@ public sealed partial class DemoTests() : BenchTests("d")
     public async Task A_broker_keeps_sessions_with_what_is_queued_for_them_and_what_is_retained()
     {
         await Cluster.ApplyFileAsync(Samples + "mosquitto.yaml");
-        await Cluster.KubectlAsync("wait", "--for=condition=Ready", "--timeout=60s", "pod/mosquitto");
+        await Cluster.KubectlAsync("wait", "--for=condition=Ready", "--timeout=180s", "pod/mosquitto");
         await RunAsync("mosquitto-before", "mosquitto");
 
         (await EndAsync("mosquitto-migration", "mosquitto-to-node-b")).Should().Be("Completed");
@@ -57,7 +57,7 @@ public sealed partial class DemoTests() : BenchTests("d")
     private async Task StartServerAsync((string From, string To) address)
     {
         await Cluster.ApplyFileAsync(Samples + "tcp-server.yaml", address);
-        await Cluster.KubectlAsync("wait", "--for=condition=Ready", "--timeout=60s", "pod/tcp-server");
+        await Cluster.KubectlAsync("wait", "--for=condition=Ready", "--timeout=180s", "pod/tcp-server");
     }
 
     /// <summary>Runs the clients of a broker's pod to their end.</summary>
@@ -82,12 +82,9 @@ public sealed partial class DemoTests() : BenchTests("d")
     private async Task AnswersAsync(int connection)
     {
         var before = Answers().Count(a => a.Connection == connection);
-        for (var i = 0; i < 300 && Answers().Count(a => a.Connection == connection) < before + 5; i++)
-        {
-            await Task.Delay(100);
-        }
-
-        Answers().Count(a => a.Connection == connection).Should().BeGreaterThanOrEqualTo(before + 5);
+        await UntilAsync(
+            () => Answers().Count(a => a.Connection == connection) >= before + 5,
+            $"no more answers over connection {connection}", "tcp-client", "client");
     }
 
     private List<(long Connection, long Line, long Total)> Answers() =>

@@ -51,9 +51,9 @@ public sealed class KubeletTests() : BenchTests("k")
         (await Cluster.WaitAsync("pod", "sources", "{.status.phase}", "Succeeded", "Failed")).Should().Be("Succeeded");
 
         Cluster.Log("node-a", "sources", "c").Should().Equal("blue secret node-a bluesecretsources tmpfs");
-        await Cluster.KubectlAsync("delete", "pod", "sources", "--timeout=60s");
+        await Cluster.KubectlAsync("delete", "pod", "sources", "--timeout=180s");
         // The object of a pod that has ended goes before its folders do.
-        await Cluster.OnNodeAsync("node-a", "for i in $(seq 100); do grep -q empty-dir/memory /proc/mounts || exit 0; sleep 0.1; done; exit 1");
+        await Cluster.OnNodeAsync("node-a", "for i in $(seq 1200); do grep -q empty-dir/memory /proc/mounts || exit 0; sleep 0.1; done; exit 1");
     }
 
     [Test]
@@ -78,7 +78,7 @@ public sealed class KubeletTests() : BenchTests("k")
                   livenessProbe: {exec: {command: [cat, /alive]}, periodSeconds: 1, failureThreshold: 1}
             """);
         await Cluster.WaitAsync("pod", "probes", "{.status.containerStatuses[0].ready}", "true");
-        await Cluster.WaitAsync("pod", "probes", "{.status.containerStatuses[1].restartCount}", "1");
+        await Cluster.WaitAsync("pod", "probes", "{.status.containerStatuses[1].restartCount}", "1", "2", "3");
         await Cluster.WaitAsync("pod", "probes", "{.status.containerStatuses[1].lastState.terminated.exitCode}", "137");
     }
 

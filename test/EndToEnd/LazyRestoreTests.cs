@@ -15,8 +15,12 @@ internal sealed class LazyRestoreTests() : BenchTests("lz")
         while True:
             n += 1
             print(f"n={n} sha={hashlib.sha256(data).hexdigest()}", flush=True)
-            time.sleep(0.2)
+            time.sleep(1)
         """;
+
+    /// <summary>They reckon without end, and the next test wants the machine.</summary>
+    [TearDown]
+    public async Task RemoveThePods() => await Cluster.KubectlAsync("delete", "podmigration,pod", "--all", "--timeout=180s");
 
     [Test]
     public async Task A_process_with_256_MB_keeps_them()

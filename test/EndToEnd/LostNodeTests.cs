@@ -30,7 +30,7 @@ public sealed class LostNodeTests() : BenchTests("l")
 
         // Nobody tells the API server that the target runs; and nobody starts it again when its node dies.
         await Cluster.PauseAsync("kubelet-node-b");
-        await Cluster.OnNodeAsync("node-b", $"touch /run/go; for i in $(seq 300); do [ ! -e {folder}/running ] || break; sleep 0.1; done; cat {folder}/running");
+        await Cluster.OnNodeAsync("node-b", $"touch /run/go; for i in $(seq 1500); do [ ! -e {folder}/running ] || break; sleep 0.1; done; cat {folder}/running");
         await CountOnAsync("node-b", "dead", "c");
         await Cluster.OnNodeAsync("node-b", $"kill -KILL $(cut -d' ' -f1 {folder}/pid)");
         await LinkAsync("-I");
@@ -54,7 +54,7 @@ public sealed class LostNodeTests() : BenchTests("l")
         await Cluster.ResumeAsync("kubelet-node-b");
         await NodeIsAsync("True");
         await Cluster.KubectlAsync("taint", "node", "node-b", $"{Taint}-");
-        (await Cluster.OnNodeAsync("node-b", $"for i in $(seq 300); do ctr -n k8s.io tasks ls -q | grep -q . || break; sleep 0.1; done; ctr -n k8s.io tasks ls -q")).Trim()
+        (await Cluster.OnNodeAsync("node-b", $"for i in $(seq 1500); do ctr -n k8s.io tasks ls -q | grep -q . || break; sleep 0.1; done; ctr -n k8s.io tasks ls -q")).Trim()
             .Should().BeEmpty();
         await MigrateAsync("dead", "dead-again", "node-b", "Completed");
     }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
@@ -12,7 +13,7 @@ public sealed class MetricsTests() : BenchTests("m")
 {
     private const string Endpoint = "OTEL_EXPORTER_OTLP_ENDPOINT";
     private const string Protocol = "OTEL_EXPORTER_OTLP_PROTOCOL";
-    private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(20) };
+    private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(60) };
     private TraceCollector _collector = null!;
 
     private int Index => int.Parse(File.ReadAllText(Path.Combine(Cluster.Folder, "index")), CultureInfo.InvariantCulture);
@@ -107,7 +108,8 @@ public sealed class MetricsTests() : BenchTests("m")
         string[] agents = ["checkpoint container", "dump", "store", "stage", "restore"];
         // Spans are sent every few seconds.
         IReadOnlyList<CollectedSpan> spans = [];
-        for (var i = 0; i < 300; i++)
+        var watch = Stopwatch.StartNew();
+        while (watch.Elapsed < Patience)
         {
             spans = _collector.Of(traceId);
             if (Orphans(spans) == 0 && operators.Concat(agents).All(n => spans.Any(s => s.Name == n)))
@@ -141,7 +143,8 @@ public sealed class MetricsTests() : BenchTests("m")
     private async Task WaitAsync(string url, string series, Func<double, bool> isRight)
     {
         var last = "";
-        for (var i = 0; i < 600; i++)
+        var watch = Stopwatch.StartNew();
+        while (watch.Elapsed < Patience)
         {
             try
             {
@@ -153,7 +156,7 @@ public sealed class MetricsTests() : BenchTests("m")
 
                 last = string.Join('\n', values.Where(v => v.Key.StartsWith(series.Split('{')[0], StringComparison.Ordinal)));
             }
-            catch (HttpRequestException exception)
+            catch (Exception exception) when (exception is HttpRequestException or TaskCanceledException)
             {
                 last = exception.Message;
             }

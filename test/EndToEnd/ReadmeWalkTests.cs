@@ -18,7 +18,7 @@ public sealed class ReadmeWalkTests() : BenchTests("r")
 
     [Test, Order(0)]
     public async Task A_cluster_to_try_it_on() =>
-        (await FollowAsync("test/LocalCluster/cluster.sh up", (" try", $" t{Environment.ProcessId % 100000}"), (" bash ", " kubectl get nodes,podmigrations ")))
+        (await FollowAsync("test/LocalCluster/cluster.sh up", (" try", $" {LocalCluster.LocalCluster.NewName("t")}"), (" bash ", " kubectl get nodes,podmigrations ")))
             .Should().MatchRegex("node/node-a +Ready").And.MatchRegex("node/node-b +Ready");
 
     [Test, Order(1)]
@@ -75,7 +75,7 @@ public sealed class ReadmeWalkTests() : BenchTests("r")
     public async Task Stop_one()
     {
         // It waits for the agent of its target, so that the hand is quicker than the migration.
-        await Cluster.KubectlAsync("-n", System, "delete", "pod", "checkpoint-agent-node-a", "--grace-period=1", "--timeout=60s");
+        await Cluster.KubectlAsync("-n", System, "delete", "pod", "checkpoint-agent-node-a", "--grace-period=1", "--timeout=180s");
 
         (await FollowAsync("kubectl create podmigration counter-back")).Should().MatchRegex("Result: +Failed, .*Aborted\n");
 
@@ -124,7 +124,7 @@ public sealed class ReadmeWalkTests() : BenchTests("r")
             await CountOnAsync(node, pod, "counter", Cluster.Numbers(node, pod, "counter", "event").Count, "event");
         }
 
-        await Cluster.KubectlAsync("delete", "pod", "--all", "--timeout=60s");
+        await Cluster.KubectlAsync("delete", "pod", "--all", "--timeout=180s");
         foreach (var node in new[] { "node-a", "node-b" })
         {
             // The bench has mounted it; a node has not.

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using FluentAssertions;
 using NUnit.Framework;
 
@@ -23,13 +24,14 @@ public sealed class RetentionTests() : BenchTests(
         await CheckpointAsync("many", "many-2");
 
         // Three, and the pinned one may not go: the oldest of the others does.
-        await Cluster.KubectlAsync("wait", "--for=delete", "--timeout=60s", "podcheckpoint/many-1");
+        await Cluster.KubectlAsync("wait", "--for=delete", "--timeout=180s", "podcheckpoint/many-1");
 
         Directory.Exists(FolderOf(oldest)).Should().BeFalse();
         Directory.Exists(FolderOf(pinned)).Should().BeTrue();
         (await Cluster.KubectlAsync("get", "podcheckpoint", "-o", "name")).Should().Contain("many-2").And.Contain("many-pinned");
-        (await Cluster.KubectlAsync("get", "events", "--field-selector", "involvedObject.name=many-1"))
-            .Should().Contain("Expired").And.Contain("pod many has more than 2 checkpoints");
+        await Cluster.UntilAsync(
+            events => events.Contains("Expired") && events.Contains("pod many has more than 2 checkpoints"),
+            "get", "events", "--field-selector", "involvedObject.name=many-1");
     }
 
     [Test]
@@ -38,11 +40,11 @@ public sealed class RetentionTests() : BenchTests(
         await StartAsync(Pod("orphan", Counter("c")));
         var uri = await CheckpointAsync("orphan", more: "deletionPolicy: Retain");
         var content = await Cluster.GetAsync("podcheckpoint", "orphan", "{.status.boundContentName}");
-        await Cluster.KubectlAsync("delete", "podcheckpoint", "orphan", "--timeout=60s");
+        await Cluster.KubectlAsync("delete", "podcheckpoint", "orphan", "--timeout=180s");
         File.Exists(Path.Combine(FolderOf(uri), ".checkpoint-complete")).Should().BeTrue();
 
         var part = await Cluster.KubectlAsync("get", "ccpc", "-o", "jsonpath={.items[?(@.spec.source.podName==\"orphan\")].metadata.name}");
-        await Cluster.KubectlAsync("delete", "--timeout=60s", $"pcpc/{content}", $"ccpc/{part}");
+        await Cluster.KubectlAsync("delete", "--timeout=180s", $"pcpc/{content}", $"ccpc/{part}");
 
         await UntilAsync(() => !Directory.Exists(FolderOf(uri)), "the orphan's bytes are gone");
     }
@@ -57,10 +59,10 @@ public sealed class RetentionTests() : BenchTests(
         Directory.Move(FolderOf(uri), aside);
 
         await Cluster.KubectlAsync(
-            "wait", "--timeout=60s", "--for=jsonpath={.status.conditions[?(@.type==\"Ready\")].reason}=ArtifactMissing", "podcheckpoint/lost");
+            "wait", "--timeout=180s", "--for=jsonpath={.status.conditions[?(@.type==\"Ready\")].reason}=ArtifactMissing", "podcheckpoint/lost");
 
         Directory.Move(aside, FolderOf(uri));
-        await Cluster.KubectlAsync("wait", "--for=condition=Ready", "--timeout=90s", "podcheckpoint/lost");
+        await Cluster.KubectlAsync("wait", "--for=condition=Ready", "--timeout=180s", "podcheckpoint/lost");
     }
 
     [Test]
@@ -73,10 +75,11 @@ public sealed class RetentionTests() : BenchTests(
         await Cluster.KillAsync("agent-node-b");
         try
         {
-            await Cluster.KubectlAsync("delete", "podcheckpoint", "stuck", "--timeout=90s");
+            await Cluster.KubectlAsync("delete", "podcheckpoint", "stuck", "--timeout=180s");
 
-            (await Cluster.KubectlAsync("get", "events", "-A", "--field-selector", $"involvedObject.name={content}"))
-                .Should().Contain("AgentUnavailable").And.Contain("BytesLeftBehind");
+            await Cluster.UntilAsync(
+                events => events.Contains("AgentUnavailable") && events.Contains("BytesLeftBehind"),
+                "get", "events", "-A", "--field-selector", $"involvedObject.name={content}");
         }
         finally
         {
@@ -87,11 +90,11 @@ public sealed class RetentionTests() : BenchTests(
 
     private static async Task UntilAsync(Func<bool> done, string what)
     {
-        for (var i = 0; i < 600 && !done(); i++)
+        var watch = Stopwatch.StartNew();
+        while (!done())
         {
+            watch.Elapsed.Should().BeLessThan(Patience, what);
             await Task.Delay(100);
         }
-
-        done().Should().BeTrue(what);
     }
 }

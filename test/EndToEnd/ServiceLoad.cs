@@ -76,7 +76,7 @@ internal sealed class ServiceLoad : IAsyncDisposable
             }
 
             var endpoint = ready[turn % ready.Count];
-            using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(1));
+            using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(3));
             _requests++;
             try
             {

@@ -25,15 +25,15 @@ public sealed class StandaloneTests() : BenchTests("s")
         }
 
         await CountOnAsync("node-a", "origin", "c", Cluster.Numbers("node-a", "origin", "c", "n").Count);
-        (await Cluster.KubectlAsync("get", "events", "--field-selector", "involvedObject.name=clone-b"))
-            .Should().Contain("goes on from PodCheckpoint origin");
+        await Cluster.UntilAsync(
+            events => events.Contains("goes on from PodCheckpoint origin"), "get", "events", "--field-selector", "involvedObject.name=clone-b");
     }
 
     [Test]
     public async Task The_samples_take_a_snapshot_of_the_counter_and_start_a_clone_of_it()
     {
         await Cluster.KubectlAsync("apply", "-f", Path.Combine(LocalCluster.LocalCluster.Samples, "counter.yaml"));
-        await Cluster.KubectlAsync("wait", "--for=condition=Ready", "--timeout=60s", "pod/counter");
+        await Cluster.KubectlAsync("wait", "--for=condition=Ready", "--timeout=180s", "pod/counter");
         await CountOnAsync("node-a", "counter", "counter", word: "event");
 
         var said = await Cluster.SayAsync(Path.Combine(LocalCluster.LocalCluster.Samples, "snapshot.sh"), "node-b");
@@ -68,8 +68,8 @@ public sealed class StandaloneTests() : BenchTests("s")
         await StartAsync(Pod("gift", Counter("c")));
         var uri = await CheckpointAsync("gift", more: "deletionPolicy: Retain");
         var content = await Cluster.GetAsync("podcheckpoint", "gift", "{.status.boundContentName}");
-        await Cluster.KubectlAsync("delete", "podcheckpoint", "gift", "--timeout=60s");
-        await Cluster.KubectlAsync("wait", "pcpc", content, "--for=jsonpath={.status.conditions[?(@.type==\"Bound\")].reason}=Released", "--timeout=30s");
+        await Cluster.KubectlAsync("delete", "podcheckpoint", "gift", "--timeout=180s");
+        await Cluster.KubectlAsync("wait", "pcpc", content, "--for=jsonpath={.status.conditions[?(@.type==\"Bound\")].reason}=Released", "--timeout=180s");
         await Cluster.KubectlAsync("create", "namespace", "heir");
         await Cluster.ApplyAsync($$"""
             apiVersion: lpm.my.domain/v1
@@ -77,19 +77,19 @@ public sealed class StandaloneTests() : BenchTests("s")
             metadata: {name: gift, namespace: heir}
             spec: {podCheckpointContentName: {{content}}}
             """);
-        await Cluster.KubectlAsync("-n", "heir", "wait", "--for=jsonpath={.status.conditions[?(@.type==\"Ready\")].reason}=BindingMismatch", "--timeout=30s", "pcp/gift");
+        await Cluster.KubectlAsync("-n", "heir", "wait", "--for=jsonpath={.status.conditions[?(@.type==\"Ready\")].reason}=BindingMismatch", "--timeout=180s", "pcp/gift");
 
         await Cluster.KubectlAsync(
             "patch", "pcpc", content, "--type=json", "-p",
             """[{"op":"replace","path":"/spec/podCheckpointRef","value":{"namespace":"heir","name":"gift"}},{"op":"replace","path":"/spec/deletionPolicy","value":"Delete"}]""");
 
-        await Cluster.KubectlAsync("-n", "heir", "wait", "--for=condition=Ready", "--timeout=30s", "pcp/gift");
+        await Cluster.KubectlAsync("-n", "heir", "wait", "--for=condition=Ready", "--timeout=180s", "pcp/gift");
         await Cluster.ApplyAsync(Clone("heir", "node-b", uri, Counter("c")).Replace("  name: heir\n", "  name: heir\n  namespace: heir\n", StringComparison.Ordinal));
         await CountOnAsync("node-b", "heir", "c");
         Cluster.Numbers("node-b", "heir", "c", "n")[0].Should().BeGreaterThan(1);
 
         await OutcomeAsync("heir", "heir", o => o == "Restored");
-        await Cluster.KubectlAsync("-n", "heir", "delete", "podcheckpoint", "gift", "--timeout=60s");
+        await Cluster.KubectlAsync("-n", "heir", "delete", "podcheckpoint", "gift", "--timeout=180s");
         Directory.Exists(FolderOf(uri)).Should().BeFalse("its content says Delete now");
         (await Cluster.KubectlAsync("get", "pcpc,ccpc", "-o", "jsonpath={.items[*].spec.source.podName}")).Should().NotContain("gift");
     }
@@ -109,7 +109,7 @@ public sealed class StandaloneTests() : BenchTests("s")
         await Cluster.WaitAsync("podcheckpoint", "half", "{.status.error.reason}", "EstablishedTcpConnections");
 
         (await Cluster.GetAsync("podcheckpoint", "half", "{.status.error.message}")).Should().Contain("container bad");
-        await Cluster.KubectlAsync("wait", "--for=delete", "--timeout=60s", "ccp/half-c");
+        await Cluster.KubectlAsync("wait", "--for=delete", "--timeout=180s", "ccp/half-c");
         var id = await Cluster.GetAsync("podcheckpoint", "half", "{.status.podUID}/{.status.checkpointID}");
         Directory.Exists(Path.Combine(Cluster.Folder, "store", id, "c")).Should().BeFalse();
         await CountOnAsync("node-a", "half", "c", Cluster.Numbers("node-a", "half", "c", "n").Count);
@@ -127,8 +127,8 @@ public sealed class StandaloneTests() : BenchTests("s")
         await Cluster.UntilAsync(
             o => o.Contains("InUse", StringComparison.Ordinal), "get", "events", "-A", "--field-selector", $"involvedObject.name={content}");
         File.Exists(Path.Combine(FolderOf(uri), ".checkpoint-complete")).Should().BeTrue();
-        await Cluster.KubectlAsync("delete", "podcheckpoint", "held", "--timeout=60s");
-        await Cluster.KubectlAsync("wait", "--for=delete", "--timeout=30s", $"pcpc/{content}");
+        await Cluster.KubectlAsync("delete", "podcheckpoint", "held", "--timeout=180s");
+        await Cluster.KubectlAsync("wait", "--for=delete", "--timeout=180s", $"pcpc/{content}");
         Directory.Exists(FolderOf(uri)).Should().BeFalse();
     }
 

@@ -8,7 +8,8 @@ namespace PodCheckpointing.EndToEnd;
 [TestFixture]
 public sealed class TcpTests() : BenchTests("t")
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    /// <summary>For all of a test, which waits several times.</summary>
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(400);
 
     /// <summary>The nodes' own CRIU options are as they were, whatever was migrated, refused or killed.</summary>
     [TearDown]
@@ -23,7 +24,7 @@ public sealed class TcpTests() : BenchTests("t")
     [Test]
     public async Task Close_ends_the_connection_and_the_server_knows_after_the_next_one_what_it_knew()
     {
-        using var deadline = new CancellationTokenSource(Patience);
+        using var deadline = new CancellationTokenSource(Limit);
         using var client = await ConnectAsync("close", deadline.Token);
         (await client.SendAsync("a", deadline.Token)).Should().Be(1);
         (await client.SendAsync("b", deadline.Token)).Should().Be(2);
@@ -46,7 +47,7 @@ public sealed class TcpTests() : BenchTests("t")
     [Test]
     public async Task Reject_says_so_by_name_and_leaves_the_connection_as_it_was()
     {
-        using var deadline = new CancellationTokenSource(Patience);
+        using var deadline = new CancellationTokenSource(Limit);
         using var client = await ConnectAsync("reject", deadline.Token);
         (await client.SendAsync("a", deadline.Token)).Should().Be(1);
 
@@ -62,7 +63,7 @@ public sealed class TcpTests() : BenchTests("t")
     [Test]
     public async Task A_server_that_nobody_is_connected_to_goes_along_under_Reject()
     {
-        using var deadline = new CancellationTokenSource(Patience);
+        using var deadline = new CancellationTokenSource(Limit);
         using (var client = await ConnectAsync("idle", deadline.Token))
         {
             (await client.SendAsync("a", deadline.Token)).Should().Be(1);
@@ -77,7 +78,7 @@ public sealed class TcpTests() : BenchTests("t")
     [Test]
     public async Task Clients_that_try_again_are_answered_until_the_server_stops_and_from_when_it_goes_on()
     {
-        using var deadline = new CancellationTokenSource(Patience);
+        using var deadline = new CancellationTokenSource(Limit);
         var address = await StartServerAsync("retry");
         using var moved = new CancellationTokenSource();
         var answers = Task.Run(() => TryAgainAsync(() => address, moved.Token, deadline.Token), deadline.Token);
@@ -86,35 +87,41 @@ public sealed class TcpTests() : BenchTests("t")
         address = await RestoredAddressAsync("retry");
         await moved.CancelAsync();
 
-        var (before, after) = await answers;
+        var (before, after, unanswered) = await answers;
         before.Should().NotBeEmpty().And.BeInAscendingOrder().And.OnlyHaveUniqueItems();
         // What was under way when the server stopped may have been counted and not answered; nothing answered was forgotten.
-        after[0].Should().BeInRange(before[^1] + 1, before[^1] + 2);
+        after[0].Should().BeInRange(before[^1] + 1, before[^1] + 1 + unanswered);
         after.Should().Equal(Enumerable.Range(0, after.Count).Select(i => after[0] + i));
     }
 
-    /// <summary>One short connection after the other, to the server's address of the moment.</summary>
-    private static async Task<(List<long> Before, List<long> After)> TryAgainAsync(
+    /// <summary>One short connection after the other, to the server's address of the moment; and how many the server took between
+    /// the last answer before and the first one after, without an answer.</summary>
+    private static async Task<(List<long> Before, List<long> After, int Unanswered)> TryAgainAsync(
         Func<string> address, CancellationToken moved, CancellationToken cancellationToken)
     {
-        var (before, after) = (new List<long>(), new List<long>());
+        var (before, after, unanswered) = (new List<long>(), new List<long>(), 0);
         while (after.Count < 5)
         {
             var counts = moved.IsCancellationRequested ? after : before;
             using var attempt = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            attempt.CancelAfter(TimeSpan.FromSeconds(1));
+            // Where it moved from nobody answers any more; where it is, however slow the machine, somebody does.
+            attempt.CancelAfter(TimeSpan.FromSeconds(moved.IsCancellationRequested ? 60 : 1));
+            var connected = false;
             try
             {
                 using var client = await LineClient.ConnectAsync(address(), attempt.Token);
+                connected = true;
                 counts.Add(await client.SendAsync("x", attempt.Token));
+                unanswered = counts == before ? 0 : unanswered;
             }
             catch (Exception exception) when (exception is IOException or SocketException or OperationCanceledException)
             {
                 cancellationToken.ThrowIfCancellationRequested();
+                unanswered += connected && after.Count == 0 ? 1 : 0;
             }
         }
 
-        return (before, after);
+        return (before, after, unanswered);
     }
 
     private async Task<LineClient> ConnectAsync(string pod, CancellationToken cancellationToken) =>
@@ -123,13 +130,8 @@ public sealed class TcpTests() : BenchTests("t")
     private async Task<string> StartServerAsync(string pod)
     {
         await Cluster.ApplyAsync(Pod(pod, Python("c", LineClient.Server)));
-        await Cluster.KubectlAsync("wait", "--for=condition=Ready", "--timeout=60s", $"pod/{pod}");
-        for (var i = 0; i < 300 && !Cluster.Log("node-a", pod, "c").Contains("listens"); i++)
-        {
-            await Task.Delay(100);
-        }
-
-        return await AddressOfAsync(pod);
+        await Cluster.KubectlAsync("wait", "--for=condition=Ready", "--timeout=180s", $"pod/{pod}");
+        return await ListensAsync(pod);
     }
 
     private Task<string> AddressOfAsync(string pod) => Cluster.GetAsync("pod", pod, "{.status.podIP}");

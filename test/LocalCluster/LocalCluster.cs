@@ -6,7 +6,11 @@ namespace PodCheckpointing.LocalCluster;
 /// <summary>A running cluster of the bench; see cluster.sh, which does the work.</summary>
 public sealed class LocalCluster : IAsyncDisposable
 {
+    /// <summary>How long anything is waited for: no test passes by it, and a slow machine fails none.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(180);
+
     private static readonly string Script = Path.Combine(RepositoryRoot(), "test", "LocalCluster", "cluster.sh");
+    private static int _names;
     private readonly string _name;
     private readonly (string Name, string Value)[] _environment;
 
@@ -21,6 +25,10 @@ public sealed class LocalCluster : IAsyncDisposable
 
     /// <summary>Where its files are.</summary>
     public string Folder { get; }
+
+    /// <summary>A name that no other cluster of this process has, and none of another process that runs tests now.</summary>
+    public static string NewName(string letter) =>
+        $"{letter}{Environment.ProcessId % 10000:D4}{Interlocked.Increment(ref _names)}";
 
     /// <summary>Brings a cluster up; operator and agents take settings from the environment (Operator__Workers=2).</summary>
     public static Task<LocalCluster> StartAsync(string name, params (string Name, string Value)[] environment) =>
@@ -44,11 +52,11 @@ public sealed class LocalCluster : IAsyncDisposable
 
     /// <summary>Runs kubectl; throws when it fails.</summary>
     public Task<string> KubectlAsync(params string[] arguments) =>
-        RunAsync(TimeSpan.FromMinutes(3), ["kubectl", _name, .. arguments]);
+        RunAsync(TimeSpan.FromMinutes(6), ["kubectl", _name, .. arguments]);
 
     /// <summary>Runs a command as a user of the cluster does: kubectl and the plug-ins are in PATH.</summary>
     public Task<Said> SayAsync(params string[] command) =>
-        SayAsync(_environment, TimeSpan.FromMinutes(3), ["user", _name, .. command]);
+        SayAsync(_environment, TimeSpan.FromMinutes(10), ["user", _name, .. command]);
 
     /// <summary>Applies a manifest.</summary>
     public async Task ApplyAsync(string yaml)
@@ -75,7 +83,7 @@ public sealed class LocalCluster : IAsyncDisposable
     {
         var watch = Stopwatch.StartNew();
         var last = "";
-        while (watch.Elapsed < TimeSpan.FromSeconds(60))
+        while (watch.Elapsed < Patience)
         {
             last = await KubectlAsync(arguments);
             if (done(last))
@@ -94,7 +102,7 @@ public sealed class LocalCluster : IAsyncDisposable
     {
         var watch = Stopwatch.StartNew();
         var last = "";
-        while (watch.Elapsed < TimeSpan.FromSeconds(90))
+        while (watch.Elapsed < Patience)
         {
             last = await GetAsync(resource, name, path);
             if (values.Contains(last))
@@ -135,35 +143,49 @@ public sealed class LocalCluster : IAsyncDisposable
             .Select(l => long.Parse(l[(word.Length + 1)..].Split(' ')[0], CultureInfo.InvariantCulture))];
 
     /// <summary>Kills a process of the cluster, without mercy.</summary>
-    public Task KillAsync(string process) => RunAsync(TimeSpan.FromSeconds(20), "kill", _name, process);
+    public Task KillAsync(string process) => RunAsync(TimeSpan.FromMinutes(2), "kill", _name, process);
 
     /// <summary>Has a process of the cluster stand still, as one does that nobody gives time.</summary>
-    public Task PauseAsync(string process) => RunAsync(TimeSpan.FromSeconds(20), "pause", _name, process);
+    public Task PauseAsync(string process) => RunAsync(TimeSpan.FromMinutes(2), "pause", _name, process);
 
     /// <summary>Has a process go on that stands still.</summary>
-    public Task ResumeAsync(string process) => RunAsync(TimeSpan.FromSeconds(20), "resume", _name, process);
+    public Task ResumeAsync(string process) => RunAsync(TimeSpan.FromMinutes(2), "resume", _name, process);
 
     /// <summary>Runs a shell command on a node.</summary>
     public Task<string> OnNodeAsync(string node, string command) =>
-        RunAsync(TimeSpan.FromMinutes(1), "node", _name, node, "sh", "-c", command);
+        RunAsync(TimeSpan.FromMinutes(5), "node", _name, node, "sh", "-c", command);
 
     /// <summary>Starts a killed process again: etcd, apiserver, operator, or agent with the node.</summary>
     public Task StartProcessAsync(params string[] process) =>
-        RunAsync(TimeSpan.FromSeconds(20), ["start", _name, .. process]);
+        RunAsync(TimeSpan.FromMinutes(2), ["start", _name, .. process]);
 
     /// <summary>Makes the pods of our DaemonSet and Deployment, as a whole cluster's controllers do, and waits until they are ready.</summary>
-    public Task StartWorkloadsAsync() => RunAsync(TimeSpan.FromMinutes(3), "start", _name, "workloads");
+    public Task StartWorkloadsAsync() => RunAsync(TimeSpan.FromMinutes(8), "start", _name, "workloads");
 
     /// <summary>Removes those pods, as a whole cluster's garbage collector does.</summary>
     public Task StopWorkloadsAsync() => RunAsync(TimeSpan.FromMinutes(2), "stop", _name);
 
     /// <inheritdoc/>
-    public async ValueTask DisposeAsync() => await RunAsync(TimeSpan.FromMinutes(2), "down", _name);
+    public async ValueTask DisposeAsync() => await RunAsync(TimeSpan.FromMinutes(5), "down", _name);
+
+    /// <summary>What each part has said last, for whoever reads of a failure and has not its machine.</summary>
+    public Task<string> TailsAsync() => RunAsync(TimeSpan.FromMinutes(2), "tails", _name);
 
     private static async Task<LocalCluster> BringUpAsync(string command, string name, (string Name, string Value)[] environment)
     {
-        await RunAsync(environment, TimeSpan.FromMinutes(30), [command, name]);
-        return new LocalCluster(name, (await RunAsync(environment, TimeSpan.FromSeconds(10), ["dir", name])).Trim(), environment);
+        try
+        {
+            // One that fails shows its logs and takes the cluster down itself.
+            await RunAsync(environment, TimeSpan.FromMinutes(30), [command, name]);
+        }
+        catch (TimeoutException exception)
+        {
+            var tails = await SayAsync(environment, TimeSpan.FromMinutes(2), ["tails", name]);
+            await SayAsync(environment, TimeSpan.FromMinutes(2), ["down", name]);
+            throw new TimeoutException($"{exception.Message}\n{tails.Output}", exception);
+        }
+
+        return new LocalCluster(name, (await RunAsync(environment, TimeSpan.FromMinutes(2), ["dir", name])).Trim(), environment);
     }
 
     private static string RepositoryRoot()

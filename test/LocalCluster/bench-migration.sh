@@ -9,8 +9,13 @@ name=bm$((RANDOM % 1000))
 export POD_CHECKPOINTING_OWNER=$$
 cluster() { "$here/cluster.sh" "$@"; }
 k() { cluster kubectl "$name" "$@"; }
+leave() {
+  [ "$1" = 0 ] || cluster tails "$name" >&2 || true
+  cluster down "$name" || true
+}
 trap 'cluster down "$name" || true' EXIT
 cluster up "$name"
+trap 'leave $?' EXIT
 if [ -n "${2:-}" ]; then
   k apply -f - <<YAML
 apiVersion: v1

@@ -12,6 +12,7 @@
 #   cluster.sh start NAME PART    starts a killed part again: etcd, apiserver, operator, agent NODE, controllers; kill NAME PART kills it
 #   cluster.sh pause NAME PART    has a part (also kubelet-NODE) stand still; resume NAME PART has it go on
 #   cluster.sh node NAME NODE ... runs a command on a node
+#   cluster.sh tails NAME         prints what each of its parts has said last, and what there is in it
 #   cluster.sh down NAME          takes it down and leaves nothing
 #   cluster.sh kubectl NAME ...   kubectl for it
 #   cluster.sh user NAME ...      runs a command with what a user has in PATH: kubectl and the plug-ins of "make plugins"
@@ -26,9 +27,36 @@ apiserver=${KUBEBUILDER_ASSETS:-$cache/apiserver-$(hash_of "$here"/ApiServer/*.g
 tree=$cache/node-tree-$(hash_of "$here/Nodes/install.sh" "$here/debian.sh")
 images=$cache/images-$(hash_of "$here/Images/build.sh" "$here/Nodes/install.sh")
 
-install() {
+# What no package brings: said by name here, instead of by a node that does not come up.
+check_machine() {
+  local missing=() controller
   [ "$(id -u)" = 0 ] || { echo "the bench makes name spaces and mounts: run it as root" >&2; exit 1; }
-  mkdir -p "$cache"
+  for controller in cpu cpuset devices freezer memory pids; do
+    [ -d "/sys/fs/cgroup/$controller" ] || missing+=("$controller")
+  done
+  if [ ${#missing[@]} -gt 0 ]; then
+    echo "the bench's nodes need cgroup v1, and /sys/fs/cgroup has no ${missing[*]}: boot with" \
+      "systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1, or mount each as" \
+      "mount -t cgroup -o ${missing[0]} cgroup /sys/fs/cgroup/${missing[0]}" >&2
+    exit 1
+  fi
+  grep -qw overlay /proc/filesystems || modprobe -q overlay || {
+    echo "the bench's nodes stand on overlay file systems, which this kernel has not: load the module overlay" >&2
+    exit 1
+  }
+}
+
+# check_space FOLDER MEGABYTES
+check_space() {
+  local free
+  free=$(df --output=avail -m "$1" | tail -n 1)
+  [ "$free" -ge "$2" ] || { echo "$1 has $((free)) MB free, and $2 MB are needed" >&2; exit 1; }
+}
+
+install() {
+  check_machine
+  mkdir -p "$cache" "$runs"
+  check_space "$runs" 2000
   local missing=()
   for pair in debootstrap:debootstrap ip:iproute2 openssl:openssl python3:python3 nsenter:util-linux sysctl:procps shellcheck:shellcheck; do
     command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
@@ -37,6 +65,7 @@ install() {
   if [ ${#missing[@]} = 0 ] && [ -x "$apiserver/kube-apiserver" ] && [ -x "$apiserver/kubectl" ] && [ -e "$tree/.complete" ] && [ -e "$images/.complete" ]; then
     return
   fi
+  check_space "$cache" 6000
   exec 8>"$cache/.lock"
   flock 8
   if [ ${#missing[@]} -gt 0 ]; then
@@ -69,12 +98,42 @@ current-context: bench
 CONFIG
 }
 
-# wait_for WHAT SECONDS COMMAND...
+# wait_for WHAT COMMAND...: patience is for the slowest machine; a quick one does not notice.
 wait_for() {
-  local what=$1 tries=$(($2 * 20)); shift 2
-  for _ in $(seq "$tries"); do "$@" >/dev/null 2>&1 && return 0; sleep 0.05; done
-  echo "$what did not come up; see the logs in $dir" >&2
-  return 1
+  local what=$1 until=$((SECONDS + 180)) said; shift
+  until said=$("$@" 2>&1); do
+    [ "$SECONDS" -lt "$until" ] || { echo "$what did not come up in 180 s: $said" >&2; return 1; }
+    sleep 0.05
+  done
+}
+
+# What each part has said last: who reads of a failure elsewhere has nothing else to go by.
+tails() {
+  local file kubectl=("$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" --request-timeout=5s)
+  if [ -e "$dir/kubeconfig" ]; then
+    printf '== pods, migrations and checkpoints\n'
+    timeout 15 "${kubectl[@]}" get nodes,pods,podmigrations,podcheckpoints -A -o wide 2>&1 | cut -c1-300 | tail -n 40 || true
+    printf '== events\n'
+    timeout 15 "${kubectl[@]}" get events -A --sort-by=.metadata.creationTimestamp 2>&1 | cut -c1-400 | tail -n 30 || true
+  fi
+  for file in "$dir"/log/*.log "$dir"/node-?/log/init.log "$dir"/node-?/etc/containerd.log "$dir"/node-?/pods-log/"$system"_*/*/*.log; do
+    [ -s "$file" ] || continue
+    printf '== %s\n' "${file#"$dir/"}"
+    # Whoever reads the test run's own words finds none of them at the beginning of a line.
+    tail -n 30 "$file" | cut -c1-400 | sed 's/^/| /'
+  done
+}
+
+# What came up in part only is shown and taken down: nobody else would, and the next one wants its name and its network.
+give_up() {
+  local code=$?
+  trap - EXIT
+  [ "$code" -ne 0 ] || return 0
+  echo "cluster $name did not come up; its parts said last:" >&2
+  tails >&2 || true
+  echo "taking cluster $name down" >&2
+  down >&2 || true
+  exit "$code"
 }
 
 # background NAME COMMAND...: a process of the cluster, which `down` ends.
@@ -106,8 +165,7 @@ start_operator() {
   # shellcheck disable=SC2016
   background "${1:-operator}" sh -c 'while :; do "$@"; sleep 0.5; done' sh dotnet "$repo/artifacts/operator/PodCheckpointing.Manager.dll" \
     --Operator:Kubeconfig="$dir/operator.kubeconfig" --Operator:TlsCertificate="$dir/pki/operator.crt" \
-    --Operator:TlsKey="$dir/pki/operator.key" --Operator:TlsCa="$dir/pki/ca.crt" --Operator:HealthPort="$(($([ -z "${1:-}" ] && echo 8000 || echo 9000) + index))" \
-    --Operator:LeaseDurationSeconds=3
+    --Operator:TlsKey="$dir/pki/operator.key" --Operator:TlsCa="$dir/pki/ca.crt" --Operator:HealthPort="$(($([ -z "${1:-}" ] && echo 8000 || echo 9000) + index))"
 }
 
 # What of kube-controller-manager a test asks for; the others do without it, and are quicker.
@@ -154,10 +212,11 @@ unused_cgroups() { find /sys/fs/cgroup/unified -type d 2>/dev/null | wc -l; }
 
 # The two nodes on their bridge.
 up_nodes() {
+  sweep
   [ ! -e "$dir" ] || { echo "cluster $name is up (or was left over): cluster.sh down $name" >&2; exit 1; }
   [ -e "$repo/artifacts/operator" ] || { echo "the operator and the agent are not built: make build" >&2; exit 1; }
   [ "${#name}" -le 8 ] || { echo "cluster name \"$name\" is longer than 8 characters, which its network devices cannot be" >&2; exit 1; }
-  sweep
+  trap give_up EXIT
   mkdir -p "$dir"/{pki,log,run,store,etcd}
   if [ -n "${POD_CHECKPOINTING_OWNER:-}" ]; then
     echo "$POD_CHECKPOINTING_OWNER $(started "$POD_CHECKPOINTING_OWNER")" >"$dir/owner"
@@ -211,10 +270,10 @@ up() {
     cp -r "$dir/pki" "$dir/$node/etc/"
     kubeconfig kubelet "$server" /etc/bench/pki >"$dir/$node/etc/kubelet.kubeconfig"
   done
-  wait_for "the API server" 60 "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" get --raw /readyz
+  wait_for "the API server" "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" get --raw /readyz
   if [ "$1" = processes ]; then
     "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" apply --server-side -k "$repo/config/crd" >/dev/null
-    "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" wait --for=condition=Established --timeout=30s crd --all >/dev/null
+    "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" wait --for=condition=Established --timeout=120s crd --all >/dev/null
     "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" apply --server-side -k "$repo/config/policies" >/dev/null
     "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" apply --server-side -f "$repo/config/agent/runtimeclass.yaml" >/dev/null
   fi
@@ -224,7 +283,7 @@ up() {
     start_kubelet "$node" "$subnet.0.$((10 + number))"
   done
   for node in node-a node-b; do
-    wait_for "node $node" 60 sh -c "'$apiserver/kubectl' --kubeconfig '$dir/kubeconfig' get node $node | grep -q Ready"
+    wait_for "node $node" sh -c "'$apiserver/kubectl' --kubeconfig '$dir/kubeconfig' get node $node | grep -w Ready"
   done
   if [ -n "${POD_CHECKPOINTING_CONTROLLERS:-}" ]; then start_controllers; fi
   case $1 in
@@ -242,8 +301,11 @@ run_first_containers() {
     printf '%s\n' "{apiVersion: v1, kind: Pod, metadata: {name: first-$node, namespace: default}, spec: {nodeName: $node, restartPolicy: Never," \
       'terminationGracePeriodSeconds: 0, containers: [{name: c, image: "localhost/busybox:1", command: ["true"]}]}}' ---
   done | "${kubectl[@]}" create -f - >/dev/null
-  "${kubectl[@]}" wait --for='jsonpath={.status.phase}=Succeeded' --timeout=60s pod/first-node-a pod/first-node-b >/dev/null
-  "${kubectl[@]}" delete --timeout=60s pod/first-node-a pod/first-node-b >/dev/null
+  "${kubectl[@]}" wait --for='jsonpath={.status.phase}=Succeeded' --timeout=180s pod/first-node-a pod/first-node-b >/dev/null || {
+    "${kubectl[@]}" get pods -o yaml >&2
+    return 1
+  }
+  "${kubectl[@]}" delete --timeout=120s pod/first-node-a pod/first-node-b >/dev/null
 }
 
 start_processes() {
@@ -253,7 +315,7 @@ start_processes() {
   start_operator
   run_first_containers
   for node in node-a node-b; do
-    wait_for "the agent of $node" 60 in_node "$node" sh -c 'busybox wget -q -O /dev/null http://127.0.0.1:50052/readyz'
+    wait_for "the agent of $node" in_node "$node" busybox wget -q -O - http://127.0.0.1:50052/readyz
   done
 }
 
@@ -263,7 +325,10 @@ prepare_nodes() {
   "$repo/config/images/build.sh" >"$dir/log/images.log" 2>&1 || { tail -20 "$dir/log/images.log" >&2; return 1; }
   for node in node-a node-b; do
     for part in operator agent; do
-      in_node "$node" ctr -n k8s.io images import --digests=false - <"$repo/artifacts/images/$part.tar" >>"$dir/log/images.log" 2>&1
+      in_node "$node" ctr -n k8s.io images import --digests=false - <"$repo/artifacts/images/$part.tar" >>"$dir/log/images.log" 2>&1 || {
+        echo "image $part could not be imported on $node" >&2
+        return 1
+      }
     done
     in_node "$node" rm /usr/libexec/pod-checkpointing/checkpoint-restore
     in_node "$node" sh -c 'mkdir -p /var/lib/kubelet/pki && cp /etc/bench/pki/ca.crt /var/lib/kubelet/pki/kubelet.crt'
@@ -288,7 +353,7 @@ start_workloads() {
   done
   "${kubectl[@]}" get daemonsets,deployments -o json |
     python3 "$here/Pods/controllers.py" "10.$((128 + index)).0.1" "$port" node-a node-b | "${kubectl[@]}" apply -f - >/dev/null
-  "${kubectl[@]}" wait --for=condition=Ready --timeout=120s pod --all >/dev/null || {
+  "${kubectl[@]}" wait --for=condition=Ready --timeout=300s pod --all >/dev/null || {
     "${kubectl[@]}" get pods -o yaml >&2
     return 1
   }
@@ -304,7 +369,7 @@ start_workloads() {
 
 # The garbage collector of a whole cluster: pods whose DaemonSet or Deployment is gone.
 stop_workloads() {
-  "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" -n "$system" delete pod --all --timeout=60s >/dev/null
+  "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" -n "$system" delete pod --all --timeout=120s >/dev/null
 }
 
 down() {
@@ -354,6 +419,7 @@ case $command in
   bare) install; up bare ;;
   nodes) install; up_nodes ;;
   sweep) sweep ;;
+  tails) tails ;;
   down) down ;;
   kubectl) shift 2; exec "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" "$@" ;;
   user) shift 2; KUBECONFIG=$dir/kubeconfig PATH=$repo/artifacts/plugins:$apiserver:$PATH exec "$@" ;;
@@ -364,5 +430,5 @@ case $command in
   resume) kill -CONT -- "-$(cat "$dir/run/$3.pid")" ;;
   node) shift 2; in_node "$@" ;;
   dir) echo "$dir" ;;
-  *) sed -n '2,20s/^# \?//p' "$0"; exit 2 ;;
+  *) sed -n '2,21s/^# \?//p' "$0"; exit 2 ;;
 esac

@@ -10,19 +10,33 @@ cluster() { "$here/cluster.sh" "$@"; }
 k() { cluster kubectl "$name" "$@"; }
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 fail() { echo "demo: FAILED: $*" >&2; exit 1; }
+leave() {
+  [ "$1" = 0 ] || cluster tails "$name" >&2 || true
+  cluster down "$name" || true
+}
 trap 'cluster down "$name" || true' EXIT
 begin=$(date +%s)
 
 say "Bringing up a cluster of two nodes: etcd, API server, containerd, crun, CRIU, our operator and agents"
 cluster up "$name"
+trap 'leave $?' EXIT
 dir=$(cluster dir "$name")
 log_of() { cat "$dir/$1"/pods-log/*/counter/*.log 2>/dev/null | sed -n 's/^\S* stdout F //p'; }
+counts() { [ "$(log_of "$1" | wc -l)" -ge 20 ]; }
+# within SECONDS COMMAND...: until it succeeds
+within() {
+  local until=$((SECONDS + $1)); shift
+  until "$@"; do
+    [ "$SECONDS" -lt "$until" ] || return 1
+    sleep 0.1
+  done
+}
 k get nodes -o wide
 
 say "The counter on node-a"
 k apply -f "$repo/config/samples/demo/counter.yaml"
-k wait --for=condition=Ready --timeout=60s pod/counter
-for _ in $(seq 100); do [ "$(log_of node-a | wc -l)" -ge 20 ] && break; sleep 0.1; done
+k wait --for=condition=Ready --timeout=180s pod/counter
+within 120 counts node-a || fail "the counter does not count on node-a"
 k get pods -o wide
 log_of node-a | tail -n 2
 
@@ -30,7 +44,8 @@ say "kubectl apply: move it to node-b"
 cat "$repo/config/samples/demo/podmigration.yaml"
 k apply -f "$repo/config/samples/demo/podmigration.yaml"
 last=
-for _ in $(seq 600); do
+until=$((SECONDS + 300))
+while [ "$SECONDS" -lt "$until" ]; do
   phase=$(k get podmigration counter-to-node-b -o 'jsonpath={.status.phase}: {.status.message}')
   [ "$phase" = "$last" ] || { echo "  $(date +%T.%3N)  $phase"; last=$phase; }
   case $phase in Completed*|Failed*) break ;; esac
@@ -41,7 +56,7 @@ case $last in Completed*) ;; *) k describe podmigration counter-to-node-b; fail 
 say "After"
 k get pmig -o wide
 k get pods -o wide
-for _ in $(seq 100); do [ "$(log_of node-b | wc -l)" -ge 20 ] && break; sleep 0.1; done
+within 120 counts node-b || fail "the counter does not count on node-b"
 echo "last lines on node-a:"
 log_of node-a | tail -n 2
 echo "first lines on node-b:"

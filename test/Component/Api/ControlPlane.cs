@@ -60,7 +60,7 @@ internal sealed class ControlPlane : IDisposable
         var arguments = _processes[part].Arguments;
         Kill(part);
         Start(part, arguments);
-        using var deadline = new CancellationTokenSource(TimeSpan.FromMinutes(1));
+        using var deadline = new CancellationTokenSource(TimeSpan.FromMinutes(3));
         await ReadyAsync(deadline.Token);
     }
 

@@ -18,10 +18,10 @@ public sealed class PolicyTests
     [OneTimeSetUp]
     public async Task StartAsync()
     {
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(180));
         _cluster = await ControlPlane.StartAsync(deadline.Token);
         await MustAsync(null, "apply", "-k", Samples.Definitions);
-        await MustAsync(null, "wait", "crd", "--all", "--for=condition=Established", "--timeout=30s");
+        await MustAsync(null, "wait", "crd", "--all", "--for=condition=Established", "--timeout=180s");
         await MustAsync(null, "apply", "-k", Path.Combine(Samples.Definitions, "..", "policies"));
 
         // The server sees its policies through a watch: each counts as soon as it has refused something.
@@ -176,7 +176,7 @@ public sealed class PolicyTests
 
     private async Task RefusedAtLastAsync(string? input, params string[] arguments)
     {
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(180));
         string output;
         do
         {

@@ -158,7 +158,7 @@ internal sealed class AgentNode : IAsyncDisposable
             }
         };
         _agent.BeginOutputReadLine();
-        await started.Task.WaitAsync(TimeSpan.FromSeconds(60));
+        await started.Task.WaitAsync(TimeSpan.FromSeconds(120));
         var (mine, myKey) = _authority.Issue("operator", AgentTls.OperatorName);
         _channel = GrpcChannel.ForAddress(
             $"https://127.0.0.1:{_ports[0]}", new GrpcChannelOptions { Tls = AgentTls.ForOperator(_authority.CaFile, mine, myKey) });
@@ -176,7 +176,7 @@ internal sealed class AgentNode : IAsyncDisposable
     public async Task<Task> EndAgentAsync()
     {
         using var kill = Process.Start("kill", ["-TERM", _agent.Id.ToString(CultureInfo.InvariantCulture)]);
-        await _ending.Task.WaitAsync(TimeSpan.FromSeconds(60));
+        await _ending.Task.WaitAsync(TimeSpan.FromSeconds(120));
         return _agent.WaitForExitAsync();
     }
 

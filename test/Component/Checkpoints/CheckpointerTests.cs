@@ -80,7 +80,7 @@ internal sealed class CheckpointerTests
         _node.Dump = async path =>
         {
             await AgentNode.WriteAsync(path, await File.ReadAllBytesAsync(AgentNode.Archive));
-            _ = Task.Delay(300).ContinueWith(_ => Signal(signal, _node.Containers.Single().Process), TaskScheduler.Default);
+            _ = Task.Delay(50).ContinueWith(_ => Signal(signal, _node.Containers.Single().Process), TaskScheduler.Default);
             return path;
         };
 
@@ -115,7 +115,7 @@ internal sealed class CheckpointerTests
             Signal("STOP", tar);
             ContainerRuntime.IsHeld(_node.Containers.Single().Process.Id).Should().BeTrue();
 
-            await UnfenceAsync(Slow).WaitAsync(TimeSpan.FromSeconds(20));
+            await UnfenceAsync(Slow).WaitAsync(TimeSpan.FromSeconds(120));
 
             ContainerRuntime.IsHeld(_node.Containers.Single().Process.Id).Should().BeFalse();
         }
@@ -148,7 +148,7 @@ internal sealed class CheckpointerTests
             await Task.Yield();
         }
 
-        await UnfenceAsync(Slow).WaitAsync(TimeSpan.FromSeconds(20));
+        await UnfenceAsync(Slow).WaitAsync(TimeSpan.FromSeconds(120));
 
         ContainerRuntime.IsHeld(process.Id).Should().BeFalse();
         Directory.GetFiles(_node.Archives).Should().BeEmpty("nobody will ask for the archive any more");

@@ -119,7 +119,7 @@ internal sealed class FollowTests
 
     private async Task StoringAsync()
     {
-        using var enough = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        using var enough = new CancellationTokenSource(TimeSpan.FromSeconds(180));
         var request = new WatchCheckpointRequest { PodUid = Pod, ContainerName = "app", CheckpointId = AgentNode.Id };
         await foreach (var progress in _node.Client.WatchCheckpointAsync(request, enough.Token))
         {

@@ -90,7 +90,7 @@ internal sealed class LostDumpTests
         // One that did not wait would have ended by then.
         await Task.WhenAny(end, Task.Delay(TimeSpan.FromSeconds(3)));
         finish.SetResult();
-        await end.WaitAsync(TimeSpan.FromSeconds(60));
+        await end.WaitAsync(TimeSpan.FromSeconds(120));
 
         (await File.ReadAllTextAsync(_node.CriuOptions)).Should().NotContain("leave-stopped", "every other dump of the node would stop its pod");
     }

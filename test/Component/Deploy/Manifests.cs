@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Text;
 using System.Text.Json.Nodes;
 using NUnit.Framework;
 using PodCheckpointing.Generate;
@@ -12,6 +13,9 @@ namespace PodCheckpointing.Component.Deploy;
 internal static class Manifests
 {
     public static string Root { get; } = Repository.Root(AppContext.BaseDirectory);
+
+    /// <summary>For the longest, which compiles CRIU and crun, on a slow machine.</summary>
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(20);
 
     private static readonly Lazy<string> Renderer = new(() =>
         Run("/bin/bash", Path.Combine(Root, "test/Component/Deploy/Chart/install.sh")).Trim());
@@ -51,17 +55,43 @@ internal static class Manifests
     public static JsonObject One(IEnumerable<JsonObject> objects, string kind, string name) => objects.Single(o =>
         o["kind"]!.ToString() == kind && o["metadata"]!["name"]!.ToString() == name);
 
-    /// <summary>Runs a program; fails the test with what it said when it fails.</summary>
+    /// <summary>Runs a program; fails the test with what it said when it fails, or takes too long.</summary>
     public static string Run(string program, params string[] arguments)
     {
         using var process = Process.Start(new ProcessStartInfo(program, arguments)
         {
             RedirectStandardOutput = true, RedirectStandardError = true,
         })!;
-        var errors = process.StandardError.ReadToEndAsync();
-        var output = process.StandardOutput.ReadToEnd();
+        var (output, errors) = (new StringBuilder(), new StringBuilder());
+        var said = Task.WhenAll(ReadAsync(process.StandardOutput, output), ReadAsync(process.StandardError, errors));
+        if (!said.Wait(Limit))
+        {
+            process.Kill(entireProcessTree: true);
+            throw new TimeoutException($"{program} {string.Join(' ', arguments)} took over {Limit}; it said: {Text(errors)}{Text(output)}");
+        }
+
         process.WaitForExit();
-        return process.ExitCode == 0 ? output : throw new InvalidOperationException(errors.Result + output);
+        return process.ExitCode == 0 ? Text(output) : throw new InvalidOperationException(Text(errors) + Text(output));
+    }
+
+    private static async Task ReadAsync(StreamReader from, StringBuilder to)
+    {
+        var buffer = new char[4096];
+        while (await from.ReadAsync(buffer) is > 0 and var count)
+        {
+            lock (to)
+            {
+                to.Append(buffer, 0, count);
+            }
+        }
+    }
+
+    private static string Text(StringBuilder said)
+    {
+        lock (said)
+        {
+            return said.ToString();
+        }
     }
 
     private static JsonNode? Convert(YamlNode node) => node switch

@@ -23,7 +23,7 @@ internal sealed class SettingsTests
         })!;
         var (said, _) = (program.StandardError.ReadToEndAsync(), program.StandardOutput.ReadToEndAsync());
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(TestContext.CurrentContext.CancellationToken);
-        limit.CancelAfter(TimeSpan.FromSeconds(60));
+        limit.CancelAfter(TimeSpan.FromSeconds(180));
         try
         {
             await program.WaitForExitAsync(limit.Token);

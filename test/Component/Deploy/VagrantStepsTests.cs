@@ -40,15 +40,24 @@ public sealed class VagrantStepsTests
             File.Copy(PauseImage(), Path.Combine(shared, $"artifacts/images/{image}.tar"));
         }
 
-        Manifests.Run("/bin/bash", "-c", """
-            command -v ruby >/dev/null || { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends ruby; }
-            """);
+        Manifests.Run("/bin/bash", Path.Combine(Folder, "install.sh"));
+        TestContext.Progress.WriteLine("Making the tree of the machines, unless it stands: CRIU and crun are compiled");
         var tree = Manifests.Run("/bin/bash", Path.Combine(Folder, "tree.sh")).Trim();
         foreach (var machine in new[] { "master", "worker" })
         {
-            Manifests.Run(
-                "/bin/bash", "-c",
-                $"set -o pipefail; ruby {Folder}/plan.rb {Manifests.Root}/Vagrantfile | {Folder}/machine.sh {machine} {tree} {Api.ApiServerParts.Find()} {shared} {_work.FullName}/{machine}");
+            TestContext.Progress.WriteLine($"The steps of machine {machine}, twice");
+            try
+            {
+                Manifests.Run(
+                    "/bin/bash", "-c",
+                    $"set -o pipefail; ruby {Folder}/plan.rb {Manifests.Root}/Vagrantfile | {Folder}/machine.sh {machine} {tree} {Api.ApiServerParts.Find()} {shared} {_work.FullName}/{machine}");
+            }
+            catch (TimeoutException exception)
+            {
+                var log = Path.Combine(_work.FullName, machine, "log");
+                throw new TimeoutException(
+                    $"{exception.Message}\n{(File.Exists(log) ? string.Join('\n', File.ReadLines(log).TakeLast(40)) : "no log")}", exception);
+            }
         }
     }
 

@@ -20,11 +20,7 @@ public sealed partial class VagrantTests
             File.Copy(Path.Combine(Manifests.Root, "Vagrantfile"), Path.Combine(home, "Vagrantfile"));
             var said = Manifests.Run("/bin/bash", "-c", $$"""
                 set -eu
-                command -v vagrant >/dev/null || {
-                  export DEBIAN_FRONTEND=noninteractive
-                  apt-get install -q -y --no-install-recommends vagrant >&2 ||
-                    { apt-get -q update >&2; apt-get install -q -y --no-install-recommends vagrant >&2; }
-                }
+                {{Manifests.Root}}/test/Component/Deploy/Vagrant/install.sh
                 cd {{home}}
                 mkdir config && ln -s {{Scripts}} config/vagrant
                 VAGRANT_HOME={{home}}/home exec vagrant validate --ignore-provider

@@ -66,7 +66,7 @@ public sealed class EndProcessesTests
         app.Process.HasExited.Should().BeFalse();
     }
 
-    private static TimeSpan Limit => TimeSpan.FromSeconds(30);
+    private static TimeSpan Limit => TimeSpan.FromSeconds(100);
 
     private Task<EndProcessesResponse> EndAsync(string holder) =>
         _node.Client.EndProcessesAsync(new EndProcessesRequest { PodUid = Pod, Holder = holder }, Limit, CancellationToken.None);

@@ -19,7 +19,7 @@ namespace PodCheckpointing.Component.Grpc;
 /// <summary>The operator's client and the agent's server over mutual TLS, by address.</summary>
 internal sealed class AgentBindingTests
 {
-    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(100);
     private readonly TestAuthority _authority = new();
     private WebApplication _app = null!;
     private string _address = "";

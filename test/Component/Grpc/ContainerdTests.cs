@@ -53,7 +53,7 @@ internal sealed class ContainerdTests
             }
         };
         _containerd.BeginErrorReadLine();
-        await booted.Task.WaitAsync(TimeSpan.FromSeconds(60));
+        await booted.Task.WaitAsync(TimeSpan.FromSeconds(120));
         _channel = GrpcChannel.ForAddress($"unix://{_folder}/containerd.sock", new GrpcChannelOptions());
     }
 

@@ -27,7 +27,7 @@ internal sealed class Echo : IAsyncDisposable
         .Features.Get<IServerAddressesFeature>()!.Addresses.Select(address => new Uri(address).Authority)];
 
     /// <summary>Ends when a method's handler saw that its caller had gone.</summary>
-    public Task CancelledAsync(string method) => Source("/test.Echo/" + method).Task.WaitAsync(TimeSpan.FromSeconds(20));
+    public Task CancelledAsync(string method) => Source("/test.Echo/" + method).Task.WaitAsync(TimeSpan.FromSeconds(120));
 
     public static async Task<Echo> StartAsync(Action<KestrelServerOptions> listen)
     {

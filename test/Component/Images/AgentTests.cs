@@ -53,7 +53,7 @@ internal sealed class AgentTests : ImageFixture
             }
         };
         _agent.BeginOutputReadLine();
-        await started.Task.WaitAsync(TimeSpan.FromSeconds(60));
+        await started.Task.WaitAsync(TimeSpan.FromSeconds(120));
         var (mine, myKey) = _authority.Issue("operator", AgentTls.OperatorName);
         _channel = GrpcChannel.ForAddress(
             $"https://127.0.0.1:{ports[0]}", new GrpcChannelOptions { Tls = AgentTls.ForOperator(_authority.CaFile, mine, myKey) });

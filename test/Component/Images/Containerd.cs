@@ -43,7 +43,7 @@ internal sealed class Containerd : IDisposable
             }
         };
         containerd._process.BeginErrorReadLine();
-        await booted.Task.WaitAsync(TimeSpan.FromSeconds(60));
+        await booted.Task.WaitAsync(TimeSpan.FromSeconds(120));
         return containerd;
     }
 

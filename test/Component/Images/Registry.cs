@@ -67,7 +67,7 @@ internal sealed class Registry : IDisposable
                 await client.ConnectAsync(parts[0], int.Parse(parts[1], null));
                 return;
             }
-            catch (SocketException) when (!_process.HasExited && deadline.Elapsed < TimeSpan.FromSeconds(30))
+            catch (SocketException) when (!_process.HasExited && deadline.Elapsed < TimeSpan.FromSeconds(120))
             {
                 await Task.Delay(20);
             }

@@ -190,7 +190,7 @@ internal sealed class FollowTests() : PluginTests("follow")
 
     private static async Task ReadUntilAsync(StreamReader reader, string text)
     {
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(180));
         var seen = "";
         while (!seen.Contains(text, StringComparison.Ordinal))
         {

@@ -36,7 +36,7 @@ internal sealed class PluginCluster
         Cluster = await ControlPlane.StartAsync(deadline.Token);
         BeforeInstallation = await ListAsync();
         (await Cluster.KubectlAsync(null, "apply", "-k", Samples.Definitions)).Code.Should().Be(0);
-        var (code, output) = await Cluster.KubectlAsync(null, "wait", "crd", "--all", "--for=condition=Established", "--timeout=60s");
+        var (code, output) = await Cluster.KubectlAsync(null, "wait", "crd", "--all", "--for=condition=Established", "--timeout=180s");
         code.Should().Be(0, output);
     }
 

@@ -32,7 +32,7 @@ internal sealed class TraceTests
 {
     private const string Uid = "7f3a9c01-8f8e-4a54-9d0f-0123456789ab";
     private const string TraceId = "7f3a9c018f8e4a549d0f0123456789ab";
-    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(100);
     private readonly ConcurrentQueue<Activity> _ended = new();
     private readonly TestAuthority _authority = new();
     private ActivityListener _listener = null!;

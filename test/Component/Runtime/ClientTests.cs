@@ -43,7 +43,7 @@ internal sealed class ClientTests : RuntimeTests
     public async Task What_breaks_a_rule_is_invalid_and_says_where()
     {
         (await Server.KubectlAsync(null, "apply", "-k", Path.Combine(Repository.Root(AppContext.BaseDirectory), "config/crd"))).Code.Should().Be(0);
-        (await Server.KubectlAsync(null, "wait", "--for=condition=Established", "--timeout=30s", "crd", "--all")).Code.Should().Be(0);
+        (await Server.KubectlAsync(null, "wait", "--for=condition=Established", "--timeout=180s", "crd", "--all")).Code.Should().Be(0);
         var migration = new PodMigration
         {
             Metadata = new V1ObjectMeta { Name = "broken", NamespaceProperty = "default" },

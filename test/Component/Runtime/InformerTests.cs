@@ -23,7 +23,7 @@ internal sealed class InformerTests : RuntimeTests
         _informer = new Informer<V1Pod>(_line, TimeProvider.System, NullLogger<Informer<V1Pod>>.Instance);
         _informer.OnChange(pod => _told.Enqueue(pod.Metadata.Name!));
         await _informer.StartAsync(CancellationToken.None);
-        await _informer.Synced.WaitAsync(TimeSpan.FromSeconds(30));
+        await _informer.Synced.WaitAsync(TimeSpan.FromSeconds(120));
     }
 
     [TearDown]
@@ -61,7 +61,7 @@ internal sealed class InformerTests : RuntimeTests
 
         using var second = new Informer<V1Pod>(_line, TimeProvider.System, NullLogger<Informer<V1Pod>>.Instance);
         await second.StartAsync(CancellationToken.None);
-        await second.Synced.WaitAsync(TimeSpan.FromSeconds(30));
+        await second.Synced.WaitAsync(TimeSpan.FromSeconds(120));
 
         second.All.Should().HaveCount(620);
         await second.StopAsync(CancellationToken.None);

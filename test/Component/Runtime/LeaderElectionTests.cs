@@ -23,13 +23,13 @@ internal sealed class LeaderElectionTests : RuntimeTests
         using var first = Candidate("order", "first", Client, out _);
         using var second = Candidate("order", "second", Client, out _);
         await first.StartAsync(CancellationToken.None);
-        await first.Acquired.WaitAsync(TimeSpan.FromSeconds(20));
+        await first.Acquired.WaitAsync(TimeSpan.FromSeconds(120));
         await second.StartAsync(CancellationToken.None);
         await LeaseOfAsync("order", "first");
         second.Acquired.IsCompleted.Should().BeFalse();
 
         await first.StopAsync(CancellationToken.None);
-        await second.Acquired.WaitAsync(TimeSpan.FromSeconds(20));
+        await second.Acquired.WaitAsync(TimeSpan.FromSeconds(120));
 
         first.IsLeader.Should().BeFalse();
         (await LeaseOfAsync("order", "second")).Spec!.LeaseTransitions.Should().Be(1);
@@ -43,13 +43,13 @@ internal sealed class LeaderElectionTests : RuntimeTests
         using var first = Candidate("cut", "first", line, out var life);
         using var second = Candidate("cut", "second", Client, out _);
         await first.StartAsync(CancellationToken.None);
-        await first.Acquired.WaitAsync(TimeSpan.FromSeconds(20));
+        await first.Acquired.WaitAsync(TimeSpan.FromSeconds(120));
         await second.StartAsync(CancellationToken.None);
         long lost = 0;
         first.Lost.Register(() => lost = Stopwatch.GetTimestamp());
 
         line.Cut();
-        await second.Acquired.WaitAsync(TimeSpan.FromSeconds(20));
+        await second.Acquired.WaitAsync(TimeSpan.FromSeconds(120));
         var acquired = Stopwatch.GetTimestamp();
 
         lost.Should().BePositive().And.BeLessThan(acquired);
@@ -62,7 +62,7 @@ internal sealed class LeaderElectionTests : RuntimeTests
     {
         var candidates = Enumerable.Range(0, 5).Select(n => Candidate("race", $"c{n}", Client, out _)).ToList();
         await Task.WhenAll(candidates.Select(c => c.StartAsync(CancellationToken.None)));
-        await Task.WhenAny(candidates.Select(c => c.Acquired)).WaitAsync(TimeSpan.FromSeconds(20));
+        await Task.WhenAny(candidates.Select(c => c.Acquired)).WaitAsync(TimeSpan.FromSeconds(120));
         await UntilAsync(() => candidates.Count(c => c.IsLeader) == 1);
 
         var leader = candidates.Single(c => c.IsLeader);

@@ -94,7 +94,7 @@ internal sealed class ScaleCluster : IAsyncDisposable
         _server = await ControlPlane.StartAsync(deadline.Token);
         foreach (var arguments in new string[][]
         {
-            ["apply", "-k", Samples.Definitions], ["wait", "crd", "--all", "--for=condition=Established", "--timeout=60s"],
+            ["apply", "-k", Samples.Definitions], ["wait", "crd", "--all", "--for=condition=Established", "--timeout=180s"],
         })
         {
             var (code, output) = await _server.KubectlAsync(null, arguments);

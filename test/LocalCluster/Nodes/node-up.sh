@@ -31,12 +31,23 @@ ip netns exec "$netns" sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.eth0.proxy
 nsenter --net="/run/netns/$netns" unshare --mount --pid --uts --ipc --fork --kill-child "$here/node-init.sh" \
   >"$NODE_DIR/log/init.log" 2>&1 </dev/null &
 outer=$!
-init=
-for _ in $(seq 200); do
+
+# fail MESSAGE LOG: the log goes with the cluster's folder, and the message stays.
+fail() {
+  tail -n 40 "$2" >&2
+  echo "$node: $1; its log is above" >&2
+  exit 1
+}
+until=$((SECONDS + 120)) init=
+while :; do
   init=$(cat "/proc/$outer/task/$outer/children" 2>/dev/null || true)
   init=${init%% *}
   [ -n "$init" ] && [ "$(cat "/proc/$init/comm" 2>/dev/null)" = tini ] && break
-  kill -0 "$outer" 2>/dev/null || { cat "$NODE_DIR/log/init.log" >&2; exit 1; }
+  kill -0 "$outer" 2>/dev/null || fail "what was to become the node's init ended" "$NODE_DIR/log/init.log"
+  if [ "$SECONDS" -ge "$until" ]; then
+    kill -KILL "$outer"
+    fail "the node's init did not start in 120 s" "$NODE_DIR/log/init.log"
+  fi
   sleep 0.05
 done
 echo "$outer $init" >"$NODE_DIR/pid"
@@ -60,10 +71,12 @@ in_node sh -c 'cat >/etc/containerd/base-spec; chmod 755 /etc/containerd/base-sp
 in_node sh -c '/etc/containerd/base-spec >/etc/containerd/base-spec.json'
 cat "$here/containerd.toml" "$repo/config/containerd/pod-checkpointing.toml" | in_node sh -c 'cat >/etc/containerd/config.toml'
 in_node sh -c 'exec containerd >/etc/bench/containerd.log 2>&1' </dev/null >/dev/null 2>&1 &
-for _ in $(seq 200); do
-  in_node ctr --connect-timeout 1s version >/dev/null 2>&1 && break
+until=$((SECONDS + 120))
+until in_node ctr --connect-timeout 1s version >/dev/null 2>&1; do
+  [ "$SECONDS" -lt "$until" ] || fail "containerd did not answer in 120 s" "$NODE_DIR/etc/containerd.log"
   sleep 0.05
 done
 for image in "$images"/*.tar; do
-  in_node ctr -n k8s.io images import --digests=false - <"$image" >>"$NODE_DIR/log/images.log" 2>&1
+  in_node ctr -n k8s.io images import --digests=false - <"$image" >>"$NODE_DIR/log/images.log" 2>&1 ||
+    fail "$(basename "$image") could not be imported" "$NODE_DIR/log/images.log"
 done

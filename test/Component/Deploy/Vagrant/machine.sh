@@ -68,7 +68,10 @@ PY
 all_ready='{"status":{"observedGeneration":1,"replicas":2,"updatedReplicas":2,"availableReplicas":2,"readyReplicas":2}}'
 each_ready='{"status":{"observedGeneration":1,"desiredNumberScheduled":1,"currentNumberScheduled":1,"updatedNumberScheduled":1,"numberAvailable":1,"numberReady":1,"numberMisscheduled":0}}'
 in_machine KUBECONFIG=/etc/kubernetes/admin.conf sh -c 'patch() {
-    until kubectl -n pod-checkpointing-system patch "$1" --subresource=status --type=merge -p "$2"; do sleep 0.5; done
+    tries=2400
+    until kubectl -n pod-checkpointing-system patch "$1" --subresource=status --type=merge -p "$2"; do
+      tries=$((tries - 1)) && [ $tries -gt 0 ] && sleep 0.5 || return 1
+    done
   }
   patch deployment/pod-checkpointing-operator "$1" && patch daemonset/checkpoint-agent "$2"' sh "$all_ready" "$each_ready" \
   >"$out/controllers.log" 2>&1 &
