@@ -31,6 +31,19 @@ internal sealed class MigrationLimits(MigrationObjects objects, SilentAgents sil
     public static bool IsToStop(MigrationScope scope) =>
         scope.Migration.Spec.Abort == true || scope.Migration.Metadata.DeletionTimestamp is not null;
 
+    /// <summary>Says so where the user asks to stop what cannot be stopped any more.</summary>
+    public static void TellTooLate(MigrationScope scope)
+    {
+        if (IsToStop(scope) && scope.Condition(ConditionTypes.Aborted) is null)
+        {
+            scope.Set(
+                ConditionTypes.Aborted, false, Reasons.AbortTooLate,
+                scope.HasBegun(Steps.ColdStart)
+                    ? "the abort came too late: a fresh pod takes the source's place; the migration goes on to its end"
+                    : "the abort came too late: the target's processes ran already; the migration goes on to its end");
+        }
+    }
+
     /// <summary>Why it must not go on; null where it may.</summary>
     public (string Reason, string Message)? WhyStop(MigrationScope scope)
     {

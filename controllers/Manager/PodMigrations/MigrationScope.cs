@@ -114,6 +114,18 @@ internal sealed class MigrationScope(PodMigration migration, PodMigrationStatus?
     public void NoteNeverRan() =>
         Set(ConditionTypes.Restored, false, Reasons.Withdrawn, "the target's processes have never run, and never will");
 
+    /// <summary>Goes back from here on: only says so; the next run undoes.</summary>
+    public void TurnBack(string reason, string message)
+    {
+        StopWaiting();
+        Phase(MigrationPhases.Failed, message);
+        Set(ConditionTypes.Ready, false, reason, message);
+        if (Condition(ConditionTypes.RolledBack) is null)
+        {
+            Set(ConditionTypes.RolledBack, false, reason, message);
+        }
+    }
+
     public void Phase(string phase, string message) => Status = Status with { Phase = phase, Message = message };
 
     /// <summary>When its first step began that is not waiting: what ends before it may begin has begun at least to be looked at.</summary>

@@ -1,10 +1,8 @@
 using System.Runtime.ExceptionServices;
 using k8s;
 using k8s.Models;
-using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.Agents;
-using PodCheckpointing.Manager.PodMigrations.Forward;
 using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.PodMigrations;
@@ -12,16 +10,17 @@ namespace PodCheckpointing.Manager.PodMigrations;
 /// <summary>Moves a pod in two phases: until the target's processes run every failure, timeout and abort leads back to the
 /// source. From then on it goes forward, unless the target has ended for certain while the source still stands.</summary>
 /// <remarks>
-/// A step makes at most one change and returns whether the next may follow; conditions in the status say which are done.
-/// Every change may be made twice: names follow from uids, the agents' calls are idempotent. That a migration goes back
-/// is stored (RolledBack=False) before anything is undone, so that the next operator does not begin it again. Whether
-/// the target runs is decided once, at its node, between the release and whoever withdraws it.
+/// The steps and their order are the <see cref="MigrationPlan"/>'s. Each makes at most one change and returns whether the next
+/// may follow; conditions in the status say which are done. Every change may be made twice: names follow from uids, the agents'
+/// calls are idempotent. That a migration goes back is stored (RolledBack=False) before anything is undone, so that the next
+/// operator does not begin it again. Whether the target runs is decided once, at its node, between the release and whoever
+/// withdraws it.
 /// </remarks>
-internal sealed partial class PodMigrationReconciler(
+internal sealed class PodMigrationReconciler(
     ICluster cluster,
     IAgentDirectory agents,
     LostNodes lostNodes,
-    PendingCalls pending,
+    PendingCalls calls,
     MigrationSlots slots,
     IEventRecorder events,
     WorkQueue queue,
@@ -30,10 +29,8 @@ internal sealed partial class PodMigrationReconciler(
     internal static readonly TimeSpan Resync = TimeSpan.FromSeconds(3);
 
     private readonly StatusDrafts _drafts = new(time);
-    private readonly SilentAgents _silent = new();
-    private readonly MigrationObjects _objects = new(cluster);
-    private readonly MigrationNodes _nodes = new(cluster, lostNodes);
-    private readonly AgentCalls _calls = new(agents, pending, queue);
+    private readonly MigrationPlan _plan = new(cluster, agents, lostNodes, calls, slots, queue, time);
+    private readonly PodEvents _podEvents = new(new MigrationObjects(cluster), events);
 
     public async Task<ReconcileResult> ReconcileAsync(ObjectKey key, CancellationToken cancellationToken)
     {
@@ -56,7 +53,7 @@ internal sealed partial class PodMigrationReconciler(
             return ReconcileResult.Done;
         }
 
-        var scope = new MigrationScope(migration, _drafts.Of(migration)?.Status, () => queue.Add(key), Now);
+        var scope = new MigrationScope(migration, _drafts.Of(migration)?.Status, () => queue.Add(key), time.GetUtcNow().UtcDateTime);
         if (scope.Is(ConditionTypes.Validated) && scope.Status.Outcome is null)
         {
             slots.Keep(migration);
@@ -69,7 +66,7 @@ internal sealed partial class PodMigrationReconciler(
         }
         catch (Exception exception) when (WhyTurn(scope, exception) is { } why)
         {
-            Turn(scope, why, exception.Message);
+            scope.TurnBack(why, exception.Message);
         }
         catch (Exception exception) when (exception is AgentException or KubernetesException)
         {
@@ -88,7 +85,7 @@ internal sealed partial class PodMigrationReconciler(
         scope.Status = scope.Status with { ObservedGeneration = migration.Metadata.Generation };
         await cluster.PatchStatusAsync(migration, migration.Status, scope.Status, cancellationToken);
         events.RecordChanges(migration, migration.Status?.Conditions, scope.Status.Conditions);
-        new PodEvents(_objects, events).Tell(scope, migration.Status);
+        _podEvents.Tell(scope, migration.Status);
         SettleSlot(scope, key);
 
         if (failure is not null)
@@ -98,7 +95,7 @@ internal sealed partial class PodMigrationReconciler(
 
         // Events drive a migration; a look every few seconds is the net below them, and sees the deadlines.
         var rests = scope.Status.CompletionTime is not null || scope.Status.Outcome is not null || scope.IsWaiting;
-        return new ReconcileResult(rests ? null : Limits.NextLook(scope));
+        return new ReconcileResult(rests ? null : _plan.Limits.NextLook(scope));
     }
 
     /// <summary>The reason for which a failure ends the way forward; null where it does not.</summary>
@@ -106,10 +103,6 @@ internal sealed partial class PodMigrationReconciler(
         scope.Condition(ConditionTypes.RolledBack) is not null ? null
         : exception is not TerminalException && scope.Is(ConditionTypes.RestoreVerified) ? null
         : Failures.TerminalReasonOf(exception);
-
-    private MigrationLimits Limits => new(_objects, _silent, time);
-
-    private DateTime Now => time.GetUtcNow().UtcDateTime;
 
     /// <summary>Before the first and after the last step: the finalizer, and what the user wants kept.</summary>
     private async Task SettleAsync(PodMigration migration, bool finished, CancellationToken cancellationToken)
@@ -124,9 +117,7 @@ internal sealed partial class PodMigrationReconciler(
             return;
         }
 
-        _calls.Forget(migration.Metadata.Uid!);
-        _silent.Forget(migration.Metadata.Uid!);
-        await new CheckpointSettlement(cluster, _objects).SettleAsync(migration, cancellationToken);
+        await _plan.SettleAsync(migration, cancellationToken);
         if (migration.Has(WellKnown.MigrationFinalizer))
         {
             await cluster.SetFinalizersAsync(
@@ -134,50 +125,36 @@ internal sealed partial class PodMigrationReconciler(
         }
     }
 
-    private async Task AdvanceAsync(MigrationScope scope, CancellationToken cancellationToken)
+    private Task AdvanceAsync(MigrationScope scope, CancellationToken cancellationToken)
     {
         if (scope.Is(ConditionTypes.RestoreVerified) || scope.HasBegun(Steps.ColdStart))
         {
-            StopStep.TellTooLate(scope);
+            MigrationLimits.TellTooLate(scope);
         }
 
-        if (scope.Condition(ConditionTypes.RolledBack) is { } turned)
-        {
-            if (!await FallBackAsync(scope, turned, cancellationToken))
-            {
-                await RollBackAsync(scope, turned, cancellationToken);
-            }
+        return scope.Condition(ConditionTypes.RolledBack) is { } turned
+            ? _plan.WayBack.RunAsync(scope, turned, cancellationToken)
+            : GoForwardAsync(scope, cancellationToken);
+    }
 
-            return;
-        }
-
-        var (stop, fence) = (new StopStep(Limits, _nodes, _calls), new FenceStep(_nodes, _calls));
-        var (checkpoint, hold) = (new CheckpointStep(cluster, _objects, _nodes, agents, _calls), new HoldAddressStep(_objects, _calls, time));
-        Func<MigrationScope, CancellationToken, Task<bool>>[] ready = KeepsAddress(scope)
-            ? [fence.RunAsync, checkpoint.RunAsync, hold.RunAsync, ReceiveAsync]
-            : [ReceiveAsync, fence.RunAsync, checkpoint.RunAsync];
-        Func<MigrationScope, CancellationToken, Task<bool>>[] steps =
-        [
-            stop.RunAsync, ValidateAsync, .. ready, RestoreAsync, KeepWayBackAsync, HandOverAsync, CommitAsync, SwitchServiceAsync, CompleteAsync,
-        ];
-        foreach (var step in steps)
+    private async Task GoForwardAsync(MigrationScope scope, CancellationToken cancellationToken)
+    {
+        foreach (var step in _plan.StepsOf(scope))
         {
-            if (!await step(scope, cancellationToken))
+            if (!await step.RunAsync(scope, cancellationToken))
             {
                 return;
             }
         }
     }
 
-    /// <summary>Turns back: only says so; the next run undoes.</summary>
-    private static void Turn(MigrationScope scope, string reason, string message)
+    /// <summary>After a run whose status is stored.</summary>
+    private void SettleSlot(MigrationScope scope, ObjectKey key)
     {
-        scope.StopWaiting();
-        scope.Phase(MigrationPhases.Failed, message);
-        scope.Set(ConditionTypes.Ready, false, reason, message);
-        if (scope.Condition(ConditionTypes.RolledBack) is null)
+        // What is left for inspection does nothing, perhaps for days.
+        if (scope.Status.CompletionTime is not null || scope.HasTurnedUntouched || scope.Status.Outcome == Outcomes.Left)
         {
-            scope.Set(ConditionTypes.RolledBack, false, reason, message);
+            slots.Release(key);
         }
     }
 }

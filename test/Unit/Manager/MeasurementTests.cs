@@ -3,7 +3,7 @@ using NUnit.Framework;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.ContainerCheckpoints;
-using PodCheckpointing.Manager.PodMigrations;
+using PodCheckpointing.Manager.PodMigrations.Forward;
 
 namespace PodCheckpointing.Unit.Manager;
 
@@ -28,5 +28,5 @@ public sealed class MeasurementTests
     [TestCase(0, 0)]
     [TestCase(-3, 0)]
     public void A_downtime_is_never_negative_however_wrong_the_clocks_are_guessed(int apart, long downtime) =>
-        PodMigrationReconciler.Downtime(DateTime.UnixEpoch, DateTime.UnixEpoch.AddMilliseconds(apart)).Should().Be(downtime);
+        RestoreStep.Downtime(DateTime.UnixEpoch, DateTime.UnixEpoch.AddMilliseconds(apart)).Should().Be(downtime);
 }

@@ -8,7 +8,7 @@ using PodCheckpointing.Runtime;
 namespace PodCheckpointing.Manager.PodMigrations.Forward;
 
 /// <summary>Creates the migration's PodCheckpoint, and waits until every container is dumped and stands still.</summary>
-/// <remarks>Its name follows from the migration's uid: who creates it again has the one that is there.</remarks>
+/// <remarks>Its name follows from the migration's uid: creating it again finds the one that is there.</remarks>
 internal sealed class CheckpointStep(
     ICluster cluster, MigrationObjects objects, MigrationNodes nodes, IAgentDirectory agents, AgentCalls calls) : IMigrationStep
 {

@@ -6,25 +6,11 @@ namespace PodCheckpointing.Manager.PodMigrations.Forward;
 
 /// <summary>Before each run forward: stops a migration that has come to a limit and whose target has not run. One that runs goes
 /// on, lest what it has done since be lost.</summary>
-/// <remarks>Has the target's node withdraw the target, which it grants or refuses once and for all: asked again, it says the
-/// same.</remarks>
+/// <remarks>Has the target's node withdraw the target, which that decides once and for all: asked again, it says the same.</remarks>
 internal sealed class StopStep(MigrationLimits limits, MigrationNodes nodes, AgentCalls calls) : IMigrationStep
 {
     public Task<bool> RunAsync(MigrationScope scope, CancellationToken cancellationToken) => Task.FromResult(
         scope.Is(ConditionTypes.RestoreVerified) || limits.WhyStop(scope) is not { } why || StopIfInTime(scope, why));
-
-    /// <summary>Says so where the user asks to stop what cannot be stopped any more.</summary>
-    public static void TellTooLate(MigrationScope scope)
-    {
-        if (MigrationLimits.IsToStop(scope) && scope.Condition(ConditionTypes.Aborted) is null)
-        {
-            scope.Set(
-                ConditionTypes.Aborted, false, Reasons.AbortTooLate,
-                scope.HasBegun(Steps.ColdStart)
-                    ? "the abort came too late: a fresh pod takes the source's place; the migration goes on to its end"
-                    : "the abort came too late: the target's processes ran already; the migration goes on to its end");
-        }
-    }
 
     /// <exception cref="TerminalException">It stops.</exception>
     private bool StopIfInTime(MigrationScope scope, (string Reason, string Message) why)
@@ -42,7 +28,7 @@ internal sealed class StopStep(MigrationLimits limits, MigrationNodes nodes, Age
                 case null:
                     return false;
                 case { HasRun: true }:
-                    TellTooLate(scope);
+                    MigrationLimits.TellTooLate(scope);
                     return true;
             }
 

@@ -2,49 +2,30 @@ using k8s.Models;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.Agents;
+using PodCheckpointing.Runtime;
 
-namespace PodCheckpointing.Manager.PodMigrations;
+namespace PodCheckpointing.Manager.PodMigrations.Forward;
 
-/// <content>What the agents of both nodes are asked before anything is touched.</content>
-internal sealed partial class PodMigrationReconciler
+/// <summary>Which nodes may be the target, and what the agents of both nodes say against it, before anything is touched.</summary>
+/// <remarks>Asks only.</remarks>
+internal sealed class NodeInquiry(ICluster cluster, NodeCapabilities capabilities, SilentAgents silentAgents)
 {
     /// <summary>The nodes that may be the target, the best one first: but for those of which it is known that they cannot,
     /// and those whose agents are silent while others may answer; unless the user has named it.</summary>
-    private IReadOnlyList<string> Candidates(MigrationScope scope, V1Pod pod) => scope.Migration.Spec.TargetNode is { } wanted
+    public IReadOnlyList<string> Candidates(MigrationScope scope, V1Pod pod) => scope.Migration.Spec.TargetNode is { } wanted
         ? [wanted]
-        : _silent.ToAsk(scope.Uid, Able(scope, pod));
-
-    private List<string> Able(MigrationScope scope, V1Pod pod) =>
-        [.. TargetNodes.For(pod, scope.Claims, cluster).Where(node => KnownObstacles(scope, pod, node).Count == 0)];
-
-    /// <summary>What the agents' answers so far show against a node; the answers are kept for as long as the migration is under
-    /// way.</summary>
-    private List<(string Reason, string Message)> KnownObstacles(MigrationScope scope, V1Pod pod, string target) =>
-        _calls.Known<GetCapabilitiesResponse>(scope, SourceCall(pod.Spec.NodeName!)) is { } here
-        && _calls.Known<GetCapabilitiesResponse>(scope, TargetCall(target)) is { } there
-            ? [.. NodeObstacles.OfTarget(pod, here, there)]
-            : [];
+        : silentAgents.ToAsk(scope.Uid, Able(scope, pod));
 
     /// <summary>What stands against each node that could be the target, when all of them have been asked; nothing as long as one
     /// is left.</summary>
-    private List<(string Reason, string Message)> WhyNoneIsLeft(MigrationScope scope, V1Pod pod) =>
+    public List<(string Reason, string Message)> WhyNoneIsLeft(MigrationScope scope, V1Pod pod) =>
         scope.Migration.Spec.TargetNode is null && Able(scope, pod).Count == 0 ? WhyNot(scope, pod) : [];
-
-    private List<(string Reason, string Message)> WhyNot(MigrationScope scope, V1Pod pod) =>
-        [
-            .. TargetNodes.For(pod, scope.Claims, cluster).Select(node => KnownObstacles(scope, pod, node))
-                .Where(obstacles => obstacles.Count > 0).Take(TargetNodes.MostTold).SelectMany(obstacles => obstacles),
-        ];
-
-    private static string SourceCall(string node) => $"capabilities-source/{node}";
-
-    private static string TargetCall(string node) => $"capabilities-target/{node}";
 
     /// <summary>Adds what the nodes lack, and what of the pod only its node shows; false while their agents are being asked, or
     /// when another node may be asked in this one's place.</summary>
-    private bool AskNodes(MigrationScope scope, V1Pod pod, string target, List<(string Reason, string Message)> found, bool dry)
+    public bool Ask(MigrationScope scope, V1Pod pod, string target, List<(string Reason, string Message)> found, bool dry)
     {
-        if (AskNode(scope, SourceCall(pod.Spec.NodeName!), pod.Spec.NodeName!, QuestionToSource(pod), found, dry) is not { } here
+        if (AskOne(() => capabilities.OfSource(scope, pod, pod.Spec.NodeName!), found, dry) is not { } here
             || AskTarget(scope, pod, target, here, found, dry) is not { } there)
         {
             return false;
@@ -66,32 +47,41 @@ internal sealed partial class PodMigrationReconciler
         return true;
     }
 
-    private static GetCapabilitiesRequest QuestionToSource(V1Pod pod) => new()
-    {
-        PodUid = pod.Metadata.Uid, VolumeNames = { pod.EmptyDirs() }, LeaveMark = true, Images = { TargetImages.AtSource(pod) },
-    };
+    private List<string> Able(MigrationScope scope, V1Pod pod) =>
+        [.. TargetNodes.For(pod, scope.Claims, cluster).Where(node => KnownObstacles(scope, pod, node).Count == 0)];
 
-    private static GetCapabilitiesRequest QuestionToTarget(V1Pod pod, GetCapabilitiesResponse here) =>
-        new() { FindMark = here.StoreMark, Images = { TargetImages.AtTarget(pod) } };
+    /// <summary>What the agents' answers so far show against a node; the answers are kept for as long as the migration is under
+    /// way.</summary>
+    private List<(string Reason, string Message)> KnownObstacles(MigrationScope scope, V1Pod pod, string target) =>
+        capabilities.KnownOfSource(scope, pod.Spec.NodeName!) is { } here
+        && capabilities.KnownOfTarget(scope, target) is { } there
+            ? [.. NodeObstacles.OfTarget(pod, here, there)]
+            : [];
 
-    /// <summary>The answer of a node that could be the target, as <see cref="AskNode"/> has it. Where nobody has named the node, one
+    private List<(string Reason, string Message)> WhyNot(MigrationScope scope, V1Pod pod) =>
+        [
+            .. TargetNodes.For(pod, scope.Claims, cluster).Select(node => KnownObstacles(scope, pod, node))
+                .Where(obstacles => obstacles.Count > 0).Take(TargetNodes.MostTold).SelectMany(obstacles => obstacles),
+        ];
+
+    /// <summary>The answer of a node that could be the target, as <see cref="AskOne"/> has it. Where nobody has named the node, one
     /// whose agent does not answer is passed over for the next one, and asked again only when no other is left.</summary>
     private GetCapabilitiesResponse? AskTarget(
         MigrationScope scope, V1Pod pod, string target, GetCapabilitiesResponse here, List<(string Reason, string Message)> found, bool dry)
     {
         if (scope.Migration.Spec.TargetNode is not null || found.Count > 0)
         {
-            return AskNode(scope, TargetCall(target), target, QuestionToTarget(pod, here), found, dry);
+            return AskOne(() => capabilities.OfTarget(scope, pod, target, here), found, dry);
         }
 
         try
         {
-            return _calls.Ask(scope, TargetCall(target), target, (agent, t) => agent.GetCapabilitiesAsync(QuestionToTarget(pod, here), t));
+            return capabilities.OfTarget(scope, pod, target, here);
         }
         catch (AgentException exception)
         {
-            _silent.Note(scope.Uid, target, exception, atOnce: dry || exception.IsTerminal);
-            var silent = _silent.Of(scope.Uid);
+            silentAgents.Note(scope.Uid, target, exception, atOnce: dry || exception.IsTerminal);
+            var silent = silentAgents.Of(scope.Uid);
             if (silent.All(s => s.Node != target))
             {
                 throw;
@@ -117,12 +107,12 @@ internal sealed partial class PodMigrationReconciler
 
     /// <summary>A node's answer: one without a name where its agent fails and that is told with the rest; null while it is
     /// being asked.</summary>
-    private GetCapabilitiesResponse? AskNode(
-        MigrationScope scope, string call, string node, GetCapabilitiesRequest request, List<(string Reason, string Message)> found, bool dry)
+    private static GetCapabilitiesResponse? AskOne(
+        Func<GetCapabilitiesResponse?> ask, List<(string Reason, string Message)> found, bool dry)
     {
         try
         {
-            return _calls.Ask(scope, call, node, (agent, t) => agent.GetCapabilitiesAsync(request, t));
+            return ask();
         }
         catch (AgentException exception) when (dry || found.Count > 0)
         {

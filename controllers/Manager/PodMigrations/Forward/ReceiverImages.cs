@@ -2,13 +2,13 @@ using k8s.Models;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 
-namespace PodCheckpointing.Manager.PodMigrations;
+namespace PodCheckpointing.Manager.PodMigrations.Forward;
 
-/// <content>The target runs the very images that the source runs: see <see cref="TargetImages"/>.</content>
-internal sealed partial class PodMigrationReconciler
+/// <summary>Has the target run the very images that the source runs: see <see cref="TargetImages"/>. Asks only.</summary>
+internal sealed class ReceiverImages(NodeCapabilities capabilities, AgentCalls calls)
 {
     /// <summary>The images of the target; null while the agents are being asked, as another life of the operator must do again.</summary>
-    private IReadOnlyList<TargetImage>? ImagesFor(MigrationScope scope, V1Pod source)
+    public IReadOnlyList<TargetImage>? Choose(MigrationScope scope, V1Pod source)
     {
         if (!TargetImages.AtSource(source).Any())
         {
@@ -16,8 +16,8 @@ internal sealed partial class PodMigrationReconciler
         }
 
         var (from, to) = (scope.Status.SourceNode!, scope.Status.TargetNode!);
-        if (_calls.Ask(scope, SourceCall(from), from, (agent, t) => agent.GetCapabilitiesAsync(QuestionToSource(source), t)) is not { } here
-            || _calls.Ask(scope, TargetCall(to), to, (agent, t) => agent.GetCapabilitiesAsync(QuestionToTarget(source, here), t)) is not { } there)
+        if (capabilities.OfSource(scope, source, from) is not { } here
+            || capabilities.OfTarget(scope, source, to, here) is not { } there)
         {
             return null;
         }
@@ -28,7 +28,7 @@ internal sealed partial class PodMigrationReconciler
     }
 
     /// <summary>Whether what was pulled for a target that waits is what the source runs; false while its agent is being asked.</summary>
-    private bool HasSameImages(MigrationScope scope, V1Pod source, V1Pod target, IReadOnlyList<TargetImage> images)
+    public bool AreSame(MigrationScope scope, V1Pod source, V1Pod target, IReadOnlyList<TargetImage> images)
     {
         if (!images.Any(image => image.IsUnsure))
         {
@@ -36,12 +36,12 @@ internal sealed partial class PodMigrationReconciler
         }
 
         var request = new GetCapabilitiesRequest { Images = { images.Select(image => image.Image) } };
-        if (_calls.Ask(scope, "images", scope.Status.TargetNode!, (agent, t) => agent.GetCapabilitiesAsync(request, t)) is not { } pulled)
+        if (calls.Ask(scope, "images", scope.Status.TargetNode!, (agent, t) => agent.GetCapabilitiesAsync(request, t)) is not { } pulled)
         {
             return false;
         }
 
-        var here = _calls.Known<GetCapabilitiesResponse>(scope, SourceCall(scope.Status.SourceNode!))!;
+        var here = capabilities.KnownOfSource(scope, scope.Status.SourceNode!)!;
         MigrationValidation.Refuse(TargetImages.Differing(source, target, here.Images, pulled.Images));
         return true;
     }

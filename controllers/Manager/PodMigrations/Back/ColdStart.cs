@@ -1,0 +1,94 @@
+using System.Text.Json;
+using k8s;
+using k8s.Models;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Runtime;
+
+namespace PodCheckpointing.Manager.PodMigrations.Back;
+
+/// <summary>Where the user wants it so: the source goes, and a fresh pod takes its place at the target.</summary>
+/// <remarks>That the source goes is stored before it does, and with it the fresh pod, whose name follows from the migration's uid:
+/// creating it again finds the one that is there.</remarks>
+internal sealed class ColdStart(
+    ICluster cluster, MigrationNodes nodes, TargetRemoval removal, AddressRelease release, SourceEnd sourceEnd, TimeProvider time)
+{
+    /// <summary>The longest that status.coldStartPod may be.</summary>
+    private const int LongestPod = 65_536;
+
+    /// <summary>Takes the target away, and says that the source goes.</summary>
+    /// <returns>False where that cannot be: the pod is too long to be kept in the status meanwhile.</returns>
+    public async Task<bool> BeginAsync(
+        MigrationScope scope, V1Condition turned, V1Pod source, CancellationToken cancellationToken)
+    {
+        var fresh = TargetPod.Afresh(source, scope);
+        var text = JsonSerializer.Serialize(fresh, KubernetesJson.Options);
+        if (text.Length > LongestPod)
+        {
+            return false;
+        }
+
+        // A fresh pod may have the address at once.
+        if (await removal.IsGoneAsync(scope, turned.Message, cancellationToken) && release.IsLetGo(scope))
+        {
+            // Stored before the source goes, which is the last to know what the pod was.
+            scope.Status = scope.Status with
+            {
+                ColdStartPod = text, RestoredPodName = fresh.Metadata.Name, RestoredPodUID = null, PodAccessible = false,
+            };
+            scope.Begin(Steps.ColdStart);
+            scope.Phase(MigrationPhases.Finalizing, $"{turned.Message}; the source is being removed, to start the pod afresh at {scope.Status.TargetNode}");
+        }
+
+        return true;
+    }
+
+    /// <summary>From when it has begun on: the source goes, then the fresh pod comes.</summary>
+    public async Task RunAsync(MigrationScope scope, V1Condition turned, CancellationToken cancellationToken)
+    {
+        if (!scope.Is(ConditionTypes.SourceRemoved))
+        {
+            if (await sourceEnd.IsEndedAsync(scope, cancellationToken))
+            {
+                scope.Set(ConditionTypes.SourceRemoved, true, Reasons.Succeeded, "the source pod is gone");
+            }
+
+            return;
+        }
+
+        var key = new ObjectKey(scope.Namespace, scope.Status.RestoredPodName!);
+        var pod = cluster.Find<V1Pod>(key) ?? (scope.Status.RestoredPodUID is not null
+            ? await cluster.ReadAsync<V1Pod>(key, cancellationToken)
+            : await cluster.CreateOrGetAsync(
+                JsonSerializer.Deserialize<V1Pod>(scope.Status.ColdStartPod!, KubernetesJson.Options)!, cancellationToken));
+        if (pod is not null && !MigrationObjects.IsTargetOf(pod, scope))
+        {
+            scope.Stall = (Reasons.BindingMismatch, $"a pod named {pod.Metadata.Name} exists and is not this migration's: delete it");
+            return;
+        }
+
+        var runs = pod?.LivingStatuses().Any() == true && pod.LivingStatuses().All(s => s.State?.Running is not null);
+        var stuck = pod is null ? "it is gone again" : MigrationValidation.OfReceiver(pod)?.Message;
+        scope.Status = scope.Status with { RestoredPodUID = pod?.Metadata.Uid ?? scope.Status.RestoredPodUID };
+        if (!runs && stuck is null)
+        {
+            if (nodes.IsLost(scope.Status.TargetNode!) || nodes.IsSilent(scope.Status.TargetNode!))
+            {
+                scope.Stall = MigrationStalls.FreshSilent(scope);
+            }
+
+            return;
+        }
+
+        TellStarted(scope, turned, runs, stuck);
+    }
+
+    private void TellStarted(MigrationScope scope, V1Condition turned, bool runs, string? stuck)
+    {
+        var message = $"{turned.Message}; pod {scope.Status.RestoredPodName} was started afresh at {scope.Status.TargetNode}, its memory is lost"
+            + (runs ? "" : $"; {stuck}");
+        scope.End(Steps.ColdStart, "");
+        scope.Phase(MigrationPhases.Completed, message);
+        scope.Set(ConditionTypes.Ready, false, turned.Reason!, message);
+        scope.Status = scope.Status with { Outcome = Outcomes.ColdStarted, PodAccessible = runs, CompletionTime = time.GetUtcNow().UtcDateTime };
+    }
+}

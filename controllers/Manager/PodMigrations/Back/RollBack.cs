@@ -1,0 +1,45 @@
+using k8s.Models;
+using PodCheckpointing.Api.V1;
+
+namespace PodCheckpointing.Manager.PodMigrations.Back;
+
+/// <summary>The way back: the target gone for certain, then the source goes on.</summary>
+/// <remarks>Its parts may each be done again; it says that it has ended when all of them have.</remarks>
+internal sealed class RollBack(
+    MigrationObjects objects, MigrationNodes nodes, TargetRemoval removal, SourceResumption resumption, AddressRelease release, TimeProvider time)
+{
+    public async Task RunAsync(MigrationScope scope, V1Condition turned, CancellationToken cancellationToken)
+    {
+        var touched = scope.Is(ConditionTypes.Validated);
+        if (touched)
+        {
+            // A target that never ran stands still whatever it has: the source need not wait for its end.
+            var gone = await removal.IsGoneAsync(scope, turned.Message, cancellationToken);
+            if ((scope.TargetMayRun && !gone) || !await resumption.IsDoneAsync(scope, cancellationToken) || !gone || !release.IsLetGo(scope))
+            {
+                return;
+            }
+        }
+
+        var goesOn = touched && objects.FindSource(scope) is { Metadata.DeletionTimestamp: null, Status.Phase: "Running" }
+            && !nodes.IsLost(scope.Status.SourceNode!);
+        scope.Set(ConditionTypes.RolledBack, true, turned.Reason, turned.Message);
+        scope.Phase(MigrationPhases.Failed, turned.Message + (goesOn || !touched ? "" : WhatIsLeft(scope)));
+        scope.Status = scope.Status with
+        {
+            StartTime = scope.Status.StartTime ?? scope.FirstBegun ?? time.GetUtcNow().UtcDateTime,
+            Outcome = goesOn ? Outcomes.RolledBack : touched && !scope.BelongsToAnother ? Outcomes.Lost : scope.Migration.Spec.DryRun == true ? Outcomes.WouldFail : null,
+            PodAccessible = touched ? goesOn : null,
+            CompletionTime = time.GetUtcNow().UtcDateTime,
+        };
+    }
+
+    private string WhatIsLeft(MigrationScope scope)
+    {
+        var source = scope.Status.SourceNode!;
+        var gone = nodes.IsLost(source) ? $"the source is gone with node {source}" : "the source is gone too";
+        return scope.Is(ConditionTypes.Checkpointed)
+            ? $"; {gone}, but {CheckpointSettlement.WhatIsKept(scope)}"
+            : $"; {gone}";
+    }
+}

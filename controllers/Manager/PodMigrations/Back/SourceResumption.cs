@@ -1,0 +1,62 @@
+using k8s.Models;
+using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.Agents;
+using PodCheckpointing.Runtime;
+
+namespace PodCheckpointing.Manager.PodMigrations.Back;
+
+/// <summary>Lets the source go on, or takes its fence away where it has gone.</summary>
+/// <remarks>Lifting a fence that is lifted changes nothing. Where a fresh pod might take the source's place, that it goes on is stored
+/// before it does.</remarks>
+internal sealed class SourceResumption(ICluster cluster, MigrationObjects objects, MigrationNodes nodes, AgentCalls calls)
+{
+    /// <summary>Whether that is done; false while its node is being asked, or a fence is on its way.</summary>
+    public async Task<bool> IsDoneAsync(MigrationScope scope, CancellationToken cancellationToken)
+    {
+        var node = scope.Status.SourceNode!;
+        if (nodes.IsLost(node))
+        {
+            return true;
+        }
+
+        // A fence that is on its way would stand for ever if it came after its lifting.
+        if (calls.IsUnderWay(scope, "fence"))
+        {
+            return false;
+        }
+
+        if (scope.Migration.Spec.OnFailure == OnFailurePolicies.ColdStart && !scope.HasBegun(Steps.Resume))
+        {
+            scope.Begin(Steps.Resume);
+            return false;
+        }
+
+        var source = objects.FindSource(scope)
+            ?? await cluster.ReadAsync<V1Pod>(new ObjectKey(scope.Namespace, scope.Migration.Spec.PodName), cancellationToken);
+        var request = new UnfenceRequest
+        {
+            PodUid = scope.Status.PodUID, Holder = scope.Uid, Resume = source?.Metadata.Uid == scope.Status.PodUID,
+        };
+        try
+        {
+            if (calls.Ask(scope, "resume", node, (agent, t) => agent.UnfenceAsync(request, t)) is null)
+            {
+                return false;
+            }
+        }
+        catch (AgentException refused) when (refused.Reason == Reasons.MigrationInProgress)
+        {
+            // It is fenced for somebody else, and that one's to let go: this migration never stopped it.
+            scope.BelongsToAnother = true;
+        }
+
+        scope.End(Steps.Resume, "");
+        if (source is { Metadata.DeletionTimestamp: null } && source.Metadata.Uid == scope.Status.PodUID && Handover.TakenBack(source) is { } patch)
+        {
+            await cluster.PatchMetadataAsync(source, patch, cancellationToken);
+        }
+
+        return true;
+    }
+}

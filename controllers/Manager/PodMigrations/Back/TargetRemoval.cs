@@ -1,0 +1,75 @@
+using k8s.Models;
+using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.Agents;
+using PodCheckpointing.Runtime;
+
+namespace PodCheckpointing.Manager.PodMigrations.Back;
+
+/// <summary>Takes the target away, object and processes.</summary>
+/// <remarks>Deleting what is being deleted and cancelling what is cancelled change nothing; the runtime is asked until it has nothing
+/// left.</remarks>
+internal sealed class TargetRemoval(ICluster cluster, MigrationObjects objects, MigrationNodes nodes, AgentCalls calls)
+{
+    /// <summary>Takes the target away; true when it is gone: the object, and what the runtime had of it.</summary>
+    public async Task<bool> IsGoneAsync(MigrationScope scope, string why, CancellationToken cancellationToken)
+    {
+        var target = objects.FindTarget(scope) ?? await objects.ReadTargetAsync(scope, cancellationToken);
+        var lost = nodes.IsLost(scope.Status.TargetNode!);
+        if (target is not null)
+        {
+            scope.Status = scope.Status with { RestoredPodUID = target.Metadata.Uid };
+        }
+
+        // While the object stands, a waiting create is told to give up; when it is gone, the runtime is asked for proof:
+        // somebody may have deleted the object by force.
+        var call = target is null ? "cancel-proof" : "cancel";
+        CancelRestoreResponse? answer = null;
+        AgentException? failure = null;
+        if (!lost && scope.Status.RestoredPodUID is { } uid)
+        {
+            try
+            {
+                var request = new CancelRestoreRequest { PodUid = uid, Reason = why };
+                answer = calls.Ask(scope, call, scope.Status.TargetNode!, (agent, t) => agent.CancelRestoreAsync(request, t));
+            }
+            catch (AgentException exception)
+            {
+                failure = exception;
+            }
+        }
+
+        // Its kubelet hears of its end when what never ran of it has been killed: no preStop hook is to speak for the source. On a
+        // node that is gone nobody else takes the object away.
+        if (target is not null && (lost || (target.Metadata.DeletionTimestamp is null && (answer ?? (object?)failure) is not null)))
+        {
+            await cluster.DeleteAsync(target, graceSeconds: lost ? 0 : 1, cancellationToken);
+        }
+
+        if (lost || scope.Status.RestoredPodUID is null)
+        {
+            return true;
+        }
+
+        if (failure is not null)
+        {
+            // Its create gives up by itself after a while. Or the node is silent, and the object went: by kubelet, when it had ended
+            // the pod, or by somebody's word that it does not run any more.
+            var isGone = target is null && nodes.Find(scope.Status.TargetNode!) is { } node && !AgentDirectory.IsReady(node);
+            return !scope.TargetMayRun || isGone ? true : throw failure;
+        }
+
+        if (answer is { HasRun: false } && scope.TargetMayRun)
+        {
+            scope.NoteNeverRan();
+        }
+
+        if (answer is { LiveContainers: > 0 } && target is null)
+        {
+            calls.AskLater(scope, call);
+            return false;
+        }
+
+        return answer is not null && (target is null || !scope.TargetMayRun);
+    }
+}

@@ -1,0 +1,37 @@
+using k8s.Models;
+using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
+
+namespace PodCheckpointing.Manager.PodMigrations.Forward;
+
+/// <summary>What the agents of both nodes say of themselves, and of what a pod needs there.</summary>
+/// <remarks>Asks only. The answers are kept for as long as the migration is under way.</remarks>
+internal sealed class NodeCapabilities(AgentCalls calls)
+{
+    /// <summary>The answer of the pod's own node; null while it is being asked.</summary>
+    public GetCapabilitiesResponse? OfSource(MigrationScope scope, V1Pod pod, string node) =>
+        calls.Ask(scope, SourceCall(node), node, (agent, t) => agent.GetCapabilitiesAsync(QuestionToSource(pod), t));
+
+    /// <summary>The answer of a node that could be the target, which looks for the mark that the pod's own node has left on the
+    /// volume; null while it is being asked.</summary>
+    public GetCapabilitiesResponse? OfTarget(MigrationScope scope, V1Pod pod, string node, GetCapabilitiesResponse here) =>
+        calls.Ask(scope, TargetCall(node), node, (agent, t) => agent.GetCapabilitiesAsync(QuestionToTarget(pod, here), t));
+
+    public GetCapabilitiesResponse? KnownOfSource(MigrationScope scope, string node) =>
+        calls.Known<GetCapabilitiesResponse>(scope, SourceCall(node));
+
+    public GetCapabilitiesResponse? KnownOfTarget(MigrationScope scope, string node) =>
+        calls.Known<GetCapabilitiesResponse>(scope, TargetCall(node));
+
+    private static string SourceCall(string node) => $"capabilities-source/{node}";
+
+    private static string TargetCall(string node) => $"capabilities-target/{node}";
+
+    private static GetCapabilitiesRequest QuestionToSource(V1Pod pod) => new()
+    {
+        PodUid = pod.Metadata.Uid, VolumeNames = { pod.EmptyDirs() }, LeaveMark = true, Images = { TargetImages.AtSource(pod) },
+    };
+
+    private static GetCapabilitiesRequest QuestionToTarget(V1Pod pod, GetCapabilitiesResponse here) =>
+        new() { FindMark = here.StoreMark, Images = { TargetImages.AtTarget(pod) } };
+}

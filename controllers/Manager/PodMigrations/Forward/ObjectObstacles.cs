@@ -1,0 +1,85 @@
+using k8s.Models;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Runtime;
+
+namespace PodCheckpointing.Manager.PodMigrations.Forward;
+
+/// <summary>What of the objects stands in the way of a migration: the pod, its claims, its Service, the node, and other migrations.</summary>
+/// <remarks>Reads only.</remarks>
+internal sealed class ObjectObstacles(ICluster cluster, MigrationNodes nodes)
+{
+    /// <summary>What the objects show.</summary>
+    public IEnumerable<(string Reason, string Message)> OfObjects(MigrationScope scope, V1Pod? pod)
+    {
+        var spec = scope.Migration.Spec;
+        foreach (var (_, reason, message) in MigrationObstacles.Of(spec, pod))
+        {
+            yield return (reason, message);
+        }
+
+        if (MigrationValidation.OfOthers(
+                scope.Migration, cluster.Where(Indexes.MigrationsByPod, Indexes.Name(scope.Namespace, spec.PodName))) is { } other)
+        {
+            yield return other;
+        }
+
+        if (pod is null)
+        {
+            yield return (Reasons.PodNotFound, $"pod {spec.PodName} does not exist in namespace {scope.Namespace}");
+            yield break;
+        }
+
+        if (spec.PodUID is { } pinned && pod.Metadata.Uid != pinned)
+        {
+            yield return (Reasons.SourcePodReplaced, $"pod {spec.PodName} has uid {pod.Metadata.Uid}, not {pinned}");
+        }
+
+        foreach (var obstacle in PodObstacles.Of(pod).Concat(scope.Claims.Select(claim => claim.Obstacle()).OfType<(string, string)>()))
+        {
+            yield return obstacle;
+        }
+
+        foreach (var obstacle in spec.TargetNode is { } wanted ? WhyUnusable(scope, wanted, pod) : TargetNodes.WhyNone(pod, scope.Claims, cluster))
+        {
+            yield return obstacle;
+        }
+    }
+
+    /// <summary>The claims that a pod mounts, as the server has them now: no view of all claims of a cluster is kept for the few
+    /// that migrate.</summary>
+    public async Task<IReadOnlyList<MountedClaim>> ClaimsAsync(V1Pod pod, CancellationToken cancellationToken)
+    {
+        var claims = new List<MountedClaim>();
+        foreach (var claim in MountedClaim.Of(pod))
+        {
+            claims.Add(await claim.ReadAsync(
+                pod.Metadata.NamespaceProperty!,
+                (scope, name) => cluster.ReadAsync<V1PersistentVolumeClaim>(new ObjectKey(scope, name), cancellationToken),
+                name => cluster.ReadAsync<V1PersistentVolume>(new ObjectKey(null, name), cancellationToken)));
+        }
+
+        return claims;
+    }
+
+    /// <summary>Before anything else: a Service that does not lead to the pod would be waited for in vain.</summary>
+    public async Task<(string Reason, string Message)?> OfServiceAsync(
+        MigrationScope scope, V1Pod? pod, CancellationToken cancellationToken)
+    {
+        if (scope.Migration.Spec.ServiceName is not { Length: > 0 } name || pod is null)
+        {
+            return null;
+        }
+
+        var service = await cluster.ReadAsync<V1Service>(new ObjectKey(scope.Namespace, name), cancellationToken);
+        return ServiceObstacles.Of(service, name, pod) is { } why ? (Reasons.ServiceNotSelecting, why) : null;
+    }
+
+    private IEnumerable<(string Reason, string Message)> WhyUnusable(MigrationScope scope, string target, V1Pod pod) => nodes.Find(target) switch
+    {
+        _ when target == pod.Spec.NodeName =>
+            [(Reasons.NodeNotCapable, $"pod {pod.Metadata.Name} is on node {target} already; name another targetNode")],
+        null => [(Reasons.NodeNotFound, $"node {target} does not exist; see kubectl get nodes")],
+        var node => (TargetNodes.IsOpen(node) ? [] : new[] { (Reasons.NodeNotCapable, $"node {target} is not ready or is cordoned") })
+            .Concat(TargetNodes.Obstacles(pod, scope.Claims, node, cluster)),
+    };
+}

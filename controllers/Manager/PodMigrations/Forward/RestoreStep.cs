@@ -1,0 +1,185 @@
+using k8s.Models;
+using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.Agents;
+using PodCheckpointing.Runtime;
+
+namespace PodCheckpointing.Manager.PodMigrations.Forward;
+
+/// <summary>Has the target's node stage the checkpoint and let the target go, and waits until the runtime and kubelet say that all of
+/// it runs.</summary>
+/// <remarks>That it may run is stored before it is let go. The calls name the target by its uid: a second one finds it staged, or
+/// let go.</remarks>
+internal sealed class RestoreStep(
+    MigrationObjects objects, MigrationNodes nodes, IAgentDirectory agents, AgentCalls calls) : IMigrationStep
+{
+    public async Task<bool> RunAsync(MigrationScope scope, CancellationToken cancellationToken)
+    {
+        if (scope.Is(ConditionTypes.RestoreVerified))
+        {
+            return true;
+        }
+
+        // A target that has ended for certain, or is about to, will never be verified: the source has what is left.
+        nodes.RequireTarget(scope);
+        var target = objects.FindTarget(scope) ?? await objects.RequireTargetAsync(scope, cancellationToken);
+        if (target.Metadata.DeletionTimestamp is not null)
+        {
+            throw new TerminalException(Reasons.RestoreFailed, $"the target pod {target.Metadata.Name} was deleted before it was verified");
+        }
+
+        MigrationValidation.Refuse(MigrationValidation.OfContainers(target));
+        var checkpoint = objects.RequireCheckpoint(scope);
+        var contents = objects.ContentsOf(checkpoint).ToList();
+        // A pod is restored whole: one that lacks a container would be taken for it, and its source removed. From when the
+        // restore has begun on the contents are not needed any more, and may be gone.
+        var names = target.LivingContainers().Select(c => c.Name).Order(StringComparer.Ordinal).ToList();
+        if (!scope.HasBegun(Steps.Restore) && names.Except(contents.Select(c => c.Spec.Source.ContainerName!)).FirstOrDefault() is { } missing)
+        {
+            throw new TerminalException(Reasons.ArtifactMissing, $"container {missing} is not in PodCheckpoint {scope.CheckpointName} any more");
+        }
+
+        if (!IsStaged(scope, target, checkpoint, contents, names))
+        {
+            return scope.AwaitAnswer();
+        }
+
+        if (!scope.HasBegun(Steps.Restore))
+        {
+            scope.End(Steps.Transfer, "");
+            scope.Begin(Steps.Restore);
+            scope.Phase(MigrationPhases.Restoring, "the target is being restored");
+            return false;
+        }
+
+        if (scope.HasBegun(Steps.Hold) && !HasSockets(scope, target, names))
+        {
+            return false;
+        }
+
+        if (Run(scope, target, names) is { } restore)
+        {
+            TellVerified(scope, contents, restore);
+        }
+
+        // Stored before the source goes: from here on only forward.
+        return false;
+    }
+
+    // Both come from estimated offsets: less than their error may come out negative, which no status can hold.
+    internal static long Downtime(DateTime stopped, DateTime running) =>
+        Math.Max(0, (long)(running - stopped).TotalMilliseconds);
+
+    /// <summary>Lets the target go.</summary>
+    /// <returns>What its runtime says of a target of which every container runs; null while one does not.</returns>
+    private GetRestoreResponse? Run(MigrationScope scope, V1Pod target, List<string> names)
+    {
+        var go = new ReleaseRestoreRequest { PodUid = target.Metadata.Uid, AddressHolder = scope.HasBegun(Steps.Hold) ? scope.Uid : "" };
+        var released = calls.Ask(scope, "release", scope.Status.TargetNode!, (agent, t) => agent.ReleaseRestoreAsync(go, t));
+        var request = new GetRestoreRequest { PodUid = target.Metadata.Uid, WaitMilliseconds = 20_000 };
+        request.ContainerNames.AddRange(names);
+        var restore = calls.Ask(scope, "restore", scope.Status.TargetNode!, (agent, t) => agent.GetRestoreAsync(request, t));
+        if (restore is null || released is null)
+        {
+            return null;
+        }
+
+        RefuseFailed(restore);
+        if (names.Except(restore.Containers.Where(c => c.Phase == "Running").Select(c => c.ContainerName)).Any())
+        {
+            calls.AskAgain(scope, "restore");
+            return null;
+        }
+
+        MigrationValidation.Refuse(Verification.OfContainers(target, restore));
+        if (!Verification.IsComplete(target, names.Count))
+        {
+            if (nodes.IsSilent(scope.Status.TargetNode!))
+            {
+                scope.Stall = MigrationStalls.TargetSilent(scope);
+            }
+
+            return null;
+        }
+
+        return restore;
+    }
+
+    private void TellVerified(MigrationScope scope, List<ContainerCheckpointContent> contents, GetRestoreResponse restore)
+    {
+        scope.Status = scope.Status with
+        {
+            PodAccessible = true,
+            DowntimeMilliseconds = Downtime(scope, contents, restore),
+        };
+        scope.Set(ConditionTypes.Restored, true, Reasons.Succeeded, "the target's processes run");
+        scope.Set(ConditionTypes.RestoreVerified, true, Reasons.Succeeded, "the runtime restored every container, and all run");
+        scope.End(Steps.Restore, $"CRIU took {restore.Containers.Max(c => c.RestoreMicroseconds) / 1000} ms");
+        scope.Begin(Steps.Commit);
+        scope.Phase(MigrationPhases.Finalizing, "the source is being removed");
+    }
+
+    /// <summary>Has the target's agent verify and stage every container, or confirm what it has staged ahead; false while it does.</summary>
+    private bool IsStaged(
+        MigrationScope scope, V1Pod target, PodCheckpoint checkpoint, IEnumerable<ContainerCheckpointContent> contents, IReadOnlyList<string> names)
+    {
+        var volumes = checkpoint.Status?.Volumes ?? [];
+        var staged = true;
+        foreach (var content in contents)
+        {
+            staged &= calls.Ask(
+                scope, $"prepare/{content.Spec.Source.ContainerName}", scope.Status.TargetNode!,
+                (agent, t) => agent.PrepareRestoreAsync(PrepareRequest(target, content, names, volumes), t)) is not null;
+        }
+
+        return staged;
+    }
+
+    private static PrepareRestoreRequest PrepareRequest(
+        V1Pod target, ContainerCheckpointContent content, IEnumerable<string> all, IEnumerable<string> volumes)
+    {
+        var request = new PrepareRestoreRequest
+        {
+            PodNamespace = target.Metadata.NamespaceProperty,
+            PodName = target.Metadata.Name,
+            PodUid = target.Metadata.Uid,
+            ContainerName = content.Spec.Source.ContainerName,
+            ArtifactUri = content.Spec.ArtifactURI,
+            ExpectedDigest = content.Status!.CompressedDigest,
+        };
+        request.ContainerNames.AddRange(all);
+        request.VolumeNames.AddRange(volumes);
+        return request;
+    }
+
+    /// <summary>Every container has its sockets again: until then the node lets nothing through to the pod.</summary>
+    private bool HasSockets(MigrationScope scope, V1Pod target, IEnumerable<string> containers)
+    {
+        var request = new GetRestoreRequest { PodUid = target.Metadata.Uid, WaitMilliseconds = 20_000, Until = "Restored" };
+        request.ContainerNames.AddRange(containers);
+        if (calls.Ask(scope, "restored", scope.Status.TargetNode!, (agent, t) => agent.GetRestoreAsync(request, t)) is not { } restore)
+        {
+            return false;
+        }
+
+        RefuseFailed(restore);
+        return restore.Containers.All(c => c.Phase is "Restored" or "Running") || calls.AskAgain(scope, "restored");
+    }
+
+    private static void RefuseFailed(GetRestoreResponse restore)
+    {
+        if (restore.Containers.FirstOrDefault(c => c.Phase == "Failed") is { } failed)
+        {
+            throw new TerminalException(Reasons.RestoreFailed, $"container {failed.ContainerName} could not be restored: {failed.Message}");
+        }
+    }
+
+    private long? Downtime(MigrationScope scope, List<ContainerCheckpointContent> contents, GetRestoreResponse restore)
+    {
+        var stopped = contents.Min(c => c.Status?.StoppedAt);
+        var here = agents.Find(scope.Status.SourceNode!)?.ClockOffset ?? TimeSpan.Zero;
+        var there = agents.Find(scope.Status.TargetNode!)?.ClockOffset ?? TimeSpan.Zero;
+        var running = restore.Containers.Max(c => c.RunningAt.ToDateTime());
+        return stopped is null ? null : Downtime(stopped.Value - here, running - there);
+    }
+}

@@ -1,0 +1,48 @@
+using k8s.Models;
+using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.Agents;
+
+namespace PodCheckpointing.Manager.PodMigrations.Forward;
+
+/// <summary>Has the source's processes killed before its kubelet hears of its end, and before its ReplicaSet drops it: a preStop
+/// hook would speak for the pod that goes on at the target.</summary>
+/// <remarks>That they are killed is stored before they are. A second call finds none.</remarks>
+internal sealed class SourceProcesses(MigrationNodes nodes, AgentCalls calls, TimeProvider time)
+{
+    /// <summary>In which an agent kills processes, or comes back from an update.</summary>
+    private static readonly TimeSpan AgentsTime = TimeSpan.FromSeconds(30);
+
+    /// <summary>Whether they are; false while their node is being asked, or it is to be stored first that it will be.</summary>
+    public bool AreEnded(MigrationScope scope, V1Pod source)
+    {
+        var node = scope.Status.SourceNode!;
+        if (source.Metadata.DeletionTimestamp is not null || nodes.IsLost(node) || nodes.IsSilent(node))
+        {
+            return true;
+        }
+
+        if (!scope.HasBegun(Steps.EndSource))
+        {
+            scope.Begin(Steps.EndSource);
+            return false;
+        }
+
+        var request = new EndProcessesRequest { PodUid = scope.Status.PodUID, Holder = scope.Uid };
+        try
+        {
+            if (calls.Ask(scope, "end-processes", node, (agent, t) => agent.EndProcessesAsync(request, t)) is null)
+            {
+                return false;
+            }
+        }
+        catch (AgentException failed) when (failed.IsTerminal || time.GetUtcNow().UtcDateTime - scope.BeganAt(Steps.EndSource) > AgentsTime)
+        {
+            // Without a fence there, by an agent that does not know how, or by none at all while a Service waits for its pod: kubelet
+            // ends it as it would end any pod.
+        }
+
+        scope.End(Steps.EndSource, "");
+        return true;
+    }
+}

@@ -1,0 +1,106 @@
+using k8s.Models;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Runtime;
+
+namespace PodCheckpointing.Manager.PodMigrations.Forward;
+
+/// <summary>Finds everything that stands in the way, at once, and chooses the target; a dry run ends here.</summary>
+/// <remarks>Takes nothing but a slot, and asking again takes no second one. What was chosen is stored before the first side effect:
+/// the pod and the nodes are chosen once.</remarks>
+internal sealed class ValidateStep(
+    ICluster cluster, MigrationNodes nodes, ObjectObstacles obstacles, NodeInquiry inquiry, TargetChoice targets, SilentAgents silentAgents, TimeProvider time)
+    : IMigrationStep
+{
+    public async Task<bool> RunAsync(MigrationScope scope, CancellationToken cancellationToken)
+    {
+        if (scope.Is(ConditionTypes.Validated))
+        {
+            return true;
+        }
+
+        scope.Begin(Steps.Validate);
+        var spec = scope.Migration.Spec;
+        var dry = spec.DryRun == true;
+        var pod = cluster.Find<V1Pod>(new ObjectKey(scope.Namespace, spec.PodName));
+        scope.Claims = pod is null ? [] : await obstacles.ClaimsAsync(pod, cancellationToken);
+        var found = obstacles.OfObjects(scope, pod).ToList();
+        if (await obstacles.OfServiceAsync(scope, pod, cancellationToken) is { } unserved)
+        {
+            found.Add(unserved);
+        }
+
+        if (found.Count == 0 && pod is not null)
+        {
+            found.AddRange(inquiry.WhyNoneIsLeft(scope, pod));
+        }
+
+        // A slot is for who begins. Everybody else is told of any node that would do.
+        var target = found.Count == 0 && !dry
+            ? await targets.ChooseAsync(scope, pod!, cancellationToken)
+            : pod is null ? null
+            : inquiry.Candidates(scope, pod) is [var best, ..] ? best : null;
+        if (found.Count == 0 && target is null)
+        {
+            return false;
+        }
+
+        if (target is not null && nodes.Find(target) is not null && pod?.Spec.NodeName is { } source && source != target && !inquiry.Ask(scope, pod, target, found, dry))
+        {
+            scope.Phase(MigrationPhases.Pending, "asks the agents of both nodes what they can do");
+            return scope.AwaitAnswer();
+        }
+
+        if (dry)
+        {
+            EndDryRun(scope, found, pod, target);
+            return false;
+        }
+
+        if (found.Count > 0)
+        {
+            throw new TerminalException(found[0].Reason, MigrationValidation.Tell(found));
+        }
+
+        TellChosen(scope, pod!, target!);
+        // Stored before the first side effect: the pod and the nodes are chosen once.
+        return false;
+    }
+
+    private void TellChosen(MigrationScope scope, V1Pod pod, string target)
+    {
+        scope.Status = scope.Status with
+        {
+            PodUID = pod.Metadata.Uid,
+            SourceNode = pod.Spec.NodeName,
+            TargetNode = target,
+            PodAccessible = true,
+            MaxFreezeSeconds = (long?)Freeze.LongestOf(pod)?.TotalSeconds,
+            RestoredPodName = scope.TargetPodName(pod),
+        };
+        var freeze = Freeze.LongestOf(pod) is { } longest ? $"; its liveness probes let it stand still for {longest.TotalSeconds:0} s" : "";
+        var passed = string.Concat(silentAgents.Of(scope.Uid).Select(silent => $"; {silent.Message}"));
+        scope.Set(ConditionTypes.Validated, true, Reasons.Succeeded, $"pod {pod.Metadata.Name} can move from {pod.Spec.NodeName} to {target}{freeze}{passed}");
+        silentAgents.Forget(scope.Uid);
+        scope.End(Steps.Validate, "");
+        scope.Phase(MigrationPhases.Pending, "the migration is possible");
+    }
+
+    private void EndDryRun(MigrationScope scope, List<(string Reason, string Message)> found, V1Pod? pod, string? target)
+    {
+        var good = found.Count == 0;
+        var reason = good ? Reasons.Succeeded : found[0].Reason;
+        var message = good
+            ? $"pod {pod!.Metadata.Name} could move from {pod.Spec.NodeName} to {target}; it was a dry run, nothing was done"
+            : MigrationValidation.Tell(found);
+        scope.Set(ConditionTypes.Validated, good, reason, message);
+        scope.Set(ConditionTypes.Ready, good, reason, message);
+        scope.End(Steps.Validate, "");
+        scope.Phase(good ? MigrationPhases.Completed : MigrationPhases.Failed, message);
+        scope.Status = scope.Status with
+        {
+            StartTime = scope.Status.StartTime ?? scope.FirstBegun ?? time.GetUtcNow().UtcDateTime,
+            Outcome = good ? Outcomes.WouldMigrate : Outcomes.WouldFail,
+            CompletionTime = time.GetUtcNow().UtcDateTime,
+        };
+    }
+}
