@@ -17,7 +17,8 @@ using PodCheckpointing.Api.Agent;
 using PodCheckpointing.Storage;
 using PodCheckpointing.Storage.Images;
 
-var builder = WebApplication.CreateSlimBuilder(args);
+// Settings are read once. To reload them .NET would watch every folder below the working directory, which may be the node's root.
+var builder = WebApplication.CreateSlimBuilder(["--hostBuilder:reloadConfigOnChange=false", .. args]);
 // Four lines for each call would hide ours.
 builder.Logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
 builder.Services.AddOptions<AgentOptions>().BindConfiguration(AgentOptions.Section, Strictly).ValidateDataAnnotations().ValidateOnStart();

@@ -5,7 +5,8 @@ using PodCheckpointing.Manager.Metrics;
 using PodCheckpointing.Runtime;
 using PodCheckpointing.Runtime.Metrics;
 
-var builder = WebApplication.CreateSlimBuilder(args);
+// Settings are read once. To reload them .NET would watch every folder below the working directory, which may be large.
+var builder = WebApplication.CreateSlimBuilder(["--hostBuilder:reloadConfigOnChange=false", .. args]);
 builder.Services.AddOptions<OperatorOptions>().BindConfiguration(OperatorOptions.Section, Strictly).ValidateDataAnnotations().ValidateOnStart();
 var options = builder.Configuration.GetSection(OperatorOptions.Section).Get<OperatorOptions>(Strictly) ?? new OperatorOptions();
 builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenAnyIP(options.HealthPort));

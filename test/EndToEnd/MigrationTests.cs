@@ -26,6 +26,40 @@ public sealed class MigrationTests() : BenchTests("e")
         all.Order().Should().Equal(Enumerable.Range(1, all.Count()).Select(n => (long)n));
     }
 
+    /// <summary>.NET would reload settings, and for that watch every folder below the working directory: a write anywhere on the
+    /// node would wake the agent, also those of a dump while its pod stands still.</summary>
+    [TestCase("agent-node-a")]
+    [TestCase("agent-node-b")]
+    [TestCase("operator")]
+    public void No_program_watches_the_folders_of_its_node(string part)
+    {
+        var session = File.ReadAllText(Path.Combine(Cluster.Folder, "run", part + ".pid")).Trim();
+        var programs = Directory.EnumerateDirectories("/proc").Where(process => IsOf(process, session)).ToList();
+
+        programs.Should().NotBeEmpty();
+        programs.SelectMany(process => Directory.EnumerateFiles(Path.Combine(process, "fdinfo"))).Select(Text)
+            .Where(text => text.Contains("inotify", StringComparison.Ordinal)).Should().BeEmpty();
+
+        // proc(5): the session is the fourth behind the name.
+        static bool IsOf(string process, string session) =>
+            char.IsAsciiDigit(Path.GetFileName(process)[0])
+            && Text(Path.Combine(process, "cmdline")).Split('\0')[0].EndsWith("dotnet", StringComparison.Ordinal)
+            && Text(Path.Combine(process, "stat")).Split(')')[^1].Split(' ').ElementAtOrDefault(4) == session;
+
+        // Processes end, and files are closed, while they are looked at.
+        static string Text(string path)
+        {
+            try
+            {
+                return File.ReadAllText(path);
+            }
+            catch (IOException)
+            {
+                return "";
+            }
+        }
+    }
+
     [Test]
     public async Task What_is_to_run_before_a_stop_does_not_run_for_a_pod_that_goes_on_elsewhere()
     {

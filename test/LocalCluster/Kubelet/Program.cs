@@ -5,7 +5,8 @@ using Microsoft.AspNetCore.Server.Kestrel.Https;
 using PodCheckpointing.TestKubelet;
 using PodCheckpointing.TestKubelet.Checkpoints;
 
-var builder = WebApplication.CreateSlimBuilder(args);
+// .NET would watch every folder of the node for changes of its settings.
+var builder = WebApplication.CreateSlimBuilder(["--hostBuilder:reloadConfigOnChange=false", .. args]);
 builder.Services.AddOptions<KubeletOptions>().BindConfiguration(KubeletOptions.Section).ValidateDataAnnotations().ValidateOnStart();
 var options = builder.Configuration.GetSection(KubeletOptions.Section).Get<KubeletOptions>()
     ?? throw new InvalidOperationException("the section Kubelet of the configuration is empty");
