@@ -81,7 +81,16 @@ internal sealed class AgentService(
             throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.PodNotRunning, $"pod {request.PodUid} is not on this node");
         }
 
-        var fence = fences.Fence(request.PodUid, request.Holder, request.TcpPolicy);
+        FenceRecord fence;
+        try
+        {
+            fence = fences.Fence(request.PodUid, request.Holder, request.TcpPolicy);
+        }
+        catch (IOException exception) when (FullDisk.RefusalOf(exception, options.Value) is { } full)
+        {
+            throw full;
+        }
+
         return new FenceResponse { FencedAt = Timestamp.FromDateTime(fence.FencedAt), Clock = Clock(received) };
     }
 

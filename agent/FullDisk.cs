@@ -54,7 +54,7 @@ internal static class FullDisk
             (options.StateRoot, "the disk", "make room there"),
         ];
         return all.Where(d => message.Contains(d.Root.TrimEnd('/') + "/", StringComparison.Ordinal)).OrderByDescending(d => d.Root.Length)
-            .FirstOrDefault(store);
+            .FirstOrDefault(message.Contains('/', StringComparison.Ordinal) ? ("/", "the disk", "make room there") : store);
     }
 
     // Nothing stays of what did not fit, so there may be some room again.

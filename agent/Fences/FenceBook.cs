@@ -13,7 +13,9 @@ internal sealed record FenceRecord(string PodUid, string Holder, string TcpPolic
 /// <remarks>
 /// A holder fences a pod once. That it lifts the fence is a file, too, which stands before anything else is done: from then
 /// on no dump begins under that fence, and a call that comes late, or from an operator that has died since, fences nothing
-/// again. These marks are kept for as long as the pod is on this node; after that there is nothing to be fenced here.
+/// again. These marks are kept for as long as the pod is on this node; after that there is nothing to be fenced here. The file
+/// of a mark is made with its fence, under another name: on a disk that has become full since, a name can still be changed,
+/// and a pod that stands still must not wait for room.
 /// </remarks>
 internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider time)
 {
@@ -124,7 +126,9 @@ internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider tim
                             StatusCode.AlreadyExists, Reasons.MigrationInProgress, "another migration of this pod is under way");
             }
 
-            WholeFile.MakeFolder(_folder);
+            WholeFile.MakeFolder(_lifted);
+            // Not synced: where it is lost the mark is written.
+            File.WriteAllBytes(SpareOf(podUid, holder), []);
             var record = new FenceRecord(podUid, holder, tcpPolicy, time.GetUtcNow().UtcDateTime);
             // The hook skips names with a dot: the fence is there whole, or not at all, and from the answer on also after a
             // power failure.
@@ -162,14 +166,24 @@ internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider tim
 
     private void MarkLifted(string podUid, string holder)
     {
-        if (!IsLifted(podUid, holder))
+        if (IsLifted(podUid, holder))
         {
-            WholeFile.MakeFolder(_lifted);
-            WholeFile.Write(MarkOf(podUid, holder), []);
+            return;
         }
+
+        if (File.Exists(SpareOf(podUid, holder)))
+        {
+            WholeFile.Move(SpareOf(podUid, holder), MarkOf(podUid, holder));
+            return;
+        }
+
+        WholeFile.MakeFolder(_lifted);
+        WholeFile.Write(MarkOf(podUid, holder), []);
     }
 
     private string PathOf(string podUid) => Path.Combine(_folder, Checked("pod_uid", podUid));
+
+    private string SpareOf(string podUid, string holder) => MarkOf(podUid, holder) + ".spare";
 
     private string MarkOf(string podUid, string holder) =>
         Path.Combine(_lifted, $"{Checked("pod_uid", podUid)}.{Checked("holder", holder)}");

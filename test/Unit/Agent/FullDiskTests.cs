@@ -31,6 +31,7 @@ internal sealed class FullDiskTests
 
     [TestCase("No space left on device : '/var/lib/kubelet/checkpoints/checkpoint-web.tar'", "the disk at /var/lib/kubelet/checkpoints of node node-a ")]
     [TestCase("No space left on device : '/var/lib/dumps/u1.app.partial'", "the disk at /var/lib of node node-a ")]
+    [TestCase("No space left on device : '/etc/criu/crun.conf.pod-checkpointing-saved'", "the disk at / of node node-a ")]
     [TestCase("what was written does not reach the disk: No space left on device", "the checkpoint volume at /mnt of node node-a ")]
     public void Knows_the_disk_by_the_path(string message, string disk) =>
         FullDisk.RefusalOf(new IOException(message, 28), Options)!.Status.Detail.Should().StartWith(disk);
