@@ -24,7 +24,7 @@ bench-install:
 demo: build bench-install
 	test/LocalCluster/demo.sh
 
-test: build plugins bench-install test-parts
+test: build plugins images bench-install test-parts
 	test/run.sh
 
 # What component tests need beside the bench.

@@ -27,6 +27,10 @@ public abstract class BenchTests(string letter, params (string Name, string Valu
 
     protected LocalCluster.LocalCluster Cluster { get; private set; } = null!;
 
+    /// <summary>Of a run that hangs or is cut off it is known where it was.</summary>
+    [SetUp]
+    public void SayWhatBegins() => TestContext.Progress.WriteLine($"{DateTime.Now:T} {TestContext.CurrentContext.Test.FullName}");
+
     [OneTimeSetUp]
     public async Task Up() => Cluster = await BringUpAsync(LocalCluster.LocalCluster.NewName(letter));
 
