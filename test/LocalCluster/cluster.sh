@@ -65,7 +65,7 @@ install() {
   if [ ${#missing[@]} = 0 ] && [ -x "$apiserver/kube-apiserver" ] && [ -x "$apiserver/kubectl" ] && [ -e "$tree/.complete" ] && [ -e "$images/.complete" ]; then
     return
   fi
-  check_space "$cache" 6000
+  check_space "$cache" 5000
   exec 8>"$cache/.lock"
   flock 8
   if [ ${#missing[@]} -gt 0 ]; then
