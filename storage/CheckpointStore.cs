@@ -105,12 +105,13 @@ public sealed partial class CheckpointStore
             manifests[container] = Digest.Of(File.ReadAllBytes(path));
         }
 
-        PutMarker(podUid, checkpointId, ManifestJson.Write(new CheckpointMarker { Manifests = manifests }));
+        PutMarker(podUid, checkpointId, manifests.Keys, ManifestJson.Write(new CheckpointMarker { Manifests = manifests }));
     }
 
     /// <summary>Whether a checkpoint has its marker.</summary>
+    /// <exception cref="IOException">The volume fails to say.</exception>
     public bool IsSealed(string podUid, string checkpointId) =>
-        File.Exists(Path.Combine(FolderOf(podUid, checkpointId, null), Marker));
+        Posix.Exists(Path.Combine(FolderOf(podUid, checkpointId, null), Marker));
 
     /// <summary>Every container's manifest, in the order of their names, out of a sealed checkpoint.</summary>
     /// <exception cref="CorruptArtifactException">There is no marker, or a manifest is not what it says.</exception>
@@ -205,10 +206,15 @@ public sealed partial class CheckpointStore
     }
 
     /// <summary>The last step: from here on there is a checkpoint.</summary>
-    internal void PutMarker(string podUid, string checkpointId, byte[] marker)
+    internal void PutMarker(string podUid, string checkpointId, IEnumerable<string> containers, byte[] marker)
     {
         var folder = FolderOf(podUid, checkpointId, null);
-        // The names of the folders have to be durable before the marker is.
+        // The names on the way to every manifest have to be durable before the marker is; whoever wrote one may not have come so far.
+        foreach (var container in containers)
+        {
+            Posix.SyncDirectory(FolderOf(podUid, checkpointId, container));
+        }
+
         Posix.SyncDirectory(_root);
         Posix.SyncDirectory(Path.Combine(_root, podUid));
         Posix.SyncDirectory(folder);

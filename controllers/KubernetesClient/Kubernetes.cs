@@ -17,23 +17,28 @@ public sealed class Kubernetes : IKubernetes, IDisposable
     private readonly HttpClient _http;
     private readonly KubernetesClientConfiguration _configuration;
     private readonly TokenFile? _token;
+    private readonly TimeSpan _requestTimeout;
+    private readonly TimeProvider _time;
+
+    /// <summary>A client for a configuration, whose every request but a watch may take 30 seconds.</summary>
+    public Kubernetes(KubernetesClientConfiguration configuration)
+        : this(configuration, TimeSpan.FromSeconds(30))
+    {
+    }
 
     /// <summary>A client for a configuration.</summary>
-    public Kubernetes(KubernetesClientConfiguration configuration)
+    /// <param name="configuration">Where the server is, and who we are there.</param>
+    /// <param name="requestTimeout">How long every request but a watch may take.</param>
+    public Kubernetes(KubernetesClientConfiguration configuration, TimeSpan requestTimeout)
+        : this(configuration, requestTimeout, HandlerFor(configuration), TimeProvider.System)
     {
-        _configuration = configuration;
-        _token = configuration.AccessTokenFile is { } file ? new TokenFile(file, TimeProvider.System) : null;
-        var handler = new SocketsHttpHandler
-        {
-            PooledConnectionLifetime = TimeSpan.FromMinutes(30),
-            AutomaticDecompression = DecompressionMethods.All,
-            EnableMultipleHttp2Connections = true,
-            // A watch on a dead connection must not look like a quiet cluster.
-            KeepAlivePingDelay = TimeSpan.FromSeconds(20),
-            KeepAlivePingTimeout = TimeSpan.FromSeconds(10),
-            ConnectTimeout = TimeSpan.FromSeconds(10),
-        };
-        handler.SslOptions = TlsFor(configuration);
+    }
+
+    internal Kubernetes(
+        KubernetesClientConfiguration configuration, TimeSpan requestTimeout, HttpMessageHandler handler, TimeProvider time)
+    {
+        (_configuration, _requestTimeout, _time) = (configuration, requestTimeout, time);
+        _token = configuration.AccessTokenFile is { } file ? new TokenFile(file, time) : null;
         _http = new HttpClient(handler)
         {
             BaseAddress = configuration.Host,
@@ -121,6 +126,18 @@ public sealed class Kubernetes : IKubernetes, IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => _http.Dispose();
+
+    private static SocketsHttpHandler HandlerFor(KubernetesClientConfiguration configuration) => new()
+    {
+        PooledConnectionLifetime = TimeSpan.FromMinutes(30),
+        AutomaticDecompression = DecompressionMethods.All,
+        EnableMultipleHttp2Connections = true,
+        // A watch on a dead connection must not look like a quiet cluster.
+        KeepAlivePingDelay = TimeSpan.FromSeconds(20),
+        KeepAlivePingTimeout = TimeSpan.FromSeconds(10),
+        ConnectTimeout = TimeSpan.FromSeconds(10),
+        SslOptions = TlsFor(configuration),
+    };
 
     private static SslClientAuthenticationOptions TlsFor(KubernetesClientConfiguration configuration)
     {
@@ -220,13 +237,21 @@ public sealed class Kubernetes : IKubernetes, IDisposable
         HttpContent? content,
         CancellationToken cancellationToken)
     {
-        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        timeout.CancelAfter(TimeSpan.FromSeconds(30));
+        using var deadline = new CancellationTokenSource(_requestTimeout, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         using var request = Request(method, path, content);
-        using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, timeout.Token);
-        await EnsureAcceptedAsync(response, timeout.Token);
-        var stream = await response.Content.ReadAsStreamAsync(timeout.Token);
-        return (await JsonSerializer.DeserializeAsync<T>(stream, KubernetesJson.Options, timeout.Token))!;
+        using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, either.Token);
+        await EnsureAcceptedAsync(response, either.Token);
+        try
+        {
+            var stream = await response.Content.ReadAsStreamAsync(either.Token);
+            return (await JsonSerializer.DeserializeAsync<T>(stream, KubernetesJson.Options, either.Token))!;
+        }
+        catch (IOException exception)
+        {
+            // A line that breaks within the answer is the same trouble as one that breaks before it.
+            throw new HttpRequestException(exception.Message, exception);
+        }
     }
 
     private HttpRequestMessage Request(HttpMethod method, string path, HttpContent? content)

@@ -82,10 +82,10 @@ internal sealed partial class StoreCommand(TextWriter output, TextWriter errors,
             throw new UsageException($"\"{root}\" is no folder; give the one where the checkpoints' volume is mounted");
         }
 
-        var (inspection, json) = (new StoreInspection(root, time), flags.ContainsKey("--json"));
+        var (inspection, json) = (new StoreInspection(root, time), IsOn(flags, "--json"));
         return command switch
         {
-            "fsck" => await CheckAsync(inspection, inspection.List(), flags.ContainsKey("--quarantine"), json, cancellationToken),
+            "fsck" => await CheckAsync(inspection, inspection.List(), IsOn(flags, "--quarantine"), json, cancellationToken),
             "ls" => List(inspection, json),
             "gc" => Sweep(root, flags, json, cancellationToken),
             "show" => Show(Find(inspection, words[2]), json),
@@ -135,7 +135,7 @@ internal sealed partial class StoreCommand(TextWriter output, TextWriter errors,
 
     private int Sweep(string root, Dictionary<string, string?> flags, bool json, CancellationToken cancellationToken)
     {
-        var options = new SweepOptions { Remove = flags.ContainsKey("--yes"), Age = AgeOf(flags.GetValueOrDefault("--age", "1h")) };
+        var options = new SweepOptions { Remove = IsOn(flags, "--yes"), Age = AgeOf(flags.GetValueOrDefault("--age", "1h")) };
         var found = new StoreSweep(root, time).Run(options, cancellationToken);
         if (json)
         {
@@ -154,6 +154,13 @@ internal sealed partial class StoreCommand(TextWriter output, TextWriter errors,
             + (going.Count > 0 && !options.Remove ? "; nothing was changed: --yes removes them" : ""));
         return Whole;
     }
+
+    private static bool IsOn(Dictionary<string, string?> flags, string name) => flags.TryGetValue(name, out var value) && value switch
+    {
+        null or "true" => true,
+        "false" => false,
+        _ => throw new UsageException($"{name}=\"{value}\": write {name}, {name}=true or {name}=false"),
+    };
 
     private static TimeSpan AgeOf(string? text)
     {

@@ -114,7 +114,7 @@ internal sealed class ImportTarget(string root, CheckpointStore store) : IArchiv
             }
 
             _sealing = true;
-            store.PutMarker(_pod, _id, _marker);
+            store.PutMarker(_pod, _id, _containers.Keys, _marker);
             _made.Clear();
         }
 

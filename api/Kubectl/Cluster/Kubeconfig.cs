@@ -34,13 +34,15 @@ internal sealed class Kubeconfig
                 : throw new CommandException(ExitCode.Unreachable, $"--kubeconfig {named}: no such file");
         }
 
-        var variable = environment("KUBECONFIG");
-        string[] files = string.IsNullOrEmpty(variable)
-            ? [Path.Combine(environment("HOME") ?? "/", ".kube", "config")]
-            : variable.Split(':', StringSplitOptions.RemoveEmptyEntries);
-        var present = files.Where(File.Exists).ToList();
+        var present = FilesOf(environment).Where(File.Exists).ToList();
         return present.Count > 0 ? new Kubeconfig(present) : null;
     }
+
+    /// <summary>Where a kubeconfig is looked for when none is named.</summary>
+    public static string[] FilesOf(Func<string, string?> environment) =>
+        environment("KUBECONFIG") is { Length: > 0 } variable
+            ? variable.Split(':', StringSplitOptions.RemoveEmptyEntries)
+            : [Path.Combine(environment("HOME") ?? "/", ".kube", "config")];
 
     /// <summary>Who we are when we run in a pod; null elsewhere.</summary>
     public static KubernetesClientConfiguration? InCluster() =>
@@ -52,7 +54,7 @@ internal sealed class Kubeconfig
     /// <summary>A context; null for the current one.</summary>
     public KubeconfigContext ContextNamed(string? name)
     {
-        name ??= _current ?? throw Broken("has no current-context: choose one with --context or kubectl config use-context");
+        name = name is { Length: > 0 } ? name : _current ?? throw Broken("has no current-context: choose one with --context or kubectl config use-context");
         var context = EntryOf("contexts", name, "context");
         return new KubeconfigContext(
             context.Text("cluster") ?? "", context.Text("user") ?? "", context.Text("namespace"));

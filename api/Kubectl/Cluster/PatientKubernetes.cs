@@ -4,9 +4,14 @@ using PodCheckpointing.Kubectl.Output;
 
 namespace PodCheckpointing.Kubectl.Cluster;
 
-/// <summary>Gives every request its time, and says it in words when that is over.</summary>
+/// <summary>Says it in words when a request's time is over.</summary>
+/// <param name="inner">The client, which gives every request that time.</param>
+/// <param name="timeout">How much it gives.</param>
 internal sealed class PatientKubernetes(Kubernetes inner, TimeSpan timeout) : IKubernetes, IDisposable
 {
+    /// <summary>The time of a request where the user has not said otherwise.</summary>
+    public static readonly TimeSpan Usual = TimeSpan.FromSeconds(30);
+
     public Task<KubernetesList<T>> ListAsync<T>(ListOptions options, CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta> => InTimeAsync(t => inner.ListAsync<T>(options, t), cancellationToken);
 
@@ -48,22 +53,14 @@ internal sealed class PatientKubernetes(Kubernetes inner, TimeSpan timeout) : IK
 
     private async Task<T> InTimeAsync<T>(Func<CancellationToken, Task<T>> request, CancellationToken cancellationToken)
     {
-        using var limited = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        if (timeout > TimeSpan.Zero)
-        {
-            limited.CancelAfter(timeout);
-        }
-
         try
         {
-            return await request(limited.Token);
+            return await request(cancellationToken);
         }
         catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
         {
             throw new CommandException(
-                ExitCode.TimedOut,
-                $"the API server did not answer within {(timeout > TimeSpan.Zero ? Amounts.Duration(timeout) + " (--request-timeout)" : "30s")}",
-                exception);
+                ExitCode.TimedOut, $"the API server did not answer within {Amounts.Duration(timeout)} (--request-timeout)", exception);
         }
     }
 }

@@ -15,19 +15,35 @@ internal sealed class Session(Func<IKubernetes> connect, string namespaceName) :
 
     public string Namespace { get; } = namespaceName;
 
-    public static Session Open(ConnectionOptions options)
+    public static Session Open(ConnectionOptions options) => Open(options, Environment.GetEnvironmentVariable);
+
+    internal static Session Open(ConnectionOptions options, Func<string, string?> environment)
     {
-        var file = Cluster.Kubeconfig.Find(options.Kubeconfig, Environment.GetEnvironmentVariable);
+        var file = Cluster.Kubeconfig.Find(options.Kubeconfig, environment);
+        if (file is null && !string.IsNullOrEmpty(options.Context))
+        {
+            // Who names a context does not mean the account of the pod that this may run in.
+            throw new CommandException(
+                ExitCode.Unreachable,
+                $"--context {options.Context}: no kubeconfig has it, for there is none at {string.Join(", ", Cluster.Kubeconfig.FilesOf(environment))}: "
+                + "name one with --kubeconfig or KUBECONFIG");
+        }
+
         var context = file?.ContextNamed(options.Context);
+        var patience = options.RequestTimeout > TimeSpan.Zero ? options.RequestTimeout : PatientKubernetes.Usual;
         return new Session(
             () => new PatientKubernetes(
                 new Kubernetes(
                     file is not null ? file.ConfigurationOf(context!)
                     : Cluster.Kubeconfig.InCluster() ?? throw new CommandException(
-                        ExitCode.Unreachable, "no kubeconfig: name one with --kubeconfig or KUBECONFIG, or put it into ~/.kube/config")),
-                options.RequestTimeout),
-            options.Namespace ?? (file is null ? Cluster.Kubeconfig.InCluster()?.Namespace : context?.Namespace) ?? "default");
+                        ExitCode.Unreachable, "no kubeconfig: name one with --kubeconfig or KUBECONFIG, or put it into ~/.kube/config"),
+                    patience),
+                patience),
+            Given(options.Namespace) ?? (file is null ? Cluster.Kubeconfig.InCluster()?.Namespace : context?.Namespace) ?? "default");
     }
+
+    // kubectl takes an empty flag as one that is not there.
+    private static string? Given(string? text) => string.IsNullOrEmpty(text) ? null : text;
 
     public void Dispose()
     {

@@ -47,10 +47,12 @@ internal sealed class GlobalOptions : IEnumerable<Option>
         Description = "Namespace to work in (default: the context's)",
         HelpName = "name",
         Recursive = true,
+        // Empty, it means the context's.
+        Validators = { result => Options.Named(result, "--namespace", emptyAllowed: true) },
     };
 
     public Option<TimeSpan?> RequestTimeout { get; } = Options.Duration(
-        "--request-timeout", "How long to wait for a single answer of the API server, for example 5s (default: 30s)", recursive: true);
+        "--request-timeout", "How long to wait for a single answer of the API server, for example 5s (default: 30s)", Options.LongestTimer, recursive: true);
 
     public IEnumerator<Option> GetEnumerator() => new Option[] { Kubeconfig, Context, Namespace, RequestTimeout }.AsEnumerable().GetEnumerator();
 
@@ -72,12 +74,15 @@ internal sealed class ExampleCommand(string name, string description, params str
 /// <summary>Flags that several commands have.</summary>
 internal static class Options
 {
-    public static Option<TimeSpan?> Duration(string name, string description, bool recursive = false) => new(name)
+    /// <summary>A little less than what a timer takes.</summary>
+    public static readonly TimeSpan LongestTimer = TimeSpan.FromDays(49);
+
+    public static Option<TimeSpan?> Duration(string name, string description, TimeSpan? longest = null, bool recursive = false) => new(name)
     {
         Description = description,
         HelpName = "duration",
         Recursive = recursive,
-        CustomParser = result => Parse(result, name),
+        CustomParser = result => Parse(result, name, longest),
     };
 
     public static Option<OutputFormat> Output(bool wide = false)
@@ -107,7 +112,7 @@ internal static class Options
     public static Option<bool> Wait() => new("--wait") { Description = "Wait for the end, show the progress, and fail when it failed" };
 
     public static Option<TimeSpan?> WaitTimeout() =>
-        Duration("--wait-timeout", "Stop waiting after so long, for example 90s; what was begun goes on (default: no limit)");
+        Duration("--wait-timeout", "Stop waiting after so long, for example 90s; what was begun goes on (default: no limit)", LongestTimer);
 
     public static Option<bool> Quiet() => new("--quiet", "-q") { Description = "Say nothing but errors; the exit code tells" };
 
@@ -149,21 +154,26 @@ internal static class Options
     }
 
     // The server takes nothing for all objects, and dots and slashes for another path.
-    private static void Named(SymbolResult result, string what)
+    public static void Named(SymbolResult result, string what, bool emptyAllowed = false)
     {
-        if (result.Tokens.Count > 0 && result.Tokens[^1].Value is var name && (name is "" or "." or ".." || name.Contains('/')))
+        if (result.Tokens.Count > 0 && result.Tokens[^1].Value is var name
+            && (name is "." or ".." || name.Contains('/') || (name.Length == 0 && !emptyAllowed)))
         {
             result.AddError($"{what} \"{name}\": give the name of an object");
         }
     }
 
-    private static TimeSpan? Parse(ArgumentResult result, string name)
+    private static TimeSpan? Parse(ArgumentResult result, string name, TimeSpan? longest)
     {
         var text = result.Tokens[^1].Value;
         var duration = Amounts.ParseDuration(text);
         if (duration is null)
         {
             result.AddError($"{name} \"{text}\": write a duration such as 30s, 5m or 1h30m");
+        }
+        else if (duration > longest)
+        {
+            result.AddError($"{name} \"{text}\": write {longest.Value.TotalHours}h at most");
         }
 
         return duration;

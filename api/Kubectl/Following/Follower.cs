@@ -9,6 +9,8 @@ namespace PodCheckpointing.Kubectl.Following;
 internal sealed class Follower(IKubernetes client, TimeProvider time, Action<string> trouble)
 {
     private static readonly TimeSpan Again = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan OneWatch = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(30);
 
     /// <summary>The states of an object that are seen, the present one first; ends when the object is gone.</summary>
     /// <param name="namespaceName">The object's namespace.</param>
@@ -75,8 +77,12 @@ internal sealed class Follower(IKubernetes client, TimeProvider time, Action<str
             Namespace = item.Metadata.NamespaceProperty,
             FieldSelector = $"metadata.name={item.Metadata.Name}",
             ResourceVersion = item.Metadata.ResourceVersion,
+            Timeout = OneWatch,
         };
-        await using var events = client.WatchAsync<T>(options, cancellationToken).GetAsyncEnumerator(cancellationToken);
+        // The server ends a watch in time. One that has forgotten it would look like an object that does not change, for ever.
+        using var forgotten = new CancellationTokenSource(OneWatch + Grace, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(forgotten.Token, cancellationToken);
+        await using var events = client.WatchAsync<T>(options, either.Token).GetAsyncEnumerator(either.Token);
         while (true)
         {
             try

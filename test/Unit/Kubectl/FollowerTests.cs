@@ -12,6 +12,9 @@ namespace PodCheckpointing.Unit.Kubectl;
 /// <summary>An object followed across everything that a network and a server do meanwhile.</summary>
 internal sealed class FollowerTests
 {
+    /// <summary>The server, or somebody on the way to it, does not know of the watch any more.</summary>
+    private static readonly object Forgotten = new();
+
     private readonly List<string> _told = [];
 
     [Test]
@@ -39,6 +42,11 @@ internal sealed class FollowerTests
         (await FollowAsync(Item("1"), new IOException("reset"), Item("2", uid: "other"))).Should().Equal("1");
         (await FollowAsync(Item("1"), new[] { (WatchEventType.Modified, Item("2", uid: "other")) })).Should().Equal("1");
     }
+
+    [Test]
+    public async Task Asks_again_when_a_watch_says_nothing_and_does_not_end() =>
+        (await FollowAsync(Item("1"), Forgotten, Item("2"), new[] { (WatchEventType.Deleted, Item("3")) }).WaitAsync(TimeSpan.FromSeconds(20)))
+        .Should().Equal("1", "2");
 
     [TestCase(HttpStatusCode.Forbidden)]
     [TestCase(HttpStatusCode.Unauthorized)]
@@ -85,9 +93,15 @@ internal sealed class FollowerTests
             options.FieldSelector.Should().Be("metadata.name=x");
             await Task.Yield();
             var answer = _answers.Dequeue();
+            options.Timeout.Should().BeLessThan(TimeSpan.FromMinutes(10));
             if (answer is Exception exception)
             {
                 throw exception;
+            }
+
+            if (answer == Forgotten)
+            {
+                await Task.Delay(Timeout.InfiniteTimeSpan, cancellationToken);
             }
 
             foreach (var (type, item) in ((WatchEventType, PodMigration)[])answer)

@@ -88,6 +88,20 @@ internal sealed class KubeconfigTests
     }
 
     [Test]
+    public void Takes_no_other_account_where_a_context_was_named_and_no_file_has_it()
+    {
+        Func<string, string?> home = name => name == "HOME" ? _folder : null;
+        Func<string, string?> listed = name => name == "KUBECONFIG" ? $"{In("one")}:{In("two")}" : null;
+        ConnectionOptions named = new(null, "prod", null, TimeSpan.Zero);
+
+        Unreachable(() => Session.Open(named, home)).Should().Be(
+            $"--context prod: no kubeconfig has it, for there is none at {In(".kube/config")}: name one with --kubeconfig or KUBECONFIG");
+        Unreachable(() => Session.Open(named, listed)).Should().Contain($"none at {In("one")}, {In("two")}: ");
+        Session.Open(named with { Context = null }, home).Namespace.Should().Be("default");
+        Session.Open(named with { Context = "", Namespace = "" }, home).Namespace.Should().Be("default", "an empty flag is none");
+    }
+
+    [Test]
     public void Does_not_act_with_rights_that_were_given_up()
     {
         Write("config", Cluster("c", "https://one:6443"), User("admin", "{token: t, as: viewer}"));

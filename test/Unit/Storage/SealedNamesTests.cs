@@ -11,7 +11,7 @@ public sealed class SealedNamesTests : StoreFolder
     {
         await WriteAsync(new MemoryStream(new byte[1024]));
         var checkpoint = Path.Combine(Root, Pod, Id);
-        string[] folders = [Root, Path.Combine(Root, Pod), checkpoint, Path.Combine(checkpoint, ".volumes")];
+        string[] folders = [Root, Path.Combine(Root, Pod), checkpoint, Path.Combine(checkpoint, ".volumes"), Path.Combine(checkpoint, Volume)];
         using var opened = new Opened(folders);
 
         Store.Seal(Pod, Id, [Volume]);
@@ -19,5 +19,16 @@ public sealed class SealedNamesTests : StoreFolder
         var seen = opened.Read();
         var marked = seen.IndexOf($"to {Path.Combine(checkpoint, ".checkpoint-complete")}");
         seen[..marked].Should().Contain(folders);
+    }
+
+    [Test]
+    public void A_volume_that_fails_to_answer_does_not_say_that_a_checkpoint_is_not_sealed()
+    {
+        Store.IsSealed(Pod, Id).Should().BeFalse();
+        Directory.CreateDirectory(Path.Combine(Root, Pod));
+        // Names that go round in a circle: another error than that nothing is there.
+        File.CreateSymbolicLink(Path.Combine(Root, Pod, Id), Path.Combine(Root, Pod, Id));
+
+        Store.Invoking(store => store.IsSealed(Pod, Id)).Should().Throw<IOException>();
     }
 }

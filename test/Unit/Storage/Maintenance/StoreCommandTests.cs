@@ -187,6 +187,23 @@ public sealed class StoreCommandTests : StoreFolder
     }
 
     [Test]
+    public async Task Takes_false_for_no()
+    {
+        await SealedAsync();
+        await File.AppendAllTextAsync(Path.Combine(Root, Pod, Id, "main", "dump.tar.zst"), "x");
+        await File.WriteAllTextAsync(Path.Combine(Root, Pod, Id, "main", "manifest.json.partial"), "half");
+
+        (await RunAsync("fsck", Root, "--quarantine=false")).Should().Be(StoreCommand.Broken);
+        (await RunAsync("gc", Root, "--age=0s", "--yes=false")).Should().Be(StoreCommand.Whole);
+        File.Exists(Path.Combine(Root, Pod, Id, "main", "manifest.json.partial")).Should().BeTrue();
+
+        (await RunAsync("gc", Root, "--age=0s", "--yes=true")).Should().Be(StoreCommand.Whole);
+        File.Exists(Path.Combine(Root, Pod, Id, "main", "manifest.json.partial")).Should().BeFalse();
+        (await RunAsync("fsck", Root, "--quarantine=true")).Should().Be(StoreCommand.Broken);
+        Directory.Exists(Path.Combine(Root, Pod, Id)).Should().BeFalse();
+    }
+
+    [Test]
     public async Task Lists_what_was_quarantined_and_why()
     {
         await SealedAsync();
@@ -226,6 +243,9 @@ public sealed class StoreCommandTests : StoreFolder
     [TestCase("gc . --age=1", "\"1\" is no age")]
     [TestCase("gc . --age", "\"\" is no age")]
     [TestCase("gc . --age=-1h", "\"-1h\" is no age")]
+    [TestCase("gc . --yes=no", "--yes=\"no\": write --yes, --yes=true or --yes=false")]
+    [TestCase("fsck . --quarantine=", "--quarantine=\"\": write --quarantine,")]
+    [TestCase("ls . --json=1", "--json=\"1\": write --json,")]
     [TestCase("show . x", "\"x\" names no checkpoint")]
     public async Task Says_what_is_wrong_with_the_call(string call, string message)
     {
