@@ -1,7 +1,6 @@
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Security;
-using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
@@ -16,7 +15,7 @@ public sealed class Kubernetes : IKubernetes, IDisposable
 {
     private readonly HttpClient _http;
     private readonly KubernetesClientConfiguration _configuration;
-    private readonly TokenFile? _token;
+    private readonly ITokenSource? _tokens;
     private readonly TimeSpan _requestTimeout;
     private readonly TimeProvider _time;
 
@@ -38,7 +37,8 @@ public sealed class Kubernetes : IKubernetes, IDisposable
         KubernetesClientConfiguration configuration, TimeSpan requestTimeout, HttpMessageHandler handler, TimeProvider time)
     {
         (_configuration, _requestTimeout, _time) = (configuration, requestTimeout, time);
-        _token = configuration.AccessTokenFile is { } file ? new TokenFile(file, time) : null;
+        _tokens = configuration.TokenSource
+            ?? (configuration.AccessTokenFile is { } file ? new TokenFile(file, time) : null);
         _http = new HttpClient(handler)
         {
             BaseAddress = configuration.Host,
@@ -52,7 +52,7 @@ public sealed class Kubernetes : IKubernetes, IDisposable
     public async Task<KubernetesList<T>> ListAsync<T>(ListOptions options, CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta> =>
         await SendAsync<KubernetesList<T>>(
-            HttpMethod.Get, PathOf<T>(options.Namespace, null, null) + Query(options), null, cancellationToken);
+            HttpMethod.Get, RequestPath.Of<T>(options.Namespace, null, null) + RequestPath.Query(options), null, cancellationToken);
 
     /// <inheritdoc/>
     public async IAsyncEnumerable<WatchEvent<T>> WatchAsync<T>(
@@ -60,13 +60,10 @@ public sealed class Kubernetes : IKubernetes, IDisposable
         [EnumeratorCancellation] CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta>
     {
-        var path = PathOf<T>(options.Namespace, null, null) + Query(options)
+        var path = RequestPath.Of<T>(options.Namespace, null, null) + RequestPath.Query(options)
             + "&watch=true&allowWatchBookmarks=true"
             + (options.Timeout is { } timeout ? $"&timeoutSeconds={(int)timeout.TotalSeconds}" : "");
-        using var request = Request(HttpMethod.Get, path, null);
-        using var response = await _http.SendAsync(
-            request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
-        await EnsureAcceptedAsync(response, cancellationToken);
+        using var response = await AskAsync(HttpMethod.Get, path, null, cancellationToken);
         await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
         await foreach (var change in WatchFrames.ReadAsync<T>(stream, cancellationToken))
         {
@@ -77,20 +74,20 @@ public sealed class Kubernetes : IKubernetes, IDisposable
     /// <inheritdoc/>
     public async Task<T> GetAsync<T>(string? namespaceName, string name, CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta> =>
-        await SendAsync<T>(HttpMethod.Get, PathOf<T>(namespaceName, name, null), null, cancellationToken);
+        await SendAsync<T>(HttpMethod.Get, RequestPath.Of<T>(namespaceName, name, null), null, cancellationToken);
 
     /// <inheritdoc/>
     public async Task<T> CreateAsync<T>(T item, CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta> =>
         await SendAsync<T>(
-            HttpMethod.Post, PathOf<T>(item.Metadata.NamespaceProperty, null, null), Json(item), cancellationToken);
+            HttpMethod.Post, RequestPath.Of<T>(item.Metadata.NamespaceProperty, null, null), Json(item), cancellationToken);
 
     /// <inheritdoc/>
     public async Task<T> ReplaceAsync<T>(T item, string? subresource, CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta> =>
         await SendAsync<T>(
             HttpMethod.Put,
-            PathOf<T>(item.Metadata.NamespaceProperty, item.Metadata.Name ?? "", subresource),
+            RequestPath.Of<T>(item.Metadata.NamespaceProperty, item.Metadata.Name ?? "", subresource),
             Json(item),
             cancellationToken);
 
@@ -105,10 +102,8 @@ public sealed class Kubernetes : IKubernetes, IDisposable
         CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta>
     {
-        var content = new StringContent(patch, Encoding.UTF8);
-        content.Headers.ContentType = new MediaTypeHeaderValue(
-            type == PatchType.Apply ? "application/apply-patch+yaml" : "application/merge-patch+json");
-        var path = PathOf<T>(namespaceName, name, subresource)
+        var content = new Body(patch, type == PatchType.Apply ? "application/apply-patch+yaml" : "application/merge-patch+json");
+        var path = RequestPath.Of<T>(namespaceName, name, subresource)
             + $"?fieldManager={Uri.EscapeDataString(fieldManager)}"
             + (type == PatchType.Apply ? "&force=true" : "");
         return await SendAsync<T>(HttpMethod.Patch, path, content, cancellationToken);
@@ -122,7 +117,7 @@ public sealed class Kubernetes : IKubernetes, IDisposable
         CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta> =>
         await SendAsync<JsonElement>(
-            HttpMethod.Delete, PathOf<T>(namespaceName, name, null), Json(options), cancellationToken);
+            HttpMethod.Delete, RequestPath.Of<T>(namespaceName, name, null), Json(options), cancellationToken);
 
     /// <inheritdoc/>
     public void Dispose() => _http.Dispose();
@@ -160,55 +155,7 @@ public sealed class Kubernetes : IKubernetes, IDisposable
         return tls;
     }
 
-    private static string PathOf<T>(string? namespaceName, string? name, string? subresource)
-    {
-        var entity = Entity<T>.Of;
-        var path = new StringBuilder(entity.Group.Length == 0 ? "/api/" : $"/apis/{entity.Group}/").Append(entity.ApiVersion);
-        if (entity.Namespaced && namespaceName is not null)
-        {
-            path.Append("/namespaces/").Append(Segment(namespaceName, "namespace"));
-        }
-
-        path.Append('/').Append(entity.PluralName);
-        if (name is not null)
-        {
-            path.Append('/').Append(Segment(name, "name"));
-        }
-
-        if (subresource is not null)
-        {
-            path.Append('/').Append(Segment(subresource, "subresource"));
-        }
-
-        return path.ToString();
-    }
-
-    // Of an empty name all objects of the kind would be meant, and a URL with dots leads elsewhere.
-    private static string Segment(string value, string what) => value is "" or "." or ".."
-        ? throw new ArgumentException($"\"{value}\" is no {what} of an object")
-        : Uri.EscapeDataString(value);
-
-    private static string Query(ListOptions options)
-    {
-        var query = new StringBuilder("?pretty=false");
-        foreach (var (key, value) in new[]
-        {
-            ("labelSelector", options.LabelSelector), ("fieldSelector", options.FieldSelector),
-            ("limit", options.Limit?.ToString((IFormatProvider?)null)), ("continue", options.Continue),
-            ("resourceVersion", options.ResourceVersion),
-        })
-        {
-            if (!string.IsNullOrEmpty(value))
-            {
-                query.Append('&').Append(key).Append('=').Append(Uri.EscapeDataString(value));
-            }
-        }
-
-        return query.ToString();
-    }
-
-    private static StringContent Json<T>(T value) =>
-        new(KubernetesJson.Serialize(value), Encoding.UTF8, "application/json");
+    private static Body Json<T>(T value) => new(KubernetesJson.Serialize(value), "application/json");
 
     private static async Task EnsureAcceptedAsync(HttpResponseMessage response, CancellationToken cancellationToken)
     {
@@ -234,14 +181,12 @@ public sealed class Kubernetes : IKubernetes, IDisposable
     private async Task<T> SendAsync<T>(
         HttpMethod method,
         string path,
-        HttpContent? content,
+        Body? content,
         CancellationToken cancellationToken)
     {
         using var deadline = new CancellationTokenSource(_requestTimeout, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
-        using var request = Request(method, path, content);
-        using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, either.Token);
-        await EnsureAcceptedAsync(response, either.Token);
+        using var response = await AskAsync(method, path, content, either.Token);
         try
         {
             var stream = await response.Content.ReadAsStreamAsync(either.Token);
@@ -254,28 +199,49 @@ public sealed class Kubernetes : IKubernetes, IDisposable
         }
     }
 
-    private HttpRequestMessage Request(HttpMethod method, string path, HttpContent? content)
+    /// <summary>The answer to a request, which the server has accepted; a token that it does not take any more is renewed, once.</summary>
+    private async Task<HttpResponseMessage> AskAsync(HttpMethod method, string path, Body? content, CancellationToken cancellationToken)
     {
-        var request = new HttpRequestMessage(method, new Uri(path, UriKind.Relative))
+        var token = Token(refused: null);
+        var response = await SendOnceAsync(method, path, content, token, cancellationToken);
+        try
         {
-            Content = content,
+            if (response.StatusCode == HttpStatusCode.Unauthorized && token is not null && Token(token) is { } other && other != token)
+            {
+                response.Dispose();
+                response = await SendOnceAsync(method, path, content, other, cancellationToken);
+            }
+
+            await EnsureAcceptedAsync(response, cancellationToken);
+            return response;
+        }
+        catch
+        {
+            response.Dispose();
+            throw;
+        }
+    }
+
+    private async Task<HttpResponseMessage> SendOnceAsync(
+        HttpMethod method, string path, Body? content, string? token, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(method, new Uri(path, UriKind.Relative))
+        {
+            Content = content is null ? null : new StringContent(content.Text, Encoding.UTF8, new MediaTypeHeaderValue(content.Type)),
             Version = HttpVersion.Version20,
             VersionPolicy = HttpVersionPolicy.RequestVersionOrLower,
         };
         request.Headers.Accept.ParseAdd("application/json");
-        if (Token() is { } token)
+        if (token is not null)
         {
             request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
         }
 
-        return request;
+        return await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
     }
 
-    private string? Token() => _token?.Read() ?? _configuration.AccessToken;
+    private string? Token(string? refused) => _tokens is not null ? _tokens.Read(refused) : _configuration.AccessToken;
 
-    private static class Entity<T>
-    {
-        public static KubernetesEntityAttribute Of { get; } = typeof(T).GetCustomAttribute<KubernetesEntityAttribute>()
-            ?? throw new InvalidOperationException($"{typeof(T).Name} has no KubernetesEntity attribute");
-    }
+    // A text, not a content: a request takes its content along, and may have to be sent twice.
+    private sealed record Body(string Text, string Type);
 }

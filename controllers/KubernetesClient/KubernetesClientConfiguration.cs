@@ -8,6 +8,8 @@ namespace k8s;
 public sealed class KubernetesClientConfiguration
 {
     private const string ServiceAccount = "/var/run/secrets/kubernetes.io/serviceaccount";
+    private static readonly string[] Unsupported = ["proxy-url", "tls-server-name"];
+    private static readonly string[] Impersonation = ["as", "as-uid", "as-groups", "as-user-extra"];
 
     /// <summary>URL of the API server.</summary>
     public required Uri Host { get; init; }
@@ -26,6 +28,9 @@ public sealed class KubernetesClientConfiguration
 
     /// <summary>A file with a bearer token that somebody renews: it is read again for every minute's requests.</summary>
     public string? AccessTokenFile { get; init; }
+
+    /// <summary>Where tokens come from that do not last; goes before the other two.</summary>
+    public ITokenSource? TokenSource { get; init; }
 
     /// <summary>The in-cluster configuration where we run in a pod, else a kubeconfig file.</summary>
     /// <param name="kubeconfig">The file; null for KUBECONFIG, then ~/.kube/config.</param>
@@ -97,6 +102,23 @@ public sealed class KubernetesClientConfiguration
             throw new InvalidDataException($"{path}: exec and auth-provider are not supported; use a certificate or token");
         }
 
+        if (Unsupported.FirstOrDefault(key => cluster.Children.ContainsKey(key)) is { } unsupported)
+        {
+            throw new InvalidDataException($"{path}: {unsupported} is not supported; use a cluster entry without it");
+        }
+
+        if (Impersonation.FirstOrDefault(key => user.Children.ContainsKey(key)) is { } other)
+        {
+            // Left out, it would be the real user who acts, with all rights.
+            throw new InvalidDataException($"{path}: {other} is not supported; use a user entry without it");
+        }
+
+        var host = new Uri(KubeconfigFile.Text(cluster, "server") ?? throw new InvalidDataException($"{path}: no server"));
+        if (host.AbsolutePath != "/")
+        {
+            throw new InvalidDataException($"{path}: the server \"{host}\" must be https://HOST:PORT without a path");
+        }
+
         X509Certificate2Collection? authorities = null;
         if (file.Pem(cluster, "certificate-authority") is { } ca)
         {
@@ -108,7 +130,7 @@ public sealed class KubernetesClientConfiguration
         var key = file.Pem(user, "client-key");
         return new KubernetesClientConfiguration
         {
-            Host = new Uri(KubeconfigFile.Text(cluster, "server") ?? throw new InvalidDataException($"{path}: no server")),
+            Host = host,
             Namespace = KubeconfigFile.Text(chosen, "namespace") ?? "default",
             SslCaCerts = authorities,
             ClientCertificate = certificate is null || key is null ? null : X509Certificate2.CreateFromPem(certificate, key),

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Threading.Channels;
 using k8s;
 using k8s.Models;
@@ -19,13 +20,15 @@ public interface IEventRecorder
 
 /// <summary>Writes events in the background; what is said again is counted, who says too much is not heard.</summary>
 /// <remarks>As client-go's tools/record: the same event is counted up, and one object has a burst of 25 and then one in
-/// five minutes.</remarks>
+/// five minutes. What a server that is away for a moment does not take is offered again, and what was said before the stop is
+/// written before the process ends, as far as its time allows.</remarks>
 public sealed class EventRecorder(IKubernetes kubernetes, string component, TimeProvider time, ILogger<EventRecorder> logger)
     : BackgroundService, IEventRecorder
 {
     private const int Burst = 25;
     private const int Remembered = 4096;
     private static readonly TimeSpan Refill = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan[] Pauses = [TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(3), TimeSpan.FromSeconds(9)];
 
     private readonly Channel<Corev1Event> _queue = Channel.CreateBounded<Corev1Event>(
         new BoundedChannelOptions(1000) { FullMode = BoundedChannelFullMode.DropOldest });
@@ -60,25 +63,59 @@ public sealed class EventRecorder(IKubernetes kubernetes, string component, Time
     }
 
     /// <inheritdoc/>
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        _queue.Writer.TryComplete();
+        if (ExecuteTask is { } writing)
+        {
+            // How it ends is its own business; without this, the last words of a process would be lost with it.
+            await writing.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        await base.StopAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         await foreach (var item in _queue.Reader.ReadAllAsync(stoppingToken).ConfigureAwait(false))
         {
-            if (!MaySpeak(item.InvolvedObject.Uid ?? ""))
+            if (MaySpeak(item.InvolvedObject.Uid ?? ""))
             {
-                continue;
-            }
-
-            try
-            {
-                await WriteAsync(item, stoppingToken).ConfigureAwait(false);
-            }
-            catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
-            {
-                RuntimeLog.EventFailed(logger, exception, item.Reason, item.InvolvedObject.Name);
+                await OfferAsync(item, stoppingToken).ConfigureAwait(false);
             }
         }
     }
+
+    private async Task OfferAsync(Corev1Event item, CancellationToken cancellationToken)
+    {
+        for (var tries = 0; ; tries++)
+        {
+            try
+            {
+                await WriteAsync(item, cancellationToken).ConfigureAwait(false);
+                return;
+            }
+            catch (Exception exception) when (tries < Pauses.Length && IsPassing(exception, cancellationToken))
+            {
+                await Task.Delay(Pauses[tries], time, cancellationToken).ConfigureAwait(false);
+            }
+            catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
+            {
+                RuntimeLog.EventFailed(logger, exception, item.Reason, item.InvolvedObject.Name);
+                return;
+            }
+        }
+    }
+
+    private static bool IsPassing(Exception exception, CancellationToken cancellationToken) =>
+        !cancellationToken.IsCancellationRequested && exception switch
+        {
+            KubernetesException refused => refused.Code == HttpStatusCode.TooManyRequests || (int)refused.Code >= 500,
+            // The request's own time is over, too.
+            HttpRequestException or OperationCanceledException => true,
+            _ => false,
+        };
 
     private async Task WriteAsync(Corev1Event item, CancellationToken cancellationToken)
     {
@@ -105,7 +142,15 @@ public sealed class EventRecorder(IKubernetes kubernetes, string component, Time
             _written.Clear();
         }
 
-        await kubernetes.CreateAsync(item, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await kubernetes.CreateAsync(item, cancellationToken).ConfigureAwait(false);
+        }
+        catch (KubernetesException exception) when (exception.IsAlreadyExists)
+        {
+            // Its name is its own: an earlier try had come through, and only the answer had not.
+        }
+
         _written[key] = (item.Metadata.NamespaceProperty, item.Metadata.Name!, 1);
     }
 

@@ -67,6 +67,7 @@ internal sealed partial class StoreCommand
             }
 
             File.Move(partial, target, overwrite: false);
+            WholeFile.SyncFolder(Path.GetDirectoryName(Path.GetFullPath(target))!);
         }
         finally
         {

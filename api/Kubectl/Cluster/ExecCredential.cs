@@ -1,7 +1,9 @@
 using System.ComponentModel;
 using System.Diagnostics;
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using k8s;
 using YamlDotNet.RepresentationModel;
 
 namespace PodCheckpointing.Kubectl.Cluster;
@@ -30,7 +32,7 @@ internal sealed record ExecCredential(
             Text(node, "installHint"));
     }
 
-    public (string? Token, string? Certificate, string? Key) Run()
+    public ExecAnswer Run()
     {
         var start = new ProcessStartInfo(Command, Arguments) { RedirectStandardOutput = true };
         foreach (var (name, value) in Variables)
@@ -55,7 +57,14 @@ internal sealed record ExecCredential(
             }
 
             var status = JsonNode.Parse(output)?["status"];
-            return ((string?)status?["token"], (string?)status?["clientCertificateData"], (string?)status?["clientKeyData"]);
+            return new ExecAnswer(
+                (string?)status?["token"],
+                (string?)status?["clientCertificateData"],
+                (string?)status?["clientKeyData"],
+                DateTimeOffset.TryParse(
+                    (string?)status?["expirationTimestamp"], CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var expires)
+                    ? expires
+                    : null);
         }
         catch (Win32Exception exception)
         {
@@ -70,4 +79,27 @@ internal sealed record ExecCredential(
     private CommandException Broken(string what) => new(
         ExitCode.Unreachable,
         $"kubeconfig {File}: the credential plug-in {Command} {what}{(InstallHint is null ? "" : $"\n{InstallHint.Trim()}")}");
+}
+
+/// <summary>What a credential plug-in has printed.</summary>
+internal sealed record ExecAnswer(string? Token, string? Certificate, string? Key, DateTimeOffset? Expires);
+
+/// <summary>A credential plug-in's token, for which it is asked again when the token's time is over or the server refuses it.</summary>
+internal sealed class ExecToken(ExecCredential plugIn, ExecAnswer first, TimeProvider time) : ITokenSource
+{
+    private readonly Lock _one = new();
+    private ExecAnswer _answer = first;
+
+    public string? Read(string? refused)
+    {
+        lock (_one)
+        {
+            if (_answer.Expires <= time.GetUtcNow() || (refused is not null && _answer.Token == refused))
+            {
+                _answer = plugIn.Run();
+            }
+
+            return _answer.Token;
+        }
+    }
 }

@@ -61,7 +61,7 @@ internal sealed class Kubeconfig
     }
 
     /// <summary>How to reach the server of a context, and who to be there.</summary>
-    public KubernetesClientConfiguration ConfigurationOf(KubeconfigContext context)
+    public KubernetesClientConfiguration ConfigurationOf(KubeconfigContext context, TimeProvider time)
     {
         var cluster = EntryOf("clusters", context.Cluster, "cluster");
         if (Unsupported.FirstOrDefault(cluster.Has) is { } unsupported)
@@ -98,10 +98,11 @@ internal sealed class Kubeconfig
             throw Broken($"{other} of user \"{context.User}\" is not supported: use a user entry without it");
         }
 
-        var (token, certificate, key) = user?.Exec()?.Run() ?? (null, null, null);
-        certificate ??= user?.Pem("client-certificate");
-        key ??= user?.Pem("client-key");
-        token ??= user?.Text("token");
+        var plugIn = user?.Exec();
+        var answer = plugIn?.Run();
+        var certificate = answer?.Certificate ?? user?.Pem("client-certificate");
+        var key = answer?.Key ?? user?.Pem("client-key");
+        var token = user?.Text("token");
         return new KubernetesClientConfiguration
         {
             Host = server,
@@ -109,6 +110,7 @@ internal sealed class Kubeconfig
             ClientCertificate = certificate is null || key is null ? null : X509Certificate2.CreateFromPem(certificate, key),
             AccessToken = token,
             AccessTokenFile = token is null ? user?.PathOf("tokenFile") : null,
+            TokenSource = answer?.Token is null ? null : new ExecToken(plugIn!, answer, time),
         };
     }
 

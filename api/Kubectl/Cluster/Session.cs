@@ -34,7 +34,7 @@ internal sealed class Session(Func<IKubernetes> connect, string namespaceName) :
         return new Session(
             () => new PatientKubernetes(
                 new Kubernetes(
-                    file is not null ? file.ConfigurationOf(context!)
+                    file is not null ? file.ConfigurationOf(context!, TimeProvider.System)
                     : Cluster.Kubeconfig.InCluster() ?? throw new CommandException(
                         ExitCode.Unreachable, "no kubeconfig: name one with --kubeconfig or KUBECONFIG, or put it into ~/.kube/config"),
                     patience),

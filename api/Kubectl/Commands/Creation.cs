@@ -25,13 +25,16 @@ internal sealed class Creation(CommandContext context)
         command.Add(_quiet);
         command.Validators.Add(result =>
         {
+            // By the words alone: whether they can be read as values has not been looked at yet.
             var dry = result.GetValue(_dryRun) is "client" or "server";
-            if (result.GetValue(_wait) && dry)
+            var waits = result.GetResult(_wait) is { Implicit: false } wait
+                && (wait.Tokens.Count == 0 || !wait.Tokens[^1].Value.Equals("false", StringComparison.OrdinalIgnoreCase));
+            if (waits && dry)
             {
                 result.AddError("--wait: a dry run creates nothing to wait for; leave one of --wait and --dry-run away");
             }
 
-            if (result.GetValue(_waitTimeout) is not null && !result.GetValue(_wait))
+            if (result.GetResult(_waitTimeout) is { Implicit: false } && !waits)
             {
                 result.AddError("--wait-timeout goes with --wait");
             }

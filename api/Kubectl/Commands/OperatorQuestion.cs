@@ -52,20 +52,27 @@ internal static class OperatorQuestion
         }
         finally
         {
-            await RemoveAsync(session, question);
+            await RemoveAsync(context, session, question);
         }
     }
 
-    private static async Task RemoveAsync(Session session, PodMigration question)
+    private static async Task RemoveAsync(CommandContext context, Session session, PodMigration question)
     {
         try
         {
             await session.Client.DeleteAsync<PodMigration>(
                 session.Namespace, question.Metadata.Name!, new V1DeleteOptions { Preconditions = new V1Preconditions { Uid = question.Metadata.Uid } }, CancellationToken.None);
         }
-        catch (KubernetesException exception) when (exception.IsNotFound)
+        catch (KubernetesException exception) when (exception.IsNotFound || exception.IsConflict)
         {
             // Somebody was quicker.
+        }
+        catch (Exception exception)
+        {
+            // The answer is what was asked for; that something is left does not take it back.
+            context.Terminal.Error.WriteLine(
+                $"warning: {ObjectNames.Of(question)}, a question to the operator, could not be removed: {exception.Message}\n"
+                + $"Remove it: kubectl delete podmigration {question.Metadata.Name} -n {session.Namespace}");
         }
     }
 }

@@ -4,6 +4,7 @@ using PodCheckpointing.Api.V1;
 using PodCheckpointing.Kubectl;
 using PodCheckpointing.Kubectl.Cluster;
 using PodCheckpointing.Kubectl.Commands;
+using PodCheckpointing.Unit.Runtime;
 
 namespace PodCheckpointing.Unit.Kubectl;
 
@@ -29,7 +30,7 @@ internal sealed class KubeconfigTests
         var current = config.ContextNamed(null);
         current.Namespace.Should().Be("shop");
         config.ContextNamed("prod").Namespace.Should().BeNull();
-        var configuration = config.ConfigurationOf(current);
+        var configuration = config.ConfigurationOf(current, TimeProvider.System);
         (configuration.Host.Host, configuration.AccessToken).Should().Be(("one", "secret"));
     }
 
@@ -39,7 +40,7 @@ internal sealed class KubeconfigTests
         Directory.CreateDirectory(In("sub"));
         Write("sub/config", "current-context: dev", Cluster("c", "https://one:6443"), User("u", "{tokenFile: token}"), Context("dev", "c", "u"));
 
-        var configuration = Find(In("sub/config")).ConfigurationOf(new KubeconfigContext("c", "u", null));
+        var configuration = Find(In("sub/config")).ConfigurationOf(new KubeconfigContext("c", "u", null), TimeProvider.System);
 
         configuration.AccessTokenFile.Should().Be(In("sub/token"));
     }
@@ -53,7 +54,34 @@ internal sealed class KubeconfigTests
             "config", "current-context: dev", Cluster("c", "https://one:6443"), Context("dev", "c", "u"),
             User("u", "{exec: {apiVersion: client.authentication.k8s.io/v1, command: ./login, args: [get], env: [{name: WHO, value: me}]}}"));
 
-        Find(In("config")).ConfigurationOf(new KubeconfigContext("c", "u", null)).AccessToken.Should().Be("get-me-ExecCredential");
+        Find(In("config")).ConfigurationOf(new KubeconfigContext("c", "u", null), TimeProvider.System).TokenSource!.Read(null).Should().Be("get-me-ExecCredential");
+    }
+
+    [Test]
+    public void Asks_a_credential_plug_in_again_when_a_token_is_over_or_refused()
+    {
+        // The first token is good until ten minutes past, the second until twenty past.
+        File.WriteAllText(
+            In("login"),
+            "#!/bin/sh\necho x >> $COUNT\nn=$(wc -l < $COUNT)\n"
+            + "echo \"{\\\"status\\\": {\\\"token\\\": \\\"t$n\\\", \\\"expirationTimestamp\\\": \\\"1970-01-01T00:${n}0:00Z\\\"}}\"\n");
+        File.SetUnixFileMode(In("login"), UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        Write(
+            "config", Cluster("c", "https://one:6443"),
+            User("u", $"{{exec: {{command: ./login, env: [{{name: COUNT, value: '{In("count")}'}}]}}}}"));
+        var time = new HandTime();
+
+        var tokens = Find(In("config")).ConfigurationOf(new KubeconfigContext("c", "u", null), time).TokenSource!;
+
+        tokens.Read(null).Should().Be("t1");
+        time.Advance(TimeSpan.FromMinutes(9));
+        tokens.Read(null).Should().Be("t1");
+        File.ReadAllLines(In("count")).Should().ContainSingle("it was not asked a second time");
+        time.Advance(TimeSpan.FromMinutes(1));
+        tokens.Read(null).Should().Be("t2");
+        tokens.Read("t2").Should().Be("t3");
+        tokens.Read("t2").Should().Be("t3", "another request has learnt so already");
+        File.ReadAllLines(In("count")).Should().HaveCount(3);
     }
 
     [Test]
@@ -70,7 +98,7 @@ internal sealed class KubeconfigTests
             ("mute", "the credential plug-in echo did not print an ExecCredential"),
         })
         {
-            Unreachable(() => Find(In("config")).ConfigurationOf(new KubeconfigContext("c", user, null))).Should().Contain(message);
+            Unreachable(() => Find(In("config")).ConfigurationOf(new KubeconfigContext("c", user, null), TimeProvider.System)).Should().Contain(message);
         }
     }
 
@@ -84,7 +112,7 @@ internal sealed class KubeconfigTests
     {
         Write("config", $"clusters: [{{name: c, cluster: {cluster}}}]");
 
-        Unreachable(() => Find(In("config")).ConfigurationOf(new KubeconfigContext("c", "", null))).Should().Contain(message);
+        Unreachable(() => Find(In("config")).ConfigurationOf(new KubeconfigContext("c", "", null), TimeProvider.System)).Should().Contain(message);
     }
 
     [Test]
@@ -106,7 +134,7 @@ internal sealed class KubeconfigTests
     {
         Write("config", Cluster("c", "https://one:6443"), User("admin", "{token: t, as: viewer}"));
 
-        Unreachable(() => Find(In("config")).ConfigurationOf(new KubeconfigContext("c", "admin", null)))
+        Unreachable(() => Find(In("config")).ConfigurationOf(new KubeconfigContext("c", "admin", null), TimeProvider.System))
             .Should().Contain("as of user \"admin\" is not supported: use a user entry without it");
     }
 

@@ -20,7 +20,7 @@ internal sealed class ClientTests
     [TestCase("..")]
     public async Task Asks_for_no_object_whose_name_would_lead_elsewhere(string name)
     {
-        using var line = new Line(_ => throw new InvalidOperationException("nothing may be asked for"));
+        using var line = new Line((_, _) => throw new InvalidOperationException("nothing may be asked for"));
         using var client = Client(line);
         var pod = new V1Pod { Metadata = new V1ObjectMeta { Name = name, NamespaceProperty = "shop" } };
         foreach (var call in new Func<Task>[]
@@ -39,16 +39,16 @@ internal sealed class ClientTests
     [Test]
     public async Task A_line_that_breaks_within_an_answer_is_a_line_that_broke()
     {
-        using var line = new Line(_ => Task.FromResult(new HttpResponseMessage { Content = new StreamContent(new Broken()) }));
+        using var line = new Line((_, _) => Task.FromResult(new HttpResponseMessage { Content = new StreamContent(new Broken()) }));
         using var client = Client(line);
 
-        await client.Awaiting(c => c.GetAsync<V1Pod>("shop", "web", None)).Should().ThrowAsync<HttpRequestException>().WithMessage("the line is cut");
+        await client.Awaiting(c => c.GetAsync<V1Pod>("shop", "web", None)).Should().ThrowAsync<HttpRequestException>().WithMessage("the line is cut*");
     }
 
     [Test]
     public async Task Waits_for_an_answer_as_long_as_it_was_told_to()
     {
-        using var line = new Line(async token =>
+        using var line = new Line(async (_, token) =>
         {
             await Task.Delay(Timeout.InfiniteTimeSpan, token);
             throw new InvalidOperationException("no answer comes");
@@ -65,13 +65,48 @@ internal sealed class ClientTests
             .WithMessage("the API server did not answer within 45.0s (--request-timeout)").Which.ExitCode.Should().Be(ExitCode.TimedOut);
     }
 
-    private Kubernetes Client(HttpMessageHandler line, TimeSpan? patience = null) => new(
-        new KubernetesClientConfiguration { Host = new Uri("http://server") }, patience ?? TimeSpan.FromSeconds(30), line, _time);
+    [TestCase("new", "new", 2)]
+    [TestCase("other", "new", 2)]
+    [TestCase("old", "new", 1)]
+    public async Task Asks_once_more_with_another_token_when_one_is_refused(string second, string accepted, int requests)
+    {
+        var seen = new List<string>();
+        using var line = new Line(async (request, token) =>
+        {
+            seen.Add($"{request.Headers.Authorization!.Parameter} {await request.Content!.ReadAsStringAsync(token)}");
+            return request.Headers.Authorization.Parameter == accepted
+                ? new HttpResponseMessage { Content = new StringContent("""{"metadata":{"name":"web"}}""") }
+                : new HttpResponseMessage(HttpStatusCode.Unauthorized) { Content = new StringContent("""{"reason":"Unauthorized"}""") };
+        });
+        using var client = Client(line, tokens: new Tokens(second));
+        var creating = () => client.CreateAsync(new V1Pod { Metadata = new V1ObjectMeta { Name = "web", NamespaceProperty = "shop" } }, None);
 
-    private sealed class Line(Func<CancellationToken, Task<HttpResponseMessage>> answer) : HttpMessageHandler
+        if (second == accepted)
+        {
+            (await creating()).Metadata.Name.Should().Be("web");
+        }
+        else
+        {
+            (await creating.Should().ThrowAsync<KubernetesException>()).Which.Code.Should().Be(HttpStatusCode.Unauthorized);
+        }
+
+        seen.Should().HaveCount(requests);
+        seen[0].Should().StartWith("old {");
+        seen[^1].Should().Be(second + seen[0]["old".Length..], "the whole request is sent again");
+    }
+
+    private Kubernetes Client(HttpMessageHandler line, TimeSpan? patience = null, ITokenSource? tokens = null) => new(
+        new KubernetesClientConfiguration { Host = new Uri("http://server"), TokenSource = tokens }, patience ?? TimeSpan.FromSeconds(30), line, _time);
+
+    private sealed class Tokens(string second) : ITokenSource
+    {
+        public string? Read(string? refused) => refused is null ? "old" : second;
+    }
+
+    private sealed class Line(Func<HttpRequestMessage, CancellationToken, Task<HttpResponseMessage>> answer) : HttpMessageHandler
     {
         protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken) =>
-            answer(cancellationToken);
+            answer(request, cancellationToken);
     }
 
     /// <summary>Half an answer.</summary>

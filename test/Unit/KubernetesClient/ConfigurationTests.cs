@@ -38,7 +38,12 @@ public sealed class ConfigurationTests
     [TestCase("{current-context: x, contexts: [{name: x, context: {cluster: c, user: u}}], clusters: [{name: c, cluster: {}}], users: [{name: u, user: {}}]}", "no server")]
     [TestCase("{current-context: x, contexts: [{name: x, context: {cluster: c, user: u}}], clusters: [{name: c, cluster: {insecure-skip-tls-verify: true}}], users: [{name: u, user: {}}]}", "insecure-skip-tls-verify is not supported")]
     [TestCase("{current-context: x, contexts: [{name: x, context: {cluster: c, user: u}}], clusters: [{name: c, cluster: {}}], users: [{name: u, user: {exec: {command: aws}}}]}", "exec and auth-provider are not supported")]
-    public void Says_what_a_file_lacks(string text, string message) =>
+    [TestCase("{current-context: x, contexts: [{name: x, context: {cluster: c, user: u}}], clusters: [{name: c, cluster: {server: 'https://h:1/k8s/clusters/c-1'}}], users: [{name: u, user: {}}]}", "the server \"https://h:1/k8s/clusters/c-1\" must be https://HOST:PORT without a path")]
+    [TestCase("{current-context: x, contexts: [{name: x, context: {cluster: c, user: u}}], clusters: [{name: c, cluster: {server: 'https://h:1', proxy-url: 'http://p'}}], users: [{name: u, user: {}}]}", "proxy-url is not supported")]
+    [TestCase("{current-context: x, contexts: [{name: x, context: {cluster: c, user: u}}], clusters: [{name: c, cluster: {server: 'https://h:1', tls-server-name: n}}], users: [{name: u, user: {}}]}", "tls-server-name is not supported")]
+    [TestCase("{current-context: x, contexts: [{name: x, context: {cluster: c, user: u}}], clusters: [{name: c, cluster: {server: 'https://h:1'}}], users: [{name: u, user: {token: t, as: viewer}}]}", "as is not supported")]
+    [TestCase("{current-context: x, contexts: [{name: x, context: {cluster: c, user: u}}], clusters: [{name: c, cluster: {server: 'https://h:1'}}], users: [{name: u, user: {token: t, as-groups: [g]}}]}", "as-groups is not supported")]
+    public void Says_what_a_file_lacks_or_what_is_too_much_in_it(string text, string message) =>
         FluentActions.Invoking(() => Read(text)).Should().Throw<InvalidDataException>().WithMessage($"*{message}*");
 
     [Test]
@@ -67,11 +72,13 @@ public sealed class ConfigurationTests
         var time = new HandTime();
         var token = new TokenFile(path, time);
         File.WriteAllText(path, "one\n");
-        token.Read().Should().Be("one");
+        token.Read(null).Should().Be("one");
         File.WriteAllText(path, "two");
-        token.Read().Should().Be("one", "the file is not read for every request");
+        token.Read(null).Should().Be("one", "the file is not read for every request");
         time.Now += TimeSpan.FromMinutes(1);
-        token.Read().Should().Be("two");
+        token.Read(null).Should().Be("two");
+        File.WriteAllText(path, "three");
+        token.Read("two").Should().Be("three", "the server does not take the second one any more");
     }
 
     private KubernetesClientConfiguration Read(string text)

@@ -96,6 +96,19 @@ public sealed class StoreCommandTests : StoreFolder
     }
 
     [Test]
+    public async Task An_export_has_its_name_for_good()
+    {
+        await SealedAsync();
+        var target = Path.Combine(Out, "counter.tar");
+        using var opened = new Opened(Out);
+
+        (await RunAsync("export", Root, $"{Pod}/{Id}/main", target)).Should().Be(StoreCommand.Whole);
+
+        var seen = opened.Read();
+        seen[seen.IndexOf($"to {target}")..].Should().Contain(Out, "a folder is synced after a name came into it");
+    }
+
+    [Test]
     public async Task Exports_nothing_of_a_broken_artifact()
     {
         await SealedAsync();

@@ -1,0 +1,213 @@
+using System.Net;
+using FluentAssertions;
+using k8s;
+using k8s.Models;
+using Microsoft.Extensions.Logging.Abstractions;
+using NUnit.Framework;
+using PodCheckpointing.Runtime;
+
+namespace PodCheckpointing.Unit.Runtime;
+
+/// <summary>What becomes of events when the server is away, or the process ends; with a real server see the component tests.</summary>
+internal sealed class EventRecorderTests
+{
+    private static readonly V1Pod Pod = new() { Metadata = new V1ObjectMeta { Name = "web", NamespaceProperty = "shop", Uid = "u" } };
+    private HandTime _time = null!;
+    private Events _events = null!;
+    private EventRecorder _recorder = null!;
+
+    [SetUp]
+    public void Begin()
+    {
+        (_time, _events) = (new HandTime(), new Events());
+        _recorder = new EventRecorder(_events, "test", _time, NullLogger<EventRecorder>.Instance);
+    }
+
+    [TearDown]
+    public void End() => _recorder.Dispose();
+
+    [Test]
+    public async Task Offers_an_event_again_after_what_passes()
+    {
+        _events.Before.Enqueue(() => throw new HttpRequestException("refused"));
+        _events.Before.Enqueue(() => throw Refused(HttpStatusCode.ServiceUnavailable));
+        _events.Before.Enqueue(() => throw Refused(HttpStatusCode.TooManyRequests));
+        await _recorder.StartAsync(CancellationToken.None);
+
+        Say("one");
+        await UntilAsync(() => _events.Tries == 1, advance: false);
+        await UntilAsync(() => _events.Written.Count == 1);
+
+        _events.Tries.Should().Be(4);
+        _time.GetUtcNow().Should().BeOnOrAfter(DateTimeOffset.UnixEpoch.AddSeconds(13), "the tries are apart");
+        await _recorder.StopAsync(CancellationToken.None);
+    }
+
+    [Test]
+    public async Task Gives_an_event_up_some_time_and_goes_on_with_the_next()
+    {
+        for (var i = 0; i < 4; i++)
+        {
+            _events.Before.Enqueue(() => throw new HttpRequestException("refused"));
+        }
+
+        _events.Before.Enqueue(() => throw Refused(HttpStatusCode.Forbidden));
+        await _recorder.StartAsync(CancellationToken.None);
+
+        Say("one");
+        Say("two");
+        Say("three");
+        await UntilAsync(() => _events.Written.Count == 1);
+
+        _events.Written.Should().Equal("three");
+        _events.Tries.Should().Be(6, "a refusal stays one");
+        await _recorder.StopAsync(CancellationToken.None);
+    }
+
+    [Test]
+    public async Task An_event_whose_answer_was_lost_is_there_once()
+    {
+        _events.After.Enqueue(() => throw new HttpRequestException("the line is cut"));
+        await _recorder.StartAsync(CancellationToken.None);
+
+        Say("one");
+        await UntilAsync(() => _events.Tries == 2);
+        Say("one");
+        await UntilAsync(() => _events.Counts.Count == 1);
+
+        _events.Written.Should().Equal("one");
+        _events.Counts.Should().ContainSingle().Which.Should().Contain("\"count\":2");
+        await _recorder.StopAsync(CancellationToken.None);
+    }
+
+    [Test]
+    public async Task What_was_said_before_the_stop_is_written()
+    {
+        var gate = new TaskCompletionSource();
+        _events.Gate = gate.Task;
+        await _recorder.StartAsync(CancellationToken.None);
+        Say("one");
+        Say("two");
+        Say("three");
+        await UntilAsync(() => _events.Tries == 1, advance: false);
+
+        var stopping = _recorder.StopAsync(CancellationToken.None);
+        gate.SetResult();
+        await stopping.WaitAsync(TimeSpan.FromSeconds(20));
+
+        _events.Written.Should().Equal("one", "two", "three");
+    }
+
+    [Test]
+    public async Task A_stop_does_not_wait_longer_than_it_may()
+    {
+        _events.Gate = new TaskCompletionSource().Task;
+        await _recorder.StartAsync(CancellationToken.None);
+        Say("one");
+        await UntilAsync(() => _events.Tries == 1, advance: false);
+        using var patience = new CancellationTokenSource();
+
+        var stopping = _recorder.StopAsync(patience.Token);
+        stopping.IsCompleted.Should().BeFalse();
+        await patience.CancelAsync();
+
+        await stopping.WaitAsync(TimeSpan.FromSeconds(20));
+        _events.Written.Should().BeEmpty();
+    }
+
+    private void Say(string message) => _recorder.Record(Pod, "Normal", "Said", message);
+
+    private static KubernetesException Refused(HttpStatusCode code) => new(code, new V1Status());
+
+    private async Task UntilAsync(Func<bool> condition, bool advance = true)
+    {
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        while (!condition())
+        {
+            _time.Advance(advance ? TimeSpan.FromMilliseconds(250) : TimeSpan.Zero);
+            await Task.Delay(5, patience.Token);
+        }
+    }
+
+    /// <summary>Keeps events, in its own time and after what it is told to do before or after it has kept one.</summary>
+    private sealed class Events : IKubernetes
+    {
+        private readonly Lock _lock = new();
+        private readonly Dictionary<string, string> _kept = [];
+        private readonly List<string> _counts = [];
+        private int _tries;
+
+        public Queue<Action> Before { get; } = [];
+
+        public Queue<Action> After { get; } = [];
+
+        public Task Gate { get; set; } = Task.CompletedTask;
+
+        public int Tries => Volatile.Read(ref _tries);
+
+        public IReadOnlyList<string> Written => Locked(() => _kept.Values.ToList());
+
+        public IReadOnlyList<string> Counts => Locked(() => _counts.ToList());
+
+        public async Task<T> CreateAsync<T>(T item, CancellationToken cancellationToken)
+            where T : IKubernetesObject<V1ObjectMeta>
+        {
+            Interlocked.Increment(ref _tries);
+            await Gate.WaitAsync(cancellationToken);
+            if (Before.TryDequeue(out var before))
+            {
+                before();
+            }
+
+            if (!Locked(() => _kept.TryAdd(item.Metadata.Name!, ((Corev1Event)(object)item).Message!)))
+            {
+                throw new KubernetesException(HttpStatusCode.Conflict, new V1Status { Reason = "AlreadyExists" });
+            }
+
+            if (After.TryDequeue(out var after))
+            {
+                after();
+            }
+
+            return item;
+        }
+
+        public Task<T> PatchAsync<T>(
+            string? namespaceName, string name, string? subresource, PatchType type, string patch, string fieldManager,
+            CancellationToken cancellationToken)
+            where T : IKubernetesObject<V1ObjectMeta>
+        {
+            Locked(() =>
+            {
+                _kept.Should().ContainKey(name);
+                _counts.Add(patch);
+                return 0;
+            });
+            return Task.FromResult<T>(default!);
+        }
+
+        public Task<T> GetAsync<T>(string? namespaceName, string name, CancellationToken cancellationToken)
+            where T : IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
+
+        public Task<T> ReplaceAsync<T>(T item, string? subresource, CancellationToken cancellationToken)
+            where T : IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
+
+        public Task<KubernetesList<T>> ListAsync<T>(ListOptions options, CancellationToken cancellationToken)
+            where T : IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
+
+        public IAsyncEnumerable<WatchEvent<T>> WatchAsync<T>(ListOptions options, CancellationToken cancellationToken)
+            where T : IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
+
+        public Task DeleteAsync<T>(
+            string? namespaceName, string name, V1DeleteOptions options, CancellationToken cancellationToken)
+            where T : IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
+
+        private TResult Locked<TResult>(Func<TResult> run)
+        {
+            lock (_lock)
+            {
+                return run();
+            }
+        }
+    }
+}
