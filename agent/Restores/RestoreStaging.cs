@@ -26,6 +26,8 @@ internal sealed class RestoreStaging(
     /// <summary>What of an archive a restore needs.</summary>
     internal static readonly string[] StagedParts = ["checkpoint", "rootfs-diff.tar", "deleted.files", "config.dump", "spec.dump"];
 
+    private const string Extracted = ".extract";
+
     /// <summary>Begins to stage an artifact that is still being written.</summary>
     public void Begin(StageAheadRequest request)
     {
@@ -80,9 +82,14 @@ internal sealed class RestoreStaging(
 
             return await StageAsync(request, uri, folder, cancellationToken);
         }
+        catch (IOException exception) when (FullDisk.RefusalOf(exception, options.Value) is { } full)
+        {
+            GiveUp(folder, full.Status.Detail);
+            throw full;
+        }
         catch (IOException exception)
         {
-            // A volume fails and comes back, a disk is full for a while: the handler goes on waiting, and the operator asks again.
+            // A volume fails and comes back: the handler goes on waiting, and the operator asks again.
             throw Refusal.Because(
                 StatusCode.Unavailable, Reasons.StoreUnavailable, $"the checkpoint cannot be staged now: {exception.Message}", exception);
         }
@@ -93,6 +100,24 @@ internal sealed class RestoreStaging(
             throw exception is RpcException
                 ? exception
                 : Refusal.Because(StatusCode.DataLoss, Reasons.RestoreFailed, exception.Message, exception);
+        }
+    }
+
+    /// <summary>Where there is no room: what stands half staged may have taken it, and there may be none even for a word.</summary>
+    private static void GiveUp(string folder, string why)
+    {
+        try
+        {
+            if (Directory.Exists(Path.Combine(folder, Extracted)))
+            {
+                Directory.Delete(Path.Combine(folder, Extracted), recursive: true);
+            }
+
+            Fail(folder, why);
+        }
+        catch (IOException)
+        {
+            // The operator is told, and whoever cancels the restore has room by then, or ends the handler with the pod.
         }
     }
 
@@ -109,7 +134,7 @@ internal sealed class RestoreStaging(
         var temporary = await ahead.FinishAsync(folder, manifest, cancellationToken);
         if (temporary is null)
         {
-            temporary = MakeEmpty(Path.Combine(folder, ".extract"));
+            temporary = MakeEmpty(Path.Combine(folder, Extracted));
             await store.Read(manifest).ExtractAsync(temporary, ExtractionOptions.FilesOnly, cancellationToken);
         }
 

@@ -12,7 +12,8 @@ internal static class MigrationStalls
     /// <summary>Keeps the condition Stalled true to what this run has found.</summary>
     public static void Tell(MigrationScope scope)
     {
-        if (scope.Stall is { } stall)
+        // What has ended waits for nobody, whatever this run met on its way.
+        if (scope.Stall is { } stall && scope.Status.CompletionTime is null)
         {
             scope.Set(ConditionTypes.Stalled, true, stall.Reason, stall.Message);
         }

@@ -13,19 +13,32 @@ internal sealed class MigrationSweep(
     /// <summary>How late a deletion may be.</summary>
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
 
+    /// <summary>What was logged of those that could not be deleted, by their uids.</summary>
+    private readonly Dictionary<string, string> _told = [];
+
     /// <inheritdoc/>
     public override async Task SweepAsync(CancellationToken cancellationToken)
     {
-        foreach (var seen in cluster.All<PodMigration>().Where(IsDue).ToList())
+        var due = cluster.All<PodMigration>().Where(IsDue).ToList();
+        foreach (var gone in _told.Keys.Except(due.Select(m => m.Metadata.Uid!)).ToList())
+        {
+            _told.Remove(gone);
+        }
+
+        foreach (var seen in due)
         {
             try
             {
                 await DeleteAsync(seen, cancellationToken);
             }
-            catch (KubernetesException exception) when (exception.IsRefusal())
+            catch (KubernetesException exception)
             {
-                // Somebody's webhook: the others go.
-                ManagerLog.MigrationStays(Logger, $"{ObjectKey.Of(seen)}", exception.Message);
+                // Somebody's webhook, or none behind its Service: the others go. It is tried again, and told again when it says something else.
+                if (_told.GetValueOrDefault(seen.Metadata.Uid!) != exception.Message)
+                {
+                    _told[seen.Metadata.Uid!] = exception.Message;
+                    ManagerLog.MigrationStays(Logger, $"{ObjectKey.Of(seen)}", exception.Message);
+                }
             }
         }
     }

@@ -62,6 +62,19 @@ public sealed class RestoreTenancyTests : StoreFolder
         (await _staging.PrepareAsync(Request("shop"), CancellationToken.None)).Should().BePositive();
     }
 
+    [Test]
+    public async Task A_disk_that_is_full_ends_the_restore_at_once()
+    {
+        Directory.CreateDirectory(Folder);
+        File.CreateSymbolicLink(Path.Combine(Folder, "criu.conf"), "/dev/full");
+
+        var preparing = () => _staging.PrepareAsync(Request("shop"), CancellationToken.None);
+        var refusal = (await preparing.Should().ThrowAsync<RpcException>()).Which;
+
+        (refusal.StatusCode, AgentReasons.Of(refusal)).Should().Be((StatusCode.FailedPrecondition, "NotEnoughSpace"));
+        (await File.ReadAllTextAsync(Path.Combine(Folder, "failed"))).Should().Contain("has no room left", "its create waits for a word");
+    }
+
     [TestCase("thief")]
     [TestCase("shop2")]
     [TestCase("Shop")]

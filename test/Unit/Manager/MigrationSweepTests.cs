@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text.Json.Nodes;
 using FluentAssertions;
 using k8s;
@@ -91,12 +92,14 @@ internal sealed class MigrationSweepTests
             deletes: true);
     }
 
-    [Test]
-    public async Task One_that_the_server_refuses_to_delete_holds_up_no_other()
+    [TestCase(HttpStatusCode.Forbidden)]
+    [TestCase(HttpStatusCode.Conflict)]
+    [TestCase(HttpStatusCode.InternalServerError)]
+    public async Task One_that_the_server_refuses_to_delete_holds_up_no_other(HttpStatusCode code)
     {
         var cluster = new Views
         {
-            Seen = [Migration(0), Migration(0, name: "other")], Live = [Migration(0), Migration(0, name: "other")], Refused = "m",
+            Seen = [Migration(0), Migration(0, name: "other")], Live = [Migration(0), Migration(0, name: "other")], Refused = "m", With = code,
         };
 
         await SweepAsync(cluster);
@@ -144,6 +147,8 @@ internal sealed class MigrationSweepTests
 
         public string? Refused { get; init; }
 
+        public HttpStatusCode With { get; init; }
+
         public List<string> Deleted { get; } = [];
 
         public IEnumerable<T> All<T>()
@@ -157,7 +162,7 @@ internal sealed class MigrationSweepTests
         {
             if (item.Metadata.Name == Refused)
             {
-                throw new KubernetesException(System.Net.HttpStatusCode.Forbidden, new V1Status { Message = "a webhook says no" });
+                throw new KubernetesException(With, new V1Status { Message = "a webhook says no" });
             }
 
             Deleted.Add($"{item.Metadata.Name} {item.Metadata.ResourceVersion}");

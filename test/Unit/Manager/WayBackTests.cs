@@ -272,6 +272,25 @@ public sealed class WayBackTests
     }
 
     [Test]
+    public async Task A_migration_that_has_ended_does_not_wait_for_the_kubelet_of_a_node_whose_agent_has_answered()
+    {
+        _world.HasCome(Dumped, Steps.Hold);
+        _world.Put(_world.Migration with
+        {
+            Status = _world.Status with { Conditions = _world.Status.Conditions.With(ConditionTypes.RolledBack, "False", Reasons.TimedOut, "", 1, DateTime.UnixEpoch) },
+        });
+        _world.Put(MigrationWorld.Node("b", ready: "Unknown"));
+        _world.Answer(new CancelRestoreResponse());
+        _world.Answer(new UnfenceResponse());
+        _world.Answer(new HoldAddressesResponse());
+
+        await AFewTimesAsync();
+
+        _world.Status.CompletionTime.Should().NotBeNull();
+        _world.Condition(ConditionTypes.Stalled)?.Status.Should().NotBe("True", "nothing would ever say otherwise");
+    }
+
+    [Test]
     public async Task A_restore_that_has_begun_is_asked_about_by_the_pods_containers_when_the_checkpoint_has_lost_its_own()
     {
         _world.HasCome(Dumped, Steps.Restore);
