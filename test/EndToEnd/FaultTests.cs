@@ -63,6 +63,45 @@ public sealed class FaultTests() : BenchTests("f")
     }
 
     [Test]
+    public async Task A_volume_that_runs_full_leads_back_to_the_source_at_once()
+    {
+        await StartAsync(Pod("full", Counter("c")));
+        // CRIU as it is; but from the dump on the volume has one page left at the source.
+        await Cluster.OnNodeAsync("node-a", """
+            criu=$(command -v criu); cp $criu /usr/sbin/criu.full; cat >/run/criu-full <<'SH'
+            #!/bin/sh
+            if [ "$1" = swrk ] && [ ! -e /run/is-full ]; then
+              touch /run/is-full
+              mount -t tmpfs -o size=4k tmpfs /mnt/checkpoints
+            fi
+            exec /usr/sbin/criu.full "$@"
+            SH
+            chmod 755 /run/criu-full; mount --bind /run/criu-full $criu
+            """);
+        try
+        {
+            await MigrateAsync("full", "full", "node-b", "Failed");
+        }
+        finally
+        {
+            await Cluster.OnNodeAsync("node-a", "umount $(command -v criu); if [ -e /run/is-full ]; then umount /mnt/checkpoints; fi");
+        }
+
+        (await Cluster.GetAsync("podmigration", "full", "{.status.outcome} {.status.conditions[?(@.type==\"RolledBack\")].reason}"))
+            .Should().Be("RolledBack NotEnoughSpace");
+        (await Cluster.GetAsync("podmigration", "full", "{.status.message}")).Should().Contain("the checkpoint volume at /mnt/checkpoints of node node-a has no room left");
+        var stopped = await TimeOfAsync("{.status.steps[?(@.name==\"Checkpoint\")].startedAt}");
+        var ended = await TimeOfAsync("{.status.completionTime}");
+        TestContext.Out.WriteLine($"from the begin of the dump to the end of the way back: {(ended - stopped).TotalSeconds:0.000} s");
+        (ended - stopped).Should().BeLessThan(TimeSpan.FromSeconds(100), "far less than the migration's timeout of 300 s, until which an absent volume is waited for");
+        await OneCopyGoesOnAsync("full");
+        await MigrateAsync("full", "full-again", "node-b", "Completed");
+
+        async Task<DateTimeOffset> TimeOfAsync(string path) =>
+            DateTimeOffset.Parse(await Cluster.GetAsync("podmigration", "full", path), System.Globalization.CultureInfo.InvariantCulture);
+    }
+
+    [Test]
     public async Task A_target_without_the_image_is_found_out_before_the_source_is_touched()
     {
         await Cluster.OnNodeAsync("node-a", "ctr -n k8s.io images tag localhost/python:1 localhost/only-here:1");
