@@ -35,6 +35,11 @@ public interface ICluster
     Task<T> CreateOrGetAsync<T>(T item, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>;
 
+    /// <summary>Asks the API server whether it would create a pod, and creates none. That one of its name is there is no
+    /// refusal.</summary>
+    /// <exception cref="KubernetesException">It would not.</exception>
+    Task TryCreateAsync(V1Pod pod, CancellationToken cancellationToken);
+
     /// <summary>Deletes this very object (by uid); that it is gone is no error.</summary>
     Task DeleteAsync<T>(T item, long? graceSeconds, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>;
@@ -132,6 +137,20 @@ public sealed class Cluster(IServiceProvider services, IKubernetes kubernetes, s
         {
             return await kubernetes
                 .GetAsync<T>(item.Metadata.NamespaceProperty, item.Metadata.Name!, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <inheritdoc/>
+    public async Task TryCreateAsync(V1Pod pod, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var tried = new PodDryRun { Metadata = pod.Metadata, Spec = pod.Spec };
+            await kubernetes.CreateAsync(tried, cancellationToken).ConfigureAwait(false);
+        }
+        catch (KubernetesException exception) when (exception.IsAlreadyExists)
+        {
+            // What it would have refused otherwise, it will say when the other one is gone.
         }
     }
 

@@ -36,6 +36,7 @@ internal sealed class Judge(SimulatedServer server, World world, Troubles troubl
         var outcomes = migrations.Select(m => m.Status?.Outcome).OfType<string>().ToList();
         Must(!undisturbed || Ending == (troubles.DryRun ? Outcomes.WouldMigrate : Outcomes.Restored), $"nothing was in its way, and it ended as {Ending}");
         Must(troubles.OnFailure == OnFailurePolicies.ColdStart || !outcomes.Contains(Outcomes.ColdStarted), "it was started afresh, and nobody had asked for it");
+        Must(!server.RefusesFresh || migrations.All(m => m.Status?.Steps?.Any(s => s.Name == Steps.ColdStart) != true), "the source was taken for a pod that the server refuses");
         Must(
             migrations.All(m => m.Status?.Outcome != Outcomes.Restored || m.Status.Conditions.IsTrue(ConditionTypes.SourceFenced)),
             "the source was never fenced");

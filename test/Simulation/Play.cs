@@ -14,7 +14,7 @@ internal abstract class Play
     protected Play(int seed, Func<Play, World> world)
     {
         Random = new Random(seed);
-        Server = new SimulatedServer(Time);
+        Server = new SimulatedServer(Time) { RefusesFresh = seed % 3 == 0 };
         Operations = new Operations(Random) { Faults = Random.Next(3) > 0, SlowOnes = Random.Next(4) == 0 ? 6 : 0 };
         World = world(this);
         // From the quickest of networks to one on which every deadline passes.

@@ -70,6 +70,9 @@ internal sealed class SimulatedCluster : ICluster
         where T : class, IKubernetesObject<V1ObjectMeta> =>
         Call($"create {typeof(T).Name} {item.Metadata.Name}", () => _server.CreateOrGet(item));
 
+    public Task TryCreateAsync(V1Pod pod, CancellationToken cancellationToken) =>
+        Read($"try create {pod.Metadata.Name}", () => _server.Admit(pod));
+
     public Task DeleteAsync<T>(T item, long? graceSeconds, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta> =>
         Call($"delete {typeof(T).Name} {item.Metadata.Name}", () =>

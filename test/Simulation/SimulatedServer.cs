@@ -1,3 +1,4 @@
+using System.Net;
 using System.Reflection;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -17,6 +18,9 @@ internal sealed class SimulatedServer(TimeProvider time)
 
     /// <summary>Is told every change: the object, and whether it is gone.</summary>
     public event Action<IKubernetesObject<V1ObjectMeta>, bool>? Changed;
+
+    /// <summary>Whether no pod is created that is to be started afresh: for a quota, or a policy.</summary>
+    public bool RefusesFresh { get; init; }
 
     public IEnumerable<T> All<T>()
         where T : class => _objects.OfType<T>().ToList();
@@ -38,6 +42,7 @@ internal sealed class SimulatedServer(TimeProvider time)
             return there;
         }
 
+        Admit(item);
         // Names and checkpoints are called after the beginning of a uid: these differ there, as real ones do.
         var uid = $"{++_uids << 8:x8}-0000-4000-8000-000000000000";
         var created = Copy(item, metadata =>
@@ -50,6 +55,13 @@ internal sealed class SimulatedServer(TimeProvider time)
         Changed?.Invoke(created, false);
         return created;
     }
+
+    /// <summary>Refuses what it would not create.</summary>
+    public T Admit<T>(T item)
+        where T : class, IKubernetesObject<V1ObjectMeta> =>
+        RefusesFresh && item is V1Pod { Metadata.Name: ['p', '-', 'c', ..] }
+            ? throw new KubernetesException(HttpStatusCode.Forbidden, new V1Status { Message = "exceeded quota: pods", Reason = "Forbidden" })
+            : item;
 
     public T PatchStatus<T>(T read, JsonObject changes)
         where T : class, IKubernetesObject<V1ObjectMeta>

@@ -57,7 +57,7 @@ internal sealed class MigrationPlan
             _objects,
             nodes,
             new RollBack(_objects, nodes, removal, new SourceResumption(cluster, _objects, nodes, _calls), release, time),
-            new ColdStart(cluster, nodes, removal, release, new SourceEnd(cluster, _objects, nodes, _calls), time));
+            new ColdStart(cluster, nodes, removal, release, new SourceEnd(cluster, _objects, nodes, _calls), queue, time));
     }
 
     public MigrationLimits Limits { get; }

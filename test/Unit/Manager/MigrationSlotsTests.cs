@@ -247,6 +247,8 @@ public sealed class MigrationSlotsTests
         public Task<T?> ReadAsync<T>(ObjectKey key, CancellationToken cancellationToken)
             where T : class, IKubernetesObject<V1ObjectMeta> => Task.FromResult(Find<T>(key));
 
+        public Task TryCreateAsync(V1Pod pod, CancellationToken cancellationToken) => throw new NotSupportedException();
+
         public Task<T> CreateOrGetAsync<T>(T item, CancellationToken cancellationToken)
             where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
 

@@ -175,6 +175,8 @@ internal sealed class MigrationSweepTests
         public Task<IReadOnlyList<T>> ListAsync<T>(CancellationToken cancellationToken)
             where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
 
+        public Task TryCreateAsync(V1Pod pod, CancellationToken cancellationToken) => throw new NotSupportedException();
+
         public Task<T> CreateOrGetAsync<T>(T item, CancellationToken cancellationToken)
             where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
 

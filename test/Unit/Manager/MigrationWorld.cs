@@ -146,6 +146,9 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
     public Task<IReadOnlyList<T>> ListAsync<T>(CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta> => Task.FromResult<IReadOnlyList<T>>([.. All<T>()]);
 
+    public Task TryCreateAsync(V1Pod pod, CancellationToken cancellationToken) =>
+        Refusal is { } refusal ? Task.FromException(refusal) : Task.CompletedTask;
+
     public Task<T> CreateOrGetAsync<T>(T item, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {

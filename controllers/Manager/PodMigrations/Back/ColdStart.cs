@@ -7,16 +7,24 @@ using PodCheckpointing.Runtime;
 namespace PodCheckpointing.Manager.PodMigrations.Back;
 
 /// <summary>Where the user wants it so: the source goes, and a fresh pod takes its place at the target.</summary>
-/// <remarks>That the source goes is stored before it does, and with it the fresh pod, whose name follows from the migration's uid:
+/// <remarks>The source is not taken before the server has said that it would create the fresh pod. That the source goes is stored
+/// before it does, and with it the fresh pod, whose name follows from the migration's uid:
 /// creating it again finds the one that is there.</remarks>
 internal sealed class ColdStart(
-    ICluster cluster, MigrationNodes nodes, TargetRemoval removal, AddressRelease release, SourceEnd sourceEnd, TimeProvider time)
+    ICluster cluster, MigrationNodes nodes, TargetRemoval removal, AddressRelease release, SourceEnd sourceEnd, WorkQueue queue, TimeProvider time)
 {
     /// <summary>The longest that status.coldStartPod may be.</summary>
     private const int LongestPod = 65_536;
 
+    /// <summary>In which a quota forgets a pod that is gone: the target may count in it for a moment.</summary>
+    internal static readonly TimeSpan QuotaTime = TimeSpan.FromSeconds(5);
+
+    /// <summary>After how long the server is asked again meanwhile.</summary>
+    private static readonly TimeSpan Again = TimeSpan.FromSeconds(1);
+
     /// <summary>Takes the target away, and says that the source goes.</summary>
-    /// <returns>False where that cannot be: the pod is too long to be kept in the status meanwhile.</returns>
+    /// <returns>False where that cannot be, and the source is to go on: the fresh pod is too long to be kept in the status meanwhile,
+    /// or the server refuses it.</returns>
     public async Task<bool> BeginAsync(
         MigrationScope scope, V1Condition turned, V1Pod source, CancellationToken cancellationToken)
     {
@@ -28,17 +36,23 @@ internal sealed class ColdStart(
         }
 
         // A fresh pod may have the address at once.
-        if (await removal.IsGoneAsync(scope, turned.Message, cancellationToken) && release.IsLetGo(scope))
+        if (!await removal.IsGoneAsync(scope, turned.Message, cancellationToken) || !release.IsLetGo(scope))
         {
-            // Stored before the source goes, which is the last to know what the pod was.
-            scope.Status = scope.Status with
-            {
-                ColdStartPod = text, RestoredPodName = fresh.Metadata.Name, RestoredPodUID = null, PodAccessible = false,
-            };
-            scope.Begin(Steps.ColdStart);
-            scope.Phase(MigrationPhases.Finalizing, $"{turned.Message}; the source is being removed, to start the pod afresh at {scope.Status.TargetNode}");
+            return true;
         }
 
+        if (await WhyRefusedAsync(fresh, cancellationToken) is { } refusal)
+        {
+            return AwaitQuota(scope, turned, refusal);
+        }
+
+        // Stored before the source goes, which is the last to know what the pod was.
+        scope.Status = scope.Status with
+        {
+            ColdStartPod = text, RestoredPodName = fresh.Metadata.Name, RestoredPodUID = null, PodAccessible = false,
+        };
+        scope.Begin(Steps.ColdStart);
+        scope.Phase(MigrationPhases.Finalizing, $"{turned.Message}; the source is being removed, to start the pod afresh at {scope.Status.TargetNode}");
         return true;
     }
 
@@ -80,6 +94,39 @@ internal sealed class ColdStart(
         }
 
         TellStarted(scope, turned, runs, stuck);
+    }
+
+    /// <summary>Why the server would not create the fresh pod; null where it would. A source is not taken for nothing.</summary>
+    private async Task<string?> WhyRefusedAsync(V1Pod fresh, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await cluster.TryCreateAsync(fresh, cancellationToken);
+            return null;
+        }
+        catch (KubernetesException refused) when (refused.IsRefusal())
+        {
+            // A webhook that knows no dry run says nothing about the pod.
+            return refused.Message.Contains("does not support dry run", StringComparison.Ordinal) ? null : refused.Message;
+        }
+    }
+
+    /// <returns>Whether it is waited for; false where it has been for long enough.</returns>
+    private bool AwaitQuota(MigrationScope scope, V1Condition turned, string refusal)
+    {
+        if (scope.Condition(ConditionTypes.Stalled) is { Status: "True", Reason: Reasons.RequestRefused, LastTransitionTime: { } since }
+            && time.GetUtcNow().UtcDateTime - since >= QuotaTime)
+        {
+            // The words of both are kept for the end of the rollback.
+            scope.Set(
+                ConditionTypes.RolledBack, false, turned.Reason!,
+                $"{turned.Message}; not started afresh at {scope.Status.TargetNode}, where the API server refuses the pod: {refusal}");
+            return false;
+        }
+
+        scope.Stall = (Reasons.RequestRefused, refusal);
+        queue.AddAfter(ObjectKey.Of(scope.Migration), Again);
+        return true;
     }
 
     private void TellStarted(MigrationScope scope, V1Condition turned, bool runs, string? stuck)

@@ -15,7 +15,8 @@ internal sealed class WayBack(MigrationObjects objects, MigrationNodes nodes, Ro
     {
         if (!await FallBackAsync(scope, turned, cancellationToken))
         {
-            await rollBack.RunAsync(scope, turned, cancellationToken);
+            // As it stands now: that there is no cold start may have been added.
+            await rollBack.RunAsync(scope, scope.Condition(ConditionTypes.RolledBack)!, cancellationToken);
         }
     }
 

@@ -1,0 +1,103 @@
+using FluentAssertions;
+using k8s;
+using k8s.Models;
+using NUnit.Framework;
+using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.PodMigrations;
+using PodCheckpointing.Manager.PodMigrations.Back;
+
+namespace PodCheckpointing.Unit.Manager;
+
+/// <summary>A fresh pod that takes the source's place, and what becomes of the source where the server refuses that pod.</summary>
+public sealed class ColdStartTests
+{
+    private const string Words = "pods \"p-cmigratio\" is forbidden: exceeded quota: two";
+
+    private MigrationWorld _world = null!;
+
+    [SetUp]
+    public void Begin()
+    {
+        _world = new MigrationWorld();
+        _world.HasCome([ConditionTypes.Validated, ConditionTypes.TargetPrepared, ConditionTypes.SourceFenced], Steps.Receive, Steps.Fence);
+        _world.Put(_world.Migration with
+        {
+            Spec = _world.Migration.Spec with { OnFailure = OnFailurePolicies.ColdStart },
+            Status = _world.Status with
+            {
+                Conditions = _world.Status.Conditions.With(ConditionTypes.RolledBack, "False", Reasons.RestoreFailed, "CRIU says no", 1, DateTime.UnixEpoch),
+            },
+        });
+        _world.Answer(new CancelRestoreResponse());
+        _world.Answer(new UnfenceResponse());
+    }
+
+    [TearDown]
+    public void End() => _world.Dispose();
+
+    [Test]
+    public async Task A_source_is_not_taken_for_a_pod_that_the_server_refuses()
+    {
+        _world.Refusal = WayBackTests.Refused(Words);
+
+        await AFewTimesAsync();
+
+        _world.Deleted.Should().BeEmpty();
+        _world.Status.CompletionTime.Should().BeNull("a quota may count the target for a moment");
+        _world.Condition(ConditionTypes.Stalled).Should().Match<V1Condition>(c => c.Status == "True" && c.Reason == Reasons.RequestRefused && c.Message == Words);
+
+        _world.Time.Advance(ColdStart.QuotaTime);
+        await AFewTimesAsync();
+
+        _world.Deleted.Should().BeEmpty();
+        _world.Status.Should().Match<PodMigrationStatus>(s => s.Outcome == Outcomes.RolledBack && s.Phase == MigrationPhases.Failed && s.PodAccessible == true);
+        _world.Status.Message.Should().Be($"CRIU says no; not started afresh at b, where the API server refuses the pod: {Words}");
+    }
+
+    [Test]
+    public async Task A_source_is_taken_when_the_server_does_not_refuse_the_pod_any_more()
+    {
+        _world.Refusal = WayBackTests.Refused(Words);
+        await AFewTimesAsync();
+        _world.Deleted.Should().BeEmpty();
+
+        _world.Refusal = null;
+        await AFewTimesAsync();
+
+        _world.Deleted.Should().Equal("p");
+        _world.Condition(ConditionTypes.Stalled)!.Status.Should().Be("False");
+    }
+
+    [Test]
+    public async Task A_webhook_that_knows_no_dry_run_says_nothing_about_the_pod()
+    {
+        _world.Refusal = WayBackTests.Refused("admission webhook \"old.example\" does not support dry run");
+
+        await _world.ReconcileAsync();
+
+        _world.Status.Steps.Should().Contain(s => s.Name == Steps.ColdStart);
+    }
+
+    [Test]
+    public async Task A_refusal_is_told_of_where_the_source_is_gone_already()
+    {
+        await AFewTimesAsync();
+        _world.Take<V1Pod>("n", "p-cmigratio");
+        _world.Put(_world.Migration with { Status = _world.Status with { RestoredPodUID = null } });
+        _world.Refusal = WayBackTests.Refused(Words);
+
+        await _world.Invoking(w => w.ReconcileAsync()).Should().ThrowAsync<KubernetesException>("it is tried again");
+
+        _world.Status.CompletionTime.Should().BeNull();
+        _world.Condition(ConditionTypes.Stalled).Should().Match<V1Condition>(c => c.Status == "True" && c.Message == Words);
+    }
+
+    private async Task AFewTimesAsync()
+    {
+        for (var i = 0; i < 5; i++)
+        {
+            await _world.ReconcileAsync();
+        }
+    }
+}
