@@ -78,19 +78,8 @@ internal static class NodeObstacles
         }
     }
 
-    /// <summary>What a node's kubelet (1.31 or later) tells of its runtime. The handler's file stands also where the runtime does
-    /// not know it.</summary>
-    public static IEnumerable<(string Reason, string Message)> OfRuntime(V1Node node)
-    {
-        if (node.Status?.RuntimeHandlers is { Count: > 0 } handlers && handlers.All(h => h.Name != WellKnown.RestoreRuntimeClass))
-        {
-            var others = string.Join(", ", handlers.Select(h => h.Name).Where(n => n.Length > 0));
-            yield return (
-                Reasons.NodeNotCapable,
-                $"the runtime of node {node.Metadata.Name} has no handler {WellKnown.RestoreRuntimeClass} (it has {others}); configure it, and restart the runtime: "
-                + "CRI-O also drops a handler whose program was missing when it started");
-        }
-    }
+    /// <summary>What a node's kubelet tells of its runtime.</summary>
+    public static IEnumerable<(string Reason, string Message)> OfRuntime(V1Node node) => RestoreHandler.Obstacle(node) is { } lacks ? [lacks] : [];
 
     /// <summary>What the target lacks, by itself and beside the source. An answer without a name stands for an agent that gave
     /// none.</summary>
