@@ -211,19 +211,20 @@ internal sealed class RestoreStaging(
         {
             var from = Path.Combine(temporary, name);
             var to = Path.Combine(folder, name);
+            // Of an agent that was killed here, perhaps of another artifact.
+            if (Directory.Exists(to))
+            {
+                Directory.Delete(to, recursive: true);
+            }
+
+            File.Delete(to);
             if (Directory.Exists(from))
             {
-                // Of an agent that was killed here.
-                if (Directory.Exists(to))
-                {
-                    Directory.Delete(to, recursive: true);
-                }
-
                 Directory.Move(from, to);
             }
             else if (File.Exists(from))
             {
-                File.Move(from, to, overwrite: true);
+                File.Move(from, to);
             }
         }
 

@@ -12,11 +12,15 @@ internal static class RootfsChanges
     /// <summary>The tar of what is to be made; absent where there is nothing.</summary>
     public const string Tar = "rootfs-diff.tar";
 
-    /// <summary>The folders that it is made in, one a line: none of them may be a link in the container's root.</summary>
+    /// <summary>The folders that it is made in, one a line: none of them may be a link in the container's root, unless it is made by
+    /// the tar itself (<see cref="LayerChanges.Folders"/>).</summary>
     public const string Folders = "rootfs-folders";
 
     /// <summary>What is to be deleted before, one a line.</summary>
     public const string Gone = "rootfs-gone";
+
+    /// <summary>What is made that is no folder, one a line: a folder of the image in its place goes.</summary>
+    public const string Others = "rootfs-others";
 
     /// <summary>CRI-O's list.</summary>
     private const string Deleted = "deleted.files";
@@ -31,6 +35,7 @@ internal static class RootfsChanges
     {
         var changes = Unpack(Path.Combine(folder, Tar));
         Write(Path.Combine(folder, Folders), changes.Folders);
+        Write(Path.Combine(folder, Others), changes.Others);
         Write(Path.Combine(folder, Gone), [.. changes.Gone, .. DeletedIn(Path.Combine(folder, Deleted))]);
     }
 
@@ -38,29 +43,43 @@ internal static class RootfsChanges
     {
         if (!File.Exists(path) || new FileInfo(path).Length == 0)
         {
-            return new LayerChanges([], [], IsEmpty: true);
+            return new LayerChanges([], [], []);
         }
 
         var plain = path + ".plain";
-        LayerChanges changes;
         try
         {
-            using var layer = File.OpenRead(path);
-            using var tar = File.Create(plain);
-            changes = LayerChanges.Unpack(layer, tar, Mounted);
+            LayerChanges changes;
+            using (var layer = File.OpenRead(path))
+            using (var tar = File.Create(plain))
+            {
+                // Room for what else the node does.
+                changes = LayerChanges.Unpack(layer, tar, Mounted, new DriveInfo(path).AvailableFreeSpace / 2);
+            }
+
+            if (changes is { Folders.Count: 0, Others.Count: 0 })
+            {
+                File.Delete(path);
+            }
+            else
+            {
+                File.Move(plain, path, overwrite: true);
+            }
+
+            return changes;
         }
         catch (CorruptArtifactException exception)
         {
             throw new CorruptArtifactException($"the rootfs diff cannot be read: {exception.Message}", exception);
         }
-
-        File.Move(plain, path, overwrite: true);
-        if (changes.IsEmpty)
+        catch (IOException exception)
         {
-            File.Delete(path);
+            throw new IOException($"{path}: {exception.Message}", exception.HResult);
         }
-
-        return changes;
+        finally
+        {
+            File.Delete(plain);
+        }
     }
 
     private static IEnumerable<string> DeletedIn(string path)
@@ -73,16 +92,19 @@ internal static class RootfsChanges
         try
         {
             using var json = File.OpenRead(path);
-            var names = JsonSerializer.Deserialize<List<string>>(json) ?? [];
-            return names.Any(name => name.Contains('\n') || name.Contains('\0'))
-                ? throw new CorruptArtifactException("the list of deleted files holds a name that no shell can take")
-                : names.Select(name => Encoding.Latin1.GetString(Encoding.UTF8.GetBytes(name)));
+            return [.. (JsonSerializer.Deserialize<List<string?>>(json) ?? []).Select(PathOf)];
         }
         catch (JsonException exception)
         {
             throw new CorruptArtifactException($"the list of deleted files cannot be read: {exception.Message}", exception);
         }
     }
+
+    /// <summary>Without slashes at its ends: behind one, rm follows a link.</summary>
+    private static string PathOf(string? name) =>
+        name?.Trim('/') is { Length: > 0 } path && !path.Contains('\n') && !path.Contains('\0') && !path.Split('/').Any(p => p is "." or "..")
+            ? Encoding.Latin1.GetString(Encoding.UTF8.GetBytes(path))
+            : throw new CorruptArtifactException($"the list of deleted files holds \"{name?.ReplaceLineEndings(" ")}\", which is no path below the root");
 
     private static void Write(string path, IEnumerable<string> lines)
     {

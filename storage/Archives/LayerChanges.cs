@@ -9,21 +9,30 @@ namespace PodCheckpointing.Storage.Archives;
 /// that has no dialects (pax, POSIX.1-2001). Names are bytes; here each character is one of them (Latin-1).
 /// Source: https://github.com/opencontainers/image-spec/blob/main/layer.md
 /// </remarks>
-/// <param name="Folders">Every folder that it makes something in, those above it before it; the root itself is not named.</param>
+/// <param name="Folders">Every folder that it makes something in, those above it before it, the root itself not: behind "=" those
+/// that have to be there, behind "+" those that it makes, also where something else stands.</param>
 /// <param name="Gone">What was deleted; it goes before anything is extracted.</param>
-/// <param name="IsEmpty">Whether there is nothing to extract.</param>
-public sealed record LayerChanges(IReadOnlyList<string> Folders, IReadOnlyList<string> Gone, bool IsEmpty)
+/// <param name="Others">What it makes that is no folder.</param>
+public sealed record LayerChanges(IReadOnlyList<string> Folders, IReadOnlyList<string> Gone, IReadOnlyList<string> Others)
 {
+    /// <summary>Names are kept until the end: an archive of little size may have many.</summary>
+    private const long LargestNames = 32 << 20;
+
     private const string Whiteout = ".wh.";
     private const string Opaque = ".wh..wh..opq";
     private const int Piece = 128 << 10;
+
+    // ENOSPC, as .NET has it.
+    private const int NoSpace = 28;
 
     /// <summary>Unpacks a layer into a plain tar of what is to be made.</summary>
     /// <param name="layer">The layer, plain or gzip; can be sought in.</param>
     /// <param name="tar">Is given the tar; it has no whiteouts.</param>
     /// <param name="omitted">Files of the root that are somebody else's, as etc/hosts: what the layer says of them does not count.</param>
+    /// <param name="largest">Bytes of the tar after which it gives up: what is packed may become a thousand times as much.</param>
     /// <exception cref="CorruptArtifactException">It is no layer, is cut short, leads outside, or holds what cannot be restored.</exception>
-    public static LayerChanges Unpack(Stream layer, Stream tar, IReadOnlySet<string> omitted)
+    /// <exception cref="IOException">There is no room for it.</exception>
+    public static LayerChanges Unpack(Stream layer, Stream tar, IReadOnlySet<string> omitted, long largest)
     {
         using var plain = Plain(layer);
         var changes = new Visitor(new PaxWriter(tar), omitted);
@@ -34,6 +43,10 @@ public sealed record LayerChanges(IReadOnlyList<string> Folders, IReadOnlyList<s
             while (!parser.AtEnd && plain.Read(buffer) is > 0 and var read)
             {
                 parser.Take(buffer.AsSpan(0, read));
+                if (parser.Position > largest)
+                {
+                    throw new IOException($"the layer unpacks to more than the {largest} bytes that there is room for", NoSpace);
+                }
             }
         }
         catch (InvalidDataException exception)
@@ -55,10 +68,12 @@ public sealed record LayerChanges(IReadOnlyList<string> Folders, IReadOnlyList<s
     private sealed class Visitor(PaxWriter tar, IReadOnlySet<string> omitted) : IArchiveVisitor
     {
         private readonly HashSet<string> _known = new(StringComparer.Ordinal);
+        private readonly HashSet<string> _others = new(StringComparer.Ordinal);
         private readonly List<string> _folders = [];
         private readonly List<string> _gone = [];
+        private long _names;
+        private string? _checked;
         private bool _kept;
-        private bool _any;
 
         public void Begin(ArchiveEntry entry)
         {
@@ -76,14 +91,13 @@ public sealed record LayerChanges(IReadOnlyList<string> Folders, IReadOnlyList<s
                 return;
             }
 
-            var folder = string.Join('/', parts[..^1]);
             if (parts[^1] == Opaque)
             {
-                Lose(entry, folder);
+                Lose(entry, parts[..^1]);
             }
             else if (parts[^1].StartsWith(Whiteout, StringComparison.Ordinal))
             {
-                Lose(entry, string.Join('/', [.. parts[..^1], parts[^1][Whiteout.Length..]]));
+                Lose(entry, [.. parts[..^1], parts[^1][Whiteout.Length..]]);
             }
             else if (!omitted.Contains(string.Join('/', parts)))
             {
@@ -110,53 +124,110 @@ public sealed record LayerChanges(IReadOnlyList<string> Folders, IReadOnlyList<s
         public LayerChanges Finish()
         {
             tar.Finish();
-            return new LayerChanges(_folders, _gone, !_any);
+            return new LayerChanges(_folders, _gone, [.. _others]);
         }
 
         private void Keep(ArchiveEntry entry, string[] parts)
         {
-            if (entry.Type == ArchiveEntryType.Other)
-            {
-                throw new CorruptArtifactException($"the layer holds {entry.Name}, which is of no kind that can be restored");
-            }
-
             AddFolders(entry, parts[..^1]);
-            if (entry.Type == ArchiveEntryType.HardLink)
+            var name = OfOneLine(entry, string.Join('/', parts));
+            switch (entry.Type)
             {
-                AddFolders(entry, Parts(entry.RawLinkName)[..^1]);
+                case ArchiveEntryType.Other:
+                    throw new CorruptArtifactException($"the layer holds {entry.Name}, which is of no kind that can be restored");
+                case ArchiveEntryType.Directory when !_others.Contains(name):
+                    AddFolder(name, made: true);
+                    break;
+                case ArchiveEntryType.Directory:
+                    throw Refused(entry, "which it makes as something else, too");
+                case ArchiveEntryType.HardLink when Parts(entry.RawLinkName) is var target:
+                    AddFolders(entry, target is [.. var folders, _] ? folders : throw Refused(entry, "a link to a folder"));
+                    AddOther(entry, name);
+                    break;
+                default:
+                    AddOther(entry, name);
+                    break;
             }
 
             tar.Begin(entry);
-            _kept = _any = true;
+            _kept = true;
         }
 
-        private void Lose(ArchiveEntry entry, string path)
+        private void Lose(ArchiveEntry entry, string[] parts)
         {
-            if (path.Length > 0)
+            if (parts is [.., "" or "." or ".."])
             {
-                _gone.Add(OfOneLine(entry, path));
+                throw Refused(entry, "a whiteout of nothing");
+            }
+
+            if (parts.Length > 0)
+            {
+                _gone.Add(Counted(OfOneLine(entry, string.Join('/', parts))));
             }
         }
 
+        /// <summary>Folders that something is made in. One that the layer has made as something else, a link perhaps, is none: that
+        /// would lead wherever it leads.</summary>
         private void AddFolders(ArchiveEntry entry, string[] parts)
         {
-            for (var i = 1; i <= parts.Length; i++)
+            var innermost = string.Join('/', parts);
+            if (innermost == _checked)
             {
-                var folder = string.Join('/', parts[..i]);
-                if (_known.Add(folder))
+                return;
+            }
+
+            OfOneLine(entry, innermost);
+            for (var length = innermost.IndexOf('/'); ; length = innermost.IndexOf('/', length + 1))
+            {
+                var folder = length < 0 ? innermost : innermost[..length];
+                if (_others.Contains(folder))
                 {
-                    _folders.Add(OfOneLine(entry, folder));
+                    throw Refused(entry, $"a path through {folder}, which it makes as something else than a folder");
+                }
+
+                AddFolder(folder, made: false);
+                if (length < 0)
+                {
+                    break;
                 }
             }
+
+            _checked = innermost;
         }
+
+        private void AddFolder(string folder, bool made)
+        {
+            if (folder.Length > 0 && _known.Add(folder))
+            {
+                _folders.Add((made ? '+' : '=') + Counted(folder));
+            }
+        }
+
+        private void AddOther(ArchiveEntry entry, string name)
+        {
+            if (_known.Contains(name))
+            {
+                throw Refused(entry, "which it makes as a folder, too");
+            }
+
+            if (_others.Add(Counted(name)))
+            {
+                _checked = null;
+            }
+        }
+
+        private string Counted(string name) => (_names += name.Length) <= LargestNames
+            ? name
+            : throw new CorruptArtifactException($"the layer holds names of more than {LargestNames} bytes");
 
         private static ReadOnlyMemory<byte> Relative(ReadOnlyMemory<byte> name) => name.TrimStart((byte)'/');
 
         private static string[] Parts(ReadOnlyMemory<byte> name) =>
             [.. Tree.Parts(name).Select(part => Encoding.Latin1.GetString(part.AsSpan().TrimEnd((byte)0)))];
 
-        private static string OfOneLine(ArchiveEntry entry, string path) => path.Contains('\n')
-            ? throw new CorruptArtifactException($"the layer holds {entry.Name}, a path with a line break, which cannot be restored")
-            : path;
+        private static string OfOneLine(ArchiveEntry entry, string path) =>
+            path.Contains('\n') ? throw Refused(entry, "a path with a line break, which cannot be restored") : path;
+
+        private static CorruptArtifactException Refused(ArchiveEntry entry, string why) => new($"the layer holds {entry.Name}, {why}");
     }
 }

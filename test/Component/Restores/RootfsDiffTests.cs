@@ -1,7 +1,11 @@
 using System.Diagnostics;
+using System.Formats.Tar;
+using System.Runtime.InteropServices;
+using System.Text;
 using FluentAssertions;
 using NUnit.Framework;
 using PodCheckpointing.Agent.Restores;
+using PodCheckpointing.Storage;
 
 namespace PodCheckpointing.Component.Restores;
 
@@ -56,18 +60,97 @@ internal sealed class RootfsDiffTests
         Files().Should().Equal("cache/b", "data/kept", "data/new", "data/old", "etc/hosts");
     }
 
-    [TestCase("/../victim")]
+    [TestCase("../victim")]
     [TestCase("/out/victim")]
+    [TestCase("out/.")]
     public async Task Deletes_nothing_outside(string deleted)
     {
         GivenWayOut();
-        File.WriteAllText(Path.Combine(_staging, "deleted.files"), $"[\"{deleted}\"]");
-        RootfsChanges.Prepare(_staging);
+        File.WriteAllText(Path.Combine(_staging, RootfsChanges.Gone), deleted + "\n");
 
         (await _handler.CreateAsync()).Code.Should().Be(1);
 
         File.Exists(_handler.In("victim")).Should().BeTrue();
         _handler.Calls.Should().BeEmpty();
+    }
+
+    [TestCase("out/")]
+    [TestCase("/out//")]
+    public async Task Deletes_a_link_and_not_what_it_leads_to(string deleted)
+    {
+        GivenWayOut();
+        File.WriteAllText(Path.Combine(_staging, RootfsChanges.Gone), deleted + "\n");
+
+        (await _handler.CreateAsync()).Should().Be((0, ""));
+
+        File.Exists(_handler.In("victim")).Should().BeTrue();
+        Path.Exists(Path.Combine(_handler.Root, "out")).Should().BeFalse();
+    }
+
+    [TestCase("""["/../victim"]""")]
+    [TestCase("""["/a\nb"]""")]
+    [TestCase("""["/"]""")]
+    [TestCase("""[null]""")]
+    [TestCase("""{}""")]
+    public void Refuses_a_list_of_what_is_no_path(string deleted)
+    {
+        File.WriteAllText(Path.Combine(_staging, "deleted.files"), deleted);
+
+        ((Action)(() => RootfsChanges.Prepare(_staging))).Should().Throw<CorruptArtifactException>().WithMessage("the list of deleted files*");
+    }
+
+    [Test]
+    public async Task Replaces_folders_and_links_of_the_image_by_what_stood_there()
+    {
+        GivenWayOut();
+        var layer = Directory.CreateDirectory(_handler.In("layer")).FullName;
+        File.CreateSymbolicLink(Path.Combine(layer, "dir"), "/data");
+        Write(layer, "cache", "a file now");
+        Write(layer, "out/new", "a folder now");
+        await PackAsync("-p", "dir", "cache", "out/", "out/new");
+        RootfsChanges.Prepare(_staging);
+
+        (await _handler.CreateAsync()).Code.Should().Be(0);
+
+        new FileInfo(Path.Combine(_handler.Root, "dir")).LinkTarget.Should().Be("/data");
+        File.ReadAllText(Path.Combine(_handler.Root, "cache")).Should().Be("a file now");
+        new FileInfo(Path.Combine(_handler.Root, "out")).LinkTarget.Should().BeNull();
+        File.ReadAllText(Path.Combine(_handler.Root, "out/new")).Should().Be("a folder now");
+        Directory.EnumerateFileSystemEntries(_handler.In("."), "new", SearchOption.TopDirectoryOnly).Should().BeEmpty();
+    }
+
+    [Test]
+    public async Task Keeps_modes_attributes_and_capabilities()
+    {
+        // VFS_CAP_REVISION_2, CAP_NET_RAW permitted (capabilities(7)).
+        var capability = "\u0001\0\0\u0002\0\u0020" + new string('\0', 14);
+        using (var tar = new TarWriter(File.Create(Path.Combine(_staging, RootfsChanges.Tar))))
+        {
+            tar.WriteEntry(new PaxTarEntry(
+                TarEntryType.RegularFile, "ping", [new("SCHILY.xattr.security.capability", capability), new("SCHILY.xattr.user.note", "kept")])
+            {
+                Mode = (UnixFileMode)0b100_111_101_101,
+            });
+        }
+
+        RootfsChanges.Prepare(_staging);
+
+        (await _handler.CreateAsync()).Should().Be((0, ""));
+
+        var path = Path.Combine(_handler.Root, "ping");
+        ((int)File.GetUnixFileMode(path)).Should().Be(0b100_111_101_101);
+        Attribute(path, "user.note").Should().Equal("kept"u8.ToArray());
+        Attribute(path, "security.capability").Should().Equal(capability.Select(c => (byte)c));
+    }
+
+    [Test]
+    public void Leaves_nothing_of_a_diff_that_cannot_be_unpacked()
+    {
+        File.WriteAllText(Path.Combine(_staging, RootfsChanges.Tar), "no tar");
+
+        ((Action)(() => RootfsChanges.Prepare(_staging))).Should().Throw<CorruptArtifactException>();
+
+        Directory.EnumerateFiles(_staging, "*.plain").Should().BeEmpty();
     }
 
     [TestCase("out/victim")]
@@ -115,11 +198,25 @@ internal sealed class RootfsDiffTests
             Write(layer, path, text);
         }
 
+        await PackAsync(compression, [.. files.Select(file => file.Path)]);
+    }
+
+    private async Task PackAsync(string compression, params string[] paths)
+    {
         using var tar = Process.Start(
-            "tar", ["-C", layer, compression, "-cf", Path.Combine(_staging, "rootfs-diff.tar"), .. files.Select(file => file.Path)]);
+            "tar", ["-C", _handler.In("layer"), "--no-recursion", compression, "-cf", Path.Combine(_staging, RootfsChanges.Tar), .. paths]);
         await tar.WaitForExitAsync();
         tar.ExitCode.Should().Be(0);
     }
+
+    private static byte[] Attribute(string path, string name)
+    {
+        var value = new byte[100];
+        return value[..Math.Max(0, (int)getxattr(Encoding.UTF8.GetBytes(path + "\0"), Encoding.UTF8.GetBytes(name + "\0"), value, (nuint)value.Length))];
+    }
+
+    [DllImport("libc")]
+    private static extern nint getxattr(byte[] path, byte[] name, byte[] value, nuint size);
 
     private static void Write(string folder, string path, string text)
     {

@@ -44,9 +44,9 @@ public sealed class LayerChangesTests : StoreFolder
         var layer = Archive(format);
         var changes = Unpack(layer);
 
-        changes.IsEmpty.Should().BeFalse();
+        changes.Others.Should().HaveCount(6);
         changes.Gone.Should().BeEmpty();
-        changes.Folders.Should().Contain(longName).And.HaveCount(6).And.BeInAscendingOrder(f => f.Length);
+        changes.Folders.Should().Contain("+" + longName).And.HaveCount(6).And.BeInAscendingOrder(f => f.Length);
         Directory.CreateDirectory(Made);
         Directory.CreateDirectory(Itself);
         Run("tar", "-C", Made, "-xpf", Plain, "--numeric-owner");
@@ -68,7 +68,8 @@ public sealed class LayerChangesTests : StoreFolder
         var changes = Unpack(Archive("--format=gnu", ".wh.dir", ".wh..wh..opq", "data/.wh.old", "cache/.wh..wh..opq", "etc/hosts", "etc/hosts.allow"), "etc/hosts");
 
         changes.Gone.Should().Equal("dir", "data/old", "cache");
-        changes.Folders.Should().Equal("etc");
+        changes.Folders.Should().Equal("=etc");
+        changes.Others.Should().Equal("etc/hosts.allow");
         Run("tar", "-tf", Plain).Should().Be("etc/hosts.allow\n");
     }
 
@@ -78,7 +79,7 @@ public sealed class LayerChangesTests : StoreFolder
         Directory.CreateDirectory(Layer);
         File.WriteAllText(Path.Combine(Layer, ".wh.old"), "");
 
-        Unpack(Archive("--format=gnu", ".wh.old")).Should().BeEquivalentTo(new { IsEmpty = true, Gone = new[] { "old" } });
+        Unpack(Archive("--format=gnu", ".wh.old")).Should().BeEquivalentTo(new LayerChanges([], ["old"], []));
     }
 
     [Test]
@@ -89,7 +90,7 @@ public sealed class LayerChangesTests : StoreFolder
         File.WriteAllText(Path.Combine(Layer, "data/file"), "");
         Run("ln", Path.Combine(Layer, "data/file"), Path.Combine(Layer, "other/link"));
 
-        Unpack(Archive("--format=gnu", "data/file", "other/link")).Folders.Should().Equal("data", "other");
+        Unpack(Archive("--format=gnu", "data/file", "other/link")).Folders.Should().Equal("=data", "=other");
     }
 
     [Test]
@@ -112,6 +113,8 @@ public sealed class LayerChangesTests : StoreFolder
     [TestCase("../out", "*leads outside*")]
     [TestCase("a\nb/file", "*line break*")]
     [TestCase("a/.wh.b\nc", "*line break*")]
+    [TestCase("a/.wh.", "*whiteout of nothing*")]
+    [TestCase("a/.wh...", "*whiteout of nothing*")]
     public void A_name_that_leads_elsewhere_is_refused(string name, string why)
     {
         var path = Path.Combine(Root, "hostile.tar");
@@ -121,6 +124,57 @@ public sealed class LayerChangesTests : StoreFolder
         }
 
         ((Action)(() => Unpack(path))).Should().Throw<CorruptArtifactException>().WithMessage(why);
+    }
+
+    [TestCase(TarEntryType.SymbolicLink, "a/evil")]
+    [TestCase(TarEntryType.SymbolicLink, "./a//b/evil")]
+    [TestCase(TarEntryType.HardLink, "a/evil")]
+    public void A_layer_that_goes_through_its_own_link_is_refused(TarEntryType link, string below)
+    {
+        var path = Write(new PaxTarEntry(link, "a") { LinkName = "var/run" }, new PaxTarEntry(TarEntryType.RegularFile, below));
+
+        ((Action)(() => Unpack(path))).Should().Throw<CorruptArtifactException>().WithMessage("*a path through a*");
+    }
+
+    [Test]
+    public void A_hard_link_to_what_lies_behind_a_link_of_the_layer_is_refused()
+    {
+        var path = Write(
+            new PaxTarEntry(TarEntryType.SymbolicLink, "a") { LinkName = "var/run" },
+            new PaxTarEntry(TarEntryType.HardLink, "mine") { LinkName = "a/secret" });
+
+        ((Action)(() => Unpack(path))).Should().Throw<CorruptArtifactException>().WithMessage("*a path through a*");
+    }
+
+    [TestCase(TarEntryType.Directory, TarEntryType.SymbolicLink)]
+    [TestCase(TarEntryType.SymbolicLink, TarEntryType.Directory)]
+    public void A_layer_that_makes_a_folder_and_something_else_of_one_name_is_refused(TarEntryType first, TarEntryType second)
+    {
+        var path = Write([.. new[] { first, second }.Select(t => t == TarEntryType.Directory ? new PaxTarEntry(t, "a") : new PaxTarEntry(t, "a") { LinkName = "b" })]);
+
+        ((Action)(() => Unpack(path))).Should().Throw<CorruptArtifactException>().WithMessage("*too");
+    }
+
+    [Test]
+    public void A_layer_that_has_no_room_is_not_unpacked_to_its_end()
+    {
+        Directory.CreateDirectory(Layer);
+        File.WriteAllBytes(Path.Combine(Layer, "file"), new byte[2 << 20]);
+        using var from = File.OpenRead(Archive("--format=gnu"));
+        using var to = new MemoryStream();
+
+        ((Action)(() => LayerChanges.Unpack(from, to, Nothing, 1 << 20))).Should().Throw<IOException>().Which.HResult.Should().Be(28);
+
+        to.Length.Should().BeLessThan(1_300_000);
+    }
+
+    [Test]
+    public void A_layer_of_more_names_than_anybody_has_is_refused()
+    {
+        var long1 = string.Join('/', Enumerable.Repeat(new string('x', 250), 15));
+        var path = Write([.. Enumerable.Range(0, 10_000).Select(i => new PaxTarEntry(TarEntryType.RegularFile, $"{long1}/{i}"))]);
+
+        ((Action)(() => Unpack(path))).Should().Throw<CorruptArtifactException>().WithMessage("*names of more than*");
     }
 
     [TestCase("no tar")]
@@ -151,7 +205,7 @@ public sealed class LayerChangesTests : StoreFolder
     {
         using var from = File.OpenRead(layer);
         using var to = File.Create(Plain);
-        return LayerChanges.Unpack(from, to, omitted.Length == 0 ? Nothing : omitted.ToHashSet());
+        return LayerChanges.Unpack(from, to, omitted.Length == 0 ? Nothing : omitted.ToHashSet(), long.MaxValue);
     }
 
     /// <summary>As containerd makes it: gzip.</summary>
@@ -159,6 +213,18 @@ public sealed class LayerChangesTests : StoreFolder
     {
         var path = Path.Combine(Root, "layer.tar.gz");
         Run("tar", ["-C", Layer, "-z", "--sort=name", format, "-cf", path, .. names.DefaultIfEmpty(".")]);
+        return path;
+    }
+
+    private string Write(params PaxTarEntry[] entries)
+    {
+        var path = Path.Combine(Root, "written.tar");
+        using var writer = new TarWriter(File.Create(path));
+        foreach (var entry in entries)
+        {
+            writer.WriteEntry(entry);
+        }
+
         return path;
     }
 
