@@ -174,6 +174,8 @@ internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider tim
         if (File.Exists(SpareOf(podUid, holder)))
         {
             WholeFile.Move(SpareOf(podUid, holder), MarkOf(podUid, holder));
+            // It is as old as the fence; what counts is when that was lifted. Needs no room.
+            File.SetLastWriteTimeUtc(MarkOf(podUid, holder), time.GetUtcNow().UtcDateTime);
             return;
         }
 

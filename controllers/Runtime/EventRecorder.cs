@@ -62,10 +62,14 @@ public sealed class EventRecorder(IKubernetes kubernetes, string component, Time
         });
     }
 
+    // What ends with the process is offered once more and not waited for: others have to end in the same time.
+    private readonly TaskCompletionSource _ending = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
     /// <inheritdoc/>
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         _queue.Writer.TryComplete();
+        _ending.TrySetResult();
         if (ExecuteTask is { } writing)
         {
             // How it ends is its own business; without this, the last words of a process would be lost with it.
@@ -96,9 +100,9 @@ public sealed class EventRecorder(IKubernetes kubernetes, string component, Time
                 await WriteAsync(item, cancellationToken).ConfigureAwait(false);
                 return;
             }
-            catch (Exception exception) when (tries < Pauses.Length && IsPassing(exception, cancellationToken))
+            catch (Exception exception) when (tries < Pauses.Length && !_ending.Task.IsCompleted && IsPassing(exception, cancellationToken))
             {
-                await Task.Delay(Pauses[tries], time, cancellationToken).ConfigureAwait(false);
+                await Task.WhenAny(_ending.Task, Task.Delay(Pauses[tries], time, cancellationToken)).ConfigureAwait(false);
             }
             catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
             {

@@ -45,7 +45,12 @@ public abstract class BenchTests(string letter, params (string Name, string Valu
         {
             await TestContext.Out.WriteLineAsync(await Cluster.TailsAsync());
         }
+
+        await CleanUpAsync();
     }
+
+    /// <summary>After each test, when what the parts said has been shown.</summary>
+    protected virtual Task CleanUpAsync() => Task.CompletedTask;
 
     [OneTimeTearDown]
     public async Task Down()

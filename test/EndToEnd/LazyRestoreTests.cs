@@ -19,8 +19,7 @@ internal sealed class LazyRestoreTests() : BenchTests("lz")
         """;
 
     /// <summary>They reckon without end, and the next test wants the machine.</summary>
-    [TearDown]
-    public async Task RemoveThePods() => await Cluster.KubectlAsync("delete", "podmigration,pod", "--all", "--timeout=180s");
+    protected override Task CleanUpAsync() => Cluster.KubectlAsync("delete", "podmigration,pod", "--all", "--timeout=180s");
 
     [Test]
     public async Task A_process_with_256_MB_keeps_them()

@@ -198,6 +198,18 @@ internal sealed class FenceBookTests
     }
 
     [Test]
+    public async Task A_mark_is_as_old_as_the_end_of_its_fence()
+    {
+        New().Fence(Pod, "m1", "Close");
+        _time.Advance(TimeSpan.FromHours(2));
+
+        await New().LiftAsync(Pod, "m1", Thaw);
+
+        New().Sweep(Set()).Should().Be(0, "a late call may still come");
+        Code(() => New().Fence(Pod, "m1", "Close")).Should().Be(StatusCode.FailedPrecondition);
+    }
+
+    [Test]
     public async Task What_stands_half_is_kept_for_whoever_ends_it_and_a_half_written_fence_goes()
     {
         await StandAsync(Killed.WhenTheMarkStood);

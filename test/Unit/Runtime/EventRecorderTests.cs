@@ -99,6 +99,25 @@ internal sealed class EventRecorderTests
     }
 
     [Test]
+    public async Task A_stop_waits_for_no_server_that_is_away()
+    {
+        for (var i = 0; i < 10; i++)
+        {
+            _events.Before.Enqueue(() => throw Refused(HttpStatusCode.ServiceUnavailable));
+        }
+
+        await _recorder.StartAsync(CancellationToken.None);
+        Say("one");
+        Say("two");
+        await UntilAsync(() => _events.Tries == 1, advance: false);
+
+        // Nobody moves the time, so a pause would never end.
+        await _recorder.StopAsync(CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(20));
+
+        _events.Tries.Should().BeInRange(2, 3, "each is offered once more at most");
+    }
+
+    [Test]
     public async Task A_stop_does_not_wait_longer_than_it_may()
     {
         _events.Gate = new TaskCompletionSource().Task;
