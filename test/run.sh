@@ -8,7 +8,7 @@ for project in Architecture Unit Component EndToEnd; do
   echo "== $project"
   log=$(mktemp)
   # Not for ever, whatever hangs: the names of those that failed by then are wanted.
-  timeout -k 60 3h dotnet run --no-build --project "test/$project" -- --no-ansi --no-progress 2>&1 | tee "$log"
+  timeout --foreground -k 60 3h dotnet run --no-build --project "test/$project" -- --no-ansi --no-progress 2>&1 | tee "$log"
   code=${PIPESTATUS[0]}
   p=$(sed -n 's/^ *succeeded: *\([0-9]*\).*/\1/p' "$log" | tail -n 1)
   f=$(sed -n 's/^ *failed: *\([0-9]*\).*/\1/p' "$log" | tail -n 1)
