@@ -41,7 +41,7 @@ internal static unsafe partial class Posix
 
         if (descriptor < 0)
         {
-            throw new IOException($"{path} cannot be opened: {Marshal.GetLastPInvokeErrorMessage()}");
+            throw new IOException($"{path} cannot be opened: {Marshal.GetLastPInvokeErrorMessage()}", Marshal.GetLastPInvokeError());
         }
 
         int result;
@@ -51,11 +51,11 @@ internal static unsafe partial class Posix
         }
         while (result != 0 && Marshal.GetLastPInvokeError() == Interrupted);
 
-        var error = Marshal.GetLastPInvokeErrorMessage();
+        var (error, message) = (Marshal.GetLastPInvokeError(), Marshal.GetLastPInvokeErrorMessage());
         _ = close(descriptor);
         if (result != 0)
         {
-            throw new IOException($"{path} cannot be synced: {error}");
+            throw new IOException($"{path} cannot be synced: {message}", error);
         }
     }
 
