@@ -107,9 +107,10 @@ internal static class RestoreFolder
             File.CreateSymbolicLink(link.FullName, verdict);
             return true;
         }
-        catch (IOException) when (link.LinkTarget is not null)
+        catch (IOException) when ((link.LinkTarget ?? (File.Exists(link.FullName) ? "Run" : null)) is { } first)
         {
-            return link.LinkTarget == verdict;
+            // A file is the handler's.
+            return first == verdict;
         }
     }
 

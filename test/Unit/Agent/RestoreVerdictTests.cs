@@ -104,6 +104,16 @@ public sealed class RestoreVerdictTests : StoreFolder
         }
     }
 
+    [TestCase("Run", true)]
+    [TestCase("Cancelled", false)]
+    public void The_handlers_word_that_it_runs_stands(string verdict, bool same)
+    {
+        // No link: the handler needs a process to make one.
+        File.WriteAllText(Folder("verdict"), "");
+
+        RestoreFolder.Decide(Folder(""), verdict).Should().Be(same);
+    }
+
     private static string Identity(Process process)
     {
         var stat = File.ReadAllText($"/proc/{process.Id}/stat");
