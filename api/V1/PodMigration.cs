@@ -87,9 +87,10 @@ public sealed record PodMigrationSpec
 
     /// <summary>onFailure says what a failure before RestoreVerified leads to. Rollback: the target is removed and the
     /// source goes on. ColdStart: where the source had been fenced, it is removed and the pod starts afresh at the target:
-    /// its memory is lost; refused for a pod that has a controller. Leave: everything stays as it is, for inspection, the
-    /// fenced source stopped, until abort is set or the migration deleted, which rolls back; refused for a pod that a
-    /// liveness probe would kill meanwhile. An abort always rolls back. Immutable. Absent: Rollback.</summary>
+    /// its memory is lost; where the API server refuses that pod, the source goes on; refused for a pod that has a controller.
+    /// Leave: everything stays as it is, for inspection, the fenced source stopped, until abort is set or the migration deleted,
+    /// which rolls back; refused for a pod that a liveness probe would kill meanwhile. An abort always rolls back. Immutable.
+    /// Absent: Rollback.</summary>
     [Immutable, OneOf(OnFailurePolicies.Rollback, OnFailurePolicies.ColdStart, OnFailurePolicies.Leave)]
     public string? OnFailure { get; init; }
 
