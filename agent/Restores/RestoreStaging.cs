@@ -108,11 +108,7 @@ internal sealed class RestoreStaging(
     {
         try
         {
-            if (Directory.Exists(Path.Combine(folder, Extracted)))
-            {
-                Directory.Delete(Path.Combine(folder, Extracted), recursive: true);
-            }
-
+            Remove(folder, [Extracted, .. StagedParts]);
             Fail(folder, why);
         }
         catch (IOException)
@@ -129,6 +125,8 @@ internal sealed class RestoreStaging(
             await PlaceAsync(request, uri, volume, Path.GetDirectoryName(folder)!, cancellationToken);
         }
 
+        // Of a staging that was cut off, by this agent or the one before.
+        Remove(folder, ["unconfirmed", Extracted, .. StagedParts]);
         var manifest = FindExpected(request, uri);
         var watch = Stopwatch.GetTimestamp();
         var temporary = await ahead.FinishAsync(folder, manifest, cancellationToken);
@@ -212,12 +210,7 @@ internal sealed class RestoreStaging(
             var from = Path.Combine(temporary, name);
             var to = Path.Combine(folder, name);
             // Of an agent that was killed here, perhaps of another artifact.
-            if (Directory.Exists(to))
-            {
-                Directory.Delete(to, recursive: true);
-            }
-
-            File.Delete(to);
+            Remove(folder, [name]);
             if (Directory.Exists(from))
             {
                 Directory.Move(from, to);
@@ -242,6 +235,19 @@ internal sealed class RestoreStaging(
 
         Mark(folder, "staged", artifact);
         Wake(folder);
+    }
+
+    private static void Remove(string folder, IEnumerable<string> names)
+    {
+        foreach (var path in names.Select(n => Path.Combine(folder, n)))
+        {
+            if (Directory.Exists(path))
+            {
+                Directory.Delete(path, recursive: true);
+            }
+
+            File.Delete(path);
+        }
     }
 
     private void Told(string podUid, string container, ContainerManifest manifest, long watch)

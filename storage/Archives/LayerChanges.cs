@@ -43,7 +43,7 @@ public sealed record LayerChanges(IReadOnlyList<string> Folders, IReadOnlyList<s
             while (!parser.AtEnd && plain.Read(buffer) is > 0 and var read)
             {
                 parser.Take(buffer.AsSpan(0, read));
-                if (parser.Position > largest)
+                if (Math.Max(parser.Position, tar.Position) > largest)
                 {
                     throw new IOException($"the layer unpacks to more than the {largest} bytes that there is room for", NoSpace);
                 }
@@ -124,19 +124,20 @@ public sealed record LayerChanges(IReadOnlyList<string> Folders, IReadOnlyList<s
         public LayerChanges Finish()
         {
             tar.Finish();
-            return new LayerChanges(_folders, _gone, [.. _others]);
+            // A name with a line break stands in no list of lines. It is made all the same; only a folder of the image stays in its way.
+            return new LayerChanges(_folders, _gone, [.. _others.Where(o => !o.Contains('\n'))]);
         }
 
         private void Keep(ArchiveEntry entry, string[] parts)
         {
             AddFolders(entry, parts[..^1]);
-            var name = OfOneLine(entry, string.Join('/', parts));
+            var name = string.Join('/', parts);
             switch (entry.Type)
             {
                 case ArchiveEntryType.Other:
                     throw new CorruptArtifactException($"the layer holds {entry.Name}, which is of no kind that can be restored");
                 case ArchiveEntryType.Directory when !_others.Contains(name):
-                    AddFolder(name, made: true);
+                    AddFolder(OfOneLine(entry, name), made: true);
                     break;
                 case ArchiveEntryType.Directory:
                     throw Refused(entry, "which it makes as something else, too");

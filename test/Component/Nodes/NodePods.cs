@@ -2,6 +2,7 @@ using System.Formats.Tar;
 using Google.Protobuf;
 using Grpc.Net.Client;
 using k8s.Models;
+using PodCheckpointing.Agent.Restores;
 using PodCheckpointing.Agent.Runtimes;
 using PodCheckpointing.TestKubelet;
 using PodCheckpointing.TestKubelet.Pods;
@@ -111,6 +112,7 @@ internal sealed class NodePods : IDisposable
         await File.WriteAllTextAsync(Path.Combine(Staging(pod), "criu.conf"), "leave-stopped\nmanage-cgroups=ignore\n");
         await File.WriteAllTextAsync(Path.Combine(Staging(pod), "../members"), "c\n");
         await File.WriteAllTextAsync(Path.Combine(Staging(pod), "../go"), "\n");
+        RootfsChanges.Prepare(Staging(pod));
         await File.WriteAllTextAsync(Path.Combine(Staging(pod), "staged"), "shared://u0/c0/c/dump.tar.zst\n");
     }
 

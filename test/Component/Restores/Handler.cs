@@ -95,6 +95,11 @@ internal sealed class Handler : IDisposable
         File.WriteAllText(In("calls"), "");
     }
 
+    /// <summary>What /bin/sh is: dash, unless a test says otherwise.</summary>
+    public string[] Shell { get; set; } = ["/bin/sh"];
+
+    public string Locale { get; set; } = "C";
+
     public string Bundle => In("bundle");
 
     public string Root => In("bundle/rootfs");
@@ -178,10 +183,11 @@ internal sealed class Handler : IDisposable
 
     public async Task<(int Code, string Output)> RunAsync(params string[] arguments)
     {
-        var start = new ProcessStartInfo("/bin/sh", [Path.Combine(Repository.Root(AppContext.BaseDirectory), "agent/Restores/Handler/checkpoint-restore"), .. arguments])
+        var start = new ProcessStartInfo(Shell[0], [.. Shell[1..], Path.Combine(Repository.Root(AppContext.BaseDirectory), "agent/Restores/Handler/checkpoint-restore"), .. arguments])
         {
             RedirectStandardOutput = true, RedirectStandardError = true,
         };
+        start.Environment["LC_ALL"] = Locale;
         start.Environment["POD_CHECKPOINTING_STATE"] = In("state");
         start.Environment["POD_CHECKPOINTING_CRUN"] = In("crun.sh");
         start.Environment["POD_CHECKPOINTING_CRIU"] = In("criu.sh");

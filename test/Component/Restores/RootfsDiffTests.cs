@@ -168,6 +168,31 @@ internal sealed class RootfsDiffTests
         _handler.Calls.Should().BeEmpty();
     }
 
+    /// <summary>In a UTF-8 locale bash, which is sh on many nodes, reads a line break as a part of a name that ends within a character.</summary>
+    [Test]
+    public async Task Reads_names_as_bytes_whatever_the_shell_and_its_locale()
+    {
+        (_handler.Shell, _handler.Locale) = (["bash", "--posix"], "C.UTF-8");
+        GivenWayOut();
+        File.WriteAllBytes(Path.Combine(_staging, RootfsChanges.Folders), [.. "=a"u8, 0xc3, .. "\n=out\n"u8]);
+
+        (await _handler.CreateAsync()).Code.Should().Be(1);
+
+        _handler.ErrorLog.Should().Contain("files in out, which leads outside");
+    }
+
+    [Test]
+    public async Task Long_names_of_any_bytes_are_kept()
+    {
+        var path = string.Join('/', Enumerable.Repeat("größer-als-hundert-bytes", 6)) + "/datei";
+        await GivenLayerAsync("-z", (path, "da"));
+        RootfsChanges.Prepare(_staging);
+
+        (await _handler.CreateAsync()).Should().Be((0, ""));
+
+        File.ReadAllText(Path.Combine(_handler.Root, path)).Should().Be("da");
+    }
+
     [Test]
     public async Task Takes_nothing_that_was_not_prepared()
     {

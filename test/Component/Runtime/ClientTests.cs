@@ -31,6 +31,19 @@ internal sealed class ClientTests : RuntimeTests
     }
 
     [Test]
+    public async Task What_is_only_tried_is_not_stored()
+    {
+        var (cluster, informer) = await ClusterAsync();
+        using var watching = informer;
+
+        await cluster.TryCreateAsync(Pod("tried"), CancellationToken.None);
+        await cluster.TryCreateAsync(await Client.CreateAsync(Pod("there"), CancellationToken.None) with { Metadata = Pod("there").Metadata }, CancellationToken.None);
+
+        var getting = () => Client.GetAsync<V1Pod>("default", "tried", CancellationToken.None);
+        (await getting.Should().ThrowAsync<KubernetesException>()).Which.IsNotFound.Should().BeTrue();
+    }
+
+    [Test]
     public async Task An_old_version_cannot_be_replaced()
     {
         var old = await Client.CreateAsync(Pod("stale"), CancellationToken.None);

@@ -73,6 +73,7 @@ public sealed class RestoreTenancyTests : StoreFolder
 
         (refusal.StatusCode, AgentReasons.Of(refusal)).Should().Be((StatusCode.FailedPrecondition, "NotEnoughSpace"));
         (await File.ReadAllTextAsync(Path.Combine(Folder, "failed"))).Should().Contain("has no room left", "its create waits for a word");
+        Directory.Exists(Path.Combine(Folder, "checkpoint")).Should().BeFalse("it takes the room");
     }
 
     [TestCase("thief")]

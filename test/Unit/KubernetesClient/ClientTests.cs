@@ -2,9 +2,11 @@ using System.Net;
 using FluentAssertions;
 using k8s;
 using k8s.Models;
+using Microsoft.Extensions.DependencyInjection;
 using NUnit.Framework;
 using PodCheckpointing.Kubectl;
 using PodCheckpointing.Kubectl.Cluster;
+using PodCheckpointing.Runtime;
 using PodCheckpointing.Unit.Runtime;
 
 namespace PodCheckpointing.Unit.KubernetesClient;
@@ -96,6 +98,33 @@ internal sealed class ClientTests
         seen.Should().HaveCount(requests);
         seen[0].Should().StartWith("old {");
         seen[^1].Should().Be(second + seen[0]["old".Length..], "the whole request is sent again");
+    }
+
+    [Test]
+    public async Task Only_tries_what_is_to_be_tried()
+    {
+        var seen = new List<string>();
+        using var line = new Line(async (request, token) =>
+        {
+            seen.Add($"{request.Method} {request.RequestUri!.PathAndQuery} {await request.Content!.ReadAsStringAsync(token)}");
+            return seen.Count == 1
+                ? new HttpResponseMessage(HttpStatusCode.Created) { Content = new StringContent("""{"metadata":{"name":"web"}}""") }
+                : new HttpResponseMessage(HttpStatusCode.Conflict) { Content = new StringContent("""{"reason":"AlreadyExists"}""") };
+        });
+        using var client = Client(line);
+        using var services = new ServiceCollection().BuildServiceProvider();
+        var cluster = new Cluster(services, client, "test", new SoleLeader());
+        var pod = new V1Pod
+        {
+            Metadata = new V1ObjectMeta { Name = "web", NamespaceProperty = "shop" },
+            Spec = new V1PodSpec { NodeName = "a", Containers = [new V1Container { Name = "c" }] },
+        };
+
+        await cluster.TryCreateAsync(pod, None);
+        await cluster.TryCreateAsync(pod, None);
+
+        seen.Should().HaveCount(2).And.OnlyContain(s => s.StartsWith("POST /api/v1/namespaces/shop/pods?dryRun=All "));
+        seen[0].Should().Contain("\"kind\":\"Pod\"").And.Contain("\"nodeName\":\"a\"").And.Contain("\"name\":\"web\"");
     }
 
     private Kubernetes Client(HttpMessageHandler line, TimeSpan? patience = null, ITokenSource? tokens = null) => new(

@@ -1,3 +1,4 @@
+using System.Net;
 using FluentAssertions;
 using k8s;
 using k8s.Models;
@@ -53,6 +54,32 @@ public sealed class ColdStartTests
         _world.Deleted.Should().BeEmpty();
         _world.Status.Should().Match<PodMigrationStatus>(s => s.Outcome == Outcomes.RolledBack && s.Phase == MigrationPhases.Failed && s.PodAccessible == true);
         _world.Status.Message.Should().Be($"CRIU says no; not started afresh at b, where the API server refuses the pod: {Words}");
+    }
+
+    [Test]
+    public async Task A_source_whose_probes_bound_its_freeze_waits_for_no_quota()
+    {
+        _world.Put(_world.Migration with { Status = _world.Status with { MaxFreezeSeconds = 20 } });
+        _world.Refusal = WayBackTests.Refused(Words);
+
+        await AFewTimesAsync();
+
+        _world.Status.Outcome.Should().Be(Outcomes.RolledBack);
+        _world.Deleted.Should().BeEmpty();
+    }
+
+    [Test]
+    public async Task A_source_goes_on_where_nobody_stands_behind_a_webhook()
+    {
+        _world.Refusal = new KubernetesException(HttpStatusCode.InternalServerError, new V1Status { Message = "failed calling webhook \"away.example\"" });
+
+        await AFewTimesAsync();
+        _world.Condition(ConditionTypes.Stalled)!.Message.Should().Contain("away.example");
+        _world.Time.Advance(ColdStart.QuotaTime);
+        await AFewTimesAsync();
+
+        _world.Status.Outcome.Should().Be(Outcomes.RolledBack);
+        _world.Deleted.Should().BeEmpty();
     }
 
     [Test]

@@ -126,6 +126,26 @@ public sealed class LayerChangesTests : StoreFolder
         ((Action)(() => Unpack(path))).Should().Throw<CorruptArtifactException>().WithMessage(why);
     }
 
+    [Test]
+    public void A_file_whose_name_has_a_line_break_is_kept()
+    {
+        Unpack(Write(new PaxTarEntry(TarEntryType.RegularFile, "a\nb"))).Should().BeEquivalentTo(new LayerChanges([], [], []));
+
+        Run("tar", "-tf", Plain).Should().Be("a\\nb\n");
+    }
+
+    [Test]
+    public void Attributes_that_are_written_once_and_meant_for_all_take_their_room()
+    {
+        var path = Write([
+            new PaxGlobalExtendedAttributesTarEntry([new("SCHILY.xattr.user.much", new string('x', 500_000))]),
+            .. Enumerable.Range(0, 100).Select(i => new PaxTarEntry(TarEntryType.RegularFile, $"{i}"))]);
+        using var from = File.OpenRead(path);
+        using var to = new MemoryStream();
+
+        ((Action)(() => LayerChanges.Unpack(from, to, Nothing, 1 << 20))).Should().Throw<IOException>().Which.HResult.Should().Be(28);
+    }
+
     [TestCase(TarEntryType.SymbolicLink, "a/evil")]
     [TestCase(TarEntryType.SymbolicLink, "./a//b/evil")]
     [TestCase(TarEntryType.HardLink, "a/evil")]
@@ -216,7 +236,7 @@ public sealed class LayerChangesTests : StoreFolder
         return path;
     }
 
-    private string Write(params PaxTarEntry[] entries)
+    private string Write(params TarEntry[] entries)
     {
         var path = Path.Combine(Root, "written.tar");
         using var writer = new TarWriter(File.Create(path));

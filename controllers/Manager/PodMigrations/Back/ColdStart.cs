@@ -104,9 +104,9 @@ internal sealed class ColdStart(
             await cluster.TryCreateAsync(fresh, cancellationToken);
             return null;
         }
-        catch (KubernetesException refused) when (refused.IsRefusal())
+        catch (KubernetesException refused)
         {
-            // A webhook that knows no dry run says nothing about the pod.
+            // Also where a webhook has nobody behind its Service: the pod can go on where it stands. One that knows no dry run says nothing about the pod.
             return refused.Message.Contains("does not support dry run", StringComparison.Ordinal) ? null : refused.Message;
         }
     }
@@ -114,8 +114,10 @@ internal sealed class ColdStart(
     /// <returns>Whether it is waited for; false where it has been for long enough.</returns>
     private bool AwaitQuota(MigrationScope scope, V1Condition turned, string refusal)
     {
-        if (scope.Condition(ConditionTypes.Stalled) is { Status: "True", Reason: Reasons.RequestRefused, LastTransitionTime: { } since }
-            && time.GetUtcNow().UtcDateTime - since >= QuotaTime)
+        // What is left of a freeze that probes bound is for the way back.
+        if (scope.Status.MaxFreezeSeconds is not null
+            || (scope.Condition(ConditionTypes.Stalled) is { Status: "True", Reason: Reasons.RequestRefused, LastTransitionTime: { } since }
+                && time.GetUtcNow().UtcDateTime - since >= QuotaTime))
         {
             // The words of both are kept for the end of the rollback.
             scope.Set(
