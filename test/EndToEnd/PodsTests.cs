@@ -16,7 +16,7 @@ public sealed class PodsTests() : BenchTests("p")
     [
         // Kubernetes asks for them of whoever makes an ownerReference that blocks its owner's deletion.
         "update replicasets/finalizers.apps",
-        // PodMigrationReconciler.FindServiceAsync, for a migration with spec.serviceName: ServiceTests.
+        // ObjectObstacles, for a migration with spec.serviceName: ServiceTests.
         "get services",
         // StrayTargets, when a target was created after its migration's end.
         "get podmigrations.lpm.my.domain",

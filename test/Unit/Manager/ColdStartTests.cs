@@ -42,14 +42,14 @@ public sealed class ColdStartTests
     {
         _world.Refusal = WayBackTests.Refused(Words);
 
-        await AFewTimesAsync();
+        await _world.ReconcileAFewTimesAsync();
 
         _world.Deleted.Should().BeEmpty();
         _world.Status.CompletionTime.Should().BeNull("a quota may count the target for a moment");
         _world.Condition(ConditionTypes.Stalled).Should().Match<V1Condition>(c => c.Status == "True" && c.Reason == Reasons.RequestRefused && c.Message == Words);
 
         _world.Time.Advance(ColdStart.QuotaTime);
-        await AFewTimesAsync();
+        await _world.ReconcileAFewTimesAsync();
 
         _world.Deleted.Should().BeEmpty();
         _world.Status.Should().Match<PodMigrationStatus>(s => s.Outcome == Outcomes.RolledBack && s.Phase == MigrationPhases.Failed && s.PodAccessible == true);
@@ -62,7 +62,7 @@ public sealed class ColdStartTests
         _world.Put(_world.Migration with { Status = _world.Status with { MaxFreezeSeconds = 20 } });
         _world.Refusal = WayBackTests.Refused(Words);
 
-        await AFewTimesAsync();
+        await _world.ReconcileAFewTimesAsync();
 
         _world.Status.Outcome.Should().Be(Outcomes.RolledBack);
         _world.Deleted.Should().BeEmpty();
@@ -73,10 +73,10 @@ public sealed class ColdStartTests
     {
         _world.Refusal = new KubernetesException(HttpStatusCode.InternalServerError, new V1Status { Message = "failed calling webhook \"away.example\"" });
 
-        await AFewTimesAsync();
+        await _world.ReconcileAFewTimesAsync();
         _world.Condition(ConditionTypes.Stalled)!.Message.Should().Contain("away.example");
         _world.Time.Advance(ColdStart.QuotaTime);
-        await AFewTimesAsync();
+        await _world.ReconcileAFewTimesAsync();
 
         _world.Status.Outcome.Should().Be(Outcomes.RolledBack);
         _world.Deleted.Should().BeEmpty();
@@ -86,11 +86,11 @@ public sealed class ColdStartTests
     public async Task A_source_is_taken_when_the_server_does_not_refuse_the_pod_any_more()
     {
         _world.Refusal = WayBackTests.Refused(Words);
-        await AFewTimesAsync();
+        await _world.ReconcileAFewTimesAsync();
         _world.Deleted.Should().BeEmpty();
 
         _world.Refusal = null;
-        await AFewTimesAsync();
+        await _world.ReconcileAFewTimesAsync();
 
         _world.Deleted.Should().Equal("p");
         _world.Condition(ConditionTypes.Stalled)!.Status.Should().Be("False");
@@ -109,7 +109,7 @@ public sealed class ColdStartTests
     [Test]
     public async Task A_refusal_is_told_of_where_the_source_is_gone_already()
     {
-        await AFewTimesAsync();
+        await _world.ReconcileAFewTimesAsync();
         _world.Take<V1Pod>("n", "p-cmigratio");
         _world.Put(_world.Migration with { Status = _world.Status with { RestoredPodUID = null } });
         _world.Refusal = WayBackTests.Refused(Words);
@@ -118,13 +118,5 @@ public sealed class ColdStartTests
 
         _world.Status.CompletionTime.Should().BeNull();
         _world.Condition(ConditionTypes.Stalled).Should().Match<V1Condition>(c => c.Status == "True" && c.Message == Words);
-    }
-
-    private async Task AFewTimesAsync()
-    {
-        for (var i = 0; i < 5; i++)
-        {
-            await _world.ReconcileAsync();
-        }
     }
 }

@@ -218,7 +218,7 @@ public sealed class MigrationSlotsTests
         new() { Type = ConditionTypes.Validated, Status = status, Reason = reason };
 
     /// <summary>What an informer has seen, and what the server has.</summary>
-    internal sealed class Objects : ICluster
+    internal sealed class Objects : UnaskedCluster
     {
         private readonly List<IKubernetesObject<V1ObjectMeta>> _seen = [];
 
@@ -231,52 +231,30 @@ public sealed class MigrationSlotsTests
         public void Remove<T>(ObjectKey key)
             where T : class, IKubernetesObject<V1ObjectMeta> => _seen.RemoveAll(i => i is T && ObjectKey.Of(i) == key);
 
-        public T? Find<T>(ObjectKey key)
-            where T : class, IKubernetesObject<V1ObjectMeta> => All<T>().FirstOrDefault(i => ObjectKey.Of(i) == key);
+        public override T? Find<T>(ObjectKey key)
+            where T : class => All<T>().FirstOrDefault(i => ObjectKey.Of(i) == key);
 
-        public IEnumerable<T> All<T>()
-            where T : class, IKubernetesObject<V1ObjectMeta> => _seen.OfType<T>();
+        public override IEnumerable<T> All<T>()
+            where T : class => _seen.OfType<T>();
 
-        public Task<IReadOnlyList<T>> ListAsync<T>(CancellationToken cancellationToken)
-            where T : class, IKubernetesObject<V1ObjectMeta>
+        public override Task<IReadOnlyList<T>> ListAsync<T>(CancellationToken cancellationToken)
+            where T : class
         {
             Lists++;
             return Task.FromResult<IReadOnlyList<T>>([.. Listed.Cast<T>()]);
         }
 
-        public Task<T?> ReadAsync<T>(ObjectKey key, CancellationToken cancellationToken)
-            where T : class, IKubernetesObject<V1ObjectMeta> => Task.FromResult(Find<T>(key));
+        public override Task<T?> ReadAsync<T>(ObjectKey key, CancellationToken cancellationToken)
+            where T : class => Task.FromResult(Find<T>(key));
 
-        public Task TryCreateAsync(V1Pod pod, CancellationToken cancellationToken) => throw new NotSupportedException();
-
-        public Task<T> CreateOrGetAsync<T>(T item, CancellationToken cancellationToken)
-            where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
-
-        public Task DeleteAsync<T>(T item, long? graceSeconds, CancellationToken cancellationToken)
-            where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
-
-        public Task<bool> DeleteVersionAsync<T>(T item, CancellationToken cancellationToken)
-            where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
-
-        public Task PatchStatusAsync<T, TStatus>(T item, TStatus? old, TStatus status, CancellationToken cancellationToken)
-            where T : class, IKubernetesObject<V1ObjectMeta>
+        public override Task PatchStatusAsync<T, TStatus>(T item, TStatus? old, TStatus status, CancellationToken cancellationToken)
+            where T : class
+            where TStatus : default
         {
             var migration = (PodMigration)(object)item;
             _seen.Remove(migration);
             _seen.Add(migration with { Status = (PodMigrationStatus)(object)status! });
             return Task.CompletedTask;
         }
-
-        public Task PatchSpecAsync<T, TSpec>(T item, TSpec old, TSpec spec, CancellationToken cancellationToken)
-            where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
-
-        public Task AnnotateAsync<T>(T item, string annotation, string value, CancellationToken cancellationToken)
-            where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
-
-        public Task PatchMetadataAsync<T>(T item, JsonObject metadata, CancellationToken cancellationToken)
-            where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
-
-        public Task SetFinalizersAsync<T>(T item, IEnumerable<string> finalizers, CancellationToken cancellationToken)
-            where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
     }
 }

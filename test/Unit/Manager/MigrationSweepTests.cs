@@ -139,7 +139,7 @@ internal sealed class MigrationSweepTests
         Migration(0) with { Status = new PodMigrationStatus { Phase = MigrationPhases.Checkpointing } };
 
     /// <summary>What an informer has seen, and what the server has.</summary>
-    private sealed class Views : ICluster
+    private sealed class Views : UnaskedCluster
     {
         public IKubernetesObject<V1ObjectMeta>[] Seen { get; init; } = [];
 
@@ -151,14 +151,14 @@ internal sealed class MigrationSweepTests
 
         public List<string> Deleted { get; } = [];
 
-        public IEnumerable<T> All<T>()
-            where T : class, IKubernetesObject<V1ObjectMeta> => Seen.OfType<T>();
+        public override IEnumerable<T> All<T>()
+            where T : class => Seen.OfType<T>();
 
-        public Task<T?> ReadAsync<T>(ObjectKey key, CancellationToken cancellationToken)
-            where T : class, IKubernetesObject<V1ObjectMeta> => Task.FromResult(Live.OfType<T>().FirstOrDefault(o => ObjectKey.Of(o) == key));
+        public override Task<T?> ReadAsync<T>(ObjectKey key, CancellationToken cancellationToken)
+            where T : class => Task.FromResult(Live.OfType<T>().FirstOrDefault(o => ObjectKey.Of(o) == key));
 
-        public Task<bool> DeleteVersionAsync<T>(T item, CancellationToken cancellationToken)
-            where T : class, IKubernetesObject<V1ObjectMeta>
+        public override Task<bool> DeleteVersionAsync<T>(T item, CancellationToken cancellationToken)
+            where T : class
         {
             if (item.Metadata.Name == Refused)
             {
@@ -168,34 +168,5 @@ internal sealed class MigrationSweepTests
             Deleted.Add($"{item.Metadata.Name} {item.Metadata.ResourceVersion}");
             return Task.FromResult(true);
         }
-
-        public T? Find<T>(ObjectKey key)
-            where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
-
-        public Task<IReadOnlyList<T>> ListAsync<T>(CancellationToken cancellationToken)
-            where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
-
-        public Task TryCreateAsync(V1Pod pod, CancellationToken cancellationToken) => throw new NotSupportedException();
-
-        public Task<T> CreateOrGetAsync<T>(T item, CancellationToken cancellationToken)
-            where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
-
-        public Task DeleteAsync<T>(T item, long? graceSeconds, CancellationToken cancellationToken)
-            where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
-
-        public Task PatchStatusAsync<T, TStatus>(T item, TStatus? old, TStatus status, CancellationToken cancellationToken)
-            where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
-
-        public Task PatchSpecAsync<T, TSpec>(T item, TSpec old, TSpec spec, CancellationToken cancellationToken)
-            where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
-
-        public Task AnnotateAsync<T>(T item, string annotation, string value, CancellationToken cancellationToken)
-            where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
-
-        public Task PatchMetadataAsync<T>(T item, JsonObject metadata, CancellationToken cancellationToken)
-            where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
-
-        public Task SetFinalizersAsync<T>(T item, IEnumerable<string> finalizers, CancellationToken cancellationToken)
-            where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
     }
 }

@@ -82,6 +82,55 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
         },
     };
 
+    /// <summary>The name of the migration's checkpoint.</summary>
+    public string Checkpoint => MigrationScope.CheckpointNameFor(Migration);
+
+    /// <summary>As often as any way back takes that waits for nobody.</summary>
+    public async Task ReconcileAFewTimesAsync()
+    {
+        for (var i = 0; i < 5; i++)
+        {
+            await ReconcileAsync();
+        }
+    }
+
+    /// <summary>Changes a pod's metadata, as somebody else does.</summary>
+    public void Change(string pod, Func<V1ObjectMeta, V1ObjectMeta> change)
+    {
+        var item = Find<V1Pod>(new("n", pod))!;
+        Put(item with { Metadata = change(item.Metadata) });
+    }
+
+    /// <summary>The migration's checkpoint, which holds nothing, or all that it has.</summary>
+    public void PutCheckpoint(bool whole = false)
+    {
+        var checkpoint = new PodCheckpoint
+        {
+            Metadata = new V1ObjectMeta
+            {
+                Name = Checkpoint, NamespaceProperty = "n", Uid = "checkpoint-uid", OwnerReferences = [Owners.ControllerReference(Migration)],
+            },
+            Status = new PodCheckpointStatus { Containers = ["c"] },
+        };
+        Put(checkpoint);
+        if (whole)
+        {
+            Put(new ContainerCheckpoint
+            {
+                Metadata = new V1ObjectMeta
+                {
+                    Name = "part", NamespaceProperty = "n", Uid = "part-uid", OwnerReferences = [Owners.ControllerReference(checkpoint)],
+                },
+            });
+            Put(new ContainerCheckpointContent
+            {
+                Metadata = new V1ObjectMeta { Name = "ccpc-part-uid" },
+                Spec = new ContainerCheckpointContentSpec { ContainerCheckpointRef = new ClaimReference { NamespaceProperty = "n", Name = "part", Uid = "part-uid" } },
+                Status = new ContainerCheckpointContentStatus { Ready = true },
+            });
+        }
+    }
+
     /// <summary>The target pod, at node b.</summary>
     public void PutTarget(V1PodStatus? status = null) => Put(new V1Pod
     {

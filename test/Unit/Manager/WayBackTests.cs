@@ -82,7 +82,7 @@ public sealed class WayBackTests
         await _world.ReconcileAsync();
 
         _world.Status.Should().Match<PodMigrationStatus>(s => s.Outcome == Outcomes.Lost && s.Phase == MigrationPhases.Failed && s.PodAccessible == false);
-        _world.Status.Message.Should().EndWith($"holds the pod as it was when it was dumped: kubectl podmigration restore {Checkpoint} -n n");
+        _world.Status.Message.Should().EndWith($"holds the pod as it was when it was dumped: kubectl podmigration restore {_world.Checkpoint} -n n");
     }
 
     [TestCase(null)]
@@ -95,13 +95,13 @@ public sealed class WayBackTests
         {
             Status = _world.Status with { Conditions = _world.Status.Conditions.With(ConditionTypes.RolledBack, "False", Reasons.NodeLost, "", 1, DateTime.UnixEpoch) },
         });
-        Change("p", m => m with
+        _world.Change("p", m => m with
         {
             OwnerReferences = [new V1OwnerReference { Kind = "ReplicaSet", Name = "r", Uid = "r-uid", Controller = true }],
             Annotations = own is null ? null : new Dictionary<string, string> { [WellKnown.DeletionCost] = own },
         });
         var source = _world.Find<V1Pod>(new("n", "p"))!;
-        Change("p", m => m with { Annotations = Patched(m.Annotations, Handover.Offered(source)) });
+        _world.Change("p", m => m with { Annotations = Patched(m.Annotations, Handover.Offered(source)) });
         Handover.IsOffered(_world.Find<V1Pod>(new("n", "p"))!).Should().BeTrue();
         _world.Put(MigrationWorld.Node("b", outOfService: true));
         _world.Answer(new UnfenceResponse());
@@ -118,7 +118,7 @@ public sealed class WayBackTests
     {
         _world.HasCome([ConditionTypes.Validated]);
         var uid = Guid.NewGuid().ToString();
-        Change("p", m => m with { Uid = uid });
+        _world.Change("p", m => m with { Uid = uid });
         _world.Put(_world.Migration with
         {
             Metadata = _world.Migration.Metadata with { Uid = uid }, Status = _world.Status with { PodUID = uid, RestoredPodUID = null },
@@ -153,48 +153,12 @@ public sealed class WayBackTests
         _world.Status.Outcome.Should().Be(gone ? null : Outcomes.RolledBack, "it is the other one's to say what became of the pod");
     }
 
-    [TestCase(DeletionPolicies.Retain, Outcomes.Restored, true, """{"ownerReferences":null}""")]
-    [TestCase(DeletionPolicies.Retain, Outcomes.RolledBack, true, """{"ownerReferences":null}""")]
-    [TestCase(DeletionPolicies.Retain, Outcomes.RolledBack, false, null)]
-    [TestCase(DeletionPolicies.Delete, Outcomes.Lost, true, """{"ownerReferences":null,"annotations":{"lpm.my.domain/pinned":"true"}}""")]
-    [TestCase(DeletionPolicies.Delete, Outcomes.Lost, false, """{"ownerReferences":null,"annotations":{"lpm.my.domain/pinned":"true"}}""")]
-    [TestCase(DeletionPolicies.Delete, Outcomes.RolledBack, true, null)]
-    public async Task A_checkpoint_that_is_kept_does_not_go_with_its_migration(string retention, string outcome, bool whole, string? patch)
-    {
-        _world.HasCome(Verified);
-        _world.Put(_world.Migration with
-        {
-            Spec = _world.Migration.Spec with { CheckpointRetention = retention },
-            Status = _world.Status with { Outcome = outcome, CompletionTime = DateTime.UnixEpoch },
-        });
-        PutCheckpoint(whole);
-
-        await _world.ReconcileAsync();
-
-        _world.MetadataPatches.Should().Equal(
-            patch is null ? [("m", "finalizers: ")] : [(Checkpoint, patch), ("m", "finalizers: ")], "the finalizer goes last");
-        _world.Deleted.Should().Equal(patch is null ? [Checkpoint] : []);
-    }
-
-    [Test]
-    public async Task A_container_that_is_missing_from_the_checkpoint_is_not_restored_without()
-    {
-        _world.HasCome(Dumped);
-        _world.PutTarget();
-        PutCheckpoint();
-
-        await _world.ReconcileAsync();
-
-        _world.Condition(ConditionTypes.RolledBack).Should().Match<V1Condition>(c =>
-            c.Reason == Reasons.ArtifactMissing && c.Message!.StartsWith("container c is not in PodCheckpoint"));
-    }
-
     [Test]
     public async Task A_source_that_somebody_holds_by_a_finalizer_is_told_of()
     {
         _world.HasCome(Verified, Steps.Restore, Steps.Commit);
         _world.PutTarget();
-        Change("p", m => m with
+        _world.Change("p", m => m with
         {
             DeletionTimestamp = _world.Time.GetUtcNow().UtcDateTime, DeletionGracePeriodSeconds = 1, Finalizers = ["kueue.x-k8s.io/managed"],
         });
@@ -204,48 +168,6 @@ public sealed class WayBackTests
 
         _world.Condition(ConditionTypes.Stalled).Should().Match<V1Condition>(c =>
             c.Reason == Reasons.SourceHeld && c.Message!.EndsWith("held by finalizers: kueue.x-k8s.io/managed"));
-    }
-
-    [Test]
-    public async Task A_target_without_its_label_is_still_the_target()
-    {
-        _world.HasCome([.. Dumped, ConditionTypes.RolledBack], Steps.Restore);
-        _world.Put(_world.Migration with
-        {
-            Status = _world.Status with { Conditions = _world.Status.Conditions.With(ConditionTypes.RolledBack, "False", Reasons.TimedOut, "", 1, DateTime.UnixEpoch) },
-        });
-        _world.PutTarget();
-        Change("p-m", m => m with { Labels = null });
-
-        await _world.ReconcileAsync();
-
-        // What of it never ran is killed first: its kubelet would run the pod's preStop hooks beside it.
-        _world.Deleted.Should().BeEmpty();
-
-        _world.Answer(new CancelRestoreResponse());
-        await _world.ReconcileAsync();
-
-        _world.Deleted.Should().Equal("p-m");
-    }
-
-    [Test]
-    public async Task A_pod_that_somebody_has_made_of_a_targets_manifest_is_not_the_target()
-    {
-        _world.HasCome([.. Dumped, ConditionTypes.RolledBack], Steps.Restore);
-        _world.Put(_world.Migration with
-        {
-            Status = _world.Status with { Conditions = _world.Status.Conditions.With(ConditionTypes.RolledBack, "False", Reasons.TimedOut, "", 1, DateTime.UnixEpoch) },
-        });
-        _world.PutTarget();
-        var target = _world.Find<V1Pod>(new ObjectKey("n", "p-m"))!;
-        _world.Take<V1Pod>("n", "p-m");
-        _world.Put(target with { Metadata = target.Metadata with { Name = "clone", Uid = "clone-uid" } });
-        _world.Answer(new CancelRestoreResponse());
-
-        await _world.ReconcileAsync();
-
-        _world.Deleted.Should().BeEmpty();
-        _world.Status.RestoredPodUID.Should().Be("target-uid");
     }
 
     [Test]
@@ -260,12 +182,12 @@ public sealed class WayBackTests
         _world.Put(MigrationWorld.Node("b", ready: "Unknown"));
         _world.Answer(new CancelRestoreResponse());
         _world.Answer(new UnfenceResponse());
-        await AFewTimesAsync();
+        await _world.ReconcileAFewTimesAsync();
         _world.Status.CompletionTime.Should().BeNull("node b holds the address");
 
         _world.Put(MigrationWorld.Node("b"));
         _world.Answer(new HoldAddressesResponse());
-        await AFewTimesAsync();
+        await _world.ReconcileAFewTimesAsync();
 
         _world.Deleted.Should().NotContain("p");
         _world.Status.Outcome.Should().Be(Outcomes.RolledBack);
@@ -284,26 +206,10 @@ public sealed class WayBackTests
         _world.Answer(new UnfenceResponse());
         _world.Answer(new HoldAddressesResponse());
 
-        await AFewTimesAsync();
+        await _world.ReconcileAFewTimesAsync();
 
         _world.Status.CompletionTime.Should().NotBeNull();
         _world.Condition(ConditionTypes.Stalled)?.Status.Should().NotBe("True", "nothing would ever say otherwise");
-    }
-
-    [Test]
-    public async Task A_restore_that_has_begun_is_asked_about_by_the_pods_containers_when_the_checkpoint_has_lost_its_own()
-    {
-        _world.HasCome(Dumped, Steps.Restore);
-        _world.PutTarget();
-        PutCheckpoint();
-        _world.Answer(new ReleaseRestoreResponse());
-        // So an agent answers who asks for none.
-        _world.Answer(new GetRestoreResponse());
-
-        await _world.ReconcileAsync();
-
-        _world.AskedAbout.Should().Equal("c");
-        _world.Condition(ConditionTypes.RestoreVerified).Should().BeNull("nobody has said that c runs");
     }
 
     [TestCase(true, true)]
@@ -328,21 +234,13 @@ public sealed class WayBackTests
         else
         {
             _world.PutTarget();
-            PutCheckpoint();
+            _world.PutCheckpoint();
         }
 
-        await AFewTimesAsync();
+        await _world.ReconcileAFewTimesAsync();
 
         _world.Condition(ConditionTypes.RolledBack).Should().NotBeNull();
         _world.Status.ObservedGeneration.Should().Be(7);
-    }
-
-    private async Task AFewTimesAsync()
-    {
-        for (var i = 0; i < 5; i++)
-        {
-            await _world.ReconcileAsync();
-        }
     }
 
     /// <summary>As the API server merges them.</summary>
@@ -361,42 +259,5 @@ public sealed class WayBackTests
         return result;
     }
 
-    private string Checkpoint => MigrationScope.CheckpointNameFor(_world.Migration);
-
     internal static KubernetesException Refused(string message) => new(HttpStatusCode.Forbidden, new V1Status { Message = message, Reason = "Forbidden" });
-
-    private void Change(string pod, Func<V1ObjectMeta, V1ObjectMeta> change)
-    {
-        var item = _world.Find<V1Pod>(new("n", pod))!;
-        _world.Put(item with { Metadata = change(item.Metadata) });
-    }
-
-    private void PutCheckpoint(bool whole = false)
-    {
-        var checkpoint = new PodCheckpoint
-        {
-            Metadata = new V1ObjectMeta
-            {
-                Name = Checkpoint, NamespaceProperty = "n", Uid = "checkpoint-uid", OwnerReferences = [Owners.ControllerReference(_world.Migration)],
-            },
-            Status = new PodCheckpointStatus { Containers = ["c"] },
-        };
-        _world.Put(checkpoint);
-        if (whole)
-        {
-            _world.Put(new ContainerCheckpoint
-            {
-                Metadata = new V1ObjectMeta
-                {
-                    Name = "part", NamespaceProperty = "n", Uid = "part-uid", OwnerReferences = [Owners.ControllerReference(checkpoint)],
-                },
-            });
-            _world.Put(new ContainerCheckpointContent
-            {
-                Metadata = new V1ObjectMeta { Name = "ccpc-part-uid" },
-                Spec = new ContainerCheckpointContentSpec { ContainerCheckpointRef = new ClaimReference { NamespaceProperty = "n", Name = "part", Uid = "part-uid" } },
-                Status = new ContainerCheckpointContentStatus { Ready = true },
-            });
-        }
-    }
 }
