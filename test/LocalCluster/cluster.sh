@@ -20,63 +20,12 @@
 #                                 up); every up does
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-repo=$(cd "$here/../.." && pwd)
-cache=${POD_CHECKPOINTING_CACHE:-/var/cache/pod-checkpointing}
-hash_of() { cat "$@" | sha256sum | cut -c1-12; }
-apiserver=${KUBEBUILDER_ASSETS:-$cache/apiserver-$(hash_of "$here"/ApiServer/*.go "$here/ApiServer/install.sh" "$here/debian.sh")}
-tree=$cache/node-tree-$(hash_of "$here/Nodes/install.sh" "$here/debian.sh")
-images=$cache/images-$(hash_of "$here/Images/build.sh" "$here/Nodes/install.sh")
-
-# What no package brings: said by name here, instead of by a node that does not come up.
-check_machine() {
-  local missing=() controller
-  [ "$(id -u)" = 0 ] || { echo "the bench makes name spaces and mounts: run it as root" >&2; exit 1; }
-  for controller in cpu cpuset devices freezer memory pids; do
-    [ -d "/sys/fs/cgroup/$controller" ] || missing+=("$controller")
-  done
-  if [ ${#missing[@]} -gt 0 ]; then
-    echo "the bench's nodes need cgroup v1, and /sys/fs/cgroup has no ${missing[*]}: boot with" \
-      "systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1, or mount each as" \
-      "mount -t cgroup -o ${missing[0]} cgroup /sys/fs/cgroup/${missing[0]}" >&2
-    exit 1
-  fi
-  grep -qw overlay /proc/filesystems || modprobe -q overlay || {
-    echo "the bench's nodes stand on overlay file systems, which this kernel has not: load the module overlay" >&2
-    exit 1
-  }
-}
-
-# check_space FOLDER MEGABYTES
-check_space() {
-  local free
-  free=$(df --output=avail -m "$1" | tail -n 1)
-  [ "$free" -ge "$2" ] || { echo "$1 has $((free)) MB free, and $2 MB are needed" >&2; exit 1; }
-}
-
-install() {
-  check_machine
-  mkdir -p "$cache" "$runs"
-  check_space "$runs" 2000
-  local missing=()
-  for pair in debootstrap:debootstrap ip:iproute2 openssl:openssl python3:python3 nsenter:util-linux sysctl:procps shellcheck:shellcheck; do
-    command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
-  done
-  # What stands needs no lock, which the making of another version may hold for minutes.
-  if [ ${#missing[@]} = 0 ] && [ -x "$apiserver/kube-apiserver" ] && [ -x "$apiserver/kubectl" ] && [ -e "$tree/.complete" ] && [ -e "$images/.complete" ]; then
-    return
-  fi
-  check_space "$cache" 5000
-  exec 8>"$cache/.lock"
-  flock 8
-  if [ ${#missing[@]} -gt 0 ]; then
-    apt-get -q update >/dev/null
-    DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends "${missing[@]}" >/dev/null
-  fi
-  "$here/ApiServer/install.sh" "$apiserver"
-  "$here/Nodes/install.sh" "$tree"
-  "$here/Images/build.sh" "$tree" "$images"
-  flock -u 8
-}
+# shellcheck source=paths.sh
+. "$here/paths.sh"
+# shellcheck source=parts.sh
+. "$here/parts.sh"
+# shellcheck source=Pods/workloads.sh
+. "$here/Pods/workloads.sh"
 
 # certificate NAME SUBJECT SAN: signed by the cluster's authority.
 certificate() {
@@ -107,23 +56,6 @@ wait_for() {
   done
 }
 
-# What each part has said last: who reads of a failure elsewhere has nothing else to go by.
-tails() {
-  local file kubectl=("$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" --request-timeout=5s)
-  if [ -e "$dir/kubeconfig" ]; then
-    printf '== pods, migrations and checkpoints\n'
-    timeout 15 "${kubectl[@]}" get nodes,pods,podmigrations,podcheckpoints -A -o wide 2>&1 | cut -c1-300 | tail -n 40 || true
-    printf '== events\n'
-    timeout 15 "${kubectl[@]}" get events -A --sort-by=.metadata.creationTimestamp 2>&1 | cut -c1-400 | tail -n 30 || true
-  fi
-  for file in "$dir"/log/*.log "$dir"/node-?/log/init.log "$dir"/node-?/etc/containerd.log "$dir"/node-?/pods-log/"$system"_*/*/*.log; do
-    [ -s "$file" ] || continue
-    printf '== %s\n' "${file#"$dir/"}"
-    # Whoever reads the test run's own words finds none of them at the beginning of a line.
-    tail -n 30 "$file" | cut -c1-400 | sed 's/^/| /'
-  done
-}
-
 # What came up in part only is shown and taken down: nobody else would, and the next one wants its name and its network.
 give_up() {
   local code=$?
@@ -134,60 +66,6 @@ give_up() {
   echo "taking cluster $name down" >&2
   down >&2 || true
   exit "$code"
-}
-
-# background NAME COMMAND...: a process of the cluster, which `down` ends.
-background() {
-  local name=$1; shift
-  setsid "$@" >"$dir/log/$name.log" 2>&1 </dev/null &
-  echo $! >"$dir/run/$name.pid"
-}
-
-in_node() { local node=$1; shift; nsenter -t "$(cut -d' ' -f2 "$dir/$node/pid")" -m -n -p -u -i -- "$@"; }
-
-start_etcd() {
-  background etcd "$apiserver/etcd" --data-dir "$dir/etcd" --unsafe-no-fsync \
-    --listen-client-urls "http://127.0.0.1:$((port + 1))" --advertise-client-urls "http://127.0.0.1:$((port + 1))" \
-    --listen-peer-urls "http://127.0.0.1:$((port + 2))" --initial-advertise-peer-urls "http://127.0.0.1:$((port + 2))" \
-    --initial-cluster "default=http://127.0.0.1:$((port + 2))"
-}
-
-start_apiserver() {
-  background apiserver "$apiserver/kube-apiserver" --etcd-servers "http://127.0.0.1:$((port + 1))" --secure-port "$port" \
-    --bind-address 0.0.0.0 --tls-cert-file "$dir/pki/apiserver.crt" --tls-private-key-file "$dir/pki/apiserver.key" \
-    --client-ca-file "$dir/pki/ca.crt" --token-auth-file "$dir/pki/tokens" \
-    --audit-policy-file "$dir/audit-policy.yaml" --audit-log-path "$dir/audit.log"
-}
-
-# start_operator [NAME]: a second one beside the first has another name. One that ends is started again, as kubelet would.
-# shellcheck disable=SC2120
-start_operator() {
-  # shellcheck disable=SC2016
-  background "${1:-operator}" sh -c 'while :; do "$@"; sleep 0.5; done' sh dotnet "$repo/artifacts/operator/PodCheckpointing.Manager.dll" \
-    --Operator:Kubeconfig="$dir/operator.kubeconfig" --Operator:TlsCertificate="$dir/pki/operator.crt" \
-    --Operator:TlsKey="$dir/pki/operator.key" --Operator:TlsCa="$dir/pki/ca.crt" --Operator:HealthPort="$(($([ -z "${1:-}" ] && echo 8000 || echo 9000) + index))"
-}
-
-# What of kube-controller-manager a test asks for; the others do without it, and are quicker.
-start_controllers() {
-  background controllers dotnet "$repo/artifacts/controllers/PodCheckpointing.TestControllers.dll" --Kubeconfig="$dir/kubeconfig"
-}
-
-start_agent() {
-  background "agent-$1" nsenter -t "$(cut -d' ' -f2 "$dir/$1/pid")" -m -n -p -u -i -- \
-    /usr/share/dotnet/dotnet "/opt/pod-checkpointing/artifacts/agent/PodCheckpointing.Agent.dll" \
-    --Agent:NodeName="$1" --Agent:KubeletCa=/etc/bench/pki/ca.crt \
-    --Agent:KubeletClientCertificate=/etc/bench/pki/agent.crt --Agent:KubeletClientKey=/etc/bench/pki/agent.key \
-    --Agent:TlsCertificate=/etc/bench/pki/agent.crt --Agent:TlsKey=/etc/bench/pki/agent.key --Agent:TlsClientCa=/etc/bench/pki/ca.crt
-}
-
-start_kubelet() {
-  background "kubelet-$1" nsenter -t "$(cut -d' ' -f2 "$dir/$1/pid")" -m -n -p -u -i -- \
-    /usr/share/dotnet/dotnet "/opt/pod-checkpointing/artifacts/kubelet/PodCheckpointing.TestKubelet.dll" \
-    --Kubelet:NodeName="$1" --Kubelet:NodeIP="$2" --Kubelet:Kubeconfig=/etc/bench/kubelet.kubeconfig \
-    --Kubelet:CgroupParent="/pc-$name-$1" --Kubelet:TlsCertificate=/etc/bench/pki/kubelet.crt \
-    --Kubelet:TlsKey=/etc/bench/pki/kubelet.key --Kubelet:ClientCa=/etc/bench/pki/ca.crt --Kubelet:CheckpointUsers:0=checkpoint-agent \
-    --Kubelet:Tokens:0=bench-agent,checkpoint-agent --Kubelet:Tokens:1=bench-reader,reader
 }
 
 # started PID: when a process began, which with its id tells it from all others.
@@ -319,59 +197,6 @@ start_processes() {
   done
 }
 
-# What the nodes of a cluster that is to install us have: our images, and no handler, which comes with the agent.
-prepare_nodes() {
-  local node part
-  "$repo/config/images/build.sh" >"$dir/log/images.log" 2>&1 || { tail -20 "$dir/log/images.log" >&2; return 1; }
-  for node in node-a node-b; do
-    for part in operator agent; do
-      in_node "$node" ctr -n k8s.io images import --digests=false - <"$repo/artifacts/images/$part.tar" >>"$dir/log/images.log" 2>&1 || {
-        echo "image $part could not be imported on $node" >&2
-        return 1
-      }
-    done
-    in_node "$node" rm /usr/libexec/pod-checkpointing/checkpoint-restore
-    in_node "$node" sh -c 'mkdir -p /var/lib/kubelet/pki && cp /etc/bench/pki/ca.crt /var/lib/kubelet/pki/kubelet.crt'
-  done
-}
-
-# The way of the README, as far as the bench has what a whole cluster has; Pods/ holds the rest.
-start_pods() {
-  local kubectl=("$apiserver/kubectl" --kubeconfig "$dir/kubeconfig")
-  "${kubectl[@]}" create namespace "$system" >/dev/null
-  "$repo/config/certificates.sh" | "${kubectl[@]}" apply -f - >/dev/null
-  "${kubectl[@]}" apply --server-side --force-conflicts -k "$here/Pods" >/dev/null
-  start_workloads
-}
-
-# What the controllers of a whole cluster do for our DaemonSet and our Deployment: their pods, tokens for them, and a status.
-start_workloads() {
-  local kubectl=("$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" -n "$system") account kind counts generation
-  for account in pod-checkpointing-operator checkpoint-agent; do
-    "${kubectl[@]}" create secret generic "$account-token" --dry-run=client -o yaml --from-literal=token="bench-${account##*-}" \
-      --from-literal=namespace="$system" --from-file=ca.crt="$dir/pki/ca.crt" | "${kubectl[@]}" apply -f - >/dev/null
-  done
-  "${kubectl[@]}" get daemonsets,deployments -o json |
-    python3 "$here/Pods/controllers.py" "10.$((128 + index)).0.1" "$port" node-a node-b | "${kubectl[@]}" apply -f - >/dev/null
-  "${kubectl[@]}" wait --for=condition=Ready --timeout=300s pod --all >/dev/null || {
-    "${kubectl[@]}" get pods -o yaml >&2
-    return 1
-  }
-  for kind in daemonset/checkpoint-agent deployment/pod-checkpointing-operator; do
-    generation=$("${kubectl[@]}" get "$kind" -o 'jsonpath={.metadata.generation}')
-    case $kind in
-      daemonset/*) counts='"desiredNumberScheduled":2,"currentNumberScheduled":2,"updatedNumberScheduled":2,"numberAvailable":2,"numberReady":2,"numberMisscheduled":0' ;;
-      *) counts='"replicas":2,"updatedReplicas":2,"availableReplicas":2,"readyReplicas":2' ;;
-    esac
-    "${kubectl[@]}" patch "$kind" --subresource=status --type=merge -p "{\"status\":{\"observedGeneration\":$generation,$counts}}" >/dev/null
-  done
-}
-
-# The garbage collector of a whole cluster: pods whose DaemonSet or Deployment is gone.
-stop_workloads() {
-  "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" -n "$system" delete pod --all --timeout=120s >/dev/null
-}
-
 down() {
   local pid file
   for file in "$dir"/run/*.pid; do
@@ -393,31 +218,17 @@ down() {
   [ -z "$left" ] || { echo "left over: $left" >&2; return 1; }
 }
 
-# kill_part NAME: returns when it is gone with all its threads, so that its port is free for the next.
-kill_part() {
-  local pid
-  pid=$(cat "$dir/run/$1.pid")
-  kill -KILL -- "-$pid"
-  for _ in $(seq 250); do
-    [ -d "/proc/$pid" ] || return 0
-    if grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null && [ "$(find "/proc/$pid/task" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l)" -le 1 ]; then return 0; fi
-    sleep 0.02
-  done
-}
-
 command=${1:-}
 name=${2:-}
-system=pod-checkpointing-system
-runs=${POD_CHECKPOINTING_RUN:-/var/tmp/pod-checkpointing}
 dir=$runs/$name
 index=$(cat "$dir/index" 2>/dev/null || true)
 port=$((16500 + ${index:-0} * 4))
 case $command in
-  install) install ;;
-  up) install; up processes ;;
-  pods) install; up pods ;;
-  bare) install; up bare ;;
-  nodes) install; up_nodes ;;
+  install) exec "$here/install.sh" ;;
+  up) "$here/install.sh"; up processes ;;
+  pods) "$here/install.sh"; up pods ;;
+  bare) "$here/install.sh"; up bare ;;
+  nodes) "$here/install.sh"; up_nodes ;;
   sweep) sweep ;;
   tails) tails ;;
   down) down ;;

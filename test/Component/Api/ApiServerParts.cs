@@ -29,7 +29,7 @@ internal static class ApiServerParts
         return folder;
     }
 
-    // The one that this source makes, under the name that test/LocalCluster/cluster.sh gives it.
+    // The one that this source makes, under the name that test/LocalCluster/paths.sh gives it.
     private static string Version()
     {
         var bench = Path.Combine(Repository.Root(AppContext.BaseDirectory), "test", "LocalCluster");

@@ -75,7 +75,7 @@ public sealed partial class ReadmeTests
         var would = Manifests.Run(command[0], ["-C", Manifests.Root, "--no-print-directory", "-n", .. command[1..]]);
 
         would.Should().Contain("\nconfig/images/build.sh\n").And.Contain("dotnet publish api/Kubectl");
-        File.ReadAllText(Path.Combine(Manifests.Root, "test/LocalCluster/cluster.sh")).Should().Contain("\"$repo/config/images/build.sh\"");
+        File.ReadAllText(Path.Combine(Manifests.Root, "test/LocalCluster/Pods/workloads.sh")).Should().Contain("\"$repo/config/images/build.sh\"");
         Manifests.Run("make", "-C", Manifests.Root, "-n", "test").Should().Contain("dotnet publish api/Kubectl");
     }
 
