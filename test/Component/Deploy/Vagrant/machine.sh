@@ -48,6 +48,8 @@ esac
 exec /usr/bin/systemctl "${@/#--now/--quiet}"
 SH
 chmod 755 "$root/usr/local/sbin/systemctl"
+# A name space has what the machine around it has, which may forward; a new machine does not.
+echo 0 >/proc/sys/net/ipv4/ip_forward
 ip link set lo up
 ip link add eth1 type veth peer name vagrant
 ip link set vagrant up

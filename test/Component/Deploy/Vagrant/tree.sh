@@ -130,8 +130,12 @@ in_tree update-ca-certificates
 # What a tree cannot do, or must not do to the machine that it is on.
 printf '#!/bin/sh\n# Modules are the whole machine'"'"'s.\nexit 0\n' >"$tree/usr/local/sbin/modprobe"
 printf '#!/bin/sh\n# Swap is the whole machine'"'"'s.\nexit 0\n' >"$tree/usr/local/sbin/swapoff"
-printf '#!/bin/sh\n# Only what a network namespace has of its own.\nexec /sbin/sysctl --pattern "^net[.]ipv4[.]ip_forward$" "$@"\n' \
-  >"$tree/usr/local/sbin/sysctl"
+cat >"$tree/usr/local/sbin/sysctl" <<'SH'
+#!/bin/sh
+# Only what a network namespace has of its own. (sysctl's --pattern lets nothing through, in Debian 12's version.)
+[ "$*" = "--quiet --system" ] || exec /sbin/sysctl "$@"
+cat /etc/sysctl.d/*.conf | grep '^net\.ipv4\.ip_forward *=' | /sbin/sysctl --quiet --load=-
+SH
 chmod 755 "$tree"/usr/local/sbin/{modprobe,swapoff,sysctl}
 umount "$tree/proc" "$tree/dev"
 rm -rf "$tree/srv/git"
