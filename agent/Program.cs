@@ -48,6 +48,7 @@ builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = LastDump.
 builder.Services.AddSingleton<DumpJournal>();
 builder.Services.AddSingleton<FenceBook>();
 builder.Services.AddHostedService<FenceSweeper>();
+builder.Services.AddSingleton<PodCgroup>();
 builder.Services.AddSingleton<VolumeContent>();
 builder.Services.AddSingleton<Dumper>();
 builder.Services.AddSingleton<ArchiveWatch>();

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Grpc.Core;
 using Microsoft.Extensions.Options;
+using PodCheckpointing.Agent.Restores;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Storage;
 using PodCheckpointing.Storage.Archives;
@@ -11,7 +12,7 @@ namespace PodCheckpointing.Agent.Volumes;
 /// <summary>Takes the content of a stopped pod's emptyDir volumes, and puts it into those of the pod that goes on.</summary>
 /// <remarks>Owners, modes, times, holes, links and user attributes travel. Sockets do not: CRIU makes those of its
 /// processes again.</remarks>
-internal sealed class VolumeContent(CheckpointStore store, IOptions<AgentOptions> options)
+internal sealed class VolumeContent(CheckpointStore store, PodCgroup cgroup, IOptions<AgentOptions> options)
 {
     /// <summary>A volume of millions of files is not waited for: the answer has a deadline.</summary>
     private static readonly TimeSpan WeighingLimit = TimeSpan.FromSeconds(4);
@@ -94,9 +95,35 @@ internal sealed class VolumeContent(CheckpointStore store, IOptions<AgentOptions
             }
         }
 
-        await store.Read(manifest).ExtractAsync(
-            Path.GetDirectoryName(folder)!, ExtractionOptions.Everything with { Devices = true }, cancellationToken);
+        if (!IsInMemory(folder) || !await PlaceInMemoryAsync(podUid, manifest, volume, folder, cancellationToken))
+        {
+            await ExtractAsync(manifest, Path.GetDirectoryName(folder)!, cancellationToken);
+        }
     }
+
+    /// <summary>Puts it there on the pod's own account: what the agent wrote would be the agent's memory for as long as the pod lives.</summary>
+    /// <returns>Whether it could be had so.</returns>
+    private async Task<bool> PlaceInMemoryAsync(
+        string podUid, ContainerManifest manifest, string volume, string folder, CancellationToken cancellationToken)
+    {
+        // On the node's disk first, as the dump itself: only what was verified is copied, by a program that needs no memory of its own.
+        var staged = RestoreFolder.MakeEmpty(Path.Combine(RestoreFolder.OfPod(options, podUid), $".volume-{volume}"));
+        try
+        {
+            await ExtractAsync(manifest, staged, cancellationToken);
+            return await cgroup.RunAsync(
+                podUid, ["cp", "--archive", "--sparse=always", "--", Path.Combine(staged, volume, "."), folder], cancellationToken);
+        }
+        finally
+        {
+            Directory.Delete(staged, recursive: true);
+        }
+    }
+
+    private Task ExtractAsync(ContainerManifest manifest, string folder, CancellationToken cancellationToken) =>
+        store.Read(manifest).ExtractAsync(folder, ExtractionOptions.Everything with { Devices = true }, cancellationToken);
+
+    private static bool IsInMemory(string folder) => new DriveInfo(folder).DriveFormat == "tmpfs";
 
     /// <summary>How many bytes a volume takes; 0 where that is not found out in time.</summary>
     public async Task<long> WeighAsync(string podUid, string volume, CancellationToken cancellationToken)

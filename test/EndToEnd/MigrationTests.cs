@@ -143,7 +143,8 @@ public sealed class MigrationTests() : BenchTests("e")
                     os.stat("/disk/hole").st_size, os.stat("/disk/hole").st_blocks < 1024, os.readlink("/disk/link"),
                     stat.S_ISFIFO(os.stat("/disk/fifo").st_mode), os.getxattr("/disk/owned", "user.colour").decode(),
                 ]
-                print(f"n={n}", *facts, flush=True)
+                # In one write: a dump between two would leave half a line on each node.
+                os.write(1, (" ".join(map(str, [f"n={n}", *facts])) + "\n").encode())
                 time.sleep(0.05)
             """;
         var mounts = "\n    volumeMounts: [{name: disk, mountPath: /disk}, {name: memory, mountPath: /memory}]";

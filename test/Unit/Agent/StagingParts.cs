@@ -16,7 +16,7 @@ internal static class StagingParts
         var options = Options.Create(new AgentOptions { StateRoot = state });
         return new RestoreStaging(
             store,
-            new VolumeContent(store, options),
+            new VolumeContent(store, new PodCgroup(options), options),
             ahead ?? Ahead(store, state),
             new PageGuard(options, TimeProvider.System, NullLogger<PageGuard>.Instance),
             options,

@@ -18,7 +18,8 @@ public sealed class VolumeContentTests : StoreFolder
     [SetUp]
     public void Mount()
     {
-        _volumes = new VolumeContent(Store, Options.Create(new AgentOptions { KubeletPods = Out }));
+        var options = Options.Create(new AgentOptions { KubeletPods = Out, NodeRoot = Out });
+        _volumes = new VolumeContent(Store, new PodCgroup(options), options);
         Directory.CreateDirectory(FolderOf(Pod));
         Directory.CreateDirectory(FolderOf(Target));
     }
