@@ -14,14 +14,6 @@ leave() {
   cluster down "$name" || true
 }
 trap 'cluster down "$name" || true' EXIT
-# The first write of a virtual machine's memory waits for its host to find some: 2.5 s for a GB here, 0.2 s ever after. Each figure would
-# be the host's, on a machine that has just begun. So all that nobody has had yet is written once, and given back.
-python3 - <<'PYTHON'
-import mmap, re
-free = int(re.search(r"MemFree:\s+(\d+)", open("/proc/meminfo").read()).group(1)) << 10
-if free > 2 << 30:
-    mmap.mmap(-1, free - (1 << 30), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE)
-PYTHON
 cluster up "$name"
 trap 'leave $?' EXIT
 if [ -n "${2:-}" ]; then
