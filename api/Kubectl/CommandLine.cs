@@ -18,6 +18,7 @@ internal sealed class CommandLine
         _context = new CommandContext(terminal, time, open);
         var migrations = new Command("podmigration", "Move running pods to other nodes, with their memory.")
         {
+            NodesCommand.Build(_context),
             CheckCommand.Build(_context),
             StatusCommand.Build(_context),
             WatchCommand.Build(_context),

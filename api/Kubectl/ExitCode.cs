@@ -15,7 +15,7 @@ internal static class ExitCode
     public static IReadOnlyList<(int Code, string Meaning)> All { get; } =
     [
         (Ok, "done; with --wait, watch and status: nothing has failed"),
-        (Failed, "the migration or checkpoint failed, was rolled back or lost its memory (ColdStarted); check found an obstacle"),
+        (Failed, "the migration or checkpoint failed, was rolled back or lost its memory (ColdStarted); check found an obstacle; of nodes one is not ready"),
         (Usage, "the command line is wrong"),
         (Refused, "the API server refused: no such object, an invalid value, or no right to it"),
         (Unreachable, "no kubeconfig that can be used, or the API server cannot be reached"),

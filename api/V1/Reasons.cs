@@ -130,6 +130,11 @@ public static class Reasons
     /// answer. Expired certificates: see config/README.md.</remarks>
     public const string AgentUnavailable = "AgentUnavailable";
 
+    /// <summary>No agent's pod is on the node, though others have one: it is asked nothing, and takes no part.</summary>
+    /// <remarks>Where no pod is to leave or to go to, nothing. Elsewhere see what keeps the agent away, a taint or a nodeSelector:
+    /// kubectl -n pod-checkpointing-system describe daemonset checkpoint-agent.</remarks>
+    public const string AgentMissing = "AgentMissing";
+
     /// <summary>The agent does not reach its node's kubelet. It is asked again.</summary>
     /// <remarks>Look at kubelet on that node; check the agent's kubelet URL and its CA. A certificate that kubelet made for itself
     /// lives for a year and is never renewed: on the node remove /var/lib/kubelet/pki/kubelet.crt and kubelet.key and restart

@@ -10,6 +10,9 @@ internal sealed partial class KindPage(Type kind, Documentation documentation, s
 {
     private const string ErrorLine = "# error: ";
 
+    /// <summary>Some kinds have only what they say.</summary>
+    private static readonly string[] Parts = ["spec", "status"];
+
     private readonly Dictionary<string, object> _schema = new SchemaBuilder(documentation).Root(kind);
 
     /// <summary>The page's text.</summary>
@@ -24,7 +27,7 @@ internal sealed partial class KindPage(Type kind, Documentation documentation, s
             text.Append($"`kubectl get {called.ShortName}`, in {string.Join(" and ", called.Categories.Select(c => $"`kubectl get {c}`"))}; ");
             text.Append($"`kubectl explain {entity.PluralName} --recursive`.\n\n");
             text.Append($"Columns: {Columns(0)}; with `-o wide` also {Columns(1)}.\n\n");
-            foreach (var part in new[] { "spec", "status" })
+            foreach (var part in Parts.Where(Properties(_schema).ContainsKey))
             {
                 var schema = (Dictionary<string, object>)Properties(_schema)[part];
                 text.Append($"## {part}\n\n{(string)schema["description"]}\n\n");

@@ -23,6 +23,11 @@ internal static class Indexes
 
     public const string Shy = "shy";
 
+    /// <summary>The agents' pods, all by one value; none where agents run otherwise.</summary>
+    public static readonly ObjectIndex<V1Pod> AgentPods = new(pod => Api.V1.AgentPods.Contains(pod) ? Agents : null);
+
+    public const string Agents = "agents";
+
     public static readonly ObjectIndex<PodMigration> MigrationsByUid = new(migration => migration.Metadata.Uid);
 
     /// <summary>Migrations by the pod that they have begun to move.</summary>

@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using Microsoft.Extensions.Options;
+using PodCheckpointing.Manager.Nodes;
 using PodCheckpointing.Manager.PodMigrations;
 using PodCheckpointing.Manager.Retention;
 
@@ -47,6 +48,10 @@ internal sealed class OperatorOptions
     /// <summary>How many migrations may be under way at once.</summary>
     [ValidateObjectMembers]
     public MigrationOptions Migrations { get; set; } = new();
+
+    /// <summary>How nodes are asked what they can do.</summary>
+    [ValidateObjectMembers]
+    public NodeOptions Nodes { get; set; } = new();
 
     public int AgentPort { get; set; } = 50051;
 

@@ -78,6 +78,11 @@ internal static class Triggers
         .On<PodCheckpoint>((checkpoint, cluster) => cluster
             .Where(Indexes.RestoringPods, checkpoint.Metadata.NamespaceProperty!).Where(pod => RestoreRequest.IsRestoring(pod, checkpoint)).Select(ObjectKey.Of));
 
+    public static void OfNodes(ITriggers triggers) => triggers
+        .On<V1Node>((node, _) => [ObjectKey.Of(node)])
+        // Its agent comes, is ready, or goes.
+        .On<V1Pod>((pod, _) => AgentPods.Contains(pod) && pod.Spec.NodeName is { } node ? [new ObjectKey(null, node)] : []);
+
     private static IEnumerable<ObjectKey> LeavingParts(PodCheckpoint whole, ICluster cluster) =>
         cluster.Where(Indexes.PartsByOwner, whole.Metadata.Uid!).Where(p => p.Metadata.DeletionTimestamp is not null).Select(ObjectKey.Of);
 

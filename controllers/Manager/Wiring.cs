@@ -5,6 +5,7 @@ using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.ContainerCheckpoints;
 using PodCheckpointing.Manager.Contents;
 using PodCheckpointing.Manager.Metrics;
+using PodCheckpointing.Manager.Nodes;
 using PodCheckpointing.Manager.PodCheckpoints;
 using PodCheckpointing.Manager.PodMigrations;
 using PodCheckpointing.Manager.PodRestores;
@@ -22,11 +23,11 @@ internal static class Wiring
 
     public static void AddCluster(this IServiceCollection services)
     {
-        services.AddInformer(Indexes.PodsByMigration, Indexes.PodsByNode, Indexes.RestoringPods, Indexes.ShyPods).AddInformer<V1Node>().AddInformer(Indexes.SlicesByService)
+        services.AddInformer(Indexes.PodsByMigration, Indexes.PodsByNode, Indexes.RestoringPods, Indexes.ShyPods, Indexes.AgentPods).AddInformer<V1Node>().AddInformer(Indexes.SlicesByService)
             .AddInformer(EndedMigrations.Kept, Indexes.MigrationsByUid, Indexes.MigrationsByPodUid, Indexes.MigrationsByPod, Indexes.MigrationsByService)
             .AddInformer(Indexes.CheckpointsByContent, Indexes.LeavingCheckpoints)
             .AddInformer(Indexes.PartsByOwner, Indexes.LeavingParts)
-            .AddInformer<PodCheckpointContent>()
+            .AddInformer<PodCheckpointContent>().AddInformer<CheckpointNode>()
             .AddInformer(Indexes.ContentsByClaim, Indexes.ContentsByCheckpoint);
         services.AddSingleton<ICluster>(s => new Cluster(
             s, s.GetRequiredService<IKubernetes>(), "pod-checkpointing", s.GetRequiredService<ILeadership>()));
@@ -42,6 +43,7 @@ internal static class Wiring
         services.AddController<PodCheckpointContentReconciler, PodCheckpointContent>(Triggers.OfPodContents);
         services.AddController<ContainerCheckpointContentReconciler, ContainerCheckpointContent>(Triggers.OfContainerContents);
         services.AddController<PodRestoreReconciler, V1Pod>(Triggers.OfRestores);
+        services.AddController<CheckpointNodeReconciler, CheckpointNode>(Triggers.OfNodes);
         services.AddHostedService<RetentionSweep>();
         services.AddHostedService<MigrationSweep>();
     }

@@ -6,7 +6,7 @@ namespace PodCheckpointing.EndToEnd;
 
 /// <summary>What goes wrong, and what the user asks to stop: each ends in one live copy, which the counter's own log shows.</summary>
 [TestFixture]
-public sealed class FaultTests() : BenchTests("f")
+public sealed class FaultTests() : BenchTests("f", ("Operator__Nodes__Interval", "00:00:01"))
 {
     [TestCase("Pending")]
     [TestCase("Checkpointing")]
@@ -113,6 +113,25 @@ public sealed class FaultTests() : BenchTests("f")
         (await Cluster.GetAsync("podmigration", "image", "{.status.podCheckpointName}")).Should().BeEmpty();
         await OneCopyGoesOnAsync("image");
         await OnePodIsLeftAsync("image");
+    }
+
+    [Test]
+    public async Task An_agent_that_dies_is_told_of_its_node_until_it_is_back()
+    {
+        const string ready = "{.status.conditions[?(@.type==\"Ready\")].status} {.status.conditions[?(@.type==\"Ready\")].reason}";
+        string[] all = ["get", "checkpointnodes", "-o", $"jsonpath={{range .items[*]}}{{.metadata.name}} {ready};{{end}}"];
+        const string well = "node-a True Succeeded;node-b True Succeeded;";
+        await Cluster.UntilAsync(said => said == well, all);
+
+        await Cluster.KillAsync("agent-node-b");
+        await Cluster.UntilAsync(said => said == "node-a True Succeeded;node-b Unknown AgentUnavailable;", all);
+        var told = await Cluster.SayAsync("kubectl", "podmigration", "nodes", "node-b");
+        await Cluster.StartProcessAsync("agent", "node-b");
+
+        told.Code.Should().Be(1);
+        told.Output.Should().MatchRegex("Message: +the node's agent does not answer: ").And.MatchRegex("CRIU: +4\\.");
+        await Cluster.UntilAsync(said => said == well, all);
+        await Cluster.KubectlAsync("wait", "--for=condition=Ready", "checkpointnode", "--all", "--timeout=60s");
     }
 
     [TestCase("apiserver")]

@@ -62,6 +62,7 @@ public sealed class MetricsTests() : BenchTests("m")
         await WaitAsync(Operator, "podmigration_operations_total{result=\"success\"}", v => v == 1);
         await WaitAsync(Operator, "podmigration_operations_total{result=\"refused\"}", v => v == 1);
         await WaitAsync(Operator, "podcheckpoint_operations_total{result=\"success\"}", v => v == 1);
+        await WaitAsync(Operator, "checkpointnode_objects{ready=\"True\",reason=\"Succeeded\"}", v => v == 2);
         var told = await ScrapeAsync(Operator);
         told["podmigration_operations_total{result=\"failure\"}"].Should().Be(0);
         told["podmigration_outcomes_total{outcome=\"Restored\",reason=\"Succeeded\"}"].Should().Be(1);

@@ -21,6 +21,7 @@ public sealed class PodsTests() : BenchTests("p")
         // StrayTargets, when a target was created after its migration's end.
         "get podmigrations.lpm.my.domain",
         // Cluster.CreateOrGetAsync reads what was there already: after a crash between the creation and the status.
+        "get checkpointnodes.lpm.my.domain",
         "get containercheckpoints.lpm.my.domain",
         "get podcheckpoints.lpm.my.domain",
         "get pods",

@@ -46,6 +46,7 @@ public sealed class ReadmeWalkTests() : BenchTests("r")
         (await FollowAsync("kubectl -n pod-checkpointing-system rollout status")).Should()
             .Contain("deployment \"pod-checkpointing-operator\" successfully rolled out")
             .And.Contain("daemon set \"checkpoint-agent\" successfully rolled out");
+        await Cluster.UntilAsync(said => said == "True True", "get", "checkpointnodes", "-o", "jsonpath={.items[*].status.conditions[?(@.type==\"Ready\")].status}");
     }
 
     [Test, Order(2)]

@@ -75,6 +75,9 @@ internal sealed class Judge(SimulatedServer server, World world, Troubles troubl
         Must(world.Nodes.Values.Where(n => !n.IsDead).All(n => n.Fences.Count == 0), "a fence is left");
         Must(world.Nodes.Values.Where(n => !n.IsDead).All(n => n.Holds.Count == 0), "an address is held still");
         Must(server.All<V1Pod>().Count(p => !world.Nodes[p.Spec.NodeName!].IsDead) <= 1, "more than one pod is left");
+        Must(
+            server.All<CheckpointNode>().Select(n => n.Metadata.Name).Order().SequenceEqual(server.All<V1Node>().Select(n => n.Metadata.Name).Order()),
+            "a node is not told of, or one that is gone");
         var kept = server.All<PodCheckpoint>().Where(c => c.Metadata.Annotations?.ContainsKey(WellKnown.Pinned) == true).ToList();
         Must(kept.All(c => c.Status?.Ready != true || world.Store.Count > 0), "the last that was left of a pod went with its migration");
         var retained = server.All<PodCheckpoint>().Where(c => c.Metadata is { OwnerReferences: not { Count: > 0 }, DeletionTimestamp: null }).ToList();

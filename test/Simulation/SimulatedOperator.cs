@@ -6,6 +6,7 @@ using PodCheckpointing.Manager;
 using PodCheckpointing.Manager.Agents;
 using PodCheckpointing.Manager.ContainerCheckpoints;
 using PodCheckpointing.Manager.Contents;
+using PodCheckpointing.Manager.Nodes;
 using PodCheckpointing.Manager.PodCheckpoints;
 using PodCheckpointing.Manager.PodMigrations;
 using PodCheckpointing.Manager.PodRestores;
@@ -46,7 +47,15 @@ internal sealed class SimulatedOperator : IDisposable, ILeadership
             NewLoop<ContainerCheckpointContent>(
                 Triggers.OfContainerContents, q => new ContainerCheckpointContentReconciler(Cluster, release, events, q, time)),
             NewLoop<V1Pod>(Triggers.OfRestores, q => new PodRestoreReconciler(Cluster, agents, calls, events, q, time)),
+            NewLoop<CheckpointNode>(
+                Triggers.OfNodes, q => new CheckpointNodeReconciler(Cluster, agents, calls, events, Options.Create(new OperatorOptions()), q, time)),
         ];
+
+        // The first list of Nodes tells of each.
+        foreach (var node in Cluster.All<V1Node>())
+        {
+            _loops[^1].Queue.Add(ObjectKey.Of(node));
+        }
 
         Loop NewLoop<TPrimary>(Action<ITriggers> triggers, Func<WorkQueue, IReconciler> make)
             where TPrimary : class, IKubernetesObject<V1ObjectMeta>
@@ -131,7 +140,7 @@ internal sealed class SimulatedOperator : IDisposable, ILeadership
         {
             var result = await loop.Reconciler.ReconcileAsync(key, _stopping.Token);
             loop.Queue.Forget(key);
-            if (result.RequeueAfter is { } delay && (loop.Reconciler is not PodMigrationReconciler || delay > PodMigrationReconciler.Resync || delay <= StatusDrafts.Patience))
+            if (result.RequeueAfter is { } delay && loop.Reconciler is not CheckpointNodeReconciler && (loop.Reconciler is not PodMigrationReconciler || delay > PodMigrationReconciler.Resync || delay <= StatusDrafts.Patience))
             {
                 loop.Queue.AddAfter(key, delay);
             }

@@ -6,17 +6,30 @@ namespace PodCheckpointing.Kubectl.Checks;
 /// <summary>What of a node, or of a pair of nodes, stands in the way, as far as objects show it.</summary>
 internal static class NodeCheck
 {
-    private const string AgentLabel = "app.kubernetes.io/name";
-
-    /// <summary>The label selector of the agents' pods.</summary>
-    public const string AgentSelector = AgentLabel + "=checkpoint-agent";
-
     public static Finding Ready(string subject, V1Node node)
     {
         var ready = node.Status?.Conditions?.FirstOrDefault(condition => condition.Type == "Ready");
         return ready?.Status == "True"
             ? new Finding(subject, Verdict.Ok, $"{node.Metadata.Name} is ready")
             : new Finding(subject, Verdict.No, $"{node.Metadata.Name} is not ready: {ready?.Reason} {ready?.Message}".TrimEnd(' ', ':'));
+    }
+
+    /// <summary>What the operator tells of a node: a source need not take pods, and nothing of that is decided here.</summary>
+    /// <param name="told">The node.</param>
+    /// <param name="isTarget">Whether the pod is to go there.</param>
+    public static Finding Told(CheckpointNode told, bool isTarget)
+    {
+        var ready = (told.Status?.Conditions).Find(ConditionTypes.Ready);
+        return new Finding(
+            $"agent of {told.Metadata.Name}",
+            ready switch
+            {
+                null => Verdict.Unknown,
+                { Status: "True" } => Verdict.Ok,
+                { Status: "False", Reason: not Reasons.AgentMissing } when !isTarget => Verdict.Warning,
+                _ => Verdict.No,
+            },
+            ready?.Message ?? "the operator has not asked it yet");
     }
 
     /// <summary>The agent of a node, where agents run as pods.</summary>
@@ -32,7 +45,7 @@ internal static class NodeCheck
 
         if (agents.Count == 0)
         {
-            return new Finding(subject, Verdict.Unknown, $"no pod of the cluster has the label {AgentSelector}: agents run otherwise, or not at all");
+            return new Finding(subject, Verdict.Unknown, $"no pod of the cluster has the label {AgentPods.Selector}: agents run otherwise, or not at all");
         }
 
         var here = agents.FirstOrDefault(pod => pod.Spec.NodeName == node);

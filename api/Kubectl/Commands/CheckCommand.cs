@@ -12,6 +12,8 @@ namespace PodCheckpointing.Kubectl.Commands;
 /// <summary><c>kubectl podmigration check</c>.</summary>
 internal static class CheckCommand
 {
+    private const string TargetNode = "target node";
+
     private const string Unseen =
         "Not seen from here: the kubelets' checkpoint endpoint, CRIU and the processors, the shared volume and its space, what the pod's processes have open. "
         + "With --ask the operator asks the nodes for these; it does so anyway when a migration begins, before anything is stopped.";
@@ -78,7 +80,7 @@ internal static class CheckCommand
         }
 
         var agents = await TryAsync(
-            () => ListCommand.AllAsync<V1Pod>(client, new ListOptions { LabelSelector = NodeCheck.AgentSelector }, cancellationToken));
+            () => ListCommand.AllAsync<V1Pod>(client, new ListOptions { LabelSelector = AgentPods.Selector }, cancellationToken));
         // Also those of other nodes: they may keep the pod away from a whole zone.
         var others = await TryAsync(() => ListCommand.AllAsync<V1Pod>(client, new ListOptions(), cancellationToken));
         var nodes = await TryAsync(() => ListCommand.AllAsync<V1Node>(client, new ListOptions(), cancellationToken));
@@ -89,16 +91,16 @@ internal static class CheckCommand
         {
             var claims = await ClaimsAsync(client, pod, null, findings, cancellationToken);
             findings.AddRange(nodes is null
-                ? [new Finding("target node", Verdict.Unknown, "none is named, and you may not list nodes: the operator chooses one that is ready and has room")]
+                ? [new Finding(TargetNode, Verdict.Unknown, "none is named, and you may not list nodes: the operator chooses one that is ready and has room")]
                 : NodeCheck.Choice(pod, claims, nodes, others));
             return findings;
         }
 
-        var target = await NodeAsync(client, "target node", spec.TargetNode, findings, agents, cancellationToken);
+        var target = await NodeAsync(client, TargetNode, spec.TargetNode, findings, agents, cancellationToken);
         await ClaimsAsync(client, pod, target, findings, cancellationToken);
         if (target is not null)
         {
-            findings.AddRange(NodeCheck.Fit("target node", pod, target, others, NodeCheck.Placement(pod, others, nodes), isChosen: false));
+            findings.AddRange(NodeCheck.Fit(TargetNode, pod, target, others, NodeCheck.Placement(pod, others, nodes), isChosen: false));
         }
 
         if (source is not null && target is not null)
@@ -179,7 +181,10 @@ internal static class CheckCommand
             return null;
         }
 
-        findings.Add(NodeCheck.Agent(name, agents));
+        // Who may not see what the operator tells of nodes may see the agents' pods.
+        findings.Add(await TryAsync(() => FindAsync<CheckpointNode>(client, null, name, cancellationToken)) is { } told
+            ? NodeCheck.Told(told, subject == TargetNode)
+            : NodeCheck.Agent(name, agents));
         return node;
     }
 
@@ -198,7 +203,7 @@ internal static class CheckCommand
 
     // What a user may not read is not known; that is no reason to stop.
     private static async Task<T?> TryAsync<T>(Func<Task<T>> read)
-        where T : class
+        where T : class?
     {
         try
         {

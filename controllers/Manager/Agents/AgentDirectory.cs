@@ -31,7 +31,7 @@ internal sealed class AgentDirectory(ICluster cluster, IOptions<OperatorOptions>
     internal static string EndpointOf(string address, int port) =>
         new UriBuilder(Uri.UriSchemeHttps, address, port).Uri.GetLeftPart(UriPartial.Authority);
 
-    private static string? AddressOf(V1Node node) =>
+    internal static string? AddressOf(V1Node node) =>
         node.Status?.Addresses?.FirstOrDefault(a => a.Type == "InternalIP")?.Address;
 
     private CheckpointAgent Connect((string Node, string Address) at)

@@ -56,6 +56,11 @@ internal interface IAgentDirectory
     /// <summary>The agent of a node, or null when the node is unknown or has no address.</summary>
     ICheckpointAgent? Find(string nodeName);
 
+    /// <summary>The agent of a node.</summary>
+    /// <exception cref="AgentException">The node is unknown or has no address.</exception>
+    ICheckpointAgent Require(string nodeName) => Find(nodeName)
+        ?? throw new AgentException(Reasons.AgentUnavailable, $"node {nodeName} does not exist or has no address", isTerminal: false);
+
     /// <summary>Asks agents of ready nodes, one after the other, until one answers: for what any of them can do.</summary>
     /// <param name="first">The node to ask first, where it is ready; null: any.</param>
     /// <param name="leadership">Looked at before each.</param>

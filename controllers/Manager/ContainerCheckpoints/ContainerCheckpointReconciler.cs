@@ -185,8 +185,7 @@ internal sealed class ContainerCheckpointReconciler(
         var call = $"ccp/{checkpoint.Metadata.Uid}/";
         if (!isOver && !lostNodes.Contains(node))
         {
-            var agent = agents.Find(node)
-                ?? throw new AgentException(Reasons.AgentUnavailable, $"node {node} does not exist or has no address", isTerminal: false);
+            var agent = agents.Require(node);
             return calls.Ask(call + "dump", t => agent.CheckpointAsync(request, t), wake);
         }
 

@@ -1,3 +1,4 @@
+using k8s.Models;
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Runtime;
@@ -14,7 +15,7 @@ internal static class Metering
     public static readonly MetricSet[] Sets =
         [OperatorMetrics.Set, RuntimeMetrics.Set, CertificateMetrics.Set, ProcessMetrics.Set, RuntimeMetrics.ScrapeSet];
 
-    private static string Version => typeof(Metering).Assembly.GetName().Version!.ToString(3);
+    public static string Version => typeof(Metering).Assembly.GetName().Version!.ToString(3);
 
     /// <summary>Counts from now on: before any informer, queue or controller is made.</summary>
     public static void AddMetering(this IServiceCollection services)
@@ -47,6 +48,12 @@ internal static class Metering
             : migrations.All.Where(m => m.Status is { CompletionTime: null } && m.Status.Conditions.IsTrue(ConditionTypes.Stalled))
                 .GroupBy(m => OperatorMetrics.ReasonWord(m.Status!.Conditions.Find(ConditionTypes.Stalled)!.Reason))
                 .Select(g => OperatorMetrics.MigrationsStalled.Value(g.Count(), g.Key)));
+        var nodes = app.Services.GetRequiredService<Informer<CheckpointNode>>();
+        OperatorMetrics.Nodes.From(() => !ended.Leads
+            ? []
+            : nodes.All.Select(n => (n.Status?.Conditions).Find(ConditionTypes.Ready)).OfType<V1Condition>()
+                .GroupBy(ready => (ready.Status, Reason: OperatorMetrics.ReasonWord(ready.Reason)))
+                .Select(g => OperatorMetrics.Nodes.Value(g.Count(), g.Key.Status, g.Key.Reason)));
         OperatorMetrics.Build.From(() =>
             [OperatorMetrics.Build.Value(1, "operator", Version)]);
         var options = app.Services.GetRequiredService<IOptions<OperatorOptions>>().Value;

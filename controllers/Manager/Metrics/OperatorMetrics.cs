@@ -67,6 +67,12 @@ internal static class OperatorMetrics
         "PodMigrations that have not ended and whose condition Stalled is true, going back ones too, by its reason; only the leader tells",
         "reason");
 
+    public static readonly ObservedMetric Nodes = Set.ObservedGauge(
+        "checkpointnode_objects",
+        "CheckpointNodes by their condition Ready and its reason; only the leader tells",
+        new MetricLabel("ready", "True", "False", "Unknown"),
+        "reason");
+
     public static readonly CounterMetric Checkpoints = Set.Counter(
         "podcheckpoint_operations_total", "PodCheckpoints that became ready or failed, those of migrations included", Result);
 

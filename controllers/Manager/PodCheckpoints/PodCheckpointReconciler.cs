@@ -230,8 +230,7 @@ internal sealed partial class PodCheckpointReconciler(
     /// <summary>Any agent seals what stands, where the node is lost by now.</summary>
     private Task<SealResponse> SealAsync(string node, SealRequest request, CancellationToken cancellationToken) =>
         lostNodes.Contains(node) ? agents.AskAnyAsync(null, null, other => other.SealAsync(request, cancellationToken))
-            : agents.Find(node) is { } agent ? agent.SealAsync(request, cancellationToken)
-            : throw new AgentException(Reasons.AgentUnavailable, $"node {node} does not exist or has no address", isTerminal: false);
+            : agents.Require(node).SealAsync(request, cancellationToken);
 
     private async Task<ContainerCheckpoint> EnsurePartAsync(
         PodCheckpoint checkpoint, PodCheckpointStatus status, string container, CancellationToken cancellationToken)

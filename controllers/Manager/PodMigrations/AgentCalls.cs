@@ -16,8 +16,7 @@ internal sealed class AgentCalls(IAgentDirectory agents, PendingCalls calls, Wor
     public T? Ask<T>(MigrationScope scope, string call, string node, Func<ICheckpointAgent, CancellationToken, Task<T>> body)
         where T : class
     {
-        var agent = agents.Find(node)
-            ?? throw new AgentException(Reasons.AgentUnavailable, $"node {node} does not exist or has no address", isTerminal: false);
+        var agent = agents.Require(node);
         return calls.Ask(KeyOf(scope, call), t => body(agent, t), scope.Wake);
     }
 

@@ -2,8 +2,23 @@ using k8s.Models;
 using PodCheckpointing.Api.Agent;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.Agents;
 
 namespace PodCheckpointing.Manager.PodMigrations;
+
+/// <summary>What a node may be in a migration.</summary>
+[Flags]
+internal enum NodeRoles
+{
+    /// <summary>A pod is moved away from it.</summary>
+    Source = 1,
+
+    /// <summary>A pod is moved to it.</summary>
+    Target = 2,
+
+    /// <summary>Either.</summary>
+    Both = Source | Target,
+}
 
 /// <summary>What the agents' answers show to stand in the way. Pure functions of them.</summary>
 internal static class NodeObstacles
@@ -16,24 +31,9 @@ internal static class NodeObstacles
             yield break;
         }
 
-        if (OtherProtocol(source))
+        foreach (var lack in Lacks(source).Where(lack => lack.For.HasFlag(NodeRoles.Source)))
         {
-            yield return (Reasons.NodeNotCapable, OtherRelease(source));
-        }
-
-        if (!source.KubeletCheckpoint)
-        {
-            yield return (Reasons.NodeNotCapable, $"node {source.NodeName} cannot checkpoint: {source.KubeletMessage}");
-        }
-
-        if (!source.FenceHook)
-        {
-            yield return (Reasons.NodeNotCapable, NoHook(source.NodeName));
-        }
-
-        if (source.RuntimeMessage.Length > 0)
-        {
-            yield return (Reasons.NodeNotCapable, $"node {source.NodeName}: {source.RuntimeMessage}");
+            yield return (lack.Reason, lack.Message);
         }
 
         if (source.Pod is not { } seen)
@@ -78,6 +78,18 @@ internal static class NodeObstacles
         }
     }
 
+    /// <summary>What a node lacks by itself, whatever pod is moved away from it or to it.</summary>
+    public static IEnumerable<(NodeRoles For, string Reason, string Message)> OfNode(V1Node node, GetCapabilitiesResponse answer) =>
+        Lacks(answer).Concat(OfRuntime(node).Concat(OfReadiness(node)).Select(lack => (NodeRoles.Target, lack.Reason, lack.Message)));
+
+    /// <summary>That a node is not ready. A cordoned one may be, and pods can be moved away from it.</summary>
+    public static IEnumerable<(string Reason, string Message)> OfReadiness(V1Node node) =>
+        AgentDirectory.IsReady(node) ? [] : [(Reasons.NodeNotCapable, $"node {node.Metadata.Name} is not ready; see kubectl describe node {node.Metadata.Name}")];
+
+    /// <summary>That two nodes have different volumes.</summary>
+    public static string NotShared(string here, string there) =>
+        $"nodes {here} and {there} do not see the same checkpoint volume; compare what findmnt shows of the checkpoint folder on both";
+
     /// <summary>What a node's kubelet tells of its runtime.</summary>
     public static IEnumerable<(string Reason, string Message)> OfRuntime(V1Node node) => RestoreHandler.Obstacle(node) is { } lacks ? [lacks] : [];
 
@@ -86,20 +98,12 @@ internal static class NodeObstacles
     public static IEnumerable<(string Reason, string Message)> OfTarget(V1Pod pod, GetCapabilitiesResponse source, GetCapabilitiesResponse target)
     {
         var (here, there) = (source.NodeName, target.NodeName);
-        (string Reason, bool Broken, string Message)[] alone =
-        [
-            (Reasons.NodeNotCapable, OtherProtocol(target), OtherRelease(target)),
-            (Reasons.NodeNotCapable, !target.FenceHook, NoHook(there)),
-            (Reasons.NodeNotCapable, !target.RestoreHandler, $"node {there} has no restore handler; install the agent's files"),
-            (Reasons.NodeNotCapable, target.RuntimeMessage.Length > 0, $"node {there}: {target.RuntimeMessage}"),
-            (Reasons.NodeNotCapable, target.CriuVersion.Length == 0, $"node {there} has no CRIU"),
-        ];
         var missing = CpuFeatures.Missing(source.Architecture, source.CpuFeatures, target.CpuFeatures);
         var memory = source.Pod?.MemoryBytes ?? 0;
         (string Reason, bool Broken, string Message)[] both =
         [
             (Reasons.NodeNotCapable, source.Runtime != target.Runtime, $"nodes {here} and {there} have different runtimes: {source.Runtime}, {target.Runtime}"),
-            (Reasons.StoreNotShared, source.StoreId != target.StoreId, $"nodes {here} and {there} do not see the same checkpoint volume"),
+            (Reasons.StoreNotShared, source.StoreId != target.StoreId, NotShared(here, there)),
             (Reasons.StoreNotShared, source.StoreId == target.StoreId && source.StoreMark.Length > 0 && !target.MarkFound,
                 $"node {there} does not find what node {here} has just written to the checkpoint volume: it is a copy of it, or one of the two has lost its server"),
             (Reasons.CpuNotCompatible, source.Architecture != target.Architecture, $"nodes {here} and {there} have different architectures: {source.Architecture}, {target.Architecture}"),
@@ -110,9 +114,23 @@ internal static class NodeObstacles
             (Reasons.NotEnoughSpace, memory > target.StagingFreeBytes,
                 $"the memory of pod {pod.Metadata.Name} takes {Quantity.OfBytes(memory)}, and node {there} has {Quantity.OfBytes(target.StagingFreeBytes)} free where it is staged"),
         ];
-        return (there.Length > 0 ? alone : []).Concat(here.Length > 0 && there.Length > 0 ? both : [])
-            .Where(c => c.Broken).Select(c => (c.Reason, c.Message))
+        return (there.Length > 0 ? Lacks(target) : []).Where(lack => lack.For.HasFlag(NodeRoles.Target)).Select(lack => (lack.Reason, lack.Message))
+            .Concat((here.Length > 0 && there.Length > 0 ? both : []).Where(c => c.Broken).Select(c => (c.Reason, c.Message)))
             .Concat(TargetImages.Choose(pod, source.Images, target.Images, there).Select(image => image.Obstacle).OfType<(string, string)>());
+    }
+
+    private static IEnumerable<(NodeRoles For, string Reason, string Message)> Lacks(GetCapabilitiesResponse node)
+    {
+        (NodeRoles For, bool Broken, string Message)[] all =
+        [
+            (NodeRoles.Both, OtherProtocol(node), OtherRelease(node)),
+            (NodeRoles.Source, !node.KubeletCheckpoint, $"node {node.NodeName} cannot checkpoint: {node.KubeletMessage}"),
+            (NodeRoles.Both, !node.FenceHook, NoHook(node.NodeName)),
+            (NodeRoles.Target, !node.RestoreHandler, $"node {node.NodeName} has no restore handler; install the agent's files"),
+            (NodeRoles.Both, node.RuntimeMessage.Length > 0, $"node {node.NodeName}: {node.RuntimeMessage}"),
+            (NodeRoles.Target, node.CriuVersion.Length == 0, $"node {node.NodeName} has no CRIU; install it, and restart the node's agent"),
+        ];
+        return all.Where(lack => lack.Broken).Select(lack => (lack.For, Reasons.NodeNotCapable, lack.Message));
     }
 
     private static bool OtherProtocol(GetCapabilitiesResponse node) => node.ProtocolVersion != CheckpointServiceBase.ProtocolVersion;

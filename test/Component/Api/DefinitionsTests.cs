@@ -74,7 +74,7 @@ public sealed class DefinitionsTests
         (await _cluster.KubectlAsync(null, "get", "pmig", "forged", "-o", "jsonpath={.status}")).Output.Should().BeEmpty();
     }
 
-    [TestCase("lpm", 5)]
+    [TestCase("lpm", 6)]
     [TestCase("all", 2)]
     public async Task Belongs_to_the_category(string category, int kinds)
     {

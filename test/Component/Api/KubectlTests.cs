@@ -11,7 +11,7 @@ public sealed partial class KubectlTests
     private readonly ControlPlane _cluster = ApiCluster.Server;
 
     [OneTimeSetUp]
-    public Task GivenFinishedObjectsAsync() => ApiCluster.AcceptAsync(Samples.Finished());
+    public Task GivenFinishedObjectsAsync() => ApiCluster.AcceptAsync([.. Samples.Finished(), .. Samples.Of("checkpointnode-silent")]);
 
     [TestCase(
         "pmig",
@@ -33,8 +33,13 @@ public sealed partial class KubectlTests
         "ccpc",
         "NAME NAMESPACE CHECKPOINT READY POLICY SIZE AGE",
         "counter-done default counter-counter true Delete 1048576 AGE")]
-    public async Task Answers_the_first_question(string kind, string header, string row) =>
-        (await TableAsync("get", kind, "counter-done")).Should().Equal(header, row);
+    [TestCase(
+        "cpn",
+        "NAME READY REASON AGENT RUNTIME CRIU KERNEL AGE",
+        "node-a True Succeeded 1.0.0 crun 1.28 4.2.1 6.12.4-amd64 AGE",
+        "node-a")]
+    public async Task Answers_the_first_question(string kind, string header, string row, string name = "counter-done") =>
+        (await TableAsync("get", kind, name)).Should().Equal(header, row);
 
     [TestCase(
         "pmig",
@@ -61,14 +66,22 @@ public sealed partial class KubectlTests
         "NAME NAMESPACE CHECKPOINT READY POLICY SIZE CONTAINER NODE IMAGE CRIU ARTIFACT AGE",
         "counter-done default counter-counter true Delete 1048576 counter node-a docker.io/library/busybox:1.37 4.2 "
         + "shared://3b5a7c1e-0d52-4c8e-9a3e-6f0b1d2c3e4f/20261121t003412z-7f3a9c/counter/dump.tar.zst AGE")]
-    public async Task Says_more_when_asked(string kind, string header, string row) =>
-        (await TableAsync("get", kind, "counter-done", "-o", "wide")).Should().Equal(header, row);
+    [TestCase(
+        "cpn",
+        "NAME READY REASON AGENT RUNTIME CRIU KERNEL ARCH CPU VOLUME VOLUME-FREE STAGING-FREE MESSAGE AGE",
+        "node-a True Succeeded 1.0.0 crun 1.28 4.2.1 6.12.4-amd64 amd64 AuthenticAMD 3b5a7c1e-0d52-4c8e-9a3e-6f0b1d2c3e4f 920000000000 41000000000 "
+        + "pods can be moved away from this node, and to it AGE",
+        "node-a")]
+    public async Task Says_more_when_asked(string kind, string header, string row, string name = "counter-done") =>
+        (await TableAsync("get", kind, name, "-o", "wide")).Should().Equal(header, row);
 
     [TestCase("condition=Ready", "pmig/counter-done", true)]
     [TestCase("condition=Ready", "pcp/counter-done", true)]
     [TestCase("condition=Ready", "ccp/counter-done", true)]
     [TestCase("condition=Ready", "pcpc/counter-done", true)]
     [TestCase("condition=Bound", "ccpc/counter-done", true)]
+    [TestCase("condition=Ready", "checkpointnode/node-a", true)]
+    [TestCase("condition=Ready", "checkpointnode/node-silent", false)]
     [TestCase("condition=Ready=false", "pcp/counter-done", false)]
     [TestCase("jsonpath={.status.phase}=Completed", "pmig/counter-done", true)]
     [TestCase("jsonpath={.status.outcome}=RolledBack", "pmig/counter-done", false)]

@@ -28,6 +28,7 @@ public sealed class PolicyTests
         await RefusedAtLastAsync(Pod("probe", "nonsense"), "create", "--dry-run=server", "-f", "-");
         await MustAsync(Content("bound", null), "create", "-f", "-");
         await RefusedAtLastAsync(Content("probe", "a1"), "create", "--dry-run=server", "-f", "-");
+        await MustAsync("{apiVersion: lpm.my.domain/v1, kind: CheckpointNode, metadata: {name: node-a}}", "create", "-f", "-");
         await MustAsync("{apiVersion: lpm.my.domain/v1, kind: PodCheckpoint, metadata: {name: web}, spec: {podName: web}}", "create", "-f", "-");
         await RefusedAtLastAsync(null, "patch", "pcp", "web", "--subresource=status", "--type=merge", "--dry-run=server", "-p", """{"status":{"ready":false}}""");
     }
@@ -102,9 +103,10 @@ public sealed class PolicyTests
 
     [TestCase("pcp", "web", "PodCheckpoint")]
     [TestCase("pcpc", "bound", "PodCheckpointContent")]
-    public async Task A_status_is_the_operators_only(string kind, string name, string called)
+    [TestCase("cpn", "node-a", "CheckpointNode", """{"status":{"criuVersion":"9"}}""")]
+    public async Task A_status_is_the_operators_only(string kind, string name, string called, string status = """{"status":{"ready":false}}""")
     {
-        string[] patch = ["patch", kind, name, "--subresource=status", "--type=merge", "-p", """{"status":{"ready":false}}"""];
+        string[] patch = ["patch", kind, name, "--subresource=status", "--type=merge", "-p", status];
 
         await RefusesAsync("alice", $"the status of {called}s is written by the operator only", null, patch);
         await RefusesAsync("system:serviceaccount:default:pod-checkpointing-operator", "by the operator only", null, patch);

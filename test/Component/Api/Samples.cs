@@ -20,6 +20,9 @@ internal static class Samples
     public static IEnumerable<string> Finished() => Files("valid")
         .Where(file => file.EndsWith("-status.yaml", StringComparison.Ordinal)).SelectMany(Documents);
 
+    /// <summary>The documents of one that is accepted.</summary>
+    public static IEnumerable<string> Of(string name) => Documents(Path.Combine(Folder, "valid", $"{name}.yaml"));
+
     /// <summary>Whether a document is to be applied to the status.</summary>
     public static bool IsStatus(string document) => document.Contains(StatusLine, StringComparison.Ordinal);
 

@@ -98,7 +98,7 @@ public sealed class GenerateTests
             .SelectMany(rules => ((List<Dictionary<string, object>>)rules).Select(rule => (string)rule["message"]))
             .ToList();
 
-        messages.Should().HaveCountGreaterThan(5)
+        messages.Should().NotBeEmpty()
             .And.OnlyContain(message => refused.Any(line => line.EndsWith(message, StringComparison.Ordinal)));
     }
 
@@ -111,8 +111,8 @@ public sealed class GenerateTests
         var fields = Values(new SchemaBuilder(Documentation.OfApi()).Root(kind), "properties")
             .SelectMany(properties => ((Dictionary<string, object>)properties).Keys);
 
-        // The one field that a rule forbids.
-        fields.Where(field => (kind.Name, field) != (nameof(PodCheckpointContent), "containerName"))
+        // One that a rule forbids, and one that counts the changes of a spec.
+        fields.Where(field => (kind.Name, field) is not ((nameof(PodCheckpointContent), "containerName") or (nameof(CheckpointNode), "observedGeneration")))
             .Should().OnlyContain(field => lines.Contains(field));
     }
 

@@ -12,10 +12,10 @@ namespace PodCheckpointing.Unit.Api;
 public sealed class KindsTests
 {
     [Test]
-    public void There_are_five_kinds() => Kinds.All.Should().BeEquivalentTo(
+    public void There_are_six_kinds() => Kinds.All.Should().BeEquivalentTo(
         [
             typeof(PodMigration), typeof(PodCheckpoint), typeof(ContainerCheckpoint), typeof(PodCheckpointContent),
-            typeof(ContainerCheckpointContent),
+            typeof(ContainerCheckpointContent), typeof(CheckpointNode),
         ]);
 
     [TestCaseSource(typeof(Kinds), nameof(Kinds.All))]

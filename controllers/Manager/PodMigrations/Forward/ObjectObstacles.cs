@@ -79,7 +79,8 @@ internal sealed class ObjectObstacles(ICluster cluster, MigrationNodes nodes)
         _ when target == pod.Spec.NodeName =>
             [(Reasons.NodeNotCapable, $"pod {pod.Metadata.Name} is on node {target} already; name another targetNode")],
         null => [(Reasons.NodeNotFound, $"node {target} does not exist; see kubectl get nodes")],
-        var node => (TargetNodes.IsOpen(node) ? [] : new[] { (Reasons.NodeNotCapable, $"node {target} is not ready or is cordoned") })
+        var node => NodeObstacles.OfReadiness(node)
+            .Concat(node.Spec?.Unschedulable == true ? [(Reasons.NodeNotCapable, $"node {target} is cordoned; kubectl uncordon it, or name another targetNode")] : [])
             .Concat(TargetNodes.Obstacles(pod, scope.Claims, node, cluster)),
     };
 }
