@@ -135,7 +135,8 @@ public sealed class InstallTests
     [Test]
     public void The_volume_is_the_one_that_the_agents_claim()
     {
-        var claim = Manifests.One(Objects, "PersistentVolumeClaim", "checkpoint-repo")["spec"]!;
+        var claims = Manifests.One(Objects, "PersistentVolumeClaim", "checkpoint-repo");
+        var claim = claims["spec"]!;
         var volume = Manifests.One(Objects, "PersistentVolume", claim["volumeName"]!.ToString())["spec"]!;
 
         AgentPod["volumes"]!.AsArray().Select(v => v!["persistentVolumeClaim"]?["claimName"]?.ToString())
@@ -144,6 +145,11 @@ public sealed class InstallTests
         {
             spec["storageClassName"]!.ToString().Should().Be("nfs-rwx");
             spec["accessModes"]!.ToJsonString().Should().Be("""["ReadWriteMany"]""");
+        }
+
+        foreach (var key in new[] { "namespace", "name" })
+        {
+            volume["claimRef"]![key]!.ToString().Should().Be(claims["metadata"]![key]!.ToString(), "no other claim may take it");
         }
 
         volume["mountOptions"]!.AsArray().Select(o => o!.ToString()).Should().Contain("hard").And.NotContain("soft");
