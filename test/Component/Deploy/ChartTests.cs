@@ -114,7 +114,7 @@ public sealed class ChartTests
             agent:
               nodeSelector: {disk: fast, "example.com/checkpoints": "true"}
               runtimeSocket: /run/containerd/containerd.sock
-              criuConfig: /etc/criu/runc.conf
+              criuConfig: /usr/local/etc/criu/crun.conf
               kubelet: {ca: /var/run/secrets/kubernetes.io/serviceaccount/ca.crt}
               installNodeFiles: false
               settings: {KubeletName: other, "Images:Retries": "9"}
@@ -155,7 +155,7 @@ public sealed class ChartTests
             Env(pod, "OTEL_TRACES_SAMPLER_ARG").Should().Be("0.1");
         }
 
-        Env(agent, "Agent__CriuConfig").Should().Be("/etc/criu/runc.conf");
+        Env(agent, "Agent__CriuConfig").Should().Be("/usr/local/etc/criu/crun.conf");
         Env(agent, "Agent__KubeletCa").Should().Be("/var/run/secrets/kubernetes.io/serviceaccount/ca.crt");
         Volume(agent, "runtime")["hostPath"]!["path"]!.ToString().Should().Be("/run/containerd");
         Volume(agent, "checkpoints")["persistentVolumeClaim"]!["claimName"]!.ToString().Should().Be("mine");
@@ -181,6 +181,7 @@ public sealed class ChartTests
     [TestCase("volume: {nfs: {mountOptions: [soft]}}", "volume.nfs.mountOptions.0")]
     [TestCase("volume: {existingClaim: Mine}", "volume.existingClaim")]
     [TestCase("certificates: {agentSecret: \"\"}", "certificates.agentSecret")]
+    [TestCase("agent: {criuConfig: /etc/criu/runc.conf}", "agent.criuConfig")]
     [TestCase("crds: null", "crds is required")]
     [TestCase("observability: {labels: {release: 1}}", "observability.labels.release")]
     [TestCase("traces: {endpoint: \"otlp:4318\"}", "traces.endpoint")]
