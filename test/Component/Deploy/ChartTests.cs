@@ -32,8 +32,7 @@ public sealed class ChartTests
     {
         var chart = Comparable(Manifests.Parse(Manifests.Chart(Namespace, MyServer + "\ncertificates: {certManager: {enabled: true}}")));
 
-        var kustomize = Comparable(Kustomized("cert-manager"));
-        chart.Should().BeEquivalentTo(kustomize);
+        chart.Should().BeEquivalentTo(Comparable(Kustomized("default", "cert-manager")));
         chart.Should().HaveCountGreaterThan(Manifests.Kustomize("default").Count);
     }
 
@@ -42,7 +41,7 @@ public sealed class ChartTests
     {
         var chart = Comparable(Manifests.Parse(Manifests.Chart(Namespace, MyServer + "\ntraces: {endpoint: \"http://otlp.example:4318\"}")));
 
-        chart.Should().BeEquivalentTo(Comparable(Kustomized("tracing")));
+        chart.Should().BeEquivalentTo(Comparable(Kustomized("default", "tracing")));
         chart.Values.Count(text => text.Contains("OTEL_EXPORTER_OTLP_ENDPOINT", StringComparison.Ordinal)).Should().Be(2);
     }
 
@@ -221,9 +220,13 @@ public sealed class ChartTests
     }
 
     /// <summary>What kustomize installs, with a server; helm makes the release's namespace itself (--create-namespace).</summary>
-    private static IEnumerable<JsonObject> Kustomized(string folder)
+    private static IEnumerable<JsonObject> Kustomized(string folder, params string[] components)
     {
-        var objects = Manifests.Kustomize(folder).Where(o => o["kind"]!.ToString() != "Namespace").ToList();
+        var all = components.Length == 0 ? Manifests.Kustomize(folder) : Manifests.Overlay($"""
+            resources: [../config/{folder}]
+            components: [{string.Join(", ", components.Select(c => $"../config/{c}"))}]
+            """);
+        var objects = all.Where(o => o["kind"]!.ToString() != "Namespace").ToList();
         Manifests.One(objects, "PersistentVolume", "checkpoint-repo")["spec"]!["nfs"]!["server"] = "10.0.0.1";
         return objects;
     }

@@ -122,7 +122,10 @@ public sealed partial class ReadmeTests
             File.WriteAllText(
                 Path.Combine(folder.FullName, "kustomization.yaml"), text.Replace("../config", "../../config", StringComparison.Ordinal));
 
-            var objects = Manifests.Kustomize(folder.FullName);
+    [Test]
+    public void Its_overlay_puts_the_server_in()
+    {
+        var objects = Manifests.Overlay(Overlay().Match(Readme.Commands("mkdir -p my-cluster")).Groups[1].Value);
 
             Manifests.One(objects, "PersistentVolume", "checkpoint-repo")["spec"]!["nfs"]!.ToJsonString()
                 .Should().Be("""{"path":"/checkpoints","server":"10.0.0.1"}""");
