@@ -37,6 +37,15 @@ public sealed class ChartTests
     }
 
     [Test]
+    public void Installs_what_kustomize_installs_for_containerd()
+    {
+        var chart = Comparable(Manifests.Parse(Manifests.Chart(Namespace, MyServer + "\nagent: {runtimeSocket: /run/containerd/containerd.sock}")));
+
+        chart.Should().BeEquivalentTo(Comparable(Kustomized("default", "containerd/component")));
+        chart["DaemonSet pod-checkpointing-system/checkpoint-agent"].Should().NotContain("crio").And.NotContain("hooks.d", "containerd reads no folder of hooks");
+    }
+
+    [Test]
     public void Installs_what_kustomize_installs_with_traces()
     {
         var chart = Comparable(Manifests.Parse(Manifests.Chart(Namespace, MyServer + "\ntraces: {endpoint: \"http://otlp.example:4318\"}")));
@@ -172,6 +181,7 @@ public sealed class ChartTests
     [TestCase("agent: {settings: {LazyRestoreBytes: 1}}", "agent.settings.LazyRestoreBytes")]
     [TestCase("imagePullSecrets: [mine]", "imagePullSecrets.0")]
     [TestCase("agent: {runtimeSocket: run/crio.sock}", "agent.runtimeSocket")]
+    [TestCase("agent: {criuConfig: /etc/criu/runc.conf}", "agent.criuConfig")]
     [TestCase("agent: {resources: {limits: {memory: lots}}}", "agent.resources.limits.memory")]
     [TestCase("agent: {kubelet: {url: \"http://127.0.0.1:10250\"}}", "agent.kubelet.url")]
     [TestCase("agent: {kubelet: {ca: /etc/kubernetes/pki/ca.crt}}", "agent.kubelet.ca")]
@@ -180,7 +190,6 @@ public sealed class ChartTests
     [TestCase("volume: {nfs: {mountOptions: [soft]}}", "volume.nfs.mountOptions.0")]
     [TestCase("volume: {existingClaim: Mine}", "volume.existingClaim")]
     [TestCase("certificates: {agentSecret: \"\"}", "certificates.agentSecret")]
-    [TestCase("agent: {criuConfig: /etc/criu/runc.conf}", "agent.criuConfig")]
     [TestCase("crds: null", "crds is required")]
     [TestCase("observability: {labels: {release: 1}}", "observability.labels.release")]
     [TestCase("traces: {endpoint: \"otlp:4318\"}", "traces.endpoint")]
@@ -190,10 +199,16 @@ public sealed class ChartTests
         FluentActions.Invoking(() => Manifests.Chart(Namespace, values))
             .Should().Throw<InvalidOperationException>().WithMessage($"*values don't meet the specifications of the schema*{said}*");
 
-    [TestCase("", "certificates.sh 365 ~/pod-checkpointing-authority | kubectl apply", "config/crio")]
+    [TestCase("", "certificates.sh 365 ~/pod-checkpointing-authority | kubectl apply", "config/crio/README.md: the two programs,", "The agents keep")]
     [TestCase("certificates: {certManager: {enabled: true}}", "cert-manager makes")]
+    [TestCase("agent: {runtimeSocket: /run/containerd/containerd.sock}", "config/containerd/README.md: the two programs,")]
     public void Notes_say_what_is_still_to_do(string values, params string[] said) =>
-        Manifests.Chart(Namespace, MyServer + "\n" + values).Split("# NOTES\n")[1].Should().ContainAll(said);
+        Notes(values).Should().ContainAll(said);
+
+    [TestCase("agent: {runtimeSocket: /run/containerd/containerd.sock}", "crio", "CRI-O")]
+    [TestCase("agent: {installNodeFiles: false}", "The agents keep")]
+    public void Notes_speak_of_nothing_that_is_not_there(string values, params string[] said) =>
+        Notes(values).Should().NotContainAny(said);
 
     [Test]
     public async Task Is_taken_by_an_API_server_that_knows_every_field()
@@ -218,6 +233,8 @@ public sealed class ChartTests
             code.Should().Be(0, "it said: {0}", said);
         }
     }
+
+    private static string Notes(string values) => Manifests.Chart(Namespace, MyServer + "\n" + values).Split("# NOTES\n")[1];
 
     /// <summary>What kustomize installs, with a server; helm makes the release's namespace itself (--create-namespace).</summary>
     private static IEnumerable<JsonObject> Kustomized(string folder, params string[] components)
@@ -260,6 +277,10 @@ public sealed class ChartTests
             {
                 container.AsObject().Remove("imagePullPolicy");
             }
+
+            // In no order, which a patch changes.
+            var mounts = container["volumeMounts"]?.AsArray().OrderBy(m => m!["mountPath"]!.ToString(), StringComparer.Ordinal).Select(m => m!.DeepClone());
+            container["volumeMounts"] = new JsonArray([.. mounts ?? []]);
         }
 
         return o.ToJsonString(new System.Text.Json.JsonSerializerOptions { WriteIndented = true });
