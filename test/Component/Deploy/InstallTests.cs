@@ -156,6 +156,21 @@ public sealed class InstallTests
     }
 
     [Test]
+    public void An_overlay_names_its_images_as_upgrade_md_says()
+    {
+        var said = File.ReadAllText(Path.Combine(Manifests.Root, "config/upgrade.md")).Split("```yaml\n")[1].Split("```")[0];
+        var objects = Manifests.Overlay($"resources: [../config/default]\n{said}");
+
+        new[] { ("DaemonSet", "checkpoint-agent"), ("Deployment", "pod-checkpointing-operator") }.SelectMany(o =>
+            {
+                var pod = Manifests.One(objects, o.Item1, o.Item2)["spec"]!["template"]!["spec"]!;
+                return new[] { "initContainers", "containers" }.SelectMany(list => pod[list]?.AsArray() ?? []).Select(c => c!["image"]!.ToString());
+            })
+            .Should().Equal(
+                "registry.example/checkpoint-agent:0.2.0", "registry.example/checkpoint-agent:0.2.0", "registry.example/pod-checkpointing-operator:0.2.0");
+    }
+
+    [Test]
     public void Certificates_are_those_that_both_sides_take()
     {
         using var folder = new CertificateFolder();
