@@ -13,9 +13,10 @@ for part in operator agent store; do
   [ -e "$repo/artifacts/$part" ] || { echo "artifacts/$part is not there: make build" >&2; exit 1; }
 done
 
-# The same images need not be made again.
+# The same images need not be made again, until there may be security updates: the base is of this month, with this machine's .NET.
+base_of=$({ sed -n '/^base_tree/,/^}/p' "$0"; dotnet --list-runtimes; date -u +%Y-%m; } | sha256sum | cut -c1-12)
 made_of=$(cd "$repo" && find artifacts/operator artifacts/agent artifacts/store controllers/Manager/Dockerfile agent/Dockerfile config/images \
-  agent/Restores/Handler agent/Fences/Hook config/crio -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum)-$version-${BASE:-}
+  agent/Restores/Handler agent/Fences/Hook config/crio -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum)-$version-${BASE:-$base_of}
 if [ "$(cat "$out/.made-of" 2>/dev/null)" = "$made_of" ]; then exit 0; fi
 
 missing=()
@@ -36,7 +37,10 @@ export BUILDAH_ISOLATION=chroot
 
 # base_tree DIR: what .NET needs of a Debian, and the runtime; no package manager, no documentation.
 base_tree() {
-  mmdebstrap --quiet --variant=essential --aptopt='Acquire::Check-Valid-Until "false"' \
+  local until
+  # As for this machine's own packages: a mirror that stands still may be past its date.
+  until=$(apt-config dump Acquire::Check-Valid-Until)
+  mmdebstrap --quiet --variant=essential ${until:+--aptopt="$until"} \
     --include=ca-certificates,libssl3,libstdc++6,libzstd1,zlib1g \
     --dpkgopt=path-exclude='/usr/share/doc/*' --dpkgopt=path-exclude='/usr/share/man/*' \
     --dpkgopt=path-exclude='/usr/share/locale/*' --dpkgopt=path-exclude='/usr/share/info/*' bookworm "$1.tar"
@@ -57,12 +61,13 @@ base_tree() {
 
 base=${BASE:-}
 if [ -z "$base" ]; then
-  kept=$cache/image-base-$({ sed -n '/^base_tree/,/^}/p' "$0"; dotnet --list-runtimes; } | sha256sum | cut -c1-12).tar
+  kept=$cache/image-base-$base_of.tar
   if [ ! -e "$kept" ]; then
     base_tree "$work/base"
     tar -C "$work/base" -cf "$work/base.tar" .
     rm -rf --one-file-system "$work/base"
     mv "$work/base.tar" "$kept"
+    find "$cache" -maxdepth 1 -name 'image-base-*.tar' -mtime +62 -delete
   fi
   base=localhost/pod-checkpointing-base:1
   container=$(buildah from scratch)

@@ -2,6 +2,10 @@
 # What Kubernetes asks of any machine: no swap, forwarding, and the two machines' pods know the way to each other.
 set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive
+# Told now, and not by images.sh after CRIU has been compiled.
+for image in operator agent; do
+  [ -e "/vagrant/artifacts/images/$image.tar" ] || { echo "artifacts/images/$image.tar is not there: make images, before vagrant up" >&2; exit 1; }
+done
 swapoff -a
 sed -i '/^[^#].*\sswap\s/s/^/#/' /etc/fstab
 printf 'overlay\nbr_netfilter\n' >/etc/modules-load.d/kubernetes.conf

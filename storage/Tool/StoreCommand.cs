@@ -12,6 +12,8 @@ internal sealed partial class StoreCommand(TextWriter output, TextWriter errors,
     public const int BadInput = 2;
     public const int Failed = 3;
 
+    private static readonly TimeSpan OldestAge = TimeSpan.FromDays(36500);
+
     private const string Usage = """
         usage: fsck   <root> [--quarantine] [--json]      checks every checkpoint, every byte
                ls     <root> [--json]                     what is there, and what each pod and namespace uses
@@ -165,9 +167,13 @@ internal sealed partial class StoreCommand(TextWriter output, TextWriter errors,
     private static TimeSpan AgeOf(string? text)
     {
         var unit = text?.Length > 1 ? text[^1] : ' ';
-        return "smhd".Contains(unit) && int.TryParse(text![..^1], NumberStyles.None, CultureInfo.InvariantCulture, out var count)
-            ? count * (unit switch { 's' => TimeSpan.FromSeconds(1), 'm' => TimeSpan.FromMinutes(1), 'h' => TimeSpan.FromHours(1), _ => TimeSpan.FromDays(1) })
-            : throw new UsageException($"\"{text}\" is no age; write --age=90s, 30m, 1h or 2d");
+        var seconds = "smhd".Contains(unit) && int.TryParse(text![..^1], NumberStyles.None, CultureInfo.InvariantCulture, out var count)
+            ? count * (unit switch { 's' => 1L, 'm' => 60, 'h' => 3600, _ => 86400 })
+            : long.MaxValue;
+        // Farther back there is no time to compare with.
+        return seconds <= OldestAge.TotalSeconds
+            ? TimeSpan.FromSeconds(seconds)
+            : throw new UsageException($"\"{text}\" is no age; write --age=90s, 30m, 1h or 2d, and at most {OldestAge.TotalDays}d");
     }
 
     private int List(StoreInspection inspection, bool json)

@@ -11,6 +11,12 @@ public sealed class ReadmeWalkTests() : BenchTests("r")
 {
     private const string System = "pod-checkpointing-system";
 
+    private const string RestoreClass = "runtimeclass.node.k8s.io/checkpoint-restore";
+
+    /// <summary>What takes our files off a node with containerd; its service and its configuration are not the bench's.</summary>
+    private static string OfTheNode => string.Join('\n', File.ReadAllText(Path.Combine(Readme.Root, "config/containerd/README.md"))
+        .Split("\n## Uninstall\n")[1].Split('\n').Where(line => line.StartsWith("rm ", StringComparison.Ordinal)));
+
     // Names that earlier blocks have given, as in the reader's shell.
     private readonly List<string> _given = [];
 
@@ -117,22 +123,27 @@ public sealed class ReadmeWalkTests() : BenchTests("r")
         await Cluster.StopWorkloadsAsync();
 
         (await Cluster.KubectlAsync("get", "crd,ns,pv,runtimeclass,clusterrole,clusterrolebinding,validatingadmissionpolicy,validatingadmissionpolicybinding", "-o", "name"))
-            .Split('\n', StringSplitOptions.RemoveEmptyEntries).Should().OnlyContain(name => name.StartsWith("namespace/", StringComparison.Ordinal))
-            .And.NotContain($"namespace/{System}");
+            .Split('\n', StringSplitOptions.RemoveEmptyEntries)
+            .Should().OnlyContain(name => name.StartsWith("namespace/", StringComparison.Ordinal) || name == RestoreClass)
+            .And.NotContain($"namespace/{System}").And.Contain(RestoreClass, "restored pods live");
         Directory.GetFiles(Path.Combine(Cluster.Folder, "store"), "dump.tar.zst", SearchOption.AllDirectories).Should().ContainSingle().Which.Should().Contain(kept);
         foreach (var (node, pod) in new[] { ("node-b", "counter"), ("node-a", "counter-clone"), ("node-b", "clone") })
         {
             await CountOnAsync(node, pod, "counter", Cluster.Numbers(node, pod, "counter", "event").Count, "event");
         }
 
+        (await FollowAsync("kubectl get pods -A")).Split('\n', StringSplitOptions.RemoveEmptyEntries).Should().HaveCount(3)
+            .And.Contain(["default/counter-clone", "default/clone"]);
         await Cluster.KubectlAsync("delete", "pod", "--all", "--timeout=180s");
+        (await FollowAsync("kubectl get pods -A")).Should().BeEmpty();
+        (await FollowAsync("kubectl delete runtimeclass")).Should().Contain("deleted");
         foreach (var node in new[] { "node-a", "node-b" })
         {
             // The bench has mounted it; a node has not.
             await Cluster.OnNodeAsync(node, "umount /var/lib/pod-checkpointing");
-            await Cluster.OnNodeAsync(node, Readme.Commands("rm -f"));
+            await Cluster.OnNodeAsync(node, OfTheNode);
             (await Cluster.OnNodeAsync(
-                node, "ls -d /usr/libexec/pod-checkpointing /var/lib/pod-checkpointing /etc/containers/oci/hooks.d/checkpoint-fence.json 2>/dev/null || true"))
+                node, "ls -d /usr/libexec/pod-checkpointing /var/lib/pod-checkpointing /etc/containerd/base-spec.json /etc/containers/oci/hooks.d/checkpoint-fence.json 2>/dev/null || true"))
                 .Should().BeEmpty();
         }
     }

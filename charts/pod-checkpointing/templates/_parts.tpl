@@ -12,6 +12,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{ .image.repository }}:{{ .image.tag | default .root.Chart.AppVersion }}
 {{- end }}
 
+{{/* Not empty where the nodes' runtime is containerd, whose hooks are no files in a folder. */}}
+{{- define "pod-checkpointing.containerd" -}}
+{{- if contains "containerd" .Values.agent.runtimeSocket }}true{{ end }}
+{{- end }}
+
 {{/* "pod-checkpointing.files" (dict "root" $ "glob" <pattern> "annotations" <dict> "labels" <dict>): objects of config/, the one place where
 they are written down, in the release's namespace and with its labels. */}}
 {{- define "pod-checkpointing.files" -}}

@@ -89,15 +89,17 @@ public sealed class PolicyTests
         await AllowsAsync("alice", null, "delete", "pod", "clone", "--wait=false");
     }
 
-    [Test]
-    public async Task A_binding_does_not_smuggle_a_checkpoint_in()
+    [TestCase("bare", "pods/bare/binding")]
+    [TestCase("older", "bindings")]
+    public async Task A_binding_does_not_smuggle_a_checkpoint_in(string pod, string way)
     {
-        await AllowsAsync("alice", Pod("bare", null, ""), "create", "-f", "-");
+        await AllowsAsync("alice", Pod(pod, null, ""), "create", "-f", "-");
+        string[] bind = ["create", "--raw", $"/api/v1/namespaces/default/{way}", "-f", "-"];
 
-        await RefusesAsync("scheduler", "a binding may not carry the annotation", Binding(Whole), "create", "--raw", "/api/v1/namespaces/default/pods/bare/binding", "-f", "-");
-        await AllowsAsync("scheduler", Binding(null), "create", "--raw", "/api/v1/namespaces/default/pods/bare/binding", "-f", "-");
+        await RefusesAsync("scheduler", "a binding may not carry the annotation", Binding(pod, Whole), bind);
+        await AllowsAsync("scheduler", Binding(pod, null), bind);
 
-        (await _cluster.KubectlAsync(null, "get", "pod", "bare", "-o", "jsonpath={.spec.nodeName} {.metadata.annotations}"))
+        (await _cluster.KubectlAsync(null, "get", "pod", pod, "-o", "jsonpath={.spec.nodeName} {.metadata.annotations}"))
             .Output.Should().Be("""node-a {"color":"blue","shape":"round"}""");
     }
 
@@ -135,13 +137,13 @@ public sealed class PolicyTests
 
     private static string Patch(string uri) => $$"""{"metadata":{"annotations":{"{{Annotation}}":"{{uri}}"} } }""";
 
-    private static string Binding(string? uri) => JsonSerializer.Serialize(new
+    private static string Binding(string pod, string? uri) => JsonSerializer.Serialize(new
     {
         apiVersion = "v1",
         kind = "Binding",
         metadata = new
         {
-            name = "bare",
+            name = pod,
             annotations = new Dictionary<string, string> { ["color"] = "blue", [uri is null ? "shape" : Annotation] = uri ?? "round" },
         },
         target = new { apiVersion = "v1", kind = "Node", name = "node-a" },

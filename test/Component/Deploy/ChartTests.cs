@@ -32,9 +32,17 @@ public sealed class ChartTests
     {
         var chart = Comparable(Manifests.Parse(Manifests.Chart(Namespace, MyServer + "\ncertificates: {certManager: {enabled: true}}")));
 
-        var kustomize = Comparable(Kustomized("cert-manager"));
-        chart.Should().BeEquivalentTo(kustomize);
+        chart.Should().BeEquivalentTo(Comparable(Kustomized("default", "cert-manager")));
         chart.Should().HaveCountGreaterThan(Manifests.Kustomize("default").Count);
+    }
+
+    [Test]
+    public void Installs_what_kustomize_installs_for_containerd()
+    {
+        var chart = Comparable(Manifests.Parse(Manifests.Chart(Namespace, MyServer + "\nagent: {runtimeSocket: /run/containerd/containerd.sock}")));
+
+        chart.Should().BeEquivalentTo(Comparable(Kustomized("default", "containerd/component")));
+        chart["DaemonSet pod-checkpointing-system/checkpoint-agent"].Should().NotContain("crio").And.NotContain("hooks.d", "containerd reads no folder of hooks");
     }
 
     [Test]
@@ -42,7 +50,7 @@ public sealed class ChartTests
     {
         var chart = Comparable(Manifests.Parse(Manifests.Chart(Namespace, MyServer + "\ntraces: {endpoint: \"http://otlp.example:4318\"}")));
 
-        chart.Should().BeEquivalentTo(Comparable(Kustomized("tracing")));
+        chart.Should().BeEquivalentTo(Comparable(Kustomized("default", "tracing")));
         chart.Values.Count(text => text.Contains("OTEL_EXPORTER_OTLP_ENDPOINT", StringComparison.Ordinal)).Should().Be(2);
     }
 
@@ -114,7 +122,7 @@ public sealed class ChartTests
             agent:
               nodeSelector: {disk: fast, "example.com/checkpoints": "true"}
               runtimeSocket: /run/containerd/containerd.sock
-              criuConfig: /etc/criu/runc.conf
+              criuConfig: /usr/local/etc/criu/crun.conf
               kubelet: {ca: /var/run/secrets/kubernetes.io/serviceaccount/ca.crt}
               installNodeFiles: false
               settings: {KubeletName: other, "Images:Retries": "9"}
@@ -155,7 +163,7 @@ public sealed class ChartTests
             Env(pod, "OTEL_TRACES_SAMPLER_ARG").Should().Be("0.1");
         }
 
-        Env(agent, "Agent__CriuConfig").Should().Be("/etc/criu/runc.conf");
+        Env(agent, "Agent__CriuConfig").Should().Be("/usr/local/etc/criu/crun.conf");
         Env(agent, "Agent__KubeletCa").Should().Be("/var/run/secrets/kubernetes.io/serviceaccount/ca.crt");
         Volume(agent, "runtime")["hostPath"]!["path"]!.ToString().Should().Be("/run/containerd");
         Volume(agent, "checkpoints")["persistentVolumeClaim"]!["claimName"]!.ToString().Should().Be("mine");
@@ -173,6 +181,7 @@ public sealed class ChartTests
     [TestCase("agent: {settings: {LazyRestoreBytes: 1}}", "agent.settings.LazyRestoreBytes")]
     [TestCase("imagePullSecrets: [mine]", "imagePullSecrets.0")]
     [TestCase("agent: {runtimeSocket: run/crio.sock}", "agent.runtimeSocket")]
+    [TestCase("agent: {criuConfig: /etc/criu/runc.conf}", "agent.criuConfig")]
     [TestCase("agent: {resources: {limits: {memory: lots}}}", "agent.resources.limits.memory")]
     [TestCase("agent: {kubelet: {url: \"http://127.0.0.1:10250\"}}", "agent.kubelet.url")]
     [TestCase("agent: {kubelet: {ca: /etc/kubernetes/pki/ca.crt}}", "agent.kubelet.ca")]
@@ -190,10 +199,16 @@ public sealed class ChartTests
         FluentActions.Invoking(() => Manifests.Chart(Namespace, values))
             .Should().Throw<InvalidOperationException>().WithMessage($"*values don't meet the specifications of the schema*{said}*");
 
-    [TestCase("", "certificates.sh 365 ~/pod-checkpointing-authority | kubectl apply", "config/crio")]
+    [TestCase("", "certificates.sh 365 ~/pod-checkpointing-authority | kubectl apply", "config/crio/README.md: the two programs,", "The agents keep")]
     [TestCase("certificates: {certManager: {enabled: true}}", "cert-manager makes")]
+    [TestCase("agent: {runtimeSocket: /run/containerd/containerd.sock}", "config/containerd/README.md: the two programs,")]
     public void Notes_say_what_is_still_to_do(string values, params string[] said) =>
-        Manifests.Chart(Namespace, MyServer + "\n" + values).Split("# NOTES\n")[1].Should().ContainAll(said);
+        Notes(values).Should().ContainAll(said);
+
+    [TestCase("agent: {runtimeSocket: /run/containerd/containerd.sock}", "crio", "CRI-O")]
+    [TestCase("agent: {installNodeFiles: false}", "The agents keep")]
+    public void Notes_speak_of_nothing_that_is_not_there(string values, params string[] said) =>
+        Notes(values).Should().NotContainAny(said);
 
     [Test]
     public async Task Is_taken_by_an_API_server_that_knows_every_field()
@@ -219,10 +234,16 @@ public sealed class ChartTests
         }
     }
 
+    private static string Notes(string values) => Manifests.Chart(Namespace, MyServer + "\n" + values).Split("# NOTES\n")[1];
+
     /// <summary>What kustomize installs, with a server; helm makes the release's namespace itself (--create-namespace).</summary>
-    private static IEnumerable<JsonObject> Kustomized(string folder)
+    private static IEnumerable<JsonObject> Kustomized(string folder, params string[] components)
     {
-        var objects = Manifests.Kustomize(folder).Where(o => o["kind"]!.ToString() != "Namespace").ToList();
+        var all = components.Length == 0 ? Manifests.Kustomize(folder) : Manifests.Overlay($"""
+            resources: [../config/{folder}]
+            components: [{string.Join(", ", components.Select(c => $"../config/{c}"))}]
+            """);
+        var objects = all.Where(o => o["kind"]!.ToString() != "Namespace").ToList();
         Manifests.One(objects, "PersistentVolume", "checkpoint-repo")["spec"]!["nfs"]!["server"] = "10.0.0.1";
         return objects;
     }
@@ -256,6 +277,10 @@ public sealed class ChartTests
             {
                 container.AsObject().Remove("imagePullPolicy");
             }
+
+            // In no order, which a patch changes.
+            var mounts = container["volumeMounts"]?.AsArray().OrderBy(m => m!["mountPath"]!.ToString(), StringComparer.Ordinal).Select(m => m!.DeepClone());
+            container["volumeMounts"] = new JsonArray([.. mounts ?? []]);
         }
 
         return o.ToJsonString(new System.Text.Json.JsonSerializerOptions { WriteIndented = true });

@@ -135,7 +135,8 @@ public sealed class InstallTests
     [Test]
     public void The_volume_is_the_one_that_the_agents_claim()
     {
-        var claim = Manifests.One(Objects, "PersistentVolumeClaim", "checkpoint-repo")["spec"]!;
+        var claims = Manifests.One(Objects, "PersistentVolumeClaim", "checkpoint-repo");
+        var claim = claims["spec"]!;
         var volume = Manifests.One(Objects, "PersistentVolume", claim["volumeName"]!.ToString())["spec"]!;
 
         AgentPod["volumes"]!.AsArray().Select(v => v!["persistentVolumeClaim"]?["claimName"]?.ToString())
@@ -146,7 +147,27 @@ public sealed class InstallTests
             spec["accessModes"]!.ToJsonString().Should().Be("""["ReadWriteMany"]""");
         }
 
+        foreach (var key in new[] { "namespace", "name" })
+        {
+            volume["claimRef"]![key]!.ToString().Should().Be(claims["metadata"]![key]!.ToString(), "no other claim may take it");
+        }
+
         volume["mountOptions"]!.AsArray().Select(o => o!.ToString()).Should().Contain("hard").And.NotContain("soft");
+    }
+
+    [Test]
+    public void An_overlay_names_its_images_as_upgrade_md_says()
+    {
+        var said = File.ReadAllText(Path.Combine(Manifests.Root, "config/upgrade.md")).Split("```yaml\n")[1].Split("```")[0];
+        var objects = Manifests.Overlay($"resources: [../config/default]\n{said}");
+
+        new[] { ("DaemonSet", "checkpoint-agent"), ("Deployment", "pod-checkpointing-operator") }.SelectMany(o =>
+            {
+                var pod = Manifests.One(objects, o.Item1, o.Item2)["spec"]!["template"]!["spec"]!;
+                return new[] { "initContainers", "containers" }.SelectMany(list => pod[list]?.AsArray() ?? []).Select(c => c!["image"]!.ToString());
+            })
+            .Should().Equal(
+                "registry.example/checkpoint-agent:0.2.0", "registry.example/checkpoint-agent:0.2.0", "registry.example/pod-checkpointing-operator:0.2.0");
     }
 
     [Test]
@@ -173,17 +194,54 @@ public sealed class InstallTests
     }
 
     [Test]
-    public void A_replaced_authority_is_trusted_beside_the_old_one()
+    public void An_authority_is_replaced_without_an_instant_at_which_one_side_refuses_the_other()
     {
         using var folder = new CertificateFolder();
         var (before, _) = folder.Make("authority");
-        File.Move(folder.At("authority/ca.crt"), folder.At("authority/old.crt"));
-        File.Delete(folder.At("authority/ca.key"));
-        var (after, _) = folder.Make("authority");
+        var (announced, _) = folder.Make("authority", "next");
+        var (after, _) = folder.Make("authority", "replace");
+        var (renewed, _) = folder.Make("authority");
+        File.Delete(folder.At("authority/old.crt"));
+        var (last, _) = folder.Make("authority");
 
-        before.Accepted(AgentTls.AgentName, after.Authority).Should().BeTrue("the other side may still have the old one");
-        after.Accepted(AgentTls.AgentName, after.Authority).Should().BeTrue();
-        after.Accepted(AgentTls.AgentName, before.Authority).Should().BeFalse();
+        // Each side may have the secret of before, or that of after a run, as long as kubelet is bringing it.
+        foreach (var (one, other) in new[] { (before, announced), (announced, after), (after, renewed), (renewed, last) })
+        {
+            one.Accepted(AgentTls.AgentName, other.Authority).Should().BeTrue();
+            other.Accepted(AgentTls.AgentName, one.Authority).Should().BeTrue();
+        }
+
+        after.Accepted(AgentTls.AgentName, before.Authority).Should().BeFalse("it is another");
+        before.Accepted(AgentTls.AgentName, last.Authority).Should().BeFalse("it is gone");
+    }
+
+    [TestCase("ca.key", "", "has one of ca.key and ca.crt only")]
+    [TestCase("ca.crt", "next", "has one of ca.key and ca.crt only")]
+    [TestCase("", "replace", "has no next.crt: \"next\" first")]
+    [TestCase("", "other", "\"other\": write next or replace")]
+    public void What_is_wrong_with_an_authority_is_said_and_nothing_is_printed(string lost, string change, string said)
+    {
+        using var folder = new CertificateFolder();
+        folder.Make("authority");
+        if (lost.Length > 0)
+        {
+            File.Delete(folder.At($"authority/{lost}"));
+        }
+
+        FluentActions.Invoking(() => folder.Make("authority", change)).Should().Throw<InvalidOperationException>()
+            .WithMessage($"*{said}*").Which.Message.Should().NotContain("kind: Secret");
+    }
+
+    [Test]
+    public void A_failure_of_openssls_is_shown_and_no_half_is_printed()
+    {
+        using var folder = new CertificateFolder();
+        folder.Make("authority");
+        folder.Make("other");
+        File.Copy(folder.At("other/ca.key"), folder.At("authority/ca.key"), overwrite: true);
+
+        FluentActions.Invoking(() => folder.Make("authority")).Should().Throw<InvalidOperationException>()
+            .WithMessage("*CA certificate and CA private key do not match*").Which.Message.Should().NotContain("kind: Secret");
     }
 
     private static IEnumerable<string> Names(JsonObject pod, string prefix) => pod["containers"]![0]!["env"]!.AsArray()
@@ -233,10 +291,10 @@ public sealed class InstallTests
 
         public string At(string path) => Path.Combine(_folder, path);
 
-        public (Pair Agent, Pair Operator) Make(string? authority = null)
+        public (Pair Agent, Pair Operator) Make(string? authority = null, string change = "")
         {
             var secrets = Manifests.Parse(Manifests.Run(
-                "/bin/sh", [Path.Combine(Manifests.Root, "config/certificates.sh"), "30", .. authority is null ? Array.Empty<string>() : [At(authority)]]));
+                "/bin/sh", Path.Combine(Manifests.Root, "config/certificates.sh"), "30", authority is null ? "" : At(authority), change));
             return (Of("checkpoint-agent-tls"), Of("pod-checkpointing-operator-tls"));
 
             Pair Of(string name)

@@ -24,6 +24,22 @@ internal static class Manifests
     public static IReadOnlyList<JsonObject> Kustomize(string folder) =>
         Parse(Run(Path.Combine(Api.ApiServerParts.Find(), "kubectl"), "kustomize", Path.Combine(Root, "config", folder)));
 
+    /// <summary>kubectl kustomize of an overlay of one's own, a folder beside config/ as the README has it.</summary>
+    public static IReadOnlyList<JsonObject> Overlay(string kustomization)
+    {
+        var folder = Directory.CreateDirectory(Path.Combine(Root, "artifacts", $"overlay-{Guid.NewGuid():n}"));
+        try
+        {
+            File.WriteAllText(
+                Path.Combine(folder.FullName, "kustomization.yaml"), kustomization.Replace("../config", "../../config", StringComparison.Ordinal));
+            return Kustomize(folder.FullName);
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
     /// <summary>The chart with values of one's own.</summary>
     public static string Chart(string @namespace, string values = "")
     {

@@ -7,8 +7,9 @@ namespace PodCheckpointing.Component.Deploy;
 /// <summary>The node's programs and its hook, as the image installs them.</summary>
 internal sealed class NodeFilesTests
 {
-    [Test]
-    public async Task Each_file_is_on_the_disk_before_it_has_its_name_and_the_hook_after_its_programs()
+    [TestCase(true)]
+    [TestCase(false)]
+    public async Task Each_file_is_on_the_disk_before_it_has_its_name_and_the_hook_after_its_programs_where_there_is_a_folder_for_it(bool told)
     {
         var folder = Directory.CreateTempSubdirectory("pod-checkpointing-files").FullName;
         try
@@ -37,7 +38,7 @@ internal sealed class NodeFilesTests
                 "sh",
                 [
                     Path.Combine(PodCheckpointing.Generate.Repository.Root(AppContext.BaseDirectory), "config/images/install-node-files"),
-                    $"{folder}/libexec", $"{folder}/hooks",
+                    $"{folder}/libexec", .. told ? new[] { $"{folder}/hooks" } : [],
                 ])
             {
                 Environment =
@@ -48,17 +49,23 @@ internal sealed class NodeFilesTests
             await install.WaitForExitAsync();
 
             install.ExitCode.Should().Be(0);
+            string[] hook =
+            [
+                "sync /hooks/.checkpoint-fence.json.new",
+                "mv /hooks/.checkpoint-fence.json.new /hooks/checkpoint-fence.json",
+                "sync /hooks",
+            ];
             (await File.ReadAllLinesAsync(log)).Select(l => l.Replace(folder, "", StringComparison.Ordinal)).Should().Equal(
+            [
                 "sync /libexec/.checkpoint-restore.new",
                 "mv /libexec/.checkpoint-restore.new /libexec/checkpoint-restore",
                 "sync /libexec",
                 "sync /libexec/.checkpoint-fence.new",
                 "mv /libexec/.checkpoint-fence.new /libexec/checkpoint-fence",
                 "sync /libexec",
-                "sync /hooks/.checkpoint-fence.json.new",
-                "mv /hooks/.checkpoint-fence.json.new /hooks/checkpoint-fence.json",
-                "sync /hooks");
-            Directory.GetFiles(Path.Combine(folder, "hooks")).Select(Path.GetFileName).Should().Equal("checkpoint-fence.json");
+                .. told ? hook : [],
+            ]);
+            Directory.GetFiles(Path.Combine(folder, "hooks")).Select(Path.GetFileName).Should().Equal(told ? ["checkpoint-fence.json"] : []);
         }
         finally
         {

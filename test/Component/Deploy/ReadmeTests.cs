@@ -38,7 +38,8 @@ public sealed partial class ReadmeTests
         ["kubectl delete podmigrations"] = Walk,
         ["kubectl delete -k"] = Walk,
         ["helm uninstall"] = nameof(Its_chart_leaves_nothing_behind),
-        ["rm -f"] = Walk,
+        ["kubectl get pods -A"] = Walk,
+        ["kubectl delete runtimeclass"] = Walk,
     };
 
     private static readonly string[] Code =
@@ -107,31 +108,40 @@ public sealed partial class ReadmeTests
         kept.Should().HaveCountGreaterThan(5);
         foreach (var o in kept.Where(o => o["metadata"]!["namespace"]?.ToString() != scope))
         {
+            if (o["kind"]!.ToString() == "RuntimeClass")
+            {
+                // Last of all, when no restored pod needs it any more.
+                Readme.Commands("kubectl delete runtimeclass").Should().Be($"kubectl delete runtimeclass {o["metadata"]!["name"]}\n");
+                continue;
+            }
+
             kinds.Should().Contain(o["kind"]!.ToString() switch { "CustomResourceDefinition" => "crd", "PersistentVolume" => "pv", var other => other });
             o["metadata"]!["labels"]![label[0]]!.ToString().Should().Be(label[1]);
         }
     }
 
     [Test]
+    public void Uninstalling_leaves_the_class_that_restored_pods_need_and_nothing_else()
+    {
+        var (key, name) = NotLabel().Match(Readme.Commands("kubectl delete -k")) is { Success: true } said
+            ? (said.Groups[1].Value, said.Groups[2].Value)
+            : throw new AssertionException($"it says {Readme.Commands("kubectl delete -k")}");
+
+        Manifests.Kustomize("default").Where(o => o["metadata"]!["labels"]?[key]?.ToString() == name).Select(Manifests.Name)
+            .Should().Equal("RuntimeClass -/checkpoint-restore");
+        Manifests.Parse(Manifests.Chart("elsewhere", "volume: {nfs: {server: 10.0.0.1}}"))
+            .Where(o => o["kind"]!.ToString() == "RuntimeClass" && o["metadata"]!["annotations"]?["helm.sh/resource-policy"]?.ToString() == "keep")
+            .Should().ContainSingle();
+    }
+
+    [Test]
     public void Its_overlay_puts_the_server_in()
     {
-        var folder = Directory.CreateDirectory(Path.Combine(Manifests.Root, "artifacts", $"overlay-{Environment.ProcessId}"));
-        try
-        {
-            var text = Overlay().Match(Readme.Commands("mkdir -p my-cluster")).Groups[1].Value;
-            File.WriteAllText(
-                Path.Combine(folder.FullName, "kustomization.yaml"), text.Replace("../config", "../../config", StringComparison.Ordinal));
+        var objects = Manifests.Overlay(Overlay().Match(Readme.Commands("mkdir -p my-cluster")).Groups[1].Value);
 
-            var objects = Manifests.Kustomize(folder.FullName);
-
-            Manifests.One(objects, "PersistentVolume", "checkpoint-repo")["spec"]!["nfs"]!.ToJsonString()
-                .Should().Be("""{"path":"/checkpoints","server":"10.0.0.1"}""");
-            objects.Should().HaveSameCount(Manifests.Kustomize("default"));
-        }
-        finally
-        {
-            folder.Delete(recursive: true);
-        }
+        Manifests.One(objects, "PersistentVolume", "checkpoint-repo")["spec"]!["nfs"]!.ToJsonString()
+            .Should().Be("""{"path":"/checkpoints","server":"10.0.0.1"}""");
+        objects.Should().HaveSameCount(Manifests.Kustomize("default"));
     }
 
     [Test]
@@ -268,6 +278,9 @@ public sealed partial class ReadmeTests
 
     [GeneratedRegex(@"^helm uninstall \S+ -n (\S+)\nkubectl delete namespace \1\nkubectl delete (\S+) -l (\S+)\n$")]
     private static partial Regex HelmUninstall();
+
+    [GeneratedRegex(@"^kubectl delete -k config/default -l (\S+)!=(\S+) --timeout=5m\n$")]
+    private static partial Regex NotLabel();
 
     [GeneratedRegex(@"<<END\n(.*?\n)END\n", RegexOptions.Singleline)]
     private static partial Regex Overlay();

@@ -11,8 +11,6 @@ public sealed class VagrantStepsTests
     // What of the steps is not run, and why.
     private static readonly string[] Skipped =
     [
-        // images.sh builds where it finds no archive: its base images are in a registry. The images are built for the end-to-end tests.
-        "buildah",
         // No runtime and no kubelet can be had: their packages here hold units, which are enabled, and started by nobody.
         "crio", "kubelet",
         // Modules and swap are the whole machine's, which the tests run on.

@@ -57,6 +57,33 @@ public sealed partial class VagrantTests
     }
 
     [Test]
+    public void The_first_step_demands_the_images_that_a_later_one_takes()
+    {
+        var shared = Directory.CreateTempSubdirectory("pod-checkpointing-vagrant");
+        try
+        {
+            var images = shared.CreateSubdirectory("artifacts/images").FullName;
+            var step = Path.Combine(shared.FullName, "system.sh");
+            // What comes after the demand is for a machine of its own.
+            var text = File.ReadAllText(Path.Combine(Scripts, "system.sh")).Replace("/vagrant/", $"{shared.FullName}/", StringComparison.Ordinal);
+            File.WriteAllText(step, text[..text.IndexOf("swapoff", StringComparison.Ordinal)]);
+
+            foreach (var image in new[] { "operator", "agent" })
+            {
+                FluentActions.Invoking(() => Manifests.Run("/bin/bash", step)).Should().Throw<InvalidOperationException>()
+                    .WithMessage($"artifacts/images/{image}.tar is not there: make images*");
+                File.WriteAllText(Path.Combine(images, $"{image}.tar"), "");
+            }
+
+            Manifests.Run("/bin/bash", step).Should().BeEmpty();
+        }
+        finally
+        {
+            shared.Delete(recursive: true);
+        }
+    }
+
+    [Test]
     public void CRI_O_is_set_up_as_its_README_says()
     {
         var readme = File.ReadAllLines(Path.Combine(Manifests.Root, "config/crio/README.md"))

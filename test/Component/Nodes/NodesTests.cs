@@ -114,6 +114,19 @@ internal sealed class NodesTests
     }
 
     [Test]
+    public async Task Its_containerd_is_set_up_as_a_nodes_but_for_systemd_which_is_not_here()
+    {
+        var folder = Path.Combine(PodCheckpointing.Generate.Repository.Root(AppContext.BaseDirectory), "config/containerd");
+        var ours = (await File.ReadAllTextAsync(Path.Combine(folder, "pod-checkpointing.toml"))).Split('\n');
+        var there = (await _bench.OnNodeAsync("node-a", "cat /etc/containerd/config.toml")).Split('\n');
+
+        // kubelet has it so since kubeadm 1.22; with cgroupfs crun would take systemd's cgroup for a path.
+        ours.Where(line => line.Contains("SystemdCgroup =", StringComparison.Ordinal)).Should().HaveCount(ours.Count(line => line.Contains("BinaryName =", StringComparison.Ordinal)))
+            .And.OnlyContain(line => line.Trim() == "SystemdCgroup = true");
+        there[^ours.Length..].Should().Equal(ours.Select(line => line.Replace("SystemdCgroup = true", "SystemdCgroup = false", StringComparison.Ordinal)));
+    }
+
+    [Test]
     public async Task A_checkpoint_that_cannot_be_staged_starts_nothing_and_says_why()
     {
         var pod = NodePods.Pod("unstaged", Counter, restored: true);

@@ -5,6 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -55,4 +56,18 @@ func (r *bindingResource) Create(ctx context.Context, name string, object runtim
 	_, _, err := r.store.Update(ctx, name, rest.DefaultUpdatedObjectInfo(nil, bind), rest.ValidateAllObjectFunc,
 		rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{DryRun: options.DryRun})
 	return &metav1.Status{Status: metav1.StatusSuccess}, err
+}
+
+// legacyBindingResource is bindings, the older way, which names the pod by the binding's own name.
+type legacyBindingResource struct{ bindingResource }
+
+func (r *legacyBindingResource) NamespaceScoped() bool   { return true }
+func (r *legacyBindingResource) GetSingularName() string { return "binding" }
+
+func (r *legacyBindingResource) Create(ctx context.Context, object runtime.Object, validate rest.ValidateObjectFunc, options *metav1.CreateOptions) (runtime.Object, error) {
+	named, err := meta.Accessor(object)
+	if err != nil {
+		return nil, apierrors.NewBadRequest(err.Error())
+	}
+	return r.bindingResource.Create(ctx, named.GetName(), object, validate, options)
 }

@@ -126,6 +126,7 @@ func installKinds(server *genericapiserver.GenericAPIServer, getter generic.REST
 			bind := *main
 			bind.UpdateStrategy = bindingStrategy{strategy{kind: k, ObjectTyper: apiserver.Scheme}}
 			storage[k.version]["pods/binding"] = &bindingResource{store: &bind}
+			storage[k.version]["bindings"] = &legacyBindingResource{bindingResource{store: &bind}}
 		}
 		if k.status {
 			status := *main

@@ -69,7 +69,9 @@ in_node sh -c 'cat >/usr/libexec/pod-checkpointing/checkpoint-fence; chmod 755 /
   <"$repo/agent/Fences/Hook/checkpoint-fence"
 in_node sh -c 'cat >/etc/containerd/base-spec; chmod 755 /etc/containerd/base-spec' <"$repo/config/containerd/base-spec"
 in_node sh -c '/etc/containerd/base-spec >/etc/containerd/base-spec.json'
-cat "$here/containerd.toml" "$repo/config/containerd/pod-checkpointing.toml" | in_node sh -c 'cat >/etc/containerd/config.toml'
+# No systemd runs here, which would make the cgroups.
+sed 's/SystemdCgroup = true/SystemdCgroup = false/' "$here/containerd.toml" "$repo/config/containerd/pod-checkpointing.toml" |
+  in_node sh -c 'cat >/etc/containerd/config.toml'
 in_node sh -c 'exec containerd >/etc/bench/containerd.log 2>&1' </dev/null >/dev/null 2>&1 &
 until=$((SECONDS + 120))
 until in_node ctr --connect-timeout 1s version >/dev/null 2>&1; do

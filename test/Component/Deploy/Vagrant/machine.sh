@@ -79,6 +79,8 @@ in_machine KUBECONFIG=/etc/kubernetes/admin.conf sh -c 'patch() {
   >"$out/controllers.log" 2>&1 &
 
 for run in 1 2; do
+  # Kubernetes has brought out a patch meanwhile.
+  [ "$run" = 1 ] || cp -r "$root/srv/newer/." "$root/srv/www/core:/stable:/"v*/deb/
   for line in "${steps[@]}"; do
     eval "words=($line)"
     echo "== $run ${words[1]}" | tee -a "$out/log"

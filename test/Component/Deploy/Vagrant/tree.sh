@@ -11,8 +11,8 @@ repo=$(cd "$here/../../../.." && pwd)
 scripts=$repo/config/vagrant
 cache=${POD_CHECKPOINTING_CACHE:-/var/cache/pod-checkpointing}
 # The names behind "apt-get install" in the steps, but those of other archives.
-packages=$(cat "$scripts"/*.sh | sed -e ':a' -e '/\\$/N; s/\\\n//; ta' | sed -n 's/.*apt-get -q -y install \([a-z][^;|&}]*\).*/\1/p' |
-  tr ' ' '\n' | grep -vxE 'cri-o|kubelet|kubeadm|kubectl|' | sort -u)
+packages=$(cat "$scripts"/*.sh | sed -e ':a' -e '/\\$/N; s/\\\n//; ta' | sed -n 's/.*apt-get -q -y install \([a-z-][^;|&}]*\).*/\1/p' |
+  tr ' ' '\n' | grep -vxE -- '-.*|cri-o|kubelet|kubeadm|kubectl|' | sort -u)
 out=$cache/vagrant-tree-$(cat "$0" "$here/kubeadm" "$scripts/criu.sh" "$scripts/versions.sh" - <<<"$packages" | sha256sum | cut -c1-12)
 [ -e "$out/.complete" ] && { echo "$out"; exit 0; }
 # shellcheck source=../../../LocalCluster/debian.sh
@@ -37,10 +37,10 @@ in_tree useradd --create-home vagrant
 # shellcheck disable=SC2086
 in_tree apt-get -q -y --download-only install $packages
 
-# package NAME FOLDER: a package of the files in FOLDER/files; FOLDER becomes its archive.
+# package NAME FOLDER [PATCH]: a package of the files in FOLDER/files; FOLDER becomes its archive.
 package() {
   mkdir -p "$tree/$2/files/DEBIAN"
-  printf 'Package: %s\nVersion: %s\nArchitecture: amd64\nMaintainer: nobody\nDescription: stands in for %s\n' "$1" "${kubernetes#v}.0-1.1" "$1" \
+  printf 'Package: %s\nVersion: %s\nArchitecture: amd64\nMaintainer: nobody\nDescription: stands in for %s\n' "$1" "${kubernetes#v}.${3:-0}-1.1" "$1" \
     >"$tree/$2/files/DEBIAN/control"
   in_tree dpkg-deb --root-owner-group --build "/$2/files" "/$2/$1.deb"
   rm -rf "${tree:?}/$2/files"
@@ -57,17 +57,22 @@ sign() {
 }
 in_tree apt-get -q -y install apt-utils
 in_tree gpg --batch --passphrase '' --quick-generate-key stand-in@localhost rsa2048 default never
-k8s=srv/www/core:/stable:/$kubernetes/deb
-mkdir -p "$tree/$k8s/files/usr/bin"
-install -m 755 "$here/kubeadm" "$tree/$k8s/files/usr/bin/kubeadm"
-package kubeadm "$k8s"
-mkdir -p "$tree/$k8s/files/usr/bin"
-printf '#!/bin/sh\nexec /srv/parts/kubectl "$@"\n' >"$tree/$k8s/files/usr/bin/kubectl"
-chmod 755 "$tree/$k8s/files/usr/bin/kubectl"
-package kubectl "$k8s"
-unit "$k8s" kubelet
-package kubelet "$k8s"
-sign "$k8s"
+# kubernetes_archive FOLDER PATCH
+kubernetes_archive() {
+  mkdir -p "$tree/$1/files/usr/bin"
+  install -m 755 "$here/kubeadm" "$tree/$1/files/usr/bin/kubeadm"
+  package kubeadm "$1" "$2"
+  mkdir -p "$tree/$1/files/usr/bin"
+  printf '#!/bin/sh\nexec /srv/parts/kubectl "$@"\n' >"$tree/$1/files/usr/bin/kubectl"
+  chmod 755 "$tree/$1/files/usr/bin/kubectl"
+  package kubectl "$1" "$2"
+  unit "$1" kubelet
+  package kubelet "$1" "$2"
+  sign "$1"
+}
+kubernetes_archive "srv/www/core:/stable:/$kubernetes/deb" 0
+# What machine.sh puts in its place before the second run.
+kubernetes_archive srv/newer 1
 crio=srv/www/repositories/isv:/cri-o:/stable:/$kubernetes/deb
 unit "$crio" crio
 # What the real one brings along, and crio.sh removes.

@@ -256,6 +256,8 @@ public sealed class StoreCommandTests : StoreFolder
     [TestCase("gc . --age=1", "\"1\" is no age")]
     [TestCase("gc . --age", "\"\" is no age")]
     [TestCase("gc . --age=-1h", "\"-1h\" is no age")]
+    [TestCase("gc . --age=99999999d", "\"99999999d\" is no age")]
+    [TestCase("gc . --age=1000000d", "\"1000000d\" is no age")]
     [TestCase("gc . --yes=no", "--yes=\"no\": write --yes, --yes=true or --yes=false")]
     [TestCase("fsck . --quarantine=", "--quarantine=\"\": write --quarantine,")]
     [TestCase("ls . --json=1", "--json=\"1\": write --json,")]
