@@ -10,7 +10,7 @@ namespace PodCheckpointing.Storage;
 /// </remarks>
 public sealed class FollowingStream(Stream file, Task writer, TimeProvider time) : Stream
 {
-    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(2);
 
     /// <inheritdoc/>
     public override bool CanRead => true;
