@@ -21,6 +21,7 @@ fail() {
   echo "$1" >&2
   exit 1
 }
+[ -n "$authority" ] || [ -z "$change" ] || fail "\"$change\" needs the FOLDER in which the authority is kept"
 [ -n "$authority" ] || authority=$folder/authority
 mkdir -p "$authority"
 authority=$(cd "$authority" && pwd)

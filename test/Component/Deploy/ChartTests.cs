@@ -278,13 +278,23 @@ public sealed class ChartTests
                 container.AsObject().Remove("imagePullPolicy");
             }
 
-            // In no order, which a patch changes.
-            var mounts = container["volumeMounts"]?.AsArray().OrderBy(m => m!["mountPath"]!.ToString(), StringComparer.Ordinal).Select(m => m!.DeepClone());
-            container["volumeMounts"] = new JsonArray([.. mounts ?? []]);
+            // Lists without an order, which kustomize's patches change.
+            Sort(container.AsObject(), "env", "name");
+            Sort(container.AsObject(), "volumeMounts", "mountPath");
         }
+
+        Sort(o["spec"]?["template"]?["spec"]?.AsObject(), "volumes", "name");
 
         return o.ToJsonString(new System.Text.Json.JsonSerializerOptions { WriteIndented = true });
     });
+
+    private static void Sort(JsonObject? of, string list, string key)
+    {
+        if (of?[list] is JsonArray items)
+        {
+            of[list] = new JsonArray([.. items.OrderBy(item => item![key]!.ToString(), StringComparer.Ordinal).Select(item => item!.DeepClone())]);
+        }
+    }
 
     private static string? Env(JsonObject pod, string name) => pod["containers"]![0]!["env"]!.AsArray()
         .Single(e => e!["name"]!.ToString() == name)!["value"]?.ToString();

@@ -233,6 +233,14 @@ public sealed class InstallTests
     }
 
     [Test]
+    public void An_authority_that_is_kept_nowhere_is_not_replaced()
+    {
+        using var folder = new CertificateFolder();
+
+        FluentActions.Invoking(() => folder.Make(change: "next")).Should().Throw<InvalidOperationException>().WithMessage("\"next\" needs the FOLDER*");
+    }
+
+    [Test]
     public void A_failure_of_openssls_is_shown_and_no_half_is_printed()
     {
         using var folder = new CertificateFolder();
