@@ -137,6 +137,12 @@ public static class ConditionTypes
 /// <summary>Annotations, labels and finalizers.</summary>
 public static class WellKnown
 {
+    /// <summary>Label of the operator's and the agents' pods: <see cref="OperatorName"/>, for one.</summary>
+    public const string NameLabel = "app.kubernetes.io/name";
+
+    /// <summary>What the operator's pods are called by <see cref="NameLabel"/>.</summary>
+    public const string OperatorName = "pod-checkpointing-operator";
+
     /// <summary>Annotation of a pod that is to be restored: the checkpoint's URI.</summary>
     public const string RestoreAnnotation = "io.kubernetes.cri-o.checkpoint-restore";
 
