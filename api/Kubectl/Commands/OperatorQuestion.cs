@@ -47,7 +47,7 @@ internal static class OperatorQuestion
         {
             throw new CommandException(
                 ExitCode.TimedOut,
-                $"the operator has not answered within {Amounts.Duration(Limit)}: does it run? kubectl get pods -A -l {WellKnown.NameLabel}={WellKnown.OperatorName}");
+                $"the operator has not answered within {Amounts.Duration(Limit)}: does it run? {Waiting.LookForOperator}");
         }
         finally
         {
