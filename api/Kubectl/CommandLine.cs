@@ -27,6 +27,7 @@ internal sealed class CommandLine
             RestoreCommand.Build(_context),
             InspectCommand.Build(_context),
             DeploymentCommand.Build(_context),
+            DrainCommand.Build(_context),
             ExplainCommand.Build(_context),
             CompletionCommand.Build(_context),
         };

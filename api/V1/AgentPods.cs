@@ -5,14 +5,13 @@ namespace PodCheckpointing.Api.V1;
 /// <summary>The pods that the nodes' agents run in, where they run in pods.</summary>
 public static class AgentPods
 {
-    private const string Label = "app.kubernetes.io/name";
     private const string Agent = "checkpoint-agent";
 
     /// <summary>The label selector that finds them.</summary>
-    public const string Selector = Label + "=" + Agent;
+    public const string Selector = WellKnown.NameLabel + "=" + Agent;
 
     /// <summary>Whether a pod is one of them.</summary>
-    public static bool Contains(V1Pod pod) => pod.Metadata.Labels?.TryGetValue(Label, out var name) == true && name == Agent;
+    public static bool Contains(V1Pod pod) => pod.Metadata.Labels?.TryGetValue(WellKnown.NameLabel, out var name) == true && name == Agent;
 
     /// <summary>Whether an agent's pod says that the agent is ready.</summary>
     public static bool IsReady(V1Pod pod) => pod.Status?.Conditions?.Any(condition => condition is { Type: "Ready", Status: "True" }) == true;

@@ -83,6 +83,11 @@ public static class PodObstacles
             yield return $"spec.readinessGates waits for {string.Join(", ", named)}: who sets that finds pods by their labels, and a target has those of a ReplicaSet without a Deployment when it is ready";
         }
 
+        if (pod.Metadata.Labels?.TryGetValue(WellKnown.NameLabel, out var name) == true && name == WellKnown.OperatorName)
+        {
+            yield return "it is the operator, which cannot bring itself to an end while it stands still; delete the pod, and its Deployment starts another one";
+        }
+
         if (pod.Spec.HostNetwork == true)
         {
             yield return "spec.hostNetwork is true: the target does not have this node's network";

@@ -137,6 +137,12 @@ public static class ConditionTypes
 /// <summary>Annotations, labels and finalizers.</summary>
 public static class WellKnown
 {
+    /// <summary>Label of the operator's and the agents' pods: what they are.</summary>
+    public const string NameLabel = "app.kubernetes.io/name";
+
+    /// <summary>Value of the label app.kubernetes.io/name of the operator's pods, which are not migrated.</summary>
+    public const string OperatorName = "pod-checkpointing-operator";
+
     /// <summary>Annotation of a pod that is to be restored: the checkpoint's URI.</summary>
     public const string RestoreAnnotation = "io.kubernetes.cri-o.checkpoint-restore";
 
@@ -151,6 +157,9 @@ public static class WellKnown
 
     /// <summary>Label of a restored pod: the uid of its migration.</summary>
     public const string MigrationUid = ApiGroup.Name + "/migration-uid";
+
+    /// <summary>Label of a PodMigration that a drain has begun: the node that it empties.</summary>
+    public const string DrainedNode = ApiGroup.Name + "/drained-node";
 
     /// <summary>Annotation of a target pod that has not taken over yet: the labels and owners that its source has, and
     /// that it gets when it has been restored.</summary>

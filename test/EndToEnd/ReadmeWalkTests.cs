@@ -108,11 +108,19 @@ public sealed class ReadmeWalkTests() : BenchTests("r")
     }
 
     [Test, Order(6)]
+    public async Task Drain_a_node()
+    {
+        (await FollowAsync("kubectl podmigration drain")).Should().StartWith("default/counter-clone: moves to node-b\n")
+            .And.MatchRegex(@"\ndefault +counter-clone +\S+ +Completed, Restored ").And.Contain("is left on node-a").And.EndWith("node/node-a uncordoned\n");
+        await CountOnAsync("node-b", "counter-clone", "counter", word: "event");
+    }
+
+    [Test, Order(7)]
     public async Task Operate() =>
         (await FollowAsync("dotnet run", ("/mnt/checkpoints", Path.Combine(Cluster.Folder, "store"))))
             .Should().Contain(await Cluster.GetAsync("podcheckpoint", "snapshot", "{.status.checkpointID}"));
 
-    [Test, Order(7)]
+    [Test, Order(8)]
     public async Task Uninstall()
     {
         // What is retained must hold up nothing.
@@ -127,7 +135,7 @@ public sealed class ReadmeWalkTests() : BenchTests("r")
             .Should().OnlyContain(name => name.StartsWith("namespace/", StringComparison.Ordinal) || name == RestoreClass)
             .And.NotContain($"namespace/{System}").And.Contain(RestoreClass, "restored pods live");
         Directory.GetFiles(Path.Combine(Cluster.Folder, "store"), "dump.tar.zst", SearchOption.AllDirectories).Should().ContainSingle().Which.Should().Contain(kept);
-        foreach (var (node, pod) in new[] { ("node-b", "counter"), ("node-a", "counter-clone"), ("node-b", "clone") })
+        foreach (var (node, pod) in new[] { ("node-b", "counter"), ("node-b", "counter-clone"), ("node-b", "clone") })
         {
             await CountOnAsync(node, pod, "counter", Cluster.Numbers(node, pod, "counter", "event").Count, "event");
         }

@@ -1,3 +1,4 @@
+using System.Net;
 using k8s;
 
 namespace PodCheckpointing.Kubectl.Cluster;
@@ -10,4 +11,9 @@ internal static class Refusals
     public static bool IsUnknownKind(this KubernetesException exception) =>
         exception.IsNotFound
         && (exception.Status.Reason is null || exception.Message.Contains("requested resource", StringComparison.Ordinal));
+
+    /// <summary>The server takes this object not, whatever it does with those of other namespaces: the user has no right to it there,
+    /// a quota is used up, or the namespace is going or gone.</summary>
+    public static bool IsOfItsNamespace(this KubernetesException exception) =>
+        exception.Code == HttpStatusCode.Forbidden || (exception.IsNotFound && !exception.IsUnknownKind());
 }

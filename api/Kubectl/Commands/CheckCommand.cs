@@ -54,7 +54,7 @@ internal static class CheckCommand
             };
             var asks = parsed.GetValue(ask);
             var findings = asks
-                ? await OperatorQuestion.AskAsync(context, session, spec, cancellationToken)
+                ? [.. OperatorCheck.Of(await OperatorQuestion.AskAsync(context, session.Client, session.Namespace, spec, cancellationToken))]
                 : await FindAsync(session, spec, cancellationToken);
             var good = findings.All(finding => finding.Verdict != Verdict.No);
             if (!parsed.GetValue(quiet))

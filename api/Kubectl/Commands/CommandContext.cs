@@ -116,6 +116,8 @@ internal static class Options
 
     public static Option<bool> Quiet() => new("--quiet", "-q") { Description = "Say nothing but errors; the exit code tells" };
 
+    public static Option<bool> AllNamespaces(string description) => new("--all-namespaces", "-A") { Description = description };
+
     /// <summary>An argument that names one object.</summary>
     public static Argument<string> Name(string name, string description)
     {

@@ -23,7 +23,7 @@ internal static class DeploymentCommand
             node.CompletionSources.Add(Completer.Names<V1Node>(context));
         }
 
-        var spec = new MigrationSpecOptions(context, podRequired: false);
+        var spec = new MigrationSpecOptions(context, "--pod", "--pod-uid", "--to");
         var dryRun = new Option<bool>("--plan") { Description = "Only say which pods would be moved" };
         var quiet = Options.Quiet();
         var command = new ExampleCommand(
@@ -51,19 +51,22 @@ internal static class DeploymentCommand
                 return ExitCode.Ok;
             }
 
-            var results = new List<(V1Pod Pod, PodMigration? Migration)>();
+            var moves = pods.ConvertAll(pod => new PodMove(pod));
+            var wanted = spec.Read(parsed) with { TargetNode = target };
             try
             {
-                foreach (var pod in pods)
+                foreach (var move in moves)
                 {
                     cancellationToken.ThrowIfCancellationRequested();
-                    var wanted = spec.Read(parsed) with { PodName = pod.Metadata.Name!, PodUID = pod.Metadata.Uid, TargetNode = target };
-                    var created = await CreateAsync(context, session, wanted, parsed.GetValue(quiet));
-                    results.Add((pod, created));
-                    var last = await MigrationWait.RunAsync(
-                        context, session.Client, created, context.Terminal, limit: null, parsed.GetValue(quiet), cancellationToken);
-                    results[^1] = (pod, last);
-                    if (MigrationText.ExitCodeOf(last) != ExitCode.Ok)
+                    move.Migration = await PodMove.CreateAsync(session.Client, move.Pod, wanted, labels: null);
+                    if (!parsed.GetValue(quiet))
+                    {
+                        context.Terminal.Out.WriteLine($"{ObjectNames.Of(move.Migration)} created");
+                    }
+
+                    move.Migration = await MigrationWait.RunAsync(
+                        context, session.Client, move.Migration, context.Terminal, limit: null, parsed.GetValue(quiet), cancellationToken);
+                    if (!move.IsDone)
                     {
                         break;
                     }
@@ -71,16 +74,13 @@ internal static class DeploymentCommand
             }
             finally
             {
-                results.AddRange(pods.Skip(results.Count).Select(pod => (pod, (PodMigration?)null)));
-                if (!parsed.GetValue(quiet) && pods.Count > 0)
+                if (!parsed.GetValue(quiet))
                 {
-                    WriteResults(context.Terminal, results);
+                    PodMove.Write(context.Terminal, moves, allNamespaces: false);
                 }
             }
 
-            return results.All(result => result.Migration is not null && MigrationText.ExitCodeOf(result.Migration) == ExitCode.Ok)
-                ? ExitCode.Ok
-                : ExitCode.Failed;
+            return moves.TrueForAll(move => move.IsDone) ? ExitCode.Ok : ExitCode.Failed;
         });
         return command;
     }
@@ -110,46 +110,11 @@ internal static class DeploymentCommand
     private static bool IsOwnedBy(V1ObjectMeta item, string? uid) =>
         item.OwnerReferences?.Any(owner => owner.Controller == true && owner.Uid == uid) == true;
 
-    // Not ended by Ctrl-C: nobody would know whether the object exists.
-    private static async Task<PodMigration> CreateAsync(CommandContext context, Session session, PodMigrationSpec spec, bool quiet)
-    {
-        var created = await session.Client.CreateAsync(
-            new PodMigration
-            {
-                Metadata = new V1ObjectMeta { GenerateName = spec.PodName + "-", NamespaceProperty = session.Namespace },
-                Spec = spec,
-            },
-            CancellationToken.None);
-        if (!quiet)
-        {
-            context.Terminal.Out.WriteLine($"{ObjectNames.Of(created)} created");
-        }
-
-        return created;
-    }
-
     private static void WritePlan(Terminal terminal, List<V1Pod> pods, string source, string target)
     {
         foreach (var pod in pods)
         {
             terminal.Out.WriteLine($"pod/{pod.Metadata.Name}: {source} -> {target}");
         }
-    }
-
-    private static void WriteResults(Terminal terminal, List<(V1Pod Pod, PodMigration? Migration)> results)
-    {
-        var table = new TextTable("POD", "MIGRATION", "RESULT", "RESTORED-POD", "DOWNTIME", "MESSAGE");
-        foreach (var (pod, migration) in results)
-        {
-            table.Add(
-                pod.Metadata.Name,
-                migration?.Metadata.Name ?? "",
-                migration is null ? "not begun" : !MigrationText.HasEnded(migration) ? "goes on" : MigrationText.Result(migration),
-                migration?.Status?.RestoredPodName,
-                migration?.Status?.DowntimeMilliseconds is { } downtime ? Amounts.Duration(TimeSpan.FromMilliseconds(downtime)) : "",
-                migration?.Status?.Message);
-        }
-
-        Report.Write(terminal, [], ("", table));
     }
 }

@@ -11,7 +11,7 @@ internal static class ListCommand
 {
     public static Command Build(CommandContext context)
     {
-        var all = new Option<bool>("--all-namespaces", "-A") { Description = "List the migrations of all namespaces" };
+        var all = Options.AllNamespaces("List the migrations of all namespaces");
         var output = Options.Output(wide: true);
         var pod = Options.Text("--pod", "name", "Only migrations of this pod");
         pod.CompletionSources.Add(Completer.Names<V1Pod>(context));
@@ -46,18 +46,25 @@ internal static class ListCommand
 
     /// <summary>Every page of a list.</summary>
     public static async Task<List<T>> AllAsync<T>(IKubernetes client, ListOptions options, CancellationToken cancellationToken)
+        where T : IKubernetesObject<V1ObjectMeta> => (await AllWithVersionAsync<T>(client, options, cancellationToken)).Items;
+
+    /// <summary>Every page of a list, and the version to watch from.</summary>
+    public static async Task<(List<T> Items, string? Version)> AllWithVersionAsync<T>(
+        IKubernetes client, ListOptions options, CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta>
     {
-        var items = new List<T>();
+        var (items, version) = (new List<T>(), (string?)null);
         options = options with { Limit = 500 };
         do
         {
             var page = await client.ListAsync<T>(options, cancellationToken);
             items.AddRange(page.Items);
+            // The first page's: a page that was listed anew, its token being too old, is from later.
+            version ??= page.Metadata.ResourceVersion;
             options = options with { Continue = page.Metadata.Continue };
         }
         while (!string.IsNullOrEmpty(options.Continue));
-        return items;
+        return (items, version);
     }
 
     private static void Write(CommandContext context, List<PodMigration> items, string? scope, bool wide)

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using k8s;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Kubectl.Following;
 using PodCheckpointing.Kubectl.Output;
 
 namespace PodCheckpointing.Kubectl.Commands;
@@ -56,7 +57,7 @@ internal static class NodesCommand
         }
         else if (nodes.Count == 0)
         {
-            context.Terminal.Error.WriteLine("No nodes found: the operator tells of each. Does it run? kubectl get pods -A -l app.kubernetes.io/name=pod-checkpointing-operator");
+            context.Terminal.Error.WriteLine("No nodes found: the operator tells of each. Does it run? " + Waiting.LookForOperator);
         }
         else
         {

@@ -1,8 +1,6 @@
 using k8s;
 using k8s.Models;
 using PodCheckpointing.Api.V1;
-using PodCheckpointing.Kubectl.Checks;
-using PodCheckpointing.Kubectl.Cluster;
 using PodCheckpointing.Kubectl.Following;
 using PodCheckpointing.Kubectl.Output;
 
@@ -17,14 +15,15 @@ internal static class OperatorQuestion
 
     private static readonly TimeSpan Left = TimeSpan.FromMinutes(10);
 
-    public static async Task<IReadOnlyList<Finding>> AskAsync(
-        CommandContext context, Session session, PodMigrationSpec spec, CancellationToken cancellationToken)
+    /// <summary>The dry run, ended, with the operator's answer.</summary>
+    public static async Task<PodMigration> AskAsync(
+        CommandContext context, IKubernetes client, string namespaceName, PodMigrationSpec spec, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        var question = await session.Client.CreateAsync(
+        var question = await client.CreateAsync(
             new PodMigration
             {
-                Metadata = new V1ObjectMeta { GenerateName = $"check-{spec.PodName[..Math.Min(spec.PodName.Length, 40)]}-", NamespaceProperty = session.Namespace },
+                Metadata = new V1ObjectMeta { GenerateName = $"check-{spec.PodName[..Math.Min(spec.PodName.Length, 40)]}-", NamespaceProperty = namespaceName },
                 // Should this process be killed before it removes it.
                 Spec = spec with { DryRun = true, TtlSecondsAfterFinished = (int)Left.TotalSeconds },
             },
@@ -33,12 +32,12 @@ internal static class OperatorQuestion
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, deadline.Token);
         try
         {
-            var follower = new Follower(session.Client, context.Time, context.Terminal.Error.WriteLine);
-            await foreach (var state in follower.FollowAsync<PodMigration>(session.Namespace, question.Metadata.Name!, question.Metadata.Uid, either.Token))
+            var follower = new Follower(client, context.Time, context.Terminal.Error.WriteLine);
+            await foreach (var state in follower.FollowAsync<PodMigration>(namespaceName, question.Metadata.Name!, question.Metadata.Uid, either.Token))
             {
                 if (MigrationText.HasEnded(state))
                 {
-                    return [.. OperatorCheck.Of(state)];
+                    return state;
                 }
             }
 
@@ -48,20 +47,20 @@ internal static class OperatorQuestion
         {
             throw new CommandException(
                 ExitCode.TimedOut,
-                $"the operator has not answered within {Amounts.Duration(Limit)}: does it run? kubectl get pods -A -l app.kubernetes.io/name=pod-checkpointing-operator");
+                $"the operator has not answered within {Amounts.Duration(Limit)}: does it run? {Waiting.LookForOperator}");
         }
         finally
         {
-            await RemoveAsync(context, session, question);
+            await RemoveAsync(context, client, question);
         }
     }
 
-    private static async Task RemoveAsync(CommandContext context, Session session, PodMigration question)
+    private static async Task RemoveAsync(CommandContext context, IKubernetes client, PodMigration question)
     {
         try
         {
-            await session.Client.DeleteAsync<PodMigration>(
-                session.Namespace, question.Metadata.Name!, new V1DeleteOptions { Preconditions = new V1Preconditions { Uid = question.Metadata.Uid } }, CancellationToken.None);
+            await client.DeleteAsync<PodMigration>(
+                question.Metadata.NamespaceProperty, question.Metadata.Name!, new V1DeleteOptions { Preconditions = new V1Preconditions { Uid = question.Metadata.Uid } }, CancellationToken.None);
         }
         catch (KubernetesException exception) when (exception.IsNotFound || exception.IsConflict)
         {
@@ -72,7 +71,7 @@ internal static class OperatorQuestion
             // The answer is what was asked for; that something is left does not take it back.
             context.Terminal.Error.WriteLine(
                 $"warning: {ObjectNames.Of(question)}, a question to the operator, could not be removed: {exception.Message}\n"
-                + $"Remove it: kubectl delete podmigration {question.Metadata.Name} -n {session.Namespace}");
+                + $"Remove it: kubectl delete podmigration {question.Metadata.Name} -n {question.Metadata.NamespaceProperty}");
         }
     }
 }

@@ -2,10 +2,11 @@ using System.Runtime.CompilerServices;
 using k8s;
 using k8s.Models;
 using PodCheckpointing.Kubectl.Cluster;
+using PodCheckpointing.Kubectl.Commands;
 
 namespace PodCheckpointing.Kubectl.Following;
 
-/// <summary>Follows one object through every change, across lost connections.</summary>
+/// <summary>Follows one object, or all of a kind, through every change, across lost connections.</summary>
 internal sealed class Follower(IKubernetes client, TimeProvider time, Action<string> trouble)
 {
     private static readonly TimeSpan Again = TimeSpan.FromSeconds(1);
@@ -48,7 +49,7 @@ internal sealed class Follower(IKubernetes client, TimeProvider time, Action<str
                 uid = item.Metadata.Uid;
                 lost = false;
                 yield return item;
-                await foreach (var change in ChangesAsync(item, cancellationToken))
+                await foreach (var change in ChangesAsync<T>(OneOf(item), cancellationToken))
                 {
                     if (change.Type == WatchEventType.Deleted || change.Item.Metadata.Uid != uid)
                     {
@@ -68,21 +69,68 @@ internal sealed class Follower(IKubernetes client, TimeProvider time, Action<str
         }
     }
 
-    /// <summary>One watch, until it breaks off.</summary>
-    private async IAsyncEnumerable<WatchEvent<T>> ChangesAsync<T>(T item, [EnumeratorCancellation] CancellationToken cancellationToken)
+    /// <summary>All objects of a kind by uid: as they are at first, and after each change. Never ends by itself.</summary>
+    /// <param name="which">Of which namespace, or of all.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    public async IAsyncEnumerable<IReadOnlyDictionary<string, T>> FollowAllAsync<T>(
+        ListOptions which, [EnumeratorCancellation] CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta>
     {
-        var options = new ListOptions
+        for (var lost = false; ;)
+        {
+            (List<T> Items, string? Version)? list = null;
+            try
+            {
+                list = await ListCommand.AllWithVersionAsync<T>(client, which, cancellationToken);
+            }
+            catch (Exception exception) when (IsPassing(exception, cancellationToken))
+            {
+                if (!lost)
+                {
+                    trouble($"connection lost, trying again: {exception.Message}");
+                }
+            }
+
+            lost = list is null;
+            if (list is { } seen)
+            {
+                var all = seen.Items.ToDictionary(item => item.Metadata.Uid!);
+                yield return all;
+                await foreach (var change in ChangesAsync<T>(which with { ResourceVersion = seen.Version }, cancellationToken))
+                {
+                    if (change.Type == WatchEventType.Deleted)
+                    {
+                        all.Remove(change.Item.Metadata.Uid!);
+                    }
+                    else
+                    {
+                        all[change.Item.Metadata.Uid!] = change.Item;
+                    }
+
+                    yield return all;
+                }
+            }
+
+            await Task.Delay(Again, time, cancellationToken);
+        }
+    }
+
+    private static ListOptions OneOf<T>(T item)
+        where T : IKubernetesObject<V1ObjectMeta> => new()
         {
             Namespace = item.Metadata.NamespaceProperty,
             FieldSelector = $"metadata.name={item.Metadata.Name}",
             ResourceVersion = item.Metadata.ResourceVersion,
-            Timeout = OneWatch,
         };
+
+    /// <summary>One watch, until it breaks off.</summary>
+    private async IAsyncEnumerable<WatchEvent<T>> ChangesAsync<T>(ListOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)
+        where T : IKubernetesObject<V1ObjectMeta>
+    {
         // The server ends a watch in time. One that has forgotten it would look like an object that does not change, for ever.
         using var forgotten = new CancellationTokenSource(OneWatch + Grace, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(forgotten.Token, cancellationToken);
-        await using var events = client.WatchAsync<T>(options, either.Token).GetAsyncEnumerator(either.Token);
+        await using var events = client.WatchAsync<T>(options with { Timeout = OneWatch }, either.Token).GetAsyncEnumerator(either.Token);
         while (true)
         {
             try

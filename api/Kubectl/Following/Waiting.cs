@@ -1,5 +1,6 @@
 using k8s;
 using k8s.Models;
+using PodCheckpointing.Api.V1;
 using PodCheckpointing.Kubectl.Output;
 
 namespace PodCheckpointing.Kubectl.Following;
@@ -7,7 +8,14 @@ namespace PodCheckpointing.Kubectl.Following;
 /// <summary>Shows an object's progress until it has ended.</summary>
 internal sealed class Waiting(IKubernetes client, TimeProvider time)
 {
-    private static readonly TimeSpan Silence = TimeSpan.FromSeconds(10);
+    /// <summary>How a user sees whether the operator runs.</summary>
+    public const string LookForOperator = "kubectl get pods -A -l " + WellKnown.NameLabel + "=" + WellKnown.OperatorName;
+
+    /// <summary>After so long without a sign of it its user is told.</summary>
+    public static readonly TimeSpan Silence = TimeSpan.FromSeconds(10);
+
+    /// <summary>What is said when it gives no sign.</summary>
+    public static readonly string NobodyThere = $"nothing has happened for {Amounts.Duration(Silence)}: does the operator run? {LookForOperator}";
 
     /// <summary>Follows until the end; the last state.</summary>
     /// <param name="item">The object to follow.</param>
@@ -49,7 +57,7 @@ internal sealed class Waiting(IKubernetes client, TimeProvider time)
             {
                 if (!view.HasBegun(last))
                 {
-                    view.Tell($"nothing has happened for {Amounts.Duration(Silence)}: does the operator run? kubectl get pods -A -l app.kubernetes.io/name=pod-checkpointing-operator");
+                    view.Tell(NobodyThere);
                 }
             },
             null, Silence, Timeout.InfiniteTimeSpan);

@@ -34,6 +34,7 @@ public sealed partial class ReadmeTests
         ["kubectl podmigration list"] = Walk,
         ["kubectl create podmigration counter-back"] = Walk,
         ["kubectl create podcheckpoint"] = Walk,
+        ["kubectl podmigration drain"] = Walk,
         ["dotnet run"] = Walk,
         ["kubectl delete podmigrations"] = Walk,
         ["kubectl delete -k"] = Walk,

@@ -37,7 +37,7 @@ internal sealed class EverydayTests() : PluginTests("everyday")
     [Test]
     public async Task Has_kubectl_complete_commands_flags_and_names()
     {
-        (await CompleteAsync("podmigration", "")).Should().Contain(["check", "status", "watch", "list", "abort", "restore", "inspect", "deployment"]);
+        (await CompleteAsync("podmigration", "")).Should().Contain(["check", "status", "watch", "list", "abort", "restore", "inspect", "deployment", "drain"]);
         (await CompleteAsync("podmigration", "watch", "")).Should().Equal("first");
         (await CompleteAsync("podmigration", "watch", "-n", "market", "se")).Should().Equal("second");
         (await CompleteAsync("podmigration", "list", "--out")).Should().Equal("--output");

@@ -68,6 +68,8 @@ internal sealed class CommandLineTests
     [TestCase("podmigration walk", "'walk'", "See 'kubectl podmigration --help'")]
     [TestCase("podmigration list --nonsense", "'--nonsense'", "See 'kubectl podmigration list --help'")]
     [TestCase("podmigration deployment web --from a", "Option '--to' is required.", "See 'kubectl")]
+    [TestCase("podmigration drain node-a --pod web", "'--pod'", "See 'kubectl")]
+    [TestCase("podmigration drain node-a --service web", "'--service'", "See 'kubectl")]
     [TestCase("podmigration completion tcsh", "'tcsh'", "See 'kubectl")]
     public async Task Refuses_what_it_does_not_understand(string line, string error, string hint)
     {
@@ -82,6 +84,7 @@ internal sealed class CommandLineTests
     [TestCase("NAME", "podmigration watch _")]
     [TestCase("NAME", "podmigration abort _")]
     [TestCase("NAME", "podmigration deployment _ --from a --to b")]
+    [TestCase("NODE", "podmigration drain _")]
     [TestCase("POD", "podmigration check _")]
     [TestCase("CHECKPOINT", "podmigration restore _")]
     [TestCase("CHECKPOINT", "podmigration inspect _")]

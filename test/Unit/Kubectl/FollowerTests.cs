@@ -54,6 +54,33 @@ internal sealed class FollowerTests
         await FluentActions.Awaiting(() => FollowAsync(Item("1"), new IOException("reset"), Refused(code, code.ToString(), "no")))
             .Should().ThrowAsync<KubernetesException>();
 
+    [Test]
+    public async Task Knows_of_all_what_there_is_across_lost_connections()
+    {
+        var told = new List<string>();
+        var follower = new Follower(
+            new Scripted([
+                new HttpRequestException("refused"),
+                new[] { Item("1"), Item("2", uid: "v") }, new[] { (WatchEventType.Modified, Item("3")), (WatchEventType.Bookmark, Item("4")) },
+                new IOException("reset"),
+                new[] { Item("5"), Item("6", uid: "w") }, Refused(HttpStatusCode.Gone, "Expired", "too old"),
+                new[] { Item("5"), Item("6", uid: "w") }, new[] { (WatchEventType.Deleted, Item("7")), (WatchEventType.Added, Item("8", uid: "x")) },
+            ]),
+            new NoWaiting(), told.Add);
+        var seen = new List<string>();
+        await foreach (var all in follower.FollowAllAsync<PodMigration>(new ListOptions { Namespace = "shop" }, CancellationToken.None))
+        {
+            seen.Add(string.Join(' ', all.OrderBy(one => one.Key, StringComparer.Ordinal).Select(one => one.Key + one.Value.Metadata.ResourceVersion)));
+            if (all.ContainsKey("x"))
+            {
+                break;
+            }
+        }
+
+        seen.Should().Equal("u1 v2", "u3 v2", "u5 w6", "u5 w6", "w6", "w6 x8");
+        told.Should().HaveCount(2).And.OnlyContain(line => line.StartsWith("connection lost, trying again: "));
+    }
+
     private async Task<List<string>> FollowAsync(params object[] answers)
     {
         var seen = new List<string>();
@@ -90,7 +117,7 @@ internal sealed class FollowerTests
         public async IAsyncEnumerable<WatchEvent<T>> WatchAsync<T>(ListOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)
             where T : IKubernetesObject<V1ObjectMeta>
         {
-            options.FieldSelector.Should().Be("metadata.name=x");
+            (options.FieldSelector ?? options.ResourceVersion).Should().BeOneOf("metadata.name=x", "listed");
             await Task.Yield();
             var answer = _answers.Dequeue();
             options.Timeout.Should().BeLessThan(TimeSpan.FromMinutes(10));
@@ -111,7 +138,12 @@ internal sealed class FollowerTests
         }
 
         public Task<KubernetesList<T>> ListAsync<T>(ListOptions options, CancellationToken cancellationToken)
-            where T : IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
+            where T : IKubernetesObject<V1ObjectMeta> =>
+            _answers.Dequeue() switch
+            {
+                Exception exception => Task.FromException<KubernetesList<T>>(exception),
+                var items => Task.FromResult(new KubernetesList<T> { Metadata = new V1ListMeta { ResourceVersion = "listed" }, Items = (T[])items }),
+            };
 
         public Task<T> CreateAsync<T>(T item, CancellationToken cancellationToken)
             where T : IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();

@@ -40,10 +40,10 @@ internal sealed class OperatorQuestionTests
     private static async Task<(IReadOnlyList<Finding> Findings, string Error)> AskAsync(IKubernetes client)
     {
         using var error = new StringWriter { NewLine = "\n" };
-        using var session = new Session(() => client, "shop");
         var context = new CommandContext(
-            new Terminal(TextWriter.Null, error, TextReader.Null, IsInteractive: false, 120), TimeProvider.System, _ => session);
-        return (await OperatorQuestion.AskAsync(context, session, new PodMigrationSpec { PodName = "web" }, CancellationToken.None), error.ToString());
+            new Terminal(TextWriter.Null, error, TextReader.Null, IsInteractive: false, 120), TimeProvider.System, _ => throw new NotSupportedException());
+        var answer = await OperatorQuestion.AskAsync(context, client, "shop", new PodMigrationSpec { PodName = "web" }, CancellationToken.None);
+        return ([.. OperatorCheck.Of(answer)], error.ToString());
     }
 
     /// <summary>Has an objection at once.</summary>

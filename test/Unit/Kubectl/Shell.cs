@@ -28,11 +28,15 @@ internal sealed class Shell
     public Task<(int Code, string Output, string Error)> RunAsync(string line) =>
         RunAsync(line.Split(' ', StringSplitOptions.RemoveEmptyEntries));
 
-    public async Task<(int Code, string Output, string Error)> RunAsync(IReadOnlyList<string> words)
+    public Task<(int Code, string Output, string Error)> RunAsync(IReadOnlyList<string> words) =>
+        RunAsync(words, new StringWriter(), CancellationToken.None);
+
+    public async Task<(int Code, string Output, string Error)> RunAsync(IReadOnlyList<string> words, StringWriter output, CancellationToken cancellationToken)
     {
-        var (output, error) = (new StringWriter { NewLine = "\n" }, new StringWriter { NewLine = "\n" });
+        using var error = new StringWriter { NewLine = "\n" };
+        output.NewLine = "\n";
         var terminal = new Terminal(output, error, TextReader.Null, IsInteractive: false, 120);
-        var code = await new CommandLine(terminal, TimeProvider.System, _open).RunAsync(words, CancellationToken.None);
+        var code = await new CommandLine(terminal, TimeProvider.System, _open).RunAsync(words, cancellationToken);
         return (code, output.ToString(), error.ToString());
     }
 }

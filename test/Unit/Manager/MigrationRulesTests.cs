@@ -25,6 +25,9 @@ public sealed class MigrationRulesTests
         Refused(Spec(s => s with { HostPID = true, HostNetwork = true }), Reasons.PodNotMigratable, "network; spec.hostPID");
         Refused(Spec(s => s with { HostNetwork = true }), Reasons.PodNotMigratable, "network");
         Refused(Spec(s => s with { Containers = [s.Containers[0] with { Tty = true }] }), Reasons.PodNotMigratable, "terminal");
+        // It would stand still in the midst of it, and nobody would let it go on.
+        var own = new Dictionary<string, string> { ["app.kubernetes.io/name"] = "pod-checkpointing-operator" };
+        Refused(pod with { Metadata = pod.Metadata with { Labels = own } }, Reasons.PodNotMigratable, "it is the operator");
         var named = new Dictionary<string, string> { [WellKnown.CriuConfig] = "/var/lib/it/criu.conf" };
         Refused(pod with { Metadata = pod.Metadata with { Annotations = named } }, Reasons.PodNotMigratable, "as root on the node");
         var proxy = new V1Container { Name = "proxy", RestartPolicy = "Always" };

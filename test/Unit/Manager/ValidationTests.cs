@@ -139,6 +139,14 @@ public sealed class ValidationTests
     }
 
     [Test]
+    public async Task A_dry_run_that_would_succeed_says_in_its_status_from_where_to_where()
+    {
+        var status = await ValidateAsync(new PodMigrationSpec { PodName = "web", DryRun = true });
+
+        (status.Outcome, status.SourceNode, status.TargetNode).Should().Be((Outcomes.WouldMigrate, "a", "b"));
+    }
+
+    [Test]
     public async Task Of_a_node_that_does_not_exist_nothing_is_asked()
     {
         var status = await ValidateAsync(new PodMigrationSpec { PodName = "web", TargetNode = "x", DryRun = true });

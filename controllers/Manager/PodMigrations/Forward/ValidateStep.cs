@@ -98,6 +98,8 @@ internal sealed class ValidateStep(
         scope.Phase(good ? MigrationPhases.Completed : MigrationPhases.Failed, message);
         scope.Status = scope.Status with
         {
+            SourceNode = good ? pod!.Spec.NodeName : null,
+            TargetNode = good ? target : null,
             StartTime = scope.Status.StartTime ?? scope.FirstBegun ?? time.GetUtcNow().UtcDateTime,
             Outcome = good ? Outcomes.WouldMigrate : Outcomes.WouldFail,
             CompletionTime = time.GetUtcNow().UtcDateTime,

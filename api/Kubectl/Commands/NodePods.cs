@@ -1,0 +1,50 @@
+using k8s;
+using k8s.Models;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Kubectl.Output;
+
+namespace PodCheckpointing.Kubectl.Commands;
+
+/// <summary>The pods of a node that is to be emptied, and what a drain has to do with each.</summary>
+/// <param name="Node">The node.</param>
+/// <param name="Namespace">Only pods of this one; null for all.</param>
+/// <param name="Selector">Only pods with these labels; null for all.</param>
+internal sealed record NodePods(string Node, string? Namespace, string? Selector)
+{
+    private const string StaticPod = "kubernetes.io/config.mirror";
+
+    /// <summary>The flags that say the same to another plug-in's or kubectl's command.</summary>
+    public string Flags => (Namespace is null ? "" : $" -n {Namespace}") + (Selector is null ? "" : $" --selector '{Selector}'");
+
+    /// <summary>All of them, by name.</summary>
+    public async Task<List<V1Pod>> ReadAsync(IKubernetes client, CancellationToken cancellationToken) =>
+        [.. (await ListCommand.AllAsync<V1Pod>(
+                client, new ListOptions { Namespace = Namespace, FieldSelector = $"spec.nodeName={Node}", LabelSelector = Selector }, cancellationToken))
+            .OrderBy(PodMove.NameOf, StringComparer.Ordinal)];
+
+    /// <summary>The migrations of where the pods are.</summary>
+    public Task<List<PodMigration>> MigrationsAsync(IKubernetes client, CancellationToken cancellationToken) =>
+        ListCommand.AllAsync<PodMigration>(client, new ListOptions { Namespace = Namespace }, cancellationToken);
+
+    /// <summary>Why a pod holds up no drain, as kubectl sees it too; null where it does.</summary>
+    public static string? WhyIgnored(V1Pod pod) =>
+        pod.Status?.Phase is "Succeeded" or "Failed" ? $"finished ({pod.Status.Phase})"
+        : pod.Metadata.Annotations?.ContainsKey(StaticPod) == true ? "static pod"
+        : pod.Controller() is { Kind: "DaemonSet" } owner ? $"DaemonSet {owner.Name}"
+        : null;
+
+    /// <summary>The migration that moves a pod now, whoever has begun it.</summary>
+    public static PodMigration? UnderWay(V1Pod pod, IEnumerable<PodMigration> migrations) => migrations.FirstOrDefault(migration =>
+        migration.Metadata.NamespaceProperty == pod.Metadata.NamespaceProperty && migration.Spec.PodName == pod.Metadata.Name
+        && migration.Spec.DryRun != true && !MigrationText.HasEnded(migration)
+        // Of a namesake, it is about to fail.
+        && (migration.Status?.PodUID ?? migration.Spec.PodUID ?? pod.Metadata.Uid) == pod.Metadata.Uid);
+
+    /// <summary>What of a pod the operator would refuse, as far as the object shows it; null where nothing does.</summary>
+    public static string? WhyStays(V1Pod pod, PodMigrationSpec spec)
+    {
+        var found = PodObstacles.Of(pod).Concat(MigrationObstacles.Of(spec, pod).Select(obstacle => (obstacle.Reason, obstacle.Message)))
+            .GroupBy(obstacle => obstacle.Reason, obstacle => obstacle.Message).ToList();
+        return found.Count == 0 ? null : string.Join("; ", found.Select(group => $"{group.Key}: {string.Join("; ", group)}"));
+    }
+}
