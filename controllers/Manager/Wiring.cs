@@ -27,7 +27,7 @@ internal static class Wiring
             .AddInformer(EndedMigrations.Kept, Indexes.MigrationsByUid, Indexes.MigrationsByPodUid, Indexes.MigrationsByPod, Indexes.MigrationsByService)
             .AddInformer(Indexes.CheckpointsByContent, Indexes.LeavingCheckpoints)
             .AddInformer(Indexes.PartsByOwner, Indexes.LeavingParts)
-            .AddInformer<PodCheckpointContent>().AddInformer<CheckpointNode>()
+            .AddInformer(Indexes.PodContentsByCheckpoint).AddInformer<CheckpointNode>()
             .AddInformer(Indexes.ContentsByClaim, Indexes.ContentsByCheckpoint);
         services.AddSingleton<ICluster>(s => new Cluster(
             s, s.GetRequiredService<IKubernetes>(), "pod-checkpointing", s.GetRequiredService<ILeadership>()));
