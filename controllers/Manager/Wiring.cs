@@ -2,6 +2,7 @@ using k8s;
 using k8s.Models;
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.Agents;
 using PodCheckpointing.Manager.ContainerCheckpoints;
 using PodCheckpointing.Manager.Contents;
 using PodCheckpointing.Manager.Metrics;
@@ -37,6 +38,12 @@ internal static class Wiring
     {
         services.AddSingleton<ContentRelease>();
         services.AddSingleton<MigrationSlots>();
+        services.AddSingleton(provider =>
+        {
+            var lost = ActivatorUtilities.CreateInstance<LostNodes>(provider);
+            provider.GetRequiredService<Informer<V1Node>>().OnChange(lost.See);
+            return lost;
+        });
         services.AddController<PodMigrationReconciler, PodMigration>(Triggers.OfMigrations);
         services.AddController<PodCheckpointReconciler, PodCheckpoint>(Triggers.OfPodCheckpoints);
         services.AddController<ContainerCheckpointReconciler, ContainerCheckpoint>(Triggers.OfContainerCheckpoints);
