@@ -195,34 +195,31 @@ internal sealed class AgentService(
     public override async Task<DeleteCheckpointResponse> DeleteCheckpointAsync(
         DeleteCheckpointRequest request, ServerCallContext context)
     {
-        // A dump under way would write its bytes after we have looked.
-        await checkpointer.SettledAsync(request.PodUid, request.CheckpointId, context.CancellationToken);
-        journal.RemoveArchives(request.PodUid, request.CheckpointId);
-        var container = request.ContainerName.Length == 0 ? null : request.ContainerName;
         try
         {
-            return new DeleteCheckpointResponse { FreedBytes = (ulong)store.Delete(request.PodUid, request.CheckpointId, container) };
+            // A dump under way would write its bytes after we have looked.
+            await checkpointer.SettledAsync(request.PodUid, request.CheckpointId, context.CancellationToken)
+                .WaitAsync(StoreCalls.Removal, time, context.CancellationToken);
         }
-        catch (IOException exception)
+        catch (TimeoutException exception)
         {
-            // Also while somebody writes it; later it can be removed.
-            throw Unavailable(exception);
+            // No agent that knows nothing of it is asked instead: see IAgentDirectory.AskAnyAsync.
+            throw Refusal.Because(StatusCode.Unavailable, Reasons.CheckpointInProgress, "a dump of it is under way", exception);
         }
+
+        journal.RemoveArchives(request.PodUid, request.CheckpointId);
+        var container = request.ContainerName.Length == 0 ? null : request.ContainerName;
+        return new DeleteCheckpointResponse
+        {
+            FreedBytes = (ulong)await inventory.RemoveAsync(request.PodUid, request.CheckpointId, container, context.CancellationToken),
+        };
     }
 
     public override Task<VerifyCheckpointResponse> VerifyCheckpointAsync(
         VerifyCheckpointRequest request, ServerCallContext context) => inventory.VerifyAsync(request, context.CancellationToken);
 
-    public override async IAsyncEnumerable<StoredCheckpoint> ListCheckpointsAsync(
-        ListCheckpointsRequest request, ServerCallContext context)
-    {
-        foreach (var checkpoint in inventory.List())
-        {
-            context.CancellationToken.ThrowIfCancellationRequested();
-            yield return checkpoint;
-            await Task.Yield();
-        }
-    }
+    public override IAsyncEnumerable<StoredCheckpoint> ListCheckpointsAsync(
+        ListCheckpointsRequest request, ServerCallContext context) => inventory.ListAsync(context.CancellationToken);
 
     private async IAsyncEnumerable<CheckpointProgress> WatchAsync(
         WatchCheckpointRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)

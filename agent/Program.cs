@@ -53,6 +53,7 @@ builder.Services.AddSingleton<VolumeContent>();
 builder.Services.AddSingleton<Dumper>();
 builder.Services.AddSingleton<ArchiveWatch>();
 builder.Services.AddSingleton<Checkpointer>();
+builder.Services.AddSingleton<StoreCalls>();
 builder.Services.AddSingleton<StoreInventory>();
 builder.Services.AddSingleton<Thaw>();
 builder.Services.AddSingleton<PageGuard>();

@@ -1,5 +1,6 @@
 using Grpc.Core;
 using Microsoft.Extensions.Options;
+using PodCheckpointing.Agent.Checkpoints;
 using PodCheckpointing.Agent.Fences;
 using PodCheckpointing.Agent.Kubelet;
 using PodCheckpointing.Agent.Runtimes;
@@ -12,14 +13,8 @@ namespace PodCheckpointing.Agent.Capabilities;
 
 /// <summary>What this node can do, and what of one of its pods stands in the way of a dump.</summary>
 internal sealed class NodeCapabilities(
-    KubeletClient kubelet, ContainerRuntime runtime, CheckpointStore store, StoreMarks marks, NodeFacts facts, PodExaminer pods, IOptions<AgentOptions> options) : IDisposable
+    KubeletClient kubelet, ContainerRuntime runtime, CheckpointStore store, StoreMarks marks, NodeFacts facts, PodExaminer pods, StoreCalls calls, IOptions<AgentOptions> options)
 {
-    /// <summary>How long the volume may take to answer: one that hangs must not look like an agent that has gone.</summary>
-    private static readonly TimeSpan StoreLimit = TimeSpan.FromSeconds(8);
-
-    /// <summary>A thread that asks a volume that hangs is lost until it answers: so many, and no more.</summary>
-    private readonly SemaphoreSlim _askers = new(8);
-
     public async Task<GetCapabilitiesResponse> DescribeAsync(GetCapabilitiesRequest request, CancellationToken cancellationToken)
     {
         var (works, message) = await kubelet.ProbeAsync(cancellationToken);
@@ -57,16 +52,14 @@ internal sealed class NodeCapabilities(
         return response;
     }
 
-    public void Dispose() => _askers.Dispose();
-
     private async Task AskStoreAsync(GetCapabilitiesRequest request, GetCapabilitiesResponse response, CancellationToken cancellationToken)
     {
         try
         {
-            (response.StoreId, response.StoreFreeBytes, response.StoreMark) = await WithinLimitAsync(
-                () => (store.StoreId(), (ulong)store.FreeBytes(), request.LeaveMark ? marks.Leave() : ""), cancellationToken);
+            (response.StoreId, response.StoreFreeBytes, response.StoreMark) = await calls.WithinAsync(
+                StoreCalls.Question, () => (store.StoreId(), (ulong)store.FreeBytes(), request.LeaveMark ? marks.Leave() : ""), cancellationToken);
             response.MarkFound = request.FindMark.Length > 0
-                && await await WithinLimitAsync(() => marks.FindAsync(request.FindMark, cancellationToken), cancellationToken);
+                && await await calls.WithinAsync(StoreCalls.Question, () => marks.FindAsync(request.FindMark, cancellationToken), cancellationToken);
         }
         catch (ArgumentException exception)
         {
@@ -77,26 +70,6 @@ internal sealed class NodeCapabilities(
             throw Refusal.Because(
                 StatusCode.Unavailable, Reasons.StoreUnavailable,
                 $"the volume at {options.Value.StoreRoot} of node {options.Value.NodeName} refuses: {exception.Message}", exception);
-        }
-    }
-
-    private async Task<T> WithinLimitAsync<T>(Func<T> ask, CancellationToken cancellationToken)
-    {
-        if (!await _askers.WaitAsync(StoreLimit, cancellationToken))
-        {
-            throw new TimeoutException("it does not answer");
-        }
-
-        // A thread of its own: it may stay in the kernel for as long as the server does not answer.
-        var asking = Task.Factory.StartNew(ask, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-        _ = asking.ContinueWith(_ => _askers.Release(), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
-        try
-        {
-            return await asking.WaitAsync(StoreLimit, cancellationToken);
-        }
-        catch (TimeoutException)
-        {
-            throw new TimeoutException($"it has not answered for {StoreLimit.TotalSeconds:0} s");
         }
     }
 

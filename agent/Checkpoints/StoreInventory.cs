@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Microsoft.Extensions.Options;
@@ -9,33 +10,23 @@ using StoredCheckpoint = PodCheckpointing.Api.Protos.StoredCheckpoint;
 
 namespace PodCheckpointing.Agent.Checkpoints;
 
-/// <summary>What the volume holds, and whether it is whole.</summary>
-internal sealed class StoreInventory(CheckpointStore store, IOptions<AgentOptions> options, TimeProvider time)
+/// <summary>What the volume holds, and whether it is whole; and takes it away.</summary>
+internal sealed class StoreInventory(CheckpointStore store, StoreCalls calls, IOptions<AgentOptions> options, TimeProvider time)
 {
     private readonly StoreInspection _inspection = new(options.Value.StoreRoot, time);
 
     /// <summary>Compares marker and manifests and, where asked, every byte.</summary>
-    /// <exception cref="RpcException">INVALID_ARGUMENT, or DATA_LOSS with what is broken or missing.</exception>
+    /// <exception cref="RpcException">INVALID_ARGUMENT, DATA_LOSS with what is broken or missing, or UNAVAILABLE where the volume
+    /// does not answer.</exception>
     public async Task<VerifyCheckpointResponse> VerifyAsync(VerifyCheckpointRequest request, CancellationToken cancellationToken)
     {
         try
         {
             var uri = ArtifactUri.Parse(request.ArtifactUri);
-            var manifests = uri.Container is { } container
-                ? [store.FindSealed(uri.PodUid, uri.CheckpointId, container)]
-                : store.FindSealed(uri.PodUid, uri.CheckpointId);
-            foreach (var manifest in manifests)
+            var manifests = await calls.WithinAsync(StoreCalls.Question, () => Find(uri, request.ManifestsOnly), cancellationToken);
+            foreach (var manifest in request.ManifestsOnly ? [] : manifests)
             {
-                if (request.ManifestsOnly)
-                {
-                    // A length is quickly compared; a missing artifact is what an import has to find out.
-                    _ = store.Find(uri.PodUid, uri.CheckpointId, manifest.Container)
-                        ?? throw new CorruptArtifactException($"the artifact of container {manifest.Container} is missing or has another size");
-                }
-                else
-                {
-                    await store.Read(manifest).VerifyAsync(cancellationToken);
-                }
+                await store.Read(manifest).VerifyAsync(cancellationToken);
             }
 
             return new VerifyCheckpointResponse
@@ -53,11 +44,76 @@ internal sealed class StoreInventory(CheckpointStore store, IOptions<AgentOption
         {
             throw Refusal.Because(StatusCode.DataLoss, Reasons.ArtifactMissing, exception.Message, exception);
         }
+        catch (Exception exception) when (IsOfVolume(exception))
+        {
+            throw Unavailable(exception);
+        }
     }
 
     /// <summary>Every checkpoint on the volume, one by one.</summary>
-    public IEnumerable<StoredCheckpoint> List() => _inspection.List().Select(c =>
-        Describe(c.PodUID, c.CheckpointID, c.Complete, c.Bytes, c.LastWritten, c.Manifests));
+    /// <exception cref="RpcException">UNAVAILABLE: the volume does not answer.</exception>
+    public async IAsyncEnumerable<StoredCheckpoint> ListAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        // Not disposed of: where the volume hangs, a thread is in it still.
+        var list = _inspection.List().GetEnumerator();
+        StoredCheckpoint? Next() => list.MoveNext() && list.Current is var c
+            ? Describe(c.PodUID, c.CheckpointID, c.Complete, c.Bytes, c.LastWritten, c.Manifests)
+            : null;
+        while (true)
+        {
+            StoredCheckpoint? next;
+            try
+            {
+                next = await calls.WithinAsync(StoreCalls.Removal, Next, cancellationToken);
+            }
+            catch (Exception exception) when (IsOfVolume(exception))
+            {
+                throw Unavailable(exception);
+            }
+
+            if (next is null)
+            {
+                yield break;
+            }
+
+            yield return next;
+        }
+    }
+
+    /// <summary>Takes a checkpoint, or one container's part of it, off the volume.</summary>
+    /// <returns>Bytes that are free now.</returns>
+    /// <exception cref="RpcException">UNAVAILABLE: the volume does not answer, or somebody writes it; later it can be removed.</exception>
+    public async Task<long> RemoveAsync(string podUid, string checkpointId, string? container, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await calls.WithinAsync(StoreCalls.Removal, () => store.Delete(podUid, checkpointId, container), cancellationToken);
+        }
+        catch (Exception exception) when (IsOfVolume(exception))
+        {
+            throw Unavailable(exception);
+        }
+    }
+
+    private IReadOnlyList<ContainerManifest> Find(ArtifactUri uri, bool compares)
+    {
+        var manifests = uri.Container is { } container
+            ? [store.FindSealed(uri.PodUid, uri.CheckpointId, container)]
+            : store.FindSealed(uri.PodUid, uri.CheckpointId);
+        foreach (var manifest in compares ? manifests : [])
+        {
+            // A length is quickly compared; a missing artifact is what an import has to find out.
+            _ = store.Find(uri.PodUid, uri.CheckpointId, manifest.Container)
+                ?? throw new CorruptArtifactException($"the artifact of container {manifest.Container} is missing or has another size");
+        }
+
+        return manifests;
+    }
+
+    private static bool IsOfVolume(Exception exception) => exception is IOException or UnauthorizedAccessException or TimeoutException;
+
+    private static RpcException Unavailable(Exception exception) =>
+        Refusal.Because(StatusCode.Unavailable, Reasons.StoreUnavailable, $"the volume refuses: {exception.Message}", exception);
 
     private static StoredCheckpoint Describe(
         string podUid, string checkpointId, bool isSealed, long bytes, DateTime written, IReadOnlyList<ContainerManifest> manifests)

@@ -1,5 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
+using Google.Protobuf;
+using Grpc.Core;
 using Grpc.Net.Client;
 using PodCheckpointing.Api.V1;
 using Runtime.V1;
@@ -23,8 +25,7 @@ internal sealed class ContainerRuntime(GrpcChannel channel)
 
     /// <summary>The uids of all pods that the runtime has a sandbox of.</summary>
     public async Task<IReadOnlySet<string>> PodUidsAsync(CancellationToken cancellationToken) =>
-        (await channel.UnaryAsync(
-            Service + "ListPodSandbox", new ListPodSandboxRequest(), ListPodSandboxResponse.Parser, Deadline, cancellationToken))
+        (await AskAsync(Service + "ListPodSandbox", new ListPodSandboxRequest(), ListPodSandboxResponse.Parser, cancellationToken))
         .Items.Select(s => s.Metadata.Uid).ToHashSet();
 
     /// <summary>How many containers of a pod the runtime has whose processes may live.</summary>
@@ -37,14 +38,13 @@ internal sealed class ContainerRuntime(GrpcChannel channel)
         var result = new List<RunningContainer>();
         foreach (var container in (await ListAsync(podUid, cancellationToken)).Where(c => c.State == ContainerState.ContainerRunning))
         {
-            var status = await channel.UnaryAsync(
+            var status = await FindAsync(
                 Service + "ContainerStatus",
                 new ContainerStatusRequest { ContainerId = container.Id, Verbose = true },
                 ContainerStatusResponse.Parser,
-                Deadline,
                 cancellationToken);
-            // One that has ended since it was listed has the pid 0.
-            if (status.Status.State == ContainerState.ContainerRunning && status.Info.TryGetValue("info", out var text))
+            // One that has ended since it was listed has the pid 0, or is not there any more.
+            if (status?.Status.State == ContainerState.ContainerRunning && status.Info.TryGetValue("info", out var text))
             {
                 using var info = JsonDocument.Parse(text);
                 if (info.RootElement.TryGetProperty("pid", out var pid) && pid.GetInt32() > 0)
@@ -67,12 +67,11 @@ internal sealed class ContainerRuntime(GrpcChannel channel)
 
     /// <summary>An image of the node's store; null where it has none of that name, digest or id.</summary>
     public async Task<Image?> ImageAsync(string reference, CancellationToken cancellationToken) =>
-        (await channel.UnaryAsync(
+        (await FindAsync(
             "/runtime.v1.ImageService/ImageStatus",
             new ImageStatusRequest { Image = new ImageSpec { Image = reference } },
             ImageStatusResponse.Parser,
-            Deadline,
-            cancellationToken)).Image;
+            cancellationToken))?.Image;
 
     /// <summary>The addresses of a pod that has a sandbox which is ready; none without one.</summary>
     public async Task<IReadOnlyList<string>> AddressesAsync(string podUid, CancellationToken cancellationToken) =>
@@ -109,31 +108,54 @@ internal sealed class ContainerRuntime(GrpcChannel channel)
     {
         var filter = new PodSandboxFilter { State = new PodSandboxStateValue { State = PodSandboxState.SandboxReady } };
         filter.LabelSelector.Add(labels);
-        return (await channel.UnaryAsync(
-            Service + "ListPodSandbox", new ListPodSandboxRequest { Filter = filter }, ListPodSandboxResponse.Parser, Deadline, cancellationToken)).Items;
+        return (await AskAsync(Service + "ListPodSandbox", new ListPodSandboxRequest { Filter = filter }, ListPodSandboxResponse.Parser, cancellationToken)).Items;
     }
 
     // For what is verbose containerd asks the pod's shim, and a shim that creates a container says nothing until it has:
     // it gives up after two times 2 s. A pod that waits for its checkpoint is being created.
-    private Task<PodSandboxStatusResponse> StatusAsync(PodSandbox sandbox, bool verbose, CancellationToken cancellationToken) =>
-        channel.UnaryAsync(
+    private Task<PodSandboxStatusResponse?> StatusAsync(PodSandbox sandbox, bool verbose, CancellationToken cancellationToken) =>
+        FindAsync(
             Service + "PodSandboxStatus",
             new PodSandboxStatusRequest { PodSandboxId = sandbox.Id, Verbose = verbose },
             PodSandboxStatusResponse.Parser,
-            Deadline,
             cancellationToken);
+
+    /// <summary>The runtime's answer about one thing; null where it has it no more.</summary>
+    private async Task<T?> FindAsync<T>(string method, IMessage request, MessageParser<T> parser, CancellationToken cancellationToken)
+        where T : class, IMessage<T>
+    {
+        try
+        {
+            return await AskAsync(method, request, parser, cancellationToken);
+        }
+        catch (RpcException exception) when (exception.InnerException is RpcException { StatusCode: StatusCode.NotFound })
+        {
+            return null;
+        }
+    }
+
+    /// <summary>The runtime's answer.</summary>
+    /// <exception cref="RpcException">It has none, for now: its own status would be taken for ours, and some of those are final.</exception>
+    private async Task<T> AskAsync<T>(string method, IMessage request, MessageParser<T> parser, CancellationToken cancellationToken)
+        where T : class, IMessage<T>
+    {
+        try
+        {
+            return await channel.UnaryAsync(method, request, parser, Deadline, cancellationToken);
+        }
+        catch (RpcException exception) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw Refusal.Because(
+                StatusCode.Unavailable, Reasons.AgentUnavailable,
+                $"the node's container runtime does not answer {method[(method.LastIndexOf('/') + 1)..]}: {exception.Status.Detail} ({exception.StatusCode})", exception);
+        }
+    }
 
     private async Task<IReadOnlyList<Container>> ListAsync(string podUid, CancellationToken cancellationToken)
     {
         var filter = new ContainerFilter();
         filter.LabelSelector["io.kubernetes.pod.uid"] = podUid;
-        var list = await channel.UnaryAsync(
-            Service + "ListContainers",
-            new ListContainersRequest { Filter = filter },
-            ListContainersResponse.Parser,
-            Deadline,
-            cancellationToken);
-        return list.Containers;
+        return (await AskAsync(Service + "ListContainers", new ListContainersRequest { Filter = filter }, ListContainersResponse.Parser, cancellationToken)).Containers;
     }
 
     /// <summary>A process and all its descendants, as far as they live.</summary>

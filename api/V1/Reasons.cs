@@ -166,10 +166,6 @@ public static class Reasons
     /// <remarks>Remove the folder that the message names by hand, when the volume can be reached again.</remarks>
     public const string BytesLeftBehind = "BytesLeftBehind";
 
-    /// <summary>Bytes on the volume belong to no object.</summary>
-    /// <remarks>Import them with a PodCheckpointContent that names them, or remove them by hand.</remarks>
-    public const string OrphanFound = "OrphanFound";
-
     /// <summary>A retention rule has removed the checkpoint, or would if it were not a dry run.</summary>
     /// <remarks>To keep a checkpoint, give it the annotation pinned=true, under the name of the API group.</remarks>
     public const string Expired = "Expired";
@@ -321,7 +317,7 @@ public static class Reasons
     /// content.</remarks>
     public const string Released = "Released";
 
-    /// <summary>Somebody still needs the object: its deletion waits.</summary>
+    /// <summary>Somebody still needs the object: its deletion waits. Or its bytes: then it goes without them.</summary>
     /// <remarks>Wait for the restore, or delete the one that the message names first.</remarks>
     public const string InUse = "InUse";
 

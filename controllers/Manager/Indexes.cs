@@ -55,6 +55,9 @@ internal static class Indexes
 
     public static readonly ObjectIndex<ContainerCheckpointContent> ContentsByClaim = new(content => content.Spec.ContainerCheckpointRef.Uid);
 
+    /// <summary>Contents of pods by the checkpoint that they name, which several may: see <see cref="Whole"/>.</summary>
+    public static readonly ObjectIndex<PodCheckpointContent> PodContentsByCheckpoint = new(content => Whole(content.Spec.Source));
+
     /// <summary>Contents of containers by the checkpoint that they are part of: see <see cref="Whole"/>.</summary>
     public static readonly ObjectIndex<ContainerCheckpointContent> ContentsByCheckpoint = new(content => Whole(content.Spec.Source));
 

@@ -16,4 +16,7 @@ internal static partial class ManagerLog
 
     [LoggerMessage(4, LogLevel.Warning, "PodMigration {Migration} has ended and could not be deleted: {Reason}. It is tried again.")]
     public static partial void MigrationStays(ILogger logger, string migration, string reason);
+
+    [LoggerMessage(5, LogLevel.Warning, "The sweep of retention could not see to {What}: {Reason}. It is tried again.")]
+    public static partial void NotSwept(ILogger logger, string what, string reason);
 }

@@ -52,7 +52,9 @@ internal static class Owners
     public static string? WhyNeeded(PodCheckpoint checkpoint, ICluster cluster) =>
         UserOf(checkpoint, cluster) is { } migration
             ? $"PodMigration {migration.Metadata.Name} moves a pod by it; it goes when that has ended"
-        : cluster.Where(Indexes.RestoringPods, checkpoint.Metadata.NamespaceProperty!).FirstOrDefault(p => RestoreRequest.IsRestoring(p, checkpoint)) is { } user
+        // One that comes after the deletion is refused: were it waited for, they could come for ever.
+        : cluster.Where(Indexes.RestoringPods, checkpoint.Metadata.NamespaceProperty!).FirstOrDefault(p =>
+            RestoreRequest.IsRestoring(p, checkpoint) && !(p.Metadata.CreationTimestamp >= checkpoint.Metadata.DeletionTimestamp)) is { } user
             ? $"pod {user.Metadata.Name} is being restored from it; it goes when that has ended, or the pod is deleted"
         : null;
 

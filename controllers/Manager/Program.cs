@@ -18,7 +18,6 @@ builder.Services.AddSingleton(services => ActivatorUtilities.CreateInstance<Even
 builder.Services.AddSingleton<IEventRecorder>(services => services.GetRequiredService<EventRecorder>());
 builder.Services.AddHostedService(services => services.GetRequiredService<EventRecorder>());
 builder.Services.AddSingleton<IAgentDirectory, AgentDirectory>();
-builder.Services.AddSingleton<LostNodes>();
 builder.Services.AddSingleton(services =>
     new PendingCalls(
         TaskScheduler.Default,

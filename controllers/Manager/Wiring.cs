@@ -2,6 +2,7 @@ using k8s;
 using k8s.Models;
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.Agents;
 using PodCheckpointing.Manager.ContainerCheckpoints;
 using PodCheckpointing.Manager.Contents;
 using PodCheckpointing.Manager.Metrics;
@@ -27,7 +28,7 @@ internal static class Wiring
             .AddInformer(EndedMigrations.Kept, Indexes.MigrationsByUid, Indexes.MigrationsByPodUid, Indexes.MigrationsByPod, Indexes.MigrationsByService)
             .AddInformer(Indexes.CheckpointsByContent, Indexes.LeavingCheckpoints)
             .AddInformer(Indexes.PartsByOwner, Indexes.LeavingParts)
-            .AddInformer<PodCheckpointContent>().AddInformer<CheckpointNode>()
+            .AddInformer(Indexes.PodContentsByCheckpoint).AddInformer<CheckpointNode>()
             .AddInformer(Indexes.ContentsByClaim, Indexes.ContentsByCheckpoint);
         services.AddSingleton<ICluster>(s => new Cluster(
             s, s.GetRequiredService<IKubernetes>(), "pod-checkpointing", s.GetRequiredService<ILeadership>()));
@@ -37,6 +38,12 @@ internal static class Wiring
     {
         services.AddSingleton<ContentRelease>();
         services.AddSingleton<MigrationSlots>();
+        services.AddSingleton(provider =>
+        {
+            var lost = ActivatorUtilities.CreateInstance<LostNodes>(provider);
+            provider.GetRequiredService<Informer<V1Node>>().OnChange(lost.See);
+            return lost;
+        });
         services.AddController<PodMigrationReconciler, PodMigration>(Triggers.OfMigrations);
         services.AddController<PodCheckpointReconciler, PodCheckpoint>(Triggers.OfPodCheckpoints);
         services.AddController<ContainerCheckpointReconciler, ContainerCheckpoint>(Triggers.OfContainerCheckpoints);

@@ -13,14 +13,22 @@ using PodCheckpointing.Runtime;
 namespace PodCheckpointing.Manager.Agents;
 
 /// <summary>Reaches each node's agent at the node's internal address.</summary>
-internal sealed class AgentDirectory(ICluster cluster, IOptions<OperatorOptions> options) : IAgentDirectory
+internal sealed class AgentDirectory(ICluster cluster, IOptions<OperatorOptions> options, TimeProvider time) : IAgentDirectory
 {
-    private readonly ConcurrentDictionary<(string Node, string Address), ICheckpointAgent> _agents = new();
+    private readonly ConcurrentDictionary<string, (string Address, ICheckpointAgent Agent)> _agents = new();
 
-    public ICheckpointAgent? Find(string nodeName) =>
-        cluster.Find<V1Node>(new ObjectKey(null, nodeName)) is { } node && AddressOf(node) is { } address
-            ? _agents.GetOrAdd((nodeName, address), Connect)
-            : null;
+    public ICheckpointAgent? Find(string nodeName)
+    {
+        if (cluster.Find<V1Node>(new ObjectKey(null, nodeName)) is { } node && AddressOf(node) is { } address)
+        {
+            return _agents.AddOrUpdate(
+                nodeName, _ => (address, Connect((nodeName, address))), (_, known) => known.Address == address ? known : (address, Connect((nodeName, address)))).Agent;
+        }
+
+        // Calls under way end by themselves, and with them the connection.
+        _agents.TryRemove(nodeName, out _);
+        return null;
+    }
 
     public IEnumerable<ICheckpointAgent> Ready() =>
         cluster.All<V1Node>().Where(n => IsReady(n) && !LostNodes.IsOutOfService(n)).Select(n => Find(n.Metadata.Name!)).OfType<ICheckpointAgent>();
@@ -44,16 +52,21 @@ internal sealed class AgentDirectory(ICluster cluster, IOptions<OperatorOptions>
                 // Long calls: a node that has gone must not look like one that is busy.
                 KeepAlivePingDelay = TimeSpan.FromSeconds(5),
             });
-        return new CheckpointAgent(at.Node, new CheckpointServiceClient(channel, at.Node));
+        return new CheckpointAgent(at.Node, new CheckpointServiceClient(channel, at.Node), time);
     }
 }
 
 /// <summary>One node's agent over gRPC.</summary>
-internal sealed class CheckpointAgent(string nodeName, CheckpointServiceClient client) : ICheckpointAgent
+internal sealed class CheckpointAgent(string nodeName, CheckpointServiceClient client, TimeProvider time) : ICheckpointAgent
 {
     private static readonly TimeSpan Short = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan Long = TimeSpan.FromHours(1);
-    private (TimeSpan RoundTrip, TimeSpan Offset) _clock = (TimeSpan.MaxValue, TimeSpan.Zero);
+
+    /// <summary>An agent waits for half a minute for a dump under way, and as long for the volume, with others before it: one that has
+    /// not answered by then never will, and the next one is asked.</summary>
+    private static readonly TimeSpan Removal = TimeSpan.FromMinutes(2);
+
+    private readonly NodeClock _clock = new(time);
 
     public string NodeName => nodeName;
 
@@ -61,9 +74,9 @@ internal sealed class CheckpointAgent(string nodeName, CheckpointServiceClient c
 
     public async Task<GetCapabilitiesResponse> GetCapabilitiesAsync(GetCapabilitiesRequest request, CancellationToken cancellationToken)
     {
-        var sent = DateTimeOffset.UtcNow;
+        var sent = time.GetUtcNow();
         var response = await GuardAsync(client.GetCapabilitiesAsync(request, Short, cancellationToken));
-        Learn(sent, response.Clock);
+        _clock.Learn(sent, time.GetUtcNow(), response.Clock);
         return response.NodeName == nodeName
             ? response
             : throw new AgentException(
@@ -72,9 +85,9 @@ internal sealed class CheckpointAgent(string nodeName, CheckpointServiceClient c
 
     public async Task<FenceResponse> FenceAsync(FenceRequest request, CancellationToken cancellationToken)
     {
-        var sent = DateTimeOffset.UtcNow;
+        var sent = time.GetUtcNow();
         var response = await GuardAsync(client.FenceAsync(request, Short, cancellationToken));
-        Learn(sent, response.Clock);
+        _clock.Learn(sent, time.GetUtcNow(), response.Clock);
         return response;
     }
 
@@ -93,7 +106,7 @@ internal sealed class CheckpointAgent(string nodeName, CheckpointServiceClient c
 
     public Task<DeleteCheckpointResponse> DeleteCheckpointAsync(
         DeleteCheckpointRequest request, CancellationToken cancellationToken) =>
-        GuardAsync(client.DeleteCheckpointAsync(request, Long, cancellationToken));
+        GuardAsync(client.DeleteCheckpointAsync(request, Removal, cancellationToken));
 
     public Task<VerifyCheckpointResponse> VerifyCheckpointAsync(
         VerifyCheckpointRequest request, CancellationToken cancellationToken) =>
@@ -147,24 +160,4 @@ internal sealed class CheckpointAgent(string nodeName, CheckpointServiceClient c
             throw new AgentException(reason, exception.Status.Detail, terminal, exception);
         }
     }
-
-    /// <summary>NTP's estimate; the exchange with the shortest way there and back is the best one.</summary>
-    private void Learn(DateTimeOffset sent, ClockSample? sample)
-    {
-        if (sample is null)
-        {
-            return;
-        }
-
-        var received = DateTimeOffset.UtcNow;
-        var there = Instant(sample.ReceivedUnixNanos) - sent;
-        var back = Instant(sample.SentUnixNanos) - received;
-        var roundTrip = received - sent;
-        if (roundTrip < _clock.RoundTrip)
-        {
-            _clock = (roundTrip, (there + back) / 2);
-        }
-    }
-
-    private static DateTimeOffset Instant(long nanoseconds) => DateTimeOffset.UnixEpoch.AddTicks(nanoseconds / 100);
 }

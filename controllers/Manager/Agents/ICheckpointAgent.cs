@@ -76,10 +76,10 @@ internal interface IAgentDirectory
             {
                 return await call(agent);
             }
-            catch (AgentException exception) when (exception.Reason == Reasons.AgentUnavailable)
+            catch (AgentException exception) when (exception.Reason is Reasons.AgentUnavailable or Reasons.StoreUnavailable)
             {
-                // A node may be ready and run no agent.
-                silent = exception;
+                // A node may be ready and run no agent, or have lost its mount. What the volume says tells more than silence.
+                silent = exception.Reason == Reasons.StoreUnavailable ? exception : silent ?? exception;
             }
         }
 

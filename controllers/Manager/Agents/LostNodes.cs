@@ -13,23 +13,37 @@ namespace PodCheckpointing.Manager.Agents;
 /// </remarks>
 internal sealed class LostNodes(ICluster cluster, TimeProvider time)
 {
-    /// <summary>How long an object must have been away, as seen by this operator.</summary>
+    /// <summary>How long an object must have been away, as seen by this operator, without a break.</summary>
     internal static readonly TimeSpan Absence = TimeSpan.FromSeconds(60);
 
     private const string OutOfService = "node.kubernetes.io/out-of-service";
 
-    private readonly ConcurrentDictionary<string, DateTimeOffset> _awaySince = new();
+    private readonly ConcurrentDictionary<string, long> _awaySince = new();
 
     /// <summary>Whether the node is dead for certain.</summary>
-    public bool Contains(string name)
+    public bool Contains(string name) => Look(name) is { } node
+        ? IsOutOfService(node)
+        // Not by the clock, which somebody may set.
+        : time.GetElapsedTime(_awaySince.GetOrAdd(name, _ => time.GetTimestamp())) >= Absence;
+
+    /// <summary>Is told of each change of a node, and of its end: one that was back for a moment begins anew.</summary>
+    public void See(V1Node node)
     {
-        if (cluster.Find<V1Node>(new ObjectKey(null, name)) is { } node)
+        if (Look(node.Metadata.Name!) is null)
+        {
+            _awaySince.TryAdd(node.Metadata.Name!, time.GetTimestamp());
+        }
+    }
+
+    private V1Node? Look(string name)
+    {
+        var node = cluster.Find<V1Node>(new ObjectKey(null, name));
+        if (node is not null)
         {
             _awaySince.TryRemove(name, out _);
-            return IsOutOfService(node);
         }
 
-        return time.GetUtcNow() - _awaySince.GetOrAdd(name, _ => time.GetUtcNow()) >= Absence;
+        return node;
     }
 
     /// <summary>Whether somebody has said of a node that stands there that it is shut down.</summary>

@@ -87,7 +87,10 @@ internal sealed class ContainerCheckpointReconciler(
         var whole = await WholeAsync(checkpoint, cancellationToken);
         if (content is null)
         {
-            var pod = cluster.Find<V1Pod>(new ObjectKey(checkpoint.Metadata.NamespaceProperty, spec.PodName))
+            // Read where it is not seen as it should be, for the view may lag behind, and what is said of it is said for good.
+            var key = new ObjectKey(checkpoint.Metadata.NamespaceProperty, spec.PodName);
+            var pod = cluster.Find<V1Pod>(key) is { } seen && seen.Metadata.Uid == spec.PodUID ? seen
+                : await cluster.ReadAsync<V1Pod>(key, cancellationToken)
                 ?? throw new TerminalException(Reasons.PodNotFound, $"pod {spec.PodName} does not exist");
             if (pod.Metadata.Uid != spec.PodUID)
             {
@@ -256,14 +259,25 @@ internal sealed class ContainerCheckpointReconciler(
         },
     };
 
-    /// <summary>Whoever says Retain is heard: the claim, its content, or the content of the whole pod's checkpoint.</summary>
-    private bool IsRetained(ContainerCheckpoint checkpoint, ContainerCheckpointContent content) =>
-        Binding.IsRetained(checkpoint.Spec.DeletionPolicy, content.Spec.DeletionPolicy)
-        || (checkpoint.ControllerKey(nameof(PodCheckpoint)) is { } key
-            && cluster.Find<PodCheckpoint>(key) is { } whole
-            && Binding.IsRetained(
-                whole.Spec.DeletionPolicy,
-                cluster.Find<PodCheckpointContent>(new ObjectKey(null, PodCheckpointReconciler.ContentName(whole)))?.Spec.DeletionPolicy));
+    /// <summary>Whoever says Retain is heard: the claim, its content, or the content of the whole pod's checkpoint. So is who has
+    /// given that to another claim, and its containers' contents with it.</summary>
+    private async Task<bool> IsRetainedAsync(ContainerCheckpoint checkpoint, ContainerCheckpointContent content, CancellationToken cancellationToken)
+    {
+        if (Binding.IsRetained(checkpoint.Spec.DeletionPolicy, content.Spec.DeletionPolicy))
+        {
+            return true;
+        }
+
+        if (checkpoint.ControllerKey(nameof(PodCheckpoint)) is not { } key || cluster.Find<PodCheckpoint>(key) is not { } whole)
+        {
+            return false;
+        }
+
+        // Read, not looked up: bytes do not come back.
+        var all = await cluster.ReadAsync<PodCheckpointContent>(new ObjectKey(null, PodCheckpointReconciler.ContentName(whole)), cancellationToken);
+        return Binding.IsRetained(whole.Spec.DeletionPolicy, all?.Spec.DeletionPolicy)
+            || (all is not null && all.Spec.PodCheckpointRef.Uid != whole.Metadata.Uid);
+    }
 
     /// <summary>The claim goes: with Delete the content and its bytes go too, with Retain both stay.</summary>
     private async Task ReleaseAsync(ContainerCheckpoint checkpoint, CancellationToken cancellationToken)
@@ -285,7 +299,8 @@ internal sealed class ContainerCheckpointReconciler(
         // Read, not looked up: one that has just been made and is not seen yet would be left behind.
         var content = await cluster.ReadAsync<ContainerCheckpointContent>(
             new ObjectKey(null, ContentName(checkpoint)), cancellationToken);
-        if (content is not null && content.Spec.ContainerCheckpointRef.Uid == checkpoint.Metadata.Uid && !IsRetained(checkpoint, content))
+        if (content is not null && content.Spec.ContainerCheckpointRef.Uid == checkpoint.Metadata.Uid
+            && !await IsRetainedAsync(checkpoint, content, cancellationToken))
         {
             // Its own reconciler removes the bytes, then the object; its end wakes us.
             if (content.Metadata.DeletionTimestamp is null)

@@ -27,24 +27,31 @@ internal static class Binding
             ConditionTypes.Bound, value, reason, message, content.Metadata.Generation, time.GetUtcNow().UtcDateTime);
     }
 
-    /// <summary>Whether a content was created by a call that came when its claim had gone: one that is bound by its very name,
-    /// holds nothing yet, and is not to outlive its claim.</summary>
-    /// <param name="cluster">Is asked for the claim as the API server has it.</param>
-    /// <param name="content">The content.</param>
+    /// <summary>The claim that a content is bound to; null where it is bound to none, or that has gone.</summary>
+    /// <remarks>Read where it is not seen: a view that lags behind would have the content released, or looked for on the volume, while
+    /// it is made.</remarks>
+    public static async Task<TClaim?> FindClaimAsync<TClaim>(this ICluster cluster, ClaimReference reference, CancellationToken cancellationToken)
+        where TClaim : class, IKubernetesObject<V1ObjectMeta>
+    {
+        if (reference.Uid is not { } uid)
+        {
+            return null;
+        }
+
+        var key = new ObjectKey(reference.NamespaceProperty, reference.Name);
+        return cluster.Find<TClaim>(key) is { } seen && seen.Metadata.Uid == uid ? seen
+            : await cluster.ReadAsync<TClaim>(key, cancellationToken) is { } there && there.Metadata.Uid == uid ? there
+            : null;
+    }
+
+    /// <summary>Whether a content without a claim was created by a call that came when that had gone: one that is bound by its very
+    /// name, and is not to outlive its claim.</summary>
+    /// <param name="content">The content, which holds nothing yet.</param>
     /// <param name="prefix">What contents that the operator makes are called, before the claim's uid.</param>
     /// <param name="reference">The claim.</param>
     /// <param name="deletionPolicy">The content's own.</param>
-    /// <param name="cancellationToken">Gives up.</param>
-    public static async Task<bool> IsLateAsync<TClaim>(
-        this ICluster cluster,
-        IKubernetesObject<V1ObjectMeta> content,
-        string prefix,
-        ClaimReference reference,
-        string? deletionPolicy,
-        CancellationToken cancellationToken)
-        where TClaim : class, IKubernetesObject<V1ObjectMeta> =>
-        reference.Uid is { } uid && content.Metadata.Name == prefix + uid && !IsRetained(deletionPolicy)
-        && (await cluster.ReadAsync<TClaim>(new ObjectKey(reference.NamespaceProperty, reference.Name), cancellationToken))?.Metadata.Uid != uid;
+    public static bool IsLate(IKubernetesObject<V1ObjectMeta> content, string prefix, ClaimReference reference, string? deletionPolicy) =>
+        reference.Uid is { } uid && content.Metadata.Name == prefix + uid && !IsRetained(deletionPolicy);
 
     /// <summary>Whether bytes outlive their claim: whoever says Retain is heard.</summary>
     public static bool IsRetained(params string?[] policies) => policies.Contains(DeletionPolicies.Retain);

@@ -15,11 +15,7 @@ internal sealed class ContainerCheckpointContentReconciler(
         }
 
         var reference = content.Spec.ContainerCheckpointRef;
-        var claim = cluster.Find<ContainerCheckpoint>(new ObjectKey(reference.NamespaceProperty, reference.Name));
-        if (reference.Uid is null || claim?.Metadata.Uid != reference.Uid)
-        {
-            claim = null;
-        }
+        var claim = await cluster.FindClaimAsync<ContainerCheckpoint>(reference, cancellationToken);
 
         if (content.Metadata.DeletionTimestamp is null)
         {
@@ -30,8 +26,7 @@ internal sealed class ContainerCheckpointContentReconciler(
                 return ReconcileResult.Done;
             }
 
-            if (status.Ready != true
-                && await cluster.IsLateAsync<ContainerCheckpoint>(content, "ccpc-", reference, content.Spec.DeletionPolicy, cancellationToken))
+            if (status.Ready != true && claim is null && Binding.IsLate(content, "ccpc-", reference, content.Spec.DeletionPolicy))
             {
                 await cluster.DeleteAsync(content, graceSeconds: null, cancellationToken);
                 return ReconcileResult.Done;
@@ -53,12 +48,9 @@ internal sealed class ContainerCheckpointContentReconciler(
         }
         else
         {
-            await release.ReleaseAsync(
-                content,
-                content.Spec.Source,
-                Binding.IsRetained(content.Spec.DeletionPolicy, claim?.Spec.DeletionPolicy),
-                () => queue.Add(key),
-                cancellationToken);
+            var keepBytes = Binding.IsRetained(content.Spec.DeletionPolicy, claim?.Spec.DeletionPolicy)
+                || await cluster.KeeperOfAsync(content, claim, cancellationToken) is not null;
+            return await release.ReleaseAsync(content, content.Spec.Source, keepBytes, () => queue.Add(key), cancellationToken);
         }
 
         return ReconcileResult.Done;

@@ -18,50 +18,72 @@ internal sealed class ContentRelease(
     TimeProvider time)
 {
     /// <summary>Goes one step; <paramref name="wake"/> is run when there is more to do.</summary>
+    /// <returns>When it is to be looked at again, though nothing happens.</returns>
     /// <exception cref="AgentException">The bytes cannot be removed now; the next attempt may.</exception>
-    public async Task ReleaseAsync<T>(
+    public async Task<ReconcileResult> ReleaseAsync<T>(
         T content, CheckpointSource source, bool keepBytes, Action wake, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
-        if (!content.Has(WellKnown.ContentFinalizer) || (!keepBytes && !RemoveBytes(content, source, wake)))
+        if (!content.Has(WellKnown.ContentFinalizer))
         {
-            return;
+            return ReconcileResult.Done;
+        }
+
+        if (!keepBytes && !RemoveBytes(content, source, wake))
+        {
+            // No answer wakes anybody where a volume hangs.
+            return new ReconcileResult(Until(content) - time.GetUtcNow().UtcDateTime);
         }
 
         await cluster.SetFinalizersAsync(content, content.Without(WellKnown.ContentFinalizer), cancellationToken);
         calls.Forget(Key(content));
+        return ReconcileResult.Done;
     }
 
     private static string Key(IKubernetesObject<V1ObjectMeta> content) => $"content/{content.Metadata.Uid}/delete";
 
+    private DateTime Until(IKubernetesObject<V1ObjectMeta> content) => content.Metadata.DeletionTimestamp!.Value + options.Value.BytesPatience;
+
+    /// <summary>Whether the bytes are gone, or have been given up.</summary>
     private bool RemoveBytes(IKubernetesObject<V1ObjectMeta> content, CheckpointSource source, Action wake)
     {
         var request = new DeleteCheckpointRequest
         {
             PodUid = source.PodUID, CheckpointId = source.CheckpointID, ContainerName = source.ContainerName ?? "",
         };
+        var until = Until(content);
+        var isOver = time.GetUtcNow().UtcDateTime >= until;
+        var bytes = $"{ArtifactUri.ForPod(source.PodUID, source.CheckpointID)}{(source.ContainerName is { } name ? "/" + name : "")}";
+        var why = "no agent has heard of the volume since it was asked";
         try
         {
             // The node that dumped, for it knows of a dump under way; but any that is ready reaches the volume, and a
             // dead one must not hold the bytes.
-            return calls.AskAny(Key(content), agents, source.NodeName, (agent, t) => agent.DeleteCheckpointAsync(request, t), wake) is not null;
+            if (calls.AskAny(Key(content), agents, source.NodeName, (agent, t) => agent.DeleteCheckpointAsync(request, t), wake) is not null)
+            {
+                return true;
+            }
+
+            if (!isOver)
+            {
+                return false;
+            }
         }
         catch (AgentException exception)
         {
-            var bytes = $"{ArtifactUri.ForPod(source.PodUID, source.CheckpointID)}{(source.ContainerName is { } name ? "/" + name : "")}";
-            var until = content.Metadata.DeletionTimestamp!.Value + options.Value.BytesPatience;
-            if (time.GetUtcNow().UtcDateTime < until)
+            why = exception.Message;
+            if (!isOver)
             {
                 events.Record(
                     content, "Warning", exception.Reason,
-                    $"{bytes} cannot be removed: {exception.Message}. Tried again until {until:u}; then this object goes without them.");
+                    $"{bytes} cannot be removed: {why}. Tried again until {until:u}; then this object goes without them.");
                 throw;
             }
-
-            events.Record(
-                content, "Warning", Reasons.BytesLeftBehind,
-                $"{bytes} stays on the volume: {exception.Message}. Remove it with the store tool's gc, or by the retention's orphans rule.");
-            return true;
         }
+
+        events.Record(
+            content, "Warning", Reasons.BytesLeftBehind,
+            $"{bytes} stays on the volume: {why}. Remove it with the store tool's gc, or by the retention's orphans rule.");
+        return true;
     }
 }

@@ -23,16 +23,11 @@ internal sealed class PodCheckpointContentReconciler(
         }
 
         var reference = content.Spec.PodCheckpointRef;
-        var claim = cluster.Find<PodCheckpoint>(new ObjectKey(reference.NamespaceProperty, reference.Name));
-        if (reference.Uid is null || claim?.Metadata.Uid != reference.Uid)
-        {
-            claim = null;
-        }
+        var claim = await cluster.FindClaimAsync<PodCheckpoint>(reference, cancellationToken);
 
         if (content.Metadata.DeletionTimestamp is not null)
         {
-            await ReleaseAsync(content, claim, () => queue.Add(key), cancellationToken);
-            return ReconcileResult.Done;
+            return await ReleaseAsync(content, claim, () => queue.Add(key), cancellationToken);
         }
 
         // Made by hand, it has no finalizer yet, and its bytes would be lost sight of.
@@ -50,8 +45,7 @@ internal sealed class PodCheckpointContentReconciler(
             return ReconcileResult.Done;
         }
 
-        if (claim is null && status.ArtifactURI is null
-            && await cluster.IsLateAsync<PodCheckpoint>(content, "pcpc-", reference, content.Spec.DeletionPolicy, cancellationToken))
+        if (claim is null && status.ArtifactURI is null && Binding.IsLate(content, "pcpc-", reference, content.Spec.DeletionPolicy))
         {
             await cluster.DeleteAsync(content, graceSeconds: null, cancellationToken);
             return ReconcileResult.Done;
@@ -122,7 +116,7 @@ internal sealed class PodCheckpointContentReconciler(
         }
     }
 
-    private async Task ReleaseAsync(
+    private async Task<ReconcileResult> ReleaseAsync(
         PodCheckpointContent content, PodCheckpoint? claim, Action wake, CancellationToken cancellationToken)
     {
         if (claim is { Metadata.DeletionTimestamp: null })
@@ -130,10 +124,17 @@ internal sealed class PodCheckpointContentReconciler(
             events.Record(
                 content, "Warning", Reasons.InUse,
                 $"PodCheckpoint {claim.Metadata.NamespaceProperty}/{claim.Metadata.Name} is bound to it: delete that instead");
-            return;
+            return ReconcileResult.Done;
         }
 
         var keepBytes = Binding.IsRetained(content.Spec.DeletionPolicy, claim?.Spec.DeletionPolicy);
+        if (!keepBytes && cluster.OtherOf(content) is { } other)
+        {
+            events.Record(
+                content, "Normal", Reasons.InUse, $"goes without its bytes, which PodCheckpointContent {other.Metadata.Name} names, too: they go with that");
+            keepBytes = true;
+        }
+
         if (!keepBytes)
         {
             // Contents of containers that were retained with it; those with a claim of their own go with that.
@@ -144,7 +145,7 @@ internal sealed class PodCheckpointContentReconciler(
             }
         }
 
-        await release.ReleaseAsync(content, content.Spec.Source, keepBytes, wake, cancellationToken);
+        return await release.ReleaseAsync(content, content.Spec.Source, keepBytes, wake, cancellationToken);
     }
 
     private DateTime Now => time.GetUtcNow().UtcDateTime;

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using k8s.Models;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
@@ -36,8 +37,7 @@ internal sealed partial class PodCheckpointReconciler(
             return ReconcileResult.Done;
         }
 
-        if (checkpoint.Status is { Ready: true }
-            && cluster.Find<PodCheckpointContent>(new ObjectKey(null, ContentName(checkpoint)))?.Status?.Error is null)
+        if (checkpoint.Status is { Ready: true } && await IsStillWholeAsync(checkpoint, cancellationToken))
         {
             return ReconcileResult.Done;
         }
@@ -50,6 +50,7 @@ internal sealed partial class PodCheckpointReconciler(
 
         var status = checkpoint.Status ?? new PodCheckpointStatus();
         PodCheckpointStatus next;
+        AgentException? passing = null;
         try
         {
             next = await StepAsync(checkpoint, status, () => queue.Add(key), cancellationToken);
@@ -64,9 +65,20 @@ internal sealed partial class PodCheckpointReconciler(
                 Conditions = Condition(checkpoint, status, "False", reason, exception.Message),
             };
         }
+        catch (AgentException exception)
+        {
+            // It is tried again, for as long as it takes: so that it can be seen what it waits for.
+            next = Waiting(checkpoint, status, exception.Reason, exception.Message);
+            passing = exception;
+        }
 
         await cluster.PatchStatusAsync(checkpoint, checkpoint.Status, next, cancellationToken);
         events.RecordChanges(checkpoint, checkpoint.Status?.Conditions, next.Conditions);
+        if (passing is not null)
+        {
+            ExceptionDispatchInfo.Throw(passing);
+        }
+
         // Events drive it; the look is the net below them.
         return new ReconcileResult(next is { Ready: true } or { Error: not null } ? null : PodMigrationReconciler.Resync);
     }
@@ -75,6 +87,22 @@ internal sealed partial class PodCheckpointReconciler(
         checkpoint.Spec.PodCheckpointContentName ?? $"pcpc-{checkpoint.Metadata.Uid}";
 
     private DateTime Now => time.GetUtcNow().UtcDateTime;
+
+    /// <summary>Whether a checkpoint that was whole has its content still, and that its bytes.</summary>
+    private async Task<bool> IsStillWholeAsync(PodCheckpoint checkpoint, CancellationToken cancellationToken)
+    {
+        var key = new ObjectKey(null, ContentName(checkpoint));
+        bool IsBound(PodCheckpointContent? content) => content?.Spec.PodCheckpointRef.Uid == checkpoint.Metadata.Uid;
+        var content = cluster.Find<PodCheckpointContent>(key);
+        // Who was given it is not refused for a view that lags behind. Where there is none any more, nothing is made in its place:
+        // that would be another dump.
+        if (!IsBound(content))
+        {
+            content = await cluster.ReadAsync<PodCheckpointContent>(key, cancellationToken);
+        }
+
+        return content is null || (IsBound(content) && content.Status?.Error is null);
+    }
 
     private async Task<PodCheckpointStatus> StepAsync(
         PodCheckpoint checkpoint, PodCheckpointStatus status, Action wake, CancellationToken cancellationToken)
@@ -87,7 +115,7 @@ internal sealed partial class PodCheckpointReconciler(
         if (status.CheckpointID is null)
         {
             // Chosen once and stored before anything happens: whoever comes next goes on with the same checkpoint.
-            var pod = FindPod(checkpoint, checkpoint.Spec.PodUID);
+            var pod = await FindPodAsync(checkpoint, cancellationToken);
             return status with
             {
                 ObservedGeneration = checkpoint.Metadata.Generation,
@@ -193,6 +221,7 @@ internal sealed partial class PodCheckpointReconciler(
             var sealedNow = calls.Ask($"pcp/{checkpoint.Metadata.Uid}/seal", t => SealAsync(status.NodeName!, request, t), wake);
             if (sealedNow is null)
             {
+                // Why the last attempt failed stands there until one succeeds.
                 return Meanwhile(checkpoint, status);
             }
 
@@ -268,21 +297,31 @@ internal sealed partial class PodCheckpointReconciler(
     private static string PartName(PodCheckpoint checkpoint, string container) =>
         $"{MigrationScope.Shortened(checkpoint.Metadata.Name!)}-{checkpoint.Metadata.Uid![..8]}-{container}";
 
-    private V1Pod FindPod(PodCheckpoint checkpoint, string? uid)
+    /// <summary>The pod, which can be dumped.</summary>
+    /// <exception cref="TerminalException">It cannot, as the API server has it now: a view may lag behind.</exception>
+    private async Task<V1Pod> FindPodAsync(PodCheckpoint checkpoint, CancellationToken cancellationToken)
     {
-        var name = checkpoint.Spec.PodName;
-        var pod = cluster.Find<V1Pod>(new ObjectKey(checkpoint.Metadata.NamespaceProperty, name))
-            ?? throw new TerminalException(Reasons.PodNotFound, $"pod {name} does not exist in this namespace");
-        if (uid is not null && pod.Metadata.Uid != uid)
+        var key = new ObjectKey(checkpoint.Metadata.NamespaceProperty, checkpoint.Spec.PodName);
+        var pod = cluster.Find<V1Pod>(key);
+        if (WhyNot(checkpoint, pod) is not null)
         {
-            throw new TerminalException(Reasons.SourcePodReplaced, $"pod {name} has uid {pod.Metadata.Uid}, not {uid}");
+            pod = await cluster.ReadAsync<V1Pod>(key, cancellationToken);
         }
 
-        return pod.Status?.Phase == "Running" && pod.Metadata.DeletionTimestamp is null
-            ? pod
-            : throw new TerminalException(
-                Reasons.PodNotRunning, $"pod {name} is {pod.Status?.Phase ?? "unknown"}; only a running pod can be dumped");
+        return WhyNot(checkpoint, pod) is { } why ? throw why : pod!;
     }
+
+    private static TerminalException? WhyNot(PodCheckpoint checkpoint, V1Pod? pod) => pod switch
+    {
+        null => new TerminalException(Reasons.PodNotFound, $"pod {checkpoint.Spec.PodName} does not exist in this namespace"),
+        _ when checkpoint.Spec.PodUID is { } uid && pod.Metadata.Uid != uid =>
+            new TerminalException(Reasons.SourcePodReplaced, $"pod {pod.Metadata.Name} has uid {pod.Metadata.Uid}, not {uid}"),
+        { Metadata.DeletionTimestamp: not null } =>
+            new TerminalException(Reasons.PodNotRunning, $"pod {pod.Metadata.Name} is being deleted; only a running pod can be dumped"),
+        { Status.Phase: "Running" } => null,
+        _ => new TerminalException(
+            Reasons.PodNotRunning, $"pod {pod.Metadata.Name} is {pod.Status?.Phase ?? "unknown"}; only a running pod can be dumped"),
+    };
 
     private static PodCheckpointContent ContentFor(PodCheckpoint checkpoint, PodCheckpointStatus status) => new()
     {

@@ -25,6 +25,8 @@ internal sealed class PodRestoreReconciler(
     /// <summary>How long a checkpoint may be unknown: the views of pods and checkpoints are not of one instant.</summary>
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(10);
 
+    private static readonly TimeSpan Look = TimeSpan.FromSeconds(30);
+
     private readonly StrayTargets _strays = new(cluster, events);
 
     public async Task<ReconcileResult> ReconcileAsync(ObjectKey key, CancellationToken cancellationToken)
@@ -42,12 +44,26 @@ internal sealed class PodRestoreReconciler(
 
         try
         {
-            return await StepAsync(request, () => queue.Add(key), cancellationToken);
+            return await StepOrRefuseAsync(request, () => queue.Add(key), cancellationToken);
+        }
+        catch (AgentException exception)
+        {
+            // It is tried again, for as long as it takes: so that it can be seen what it waits for.
+            events.Record(pod, "Warning", exception.Reason, $"is not restored yet: {exception.Message}");
+            throw;
+        }
+    }
+
+    private async Task<ReconcileResult> StepOrRefuseAsync(RestoreRequest request, Action wake, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await StepAsync(request, wake, cancellationToken);
         }
         catch (Exception exception) when (exception is TerminalException or AgentException { IsTerminal: true })
         {
             var reason = exception is TerminalException t ? t.Reason : ((AgentException)exception).Reason;
-            return await RefuseAsync(pod, reason, exception.Message, () => queue.Add(key), cancellationToken);
+            return await RefuseAsync(request.Pod, reason, exception.Message, wake, cancellationToken);
         }
     }
 
@@ -77,13 +93,27 @@ internal sealed class PodRestoreReconciler(
         if (checkpoint?.Status?.Ready != true)
         {
             // One that is being deleted waits for the pods that are restored from it, and never becomes whole.
-            return checkpoint is { Status.Error: null, Metadata.DeletionTimestamp: null } || time.GetUtcNow().UtcDateTime - pod.Metadata.CreationTimestamp < Grace
-                ? new ReconcileResult(TimeSpan.FromSeconds(1))
-                : throw new TerminalException(
+            var isAwaited = checkpoint is { Status.Error: null, Metadata.DeletionTimestamp: null };
+            if (!isAwaited && time.GetUtcNow().UtcDateTime - pod.Metadata.CreationTimestamp >= Grace)
+            {
+                throw new TerminalException(
                     Reasons.RestoreRefused,
                     checkpoint is null
                         ? $"no PodCheckpoint of namespace {pod.Metadata.NamespaceProperty} is {uri}"
                         : $"PodCheckpoint {checkpoint.Metadata.Name} {(checkpoint.Status?.Error is { } error ? $"failed: {error.Message}" : "is being deleted, and never became whole")}");
+            }
+
+            if (!isAwaited)
+            {
+                return new ReconcileResult(TimeSpan.FromSeconds(1));
+            }
+
+            var ready = checkpoint!.Status?.Conditions.Find(ConditionTypes.Ready);
+            events.Record(
+                pod, "Warning", ready?.Reason ?? Reasons.Pending,
+                $"waits for PodCheckpoint {checkpoint.Metadata.Name}, which is not ready: {ready?.Message ?? "it has not begun"}");
+            // Its changes wake this pod; the look is the net below them.
+            return new ReconcileResult(Look);
         }
 
         var content = Bound(checkpoint);

@@ -1,4 +1,5 @@
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.Contents;
 
 namespace PodCheckpointing.Manager.Retention;
 
@@ -9,12 +10,19 @@ internal sealed record Expired(PodCheckpoint Checkpoint, string Rule);
 internal static class RetentionRules
 {
     /// <summary>The checkpoints to remove, each once, by the first rule that it breaks.</summary>
-    public static IReadOnlyList<Expired> Choose(IEnumerable<PodCheckpoint> checkpoints, RetentionOptions rules, DateTime now)
+    /// <param name="checkpoints">All that there are.</param>
+    /// <param name="contentOf">The content that a checkpoint is bound to, where it is known.</param>
+    /// <param name="rules">The rules.</param>
+    /// <param name="now">The time.</param>
+    public static IReadOnlyList<Expired> Choose(
+        IEnumerable<PodCheckpoint> checkpoints, Func<PodCheckpoint, PodCheckpointContent?> contentOf, RetentionOptions rules, DateTime now)
     {
         var all = checkpoints.Where(IsKept).ToList();
         var expired = new Dictionary<string, Expired>();
         void Remove(PodCheckpoint checkpoint, string rule) =>
             expired.TryAdd(checkpoint.Metadata.Uid!, new Expired(checkpoint, rule));
+
+        bool IsRemovable(PodCheckpoint checkpoint) => RetentionRules.IsRemovable(checkpoint, contentOf(checkpoint));
 
         foreach (var old in all.Where(c => now - c.Status!.CreationTime > rules.MaxAge && IsRemovable(c)))
         {
@@ -69,7 +77,8 @@ internal static class RetentionRules
         checkpoint.Status is { Ready: true, CreationTime: not null } && checkpoint.Metadata.DeletionTimestamp is null
         && checkpoint.ControllerKey(nameof(PodMigration)) is null;
 
-    private static bool IsRemovable(PodCheckpoint checkpoint) =>
-        checkpoint.Spec.DeletionPolicy != DeletionPolicies.Retain
+    /// <summary>Whether a rule may remove a checkpoint: nobody says that it, or its bytes, are to stay.</summary>
+    public static bool IsRemovable(PodCheckpoint checkpoint, PodCheckpointContent? content) =>
+        !Binding.IsRetained(checkpoint.Spec.DeletionPolicy, content?.Spec.DeletionPolicy)
         && !(checkpoint.Metadata.Annotations?.TryGetValue(WellKnown.Pinned, out var pinned) == true && pinned == "true");
 }

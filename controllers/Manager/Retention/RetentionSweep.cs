@@ -1,8 +1,10 @@
 using k8s;
+using k8s.Models;
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.Agents;
+using PodCheckpointing.Manager.PodCheckpoints;
 using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.Retention;
@@ -20,36 +22,64 @@ internal sealed class RetentionSweep(
 {
     private readonly RetentionOptions _rules = options.Value.Retention;
 
+    /// <summary>What was logged of those that could not be seen to, by what they are called, in the last sweep and in this one.</summary>
+    private Dictionary<string, string> _told = [];
+    private Dictionary<string, string> _telling = [];
+
     /// <inheritdoc/>
     public override async Task SweepAsync(CancellationToken cancellationToken)
     {
-        foreach (var (checkpoint, rule) in RetentionRules.Choose(cluster.All<PodCheckpoint>(), _rules, Time.GetUtcNow().UtcDateTime))
+        _telling = [];
+        try
         {
-            events.Record(checkpoint, "Normal", Reasons.Expired, (_rules.DryRun ? "would be removed: " : "is removed: ") + rule);
-            if (!_rules.DryRun)
-            {
-                await cluster.DeleteAsync(checkpoint, graceSeconds: null, cancellationToken);
-            }
+            await ExpireAsync(cancellationToken);
+            await CompareAsync(cancellationToken);
         }
+        finally
+        {
+            _told = _telling;
+        }
+    }
 
+    private async Task ExpireAsync(CancellationToken cancellationToken)
+    {
+        foreach (var (seen, rule) in RetentionRules.Choose(cluster.All<PodCheckpoint>(), ContentOf, _rules, Time.GetUtcNow().UtcDateTime))
+        {
+            await EachAsync($"PodCheckpoint {ObjectKey.Of(seen)}", async () =>
+            {
+                if (_rules.DryRun)
+                {
+                    events.Record(seen, "Normal", Reasons.Expired, $"would be removed: {rule}");
+                    return;
+                }
+
+                // The view may lag behind: it may have been pinned, or its content retained, or a namesake be there by now.
+                if (await cluster.ReadAsync<PodCheckpoint>(ObjectKey.Of(seen), cancellationToken) is { Metadata.DeletionTimestamp: null } checkpoint
+                    && checkpoint.Metadata.Uid == seen.Metadata.Uid
+                    && RetentionRules.IsRemovable(checkpoint, await cluster.ReadAsync<PodCheckpointContent>(ContentKey(checkpoint), cancellationToken))
+                    && await cluster.DeleteVersionAsync(checkpoint, cancellationToken))
+                {
+                    events.Record(checkpoint, "Normal", Reasons.Expired, $"is removed: {rule}");
+                }
+            });
+        }
+    }
+
+    private async Task CompareAsync(CancellationToken cancellationToken)
+    {
         // The objects first: what is dumped after that is younger than any orphan.
         var contents = cluster.All<PodCheckpointContent>().ToList();
-        var owned = contents.Select(c => c.Spec.Source)
-            .Concat(cluster.All<ContainerCheckpointContent>().Select(c => c.Spec.Source))
-            .Select(s => (s.PodUID, s.CheckpointID)).ToHashSet();
+        var owned = Named(contents, cluster.All<ContainerCheckpointContent>());
         if (!agents.Ready().Any())
         {
             return;
         }
 
         var (agent, stored) = await agents.AskAnyAsync(first: null, Leadership, async a => (a, await a.ListCheckpointsAsync(cancellationToken).ToListAsync(cancellationToken)));
-        foreach (var checkpoint in stored)
+        foreach (var checkpoint in stored.Where(s => !owned.Contains((s.PodUid, s.CheckpointId))
+            && Time.GetUtcNow() - s.LastWritten.ToDateTimeOffset() > _rules.OrphanAge))
         {
-            if (!owned.Contains((checkpoint.PodUid, checkpoint.CheckpointId))
-                && Time.GetUtcNow() - checkpoint.LastWritten.ToDateTimeOffset() > _rules.OrphanAge)
-            {
-                await OrphanAsync(agent, checkpoint, cancellationToken);
-            }
+            await EachAsync($"checkpoint {checkpoint.PodUid}/{checkpoint.CheckpointId}", () => OrphanAsync(agent, checkpoint, cancellationToken));
         }
 
         // An empty volume where much should be is one that is not mounted.
@@ -61,7 +91,24 @@ internal sealed class RetentionSweep(
                 c.Status?.Ready == true && c.Metadata.DeletionTimestamp is null
                 && !whole.Contains((c.Spec.Source.PodUID, c.Spec.Source.CheckpointID))))
             {
-                await LostAsync(content, agent, cancellationToken);
+                await EachAsync($"PodCheckpointContent {content.Metadata.Name}", () => LostAsync(content, agent, cancellationToken));
+            }
+        }
+    }
+
+    /// <summary>One that cannot be seen to holds up no other. It is tried again, and told again when it says something else.</summary>
+    private async Task EachAsync(string what, Func<Task> act)
+    {
+        try
+        {
+            await act();
+        }
+        catch (Exception exception) when (exception is KubernetesException or ConflictException or HttpRequestException or AgentException)
+        {
+            _telling[what] = exception.Message;
+            if (_told.GetValueOrDefault(what) != exception.Message)
+            {
+                ManagerLog.NotSwept(Logger, what, exception.Message);
             }
         }
     }
@@ -69,6 +116,19 @@ internal sealed class RetentionSweep(
     private async Task OrphanAsync(ICheckpointAgent agent, StoredCheckpoint checkpoint, CancellationToken cancellationToken)
     {
         var removes = _rules is { Orphans: OrphanRule.Delete, DryRun: false };
+        if (removes)
+        {
+            // Somebody may be importing it since the list was begun, which takes as long as the volume is large.
+            var contents = await cluster.ListAsync<PodCheckpointContent>(cancellationToken);
+            var parts = await cluster.ListAsync<ContainerCheckpointContent>(cancellationToken);
+            if (Named(contents, parts).Contains((checkpoint.PodUid, checkpoint.CheckpointId)))
+            {
+                return;
+            }
+
+            Leadership.Demand();
+        }
+
         ManagerLog.Orphan(
             Logger, $"{checkpoint.PodUid}/{checkpoint.CheckpointId}", checkpoint.Bytes, checkpoint.PodNamespace, checkpoint.PodName, removes);
         if (removes)
@@ -105,4 +165,12 @@ internal sealed class RetentionSweep(
             events.RecordChanges(content, content.Status!.Conditions, status.Conditions);
         }
     }
+
+    private PodCheckpointContent? ContentOf(PodCheckpoint checkpoint) => cluster.Find<PodCheckpointContent>(ContentKey(checkpoint));
+
+    private static ObjectKey ContentKey(PodCheckpoint checkpoint) => new(null, PodCheckpointReconciler.ContentName(checkpoint));
+
+    private static HashSet<(string PodUid, string CheckpointId)> Named(
+        IEnumerable<PodCheckpointContent> contents, IEnumerable<ContainerCheckpointContent> parts) =>
+        contents.Select(c => c.Spec.Source).Concat(parts.Select(c => c.Spec.Source)).Select(s => (s.PodUID, s.CheckpointID)).ToHashSet();
 }

@@ -82,6 +82,9 @@ internal sealed class AgentNode : IAsyncDisposable
     /// <summary>Whether the list says of containers that have ended that they run, as one does that was made a moment before.</summary>
     public bool ListLags { get; set; }
 
+    /// <summary>Whether the runtime knows nothing any more of containers that have ended.</summary>
+    public bool RuntimeForgets { get; set; }
+
     /// <summary>Whose fence dumps are made under; "": nobody's.</summary>
     public string Holder { get; set; } = "";
 
@@ -271,6 +274,11 @@ internal sealed class AgentNode : IAsyncDisposable
     private ContainerStatusResponse Status(ContainerStatusRequest request)
     {
         var container = _containers.Single(c => $"{c.PodUid}/{c.Name}" == request.ContainerId);
+        if (RuntimeForgets && container.Process.HasExited)
+        {
+            throw new RpcException(new Status(StatusCode.NotFound, $"container {request.ContainerId} not found"));
+        }
+
         var response = new ContainerStatusResponse
         {
             Status = new ContainerStatus

@@ -228,9 +228,9 @@ public sealed partial class ReadmeTests
     [Test]
     public void Its_settings_are_the_operators()
     {
-        var named = Code.Where(c => c.StartsWith("Max", StringComparison.Ordinal) || c is "DryRun" or "Orphans").ToList();
+        var named = Code.Where(c => c.StartsWith("Max", StringComparison.Ordinal) || c is "DryRun" or "Interval" or "OrphanAge").ToList();
 
-        named.Should().HaveCountGreaterThan(5).And.BeSubsetOf(typeof(RetentionOptions).GetProperties().Select(p => p.Name));
+        named.Should().HaveCountGreaterThan(7).And.BeSubsetOf(typeof(RetentionOptions).GetProperties().Select(p => p.Name));
         typeof(OperatorOptions).GetProperties().Select(p => p.Name).Should().Contain(
             Code.SelectMany(c => Setting().Matches(c)).Select(m => m.Groups[1].Value).Should().NotBeEmpty().And.Subject);
     }

@@ -35,8 +35,9 @@ public sealed class EndProcessesTests
     }
 
     [Test]
-    public async Task A_container_that_ends_while_it_is_looked_at_has_no_process_to_kill()
+    public async Task A_container_that_ends_while_it_is_looked_at_has_no_process_to_kill([Values] bool forgotten)
     {
+        _node.RuntimeForgets = forgotten;
         // Its pid is 0 then, which is everybody to kill(2).
         var app = _node.Run(Pod, "app");
         await _node.Client.FenceAsync(new FenceRequest { PodUid = Pod, Holder = "m", TcpPolicy = "Close" }, Limit, CancellationToken.None);

@@ -91,22 +91,30 @@ internal sealed class AgentBindingTests
         using var channel = ChannelOf("operator", AgentTls.OperatorName, _authority);
         var client = new CheckpointServiceClient(channel);
         var token = CancellationToken.None;
-        Func<Task>[] calls =
-        [
-            () => client.CheckpointAsync(new CheckpointRequest(), Deadline, token),
-            () => client.ConvertCheckpointToImageAsync(new ConvertRequest(), Deadline, token),
-            () => client.GetCapabilitiesAsync(new GetCapabilitiesRequest(), Deadline, token),
-            () => client.UnfenceAsync(new UnfenceRequest(), Deadline, token),
-            () => client.PrepareRestoreAsync(new PrepareRestoreRequest(), Deadline, token),
-            () => client.GetRestoreAsync(new GetRestoreRequest(), Deadline, token),
-            () => client.SealAsync(new SealRequest(), Deadline, token),
-            () => client.DeleteCheckpointAsync(new DeleteCheckpointRequest(), Deadline, token),
-            () => client.VerifyCheckpointAsync(new VerifyCheckpointRequest(), Deadline, token),
-        ];
-
-        foreach (var call in calls)
+        Dictionary<string, Func<Task>> calls = new()
         {
-            (await FailureOfAsync(call)).StatusCode.Should().Be(StatusCode.Unimplemented);
+            ["Checkpoint"] = () => client.CheckpointAsync(new CheckpointRequest(), Deadline, token),
+            ["ConvertCheckpointToImage"] = () => client.ConvertCheckpointToImageAsync(new ConvertRequest(), Deadline, token),
+            ["GetCapabilities"] = () => client.GetCapabilitiesAsync(new GetCapabilitiesRequest(), Deadline, token),
+            ["Unfence"] = () => client.UnfenceAsync(new UnfenceRequest(), Deadline, token),
+            ["EndProcesses"] = () => client.EndProcessesAsync(new EndProcessesRequest(), Deadline, token),
+            ["PrepareRestore"] = () => client.PrepareRestoreAsync(new PrepareRestoreRequest(), Deadline, token),
+            ["StageAhead"] = () => client.StageAheadAsync(new StageAheadRequest(), Deadline, token),
+            ["GetRestore"] = () => client.GetRestoreAsync(new GetRestoreRequest(), Deadline, token),
+            ["HoldAddresses"] = () => client.HoldAddressesAsync(new HoldAddressesRequest(), Deadline, token),
+            ["ReleaseRestore"] = () => client.ReleaseRestoreAsync(new ReleaseRestoreRequest(), Deadline, token),
+            ["CancelRestore"] = () => client.CancelRestoreAsync(new CancelRestoreRequest(), Deadline, token),
+            ["Seal"] = () => client.SealAsync(new SealRequest(), Deadline, token),
+            ["DeleteCheckpoint"] = () => client.DeleteCheckpointAsync(new DeleteCheckpointRequest(), Deadline, token),
+            ["VerifyCheckpoint"] = () => client.VerifyCheckpointAsync(new VerifyCheckpointRequest(), Deadline, token),
+            ["ListCheckpoints"] = async () => await client.ListCheckpointsAsync(new ListCheckpointsRequest(), Deadline, token).ToListAsync(token),
+        };
+
+        foreach (var (method, call) in calls)
+        {
+            // A path that is not mapped has the same status, and other words.
+            (await FailureOfAsync(call)).Status.Should().Match<Status>(
+                s => s.StatusCode == StatusCode.Unimplemented && s.Detail == $"this agent does not serve /podcheckpointing.v1.CheckpointService/{method}");
         }
     }
 

@@ -100,6 +100,28 @@ public sealed class CheckpointReleaseTests
         _world.MetadataPatches.Should().Equal(("part", "finalizers: "));
     }
 
+    [TestCase(-1, true)]
+    [TestCase(0, false)]
+    public async Task A_pod_that_comes_after_the_deletion_does_not_hold_it_up(int seconds, bool waits)
+    {
+        PutWhole(leaving: true);
+        EndMigration();
+        _world.Take<ContainerCheckpoint>("n", "part");
+        _world.Put(new V1Pod
+        {
+            Metadata = new V1ObjectMeta
+            {
+                Name = "again", NamespaceProperty = "n", Uid = "again-uid", CreationTimestamp = DateTime.UnixEpoch.AddSeconds(seconds),
+                Annotations = new Dictionary<string, string> { [WellKnown.RestoreAnnotation] = ArtifactUri.ForPod(PodUid, Id).ToString() },
+            },
+            Spec = new V1PodSpec { NodeName = "b" },
+        });
+
+        await ReconcileWholeAsync();
+
+        _world.MetadataPatches.Should().HaveCount(waits ? 0 : 1);
+    }
+
     [Test]
     public void No_owner_of_ours_holds_up_another_in_the_foreground() =>
         Owners.ControllerReference(_world.Migration).BlockOwnerDeletion.Should().NotBe(true);

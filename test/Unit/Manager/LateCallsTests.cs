@@ -1,5 +1,6 @@
 using FluentAssertions;
 using k8s.Models;
+using Microsoft.Extensions.Options;
 using NUnit.Framework;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
@@ -126,6 +127,7 @@ internal sealed class LateCallsTests
         _world.All<ContainerCheckpointContent>().Should().BeEmpty();
     }
 
+    // What a claim that is there has, or one that is seen late, is in ClaimsUnseenTests.
     [TestCase(DeletionPolicies.Delete, "ccpc-gone", false, true)]
     [TestCase(DeletionPolicies.Retain, "ccpc-gone", false, false)]
     [TestCase(DeletionPolicies.Delete, "imported", false, false)]
@@ -144,9 +146,12 @@ internal sealed class LateCallsTests
             Status = ready ? new ContainerCheckpointContentStatus { Ready = true } : null,
         };
 
-        (await IsLateAsync<ContainerCheckpoint>(content, "ccpc-", content.Spec.ContainerCheckpointRef, policy) && !ready).Should().Be(goes);
-        _world.Put(new ContainerCheckpoint { Metadata = new V1ObjectMeta { Name = "x-c", NamespaceProperty = "n", Uid = "gone" } });
-        (await IsLateAsync<ContainerCheckpoint>(content, "ccpc-", content.Spec.ContainerCheckpointRef, policy)).Should().BeFalse("its claim is there");
+        _world.Put(content);
+        var release = new ContentRelease(_world, _world, _calls, _world, Options.Create(new OperatorOptions()), _world.Time);
+
+        await new ContainerCheckpointContentReconciler(_world, release, _world, _queue, _world.Time).ReconcileAsync(ObjectKey.Of(content), CancellationToken.None);
+
+        _world.Deleted.Should().Equal(goes ? [name] : []);
     }
 
     [Test]
@@ -225,10 +230,6 @@ internal sealed class LateCallsTests
         var said = _world.Find<V1Pod>(new ObjectKey("n", "r"))!.Metadata.Annotations!.TryGetValue(WellKnown.RestoreOutcome, out var words) ? words.Split(':')[0] : null;
         said.Should().Be(outcome);
     }
-
-    private Task<bool> IsLateAsync<T>(ContainerCheckpointContent content, string prefix, ClaimReference reference, string policy)
-        where T : class, k8s.IKubernetesObject<V1ObjectMeta> =>
-        _world.IsLateAsync<T>(content, prefix, reference, policy, CancellationToken.None);
 
     private void End(string outcome)
     {

@@ -47,4 +47,33 @@ public sealed class LostNodesTests
         _world.Time.Advance(LostNodes.Absence);
         _lost.Contains("a").Should().BeTrue();
     }
+
+    [Test]
+    public void A_node_that_was_back_for_a_moment_is_away_since_then_though_nobody_has_asked_meanwhile()
+    {
+        var node = _world.Find<V1Node>(new(null, "a"))!;
+        _world.Take<V1Node>(null, "a");
+        _lost.Contains("a").Should().BeFalse();
+        _world.Time.Advance(LostNodes.Absence / 2);
+        _world.Put(node);
+        _lost.See(node);
+        _world.Take<V1Node>(null, "a");
+        _lost.See(node);
+        _world.Time.Advance(LostNodes.Absence / 2);
+
+        _lost.Contains("a").Should().BeFalse();
+        _world.Time.Advance(LostNodes.Absence / 2);
+        _lost.Contains("a").Should().BeTrue();
+    }
+
+    [Test]
+    public void A_node_is_not_lost_because_somebody_sets_the_clock()
+    {
+        _world.Take<V1Node>(null, "a");
+        _lost.Contains("a").Should().BeFalse();
+
+        _world.Time.SetClock(TimeSpan.FromHours(1));
+
+        _lost.Contains("a").Should().BeFalse();
+    }
 }

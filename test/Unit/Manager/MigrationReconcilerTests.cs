@@ -230,7 +230,30 @@ public sealed class MigrationReconcilerTests
         world.Put(MigrationWorld.Node("a", outOfService: true));
         world.Put(MigrationWorld.Node("b", ready: "Unknown"));
 
-        new AgentDirectory(world, Options.Create(new OperatorOptions())).Ready().Should().BeEmpty();
+        new AgentDirectory(world, Options.Create(new OperatorOptions()), world.Time).Ready().Should().BeEmpty();
+    }
+
+    [Test]
+    public void A_node_with_another_address_has_another_agent_and_one_that_has_gone_none()
+    {
+        using var world = new MigrationWorld();
+        var node = MigrationWorld.Node("a");
+        world.Put(node);
+        var agents = new AgentDirectory(world, Options.Create(new OperatorOptions()), world.Time);
+        var first = agents.Find("a");
+        agents.Find("a").Should().BeSameAs(first);
+
+        world.Put(node with { Status = node.Status! with { Addresses = [new V1NodeAddress { Type = "InternalIP", Address = "192.0.2.2" }] } });
+        var second = agents.Find("a");
+        second.Should().NotBeSameAs(first);
+        world.Put(node);
+        agents.Find("a").Should().NotBeSameAs(first, "a connection that nobody needs is given up");
+
+        var third = agents.Find("a");
+        world.Take<V1Node>(null, "a");
+        agents.Find("a").Should().BeNull();
+        world.Put(node);
+        agents.Find("a").Should().NotBeSameAs(third);
     }
 
     private void PutTarget(params string[] containers)

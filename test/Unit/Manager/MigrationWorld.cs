@@ -65,6 +65,12 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
     /// <summary>Which containers agents were asked about last.</summary>
     public IReadOnlyList<string> AskedAbout { get; private set; } = [];
 
+    /// <summary>What agents find on the volume.</summary>
+    public List<StoredCheckpoint> Stored { get; } = [];
+
+    /// <summary>What agents were asked to remove from the volume.</summary>
+    public List<string> Removed { get; } = [];
+
     /// <summary>What was deleted, by name.</summary>
     public List<string> Deleted { get; } = [];
 
@@ -167,6 +173,9 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
         _answers[typeof(T)] = answer;
         _unanswered.ForEach(tell => tell());
     }
+
+    /// <summary>Agents answer such calls never, from now on.</summary>
+    public void Hang<T>() => _answers.Remove(typeof(T));
 
     /// <summary>Agents refuse calls with this answer from now on.</summary>
     public void Refuse<T>(AgentException refusal)
@@ -283,11 +292,15 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
 
     Task<SealResponse> ICheckpointAgent.SealAsync(SealRequest request, CancellationToken cancellationToken) => Answer<SealResponse>();
 
-    Task<DeleteCheckpointResponse> ICheckpointAgent.DeleteCheckpointAsync(DeleteCheckpointRequest request, CancellationToken cancellationToken) => Answer<DeleteCheckpointResponse>();
+    Task<DeleteCheckpointResponse> ICheckpointAgent.DeleteCheckpointAsync(DeleteCheckpointRequest request, CancellationToken cancellationToken)
+    {
+        Removed.Add($"{request.PodUid}/{request.CheckpointId}{(request.ContainerName.Length > 0 ? "/" : "")}{request.ContainerName}");
+        return Answer<DeleteCheckpointResponse>();
+    }
 
     Task<VerifyCheckpointResponse> ICheckpointAgent.VerifyCheckpointAsync(VerifyCheckpointRequest request, CancellationToken cancellationToken) => Answer<VerifyCheckpointResponse>();
 
-    IAsyncEnumerable<StoredCheckpoint> ICheckpointAgent.ListCheckpointsAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
+    IAsyncEnumerable<StoredCheckpoint> ICheckpointAgent.ListCheckpointsAsync(CancellationToken cancellationToken) => Stored.ToAsyncEnumerable();
 
     Task<StageAheadResponse> ICheckpointAgent.StageAheadAsync(StageAheadRequest request, CancellationToken cancellationToken) => Answer<StageAheadResponse>();
 

@@ -68,6 +68,36 @@ public sealed class RestoreChoiceTests
         Outcome(world).Should().StartWith(Reasons.RestoreRefused);
     }
 
+    [Test]
+    public async Task What_a_pod_waits_for_is_told()
+    {
+        using var world = NewWorld();
+        Put(world, "unfinished");
+        var checkpoint = world.Find<PodCheckpoint>(new("n", "unfinished"))!;
+        world.Put(checkpoint with
+        {
+            Status = checkpoint.Status! with { Conditions = checkpoint.Status.Conditions.With(ConditionTypes.Ready, "False", Reasons.StoreUnavailable, "the volume refuses", 1, DateTime.UnixEpoch) },
+        });
+
+        await ReconcileAsync(world);
+
+        Outcome(world).Should().BeNull();
+        world.Events.Should().Contain(("Warning", Reasons.StoreUnavailable, "waits for PodCheckpoint unfinished, which is not ready: the volume refuses"));
+    }
+
+    [Test]
+    public async Task Whose_agent_a_pod_waits_for_is_told()
+    {
+        using var world = NewWorld();
+        Put(world, "whole");
+        world.Refuse<PrepareRestoreResponse>(new AgentException(Reasons.AgentUnavailable, "connection refused", isTerminal: false));
+
+        await FluentActions.Awaiting(() => ReconcileAsync(world)).Should().ThrowAsync<AgentException>("it is tried again");
+
+        Outcome(world).Should().BeNull();
+        world.Events.Should().Contain(("Warning", Reasons.AgentUnavailable, "is not restored yet: connection refused"));
+    }
+
     [TestCase(null, false)]
     [TestCase("Always", true)]
     public async Task A_pod_whose_first_container_would_wait_for_a_checkpoint_that_it_is_not_in_is_refused(string? restartPolicy, bool restored)

@@ -59,6 +59,16 @@ public sealed class RetentionRulesTests
     }
 
     [Test]
+    public void What_its_content_is_to_retain_stays_and_takes_its_room()
+    {
+        var content = new PodCheckpointContent { Spec = new PodCheckpointContentSpec { DeletionPolicy = DeletionPolicies.Retain } };
+        PodCheckpoint[] all = [Checkpoint("retained", 3), Checkpoint("old", 2), Checkpoint("new", 1)];
+
+        RetentionRules.Choose(all, c => c.Metadata.Name == "retained" ? content : null, new RetentionOptions { MaxPerPod = 2 }, Now)
+            .Select(e => e.Checkpoint.Metadata.Name).Should().Equal("old");
+    }
+
+    [Test]
     public void The_youngest_stays_though_pinned_ones_take_all_the_room()
     {
         var pinned = Checkpoint("pinned", 9) is var p
@@ -83,7 +93,11 @@ public sealed class RetentionRulesTests
         var random = new Random(seed);
         var all = Enumerable.Range(0, random.Next(40)).Select(i => Checkpoint(
             $"c{i}", random.Next(100), size: random.Next(20), pod: $"p{random.Next(3)}", scope: $"n{random.Next(2)}")).ToArray();
-        var rules = new RetentionOptions { MaxPerPod = random.Next(1, 8), MaxPerNamespace = random.Next(1, 12), MaxAge = TimeSpan.FromDays(random.Next(100)) };
+        var rules = new RetentionOptions
+        {
+            MaxPerPod = random.Next(1, 8), MaxPerNamespace = random.Next(1, 12), MaxAge = TimeSpan.FromDays(random.Next(100)),
+            MaxBytesPerPod = random.Next(1, 80), MaxBytesPerNamespace = random.Next(1, 120),
+        };
 
         var gone = Choose(rules, all).ToList();
 
@@ -91,12 +105,16 @@ public sealed class RetentionRulesTests
         var left = all.Where(c => !gone.Contains(c.Metadata.Name!)).ToList();
         left.GroupBy(c => (c.Metadata.NamespaceProperty, c.Spec.PodName)).Where(g => g.Count() > rules.MaxPerPod).Should().BeEmpty();
         left.GroupBy(c => c.Metadata.NamespaceProperty).Where(g => g.Count() > rules.MaxPerNamespace).Should().BeEmpty();
+        // One alone may be larger than the limit: the youngest stays.
+        left.GroupBy(c => (c.Metadata.NamespaceProperty, c.Spec.PodName)).Where(g => g.Count() > 1 && g.Sum(c => c.Status!.Size) > rules.MaxBytesPerPod)
+            .Should().BeEmpty();
+        left.GroupBy(c => c.Metadata.NamespaceProperty).Where(g => g.Count() > 1 && g.Sum(c => c.Status!.Size) > rules.MaxBytesPerNamespace).Should().BeEmpty();
         left.Where(c => Now - c.Status!.CreationTime > rules.MaxAge).Should().BeEmpty();
         Choose(rules, [.. left]).Should().BeEmpty("a second look finds nothing more");
     }
 
     private static IEnumerable<string> Choose(RetentionOptions rules, params PodCheckpoint[] checkpoints) =>
-        RetentionRules.Choose(checkpoints, rules, Now).Select(e => e.Checkpoint.Metadata.Name!);
+        RetentionRules.Choose(checkpoints, _ => null, rules, Now).Select(e => e.Checkpoint.Metadata.Name!);
 
     private static PodCheckpoint Checkpoint(string name, int days, long size = 1, string pod = "p", string scope = "n") => new()
     {

@@ -1,0 +1,47 @@
+namespace PodCheckpointing.Agent.Checkpoints;
+
+/// <summary>Calls to the volume, each on a thread of its own and waited for no longer than that: one that hangs must not look like an
+/// agent that has gone.</summary>
+internal sealed class StoreCalls(TimeProvider time) : IDisposable
+{
+    /// <summary>How long the volume may take to answer a question.</summary>
+    public static readonly TimeSpan Question = TimeSpan.FromSeconds(8);
+
+    /// <summary>How long it may take to remove a checkpoint, before it is asked once more.</summary>
+    public static readonly TimeSpan Removal = TimeSpan.FromSeconds(30);
+
+    /// <summary>A thread that asks a volume that hangs is lost until it answers: so many, and no more.</summary>
+    private readonly SemaphoreSlim _askers = new(8);
+
+    public void Dispose() => _askers.Dispose();
+
+    /// <summary>Does something with the volume.</summary>
+    /// <exception cref="TimeoutException">It has not answered in time; what was begun goes on.</exception>
+    public async Task<T> WithinAsync<T>(TimeSpan limit, Func<T> ask, CancellationToken cancellationToken)
+    {
+        using (var patience = new CancellationTokenSource(limit, time))
+        using (var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken))
+        {
+            try
+            {
+                await _askers.WaitAsync(either.Token);
+            }
+            catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+            {
+                throw new TimeoutException("it does not answer");
+            }
+        }
+
+        // A thread of its own: it may stay in the kernel for as long as the server does not answer.
+        var asking = Task.Factory.StartNew(ask, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        _ = asking.ContinueWith(_ => _askers.Release(), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        try
+        {
+            return await asking.WaitAsync(limit, time, cancellationToken);
+        }
+        catch (TimeoutException) when (!asking.IsCompleted)
+        {
+            throw new TimeoutException($"it has not answered for {limit.TotalSeconds:0} s");
+        }
+    }
+}

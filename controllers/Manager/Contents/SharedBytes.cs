@@ -1,0 +1,48 @@
+using k8s.Models;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.PodCheckpoints;
+using PodCheckpointing.Runtime;
+
+namespace PodCheckpointing.Manager.Contents;
+
+/// <summary>Bytes that several contents name: they go with the last of them.</summary>
+internal static class SharedBytes
+{
+    /// <summary>Another content of the same bytes that is there to stay; null where there is none.</summary>
+    /// <remarks>As seen: who saw that this content is being deleted has seen all that were made before, for both are told by one
+    /// watch.</remarks>
+    public static PodCheckpointContent? OtherOf(this ICluster cluster, PodCheckpointContent content) =>
+        cluster.Where(Indexes.PodContentsByCheckpoint, Indexes.Whole(content.Spec.Source))
+            .FirstOrDefault(c => c.Metadata.Uid != content.Metadata.Uid && IsToStay(c, cluster));
+
+    /// <summary>The content of a whole checkpoint that a container's bytes stay for: another one than that of the checkpoint that
+    /// they were made for, or that one, when it is about to go and takes all bytes along at once.</summary>
+    public static async Task<PodCheckpointContent?> KeeperOfAsync(
+        this ICluster cluster, ContainerCheckpointContent content, ContainerCheckpoint? claim, CancellationToken cancellationToken)
+    {
+        var whole = claim?.ControllerKey(nameof(PodCheckpoint)) is { } key && cluster.Find<PodCheckpoint>(key) is { } found && claim.IsControlledBy(found)
+            ? found
+            : null;
+        bool Keeps(PodCheckpointContent other) =>
+            Indexes.Whole(other.Spec.Source) == Indexes.Whole(content.Spec.Source)
+            && IsToStay(other, cluster)
+            && (whole is null or { Metadata.DeletionTimestamp: not null } || other.Spec.PodCheckpointRef.Uid != whole.Metadata.Uid);
+        foreach (var seen in cluster.Where(Indexes.PodContentsByCheckpoint, Indexes.Whole(content.Spec.Source)).Where(Keeps).ToList())
+        {
+            if (await cluster.ReadAsync<PodCheckpointContent>(ObjectKey.Of(seen), cancellationToken) is { } there && Keeps(there))
+            {
+                return there;
+            }
+        }
+
+        // Two kinds are told by two watches, and one of them may lag behind: bytes do not come back.
+        return (await cluster.ListAsync<PodCheckpointContent>(cancellationToken)).FirstOrDefault(Keeps);
+    }
+
+    /// <summary>Also one that is deleted while its claim is there: it waits for that.</summary>
+    private static bool IsToStay(PodCheckpointContent content, ICluster cluster) =>
+        content.Metadata.DeletionTimestamp is null
+        || (content.Spec.PodCheckpointRef is { Uid: { } uid } reference
+            && cluster.Find<PodCheckpoint>(new ObjectKey(reference.NamespaceProperty, reference.Name)) is { Metadata.DeletionTimestamp: null } claim
+            && claim.Metadata.Uid == uid);
+}

@@ -1,0 +1,84 @@
+using System.Diagnostics;
+using FluentAssertions;
+using Grpc.Core;
+using Microsoft.Extensions.Options;
+using NUnit.Framework;
+using PodCheckpointing.Agent;
+using PodCheckpointing.Agent.Checkpoints;
+using PodCheckpointing.Api.Agent;
+using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Unit.Runtime;
+using PodCheckpointing.Unit.Storage;
+
+namespace PodCheckpointing.Unit.Agent;
+
+/// <summary>A volume that hangs: who opens a pipe that nobody writes waits in the kernel, as on a mount whose server is away.</summary>
+public sealed class StoreInventoryTests : StoreFolder
+{
+    private readonly HandTime _time = new();
+    private StoreCalls _calls = null!;
+    private StoreInventory _inventory = null!;
+    private string _pipe = null!;
+
+    [SetUp]
+    public void Begin()
+    {
+        _calls = new StoreCalls(_time);
+        _inventory = new StoreInventory(Store, _calls, Options.Create(new AgentOptions { StoreRoot = Root }), _time);
+        _pipe = Path.Combine(Directory.CreateDirectory(Path.Combine(Root, Pod, Id)).FullName, ".checkpoint-complete");
+        using var made = Process.Start("mkfifo", _pipe);
+        made.WaitForExit();
+    }
+
+    [TearDown]
+    public void End() => _calls.Dispose();
+
+    [Test]
+    public async Task A_question_is_answered_though_the_volume_hangs()
+    {
+        var asked = _inventory.VerifyAsync(
+            new VerifyCheckpointRequest { ArtifactUri = ArtifactUri.ForPod(Pod, Id).ToString(), ManifestsOnly = true }, CancellationToken.None);
+
+        await ExpectAsync(asked, StoreCalls.Question);
+    }
+
+    [Test]
+    public async Task A_list_ends_though_the_volume_hangs()
+    {
+        var asked = _inventory.ListAsync(CancellationToken.None).ToListAsync().AsTask();
+
+        await ExpectAsync(asked, StoreCalls.Removal);
+    }
+
+    [Test]
+    public async Task So_many_wait_for_a_volume_that_hangs_and_no_more()
+    {
+        var opened = new TaskCompletionSource();
+        var asked = Enumerable.Range(0, 9).Select(_ => _calls.WithinAsync(StoreCalls.Question, () => opened.Task.Wait(-1), CancellationToken.None)).ToList();
+
+        _time.Advance(StoreCalls.Question);
+
+        foreach (var one in asked)
+        {
+            await FluentActions.Awaiting(() => one).Should().ThrowAsync<TimeoutException>();
+        }
+
+        (await FluentActions.Awaiting(() => asked[8]).Should().ThrowAsync<TimeoutException>()).Which.Message.Should().Be("it does not answer");
+        opened.SetResult();
+    }
+
+    private async Task ExpectAsync(Task asked, TimeSpan limit)
+    {
+        _time.Advance(limit - TimeSpan.FromTicks(1));
+        asked.IsCompleted.Should().BeFalse();
+        _time.Advance(TimeSpan.FromTicks(1));
+
+        var refusal = (await FluentActions.Awaiting(() => asked).Should().ThrowAsync<RpcException>()).Which;
+
+        (refusal.StatusCode, AgentReasons.Of(refusal)).Should().Be((StatusCode.Unavailable, Reasons.StoreUnavailable));
+        refusal.Status.Detail.Should().Contain($"has not answered for {limit.TotalSeconds:0} s");
+        // Lets who waits there go.
+        await using var end = File.OpenWrite(_pipe);
+    }
+}

@@ -1,0 +1,52 @@
+using FluentAssertions;
+using NUnit.Framework;
+using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.Agents;
+
+namespace PodCheckpointing.Unit.Manager;
+
+/// <summary>What any agent can do: which of them are asked.</summary>
+[FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
+public sealed class AskAnyTests : IAgentDirectory, IDisposable
+{
+    private readonly MigrationWorld _agent = new();
+
+    public void Dispose() => _agent.Dispose();
+
+    ICheckpointAgent? IAgentDirectory.Find(string nodeName) => _agent;
+
+    IEnumerable<ICheckpointAgent> IAgentDirectory.Ready() => [_agent, _agent, _agent];
+
+    [TestCase(Reasons.StoreUnavailable)]
+    [TestCase(Reasons.AgentUnavailable)]
+    public async Task Another_one_is_asked_where_one_cannot_reach_the_volume_or_be_reached(string reason) =>
+        (await AskAsync(reason, null)).Should().Be("answer 2");
+
+    [TestCase(Reasons.ArtifactMissing)]
+    [TestCase(Reasons.CheckpointInProgress)]
+    public async Task An_answer_is_everybodys(string reason)
+    {
+        var asked = await FluentActions.Awaiting(() => AskAsync(reason, null)).Should().ThrowAsync<AgentException>();
+
+        asked.Which.Message.Should().Be("answer 1");
+    }
+
+    [TestCase(Reasons.AgentUnavailable, Reasons.StoreUnavailable, Reasons.AgentUnavailable, "answer 2")]
+    [TestCase(Reasons.AgentUnavailable, Reasons.AgentUnavailable, Reasons.AgentUnavailable, "answer 1")]
+    public async Task Where_none_can_the_one_is_heard_that_says_most(string first, string second, string third, string heard)
+    {
+        var asked = await FluentActions.Awaiting(() => AskAsync(first, second, third)).Should().ThrowAsync<AgentException>();
+
+        asked.Which.Message.Should().Be(heard);
+    }
+
+    private Task<string> AskAsync(params string?[] failures)
+    {
+        var count = 0;
+        return ((IAgentDirectory)this).AskAnyAsync(first: null, leadership: null, _ =>
+        {
+            var answer = $"answer {++count}";
+            return failures[count - 1] is { } reason ? throw new AgentException(reason, answer, isTerminal: false) : Task.FromResult(answer);
+        });
+    }
+}
