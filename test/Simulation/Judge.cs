@@ -1,3 +1,4 @@
+using k8s;
 using k8s.Models;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.PodMigrations;
@@ -20,9 +21,10 @@ internal sealed class Judge(SimulatedServer server, World world, Troubles troubl
     {
         Must(Running().SequenceEqual(_stood), "what came late has changed what runs");
         Must(world.Copies.Count(c => c.Lives) == _stood.Count, "what came late has brought up another copy");
-        Leftovers([]);
+        Leftovers();
     }
 
+    /// <param name="undisturbed">Nothing was lost and nobody died, as it happened.</param>
     public void Decide(bool undisturbed)
     {
         var migrations = server.All<PodMigration>().ToList();
@@ -34,14 +36,16 @@ internal sealed class Judge(SimulatedServer server, World world, Troubles troubl
         }
 
         var outcomes = migrations.Select(m => m.Status?.Outcome).OfType<string>().ToList();
-        Must(!undisturbed || Ending == (troubles.DryRun ? Outcomes.WouldMigrate : Outcomes.Restored), $"nothing was in its way, and it ended as {Ending}");
+        var best = troubles.DryRun ? Outcomes.WouldMigrate : Outcomes.Restored;
+        Must(!undisturbed || Ending == best, $"nothing was in its way, and it ended as {Ending}");
+        Must(!troubles.OnlyDelay || Ending == best, $"all that was in its way may only delay it, and it ended as {Ending}: {first?.Status?.Message}");
         Must(troubles.OnFailure == OnFailurePolicies.ColdStart || !outcomes.Contains(Outcomes.ColdStarted), "it was started afresh, and nobody had asked for it");
         Must(!server.RefusesFresh || migrations.All(m => m.Status?.Steps?.Any(s => s.Name == Steps.ColdStart) != true), "the source was taken for a pod that the server refuses");
         Must(
             migrations.All(m => m.Status?.Outcome != Outcomes.Restored || m.Status.Conditions.IsTrue(ConditionTypes.SourceFenced)),
             "the source was never fenced");
         Copies(migrations, outcomes);
-        Leftovers(outcomes);
+        Leftovers();
     }
 
     private IEnumerable<Copy> Running() =>
@@ -50,7 +54,9 @@ internal sealed class Judge(SimulatedServer server, World world, Troubles troubl
     private void Copies(List<PodMigration> migrations, List<string> outcomes)
     {
         var running = Running().ToList();
-        var lost = troubles.UserDeleted || world.Nodes.Values.Any(n => n.IsDead);
+        var source = world.Copies[0];
+        var sourceIsGone = world.DeletedByUser.Contains(source.PodUid) || world.Nodes[source.Node].IsDead;
+        var lost = sourceIsGone || world.Copies.Any(c => c.IsTaken);
         Must(running.Count == 1 || (lost && running.Count == 0), $"{running.Count} copies run at the end");
         Must(world.Copies.Count(c => c.Lives) == running.Count, "more than one copy is left");
         Must(lost || !outcomes.Contains(Outcomes.Lost), "it says Lost, and nothing was taken away");
@@ -66,31 +72,47 @@ internal sealed class Judge(SimulatedServer server, World world, Troubles troubl
         }
         else
         {
-            Must(!outcomes.Contains(Outcomes.RolledBack) || world.DeletedByUser.Count > 0 || world.Nodes["a"].IsDead, "it says RolledBack, and no copy runs");
+            Must(!outcomes.Contains(Outcomes.RolledBack) || sourceIsGone, "it says RolledBack, and no copy runs");
         }
     }
 
-    private void Leftovers(List<string> outcomes)
+    private void Leftovers()
     {
-        Must(world.Nodes.Values.Where(n => !n.IsDead).All(n => n.Fences.Count == 0), "a fence is left");
-        Must(world.Nodes.Values.Where(n => !n.IsDead).All(n => n.Holds.Count == 0), "an address is held still");
+        var standing = world.Nodes.Values.Where(n => !n.IsDead).ToList();
+        Must(standing.All(n => n.Fences.Count == 0), "a fence is left");
+        Must(standing.All(n => n.Holds.Count == 0), "an address is held still");
         Must(server.All<V1Pod>().Count(p => !world.Nodes[p.Spec.NodeName!].IsDead) <= 1, "more than one pod is left");
-        var kept = server.All<PodCheckpoint>().Where(c => c.Metadata.Annotations?.ContainsKey(WellKnown.Pinned) == true).ToList();
-        Must(kept.All(c => c.Status?.Ready != true || world.Store.Count > 0), "the last that was left of a pod went with its migration");
-        var retained = server.All<PodCheckpoint>().Where(c => c.Metadata is { OwnerReferences: not { Count: > 0 }, DeletionTimestamp: null }).ToList();
-        Must(retained.Count == kept.Count || troubles.Retains, "a checkpoint is kept that nobody wanted");
-        Must(retained.Except(kept).All(c => c.Status?.Ready == true || world.Nodes.Values.Any(n => n.IsDead)), "a checkpoint is kept that is not whole");
-        if (kept.Count > 0 || outcomes.Contains(Outcomes.Lost) || world.Nodes.Values.Any(n => n.IsDead))
-        {
-            // The checkpoint is kept, or was with a node that nobody can ask any more.
-            return;
-        }
+        var checkpoints = server.All<PodCheckpoint>().ToList();
+        var retained = checkpoints.Where(c => c.Metadata is { OwnerReferences: not { Count: > 0 }, DeletionTimestamp: null }).ToList();
+        var pinned = retained.Where(c => c.Metadata.Annotations?.ContainsKey(WellKnown.Pinned) == true).ToList();
+        Must(retained.Count == pinned.Count || troubles.Retains, "a checkpoint is kept that nobody wanted");
+        Must(retained.Except(pinned).All(c => c.Status?.Ready == true || world.Nodes.Values.Any(n => n.IsDead)), "a checkpoint is kept that is not whole");
 
-        var parts = retained.Sum(c => c.Status!.Containers!.Count);
-        Must(server.All<PodCheckpoint>().Count() == retained.Count && server.All<ContainerCheckpoint>().Count() == parts, "a checkpoint is left");
-        Must(server.All<PodCheckpointContent>().Count() == retained.Count && server.All<ContainerCheckpointContent>().Count() == parts, "a content is left");
-        Must(world.Store.Count == retained.Count, "bytes are left, or gone");
+        // Whatever a node takes along that dies: who has waited for it in vain gives up, and only bytes may stay.
+        var parts = server.All<ContainerCheckpoint>().ToList();
+        var contents = server.All<PodCheckpointContent>().ToList();
+        var partContents = server.All<ContainerCheckpointContent>().ToList();
+        Must(checkpoints.Count == retained.Count && parts.All(p => retained.Any(c => IsOf(p, c))), "a checkpoint is left");
+        Must(
+            contents.All(c => retained.Any(r => r.Metadata.Uid == c.Spec.PodCheckpointRef.Uid))
+                && partContents.All(c => parts.Any(p => p.Metadata.Uid == c.Spec.ContainerCheckpointRef.Uid)),
+            "a content is left");
+        Must(world.Store.Keys.All(key => retained.Any(c => IsStored(c, key))) || world.Nodes.Values.Any(n => n.IsDead), "bytes are left");
+        foreach (var whole in retained.Where(c => c.Status?.Ready == true))
+        {
+            var containers = whole.Status!.Containers!.Count;
+            Must(
+                world.Store.Any(s => IsStored(whole, s.Key) && s.Value.Count == containers)
+                    && contents.Exists(c => c.Spec.PodCheckpointRef.Uid == whole.Metadata.Uid)
+                    && parts.Count(p => IsOf(p, whole) && partContents.Exists(c => c.Spec.ContainerCheckpointRef.Uid == p.Metadata.Uid)) == containers,
+                "a checkpoint that was to be kept has lost a part");
+        }
     }
+
+    private static bool IsOf(ContainerCheckpoint part, PodCheckpoint whole) => part.Metadata.OwnerReferences?.Any(o => o.Uid == whole.Metadata.Uid) == true;
+
+    private static bool IsStored(PodCheckpoint checkpoint, (string PodUid, string Checkpoint) key) =>
+        (checkpoint.Status?.PodUID, checkpoint.Status?.CheckpointID) == key;
 
     private void Must(bool condition, string otherwise)
     {

@@ -9,14 +9,18 @@ internal abstract class Play
     protected const int FaultySteps = 600;
     protected const int MostSteps = 10_000;
     private readonly int _pace;
+    private readonly bool _learns;
     private readonly List<SimulatedOperator> _deposed = [];
 
     protected Play(int seed, Func<Play, World> world)
     {
         Random = new Random(seed);
-        Server = new SimulatedServer(Time) { RefusesFresh = seed % 3 == 0 };
+        Server = new SimulatedServer(Time, Random) { RefusesFresh = seed % 3 == 0, Wavers = seed % 3 == 1 };
         Operations = new Operations(Random) { Faults = Random.Next(3) > 0, SlowOnes = Random.Next(4) == 0 ? 6 : 0 };
         World = world(this);
+        Kubelets = new Kubelets(Server, World, Random, Time);
+        Invariants = new Invariants(Server, World);
+        _learns = Random.Next(2) == 0;
         // From the quickest of networks to one on which every deadline passes.
         _pace = Random.Next(4) switch { 0 => 200, 1 => 50, _ => 5 };
         foreach (var node in World.Nodes.Keys)
@@ -44,6 +48,10 @@ internal abstract class Play
 
     protected World World { get; }
 
+    protected Kubelets Kubelets { get; }
+
+    protected Invariants Invariants { get; }
+
     protected SimulatedOperator Operator { get; private set; } = null!;
 
     /// <summary>The play of a seed: most are of one pod's migration.</summary>
@@ -70,7 +78,7 @@ internal abstract class Play
     /// <summary>The first operator begins, and knows of all that is there.</summary>
     protected void Begin()
     {
-        foreach (var (_, report) in World.Possible().Where(p => p.Name.Contains("reports", StringComparison.Ordinal)))
+        foreach (var (_, report) in Kubelets.Possible().Where(p => p.Name.Contains("reports", StringComparison.Ordinal)))
         {
             report();
         }
@@ -80,7 +88,7 @@ internal abstract class Play
 
     protected bool Step(bool faulty)
     {
-        var possible = World.Possible();
+        var possible = Kubelets.Possible();
         var choices = new List<Action>();
         foreach (var one in _deposed.Append(Operator))
         {
@@ -137,7 +145,7 @@ internal abstract class Play
     /// <summary>What holds at every instant.</summary>
     protected virtual void Check()
     {
-        World.Check();
+        Invariants.Check();
         World.Violations.AddRange(Operations.Forbidden);
     }
 
@@ -174,7 +182,7 @@ internal abstract class Play
     /// <summary>From now on nothing goes wrong any more.</summary>
     protected void EndFaults(Troubles troubles)
     {
-        Operations.Faults = false;
+        Operations.Faults = Server.Wavers = false;
         _deposed.ForEach(o => o.Dispose());
         _deposed.Clear();
         troubles.End();
@@ -190,7 +198,7 @@ internal abstract class Play
         }
 
         // The last step's passing of time may have brought something up.
-        if (Operator.HasWork || World.Possible().Count > 0)
+        if (Operator.HasWork || Kubelets.Possible().Count > 0)
         {
             return true;
         }
@@ -204,5 +212,5 @@ internal abstract class Play
         return false;
     }
 
-    private SimulatedOperator NewOperator() => new(Server, World, Operations, Time, Random) { Lives = (Operator?.Lives ?? 0) + 1 };
+    private SimulatedOperator NewOperator() => new(Server, World, Operations, Time, Random, _learns) { Lives = (Operator?.Lives ?? 0) + 1 };
 }

@@ -1,5 +1,6 @@
 using k8s.Models;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager;
 using PodCheckpointing.Manager.PodMigrations;
 
 namespace PodCheckpointing.Simulation;
@@ -9,6 +10,7 @@ internal sealed class Scenario : Play
 {
     private readonly Troubles _troubles;
     private readonly HashSet<string> _cold = [];
+    private DateTimeOffset _patientUntil;
 
     public Scenario(int seed, bool owned)
         : base(seed, play => NewWorld(play, seed, owned))
@@ -48,6 +50,11 @@ internal sealed class Scenario : Play
                 MayEnd(_troubles);
             }
 
+            if (step == FaultySteps + (FaultySteps / 2))
+            {
+                _troubles.DropSnapshot();
+            }
+
             if (step == 2 * FaultySteps)
             {
                 _troubles.SayAgain();
@@ -58,9 +65,14 @@ internal sealed class Scenario : Play
             {
                 World.Violations.Add("it does not come to rest");
             }
-            else if ((!Step(faulty) && !faulty && !PassTime()) || (step > 2 * FaultySteps && OnlyBytesAreLeft() && !_troubles.AbortWhatWasLeft()))
+            else if (!Step(faulty) && !faulty && !PassTime())
             {
                 break;
+            }
+
+            if (step > 2 * FaultySteps && OnlyBytesAreLeft() && !_troubles.AbortWhatWasLeft())
+            {
+                LosePatience();
             }
 
             if (!faulty && step % 50 == 0 && Limits().Any(t => t <= Time.GetUtcNow().UtcDateTime))
@@ -135,26 +147,35 @@ internal sealed class Scenario : Play
         for (var step = 0; World.Violations.Count == 0 && (Step(faulty: false) || PassTime()); step++)
         {
             Check();
-            if (OnlyBytesAreLeft())
+            if (step > FaultySteps && OnlyBytesAreLeft())
             {
-                if (step > FaultySteps)
-                {
-                    return;
-                }
+                LosePatience();
             }
-            else if (step > MostSteps)
+
+            if (step > MostSteps)
             {
                 World.Violations.Add("it does not come to rest any more");
             }
         }
     }
 
-    /// <summary>Bytes of a checkpoint that only a dead node's agent was to delete are tried for ever; no migration waits.</summary>
+    /// <summary>No migration waits; what a dead node's agent was to delete is tried until the operator's patience is over.</summary>
     private bool OnlyBytesAreLeft() =>
         World.Nodes.Values.Any(n => n.IsDead)
         && Server.All<V1Pod>().All(p => p.Metadata.DeletionTimestamp is null || World.Nodes[p.Spec.NodeName!].IsDead)
         && Server.All<PodMigration>().All(m =>
             m.Status?.CompletionTime is not null || (m.Status?.Outcome == Outcomes.Left && m.Spec.Abort != true));
+
+    private void LosePatience()
+    {
+        if (Time.GetUtcNow() > _patientUntil)
+        {
+            Trace.Add("the operator's patience with bytes is over");
+            var patience = new OperatorOptions().BytesPatience;
+            Time.Advance(patience);
+            _patientUntil = Time.GetUtcNow() + patience;
+        }
+    }
 
     /// <summary>Whether something waits for ever for what somebody must say; then its status tells him so.</summary>
     private bool Unended()
@@ -196,7 +217,7 @@ internal sealed class Scenario : Play
         }
 
         // The user has seen what was left, and has it rolled back; or he is told that a dead node holds it up, and helps.
-        return _troubles.AbortWhatWasLeft() || (Unended() && _troubles.SayAgain());
+        return _troubles.DropSnapshot() || _troubles.AbortWhatWasLeft() || (Unended() && _troubles.SayAgain());
     }
 
     /// <summary>A source that goes on is not taken away for a fresh pod.</summary>

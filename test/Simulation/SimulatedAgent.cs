@@ -69,7 +69,7 @@ internal sealed class SimulatedAgent(Caller caller, World world, Node node, Oper
                     if (request.Resume)
                     {
                         world.LetGoOn.Add((request.PodUid, request.Holder));
-                        world.Resume(request.PodUid);
+                        world.Resume(node, request.PodUid);
                     }
 
                     node.Fences.Remove(request.PodUid);
@@ -89,7 +89,12 @@ internal sealed class SimulatedAgent(Caller caller, World world, Node node, Oper
                 throw new AgentException(Reasons.CheckpointFailed, "the migration holds no fence of the pod", isTerminal: true);
             }
 
-            world.End(request.PodUid);
+            if (!world.HasRun(request.Holder))
+            {
+                world.Violations.Add("the source is ended, and its target has never run");
+            }
+
+            world.EndForGood(node, request.PodUid);
             return new EndProcessesResponse();
         });
 
@@ -98,17 +103,19 @@ internal sealed class SimulatedAgent(Caller caller, World world, Node node, Oper
         var key = (request.PodUid, request.CheckpointId, request.ContainerName);
         var whole = (request.PodUid, request.CheckpointId);
         var stored = world.Store.GetValueOrDefault(whole)?.ContainsKey(request.ContainerName) == true;
-        if (!stored && request.FenceHolder.Length > 0 && node.Fences.GetValueOrDefault(request.PodUid) != request.FenceHolder)
-        {
-            throw new AgentException(Reasons.CheckpointFailed, "the migration holds no fence of the pod", isTerminal: true);
-        }
-
         if (!stored && (!node.Dumps.TryGetValue(key, out var old) || old.Failed))
         {
-            if (world.Copies.FirstOrDefault(c => c.PodUid == request.PodUid)?.Containers
+            if (world.On(node, request.PodUid)?.Containers
                 .FirstOrDefault(c => c.Name == request.ContainerName) is null or { Life: Life.Dead })
             {
                 throw new AgentException(Reasons.PodNotRunning, "the container does not run on this node", isTerminal: true);
+            }
+
+            if (node.Fences.GetValueOrDefault(request.PodUid, "") != request.FenceHolder)
+            {
+                throw request.FenceHolder.Length == 0
+                    ? new AgentException(Reasons.MigrationInProgress, "a migration of this pod is under way", isTerminal: false)
+                    : new AgentException(Reasons.CheckpointFailed, "the migration that asks for the dump holds no fence of the pod", isTerminal: true);
             }
 
             if (node.IsLifting(request.PodUid))
@@ -116,7 +123,7 @@ internal sealed class SimulatedAgent(Caller caller, World world, Node node, Oper
                 throw new AgentException(Reasons.CheckpointFailed, "the pod's fence is being lifted", isTerminal: true);
             }
 
-            if (world.DumpsAreHeld && request.FenceHolder.Length == 0)
+            if (world.DumpsAreHeld && request.FenceHolder.Length == 0 && !world.Snapshots.Contains(request.CheckpointId))
             {
                 world.Violations.Add($"{request.ContainerName} is dumped, and no migration holds its pod");
             }
@@ -287,13 +294,13 @@ internal sealed class SimulatedAgent(Caller caller, World world, Node node, Oper
                 node.LetGo(request.AddressHolder);
             }
 
-            if (world.OwnAddress && world.Copies.Any(c => c.PodUid == request.PodUid && c.Containers.Any(p => p.Life == Life.Waiting)))
+            if (world.OwnAddress && world.On(node, request.PodUid)?.Containers.Any(p => p.Life == Life.Waiting) == true)
             {
                 world.Violations.Add("the address is let go before every socket is there");
             }
 
             stage.Go = true;
-            if (world.Copies.FirstOrDefault(c => c.PodUid == request.PodUid) is { } copy)
+            if (world.On(node, request.PodUid) is { } copy)
             {
                 world.Continue(copy, stage);
             }
@@ -314,21 +321,20 @@ internal sealed class SimulatedAgent(Caller caller, World world, Node node, Oper
 
             if (!hasRun)
             {
-                world.End(request.PodUid, Life.Restored);
+                world.End(node, request.PodUid, Life.Restored);
             }
 
             return new CancelRestoreResponse
             {
                 HasRun = hasRun,
-                LiveContainers = (uint)world.Copies.Where(c => c.PodUid == request.PodUid).SelectMany(c => c.Containers)
-                    .Count(c => c.Life != Life.Dead),
+                LiveContainers = (uint)(world.On(node, request.PodUid)?.Containers.Count(c => c.Life != Life.Dead) ?? 0),
             };
         });
 
     private string PhaseOf(string podUid, string container)
     {
         var stage = node.Stages.GetValueOrDefault(podUid);
-        var life = world.Copies.FirstOrDefault(c => c.PodUid == podUid)?.Containers.FirstOrDefault(c => c.Name == container)?.Life;
+        var life = world.On(node, podUid)?.Containers.FirstOrDefault(c => c.Name == container)?.Life;
         return stage?.Verdict == "Run" && life is not null ? "Running"
             : stage?.Failed is not null || stage?.Broken.Contains(container) == true ? "Failed"
             : life == Life.Restored ? "Restored"

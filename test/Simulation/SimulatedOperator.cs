@@ -23,12 +23,12 @@ internal sealed class SimulatedOperator : IDisposable, ILeadership
     private readonly List<Loop> _loops;
     private readonly CancellationTokenSource _stopping = new();
 
-    public SimulatedOperator(SimulatedServer server, World world, Operations operations, VirtualTime time, Random random)
+    public SimulatedOperator(SimulatedServer server, World world, Operations operations, VirtualTime time, Random random, bool learns)
     {
         Scheduler = new SeededScheduler(random);
         _world = world;
         _operations = operations;
-        Cluster = new SimulatedCluster(server, operations, _caller, this);
+        Cluster = new SimulatedCluster(server, operations, _caller, this, learns);
         var agents = new SimulatedAgents(_caller, world, operations, time);
         var calls = new PendingCalls(Scheduler, _stopping.Token, this);
         var events = new NoEvents();
@@ -144,7 +144,7 @@ internal sealed class SimulatedOperator : IDisposable, ILeadership
         {
             loop.Queue.AddAfter(key, TimeSpan.FromMilliseconds(20));
         }
-        catch (Exception exception) when (exception is AgentException or HttpRequestException)
+        catch (Exception exception) when (exception is AgentException or HttpRequestException or KubernetesException)
         {
             loop.Queue.AddAfterFailure(key);
         }

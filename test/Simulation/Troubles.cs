@@ -7,11 +7,14 @@ namespace PodCheckpointing.Simulation;
 /// <summary>What users do, and what befalls nodes and agents; the seed says what and when.</summary>
 internal sealed class Troubles
 {
+    private const int Forever = 100_000;
+    private const string SnapshotName = "snapshot";
+    private const string Snapshots = "user: takes a snapshot of the pod";
     private readonly SimulatedServer _server;
     private readonly World _world;
     private readonly Random _random;
     private readonly List<string> _trace;
-    private readonly Dictionary<int, Action> _plan = [];
+    private readonly Dictionary<int, (string Name, Action Do)> _plan = [];
     private readonly int _crashes;
     private int _lateEnds;
     private readonly List<Action> _atTheEnd = [];
@@ -37,6 +40,7 @@ internal sealed class Troubles
             Maybe(7, "user: deletes the migration", () => Delete<PodMigration>("m"));
             Maybe(7, "user: deletes the migration in the foreground", () => Foreground("m"));
             Maybe(6, "user: migrates again", () => CreateMigration("m2", _random.Next(2) == 0 ? "b" : "c"));
+            Maybe(8, Snapshots, Snapshot);
             Maybe(kept ? int.MaxValue : 12, "user: deletes the source", () => DeletePod(_ => "p"));
             Maybe(kept ? int.MaxValue : 10, "user: deletes the target", () => DeletePod(m => m.Status?.RestoredPodName));
         }
@@ -57,7 +61,9 @@ internal sealed class Troubles
                 break;
         }
 
-        AreNone = _plan.Count == 0 && _crashes == 0 && _lateEnds == 0 && Timeout is null && !world.DumpsFail && !world.RestoresFail && world.Failures == 0;
+        OnlyDelay = _plan.Values.All(p => p.Name == Snapshots)
+            && Timeout is null && !world.DumpsFail && !world.RestoresFail && world.Failures == 0;
+        AreNone = OnlyDelay && _plan.Count == 0 && _crashes == 0 && _lateEnds == 0;
     }
 
     public string? OnFailure { get; }
@@ -68,6 +74,9 @@ internal sealed class Troubles
 
     /// <summary>Whether whole checkpoints are kept.</summary>
     public bool Retains { get; }
+
+    /// <summary>Whether nothing is in the way but lost calls, parts that begin again, and somebody else's checkpoint.</summary>
+    public bool OnlyDelay { get; }
 
     /// <summary>Whether nothing at all is in the way.</summary>
     public bool AreNone { get; }
@@ -80,7 +89,7 @@ internal sealed class Troubles
         Metadata = new V1ObjectMeta { Name = name, NamespaceProperty = "n" },
         Spec = new PodMigrationSpec
         {
-            CheckpointRetention = Retains ? DeletionPolicies.Retain : null, PodName = "p", TargetNode = target, OnFailure = OnFailure, TimeoutSeconds = Timeout, DryRun = DryRun && name == "m" ? true : null,
+            CheckpointRetention = Retains ? DeletionPolicies.Retain : null, PodName = "p", TargetNode = target, OnFailure = OnFailure, TimeoutSeconds = OnlyDelay ? Forever : Timeout, DryRun = DryRun && name == "m" ? true : null,
         },
     });
 
@@ -88,7 +97,8 @@ internal sealed class Troubles
     {
         if (_plan.TryGetValue(step, out var act))
         {
-            act();
+            _trace.Add(act.Name);
+            act.Do();
         }
 
         if (_crashes > 0 && _random.Next(_crashes) == 0)
@@ -150,16 +160,35 @@ internal sealed class Troubles
         return left.Count > 0;
     }
 
+    /// <summary>The user has no use for his snapshot any more; false where there is none.</summary>
+    public bool DropSnapshot()
+    {
+        var stands = _server.Find<PodCheckpoint>("n", SnapshotName) is { Metadata.DeletionTimestamp: null };
+        Delete<PodCheckpoint>(SnapshotName);
+        return stands;
+    }
+
+    private void Snapshot()
+    {
+        _server.Changed += (item, _) =>
+        {
+            if (item is PodCheckpoint { Metadata.Name: SnapshotName, Status.CheckpointID: { } id })
+            {
+                _world.Snapshots.Add(id);
+            }
+        };
+        _server.CreateOrGet(new PodCheckpoint
+        {
+            Metadata = new V1ObjectMeta { Name = SnapshotName, NamespaceProperty = "n" }, Spec = new PodCheckpointSpec { PodName = "p" },
+        });
+    }
+
     private void Maybe(int oneIn, string name, Action act)
     {
         if (_random.Next(oneIn) == 0)
         {
             // Two at one step: the later one wins.
-            _plan[_random.Next(300)] = () =>
-            {
-                _trace.Add(name);
-                act();
-            };
+            _plan[_random.Next(300)] = (name, act);
         }
     }
 

@@ -31,14 +31,25 @@ internal sealed class Processes(string name)
     public V1ContainerStateTerminated? End { get; set; }
 
     public int Restarts { get; set; }
+
+    /// <summary>It was a source's, and there is no way back to it.</summary>
+    public bool IsEnded { get; set; }
 }
 
 /// <summary>What runs of one pod on one node.</summary>
 internal sealed record Copy(string PodUid, string Node, List<Processes> Containers)
 {
-    /// <summary>What it had done since it was restored is lost by no fault of ours: it failed, its node died, or the user
-    /// took it away.</summary>
-    public bool Excused { get; set; }
+    /// <summary>The migration that it is the target of, by its uid.</summary>
+    public string? Migration { get; init; }
+
+    /// <summary>It ran, and its node died or the user took it away: there need be none any more.</summary>
+    public bool IsTaken { get; set; }
+
+    /// <summary>It failed soon after it was restored.</summary>
+    public bool HasFailed { get; set; }
+
+    /// <summary>What it had done since it was restored is lost by no fault of ours.</summary>
+    public bool IsExcused => IsTaken || HasFailed;
 
     /// <summary>When kubelet is through with killing it; null until it is told to.</summary>
     public DateTimeOffset? KilledAt { get; set; }
@@ -99,6 +110,9 @@ internal sealed class Node(string name)
 
     /// <summary>The user has said that it will not come back: the cluster's collector takes its pods' objects away.</summary>
     public bool IsGivenUp { get; set; }
+
+    /// <summary>Whether its kubelet hears of the API server, and the server of it.</summary>
+    public bool IsUp => !IsCut && !IsDead;
 
     public bool Answers => AgentLives && !IsCut && !IsDead;
 
