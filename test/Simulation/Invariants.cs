@@ -36,6 +36,7 @@ internal sealed class Invariants(SimulatedServer server, World world)
     private void TwoAddresses()
     {
         if (server.All<V1Pod>().Any(p => p.Metadata.Annotations?.ContainsKey(WellKnown.RestoreAnnotation) == true
+            && p.Metadata.Annotations.ContainsKey(PodAddress.OwnAddresses)
             && server.All<PodMigration>().Any(m => m.Metadata.Uid == p.Metadata.Labels?[WellKnown.MigrationUid] && m.Status?.CompletionTime is null
                 && m.Status?.Steps?.Any(s => s.Name == Steps.ColdStart) != true)
             && world.Copies.Any(c => c.PodUid == p.Metadata.Uid && !world.Nodes[c.Node].IsDead && world.Nodes[c.Node].Holds.Count == 0

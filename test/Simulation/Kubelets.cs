@@ -40,6 +40,11 @@ internal sealed class Kubelets(SimulatedServer server, World world, Random rando
             return node.IsGivenUp ? [($"collector removes {pod.Metadata.Name}", () => server.Remove(pod))] : [];
         }
 
+        if (node.IsOff)
+        {
+            return [];
+        }
+
         if (pod.Metadata.DeletionTimestamp is not null && !node.IsCut)
         {
             return copy?.Lives != true ? [($"kubelet removes {pod.Metadata.Name}", () => server.Remove(pod))]
@@ -76,9 +81,9 @@ internal sealed class Kubelets(SimulatedServer server, World world, Random rando
 
         foreach (var container in copy.Containers)
         {
-            if (container.Life == Life.Waiting && stage.Values.ContainsKey(container.Name) && !stage.Broken.Contains(container.Name))
+            if (container.Life == Life.Waiting && ValueFor(container.Name, stage) is { } value && !stage.Broken.Contains(container.Name))
             {
-                yield return ($"restores {pod.Metadata.Name}/{container.Name}", () => world.Restore(copy, container, stage));
+                yield return ($"restores {pod.Metadata.Name}/{container.Name}", () => world.Restore(copy, container, stage, value));
             }
 
             if (container is { Life: Life.Restored, Started: false })
@@ -94,6 +99,12 @@ internal sealed class Kubelets(SimulatedServer server, World world, Random rando
             }
         }
     }
+
+    /// <summary>What was staged; or is staged ahead, and written.</summary>
+    private long? ValueFor(string container, Stage stage) =>
+        stage.Values.TryGetValue(container, out var value) ? value
+        : stage.Ahead.TryGetValue(container, out var whole) ? world.Store.GetValueOrDefault(whole)?.GetValueOrDefault(container)?.Value
+        : null;
 
     private IEnumerable<(string, Action)> Restarts(V1Pod pod, Copy copy, Node node)
     {

@@ -1,4 +1,5 @@
 using k8s.Models;
+using PodCheckpointing.Manager.Retention;
 
 namespace PodCheckpointing.Simulation;
 
@@ -17,6 +18,7 @@ internal abstract class Play
         Random = new Random(seed);
         Server = new SimulatedServer(Time, Random) { RefusesFresh = seed % 3 == 0, Wavers = seed % 3 == 1 };
         Operations = new Operations(Random) { Faults = Random.Next(3) > 0, SlowOnes = Random.Next(4) == 0 ? 6 : 0 };
+        Retention = new RetentionOptions { Orphans = OrphanRule.Delete, OrphanAge = Random.Next(2) == 0 ? TimeSpan.FromDays(1) : TimeSpan.FromMinutes(10) };
         World = world(this);
         Kubelets = new Kubelets(Server, World, Random, Time);
         Invariants = new Invariants(Server, World);
@@ -43,6 +45,9 @@ internal abstract class Play
     public VirtualTime Time { get; } = new();
 
     public SimulatedServer Server { get; }
+
+    /// <summary>What is removed by rule.</summary>
+    public RetentionOptions Retention { get; }
 
     protected Operations Operations { get; }
 
@@ -122,6 +127,11 @@ internal abstract class Play
         if (faulty && Operations.Late > 0 && Random.Next(100) == 0)
         {
             Trace.Add(Operations.RunLate()!);
+        }
+
+        if (Random.Next(200) == 0)
+        {
+            Operator.Sweep();
         }
 
         var idle = choices.Count == 0;

@@ -9,6 +9,7 @@ namespace PodCheckpointing.Simulation;
 internal sealed class Scenario : Play
 {
     private readonly Troubles _troubles;
+    private readonly Judge _judge;
     private readonly HashSet<string> _cold = [];
     private DateTimeOffset _patientUntil;
 
@@ -30,6 +31,7 @@ internal sealed class Scenario : Play
             },
         });
         _troubles = new Troubles(Server, World, Random, Trace, owned);
+        _judge = new Judge(Server, World, _troubles);
         Begin();
     }
 
@@ -85,10 +87,9 @@ internal sealed class Scenario : Play
 
         if (World.Violations.Count == 0)
         {
-            var judge = new Judge(Server, World, _troubles);
-            judge.Decide(undisturbed: _troubles.AreNone && Operator.Lives == 1 && !Operations.EverLost);
-            Ending = judge.Ending;
-            Outlive(judge);
+            _judge.Decide(undisturbed: _troubles.AreNone && Operator.Lives == 1 && !Operations.EverLost);
+            Ending = _judge.Ending;
+            Outlive();
         }
 
         Operator.Dispose();
@@ -104,9 +105,9 @@ internal sealed class Scenario : Play
 
     /// <summary>What was sent long ago arrives when all is over: it changes nothing that lasts, also when the user has deleted
     /// the migrations meanwhile, and no mark tells any more what was.</summary>
-    private void Outlive(Judge judge)
+    private void Outlive()
     {
-        judge.Remember();
+        _judge.Remember();
         var deleted = false;
         while (World.Violations.Count == 0)
         {
@@ -131,7 +132,8 @@ internal sealed class Scenario : Play
 
                     if (deleted)
                     {
-                        judge.DecideAfterAll();
+                        SweepAll();
+                        _judge.DecideAfterAll();
                         return;
                     }
 
@@ -140,6 +142,14 @@ internal sealed class Scenario : Play
 
             Settle();
         }
+    }
+
+    /// <summary>Bytes of a dump that came when its checkpoint had gone are nobody's, until a sweep finds them.</summary>
+    private void SweepAll()
+    {
+        Time.Advance(World.Retention.OrphanAge + TimeSpan.FromSeconds(1));
+        Operator.Sweep();
+        Settle();
     }
 
     private void Settle()
@@ -239,8 +249,8 @@ internal sealed class Scenario : Play
         {
             if (status.Conditions.IsTrue(ConditionTypes.SourceFenced)
                 && status.Conditions.Find(ConditionTypes.RolledBack) is null
-                && Server.Find<V1Pod>("n", "p") is not null
-                && World.Nodes["a"] is { IsDead: false } node && !node.Fences.ContainsKey(status.PodUID!))
+                && Server.Find<V1Pod>("n", "p")?.Metadata.Uid == status.PodUID
+                && World.Nodes[status.SourceNode!] is { IsDead: false } node && !node.Fences.ContainsKey(status.PodUID!))
             {
                 World.Violations.Add("the status says SourceFenced, and there is no fence");
             }
@@ -251,6 +261,7 @@ internal sealed class Scenario : Play
     {
         DumpsFail = play.Random.Next(6) == 0, RestoresFail = play.Random.Next(5) == 0, Failures = !owned && play.Random.Next(6) == 0 ? 1 : 0,
         DumpsAreHeld = true, OwnAddress = seed % 4 == 0, LongestKill = TimeSpan.FromSeconds(play.Random.Next(3) == 0 ? 30 : 0),
+        Retention = play.Retention,
         ReplicaSet = owned ? new ReplicaSet(play.Server, seed % 16 == 7 ? "5d" : null) : null,
     };
 }

@@ -218,6 +218,11 @@ internal sealed class SimulatedServer(TimeProvider time, Random random)
             return false;
         }
 
+        if (read is PodMigration { Status.CompletionTime: null })
+        {
+            throw new InvalidOperationException($"migration {read.Metadata.Name} is under way, and its time is said to be over");
+        }
+
         Delete(read);
         return true;
     }

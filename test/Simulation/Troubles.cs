@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using k8s.Models;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.PodMigrations;
 
 namespace PodCheckpointing.Simulation;
 
@@ -8,6 +9,9 @@ namespace PodCheckpointing.Simulation;
 internal sealed class Troubles
 {
     private const int Forever = 100_000;
+    /// <summary>What the container of another pod of the same name is called.</summary>
+    public const string Namesake = "x0";
+
     private const string SnapshotName = "snapshot";
     private const string Snapshots = "user: takes a snapshot of the pod";
     private readonly SimulatedServer _server;
@@ -18,6 +22,9 @@ internal sealed class Troubles
     private readonly int _crashes;
     private int _lateEnds;
     private readonly List<Action> _atTheEnd = [];
+
+    /// <summary>What is done as soon as it can be, by when it can.</summary>
+    private readonly List<(Func<bool> When, Action Do)> _waiting = [];
 
     /// <param name="server">The cluster.</param>
     /// <param name="world">The nodes.</param>
@@ -41,8 +48,16 @@ internal sealed class Troubles
             Maybe(7, "user: deletes the migration in the foreground", () => Foreground("m"));
             Maybe(6, "user: migrates again", () => CreateMigration("m2", _random.Next(2) == 0 ? "b" : "c"));
             Maybe(8, Snapshots, Snapshot);
+            Maybe(12, "user: deletes the migration, and makes it anew", Recreate);
+            Maybe(14, "user: deletes the migration's checkpoint", DeleteCheckpoint);
+            Maybe(14, "policy: no target pods", () => _server.Policy = item => item is V1Pod pod && StrayTargets.IsTarget(pod));
+            Maybe(14, "policy: no checkpoints", () => _server.Policy = item => item is ContainerCheckpoint or ContainerCheckpointContent);
+            Maybe(kept ? int.MaxValue : 14, "user: deletes the pod, and makes it anew", Replace);
             Maybe(kept ? int.MaxValue : 12, "user: deletes the source", () => DeletePod(_ => "p"));
             Maybe(kept ? int.MaxValue : 10, "user: deletes the target", () => DeletePod(m => m.Status?.RestoredPodName));
+            Maybe(kept ? int.MaxValue : 10, "user: would delete the target when the source is being ended", () => _waiting.Add((
+                () => _server.Find<PodMigration>("n", "m")?.Status?.Steps?.Any(s => s.Name == Steps.EndSource) == true,
+                () => DeletePod(m => m.Status?.RestoredPodName))));
         }
 
         switch (random.Next(8))
@@ -59,16 +74,30 @@ internal sealed class Troubles
                 Maybe(1, $"node {node} is cut off", () => Cut(node, true));
                 Maybe(2, $"node {node} is back", () => Cut(node, false));
                 break;
+            case 4:
+                var boots = random.Next(2) == 0 ? "a" : "b";
+                Maybe(1, $"node {boots} boots", () => Boot(world.Nodes[boots]));
+                Maybe(3, $"node {boots} boots once more", () => Boot(world.Nodes[boots]));
+                break;
         }
 
+        foreach (var clock in world.Nodes.Values.Where(_ => random.Next(2) == 0))
+        {
+            clock.ClockOffset = TimeSpan.FromSeconds(random.Next(-3, 4));
+        }
+
+        Ttl = random.Next(6) == 0 ? random.Next(60) : null;
         OnlyDelay = _plan.Values.All(p => p.Name == Snapshots)
-            && Timeout is null && !world.DumpsFail && !world.RestoresFail && world.Failures == 0;
+            && Timeout is null && !DryRun && !world.DumpsFail && !world.RestoresFail && world.Failures == 0;
         AreNone = OnlyDelay && _plan.Count == 0 && _crashes == 0 && _lateEnds == 0;
     }
 
     public string? OnFailure { get; }
 
     public int? Timeout { get; }
+
+    /// <summary>After how many seconds what has ended is taken away.</summary>
+    public int? Ttl { get; }
 
     public bool DryRun { get; }
 
@@ -89,7 +118,7 @@ internal sealed class Troubles
         Metadata = new V1ObjectMeta { Name = name, NamespaceProperty = "n" },
         Spec = new PodMigrationSpec
         {
-            CheckpointRetention = Retains ? DeletionPolicies.Retain : null, PodName = "p", TargetNode = target, OnFailure = OnFailure, TimeoutSeconds = OnlyDelay ? Forever : Timeout, DryRun = DryRun && name == "m" ? true : null,
+            CheckpointRetention = Retains ? DeletionPolicies.Retain : null, PodName = "p", TargetNode = target, OnFailure = OnFailure, TimeoutSeconds = OnlyDelay ? Forever : Timeout, TtlSecondsAfterFinished = Ttl, DryRun = DryRun && name == "m" ? true : null,
         },
     });
 
@@ -101,9 +130,14 @@ internal sealed class Troubles
             act.Do();
         }
 
-        if (_crashes > 0 && _random.Next(_crashes) == 0)
+        foreach (var due in _waiting.Where(w => w.When()).ToList())
         {
-            var node = _world.Nodes.Values.ElementAt(_random.Next(2));
+            _waiting.Remove(due);
+            due.Do();
+        }
+
+        if (_crashes > 0 && _random.Next(_crashes) == 0 && _world.Nodes.Values.ElementAt(_random.Next(2)) is { IsOff: false } node)
+        {
             _trace.Add($"agent {node.Name} {(node.AgentLives ? "dies" : "lives")}");
             Restart(node, !node.AgentLives);
         }
@@ -117,8 +151,14 @@ internal sealed class Troubles
     /// <summary>What can come back does, and of what cannot somebody says so.</summary>
     public void End()
     {
+        _server.Policy = null;
         foreach (var node in _world.Nodes.Values.Where(n => !n.IsDead))
         {
+            if (node.IsOff)
+            {
+                ComeUp(node);
+            }
+
             if (!node.AgentLives)
             {
                 Restart(node, lives: true);
@@ -233,6 +273,58 @@ internal sealed class Troubles
                 _server.Delete(pod);
             }
         }
+    }
+
+    private void DeleteCheckpoint()
+    {
+        if (_server.All<PodCheckpoint>().FirstOrDefault(c => c.Metadata.OwnerReferences?.Any(o => o.Kind == nameof(PodMigration)) == true) is { } checkpoint)
+        {
+            _server.Delete(checkpoint);
+        }
+    }
+
+    private void Recreate()
+    {
+        Delete<PodMigration>("m");
+        _waiting.Add((() => _server.Find<PodMigration>("n", "m") is null, () =>
+        {
+            _trace.Add("user: the migration anew");
+            CreateMigration("m", _random.Next(2) == 0 ? "b" : "c");
+        }));
+    }
+
+    /// <summary>Another pod of that name: nobody's to be stopped, ended or counted for the first.</summary>
+    private void Replace()
+    {
+        DeletePod(_ => "p");
+        _waiting.Add((() => _server.Find<V1Pod>("n", "p") is null, () =>
+        {
+            _trace.Add("user: the pod anew");
+            var pod = _server.CreateOrGet(new V1Pod
+            {
+                Metadata = new V1ObjectMeta { Name = "p", NamespaceProperty = "n" },
+                Spec = new V1PodSpec { NodeName = _random.Next(2) == 0 ? "a" : "c", Containers = [new V1Container { Name = Namesake }] },
+            });
+            _world.Namesakes.Add(pod.Metadata.Uid!);
+        }));
+    }
+
+    private void Boot(Node node)
+    {
+        _world.Boot(node);
+        node.IsOff = true;
+        Restart(node, lives: false);
+        Ready(node.Name, false);
+        var left = _random.Next(5, 80);
+        _waiting.Add((() => node.IsOff && left-- == 0, () => ComeUp(node)));
+    }
+
+    private void ComeUp(Node node)
+    {
+        _trace.Add($"node {node.Name} is up");
+        node.IsOff = false;
+        Restart(node, lives: true);
+        Ready(node.Name, true);
     }
 
     private static void Restart(Node node, bool lives)

@@ -1,6 +1,7 @@
 using k8s.Models;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.PodMigrations;
+using PodCheckpointing.Manager.Retention;
 
 namespace PodCheckpointing.Simulation;
 
@@ -17,7 +18,10 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
 
     public Dictionary<string, Node> Nodes { get; } = new() { ["a"] = new Node("a"), ["b"] = new Node("b"), ["c"] = new Node("c") };
 
-    public Dictionary<(string PodUid, string Checkpoint), Dictionary<string, long>> Store { get; } = [];
+    public Dictionary<(string PodUid, string Checkpoint), Dictionary<string, Part>> Store { get; } = [];
+
+    /// <summary>When something of a checkpoint was written last.</summary>
+    public Dictionary<(string PodUid, string Checkpoint), DateTimeOffset> Written { get; } = [];
 
     public HashSet<(string, string)> Sealed { get; } = [];
 
@@ -30,6 +34,9 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
 
     /// <summary>How many migrations may be under way.</summary>
     public MigrationOptions Limits { get; init; } = new();
+
+    /// <summary>What is removed by rule.</summary>
+    public RetentionOptions Retention { get; init; } = new();
 
     /// <summary>Who owns the pod; null: nobody.</summary>
     public ReplicaSet? ReplicaSet { get; init; }
@@ -51,6 +58,9 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
 
     /// <summary>Ids of checkpoints that a user has asked for beside a migration.</summary>
     public HashSet<string> Snapshots { get; } = [];
+
+    /// <summary>Pods that a user has made under a name that was free again.</summary>
+    public HashSet<string> Namesakes { get; } = [];
 
     /// <summary>Sources that were let go on, and for whom.</summary>
     public HashSet<(string PodUid, string Holder)> LetGoOn { get; } = [];
@@ -119,8 +129,32 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
         node.IsDead = true;
         foreach (var copy in Copies.Where(c => c.Node == node.Name))
         {
-            copy.IsTaken |= copy.Containers.Any(c => c.Life == Life.Running);
+            copy.IsTaken |= copy.HasRun;
             copy.Containers.ForEach(c => c.Life = Life.Dead);
+        }
+    }
+
+    /// <summary>A node begins anew: its processes are gone, its disk is there. What was restored there and had not run never will.</summary>
+    public void Boot(Node node)
+    {
+        foreach (var copy in Copies.Where(c => c.Node == node.Name))
+        {
+            copy.HasFailed |= copy.Containers.Any(c => c.Life is Life.Running or Life.Stopped);
+            foreach (var restored in copy.Containers.Where(c => c.Life == Life.Restored))
+            {
+                (restored.Life, restored.End) = (Life.Dead, null);
+                node.Stages[copy.PodUid].Broken.Add(restored.Name);
+            }
+
+            foreach (var container in copy.Containers.Where(c => c.Life is Life.Running or Life.Stopped))
+            {
+                End(node, container);
+            }
+        }
+
+        foreach (var dump in node.Dumps.Values.Where(d => d.Value is null))
+        {
+            dump.Failed = true;
         }
     }
 
@@ -150,15 +184,14 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
     {
         foreach (var container in On(node, podUid)?.Containers.Where(c => c.Life != Life.Dead && (only ?? c.Life) == c.Life) ?? [])
         {
-            container.Life = Life.Dead;
-            container.End = new V1ContainerStateTerminated { ExitCode = 137, FinishedAt = time.GetUtcNow().UtcDateTime };
+            End(node, container);
         }
     }
 
     /// <summary>A kubelet ends a pod.</summary>
     public void Kill(Copy copy)
     {
-        copy.IsTaken |= DeletedByUser.Contains(copy.PodUid) && copy.Containers.Any(c => c.Life == Life.Running);
+        copy.IsTaken |= DeletedByUser.Contains(copy.PodUid) && copy.HasRun;
         foreach (var container in copy.Containers)
         {
             (container.Life, container.End) = (Life.Dead, null);
@@ -194,8 +227,8 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
     {
         Failures--;
         container.Life = Life.Dead;
-        container.End = new V1ContainerStateTerminated { ExitCode = 1, FinishedAt = time.GetUtcNow().UtcDateTime };
-        copy.HasFailed |= stage is not null && time.GetUtcNow() - stage.RunAt < Trial;
+        container.End = new V1ContainerStateTerminated { ExitCode = 1, FinishedAt = NowAt(Nodes[copy.Node]).UtcDateTime };
+        copy.HasFailed |= stage is not null && NowAt(Nodes[copy.Node]) - stage.RunAt < Trial;
     }
 
     /// <summary>Lets restored processes run, when all of them have been started.</summary>
@@ -205,7 +238,7 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
         {
             if (copy.Containers.Any(c => c.Life == Life.Restored))
             {
-                stage.RunAt = time.GetUtcNow();
+                stage.RunAt = NowAt(Nodes[copy.Node]);
             }
 
             copy.Containers.ForEach(c => c.Life = c.Life == Life.Restored ? Life.Running : c.Life);
@@ -213,7 +246,7 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
     }
 
     /// <summary>The runtime restores a container, and leaves it stopped.</summary>
-    public void Restore(Copy copy, Processes container, Stage stage)
+    public void Restore(Copy copy, Processes container, Stage stage, long value)
     {
         if (RestoresFail && random.Next(2) == 0)
         {
@@ -222,7 +255,7 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
         }
 
         container.Life = Life.Restored;
-        container.Counter = stage.Values[container.Name];
+        container.Counter = value;
         if (HasClones)
         {
             _said[NameOf(copy, container)] = container.Counter;
@@ -239,11 +272,20 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
             return;
         }
 
-        dump.Value = container.Counter;
+        (dump.Value, dump.TakenAt) = (container.Counter, NowAt(node));
         if (dump.Fenced)
         {
             container.Life = Life.Stopped;
         }
+    }
+
+    /// <summary>What a node takes for the time.</summary>
+    public DateTimeOffset NowAt(Node node) => time.GetUtcNow() + node.ClockOffset;
+
+    private void End(Node node, Processes container)
+    {
+        container.Life = Life.Dead;
+        container.End = new V1ContainerStateTerminated { ExitCode = 137, FinishedAt = NowAt(node).UtcDateTime };
     }
 
     private string NameOf(Copy copy, Processes container) => HasClones ? $"{copy.PodUid}/{container.Name}" : container.Name;

@@ -45,7 +45,7 @@ internal sealed record Copy(string PodUid, string Node, List<Processes> Containe
     /// <summary>It ran, and its node died or the user took it away: there need be none any more.</summary>
     public bool IsTaken { get; set; }
 
-    /// <summary>It failed soon after it was restored.</summary>
+    /// <summary>It failed soon after it was restored, or its node booted.</summary>
     public bool HasFailed { get; set; }
 
     /// <summary>What it had done since it was restored is lost by no fault of ours.</summary>
@@ -53,6 +53,9 @@ internal sealed record Copy(string PodUid, string Node, List<Processes> Containe
 
     /// <summary>When kubelet is through with killing it; null until it is told to.</summary>
     public DateTimeOffset? KilledAt { get; set; }
+
+    /// <summary>Something of it runs, or would be started again.</summary>
+    public bool HasRun => Containers.Any(c => c.Life == Life.Running || c is { Life: Life.Dead, End: not null, Started: true });
 
     public bool Lives => Containers.Any(c => c.Life is not Life.Dead);
 }
@@ -67,13 +70,23 @@ internal sealed class Dump
     /// <summary>The counter in the archive; null while the dump is under way.</summary>
     public long? Value { get; set; }
 
+    /// <summary>When it was taken, by its node's clock.</summary>
+    public DateTimeOffset TakenAt { get; set; }
+
     public bool Failed { get; set; }
 }
+
+/// <summary>A container's part of a checkpoint, on the volume.</summary>
+internal sealed record Part(long Value, DateTimeOffset TakenAt, bool LeftStopped);
 
 /// <summary>What an agent has staged for a pod.</summary>
 internal sealed class Stage
 {
     public Dictionary<string, long> Values { get; } = [];
+
+    /// <summary>What may be restored as soon as it is written, before anybody has said that it is the one: the containers, and
+    /// the checkpoint.</summary>
+    public Dictionary<string, (string PodUid, string Checkpoint)> Ahead { get; } = [];
 
     public HashSet<string> Broken { get; } = [];
 
@@ -96,6 +109,12 @@ internal sealed class Node(string name)
 
     public bool AgentLives { get; set; } = true;
 
+    /// <summary>How far its clock is ahead.</summary>
+    public TimeSpan ClockOffset { get; set; }
+
+    /// <summary>It boots: nothing runs on it, and its disk stays.</summary>
+    public bool IsOff { get; set; }
+
     /// <summary>Nobody reaches it, and everything on it goes on.</summary>
     public bool IsCut { get; set; }
 
@@ -112,9 +131,9 @@ internal sealed class Node(string name)
     public bool IsGivenUp { get; set; }
 
     /// <summary>Whether its kubelet hears of the API server, and the server of it.</summary>
-    public bool IsUp => !IsCut && !IsDead;
+    public bool IsUp => !IsCut && !IsDead && !IsOff;
 
-    public bool Answers => AgentLives && !IsCut && !IsDead;
+    public bool Answers => AgentLives && IsUp;
 
     /// <summary>Counts the agent's lives.</summary>
     public int Agents { get; set; }

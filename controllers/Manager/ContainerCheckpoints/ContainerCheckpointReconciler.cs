@@ -28,9 +28,8 @@ internal sealed class ContainerCheckpointReconciler(
         }
 
         var content = cluster.Find<ContainerCheckpointContent>(new ObjectKey(null, ContentName(checkpoint)));
-        if (checkpoint.Metadata.DeletionTimestamp is not null)
+        if (checkpoint.Metadata.DeletionTimestamp is not null && !await StaysAsync(checkpoint, cancellationToken))
         {
-            await ReleaseAsync(checkpoint, cancellationToken);
             return ReconcileResult.Done;
         }
 
@@ -265,6 +264,15 @@ internal sealed class ContainerCheckpointReconciler(
             && Binding.IsRetained(
                 whole.Spec.DeletionPolicy,
                 cluster.Find<PodCheckpointContent>(new ObjectKey(null, PodCheckpointReconciler.ContentName(whole)))?.Spec.DeletionPolicy));
+
+    /// <summary>Lets one that is being deleted go.</summary>
+    /// <returns>Whether it is made all the same: a migration that needs it would wait for it in vain, with its pod fenced.</returns>
+    private async Task<bool> StaysAsync(ContainerCheckpoint checkpoint, CancellationToken cancellationToken)
+    {
+        await ReleaseAsync(checkpoint, cancellationToken);
+        return checkpoint.Has(WellKnown.CheckpointFinalizer) && checkpoint.ControllerKey(nameof(PodCheckpoint)) is { } owner
+            && cluster.Find<PodCheckpoint>(owner) is { } whole && checkpoint.IsControlledBy(whole) && Owners.UserOf(whole, cluster) is not null;
+    }
 
     /// <summary>The claim goes: with Delete the content and its bytes go too, with Retain both stay.</summary>
     private async Task ReleaseAsync(ContainerCheckpoint checkpoint, CancellationToken cancellationToken)
