@@ -108,7 +108,7 @@ internal sealed class CrowdPlay : Play
             var passed = all.Find(m => Waits(m) && !Operator.Slots.Holds(ObjectKey.Of(m)) && NodeOf(m) == NodeOf(migration) && m.Spec.TargetNode == migration.Spec.TargetNode
                 && m.Metadata.CreationTimestamp < migration.Metadata.CreationTimestamp);
             // What another operator has let begin is only taken over.
-            Must(passed is null || migration.Status.Conditions.IsTrue(ConditionTypes.Validated), $"{migration.Metadata.Name} begins before {passed?.Metadata.Name}, which is older");
+            Must(passed is null || migration.Status?.Conditions.IsTrue(ConditionTypes.Validated) == true, $"{migration.Metadata.Name} begins before {passed?.Metadata.Name}, which is older");
         }
     }
 
