@@ -63,9 +63,30 @@ internal sealed class Judge
         Must(
             migrations.All(m => m.Status?.Outcome != Outcomes.Restored || m.Status.Conditions.IsTrue(ConditionTypes.SourceFenced)),
             "the source was never fenced");
+        Must(
+            !_troubles.Retains || _troubles.TakesCheckpoints || !outcomes.Contains(Outcomes.Restored) || Retained().Any(),
+            "the checkpoint of a pod that was restored was to be kept, and is gone");
+        if (_troubles.OnlyDelay && Ending == Outcomes.Restored)
+        {
+            Downtime(first!);
+        }
+
         Copies(migrations, outcomes);
         Leftovers();
     }
+
+    /// <summary>It is measured by two clocks, neither of which need be right.</summary>
+    private void Downtime(PodMigration migration)
+    {
+        var target = _world.Copies.Find(c => c.Migration == migration.Metadata.Uid && c.RanAt is not null);
+        var stood = (target?.RanAt - _world.Copies[0].StoppedAt)?.TotalMilliseconds;
+        Must(
+            stood is not null && migration.Status!.DowntimeMilliseconds is { } said && Math.Abs(said - stood.Value) < 2,
+            $"the pod stood still for {stood} ms, and the status says {migration.Status!.DowntimeMilliseconds}");
+    }
+
+    private IEnumerable<PodCheckpoint> Retained() =>
+        _server.All<PodCheckpoint>().Where(c => c.Metadata is { OwnerReferences: not { Count: > 0 }, DeletionTimestamp: null });
 
     private IEnumerable<Copy> OfThePod() => _world.Copies.Where(c => c.Containers.All(p => p.Name != Troubles.Namesake));
 
@@ -117,7 +138,7 @@ internal sealed class Judge
         Must(standing.All(n => n.Holds.Count == 0), "an address is held still");
         Must(_server.All<V1Pod>().Count(p => !_world.Nodes[p.Spec.NodeName!].IsDead) <= 1 + _world.Namesakes.Count, "more than one pod is left");
         var checkpoints = _server.All<PodCheckpoint>().ToList();
-        var retained = checkpoints.Where(c => c.Metadata is { OwnerReferences: not { Count: > 0 }, DeletionTimestamp: null }).ToList();
+        var retained = Retained().ToList();
         var pinned = retained.Where(c => c.Metadata.Annotations?.ContainsKey(WellKnown.Pinned) == true).ToList();
         Must(retained.Count == pinned.Count || _troubles.Retains, "a checkpoint is kept that nobody wanted");
         Must(retained.Except(pinned).All(c => c.Status?.Ready == true || _world.Nodes.Values.Any(n => n.IsDead)), "a checkpoint is kept that is not whole");

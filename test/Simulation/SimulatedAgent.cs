@@ -327,7 +327,9 @@ internal sealed class SimulatedAgent(Caller caller, World world, Node node, Oper
                 world.Continue(copy, stage);
             }
 
-            return new ReleaseRestoreResponse();
+            return stage.Verdict is null && stage.Broken.Count > 0
+                ? throw new AgentException(Reasons.RestoreFailed, "the restored processes of a container are gone", isTerminal: true)
+                : new ReleaseRestoreResponse();
         });
 
     public Task<CancelRestoreResponse> CancelRestoreAsync(CancelRestoreRequest request, CancellationToken cancellationToken) =>

@@ -13,6 +13,8 @@ internal sealed class Troubles
     public const string Namesake = "x0";
 
     private const string SnapshotName = "snapshot";
+    private const string InTheForeground = "user: deletes the migration in the foreground";
+    private const string ItsCheckpoint = "user: deletes the migration's checkpoint";
     private const string Snapshots = "user: takes a snapshot of the pod";
     private readonly SimulatedServer _server;
     private readonly World _world;
@@ -45,11 +47,11 @@ internal sealed class Troubles
         {
             Maybe(3, "user: abort", () => Edit("m", json => json["spec"]!["abort"] = true));
             Maybe(7, "user: deletes the migration", () => Delete<PodMigration>("m"));
-            Maybe(7, "user: deletes the migration in the foreground", () => Foreground("m"));
+            Maybe(7, InTheForeground, () => Foreground("m"));
             Maybe(6, "user: migrates again", () => CreateMigration("m2", _random.Next(2) == 0 ? "b" : "c"));
             Maybe(8, Snapshots, Snapshot);
             Maybe(12, "user: deletes the migration, and makes it anew", Recreate);
-            Maybe(14, "user: deletes the migration's checkpoint", DeleteCheckpoint);
+            Maybe(14, ItsCheckpoint, DeleteCheckpoint);
             Maybe(14, "policy: no target pods", () => _server.Policy = item => item is V1Pod pod && StrayTargets.IsTarget(pod));
             Maybe(14, "policy: no checkpoints", () => _server.Policy = item => item is ContainerCheckpoint or ContainerCheckpointContent);
             Maybe(kept ? int.MaxValue : 14, "user: deletes the pod, and makes it anew", Replace);
@@ -89,6 +91,7 @@ internal sealed class Troubles
         Ttl = random.Next(6) == 0 ? random.Next(60) : null;
         OnlyDelay = _plan.Values.All(p => p.Name == Snapshots)
             && Timeout is null && !DryRun && !world.DumpsFail && !world.RestoresFail && world.Failures == 0;
+        TakesCheckpoints = _plan.Values.Any(p => p.Name is InTheForeground or ItsCheckpoint);
         AreNone = OnlyDelay && _plan.Count == 0 && _crashes == 0 && _lateEnds == 0;
     }
 
@@ -103,6 +106,9 @@ internal sealed class Troubles
 
     /// <summary>Whether whole checkpoints are kept.</summary>
     public bool Retains { get; }
+
+    /// <summary>Whether a user deletes what a migration has made.</summary>
+    public bool TakesCheckpoints { get; }
 
     /// <summary>Whether nothing is in the way but lost calls, parts that begin again, and somebody else's checkpoint.</summary>
     public bool OnlyDelay { get; }

@@ -234,13 +234,21 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
     /// <summary>Lets restored processes run, when all of them have been started.</summary>
     public void Continue(Copy copy, Stage stage)
     {
-        if (stage.Members.All(m => copy.Containers.Any(c => c.Name == m && c.Started)) && (stage.Verdict ??= "Run") == "Run")
+        if (!stage.Members.All(m => copy.Containers.Any(c => c.Name == m && c.Started)))
         {
-            if (copy.Containers.Any(c => c.Life == Life.Restored))
-            {
-                stage.RunAt = NowAt(Nodes[copy.Node]);
-            }
+            return;
+        }
 
+        if (stage.Verdict is null && copy.Containers.Find(c => c.Life == Life.Dead) is { } gone)
+        {
+            // Before any other runs: a pod does not run in part.
+            stage.Broken.Add(gone.Name);
+            return;
+        }
+
+        if ((stage.Verdict ??= "Run") == "Run" && copy.Containers.Any(c => c.Life == Life.Restored))
+        {
+            (copy.RanAt, stage.RunAt) = (time.GetUtcNow(), NowAt(Nodes[copy.Node]));
             copy.Containers.ForEach(c => c.Life = c.Life == Life.Restored ? Life.Running : c.Life);
         }
     }
@@ -275,6 +283,7 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
         (dump.Value, dump.TakenAt) = (container.Counter, NowAt(node));
         if (dump.Fenced)
         {
+            On(node, podUid)!.StoppedAt ??= time.GetUtcNow();
             container.Life = Life.Stopped;
         }
     }

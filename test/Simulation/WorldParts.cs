@@ -51,6 +51,12 @@ internal sealed record Copy(string PodUid, string Node, List<Processes> Containe
     /// <summary>What it had done since it was restored is lost by no fault of ours.</summary>
     public bool IsExcused => IsTaken || HasFailed;
 
+    /// <summary>When the first of its containers was left stopped; null while none is.</summary>
+    public DateTimeOffset? StoppedAt { get; set; }
+
+    /// <summary>When its restored containers were let run.</summary>
+    public DateTimeOffset? RanAt { get; set; }
+
     /// <summary>When kubelet is through with killing it; null until it is told to.</summary>
     public DateTimeOffset? KilledAt { get; set; }
 
