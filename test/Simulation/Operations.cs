@@ -1,3 +1,4 @@
+using k8s;
 using PodCheckpointing.Manager.Agents;
 using PodCheckpointing.Runtime;
 
@@ -157,7 +158,7 @@ internal sealed class Operations(Random random)
         {
             effect();
         }
-        catch (Exception exception) when (exception is AgentException or ConflictException)
+        catch (Exception exception) when (exception is AgentException or ConflictException or KubernetesException)
         {
             // Refused.
         }

@@ -1,4 +1,5 @@
 using k8s.Models;
+using PodCheckpointing.Manager.Retention;
 
 namespace PodCheckpointing.Simulation;
 
@@ -9,14 +10,19 @@ internal abstract class Play
     protected const int FaultySteps = 600;
     protected const int MostSteps = 10_000;
     private readonly int _pace;
+    private readonly bool _learns;
     private readonly List<SimulatedOperator> _deposed = [];
 
     protected Play(int seed, Func<Play, World> world)
     {
         Random = new Random(seed);
-        Server = new SimulatedServer(Time) { RefusesFresh = seed % 3 == 0 };
+        Server = new SimulatedServer(Time, Random) { RefusesFresh = seed % 3 == 0, Wavers = seed % 3 == 1 };
         Operations = new Operations(Random) { Faults = Random.Next(3) > 0, SlowOnes = Random.Next(4) == 0 ? 6 : 0 };
+        Retention = new RetentionOptions { Orphans = OrphanRule.Delete, OrphanAge = Random.Next(2) == 0 ? TimeSpan.FromDays(1) : TimeSpan.FromMinutes(10) };
         World = world(this);
+        Kubelets = new Kubelets(Server, World, Random, Time);
+        Invariants = new Invariants(Server, World);
+        _learns = Random.Next(2) == 0;
         // From the quickest of networks to one on which every deadline passes.
         _pace = Random.Next(4) switch { 0 => 200, 1 => 50, _ => 5 };
         foreach (var node in World.Nodes.Keys)
@@ -40,9 +46,16 @@ internal abstract class Play
 
     public SimulatedServer Server { get; }
 
+    /// <summary>What is removed by rule.</summary>
+    public RetentionOptions Retention { get; }
+
     protected Operations Operations { get; }
 
     protected World World { get; }
+
+    protected Kubelets Kubelets { get; }
+
+    protected Invariants Invariants { get; }
 
     protected SimulatedOperator Operator { get; private set; } = null!;
 
@@ -70,7 +83,7 @@ internal abstract class Play
     /// <summary>The first operator begins, and knows of all that is there.</summary>
     protected void Begin()
     {
-        foreach (var (_, report) in World.Possible().Where(p => p.Name.Contains("reports", StringComparison.Ordinal)))
+        foreach (var (_, report) in Kubelets.Possible().Where(p => p.Name.Contains("reports", StringComparison.Ordinal)))
         {
             report();
         }
@@ -80,7 +93,7 @@ internal abstract class Play
 
     protected bool Step(bool faulty)
     {
-        var possible = World.Possible();
+        var possible = Kubelets.Possible();
         var choices = new List<Action>();
         foreach (var one in _deposed.Append(Operator))
         {
@@ -116,6 +129,11 @@ internal abstract class Play
             Trace.Add(Operations.RunLate()!);
         }
 
+        if (Random.Next(200) == 0)
+        {
+            Operator.Sweep();
+        }
+
         var idle = choices.Count == 0;
         // While there may be troubles yet, what is slow waits for them.
         if (Operations.Count > 0 && (idle || Random.Next(3) == 0) && Operations.RunOne(idle && !faulty) is { } done)
@@ -137,7 +155,7 @@ internal abstract class Play
     /// <summary>What holds at every instant.</summary>
     protected virtual void Check()
     {
-        World.Check();
+        Invariants.Check();
         World.Violations.AddRange(Operations.Forbidden);
     }
 
@@ -174,7 +192,7 @@ internal abstract class Play
     /// <summary>From now on nothing goes wrong any more.</summary>
     protected void EndFaults(Troubles troubles)
     {
-        Operations.Faults = false;
+        Operations.Faults = Server.Wavers = false;
         _deposed.ForEach(o => o.Dispose());
         _deposed.Clear();
         troubles.End();
@@ -190,7 +208,7 @@ internal abstract class Play
         }
 
         // The last step's passing of time may have brought something up.
-        if (Operator.HasWork || World.Possible().Count > 0)
+        if (Operator.HasWork || Kubelets.Possible().Count > 0)
         {
             return true;
         }
@@ -204,5 +222,5 @@ internal abstract class Play
         return false;
     }
 
-    private SimulatedOperator NewOperator() => new(Server, World, Operations, Time, Random) { Lives = (Operator?.Lives ?? 0) + 1 };
+    private SimulatedOperator NewOperator() => new(Server, World, Operations, Time, Random, _learns) { Lives = (Operator?.Lives ?? 0) + 1 };
 }

@@ -36,6 +36,12 @@ Parallel.For(first, first + seeds, seed =>
         Console.WriteLine($"SEED={seed}: {broken[0]}");
     }
 });
+var rare = seeds >= Endings.Enough ? Endings.Missing(ends, seeds) : [];
 Console.WriteLine("ended as " + string.Join(", ", ends.OrderBy(e => e.Key).Select(e => $"{e.Key}: {e.Value}")));
+foreach (var missing in rare)
+{
+    Console.WriteLine(missing);
+}
+
 Console.WriteLine($"simulation: {seeds} seeds, {failed} violations");
-return failed > 0 ? 1 : 0;
+return failed > 0 || rare.Count > 0 ? 1 : 0;

@@ -1,5 +1,6 @@
 using k8s.Models;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager;
 using PodCheckpointing.Manager.PodMigrations;
 
 namespace PodCheckpointing.Simulation;
@@ -8,7 +9,9 @@ namespace PodCheckpointing.Simulation;
 internal sealed class Scenario : Play
 {
     private readonly Troubles _troubles;
+    private readonly Judge _judge;
     private readonly HashSet<string> _cold = [];
+    private DateTimeOffset _patientUntil;
 
     public Scenario(int seed, bool owned)
         : base(seed, play => NewWorld(play, seed, owned))
@@ -28,6 +31,7 @@ internal sealed class Scenario : Play
             },
         });
         _troubles = new Troubles(Server, World, Random, Trace, owned);
+        _judge = new Judge(Server, World, _troubles);
         Begin();
     }
 
@@ -48,6 +52,11 @@ internal sealed class Scenario : Play
                 MayEnd(_troubles);
             }
 
+            if (step == FaultySteps + (FaultySteps / 2))
+            {
+                _troubles.DropSnapshot();
+            }
+
             if (step == 2 * FaultySteps)
             {
                 _troubles.SayAgain();
@@ -58,9 +67,14 @@ internal sealed class Scenario : Play
             {
                 World.Violations.Add("it does not come to rest");
             }
-            else if ((!Step(faulty) && !faulty && !PassTime()) || (step > 2 * FaultySteps && OnlyBytesAreLeft() && !_troubles.AbortWhatWasLeft()))
+            else if (!Step(faulty) && !faulty && !PassTime())
             {
                 break;
+            }
+
+            if (step > 2 * FaultySteps && OnlyBytesAreLeft() && !_troubles.AbortWhatWasLeft())
+            {
+                LosePatience();
             }
 
             if (!faulty && step % 50 == 0 && Limits().Any(t => t <= Time.GetUtcNow().UtcDateTime))
@@ -73,10 +87,9 @@ internal sealed class Scenario : Play
 
         if (World.Violations.Count == 0)
         {
-            var judge = new Judge(Server, World, _troubles);
-            judge.Decide(undisturbed: _troubles.AreNone && Operator.Lives == 1 && !Operations.EverLost);
-            Ending = judge.Ending;
-            Outlive(judge);
+            _judge.Decide(undisturbed: _troubles.AreNone && Operator.Lives == 1 && !Operations.EverLost);
+            Ending = _judge.Ending;
+            Outlive();
         }
 
         Operator.Dispose();
@@ -92,9 +105,9 @@ internal sealed class Scenario : Play
 
     /// <summary>What was sent long ago arrives when all is over: it changes nothing that lasts, also when the user has deleted
     /// the migrations meanwhile, and no mark tells any more what was.</summary>
-    private void Outlive(Judge judge)
+    private void Outlive()
     {
-        judge.Remember();
+        _judge.Remember();
         var deleted = false;
         while (World.Violations.Count == 0)
         {
@@ -119,7 +132,8 @@ internal sealed class Scenario : Play
 
                     if (deleted)
                     {
-                        judge.DecideAfterAll();
+                        SweepAll();
+                        _judge.DecideAfterAll();
                         return;
                     }
 
@@ -130,31 +144,48 @@ internal sealed class Scenario : Play
         }
     }
 
+    /// <summary>Bytes of a dump that came when its checkpoint had gone are nobody's, until a sweep finds them.</summary>
+    private void SweepAll()
+    {
+        Time.Advance(World.Retention.OrphanAge + TimeSpan.FromSeconds(1));
+        Operator.Sweep();
+        Settle();
+    }
+
     private void Settle()
     {
         for (var step = 0; World.Violations.Count == 0 && (Step(faulty: false) || PassTime()); step++)
         {
             Check();
-            if (OnlyBytesAreLeft())
+            if (step > FaultySteps && OnlyBytesAreLeft())
             {
-                if (step > FaultySteps)
-                {
-                    return;
-                }
+                LosePatience();
             }
-            else if (step > MostSteps)
+
+            if (step > MostSteps)
             {
                 World.Violations.Add("it does not come to rest any more");
             }
         }
     }
 
-    /// <summary>Bytes of a checkpoint that only a dead node's agent was to delete are tried for ever; no migration waits.</summary>
+    /// <summary>No migration waits; what a dead node's agent was to delete is tried until the operator's patience is over.</summary>
     private bool OnlyBytesAreLeft() =>
         World.Nodes.Values.Any(n => n.IsDead)
         && Server.All<V1Pod>().All(p => p.Metadata.DeletionTimestamp is null || World.Nodes[p.Spec.NodeName!].IsDead)
         && Server.All<PodMigration>().All(m =>
             m.Status?.CompletionTime is not null || (m.Status?.Outcome == Outcomes.Left && m.Spec.Abort != true));
+
+    private void LosePatience()
+    {
+        if (Time.GetUtcNow() > _patientUntil)
+        {
+            Trace.Add("the operator's patience with bytes is over");
+            var patience = new OperatorOptions().BytesPatience;
+            Time.Advance(patience);
+            _patientUntil = Time.GetUtcNow() + patience;
+        }
+    }
 
     /// <summary>Whether something waits for ever for what somebody must say; then its status tells him so.</summary>
     private bool Unended()
@@ -196,7 +227,7 @@ internal sealed class Scenario : Play
         }
 
         // The user has seen what was left, and has it rolled back; or he is told that a dead node holds it up, and helps.
-        return _troubles.AbortWhatWasLeft() || (Unended() && _troubles.SayAgain());
+        return _troubles.DropSnapshot() || _troubles.AbortWhatWasLeft() || (Unended() && _troubles.SayAgain());
     }
 
     /// <summary>A source that goes on is not taken away for a fresh pod.</summary>
@@ -218,8 +249,8 @@ internal sealed class Scenario : Play
         {
             if (status.Conditions.IsTrue(ConditionTypes.SourceFenced)
                 && status.Conditions.Find(ConditionTypes.RolledBack) is null
-                && Server.Find<V1Pod>("n", "p") is not null
-                && World.Nodes["a"] is { IsDead: false } node && !node.Fences.ContainsKey(status.PodUID!))
+                && Server.Find<V1Pod>("n", "p")?.Metadata.Uid == status.PodUID
+                && World.Nodes[status.SourceNode!] is { IsDead: false } node && !node.Fences.ContainsKey(status.PodUID!))
             {
                 World.Violations.Add("the status says SourceFenced, and there is no fence");
             }
@@ -230,6 +261,7 @@ internal sealed class Scenario : Play
     {
         DumpsFail = play.Random.Next(6) == 0, RestoresFail = play.Random.Next(5) == 0, Failures = !owned && play.Random.Next(6) == 0 ? 1 : 0,
         DumpsAreHeld = true, OwnAddress = seed % 4 == 0, LongestKill = TimeSpan.FromSeconds(play.Random.Next(3) == 0 ? 30 : 0),
+        Retention = play.Retention,
         ReplicaSet = owned ? new ReplicaSet(play.Server, seed % 16 == 7 ? "5d" : null) : null,
     };
 }

@@ -13,7 +13,7 @@ internal sealed class SimulatedAgent(Caller caller, World world, Node node, Oper
 
     public string NodeName => node.Name;
 
-    public TimeSpan ClockOffset => TimeSpan.Zero;
+    public TimeSpan ClockOffset => node.ClockOffset;
 
     public Task<GetCapabilitiesResponse> GetCapabilitiesAsync(GetCapabilitiesRequest request, CancellationToken cancellationToken) =>
         Call("capabilities", () => new GetCapabilitiesResponse
@@ -69,7 +69,7 @@ internal sealed class SimulatedAgent(Caller caller, World world, Node node, Oper
                     if (request.Resume)
                     {
                         world.LetGoOn.Add((request.PodUid, request.Holder));
-                        world.Resume(request.PodUid);
+                        world.Resume(node, request.PodUid);
                     }
 
                     node.Fences.Remove(request.PodUid);
@@ -89,7 +89,12 @@ internal sealed class SimulatedAgent(Caller caller, World world, Node node, Oper
                 throw new AgentException(Reasons.CheckpointFailed, "the migration holds no fence of the pod", isTerminal: true);
             }
 
-            world.End(request.PodUid);
+            if (!world.HasRun(request.Holder))
+            {
+                world.Violations.Add("the source is ended, and its target has never run");
+            }
+
+            world.EndForGood(node, request.PodUid);
             return new EndProcessesResponse();
         });
 
@@ -98,17 +103,19 @@ internal sealed class SimulatedAgent(Caller caller, World world, Node node, Oper
         var key = (request.PodUid, request.CheckpointId, request.ContainerName);
         var whole = (request.PodUid, request.CheckpointId);
         var stored = world.Store.GetValueOrDefault(whole)?.ContainsKey(request.ContainerName) == true;
-        if (!stored && request.FenceHolder.Length > 0 && node.Fences.GetValueOrDefault(request.PodUid) != request.FenceHolder)
-        {
-            throw new AgentException(Reasons.CheckpointFailed, "the migration holds no fence of the pod", isTerminal: true);
-        }
-
         if (!stored && (!node.Dumps.TryGetValue(key, out var old) || old.Failed))
         {
-            if (world.Copies.FirstOrDefault(c => c.PodUid == request.PodUid)?.Containers
+            if (world.On(node, request.PodUid)?.Containers
                 .FirstOrDefault(c => c.Name == request.ContainerName) is null or { Life: Life.Dead })
             {
                 throw new AgentException(Reasons.PodNotRunning, "the container does not run on this node", isTerminal: true);
+            }
+
+            if (node.Fences.GetValueOrDefault(request.PodUid, "") != request.FenceHolder)
+            {
+                throw request.FenceHolder.Length == 0
+                    ? new AgentException(Reasons.MigrationInProgress, "a migration of this pod is under way", isTerminal: false)
+                    : new AgentException(Reasons.CheckpointFailed, "the migration that asks for the dump holds no fence of the pod", isTerminal: true);
             }
 
             if (node.IsLifting(request.PodUid))
@@ -116,7 +123,7 @@ internal sealed class SimulatedAgent(Caller caller, World world, Node node, Oper
                 throw new AgentException(Reasons.CheckpointFailed, "the pod's fence is being lifted", isTerminal: true);
             }
 
-            if (world.DumpsAreHeld && request.FenceHolder.Length == 0)
+            if (world.DumpsAreHeld && request.FenceHolder.Length == 0 && !world.Snapshots.Contains(request.CheckpointId))
             {
                 world.Violations.Add($"{request.ContainerName} is dumped, and no migration holds its pod");
             }
@@ -140,7 +147,8 @@ internal sealed class SimulatedAgent(Caller caller, World world, Node node, Oper
                     }
 
                     world.Store.TryAdd(whole, []);
-                    world.Store[whole][request.ContainerName] = dump.Value!.Value;
+                    world.Store[whole][request.ContainerName] = new Part(dump.Value!.Value, dump.TakenAt, dump.Fenced);
+                    world.Written[whole] = time.GetUtcNow();
                     node.Dumps.Remove(key);
                 }
 
@@ -149,11 +157,11 @@ internal sealed class SimulatedAgent(Caller caller, World world, Node node, Oper
                     world.Sealed.Add(whole);
                 }
 
-                var container = world.Copies.First(c => c.PodUid == request.PodUid).Containers.First(c => c.Name == request.ContainerName);
+                var part = world.Store.GetValueOrDefault(whole)?.GetValueOrDefault(request.ContainerName) ?? throw Unavailable();
                 return new CheckpointResponse
                 {
-                    CompressedDigest = "d", Digest = "d", Size = 1, CompressedSize = 1, StoppedAt = Now(),
-                    LeftStopped = container.Life is Life.Stopped or Life.Dead,
+                    CompressedDigest = "d", Digest = "d", Size = 1, CompressedSize = 1, StoppedAt = Timestamp.FromDateTimeOffset(part.TakenAt),
+                    LeftStopped = part.LeftStopped,
                 };
             },
             () => !node.Dumps.TryGetValue(key, out var dump) || dump.Failed || dump.Value is not null);
@@ -174,9 +182,14 @@ internal sealed class SimulatedAgent(Caller caller, World world, Node node, Oper
                 world.Store.Remove(whole);
                 world.Sealed.Remove(whole);
             }
-            else if (world.Store.GetValueOrDefault(whole) is { } parts && parts.Remove(request.ContainerName) && parts.Count == 0)
+            else if (world.Store.GetValueOrDefault(whole) is { } parts && parts.Remove(request.ContainerName))
             {
-                world.Store.Remove(whole);
+                // What lacks a part is no checkpoint.
+                world.Sealed.Remove(whole);
+                if (parts.Count == 0)
+                {
+                    world.Store.Remove(whole);
+                }
             }
 
             return new DeleteCheckpointResponse();
@@ -223,13 +236,29 @@ internal sealed class SimulatedAgent(Caller caller, World world, Node node, Oper
 
             stage.Members = [.. request.ContainerNames];
             stage.Go |= request.Release;
-            stage.Values[request.ContainerName] = world.Store[(uri.PodUid, uri.CheckpointId)][request.ContainerName];
+            var part = world.Store[(uri.PodUid, uri.CheckpointId)][request.ContainerName];
+            if (world.On(node, request.PodUid)?.Containers.Find(c => c.Name == request.ContainerName) is { Life: Life.Restored } restored
+                && restored.Counter != part.Value)
+            {
+                world.Violations.Add("what was restored ahead is not what was sealed");
+            }
+
+            stage.Values[request.ContainerName] = part.Value;
             return new PrepareRestoreResponse();
         });
 
-    // Whatever comes of it only saves time, which this world does not measure; but the call may fail like any other.
+    /// <summary>It is restored as soon as it is written, and stands still until its checkpoint is sealed and confirmed.</summary>
     public Task<StageAheadResponse> StageAheadAsync(StageAheadRequest request, CancellationToken cancellationToken) =>
-        Call($"stage {request.ContainerName} ahead", () => new StageAheadResponse());
+        Call($"stage {request.ContainerName} ahead", () =>
+        {
+            var uri = ArtifactUri.Parse(request.ArtifactUri);
+            if (StageOf(request.PodUid) is { Failed: null } stage)
+            {
+                stage.Ahead[request.ContainerName] = (uri.PodUid, uri.CheckpointId);
+            }
+
+            return new StageAheadResponse();
+        });
 
     public Task<GetRestoreResponse> GetRestoreAsync(GetRestoreRequest request, CancellationToken cancellationToken)
     {
@@ -243,7 +272,7 @@ internal sealed class SimulatedAgent(Caller caller, World world, Node node, Oper
             var response = new GetRestoreResponse { Addresses = { World.Address } };
             response.Containers.AddRange(request.ContainerNames.Select(n => new ContainerRestore
             {
-                ContainerName = n, Phase = PhaseOf(request.PodUid, n), RunningAt = Timestamp.FromDateTimeOffset(node.Stages.GetValueOrDefault(request.PodUid)?.RunAt ?? time.GetUtcNow()),
+                ContainerName = n, Phase = PhaseOf(request.PodUid, n), RunningAt = Timestamp.FromDateTimeOffset(node.Stages.GetValueOrDefault(request.PodUid)?.RunAt ?? world.NowAt(node)),
             }));
             return response;
         }
@@ -287,18 +316,20 @@ internal sealed class SimulatedAgent(Caller caller, World world, Node node, Oper
                 node.LetGo(request.AddressHolder);
             }
 
-            if (world.OwnAddress && world.Copies.Any(c => c.PodUid == request.PodUid && c.Containers.Any(p => p.Life == Life.Waiting)))
+            if (request.AddressHolder.Length > 0 && world.On(node, request.PodUid)?.Containers.Any(p => p.Life == Life.Waiting) == true)
             {
                 world.Violations.Add("the address is let go before every socket is there");
             }
 
             stage.Go = true;
-            if (world.Copies.FirstOrDefault(c => c.PodUid == request.PodUid) is { } copy)
+            if (world.On(node, request.PodUid) is { } copy)
             {
                 world.Continue(copy, stage);
             }
 
-            return new ReleaseRestoreResponse();
+            return stage.Verdict is null && stage.Broken.Count > 0
+                ? throw new AgentException(Reasons.RestoreFailed, "the restored processes of a container are gone", isTerminal: true)
+                : new ReleaseRestoreResponse();
         });
 
     public Task<CancelRestoreResponse> CancelRestoreAsync(CancelRestoreRequest request, CancellationToken cancellationToken) =>
@@ -314,21 +345,20 @@ internal sealed class SimulatedAgent(Caller caller, World world, Node node, Oper
 
             if (!hasRun)
             {
-                world.End(request.PodUid, Life.Restored);
+                world.End(node, request.PodUid, Life.Restored);
             }
 
             return new CancelRestoreResponse
             {
                 HasRun = hasRun,
-                LiveContainers = (uint)world.Copies.Where(c => c.PodUid == request.PodUid).SelectMany(c => c.Containers)
-                    .Count(c => c.Life != Life.Dead),
+                LiveContainers = (uint)(world.On(node, request.PodUid)?.Containers.Count(c => c.Life != Life.Dead) ?? 0),
             };
         });
 
     private string PhaseOf(string podUid, string container)
     {
         var stage = node.Stages.GetValueOrDefault(podUid);
-        var life = world.Copies.FirstOrDefault(c => c.PodUid == podUid)?.Containers.FirstOrDefault(c => c.Name == container)?.Life;
+        var life = world.On(node, podUid)?.Containers.FirstOrDefault(c => c.Name == container)?.Life;
         return stage?.Verdict == "Run" && life is not null ? "Running"
             : stage?.Failed is not null || stage?.Broken.Contains(container) == true ? "Failed"
             : life == Life.Restored ? "Restored"
@@ -341,7 +371,7 @@ internal sealed class SimulatedAgent(Caller caller, World world, Node node, Oper
     {
         var stored = new StoredCheckpoint
         {
-            PodUid = key.PodUid, CheckpointId = key.Checkpoint, IsSealed = world.Sealed.Contains(key), PodNamespace = "n", LastWritten = Now(),
+            PodUid = key.PodUid, CheckpointId = key.Checkpoint, IsSealed = world.Sealed.Contains(key), PodNamespace = "n", LastWritten = Timestamp.FromDateTimeOffset(world.Written[key]),
         };
         stored.ContainerNames.AddRange(world.Store[key].Keys);
         return stored;
@@ -366,20 +396,18 @@ internal sealed class SimulatedAgent(Caller caller, World world, Node node, Oper
         operations.BeginAsync(
             node.Agent,
             $"{node.Name}: {name}",
-            () => !node.Answers || node.Agents != life || ready(),
-            () => node.Answers && node.Agents == life ? effect() : throw Unavailable(),
+            () => !IsAtIt(life) || ready(),
+            () =>
+            {
+                var result = IsAtIt(life) ? effect() : throw Unavailable();
+                // It comes to its end behind a cut cable, too; nobody hears of it.
+                return node.Answers ? result : throw Unavailable();
+            },
             Unavailable);
+
+    private bool IsAtIt(int life) => node is { AgentLives: true, IsDead: false } && node.Agents == life;
 
     private static AgentException Unavailable() => new(Reasons.AgentUnavailable, "the agent does not answer", isTerminal: false);
 
-    private Timestamp Now() => Timestamp.FromDateTimeOffset(time.GetUtcNow());
-}
-
-/// <summary>The agents of all nodes.</summary>
-internal sealed class SimulatedAgents(Caller caller, World world, Operations operations, TimeProvider time) : IAgentDirectory
-{
-    public ICheckpointAgent? Find(string nodeName) =>
-        world.Nodes.TryGetValue(nodeName, out var node) && !node.IsForgotten ? new SimulatedAgent(caller, world, node, operations, time) : null;
-
-    public IEnumerable<ICheckpointAgent> Ready() => world.Nodes.Values.Where(n => n is { IsDead: false, IsCut: false }).Select(n => new SimulatedAgent(caller, world, n, operations, time));
+    private Timestamp Now() => Timestamp.FromDateTimeOffset(world.NowAt(node));
 }

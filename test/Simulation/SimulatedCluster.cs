@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using k8s;
 using k8s.Models;
+using PodCheckpointing.Api.V1;
 using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Simulation;
@@ -12,51 +13,49 @@ internal sealed class SimulatedCluster : ICluster
     private readonly Operations _operations;
     private readonly Caller _caller;
     private readonly ILeadership _leadership;
-    private readonly Dictionary<Type, Queue<(IKubernetesObject<V1ObjectMeta> Item, bool Gone)>> _events = [];
-    private readonly Dictionary<(Type, ObjectKey), IKubernetesObject<V1ObjectMeta>> _seen = [];
+    private readonly bool _learns;
+    private readonly Dictionary<Type, Sight> _kinds;
 
-    public SimulatedCluster(SimulatedServer server, Operations operations, Caller caller, ILeadership leadership)
+    /// <param name="server">The server.</param>
+    /// <param name="operations">The network.</param>
+    /// <param name="caller">Who sees.</param>
+    /// <param name="leadership">Whether it may write.</param>
+    /// <param name="learns">Whether what it writes is in its copy at once, as in the real one; else all of it lags behind, as what
+    /// others write does.</param>
+    public SimulatedCluster(SimulatedServer server, Operations operations, Caller caller, ILeadership leadership, bool learns)
     {
-        (_server, _operations, _caller, _leadership) = (server, operations, caller, leadership);
-        foreach (var item in server.All<IKubernetesObject<V1ObjectMeta>>())
+        (_server, _operations, _caller, _leadership, _learns) = (server, operations, caller, leadership, learns);
+        _kinds = new Dictionary<Type, Sight>
         {
-            _seen[(item.GetType(), ObjectKey.Of(item))] = item;
-        }
-
+            [typeof(V1Pod)] = Of<V1Pod>(), [typeof(V1Node)] = Of<V1Node>(), [typeof(PodMigration)] = Of<PodMigration>(),
+            [typeof(PodCheckpoint)] = Of<PodCheckpoint>(), [typeof(ContainerCheckpoint)] = Of<ContainerCheckpoint>(),
+            [typeof(PodCheckpointContent)] = Of<PodCheckpointContent>(), [typeof(ContainerCheckpointContent)] = Of<ContainerCheckpointContent>(),
+        };
         server.Changed += Enqueue;
+
+        Sight Of<T>()
+            where T : class, IKubernetesObject<V1ObjectMeta> => new Sight<T>(server, item => Saw?.Invoke(item));
     }
 
     /// <summary>Is told what an informer has just seen.</summary>
     public event Action<IKubernetesObject<V1ObjectMeta>>? Saw;
 
-    public bool Behind => _events.Values.Any(q => q.Count > 0);
+    public bool Behind => _kinds.Values.Any(k => k.IsBehind);
 
     public void Die() => _server.Changed -= Enqueue;
 
     /// <summary>Lets one kind's informer see its next event.</summary>
     public void Deliver(Random random)
     {
-        var waiting = _events.Values.Where(q => q.Count > 0).ToList();
-        var (item, gone) = waiting[random.Next(waiting.Count)].Dequeue();
-        var key = (item.GetType(), ObjectKey.Of(item));
-        if (gone)
-        {
-            _seen.Remove(key);
-        }
-        else
-        {
-            _seen[key] = item;
-        }
-
-        Saw?.Invoke(item);
+        var waiting = _kinds.Values.Where(k => k.IsBehind).ToList();
+        waiting[random.Next(waiting.Count)].See();
     }
 
     public T? Find<T>(ObjectKey key)
-        where T : class, IKubernetesObject<V1ObjectMeta> =>
-        _seen.GetValueOrDefault((typeof(T), key)) as T;
+        where T : class, IKubernetesObject<V1ObjectMeta> => SightOf<T>()?.Find(key);
 
     public IEnumerable<T> All<T>()
-        where T : class, IKubernetesObject<V1ObjectMeta> => [.. _seen.Values.OfType<T>()];
+        where T : class, IKubernetesObject<V1ObjectMeta> => SightOf<T>()?.All.ToList() ?? [];
 
     public Task<T?> ReadAsync<T>(ObjectKey key, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta> =>
@@ -66,9 +65,12 @@ internal sealed class SimulatedCluster : ICluster
         where T : class, IKubernetesObject<V1ObjectMeta> =>
         Read<IReadOnlyList<T>>($"list {typeof(T).Name}", () => [.. _server.All<T>()]);
 
-    public Task<T> CreateOrGetAsync<T>(T item, CancellationToken cancellationToken)
-        where T : class, IKubernetesObject<V1ObjectMeta> =>
-        Call($"create {typeof(T).Name} {item.Metadata.Name}", () => _server.CreateOrGet(item));
+    public async Task<T> CreateOrGetAsync<T>(T item, CancellationToken cancellationToken)
+        where T : class, IKubernetesObject<V1ObjectMeta>
+    {
+        var (there, isNew) = await Call($"create {typeof(T).Name} {item.Metadata.Name}", () => (_server.CreateOrGet(item, out var isNew), isNew));
+        return isNew ? Learn(there) : there;
+    }
 
     public Task TryCreateAsync(V1Pod pod, CancellationToken cancellationToken) =>
         Read($"try create {pod.Metadata.Name}", () => _server.Admit(pod));
@@ -90,58 +92,62 @@ internal sealed class SimulatedCluster : ICluster
         });
 
     public Task<bool> DeleteVersionAsync<T>(T item, CancellationToken cancellationToken)
-        where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException("no sweep runs here");
+        where T : class, IKubernetesObject<V1ObjectMeta> =>
+        Call($"delete version of {typeof(T).Name} {item.Metadata.Name}", () => _server.DeleteVersion(item));
 
     public Task PatchStatusAsync<T, TStatus>(T item, TStatus? old, TStatus status, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta> =>
         MergePatch.Between(old, status) is { Count: > 0 } changes
-            ? Call($"status {typeof(T).Name} {item.Metadata.Name} {changes["phase"]}", () => _server.PatchStatus(item, changes))
+            ? WriteAsync($"status {typeof(T).Name} {item.Metadata.Name} {changes["phase"]}", () => _server.PatchStatus(item, changes))
             : Task.CompletedTask;
 
     public Task PatchSpecAsync<T, TSpec>(T item, TSpec old, TSpec spec, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta> =>
         MergePatch.Between(old, spec) is { Count: > 0 } changes
-            ? Call($"spec {typeof(T).Name} {item.Metadata.Name}", () => _server.Patch(item, new JsonObject { ["spec"] = changes }))
+            ? WriteAsync($"spec {typeof(T).Name} {item.Metadata.Name}", () => _server.Patch(item, new JsonObject { ["spec"] = changes }))
             : Task.CompletedTask;
 
     public Task AnnotateAsync<T>(T item, string annotation, string value, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta> =>
-        Call($"annotate {typeof(T).Name} {item.Metadata.Name}", () => _server.Patch(
+        WriteAsync($"annotate {typeof(T).Name} {item.Metadata.Name}", () => _server.Patch(
             item, new JsonObject { ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { [annotation] = value } } }));
 
     public Task PatchMetadataAsync<T>(T item, JsonObject metadata, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta> =>
-        Call($"metadata {typeof(T).Name} {item.Metadata.Name}", () => _server.Patch(item, new JsonObject { ["metadata"] = metadata.DeepClone() }));
+        WriteAsync($"metadata {typeof(T).Name} {item.Metadata.Name}", () => _server.Patch(item, new JsonObject { ["metadata"] = metadata.DeepClone() }));
 
     public Task SetFinalizersAsync<T>(T item, IEnumerable<string> finalizers, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
         var wanted = finalizers.ToList();
-        return Call($"finalizers {typeof(T).Name} {item.Metadata.Name}", () =>
-        {
-            _server.SetFinalizers(item, wanted);
-            return true;
-        });
+        return WriteAsync($"finalizers {typeof(T).Name} {item.Metadata.Name}", () => _server.SetFinalizers(item, wanted));
     }
 
-    private Task<T> Read<T>(string name, Func<T> effect) => _operations.BeginAsync(_caller, name, () => true, effect, Silent, changes: false);
+    private Sight<T>? SightOf<T>()
+        where T : class, IKubernetesObject<V1ObjectMeta> => _kinds.GetValueOrDefault(typeof(T)) as Sight<T>;
+
+    private Task<T> Read<T>(string name, Func<T> effect) => _operations.BeginAsync(_caller, name, () => true, effect, _server.WhySilent, changes: false);
+
+    private async Task WriteAsync<T>(string name, Func<T> effect)
+        where T : class, IKubernetesObject<V1ObjectMeta> => Learn(await Call(name, effect));
+
+    private T Learn<T>(T written)
+        where T : class, IKubernetesObject<V1ObjectMeta>
+    {
+        if (_learns)
+        {
+            SightOf<T>()?.Learn(written);
+        }
+
+        return written;
+    }
 
     /// <summary>As Cluster does, before each write.</summary>
     private Task<T> Call<T>(string name, Func<T> effect)
     {
         _leadership.Demand();
-        return _operations.BeginAsync(_caller, name, () => true, effect, Silent);
+        return _operations.BeginAsync(_caller, name, () => true, effect, _server.WhySilent);
     }
 
-    private static HttpRequestException Silent() => new("the API server did not answer");
-
-    private void Enqueue(IKubernetesObject<V1ObjectMeta> item, bool gone)
-    {
-        if (!_events.TryGetValue(item.GetType(), out var queue))
-        {
-            _events[item.GetType()] = queue = new Queue<(IKubernetesObject<V1ObjectMeta>, bool)>();
-        }
-
-        queue.Enqueue((item, gone));
-    }
+    private void Enqueue(IKubernetesObject<V1ObjectMeta> item, bool gone) => _kinds.GetValueOrDefault(item.GetType())?.Enqueue(item, gone);
 }

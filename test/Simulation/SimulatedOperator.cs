@@ -1,5 +1,6 @@
 using k8s;
 using k8s.Models;
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager;
@@ -10,6 +11,7 @@ using PodCheckpointing.Manager.Nodes;
 using PodCheckpointing.Manager.PodCheckpoints;
 using PodCheckpointing.Manager.PodMigrations;
 using PodCheckpointing.Manager.PodRestores;
+using PodCheckpointing.Manager.Retention;
 using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Simulation;
@@ -23,19 +25,27 @@ internal sealed class SimulatedOperator : IDisposable, ILeadership
     private readonly World _world;
     private readonly List<Loop> _loops;
     private readonly CancellationTokenSource _stopping = new();
+    private readonly LeaderSweep[] _sweeps;
+    private bool _sweeping;
 
-    public SimulatedOperator(SimulatedServer server, World world, Operations operations, VirtualTime time, Random random)
+    public SimulatedOperator(SimulatedServer server, World world, Operations operations, VirtualTime time, Random random, bool learns)
     {
         Scheduler = new SeededScheduler(random);
         _world = world;
         _operations = operations;
-        Cluster = new SimulatedCluster(server, operations, _caller, this);
+        Cluster = new SimulatedCluster(server, operations, _caller, this, learns);
         var agents = new SimulatedAgents(_caller, world, operations, time);
         var calls = new PendingCalls(Scheduler, _stopping.Token, this);
         var events = new NoEvents();
         Slots = new MigrationSlots(Cluster, Options.Create(new OperatorOptions { Migrations = world.Limits }));
         var lost = new LostNodes(Cluster, time);
         var release = new ContentRelease(Cluster, agents, calls, events, Options.Create(new OperatorOptions()), time);
+        var rules = Options.Create(new OperatorOptions { Retention = world.Retention });
+        _sweeps =
+        [
+            new MigrationSweep(Cluster, this, [], time, NullLogger<MigrationSweep>.Instance),
+            new RetentionSweep(Cluster, agents, events, this, [], rules, time, NullLogger<RetentionSweep>.Instance),
+        ];
         _loops =
         [
             NewLoop<PodMigration>(Triggers.OfMigrations, q => new PodMigrationReconciler(Cluster, agents, lost, calls, Slots, events, q, time)),
@@ -111,6 +121,16 @@ internal sealed class SimulatedOperator : IDisposable, ILeadership
         _ = Task.Factory.StartNew(() => RunAsync(loop, key), CancellationToken.None, TaskCreationOptions.DenyChildAttach, Scheduler);
     }
 
+    /// <summary>Begins a look at what has become old, unless one is under way.</summary>
+    public void Sweep()
+    {
+        if (!_sweeping)
+        {
+            _sweeping = true;
+            _ = Task.Factory.StartNew(SweepAsync, CancellationToken.None, TaskCreationOptions.DenyChildAttach, Scheduler);
+        }
+    }
+
     /// <summary>Its lease ends, and it goes on as if it had it still: it was slow, or cut off from the API server.</summary>
     /// <param name="late">Whether all that it has sent arrives late.</param>
     public void Depose(bool late)
@@ -130,6 +150,31 @@ internal sealed class SimulatedOperator : IDisposable, ILeadership
         foreach (var loop in _loops)
         {
             loop.Queue.Dispose();
+        }
+    }
+
+    /// <summary>As LeaderSweep does, of which each has its own time.</summary>
+    private async Task SweepAsync()
+    {
+        try
+        {
+            foreach (var sweep in _sweeps)
+            {
+                await sweep.SweepAsync(_stopping.Token);
+            }
+        }
+        catch (Exception exception) when (exception is AgentException or HttpRequestException or KubernetesException or ConflictException
+            || (exception is OperationCanceledException && !Leads))
+        {
+            // The next look comes, of whoever leads then.
+        }
+        catch (Exception exception) when (exception is not ObjectDisposedException)
+        {
+            _world.Violations.Add(exception.ToString());
+        }
+        finally
+        {
+            _sweeping = false;
         }
     }
 
@@ -153,7 +198,7 @@ internal sealed class SimulatedOperator : IDisposable, ILeadership
         {
             loop.Queue.AddAfter(key, TimeSpan.FromMilliseconds(20));
         }
-        catch (Exception exception) when (exception is AgentException or HttpRequestException)
+        catch (Exception exception) when (exception is AgentException or HttpRequestException or KubernetesException)
         {
             loop.Queue.AddAfterFailure(key);
         }

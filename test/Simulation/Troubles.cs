@@ -1,20 +1,32 @@
 using System.Text.Json.Nodes;
 using k8s.Models;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.PodMigrations;
 
 namespace PodCheckpointing.Simulation;
 
 /// <summary>What users do, and what befalls nodes and agents; the seed says what and when.</summary>
 internal sealed class Troubles
 {
+    private const int Forever = 100_000;
+    /// <summary>What the container of another pod of the same name is called.</summary>
+    public const string Namesake = "x0";
+
+    private const string SnapshotName = "snapshot";
+    private const string InTheForeground = "user: deletes the migration in the foreground";
+    private const string ItsCheckpoint = "user: deletes the migration's checkpoint";
+    private const string Snapshots = "user: takes a snapshot of the pod";
     private readonly SimulatedServer _server;
     private readonly World _world;
     private readonly Random _random;
     private readonly List<string> _trace;
-    private readonly Dictionary<int, Action> _plan = [];
+    private readonly Dictionary<int, (string Name, Action Do)> _plan = [];
     private readonly int _crashes;
     private int _lateEnds;
     private readonly List<Action> _atTheEnd = [];
+
+    /// <summary>What is done as soon as it can be, by when it can.</summary>
+    private readonly List<(Func<bool> When, Action Do)> _waiting = [];
 
     /// <param name="server">The cluster.</param>
     /// <param name="world">The nodes.</param>
@@ -35,10 +47,19 @@ internal sealed class Troubles
         {
             Maybe(3, "user: abort", () => Edit("m", json => json["spec"]!["abort"] = true));
             Maybe(7, "user: deletes the migration", () => Delete<PodMigration>("m"));
-            Maybe(7, "user: deletes the migration in the foreground", () => Foreground("m"));
+            Maybe(7, InTheForeground, () => Foreground("m"));
             Maybe(6, "user: migrates again", () => CreateMigration("m2", _random.Next(2) == 0 ? "b" : "c"));
+            Maybe(8, Snapshots, Snapshot);
+            Maybe(12, "user: deletes the migration, and makes it anew", Recreate);
+            Maybe(14, ItsCheckpoint, DeleteCheckpoint);
+            Maybe(14, "policy: no target pods", () => _server.Policy = item => item is V1Pod pod && StrayTargets.IsTarget(pod));
+            Maybe(14, "policy: no checkpoints", () => _server.Policy = item => item is ContainerCheckpoint or ContainerCheckpointContent);
+            Maybe(kept ? int.MaxValue : 14, "user: deletes the pod, and makes it anew", Replace);
             Maybe(kept ? int.MaxValue : 12, "user: deletes the source", () => DeletePod(_ => "p"));
             Maybe(kept ? int.MaxValue : 10, "user: deletes the target", () => DeletePod(m => m.Status?.RestoredPodName));
+            Maybe(kept ? int.MaxValue : 10, "user: would delete the target when the source is being ended", () => _waiting.Add((
+                () => _server.Find<PodMigration>("n", "m")?.Status?.Steps?.Any(s => s.Name == Steps.EndSource) == true,
+                () => DeletePod(m => m.Status?.RestoredPodName))));
         }
 
         switch (random.Next(8))
@@ -55,19 +76,42 @@ internal sealed class Troubles
                 Maybe(1, $"node {node} is cut off", () => Cut(node, true));
                 Maybe(2, $"node {node} is back", () => Cut(node, false));
                 break;
+            case 4:
+                var boots = random.Next(2) == 0 ? "a" : "b";
+                Maybe(1, $"node {boots} boots", () => Boot(world.Nodes[boots]));
+                Maybe(3, $"node {boots} boots once more", () => Boot(world.Nodes[boots]));
+                break;
         }
 
-        AreNone = _plan.Count == 0 && _crashes == 0 && _lateEnds == 0 && Timeout is null && !world.DumpsFail && !world.RestoresFail && world.Failures == 0;
+        foreach (var clock in world.Nodes.Values.Where(_ => random.Next(2) == 0))
+        {
+            clock.ClockOffset = TimeSpan.FromSeconds(random.Next(-3, 4));
+        }
+
+        Ttl = random.Next(6) == 0 ? random.Next(60) : null;
+        OnlyDelay = _plan.Values.All(p => p.Name == Snapshots)
+            && Timeout is null && !DryRun && !world.DumpsFail && !world.RestoresFail && world.Failures == 0;
+        TakesCheckpoints = _plan.Values.Any(p => p.Name is InTheForeground or ItsCheckpoint);
+        AreNone = OnlyDelay && _plan.Count == 0 && _crashes == 0 && _lateEnds == 0;
     }
 
     public string? OnFailure { get; }
 
     public int? Timeout { get; }
 
+    /// <summary>After how many seconds what has ended is taken away.</summary>
+    public int? Ttl { get; }
+
     public bool DryRun { get; }
 
     /// <summary>Whether whole checkpoints are kept.</summary>
     public bool Retains { get; }
+
+    /// <summary>Whether a user deletes what a migration has made.</summary>
+    public bool TakesCheckpoints { get; }
+
+    /// <summary>Whether nothing is in the way but lost calls, parts that begin again, and somebody else's checkpoint.</summary>
+    public bool OnlyDelay { get; }
 
     /// <summary>Whether nothing at all is in the way.</summary>
     public bool AreNone { get; }
@@ -80,7 +124,7 @@ internal sealed class Troubles
         Metadata = new V1ObjectMeta { Name = name, NamespaceProperty = "n" },
         Spec = new PodMigrationSpec
         {
-            CheckpointRetention = Retains ? DeletionPolicies.Retain : null, PodName = "p", TargetNode = target, OnFailure = OnFailure, TimeoutSeconds = Timeout, DryRun = DryRun && name == "m" ? true : null,
+            CheckpointRetention = Retains ? DeletionPolicies.Retain : null, PodName = "p", TargetNode = target, OnFailure = OnFailure, TimeoutSeconds = OnlyDelay ? Forever : Timeout, TtlSecondsAfterFinished = Ttl, DryRun = DryRun && name == "m" ? true : null,
         },
     });
 
@@ -88,12 +132,18 @@ internal sealed class Troubles
     {
         if (_plan.TryGetValue(step, out var act))
         {
-            act();
+            _trace.Add(act.Name);
+            act.Do();
         }
 
-        if (_crashes > 0 && _random.Next(_crashes) == 0)
+        foreach (var due in _waiting.Where(w => w.When()).ToList())
         {
-            var node = _world.Nodes.Values.ElementAt(_random.Next(2));
+            _waiting.Remove(due);
+            due.Do();
+        }
+
+        if (_crashes > 0 && _random.Next(_crashes) == 0 && _world.Nodes.Values.ElementAt(_random.Next(2)) is { IsOff: false } node)
+        {
             _trace.Add($"agent {node.Name} {(node.AgentLives ? "dies" : "lives")}");
             Restart(node, !node.AgentLives);
         }
@@ -107,8 +157,14 @@ internal sealed class Troubles
     /// <summary>What can come back does, and of what cannot somebody says so.</summary>
     public void End()
     {
+        _server.Policy = null;
         foreach (var node in _world.Nodes.Values.Where(n => !n.IsDead))
         {
+            if (node.IsOff)
+            {
+                ComeUp(node);
+            }
+
             if (!node.AgentLives)
             {
                 Restart(node, lives: true);
@@ -150,16 +206,35 @@ internal sealed class Troubles
         return left.Count > 0;
     }
 
+    /// <summary>The user has no use for his snapshot any more; false where there is none.</summary>
+    public bool DropSnapshot()
+    {
+        var stands = _server.Find<PodCheckpoint>("n", SnapshotName) is { Metadata.DeletionTimestamp: null };
+        Delete<PodCheckpoint>(SnapshotName);
+        return stands;
+    }
+
+    private void Snapshot()
+    {
+        _server.Changed += (item, _) =>
+        {
+            if (item is PodCheckpoint { Metadata.Name: SnapshotName, Status.CheckpointID: { } id })
+            {
+                _world.Snapshots.Add(id);
+            }
+        };
+        _server.CreateOrGet(new PodCheckpoint
+        {
+            Metadata = new V1ObjectMeta { Name = SnapshotName, NamespaceProperty = "n" }, Spec = new PodCheckpointSpec { PodName = "p" },
+        });
+    }
+
     private void Maybe(int oneIn, string name, Action act)
     {
         if (_random.Next(oneIn) == 0)
         {
             // Two at one step: the later one wins.
-            _plan[_random.Next(300)] = () =>
-            {
-                _trace.Add(name);
-                act();
-            };
+            _plan[_random.Next(300)] = (name, act);
         }
     }
 
@@ -204,6 +279,58 @@ internal sealed class Troubles
                 _server.Delete(pod);
             }
         }
+    }
+
+    private void DeleteCheckpoint()
+    {
+        if (_server.All<PodCheckpoint>().FirstOrDefault(c => c.Metadata.OwnerReferences?.Any(o => o.Kind == nameof(PodMigration)) == true) is { } checkpoint)
+        {
+            _server.Delete(checkpoint);
+        }
+    }
+
+    private void Recreate()
+    {
+        Delete<PodMigration>("m");
+        _waiting.Add((() => _server.Find<PodMigration>("n", "m") is null, () =>
+        {
+            _trace.Add("user: the migration anew");
+            CreateMigration("m", _random.Next(2) == 0 ? "b" : "c");
+        }));
+    }
+
+    /// <summary>Another pod of that name: nobody's to be stopped, ended or counted for the first.</summary>
+    private void Replace()
+    {
+        DeletePod(_ => "p");
+        _waiting.Add((() => _server.Find<V1Pod>("n", "p") is null, () =>
+        {
+            _trace.Add("user: the pod anew");
+            var pod = _server.CreateOrGet(new V1Pod
+            {
+                Metadata = new V1ObjectMeta { Name = "p", NamespaceProperty = "n" },
+                Spec = new V1PodSpec { NodeName = _random.Next(2) == 0 ? "a" : "c", Containers = [new V1Container { Name = Namesake }] },
+            });
+            _world.Namesakes.Add(pod.Metadata.Uid!);
+        }));
+    }
+
+    private void Boot(Node node)
+    {
+        _world.Boot(node);
+        node.IsOff = true;
+        Restart(node, lives: false);
+        Ready(node.Name, false);
+        var left = _random.Next(5, 80);
+        _waiting.Add((() => node.IsOff && left-- == 0, () => ComeUp(node)));
+    }
+
+    private void ComeUp(Node node)
+    {
+        _trace.Add($"node {node.Name} is up");
+        node.IsOff = false;
+        Restart(node, lives: true);
+        Ready(node.Name, true);
     }
 
     private static void Restart(Node node, bool lives)

@@ -31,17 +31,37 @@ internal sealed class Processes(string name)
     public V1ContainerStateTerminated? End { get; set; }
 
     public int Restarts { get; set; }
+
+    /// <summary>It was a source's, and there is no way back to it.</summary>
+    public bool IsEnded { get; set; }
 }
 
 /// <summary>What runs of one pod on one node.</summary>
 internal sealed record Copy(string PodUid, string Node, List<Processes> Containers)
 {
-    /// <summary>What it had done since it was restored is lost by no fault of ours: it failed, its node died, or the user
-    /// took it away.</summary>
-    public bool Excused { get; set; }
+    /// <summary>The migration that it is the target of, by its uid.</summary>
+    public string? Migration { get; init; }
+
+    /// <summary>It ran, and its node died or the user took it away: there need be none any more.</summary>
+    public bool IsTaken { get; set; }
+
+    /// <summary>It failed soon after it was restored, or its node booted.</summary>
+    public bool HasFailed { get; set; }
+
+    /// <summary>What it had done since it was restored is lost by no fault of ours.</summary>
+    public bool IsExcused => IsTaken || HasFailed;
+
+    /// <summary>When the first of its containers was left stopped; null while none is.</summary>
+    public DateTimeOffset? StoppedAt { get; set; }
+
+    /// <summary>When its restored containers were let run.</summary>
+    public DateTimeOffset? RanAt { get; set; }
 
     /// <summary>When kubelet is through with killing it; null until it is told to.</summary>
     public DateTimeOffset? KilledAt { get; set; }
+
+    /// <summary>Something of it runs, or would be started again.</summary>
+    public bool HasRun => Containers.Any(c => c.Life == Life.Running || c is { Life: Life.Dead, End: not null, Started: true });
 
     public bool Lives => Containers.Any(c => c.Life is not Life.Dead);
 }
@@ -56,13 +76,23 @@ internal sealed class Dump
     /// <summary>The counter in the archive; null while the dump is under way.</summary>
     public long? Value { get; set; }
 
+    /// <summary>When it was taken, by its node's clock.</summary>
+    public DateTimeOffset TakenAt { get; set; }
+
     public bool Failed { get; set; }
 }
+
+/// <summary>A container's part of a checkpoint, on the volume.</summary>
+internal sealed record Part(long Value, DateTimeOffset TakenAt, bool LeftStopped);
 
 /// <summary>What an agent has staged for a pod.</summary>
 internal sealed class Stage
 {
     public Dictionary<string, long> Values { get; } = [];
+
+    /// <summary>What may be restored as soon as it is written, before anybody has said that it is the one: the containers, and
+    /// the checkpoint.</summary>
+    public Dictionary<string, (string PodUid, string Checkpoint)> Ahead { get; } = [];
 
     public HashSet<string> Broken { get; } = [];
 
@@ -85,6 +115,12 @@ internal sealed class Node(string name)
 
     public bool AgentLives { get; set; } = true;
 
+    /// <summary>How far its clock is ahead.</summary>
+    public TimeSpan ClockOffset { get; set; }
+
+    /// <summary>It boots: nothing runs on it, and its disk stays.</summary>
+    public bool IsOff { get; set; }
+
     /// <summary>Nobody reaches it, and everything on it goes on.</summary>
     public bool IsCut { get; set; }
 
@@ -100,7 +136,10 @@ internal sealed class Node(string name)
     /// <summary>The user has said that it will not come back: the cluster's collector takes its pods' objects away.</summary>
     public bool IsGivenUp { get; set; }
 
-    public bool Answers => AgentLives && !IsCut && !IsDead;
+    /// <summary>Whether its kubelet hears of the API server, and the server of it.</summary>
+    public bool IsUp => !IsCut && !IsDead && !IsOff;
+
+    public bool Answers => AgentLives && IsUp;
 
     /// <summary>Counts the agent's lives.</summary>
     public int Agents { get; set; }

@@ -28,9 +28,8 @@ internal sealed class ContainerCheckpointReconciler(
         }
 
         var content = cluster.Find<ContainerCheckpointContent>(new ObjectKey(null, ContentName(checkpoint)));
-        if (checkpoint.Metadata.DeletionTimestamp is not null)
+        if (checkpoint.Metadata.DeletionTimestamp is not null && !await StaysAsync(checkpoint, cancellationToken))
         {
-            await ReleaseAsync(checkpoint, cancellationToken);
             return ReconcileResult.Done;
         }
 
@@ -277,6 +276,15 @@ internal sealed class ContainerCheckpointReconciler(
         var all = await cluster.ReadAsync<PodCheckpointContent>(new ObjectKey(null, PodCheckpointReconciler.ContentName(whole)), cancellationToken);
         return Binding.IsRetained(whole.Spec.DeletionPolicy, all?.Spec.DeletionPolicy)
             || (all is not null && all.Spec.PodCheckpointRef.Uid != whole.Metadata.Uid);
+    }
+
+    /// <summary>Lets one that is being deleted go.</summary>
+    /// <returns>Whether it is made all the same: a migration that needs it would wait for it in vain, with its pod fenced.</returns>
+    private async Task<bool> StaysAsync(ContainerCheckpoint checkpoint, CancellationToken cancellationToken)
+    {
+        await ReleaseAsync(checkpoint, cancellationToken);
+        return checkpoint.Has(WellKnown.CheckpointFinalizer) && checkpoint.ControllerKey(nameof(PodCheckpoint)) is { } owner
+            && cluster.Find<PodCheckpoint>(owner) is { } whole && checkpoint.IsControlledBy(whole) && Owners.UserOf(whole, cluster) is not null;
     }
 
     /// <summary>The claim goes: with Delete the content and its bytes go too, with Retain both stay.</summary>

@@ -28,7 +28,12 @@ internal sealed partial class PodCheckpointReconciler(
 
         if (checkpoint.Metadata.DeletionTimestamp is not null)
         {
-            return await ReleaseAsync(checkpoint, cancellationToken);
+            var released = await ReleaseAsync(checkpoint, cancellationToken);
+            // A migration that needs it would wait for it in vain, with its pod fenced: it is made all the same, and goes afterwards.
+            if (!checkpoint.Has(WellKnown.CheckpointFinalizer) || Owners.UserOf(checkpoint, cluster) is null)
+            {
+                return released;
+            }
         }
 
         if (checkpoint.Status is { Error: not null })

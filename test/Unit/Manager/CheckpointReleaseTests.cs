@@ -6,6 +6,7 @@ using PodCheckpointing.Manager;
 using PodCheckpointing.Manager.Agents;
 using PodCheckpointing.Manager.ContainerCheckpoints;
 using PodCheckpointing.Manager.PodCheckpoints;
+using PodCheckpointing.Manager.PodMigrations;
 using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Unit.Manager;
@@ -25,9 +26,15 @@ public sealed class CheckpointReleaseTests
         _world = new MigrationWorld();
         _queue = new WorkQueue(_world.Time);
         _calls = new PendingCalls(TaskScheduler.Default, CancellationToken.None);
-        var whole = new PodCheckpoint { Metadata = Meta("whole", Owners.ControllerReference(_world.Migration), deleted: true) };
+        var whole = new PodCheckpoint
+        {
+            Metadata = Meta("whole", Owners.ControllerReference(_world.Migration), deleted: true), Status = new PodCheckpointStatus { Ready = true },
+        };
         _world.Put(whole);
-        _world.Put(new ContainerCheckpoint { Metadata = Meta("part", Owners.ControllerReference(whole), deleted: true) });
+        _world.Put(new ContainerCheckpoint
+        {
+            Metadata = Meta("part", Owners.ControllerReference(whole), deleted: true), Status = new ContainerCheckpointStatus { Ready = true },
+        });
     }
 
     [TearDown]
@@ -48,6 +55,35 @@ public sealed class CheckpointReleaseTests
         _world.Take<ContainerCheckpoint>("n", "part");
         await ReconcileWholeAsync();
         _world.MetadataPatches.Should().Equal(("whole", "finalizers: "));
+    }
+
+    [Test]
+    public async Task A_checkpoint_that_is_deleted_before_it_is_made_is_made_for_the_migration_that_needs_it()
+    {
+        _world.Put(new PodCheckpoint
+        {
+            Metadata = Meta(_world.Checkpoint, Owners.ControllerReference(_world.Migration), deleted: true), Spec = new PodCheckpointSpec { PodName = "p" },
+        });
+
+        await ReconcileWholeAsync(_world.Checkpoint);
+
+        _world.Find<PodCheckpoint>(new("n", _world.Checkpoint))!.Status!.CheckpointID.Should().Be(MigrationScope.CheckpointIdFor(_world.Migration));
+    }
+
+    [Test]
+    public async Task A_part_that_is_deleted_before_it_is_made_is_made_for_the_migration_that_needs_the_whole()
+    {
+        PutWhole(leaving: false);
+        var part = _world.Find<ContainerCheckpoint>(new("n", "part"))!;
+        var source = _world.Find<V1Pod>(new("n", "p"))!;
+        _world.Put(part with
+        {
+            Spec = new ContainerCheckpointSpec { PodName = "p", ContainerName = "c", PodUID = source.Metadata.Uid!, CheckpointID = Id }, Status = null,
+        });
+
+        await ReconcilePartAsync();
+
+        _world.Find<ContainerCheckpointContent>(new(null, "ccpc-part-uid")).Should().NotBeNull();
     }
 
     [Test]
@@ -140,8 +176,8 @@ public sealed class CheckpointReleaseTests
         DeletionTimestamp = deleted ? DateTime.UnixEpoch : null,
     };
 
-    private Task ReconcileWholeAsync() =>
-        new PodCheckpointReconciler(_world, _world, new LostNodes(_world, _world.Time), _calls, _world, _queue, _world.Time).ReconcileAsync(new("n", "whole"), CancellationToken.None);
+    private Task ReconcileWholeAsync(string name = "whole") =>
+        new PodCheckpointReconciler(_world, _world, new LostNodes(_world, _world.Time), _calls, _world, _queue, _world.Time).ReconcileAsync(new("n", name), CancellationToken.None);
 
     private Task ReconcilePartAsync() =>
         new ContainerCheckpointReconciler(_world, _world, new LostNodes(_world, _world.Time), _calls, _world, _queue, _world.Time)

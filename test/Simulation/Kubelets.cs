@@ -1,0 +1,171 @@
+using System.Text.Json;
+using k8s;
+using k8s.Models;
+using PodCheckpointing.Api.V1;
+
+namespace PodCheckpointing.Simulation;
+
+/// <summary>What kubelets, runtimes and collectors do by themselves.</summary>
+internal sealed class Kubelets(SimulatedServer server, World world, Random random, TimeProvider time)
+{
+    /// <summary>Everything that could happen next, but for counting on.</summary>
+    public List<(string Name, Action Do)> Possible()
+    {
+        var pods = server.All<V1Pod>().ToList();
+        List<(string, Action)> result = [.. pods.SelectMany(ActsOn), .. Collectors()];
+
+        // Whose object was deleted by force.
+        foreach (var copy in world.Copies.Where(c => c.Lives && world.Nodes[c.Node].IsUp && pods.All(p => p.Metadata.Uid != c.PodUid)))
+        {
+            result.Add(($"kubelet kills what is left of {copy.PodUid[..8]}", () => world.Kill(copy)));
+        }
+
+        foreach (var node in world.Nodes.Values.Where(n => !n.IsDead))
+        {
+            foreach (var (key, dump) in node.Dumps.Where(d => d.Value is { Value: null, Failed: false }))
+            {
+                result.Add(($"dump of {key.Container} ends", () => world.End(node, key.PodUid, dump)));
+            }
+        }
+
+        return result;
+    }
+
+    private IEnumerable<(string, Action)> ActsOn(V1Pod pod)
+    {
+        var node = world.Nodes[pod.Spec.NodeName!];
+        var copy = world.On(node, pod.Metadata.Uid!);
+        if (node.IsDead)
+        {
+            return node.IsGivenUp ? [($"collector removes {pod.Metadata.Name}", () => server.Remove(pod))] : [];
+        }
+
+        if (node.IsOff)
+        {
+            return [];
+        }
+
+        if (pod.Metadata.DeletionTimestamp is not null && !node.IsCut)
+        {
+            return copy?.Lives != true ? [($"kubelet removes {pod.Metadata.Name}", () => server.Remove(pod))]
+                : time.GetUtcNow() >= (copy.KilledAt ??= Later()) ? [($"kubelet kills {pod.Metadata.Name}", () => world.Kill(copy))]
+                : [];
+        }
+
+        if (copy is null)
+        {
+            var migration = pod.Metadata.Labels?.TryGetValue(WellKnown.MigrationUid, out var uid) == true ? uid : null;
+            return node.IsCut
+                ? []
+                : [($"kubelet starts {pod.Metadata.Name}", () => world.Copies.Add(new Copy(pod.Metadata.Uid!, node.Name, []) { Migration = migration }))];
+        }
+
+        return [.. Creates(pod, copy, node), .. Restores(pod, copy, node), .. Restarts(pod, copy, node), .. Reports(pod, copy, node)];
+    }
+
+    private IEnumerable<(string, Action)> Creates(V1Pod pod, Copy copy, Node node)
+    {
+        if (copy.Containers.Count < pod.Spec.Containers.Count && copy.Containers.All(c => c.Started)
+            && (IsRestored(pod) || !node.Fences.ContainsKey(copy.PodUid)))
+        {
+            yield return ($"create in {pod.Metadata.Name}", () => world.Create(copy, pod.Spec.Containers[copy.Containers.Count].Name, IsRestored(pod)));
+        }
+    }
+
+    private IEnumerable<(string, Action)> Restores(V1Pod pod, Copy copy, Node node)
+    {
+        if (node.Stages.GetValueOrDefault(copy.PodUid) is not { Failed: null } stage)
+        {
+            yield break;
+        }
+
+        foreach (var container in copy.Containers)
+        {
+            if (container.Life == Life.Waiting && ValueFor(container.Name, stage) is { } value && !stage.Broken.Contains(container.Name))
+            {
+                yield return ($"restores {pod.Metadata.Name}/{container.Name}", () => world.Restore(copy, container, stage, value));
+            }
+
+            if (container is { Life: Life.Restored, Started: false })
+            {
+                yield return ($"starts {pod.Metadata.Name}/{container.Name}", () =>
+                {
+                    container.Started = true;
+                    if (stage.Go)
+                    {
+                        world.Continue(copy, stage);
+                    }
+                });
+            }
+        }
+    }
+
+    /// <summary>What was staged; or is staged ahead, and written.</summary>
+    private long? ValueFor(string container, Stage stage) =>
+        stage.Values.TryGetValue(container, out var value) ? value
+        : stage.Ahead.TryGetValue(container, out var whole) ? world.Store.GetValueOrDefault(whole)?.GetValueOrDefault(container)?.Value
+        : null;
+
+    private IEnumerable<(string, Action)> Restarts(V1Pod pod, Copy copy, Node node)
+    {
+        var stage = node.Stages.GetValueOrDefault(copy.PodUid);
+        foreach (var container in copy.Containers)
+        {
+            // The fence hook and the restore handler have their say.
+            if (container is { Life: Life.Dead, End: not null } && !node.Fences.ContainsKey(copy.PodUid) && (!IsRestored(pod) || stage?.Verdict == "Run"))
+            {
+                yield return ($"kubelet starts {pod.Metadata.Name}/{container.Name} again", () => world.Start(copy, container));
+            }
+
+            if (world.Failures > 0 && container.Life is Life.Running or Life.Stopped && random.Next(40) == 0)
+            {
+                yield return ($"{pod.Metadata.Name}/{container.Name} fails", () => world.Fail(copy, container, stage));
+            }
+        }
+    }
+
+    private IEnumerable<(string, Action)> Reports(V1Pod pod, Copy copy, Node node)
+    {
+        if (!node.IsCut && KubeletReport.Of(pod, copy) is { } status)
+        {
+            yield return ($"kubelet reports {pod.Metadata.Name}", () => server.Edit(pod, json =>
+                json["status"] = JsonSerializer.SerializeToNode(status, KubernetesJson.Options)));
+        }
+    }
+
+    /// <summary>What takes away by itself what nobody needs: the cluster's garbage collector, and the agents' sweepers.</summary>
+    private IEnumerable<(string, Action)> Collectors()
+    {
+        foreach (var act in world.ReplicaSet?.Acts(world.Violations) ?? [])
+        {
+            yield return act;
+        }
+
+        foreach (var item in server.Orphans())
+        {
+            yield return ($"collector deletes {item.Metadata.Name}", () => server.Delete(item));
+        }
+
+        foreach (var node in world.Nodes.Values.Where(n => n.AgentLives && !n.IsDead))
+        {
+            foreach (var (holder, _) in node.Holds.Where(h => h.Value < time.GetUtcNow() && !world.Copies.Any(c => c.Node == node.Name && c.Lives)))
+            {
+                yield return ($"{node.Name}: sweeper lets addresses go", () => node.LetGo(holder));
+            }
+        }
+    }
+
+    private static bool IsRestored(V1Pod pod) => pod.Metadata.Annotations?.ContainsKey(WellKnown.RestoreAnnotation) == true;
+
+    /// <summary>When a kill that begins now ends; the clock will come to it.</summary>
+    private DateTimeOffset Later()
+    {
+        var takes = world.LongestKill * random.NextDouble();
+        if (takes > TimeSpan.Zero)
+        {
+            time.CreateTimer(_ => { }, null, takes, Timeout.InfiniteTimeSpan);
+        }
+
+        return time.GetUtcNow() + takes;
+    }
+}
