@@ -52,14 +52,19 @@ internal sealed class PendingCalls(TaskScheduler scheduler, CancellationToken st
     /// <summary>Whether a call has been begun here and not ended.</summary>
     public bool IsUnderWay(string key) => _calls.TryGetValue(key, out var task) && !task.IsCompleted;
 
-    /// <summary>Forgets the finished calls whose key begins so; what is under way stays.</summary>
+    /// <summary>Forgets the calls whose key begins so: what has finished, and what is under way, when it has.</summary>
     public void Forget(string keyPrefix)
     {
-        foreach (var pair in _calls)
+        foreach (var pair in _calls.Where(c => c.Key.StartsWith(keyPrefix, StringComparison.Ordinal)))
         {
-            if (pair.Key.StartsWith(keyPrefix, StringComparison.Ordinal) && pair.Value.IsCompleted)
+            if (pair.Value.IsCompleted)
             {
                 _calls.TryRemove(pair);
+            }
+            else
+            {
+                _ = pair.Value.ContinueWith(
+                    _ => _calls.TryRemove(pair), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
             }
         }
     }

@@ -39,6 +39,12 @@ internal sealed class PodRestoreReconciler(
 
         if (cluster.Find<V1Pod>(key) is not { } pod || RestoreRequest.Of(pod) is not { } request || pod.Spec.NodeName is not { Length: > 0 })
         {
+            if (cluster.Find<V1Pod>(key) is { Metadata.DeletionTimestamp: not null } leaving && leaving.Metadata.Annotations?.ContainsKey(WellKnown.RestoreAnnotation) == true)
+            {
+                // Nobody fetches the answers any more.
+                calls.Forget($"restore/{leaving.Metadata.Uid}/");
+            }
+
             return ReconcileResult.Done;
         }
 
