@@ -4,11 +4,13 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 passed=0 failed=0 names=""
 export POD_CHECKPOINTING_TESTS_NEED_PARTS=1
+# A test run that was cut off has left its clusters.
+trap 'test/LocalCluster/cluster.sh sweep' EXIT
 for project in Architecture Unit Component EndToEnd; do
   echo "== $project"
   log=$(mktemp)
   # Not for ever, whatever hangs: the names of those that failed by then are wanted.
-  timeout --foreground -k 60 3h dotnet run --no-build --project "test/$project" -- --no-ansi --no-progress 2>&1 | tee "$log"
+  timeout --foreground -k 60 40m dotnet run --no-build --project "test/$project" -- --no-ansi --no-progress 2>&1 | tee "$log"
   code=${PIPESTATUS[0]}
   p=$(sed -n 's/^ *succeeded: *\([0-9]*\).*/\1/p' "$log" | tail -n 1)
   f=$(sed -n 's/^ *failed: *\([0-9]*\).*/\1/p' "$log" | tail -n 1)
@@ -25,7 +27,7 @@ for project in Architecture Unit Component EndToEnd; do
   if [ "${p:-0}" -eq 0 ]; then echo "$project ran no test"; failed=$((failed + 1)); fi
   if [ "$project" = Unit ]; then
     echo "== Simulation"
-    if dotnet run --no-build --project test/Simulation -- 2000; then
+    if timeout --foreground -k 60 20m dotnet run --no-build --project test/Simulation -- 2000; then
       passed=$((passed + 1))
     else
       failed=$((failed + 1)) names+="failed Simulation"$'\n'

@@ -22,6 +22,16 @@ public abstract class BenchTests(string letter, params (string Name, string Valu
             time.sleep(0.05)
         """;
 
+    /// <summary>CRIU as it is, but a dump or a restore waits for the test's word.</summary>
+    private const string Gate = """
+        #!/bin/sh
+        if [ "$1" = swrk ]; then
+          touch /run/criu-came
+          while [ ! -e /run/criu-go ]; do sleep 0.02; done
+        fi
+        exec /usr/sbin/criu.real "$@"
+        """;
+
     /// <summary>How long anything is waited for: a slow machine fails no test by it.</summary>
     protected static TimeSpan Patience { get; } = TimeSpan.FromSeconds(180);
 
@@ -184,4 +194,24 @@ public abstract class BenchTests(string letter, params (string Name, string Valu
         + "chmod 755 /run/ipam; mount --bind /run/ipam bench-ipam");
 
     protected Task LetPodsGoAsync() => Cluster.OnNodeAsync("node-b", "touch /run/go; umount /usr/lib/cni/bench-ipam 2>/dev/null || true");
+
+    /// <summary>No dump and no restore of a node begins before it is let go.</summary>
+    protected Task HoldUpCriuAsync(string node) => Cluster.OnNodeAsync(
+        node,
+        "rm -f /run/criu-came /run/criu-go; criu=$(command -v criu); [ -e /usr/sbin/criu.real ] || cp $criu /usr/sbin/criu.real; "
+        + $"cat >/run/criu <<'SH'\n{Gate}\nSH\nchmod 755 /run/criu; mount --bind /run/criu $criu");
+
+    /// <summary>Waits until a dump or a restore stands before the gate.</summary>
+    protected Task CriuHasComeAsync(string node) =>
+        Cluster.OnNodeAsync(node, "for i in $(seq 1500); do [ ! -e /run/criu-came ] || break; sleep 0.1; done; ls /run/criu-came");
+
+    protected Task LetCriuGoAsync(string node) => Cluster.OnNodeAsync(node, "touch /run/criu-go; umount -l $(command -v criu) 2>/dev/null || true");
+
+    protected Task CutOffAsync(string node) => Cluster.OnNodeAsync(node, "iptables -w -I INPUT -i eth0 -j DROP; iptables -w -I OUTPUT -o eth0 -j DROP");
+
+    protected Task ReconnectAsync(string node) => Cluster.OnNodeAsync(node, "iptables -w -F INPUT; iptables -w -F OUTPUT");
+
+    /// <summary>As Kubernetes' node controller, which the bench has not, says of a node whose kubelet is silent.</summary>
+    protected Task NodeIsAsync(string node, string ready) => Cluster.KubectlAsync(
+        "patch", "node", node, "--subresource=status", "-p", $$$"""{"status":{"conditions":[{"type":"Ready","status":"{{{ready}}}"}]}}""");
 }

@@ -8,35 +8,56 @@ namespace PodCheckpointing.EndToEnd;
 [TestFixture]
 public sealed class FaultTests() : BenchTests("f", ("Operator__Nodes__Interval", "00:00:01"))
 {
-    [TestCase("Pending")]
-    [TestCase("Checkpointing")]
-    [TestCase("Restoring")]
-    public async Task Stopping_a_migration_ends_in_one_copy(string phase)
+    [TestCase("Pending", "RolledBack")]
+    [TestCase("Checkpointing", "RolledBack")]
+    [TestCase("Restoring", "RolledBack")]
+    [TestCase("Finalizing", "Restored")]
+    public async Task Stopping_a_migration_ends_in_one_copy(string phase, string outcome)
     {
-        var pod = "abort-" + phase.ToLowerInvariant()[..4];
-        await StartAsync(Pod(pod, Counter("c")));
-        await Cluster.ApplyAsync(Migration(pod, pod, "node-b"));
-        await PhaseAsync(pod, phase);
+        var pod = "abort-" + phase.ToLowerInvariant();
+        await HoldAsync(pod, phase);
         await Cluster.KubectlAsync("patch", "podmigration", pod, "--type=merge", "-p", """{"spec":{"abort":true}}""");
+        await IsHeardAsync(pod);
+        await LetGoAsync();
 
-        await Cluster.WaitAsync("podmigration", pod, "{.status.outcome}", "Restored", "RolledBack");
+        await EndsAsync(pod, outcome);
         await OneCopyGoesOnAsync(pod);
-        await OnePodIsLeftAsync(pod);
+        await OnePodIsLeftAsync(pod, outcome);
     }
 
-    [TestCase("Checkpointing")]
-    [TestCase("Restoring")]
-    public async Task Deleting_a_migration_ends_in_one_copy(string phase)
+    [TestCase("Checkpointing", "RolledBack")]
+    [TestCase("Restoring", "RolledBack")]
+    [TestCase("Finalizing", "Restored")]
+    public async Task Deleting_a_migration_ends_in_one_copy(string phase, string outcome)
     {
-        var pod = "delete-" + phase.ToLowerInvariant()[..4];
-        await StartAsync(Pod(pod, Counter("c")));
-        await Cluster.ApplyAsync(Migration(pod, pod, "node-b"));
-        await PhaseAsync(pod, phase);
+        var pod = "delete-" + phase.ToLowerInvariant();
+        await HoldAsync(pod, phase);
+        await Cluster.KubectlAsync("delete", "podmigration", pod, "--wait=false");
+        await IsHeardAsync(pod);
+        await LetGoAsync();
 
-        await Cluster.KubectlAsync("delete", "podmigration", pod, "--timeout=180s");
-
+        await Cluster.KubectlAsync("wait", "--for=delete", "--timeout=180s", $"podmigration/{pod}");
         await OneCopyGoesOnAsync(pod);
-        await OnePodIsLeftAsync(pod);
+        await OnePodIsLeftAsync(pod, outcome);
+    }
+
+    [TestCase("operator", "Checkpointing")]
+    [TestCase("operator", "Restoring")]
+    [TestCase("operator", "Finalizing")]
+    [TestCase("agent-node-a", "Finalizing")]
+    [TestCase("agent-node-b", "Restoring")]
+    [TestCase("agent-node-b", "Finalizing")]
+    public async Task A_killed_process_comes_back_and_the_migration_goes_on(string process, string phase)
+    {
+        var pod = $"kill-{process}-{phase.ToLowerInvariant()}";
+        await HoldAsync(pod, phase);
+        await Cluster.KillAsync(process);
+        await Cluster.StartProcessAsync(process.Split('-', 2));
+        await LetGoAsync();
+
+        await EndsAsync(pod, "Restored");
+        await OneCopyGoesOnAsync(pod);
+        await OnePodIsLeftAsync(pod, "Restored");
     }
 
     [Test]
@@ -112,7 +133,7 @@ public sealed class FaultTests() : BenchTests("f", ("Operator__Nodes__Interval",
         (await Cluster.GetAsync("podmigration", "image", "{.status.message}")).Should().Contain("localhost/only-here:1");
         (await Cluster.GetAsync("podmigration", "image", "{.status.podCheckpointName}")).Should().BeEmpty();
         await OneCopyGoesOnAsync("image");
-        await OnePodIsLeftAsync("image");
+        await OnePodIsLeftAsync("image", "RolledBack");
     }
 
     [Test]
@@ -139,28 +160,26 @@ public sealed class FaultTests() : BenchTests("f", ("Operator__Nodes__Interval",
     public async Task A_restarted_control_plane_delays_a_migration_and_no_more(string part)
     {
         var pod = "plane-" + part[..3];
-        await StartAsync(Pod(pod, Counter("c")));
-        await Cluster.ApplyAsync(Migration(pod, pod, "node-b"));
-        await PhaseAsync(pod, "Checkpointing");
+        await HoldAsync(pod, "Checkpointing");
         await Cluster.KillAsync(part);
         await Cluster.StartProcessAsync(part);
+        await LetGoAsync();
 
-        await EndsAsync(pod);
+        await EndsAsync(pod, "Restored");
         await OneCopyGoesOnAsync(pod);
-        await OnePodIsLeftAsync(pod);
+        await OnePodIsLeftAsync(pod, "Restored");
     }
 
     [Test]
     public async Task A_second_operator_finishes_what_the_first_began()
     {
-        await StartAsync(Pod("leader", Counter("c")));
         await Cluster.StartProcessAsync("operator", "operator2");
         var first = await Cluster.GetAsync("lease", "pod-checkpointing-operator", "{.spec.holderIdentity}");
-        await Cluster.ApplyAsync(Migration("leader", "leader", "node-b"));
-        await PhaseAsync("leader", "Checkpointing");
+        await HoldAsync("leader", "Checkpointing");
         await Cluster.KillAsync("operator");
+        await LetGoAsync();
 
-        await EndsAsync("leader");
+        await EndsAsync("leader", "Restored");
         await OneCopyGoesOnAsync("leader");
         (await Cluster.GetAsync("lease", "pod-checkpointing-operator", "{.spec.holderIdentity}")).Should().NotBe(first);
         await Cluster.StartProcessAsync("operator");
@@ -170,13 +189,12 @@ public sealed class FaultTests() : BenchTests("f", ("Operator__Nodes__Interval",
     [Test]
     public async Task An_agent_killed_at_the_source_leaves_no_second_copy()
     {
-        await StartAsync(Pod("source", Counter("c")));
-        await Cluster.ApplyAsync(Migration("source", "source", "node-b"));
-        await PhaseAsync("source", "Checkpointing");
+        await HoldAsync("source", "Checkpointing");
         await Cluster.KillAsync("agent-node-a");
         await Cluster.StartProcessAsync("agent", "node-a");
+        await LetGoAsync();
 
-        await EndsAsync("source");
+        await EndsAsync("source", "Restored");
         await OneCopyGoesOnAsync("source");
         (await Cluster.OnNodeAsync("node-a", "cat /etc/criu/crun.conf; ls /etc/criu")).Should().NotContain("leave-stopped").And.NotContain("saved");
     }
@@ -184,34 +202,82 @@ public sealed class FaultTests() : BenchTests("f", ("Operator__Nodes__Interval",
     [Test]
     public async Task A_target_that_is_cut_off_before_it_may_run_does_not_hold_the_source()
     {
-        await StartAsync(Pod("cut", Counter("c")));
-        // A target that may run already holds the source, and rightly: this one cannot have come so far.
-        await HoldUpPodsAsync();
-        await Cluster.ApplyAsync(Migration("cut", "cut", "node-b", "timeoutSeconds: 10"));
-        await PhaseAsync("cut", "Checkpointing");
-        await Cluster.OnNodeAsync("node-b", "ip link set eth0 down");
-        try
-        {
-            await EndsAsync("cut");
-            await OneCopyGoesOnAsync("cut");
-        }
-        finally
-        {
-            // Its routes go with the link.
-            await Cluster.OnNodeAsync("node-b", "ip link set eth0 up");
-            await LetPodsGoAsync();
-        }
+        await HoldAsync("cut", "Checkpointing", "timeoutSeconds: 30");
+        var stood = Witness("cut").Count;
+        await CutOffAsync("node-b");
+        await LetCriuGoAsync("node-a");
+
+        // A target that may run would hold the source, and rightly, for as long as its node is silent.
+        await EndsAsync("cut", "RolledBack");
+        (await Cluster.GetAsync("podmigration", "cut", "{.status.conditions[?(@.type==\"RolledBack\")].reason}")).Should().Be("TimedOut");
+        (await Cluster.GetAsync("podmigration", "cut", "{.status.steps[?(@.name==\"Restore\")].startedAt}")).Should().BeEmpty("it was never let go");
+        await CountOnAsync("node-a", "cut", "c", stood);
+        await OneCopyGoesOnAsync("cut");
+
+        await LetGoAsync();
+        await OnePodIsLeftAsync("cut", "RolledBack");
     }
 
-    private async Task EndsAsync(string name)
+    /// <summary>What a failed test has held must not hold the next.</summary>
+    protected override Task CleanUpAsync() => LetGoAsync();
+
+    /// <summary>Has a migration come to a phase and stay there: by the part that it waits for.</summary>
+    private async Task HoldAsync(string pod, string phase, string more = "")
+    {
+        await StartAsync(Pod(pod, Counter("c")));
+        await (phase switch
+        {
+            "Pending" => HoldUpPodsAsync(),
+            "Checkpointing" => HoldUpCriuAsync("node-a"),
+            _ => HoldUpCriuAsync("node-b"),
+        });
+        await Cluster.ApplyAsync(Migration(pod, pod, "node-b", more));
+        if (phase == "Pending")
+        {
+            await Cluster.UntilAsync(name => name.Length > 0, "get", "podmigration", pod, "-o", "jsonpath={.status.restoredPodName}");
+        }
+        else
+        {
+            await CriuHasComeAsync(phase == "Checkpointing" ? "node-a" : "node-b");
+        }
+
+        if (phase == "Finalizing")
+        {
+            // The target runs, and nobody ends the source.
+            await Cluster.WaitAsync("podmigration", pod, "{.status.phase}", "Restoring");
+            await Cluster.PauseAsync("kubelet-node-a");
+            await LetCriuGoAsync("node-b");
+        }
+
+        await Cluster.WaitAsync("podmigration", pod, "{.status.phase}", phase);
+        (await Cluster.GetAsync("podmigration", pod, "{.status.conditions[?(@.type==\"SourceFenced\")].status}")).Should().Be(phase == "Pending" ? "" : "True");
+    }
+
+    /// <summary>What is held goes on, whatever it is.</summary>
+    private async Task LetGoAsync()
+    {
+        await LetPodsGoAsync();
+        await LetCriuGoAsync("node-a");
+        await LetCriuGoAsync("node-b");
+        await ReconnectAsync("node-b");
+        await Cluster.ResumeAsync("kubelet-node-a");
+    }
+
+    /// <summary>The operator has heard that a migration is to stop: it turns back, or says that it is too late, or all is over.</summary>
+    private Task IsHeardAsync(string migration) => Cluster.UntilAsync(
+        said => !said.EndsWith(':'), "get", "podmigration", migration, "--ignore-not-found",
+        "-o", "jsonpath={.metadata.name}:{.status.conditions[?(@.type==\"RolledBack\")].status}{.status.conditions[?(@.type==\"Aborted\")].status}");
+
+    private async Task EndsAsync(string name, string outcome)
     {
         var watch = Stopwatch.StartNew();
         while (watch.Elapsed < Patience)
         {
             try
             {
-                if (await Cluster.GetAsync("podmigration", name, "{.status.outcome}") is "Restored" or "RolledBack")
+                if (await Cluster.GetAsync("podmigration", name, "{.status.outcome}") is { Length: > 0 } ended)
                 {
+                    ended.Should().Be(outcome, "it said: {0}", await Cluster.GetAsync("podmigration", name, "{.status.message}"));
                     return;
                 }
             }
@@ -226,27 +292,13 @@ public sealed class FaultTests() : BenchTests("f", ("Operator__Nodes__Interval",
         Assert.Fail($"migration {name} does not end:\n" + await Cluster.KubectlAsync("get", "podmigration", name, "-o", "yaml"));
     }
 
-    /// <summary>Waits for a phase; a later one is as good, since the end is the same.</summary>
-    private Task PhaseAsync(string name, string phase)
+    /// <summary>The source where it was rolled back, and the target where it was restored.</summary>
+    private async Task OnePodIsLeftAsync(string pod, string outcome)
     {
-        string[] phases = ["Pending", "Checkpointing", "Transferring", "Restoring", "Finalizing", "Completed", "Failed"];
-        return Cluster.WaitAsync("podmigration", name, "{.status.phase}", phases[Array.IndexOf(phases, phase)..]);
-    }
+        var left = (await Cluster.UntilAsync(
+            names => names.Split(' ').Count(IsIts) == 1, "get", "pods", "-o", "jsonpath={.items[*].metadata.name}")).Split(' ').Single(IsIts);
+        (left == pod).Should().Be(outcome == "RolledBack", "{0} is left", left);
 
-    private async Task OnePodIsLeftAsync(string pod)
-    {
-        var watch = Stopwatch.StartNew();
-        while (watch.Elapsed < Patience)
-        {
-            var names = (await Cluster.KubectlAsync("get", "pods", "-o", "jsonpath={.items[*].metadata.name}")).Split(' ');
-            if (names.Count(n => n == pod || n.StartsWith(pod + "-m", StringComparison.Ordinal)) == 1)
-            {
-                return;
-            }
-
-            await Task.Delay(100);
-        }
-
-        Assert.Fail($"not one pod {pod} is left:\n" + await Cluster.KubectlAsync("get", "pods", "-o", "wide"));
+        bool IsIts(string name) => name == pod || name.StartsWith(pod + "-m", StringComparison.Ordinal);
     }
 }

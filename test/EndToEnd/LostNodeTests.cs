@@ -9,32 +9,22 @@ public sealed class LostNodeTests() : BenchTests("l")
 {
     private const string Taint = "node.kubernetes.io/out-of-service";
 
-    /// <summary>CRIU as it is, but a restore waits for the test's word.</summary>
-    private const string Gate = """
-        #!/bin/sh
-        if [ "$1" = swrk ]; then
-          while [ ! -e /run/go ]; do sleep 0.02; done
-        fi
-        exec /usr/sbin/criu.real "$@"
-        """;
-
     [Test]
     public async Task A_target_that_dies_after_it_was_let_go_leaves_the_source_stopped_until_somebody_gives_his_word()
     {
         await StartAsync(Pod("dead", Counter("c")));
-        await Cluster.OnNodeAsync(
-            "node-b", $"criu=$(command -v criu); cp $criu /usr/sbin/criu.real; cat >/run/criu <<'SH'\n{Gate}\nSH\nchmod 755 /run/criu; mount --bind /run/criu $criu");
+        await HoldUpCriuAsync("node-b");
         await Cluster.ApplyAsync(Migration("dead", "dead", "node-b"));
         await Cluster.WaitAsync("podmigration", "dead", "{.status.phase}", "Restoring");
         var folder = "/var/lib/pod-checkpointing/restores/" + await Cluster.GetAsync("podmigration", "dead", "{.status.restoredPodUID}") + "/c";
 
         // Nobody tells the API server that the target runs; and nobody starts it again when its node dies.
         await Cluster.PauseAsync("kubelet-node-b");
-        await Cluster.OnNodeAsync("node-b", $"touch /run/go; for i in $(seq 1500); do [ ! -e {folder}/running ] || break; sleep 0.1; done; cat {folder}/running");
+        await Cluster.OnNodeAsync("node-b", $"touch /run/criu-go; for i in $(seq 1500); do [ ! -e {folder}/running ] || break; sleep 0.1; done; cat {folder}/running");
         await CountOnAsync("node-b", "dead", "c");
         await Cluster.OnNodeAsync("node-b", $"kill -KILL $(cut -d' ' -f1 {folder}/pid)");
-        await LinkAsync("-I");
-        await NodeIsAsync("Unknown");
+        await CutOffAsync("node-b");
+        await NodeIsAsync("node-b", "Unknown");
         var stood = Cluster.Numbers("node-a", "dead", "c", "n").Count;
 
         await Cluster.WaitAsync("podmigration", "dead", "{.status.conditions[?(@.type==\"Stalled\")].status}", "True");
@@ -49,10 +39,10 @@ public sealed class LostNodeTests() : BenchTests("l")
         await SourceGoesOnAsync("dead", stood);
 
         // The node is repaired: nothing of that pod is left there, and it takes the next one.
-        await Cluster.OnNodeAsync("node-b", "umount $(command -v criu)");
-        await LinkAsync("-D");
+        await LetCriuGoAsync("node-b");
+        await ReconnectAsync("node-b");
         await Cluster.ResumeAsync("kubelet-node-b");
-        await NodeIsAsync("True");
+        await NodeIsAsync("node-b", "True");
         await Cluster.KubectlAsync("taint", "node", "node-b", $"{Taint}-");
         (await Cluster.OnNodeAsync("node-b", $"for i in $(seq 1500); do ctr -n k8s.io tasks ls -q | grep -q . || break; sleep 0.1; done; ctr -n k8s.io tasks ls -q")).Trim()
             .Should().BeEmpty();
@@ -66,14 +56,6 @@ public sealed class LostNodeTests() : BenchTests("l")
         var all = Cluster.Numbers("node-a", pod, "c", "n");
         all.Should().Equal(Enumerable.Range(1, all.Count).Select(n => (long)n));
     }
-
-    /// <summary>Cuts node-b off (-I), or ends it (-D).</summary>
-    private Task LinkAsync(string verb) =>
-        Cluster.OnNodeAsync("node-b", $"iptables -w {verb} INPUT -i eth0 -j DROP; iptables -w {verb} OUTPUT -o eth0 -j DROP");
-
-    /// <summary>As Kubernetes' node controller, which the bench has not, says of a node whose kubelet is silent.</summary>
-    private Task NodeIsAsync(string ready) => Cluster.KubectlAsync(
-        "patch", "node", "node-b", "--subresource=status", "-p", $$$"""{"status":{"conditions":[{"type":"Ready","status":"{{{ready}}}"}]}}""");
 
     private Task<string> ConditionAsync(string migration, string type, string field) =>
         Cluster.GetAsync("podmigration", migration, $"{{.status.conditions[?(@.type==\"{type}\")].{field}}}");

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using FluentAssertions;
 using NUnit.Framework;
+using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.EndToEnd;
 
@@ -11,16 +12,6 @@ public sealed class LostSourceTests() : BenchTests("m")
 {
     private const string Taint = "node.kubernetes.io/out-of-service";
 
-    /// <summary>CRIU as it is, but a dump waits for the test's word.</summary>
-    private const string Gate = """
-        #!/bin/sh
-        if [ "$1" = swrk ]; then
-          touch /run/came
-          while [ ! -e /run/go ]; do sleep 0.02; done
-        fi
-        exec /usr/sbin/criu.real "$@"
-        """;
-
     /// <summary>How long the end may take once it is said that the node is dead: far less than the migration's own timeout, 300 s.</summary>
     private static readonly TimeSpan AtOnce = TimeSpan.FromSeconds(100);
 
@@ -30,11 +21,11 @@ public sealed class LostSourceTests() : BenchTests("m")
     [TearDown]
     public async Task Repair()
     {
-        await OnSourceAsync("touch /run/go; umount $(command -v criu) 2>/dev/null || true");
+        await LetCriuGoAsync("node-a");
         await LetPodsGoAsync();
         foreach (var node in new[] { "node-a", "node-b" })
         {
-            await LinkAsync(node, "-D");
+            await ReconnectAsync(node);
             await Cluster.ResumeAsync($"kubelet-{node}");
             await NodeIsAsync(node, "True");
             await Cluster.KubectlAsync("patch", "node", node, "--type=merge", "-p", """{"spec":{"taints":null}}""");
@@ -56,15 +47,15 @@ public sealed class LostSourceTests() : BenchTests("m")
     public async Task What_stands_whole_on_the_volume_goes_on_though_its_node_was_lost_before_it_could_say_so()
     {
         await StartAsync(Pod("sealed", Counter("c")));
-        await GateAsync();
+        await HoldUpCriuAsync("node-a");
         await Cluster.ApplyAsync(Migration("sealed", "sealed", "node-b"));
-        await OnSourceAsync("for i in $(seq 1500); do [ ! -e /run/came ] || break; sleep 0.1; done; ls /run/came");
+        await CriuHasComeAsync("node-a");
 
         // The agent reaches the volume and its kubelet still, and its answer nobody.
-        await OnSourceAsync("iptables -I OUTPUT -o eth0 -p tcp --sport 50051 -j DROP; touch /run/go");
+        await OnSourceAsync("iptables -I OUTPUT -o eth0 -p tcp --sport 50051 -j DROP; touch /run/criu-go");
         var uid = await Cluster.GetAsync("podmigration", "sealed", "{.status.podUID}");
         var stored = new DirectoryInfo(Path.Combine(Cluster.Folder, "store", uid));
-        await UntilAsync(() => Directory.Exists(stored.FullName) && stored.EnumerateDirectories().Any(d => File.Exists(Path.Combine(d.FullName, ".checkpoint-complete"))));
+        await Wait.UntilAsync(() => Directory.Exists(stored.FullName) && stored.EnumerateDirectories().Any(d => File.Exists(Path.Combine(d.FullName, ".checkpoint-complete"))));
         await DieAsync();
         (await Cluster.GetAsync("podmigration", "sealed", "{.status.phase}")).Should().Be("Checkpointing");
         await SayItIsDeadAsync("node-a");
@@ -97,9 +88,9 @@ public sealed class LostSourceTests() : BenchTests("m")
     public async Task A_source_that_is_lost_during_its_dump_ends_the_migration_at_once()
     {
         await StartAsync(Pod("during", Counter("c")));
-        await GateAsync();
+        await HoldUpCriuAsync("node-a");
         await Cluster.ApplyAsync(Migration("during", "during", "node-b"));
-        await OnSourceAsync("for i in $(seq 1500); do [ ! -e /run/came ] || break; sleep 0.1; done; ls /run/came");
+        await CriuHasComeAsync("node-a");
         await DieAsync();
         await SayItIsDeadAsync("node-a");
 
@@ -118,19 +109,19 @@ public sealed class LostSourceTests() : BenchTests("m")
         await Cluster.WaitAsync("podmigration", "held", "{.status.conditions[?(@.type==\"Checkpointed\")].status}", "True");
         await Cluster.OnNodeAsync("node-b", "for i in $(seq 1500); do iptables -t raw -S | grep -q DROP && exit; sleep 0.1; done; exit 1");
         await Cluster.PauseAsync("kubelet-node-b");
-        await LinkAsync("node-b", "-I");
+        await CutOffAsync("node-b");
         await SayItIsDeadAsync("node-b");
         await Cluster.WaitAsync("podmigration", "held", "{.status.outcome}", "RolledBack");
         (await Cluster.OnNodeAsync("node-b", "iptables -t raw -S")).Should().Contain("DROP", "nobody could ask it");
 
-        await LinkAsync("node-b", "-D");
+        await ReconnectAsync("node-b");
         await Cluster.ResumeAsync("kubelet-node-b");
         await Cluster.KubectlAsync("taint", "node", "node-b", $"{Taint}-");
         await NodeIsAsync("node-b", "True");
 
         // Its last word on it.
         var log = Path.Combine(Cluster.Folder, "log", "agent-node-b.log");
-        await UntilAsync(async () => (await File.ReadAllTextAsync(log)).Contains("Let the addresses of 1 migrations go", StringComparison.Ordinal));
+        await Wait.UntilAsync(async () => (await File.ReadAllTextAsync(log)).Contains("Let the addresses of 1 migrations go", StringComparison.Ordinal));
         (await Cluster.OnNodeAsync("node-b", "iptables -t raw -S; ls /var/lib/pod-checkpointing/addresses | grep -v over || true")).Should().NotContain("DROP")
             .And.Be("-P PREROUTING ACCEPT\n-P OUTPUT ACCEPT\n");
         await CountOnAsync("node-a", "held", "c", Cluster.Numbers("node-a", "held", "c", "n").Count);
@@ -146,14 +137,11 @@ public sealed class LostSourceTests() : BenchTests("m")
         (await Cluster.GetAsync("podmigration", migration, "{.status.message}")).Should().Contain("node-a was lost before").And.Contain("the source is gone with node node-a");
     }
 
-    private Task GateAsync() => OnSourceAsync(
-        $"rm -f /run/came /run/go; criu=$(command -v criu); [ -e /usr/sbin/criu.real ] || cp $criu /usr/sbin/criu.real; cat >/run/criu <<'SH'\n{Gate}\nSH\nchmod 755 /run/criu; mount --bind /run/criu $criu");
-
     /// <summary>Nobody answers on node-a any more, and its pods are gone as a node's are that has no power.</summary>
     private async Task DieAsync()
     {
         await Cluster.PauseAsync("kubelet-node-a");
-        await LinkAsync("node-a", "-I");
+        await CutOffAsync("node-a");
         _agentIsDead = true;
         await Cluster.KillAsync("agent-node-a");
         await OnSourceAsync("for task in $(ctr -n k8s.io tasks ls | awk 'NR > 1 {print $2}'); do kill -KILL $task || true; done");
@@ -166,24 +154,4 @@ public sealed class LostSourceTests() : BenchTests("m")
     }
 
     private Task<string> OnSourceAsync(string command) => Cluster.OnNodeAsync("node-a", command);
-
-    /// <summary>Cuts a node off (-I), or ends it (-D).</summary>
-    private Task LinkAsync(string node, string verb) =>
-        Cluster.OnNodeAsync(node, verb == "-D" ? "iptables -F INPUT; iptables -F OUTPUT" : "iptables -w -I INPUT -i eth0 -j DROP; iptables -w -I OUTPUT -o eth0 -j DROP");
-
-    /// <summary>As Kubernetes' node controller, which the bench has not, says of a node whose kubelet is silent.</summary>
-    private Task NodeIsAsync(string node, string ready) => Cluster.KubectlAsync(
-        "patch", "node", node, "--subresource=status", "-p", $$$"""{"status":{"conditions":[{"type":"Ready","status":"{{{ready}}}"}]}}""");
-
-    private static Task UntilAsync(Func<bool> done) => UntilAsync(() => Task.FromResult(done()));
-
-    private static async Task UntilAsync(Func<Task<bool>> done)
-    {
-        var watch = Stopwatch.StartNew();
-        while (!await done())
-        {
-            watch.Elapsed.Should().BeLessThan(TimeSpan.FromSeconds(200));
-            await Task.Delay(100);
-        }
-    }
 }

@@ -268,19 +268,4 @@ public sealed class MigrationTests() : BenchTests("e")
         (await Cluster.GetAsync("podmigration", "tight", "{.status.outcome}")).Should().Be("RolledBack");
         await OneCopyGoesOnAsync("tight");
     }
-
-    [TestCase("operator")]
-    [TestCase("agent-node-b", "agent", "node-b")]
-    public async Task A_killed_process_comes_back_and_the_migration_ends_in_one_copy(string process, params string[] start)
-    {
-        var pod = "kill-" + process.Split('-')[0];
-        await StartAsync(Pod(pod, Counter("c")));
-        await Cluster.ApplyAsync(Migration(pod, pod, "node-b"));
-        await Cluster.WaitAsync("podmigration", pod, "{.status.phase}", "Checkpointing", "Transferring", "Restoring", "Finalizing", "Completed");
-        await Cluster.KillAsync(process);
-        await Cluster.StartProcessAsync(start.Length > 0 ? start : [process]);
-        await Cluster.WaitAsync("podmigration", pod, "{.status.outcome}", "Restored", "RolledBack");
-
-        await OneCopyGoesOnAsync(pod);
-    }
 }

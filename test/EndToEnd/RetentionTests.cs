@@ -1,6 +1,6 @@
-using System.Diagnostics;
 using FluentAssertions;
 using NUnit.Framework;
+using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.EndToEnd;
 
@@ -46,7 +46,7 @@ public sealed class RetentionTests() : BenchTests(
         var part = await Cluster.KubectlAsync("get", "ccpc", "-o", "jsonpath={.items[?(@.spec.source.podName==\"orphan\")].metadata.name}");
         await Cluster.KubectlAsync("delete", "--timeout=180s", $"pcpc/{content}", $"ccpc/{part}");
 
-        await UntilAsync(() => !Directory.Exists(FolderOf(uri)), "the orphan's bytes are gone");
+        await Wait.UntilAsync(() => !Directory.Exists(FolderOf(uri)), "the orphan's bytes are gone");
     }
 
     [Test]
@@ -85,16 +85,6 @@ public sealed class RetentionTests() : BenchTests(
         {
             await Cluster.StartProcessAsync("agent", "node-a");
             await Cluster.StartProcessAsync("agent", "node-b");
-        }
-    }
-
-    private static async Task UntilAsync(Func<bool> done, string what)
-    {
-        var watch = Stopwatch.StartNew();
-        while (!done())
-        {
-            watch.Elapsed.Should().BeLessThan(Patience, what);
-            await Task.Delay(100);
         }
     }
 }

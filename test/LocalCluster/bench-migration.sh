@@ -13,7 +13,7 @@ leave() {
   [ "$1" = 0 ] || cluster tails "$name" >&2 || true
   cluster down "$name" || true
 }
-trap 'cluster down "$name" || true' EXIT
+# What does not come up takes itself down; and whose name is taken is not ours to take down.
 cluster up "$name"
 trap 'leave $?' EXIT
 if [ -n "${2:-}" ]; then
@@ -34,7 +34,11 @@ else
 fi
 k wait --for=condition=Ready --timeout=60s pod/counter
 # Its memory is there when it counts.
-until cat "$(cluster dir "$name")"/node-a/pods-log/*/counter/* 2>/dev/null | grep -q =; do sleep 0.2; done
+until=$((SECONDS + 180))
+until cat "$(cluster dir "$name")"/node-a/pods-log/*/counter/* 2>/dev/null | grep '=' >/dev/null; do
+  [ "$SECONDS" -lt "$until" ] || { echo "the counter does not count on node-a" >&2; exit 1; }
+  sleep 0.2
+done
 pod=counter
 node="node-b"
 results=$(cluster dir "$name")/results

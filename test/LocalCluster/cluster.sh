@@ -103,7 +103,9 @@ up_nodes() {
   # The first subnet that no other cluster of this machine has.
   exec 7>"$runs/.index"
   flock 7
-  for index in $(seq 0 99); do ip -4 address | grep -q " 10.$((128 + index)).0.1/24" || break; done
+  local taken
+  taken=$(ip -4 address)
+  for index in $(seq 0 99); do [[ $taken == *" 10.$((128 + index)).0.1/24 "* ]] || break; done
   subnet=10.$((128 + index))
   echo "$index" >"$dir/index"
   port=$((16500 + index * 4))

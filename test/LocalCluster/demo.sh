@@ -14,10 +14,10 @@ leave() {
   [ "$1" = 0 ] || cluster tails "$name" >&2 || true
   cluster down "$name" || true
 }
-trap 'cluster down "$name" || true' EXIT
 begin=$(date +%s)
 
 say "Bringing up a cluster of two nodes: etcd, API server, containerd, crun, CRIU, our operator and agents"
+# What does not come up takes itself down; and whose name is taken is not ours to take down.
 cluster up "$name"
 trap 'leave $?' EXIT
 dir=$(cluster dir "$name")

@@ -57,14 +57,25 @@ start_kubelet() {
 
 # kill_part NAME: returns when it is gone with all its threads, so that its port is free for the next.
 kill_part() {
-  local pid
-  pid=$(cat "$dir/run/$1.pid")
+  local pid file=$dir/run/$1.pid
+  pid=$(cat "$file")
   kill -KILL -- "-$pid"
-  for _ in $(seq 250); do
-    [ -d "/proc/$pid" ] || return 0
-    if grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null && [ "$(find "/proc/$pid/task" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l)" -le 1 ]; then return 0; fi
+  for _ in $(seq 1500); do
+    if is_gone "$pid"; then
+      # Its id may soon be somebody else's, whom "down" would kill.
+      rm "$file"
+      return 0
+    fi
     sleep 0.02
   done
+  echo "$1 of cluster $name (process $pid) is there still, 30 s after it was killed" >&2
+  return 1
+}
+
+# is_gone PID: nothing of it is left but, perhaps, what its parent has not buried yet.
+is_gone() {
+  [ -d "/proc/$1" ] || return 0
+  grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null && [ "$(find "/proc/$1/task" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l)" -le 1 ]
 }
 
 # What each part has said last: who reads of a failure elsewhere has nothing else to go by.

@@ -136,4 +136,21 @@ public sealed record V1Status
 
     /// <summary>code is the HTTP status code.</summary>
     public int? Code { get; init; }
+
+    /// <summary>details has what programs read of it.</summary>
+    public V1StatusDetails? Details { get; init; }
+}
+
+/// <summary>What a refusal is about.</summary>
+public sealed record V1StatusDetails
+{
+    /// <summary>causes are why, each with a word of its own.</summary>
+    public IList<V1StatusCause>? Causes { get; init; }
+}
+
+/// <summary>One cause of a refusal.</summary>
+public sealed record V1StatusCause
+{
+    /// <summary>reason is one CamelCase word, for example NamespaceTerminating.</summary>
+    public string? Reason { get; init; }
 }

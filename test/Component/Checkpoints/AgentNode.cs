@@ -97,9 +97,17 @@ internal sealed class AgentNode : IAsyncDisposable
         Directory.CreateDirectory(node.StoreRoot);
         Directory.CreateDirectory(node.Archives);
         node.Store = new CheckpointStore(node.StoreRoot, TimeProvider.System);
-        await node.StartPeersAsync();
-        await node.StartAgentAsync();
-        return node;
+        try
+        {
+            await node.StartPeersAsync();
+            await node.StartAgentAsync();
+            return node;
+        }
+        catch
+        {
+            await node.DisposeAsync();
+            throw;
+        }
     }
 
     /// <summary>A container that runs; its pod is known to the runtime and to kubelet by its uid.</summary>
@@ -186,7 +194,7 @@ internal sealed class AgentNode : IAsyncDisposable
     /// <summary>Kills the agent, without mercy.</summary>
     public void KillAgent()
     {
-        _channel.Dispose();
+        _channel?.Dispose();
         _agent.Kill();
         _agent.WaitForExit();
         _agent.Dispose();
@@ -194,8 +202,17 @@ internal sealed class AgentNode : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        KillAgent();
-        await _peers.DisposeAsync();
+        // What could not be started is not there to be ended.
+        if (_agent is not null)
+        {
+            KillAgent();
+        }
+
+        if (_peers is not null)
+        {
+            await _peers.DisposeAsync();
+        }
+
         foreach (var container in _containers)
         {
             container.Process.Kill();

@@ -7,6 +7,7 @@ using PodCheckpointing.Api.Agent;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Storage;
+using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.Component.Checkpoints;
 
@@ -143,11 +144,7 @@ internal sealed class CheckpointerTests
 
         var checkpoint = _node.CheckpointAsync(Slow, "app", ["app"]);
         var process = _node.Containers.Single().Process;
-        while (!ContainerRuntime.IsHeld(process.Id))
-        {
-            await Task.Yield();
-        }
-
+        await Wait.UntilAsync(() => ContainerRuntime.IsHeld(process.Id));
         await UnfenceAsync(Slow).WaitAsync(TimeSpan.FromSeconds(120));
 
         ContainerRuntime.IsHeld(process.Id).Should().BeFalse();
@@ -165,19 +162,11 @@ internal sealed class CheckpointerTests
     {
         // As a shell of kubectl exec is: in the container's namespaces, and no child of its.
         var first = Process.Start("unshare", ["--mount", "sleep", "1000"]);
-        while (new FileInfo($"/proc/{first.Id}/ns/mnt").LinkTarget == new FileInfo("/proc/self/ns/mnt").LinkTarget)
-        {
-            await Task.Yield();
-        }
-
+        await Wait.UntilAsync(() => new FileInfo($"/proc/{first.Id}/ns/mnt").LinkTarget != new FileInfo("/proc/self/ns/mnt").LinkTarget);
         using var second = Process.Start("nsenter", ["--mount", $"--target={first.Id}", "sleep", "1000"]);
         try
         {
-            while (new FileInfo($"/proc/{second.Id}/ns/mnt").LinkTarget != new FileInfo($"/proc/{first.Id}/ns/mnt").LinkTarget)
-            {
-                await Task.Yield();
-            }
-
+            await Wait.UntilAsync(() => new FileInfo($"/proc/{second.Id}/ns/mnt").LinkTarget == new FileInfo($"/proc/{first.Id}/ns/mnt").LinkTarget);
             _node.Run(Quick, "app", first);
             await FenceAsync(Quick);
             _node.Dump = StopAndWriteAsync;

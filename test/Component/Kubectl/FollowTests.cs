@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text.Json.Nodes;
 using FluentAssertions;
 using NUnit.Framework;
+using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.Component.Kubectl;
 
@@ -103,10 +104,7 @@ internal sealed class FollowTests() : PluginTests("follow")
     public async Task Fails_with_a_checkpoint_that_failed()
     {
         using var create = Start("create", "podcheckpoint", "lost", "--pod", "web", "--wait", "-q");
-        while ((await KubectlAsync("get", "podcheckpoint", "lost")).Code != 0)
-        {
-        }
-
+        await Wait.UntilAsync(() => KubectlAsync("get", "podcheckpoint", "lost"), said => said.Code == 0);
         await SetStatusAsync("podcheckpoint", "lost", new { error = new { reason = "PodNotFound", message = "pod web does not exist" } });
         await create.WaitForExitAsync();
 

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text.Json.Nodes;
 using FluentAssertions;
 using NUnit.Framework;
+using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.Component.Kubectl;
 
@@ -97,11 +98,13 @@ internal sealed class ObjectTests() : PluginTests("object")
     {
         var message = code == 0 ? "pod asked could move" : "KernelTooOld: older; NotEnoughSpace: full; fuller";
         using var check = Start("podmigration", "check", "asked", "--to", "node-b", "--tcp-policy", "Reject", "--ask");
-        string name;
-        while ((name = (await KubectlAsync("get", "podmigration", "-o", "jsonpath={.items[?(@.spec.podName==\"asked\")].metadata.name}")).Output).Length == 0)
-        {
-            check.HasExited.Should().BeFalse();
-        }
+        var name = await Wait.UntilAsync(
+            async () =>
+            {
+                check.HasExited.Should().BeFalse();
+                return (await KubectlAsync("get", "podmigration", "-o", "jsonpath={.items[?(@.spec.podName==\"asked\")].metadata.name}")).Output;
+            },
+            name => name.Length > 0);
 
         (await GetAsync("podmigration", name))["spec"]!.ToJsonString().Should().Be("""{"dryRun":true,"podName":"asked","targetNode":"node-b","tcpPolicy":"Reject","ttlSecondsAfterFinished":600}""");
         await SetStatusAsync("podmigration", name, new
@@ -230,10 +233,8 @@ internal sealed class ObjectTests() : PluginTests("object")
         await RunAsync("refused");
         await CheckpointAsync("refused");
         using var restore = Start("podmigration", "restore", "refused", "--wait", "-q");
-        while ((await KubectlAsync("annotate", "pod", "refused-refused", "lpm.my.domain/restore-outcome=RestoreRefused: not yours")).Code != 0)
-        {
-        }
-
+        await Wait.UntilAsync(
+            () => KubectlAsync("annotate", "pod", "refused-refused", "lpm.my.domain/restore-outcome=RestoreRefused: not yours"), said => said.Code == 0);
         await restore.WaitForExitAsync();
 
         restore.ExitCode.Should().Be(1);

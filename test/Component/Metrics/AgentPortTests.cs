@@ -8,6 +8,7 @@ using NUnit.Framework;
 using PodCheckpointing.Api.Agent;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Component.Grpc;
+using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.Component.Metrics;
 
@@ -116,17 +117,16 @@ internal sealed class AgentPortTests
     public async Task Readiness_says_what_is_missing_and_a_kubelet_that_cannot_checkpoint_is_no_reason_to_hold_an_update_up()
     {
         // The volume has answered a moment after the start.
-        HttpResponseMessage answer;
-        while ((answer = await _http.GetAsync($"http://127.0.0.1:{_ports[1]}/readyz")).StatusCode == HttpStatusCode.ServiceUnavailable)
-        {
-            (await answer.Content.ReadAsStringAsync()).Should().Be("the volume has not answered yet");
-            answer.Dispose();
-            await Task.Yield();
-        }
+        var (code, said) = await Wait.UntilAsync(
+            async () =>
+            {
+                using var answer = await _http.GetAsync($"http://127.0.0.1:{_ports[1]}/readyz");
+                return (Code: answer.StatusCode, Said: await answer.Content.ReadAsStringAsync());
+            },
+            seen => seen is not { Code: HttpStatusCode.ServiceUnavailable, Said: "the volume has not answered yet" });
 
-        answer.StatusCode.Should().Be(HttpStatusCode.OK);
-        (await answer.Content.ReadAsStringAsync()).Should().StartWith("ok, but no pod of this node can be dumped: ").And.Contain("kubelet");
-        answer.Dispose();
+        code.Should().Be(HttpStatusCode.OK);
+        said.Should().StartWith("ok, but no pod of this node can be dumped: ").And.Contain("kubelet");
         (await _http.GetStringAsync($"http://127.0.0.1:{_ports[1]}/healthz")).Should().Be("ok");
     }
 

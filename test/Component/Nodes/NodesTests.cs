@@ -4,6 +4,7 @@ using FluentAssertions;
 using Grpc.Core;
 using NUnit.Framework;
 using PodCheckpointing.Agent.Runtimes;
+using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.Component.Nodes;
 
@@ -41,7 +42,7 @@ internal sealed class NodesTests
     {
         var source = NodePods.Pod("goes", $"echo mine >/mine; rm /etc/group; {Counter}");
         var (_, container) = await _a.RunAsync(source);
-        await UntilAsync(() => _a.Numbers(source).Count >= 5);
+        await Wait.UntilAsync(() => _a.Numbers(source).Count >= 5);
         ContainerRuntime.MakerOf(container, _bench.RootOf("node-a")).Should().Be("crun");
         var archive = await _a.CheckpointAsync(container);
         var last = _a.Numbers(source)[^1];
@@ -51,11 +52,11 @@ internal sealed class NodesTests
         var sandbox = await _b.SandboxAsync(target);
         var restored = await _b.CreateAsync(target, sandbox);
         var start = _b.Runtime.StartAsync(restored, CancellationToken.None);
-        await UntilAsync(() => Directory.Exists(_b.Staging(target)));
+        await Wait.UntilAsync(() => Directory.Exists(_b.Staging(target)));
         start.IsCompleted.Should().BeFalse();
         await _b.StageAsync(target, archive);
         await start;
-        await UntilAsync(() => _b.Numbers(target).Count >= 5);
+        await Wait.UntilAsync(() => _b.Numbers(target).Count >= 5);
 
         _a.Numbers(source)[^1].Should().Be(last, "the source was left stopped");
         _b.Numbers(target).Take(5).Should().Equal(Enumerable.Range(1, 5).Select(n => last + n));
@@ -72,7 +73,7 @@ internal sealed class NodesTests
         await _b.Runtime.StopAsync(restored, 0, CancellationToken.None);
         var again = await _b.CreateAsync(target, sandbox, attempt: 1);
         await _b.Runtime.StartAsync(again, CancellationToken.None);
-        await UntilAsync(() => _b.Numbers(target)[^1] == -1);
+        await Wait.UntilAsync(() => _b.Numbers(target)[^1] == -1);
 
         // Of the source and of the target nothing stays.
         await _b.Runtime.StopSandboxAsync(sandbox, CancellationToken.None);
@@ -99,7 +100,7 @@ internal sealed class NodesTests
         File.Delete(fence);
         await _a.Runtime.StartAsync(await _a.CreateAsync(pod, sandbox, attempt: 1), CancellationToken.None);
 
-        await UntilAsync(() => _a.Numbers(pod).Count > 0);
+        await Wait.UntilAsync(() => _a.Numbers(pod).Count > 0);
     }
 
     [Test]
@@ -147,7 +148,7 @@ internal sealed class NodesTests
         var pod = NodePods.Pod("address", Counter, restored: true);
         var container = await _b.CreateAsync(pod, await _b.SandboxAsync(pod));
         var start = _b.Runtime.StartAsync(container, CancellationToken.None);
-        await UntilAsync(() => File.Exists(Path.Combine(_b.Staging(pod), "waiting")));
+        await Wait.UntilAsync(() => File.Exists(Path.Combine(_b.Staging(pod), "waiting")));
 
         (await AddressesAsync(pod.Metadata.Uid!)).Should().ContainSingle(address => address.StartsWith("10.", StringComparison.Ordinal));
 
@@ -164,7 +165,7 @@ internal sealed class NodesTests
         var container = await _b.CreateAsync(pod, sandbox);
         using var kubelet = new CancellationTokenSource();
         var start = _b.Runtime.StartAsync(container, kubelet.Token);
-        await UntilAsync(() => Directory.Exists(_b.Staging(pod)));
+        await Wait.UntilAsync(() => Directory.Exists(_b.Staging(pod)));
         await kubelet.CancelAsync();
         await FluentActions.Awaiting(() => start).Should().ThrowAsync<Exception>();
 
@@ -186,7 +187,7 @@ internal sealed class NodesTests
             using var pods = new NodePods(second, name, "node-a");
             var pod = NodePods.Pod("neighbour", Counter);
             await pods.RunAsync(pod);
-            await UntilAsync(() => pods.Numbers(pod).Count > 0);
+            await Wait.UntilAsync(() => pods.Numbers(pod).Count > 0);
             LeftOf(name).Should().NotBeEmpty();
         }
 
@@ -232,16 +233,6 @@ internal sealed class NodesTests
         catch (IOException)
         {
             return "";
-        }
-    }
-
-    private static async Task UntilAsync(Func<bool> condition)
-    {
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(120));
-        while (!condition())
-        {
-            // Other processes' files: there is nothing to wait for but time.
-            await Task.Delay(20, deadline.Token);
         }
     }
 }

@@ -100,6 +100,9 @@ internal sealed class Handler : IDisposable
 
     public string Locale { get; set; } = "C";
 
+    /// <summary>In how many seconds it gives up: only a test of that waits for it.</summary>
+    public int Deadline { get; set; } = 120;
+
     public string Bundle => In("bundle");
 
     public string Root => In("bundle/rootfs");
@@ -193,7 +196,7 @@ internal sealed class Handler : IDisposable
         start.Environment["POD_CHECKPOINTING_CRIU"] = In("criu.sh");
         start.Environment["POD_CHECKPOINTING_CGROUPS"] = In("cgroups");
         start.Environment["POD_CHECKPOINTING_MEMBERSHIPS"] = In("memberships");
-        start.Environment["POD_CHECKPOINTING_RESTORE_DEADLINE"] = "2";
+        start.Environment["POD_CHECKPOINTING_RESTORE_DEADLINE"] = $"{Deadline}";
         using var process = Process.Start(start)!;
         var said = await Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
         await process.WaitForExitAsync();

@@ -4,6 +4,7 @@ using NUnit.Framework;
 using PodCheckpointing.Agent.Restores;
 using PodCheckpointing.Agent.Runtimes;
 using PodCheckpointing.Api.Protos;
+using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.Component.Restores;
 
@@ -42,6 +43,7 @@ internal sealed class HandlerFailureTests
     [Test]
     public async Task Gives_up_at_its_deadline()
     {
+        _handler.Deadline = 2;
         _handler.GivenBundle();
 
         (await _handler.CreateAsync()).Output.Should().Contain("no checkpoint was staged within 2 s");
@@ -50,6 +52,7 @@ internal sealed class HandlerFailureTests
     [Test]
     public async Task Says_that_it_gave_up_and_takes_what_is_staged_when_kubelet_tries_again()
     {
+        _handler.Deadline = 2;
         _handler.GivenBundle();
         (await _handler.CreateAsync()).Code.Should().Be(1);
         var folder = _handler.Staging("u1", "app");
@@ -100,10 +103,7 @@ internal sealed class HandlerFailureTests
         await _handler.CreateAsync("c2");
         Process.GetProcessById(first).Kill();
         // Whoever buries it.
-        while (ProcessIdentity.Of(first) is not null)
-        {
-            await Task.Yield();
-        }
+        await Wait.UntilAsync(() => ProcessIdentity.Of(first) is null);
 
         (await _handler.RunAsync("start", "c2")).Output.Should().Contain("processes of container app are gone");
 
@@ -206,11 +206,7 @@ internal sealed class HandlerFailureTests
     {
         _handler.GivenBundle();
         var create = _handler.CreateAsync();
-        while (!File.Exists(_handler.In("state/restores/u1/app/waiting")))
-        {
-            await Task.Yield();
-        }
-
+        await Wait.UntilAsync(() => File.Exists(_handler.In("state/restores/u1/app/waiting")));
         File.Delete(Path.Combine(_handler.Bundle, "config.json"));
 
         (await create).Output.Should().Contain("the container is gone");

@@ -4,6 +4,7 @@ using NUnit.Framework;
 using PodCheckpointing.Agent.Restores;
 using PodCheckpointing.Agent.Runtimes;
 using PodCheckpointing.Api.Protos;
+using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.Component.Restores;
 
@@ -147,11 +148,7 @@ internal sealed class HandlerTests
         GivenBundle();
         var create = _handler.CreateAsync();
         var waiting = _handler.In("state/restores/u1/app/waiting");
-        while (!File.Exists(waiting))
-        {
-            await Task.Yield();
-        }
-
+        await Wait.UntilAsync(() => File.Exists(waiting));
         _handler.Stage("u1", "app");
 
         (await create).Should().Be((0, ""));
@@ -163,25 +160,18 @@ internal sealed class HandlerTests
         GivenBundle();
         var create = _handler.CreateAsync();
         var folder = _handler.In("state/restores/u1/app");
-        while (!File.Exists(Path.Combine(folder, "waiting")))
-        {
-            await Task.Yield();
-        }
+        await Wait.UntilAsync(() => File.Exists(Path.Combine(folder, "waiting")));
 
         // Nobody is left who would wake it by the clock.
         var handler = Process.GetProcesses().Single(p => Open(p.Id, Path.Combine(folder, "wake")) && Parent(p.Id) == Environment.ProcessId).Id;
-        int clock;
-        while ((clock = Children(handler).FirstOrDefault(child => Children(child).Length > 0)) == 0)
-        {
-            // It asks for the time, too, and somebody stands by to start a daemon.
-            await Task.Yield();
-        }
-
+        // It asks for the time, too, and somebody stands by to start a daemon.
+        var clock = await Wait.UntilAsync(
+            () => Task.FromResult(Children(handler).FirstOrDefault(child => Children(child).Length > 0)), child => child != 0);
         Process.GetProcessById(clock).Kill();
         _handler.Stage("u1", "app");
         RestoreFolder.Wake(folder);
 
-        (await create.WaitAsync(TimeSpan.FromSeconds(30))).Code.Should().Be(0);
+        (await create.WaitAsync(TimeSpan.FromSeconds(60))).Code.Should().Be(0);
     }
 
     [Test]

@@ -1,5 +1,6 @@
 using FluentAssertions;
 using NUnit.Framework;
+using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.Component.Restores;
 
@@ -42,10 +43,7 @@ internal sealed class LazyHandlerTests
         File.WriteAllText(_handler.In("listens-late"), "");
         var creating = _handler.CreateAsync();
         await TextAsync("lazy-pid");
-        while (!File.Exists(In("lazy-pages.socket")))
-        {
-            await Task.Delay(1);
-        }
+        await Wait.UntilAsync(() => File.Exists(In("lazy-pages.socket")));
 
         // Its socket stands, and would refuse: crun is not called before it listens.
         await Task.WhenAny(creating, Task.Delay(100));
@@ -101,11 +99,7 @@ internal sealed class LazyHandlerTests
 
     private async Task<string> TextAsync(string name)
     {
-        for (var i = 0; i < 1000 && !File.Exists(In(name)); i++)
-        {
-            await Task.Delay(10);
-        }
-
+        await Wait.UntilAsync(() => File.Exists(In(name)), name);
         return (await File.ReadAllTextAsync(In(name))).Trim();
     }
 }

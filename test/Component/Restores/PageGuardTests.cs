@@ -8,6 +8,7 @@ using NUnit.Framework;
 using PodCheckpointing.Agent;
 using PodCheckpointing.Agent.Restores;
 using PodCheckpointing.Generate;
+using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.Component.Restores;
 
@@ -28,7 +29,7 @@ internal sealed class PageGuardTests
         await File.WriteAllTextAsync(In("lazy"), "\n");
         var script = Path.Combine(Repository.Root(AppContext.BaseDirectory), "test/Component/Restores/pages.py");
         _daemon = Process.Start("python3", [script, _folder, "lazy-pages"]);
-        await UntilAsync(() => File.Exists(In("lazy-pid")) && File.Exists(In("pid")) && State() == 'T');
+        await Wait.UntilAsync(() => File.Exists(In("lazy-pid")) && File.Exists(In("pid")) && State() == 'T');
     }
 
     [TearDown]
@@ -52,7 +53,7 @@ internal sealed class PageGuardTests
         await _daemon.WaitForExitAsync();
         Continue();
 
-        await UntilAsync(() => File.Exists(In("read")));
+        await Wait.UntilAsync(() => File.Exists(In("read")));
         (await File.ReadAllTextAsync(In("read"))).Should().Be("0", "this is what the guard is for");
     }
 
@@ -64,7 +65,7 @@ internal sealed class PageGuardTests
 
         _daemon.Kill();
 
-        await UntilAsync(() => State() == 'X');
+        await Wait.UntilAsync(() => State() == 'X');
         File.Exists(In("read")).Should().BeFalse();
         var state = RestoreFolder.StateOf(_folder, "app");
         state.Phase.Should().Be("Failed");
@@ -81,7 +82,7 @@ internal sealed class PageGuardTests
 
         _daemon.Kill();
 
-        await UntilAsync(() => State() == 'X');
+        await Wait.UntilAsync(() => State() == 'X');
         File.Exists(In("read")).Should().BeFalse();
     }
 
@@ -93,7 +94,7 @@ internal sealed class PageGuardTests
 
         await FluentActions.Awaiting(() => _guard.TakeAsync(_folder, CancellationToken.None)).Should().ThrowAsync<RpcException>();
 
-        await UntilAsync(() => State() == 'X');
+        await Wait.UntilAsync(() => State() == 'X');
         File.Exists(In("read")).Should().BeFalse();
     }
 
@@ -108,8 +109,8 @@ internal sealed class PageGuardTests
         await File.WriteAllTextAsync(In("pages"), "0\n");
         _daemon.Kill();
 
-        await UntilAsync(() => RestoreFolder.StateOf(_folder, "app").Phase == "Running");
-        await UntilAsync(() => File.Exists(In("read")));
+        await Wait.UntilAsync(() => RestoreFolder.StateOf(_folder, "app").Phase == "Running");
+        await Wait.UntilAsync(() => File.Exists(In("read")));
         File.Exists(In("error")).Should().BeFalse();
     }
 
@@ -122,7 +123,7 @@ internal sealed class PageGuardTests
         await File.WriteAllTextAsync(In("restored"), "");
         await File.WriteAllTextAsync(In("running"), "3\n");
         Continue();
-        await UntilAsync(() => State() is 'S' or 'D');
+        await Wait.UntilAsync(() => State() is 'S' or 'D');
     }
 
     private int Pid => int.Parse(File.ReadAllText(In("pid")).Split(' ')[0], CultureInfo.InvariantCulture);
@@ -147,15 +148,5 @@ internal sealed class PageGuardTests
         {
             return 'X';
         }
-    }
-
-    private static async Task UntilAsync(Func<bool> done)
-    {
-        for (var i = 0; i < 2000 && !done(); i++)
-        {
-            await Task.Delay(10);
-        }
-
-        done().Should().BeTrue();
     }
 }

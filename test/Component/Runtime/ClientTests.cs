@@ -7,6 +7,7 @@ using NUnit.Framework;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Generate;
 using PodCheckpointing.Runtime;
+using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.Component.Runtime;
 
@@ -158,7 +159,7 @@ internal sealed class ClientTests : RuntimeTests
         }
 
         var events = new List<Corev1Event>();
-        await UntilAsync(() =>
+        await Wait.UntilAsync(() =>
         {
             events = [.. Client.ListAsync<Corev1Event>(
                 new ListOptions { FieldSelector = $"involvedObject.uid={pod.Metadata.Uid}" }, CancellationToken.None).Result.Items];

@@ -6,6 +6,7 @@ using k8s.Models;
 using Microsoft.Extensions.Logging.Abstractions;
 using NUnit.Framework;
 using PodCheckpointing.Runtime;
+using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.Component.Runtime;
 
@@ -41,11 +42,11 @@ internal sealed class InformerTests : RuntimeTests
     public async Task Sees_what_comes_changes_and_goes()
     {
         await Client.CreateAsync(Pod("seen"), CancellationToken.None);
-        await UntilAsync(() => Find("seen") is not null);
+        await Wait.UntilAsync(() => Find("seen") is not null);
         await LabelAsync("seen", "new");
-        await UntilAsync(() => Find("seen")?.Metadata.Labels?["l"] == "new");
+        await Wait.UntilAsync(() => Find("seen")?.Metadata.Labels?["l"] == "new");
         await DeleteAsync("seen");
-        await UntilAsync(() => Find("seen") is null);
+        await Wait.UntilAsync(() => Find("seen") is null);
 
         _told.Should().OnlyContain(name => name == "seen").And.HaveCountGreaterThanOrEqualTo(3);
     }
@@ -65,7 +66,7 @@ internal sealed class InformerTests : RuntimeTests
 
         second.All.Should().HaveCount(620);
         await second.StopAsync(CancellationToken.None);
-        await UntilAsync(() => _informer.All.Count == 620);
+        await Wait.UntilAsync(() => _informer.All.Count == 620);
     }
 
     [TestCase(false)]
@@ -77,7 +78,7 @@ internal sealed class InformerTests : RuntimeTests
             await Client.CreateAsync(Pod(name), CancellationToken.None);
         }
 
-        await UntilAsync(() => _informer.All.Count == 4);
+        await Wait.UntilAsync(() => _informer.All.Count == 4);
         var first = Find("returns")!.Metadata.Uid;
         _line.Cut();
         _told.Clear();
@@ -93,12 +94,12 @@ internal sealed class InformerTests : RuntimeTests
 
         _line.Mend();
 
-        await UntilAsync(() => Find("comes") is not null && Find("goes") is null
+        await Wait.UntilAsync(() => Find("comes") is not null && Find("goes") is null
             && Find("changes")?.Metadata.Labels?["l"] == "later" && Find("returns") is { } again && again.Metadata.Uid != first);
         _informer.All.Select(p => p.Metadata.Name).Should().BeEquivalentTo("stays", "changes", "returns", "comes");
         _told.Distinct().Should().BeEquivalentTo(["goes", "changes", "returns", "comes"], "nothing happened to the other one");
         await DeleteAsync("stays");
-        await UntilAsync(() => Find("stays") is null);
+        await Wait.UntilAsync(() => Find("stays") is null);
     }
 
     [TestCase("kube-apiserver")]
@@ -106,13 +107,13 @@ internal sealed class InformerTests : RuntimeTests
     public async Task Goes_on_after_a_restart_of(string part)
     {
         await Client.CreateAsync(Pod("before"), CancellationToken.None);
-        await UntilAsync(() => Find("before") is not null);
+        await Wait.UntilAsync(() => Find("before") is not null);
 
         await Server.RestartAsync(part);
         await DeleteAsync("before");
         await Client.CreateAsync(Pod("after"), CancellationToken.None);
 
-        await UntilAsync(() => Find("before") is null && Find("after") is not null);
+        await Wait.UntilAsync(() => Find("before") is null && Find("after") is not null);
     }
 
     [Test]
@@ -121,12 +122,12 @@ internal sealed class InformerTests : RuntimeTests
         _line.Cut();
         var before = _line.Lists;
         var began = Stopwatch.GetTimestamp();
-        await UntilAsync(() => _line.Lists >= before + 4);
+        await Wait.UntilAsync(() => _line.Lists >= before + 4);
 
         Stopwatch.GetElapsedTime(began).Should().BeGreaterThan(TimeSpan.FromSeconds(2), "it is tried about once a second, never in a loop");
         _line.Mend();
         await Client.CreateAsync(Pod("back"), CancellationToken.None);
-        await UntilAsync(() => Find("back") is not null);
+        await Wait.UntilAsync(() => Find("back") is not null);
     }
 
     private V1Pod? Find(string name) => _informer.Find(new ObjectKey("default", name));

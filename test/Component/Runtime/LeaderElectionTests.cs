@@ -6,6 +6,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging.Abstractions;
 using NUnit.Framework;
 using PodCheckpointing.Runtime;
+using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.Component.Runtime;
 
@@ -63,11 +64,11 @@ internal sealed class LeaderElectionTests : RuntimeTests
         var candidates = Enumerable.Range(0, 5).Select(n => Candidate("race", $"c{n}", Client, out _)).ToList();
         await Task.WhenAll(candidates.Select(c => c.StartAsync(CancellationToken.None)));
         await Task.WhenAny(candidates.Select(c => c.Acquired)).WaitAsync(TimeSpan.FromSeconds(120));
-        await UntilAsync(() => candidates.Count(c => c.IsLeader) == 1);
+        await Wait.UntilAsync(() => candidates.Count(c => c.IsLeader) == 1);
 
         var leader = candidates.Single(c => c.IsLeader);
         var first = (await Client.GetAsync<V1Lease>("default", "race", CancellationToken.None)).Spec!.RenewTime;
-        await UntilAsync(async () =>
+        await Wait.UntilAsync(async () =>
         {
             candidates.Count(c => c.IsLeader).Should().Be(1);
             return (await Client.GetAsync<V1Lease>("default", "race", CancellationToken.None)).Spec!.RenewTime > first + Lease;

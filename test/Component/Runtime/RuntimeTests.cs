@@ -38,16 +38,4 @@ internal abstract class RuntimeTests
 
     protected Task<V1Pod> LabelAsync(string name, string value) => Client.PatchAsync<V1Pod>(
         "default", name, null, PatchType.Merge, $$"""{"metadata":{"labels":{"l":"{{value}}"} } }""", "test", CancellationToken.None);
-
-    protected static Task UntilAsync(Func<bool> condition) => UntilAsync(() => Task.FromResult(condition()));
-
-    protected static async Task UntilAsync(Func<Task<bool>> condition)
-    {
-        using var deadline = new CancellationTokenSource(TimeSpan.FromMinutes(1));
-        while (!await condition())
-        {
-            // Another process' work: there is nothing to wait for but time.
-            await Task.Delay(10, deadline.Token);
-        }
-    }
 }

@@ -1,6 +1,7 @@
 using FluentAssertions;
 using NUnit.Framework;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.Component.Scale;
 
@@ -38,10 +39,7 @@ internal sealed class LeaderTests
         await BeginAsync(cluster);
 
         first.Signal("STOP");
-        while (!await second.LeadsAsync())
-        {
-            await Task.Delay(50);
-        }
+        await Wait.UntilAsync(() => second.LeadsAsync());
 
         var before = CallsOf(cluster, first);
         first.Signal("CONT");
@@ -57,11 +55,7 @@ internal sealed class LeaderTests
     private static async Task<OperatorProcess> LeaderAsync(ScaleCluster cluster, string name)
     {
         var process = await cluster.StartOperatorAsync(name, Settings);
-        while (!await process.LeadsAsync())
-        {
-            await Task.Delay(50);
-        }
-
+        await Wait.UntilAsync(() => process.LeadsAsync());
         return process;
     }
 

@@ -4,6 +4,7 @@ using System.Text.RegularExpressions;
 using PodCheckpointing.Api.Agent;
 using PodCheckpointing.Component.Grpc;
 using PodCheckpointing.Generate;
+using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.Component.Scale;
 
@@ -55,27 +56,20 @@ internal sealed partial class OperatorProcess : IDisposable
     }
 
     /// <summary>Returns when it serves, whether it leads or not.</summary>
-    public async Task ReadyAsync()
-    {
-        var watch = Stopwatch.StartNew();
-        while (true)
+    public Task ReadyAsync() => Wait.UntilAsync(
+        async () =>
         {
             try
             {
                 using var answer = await _http.GetAsync(new Uri("/readyz", UriKind.Relative));
-                if (answer.IsSuccessStatusCode)
-                {
-                    return;
-                }
+                return answer.IsSuccessStatusCode ? "" : await answer.Content.ReadAsStringAsync();
             }
-            catch (HttpRequestException) when (!_process.HasExited && watch.Elapsed < TimeSpan.FromMinutes(2))
+            catch (HttpRequestException exception) when (!_process.HasExited)
             {
-                // Not yet.
+                return exception.Message;
             }
-
-            await Task.Delay(20);
-        }
-    }
+        },
+        obstacle => obstacle.Length == 0, "the operator serves");
 
     /// <summary>The most memory that it ever had, in MB, as the kernel counts it.</summary>
     public double PeakMegabytes() => long.Parse(

@@ -66,11 +66,11 @@ internal sealed class ScaleTests
         cluster.Migrations.Waited.Count.Should().BeGreaterThan(Count / 4);
         Writes(figures).Should().BeLessThan(5 * Phases * Count, "five writes, of whatever object, for each phase of each migration");
         Reconciles(figures).Should().BeLessThan(100 * Count, "no run without a reason");
-        process.PeakMegabytes().Should().BeLessThan(150);
-        figures.Quantile(0.5, Reaction, "").Should().BeLessThan(0.02);
         if (Asked is not null)
         {
-            // Whoever asks for it has a quiet machine; beside other tests the slowest of a hundred measures those.
+            // Whoever asks for it has a quiet machine; beside other tests these measure those.
+            process.PeakMegabytes().Should().BeLessThan(150);
+            figures.Quantile(0.5, Reaction, "").Should().BeLessThan(0.02);
             figures.Quantile(0.99, Reaction, "").Should().BeLessThan(0.02);
         }
     }

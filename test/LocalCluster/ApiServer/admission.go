@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/conversion"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/admission"
+	"k8s.io/apiserver/pkg/admission/plugin/namespace/lifecycle"
 	"k8s.io/apiserver/pkg/admission/plugin/policy/validating"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/options"
@@ -16,7 +17,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// addAdmission has every request judged by the cluster's ValidatingAdmissionPolicies, as in Kubernetes.
+// addAdmission has every request judged by the cluster's ValidatingAdmissionPolicies, and nothing created in a namespace
+// that is being deleted, as in Kubernetes.
 func addAdmission(config *genericapiserver.RecommendedConfig, recommended *options.RecommendedOptions) error {
 	client, err := kubernetes.NewForConfig(config.LoopbackClientConfig)
 	if err != nil {
@@ -29,9 +31,10 @@ func addAdmission(config *genericapiserver.RecommendedConfig, recommended *optio
 	config.ClientConfig = config.LoopbackClientConfig
 	config.SharedInformerFactory = informers.NewSharedInformerFactory(client, 0)
 	plugins := &options.AdmissionOptions{
-		RecommendedPluginOrder: []string{validating.PluginName},
+		RecommendedPluginOrder: []string{lifecycle.PluginName, validating.PluginName},
 		Plugins:                admission.NewPlugins(),
 	}
+	lifecycle.Register(plugins.Plugins)
 	validating.Register(plugins.Plugins)
 	return plugins.ApplyTo(
 		&config.Config, config.SharedInformerFactory, client, untyped, recommended.FeatureGate, config.EffectiveVersion)

@@ -15,7 +15,7 @@ tree=${POD_CHECKPOINTING_GO_TREE:-}
 if [ -z "$tree" ]; then
   tree=$work/tree
   debian_tree sid "$tree"
-  chroot "$tree" apt-get -q -y -o Acquire::Check-Valid-Until=false install --no-install-recommends golang-1.27-go \
+  chroot "$tree" apt-get -q -y -o Acquire::Check-Valid-Until=false install --no-install-recommends golang-go \
     golang-k8s-apiserver-dev golang-k8s-apiextensions-apiserver-dev golang-k8s-api-dev golang-k8s-client-go-dev \
     kube-openapi >"$work/apt.log" 2>&1 || { tail -20 "$work/apt.log" >&2; exit 1; }
   # Only their programs are wanted: etcd's package would set a daemon and its user up, which fails in a bare tree.
@@ -27,7 +27,8 @@ mkdir -p "$tree/$src/openapi" "$tree/var/go-cache"
 cp "$here"/*.go "$tree/$src/"
 cat >"$tree/$src/build.sh" <<'INNER'
 set -eu
-export GO111MODULE=off GOPATH=/usr/share/gocode GOROOT=/usr/lib/go-1.27 GOCACHE=/var/go-cache HOME=/root CGO_ENABLED=0 PATH=/usr/lib/go-1.27/bin:$PATH
+go=$(readlink -f /usr/bin/go)
+export GO111MODULE=off GOPATH=/usr/share/gocode GOROOT="${go%/bin/go}" GOCACHE=/var/go-cache HOME=/root CGO_ENABLED=0
 cd /usr/share/gocode/src/podcheckpointing/apiserver
 touch boilerplate.txt
 k=k8s.io/api

@@ -2,7 +2,7 @@
 // that the bench needs, on a real etcd. It exists because no kube-apiserver is packaged for Debian; it takes the subset
 // of kube-apiserver's flags that the bench uses, so that the real one can replace it (KUBEBUILDER_ASSETS).
 //
-// What it leaves out: admission plug-ins other than ValidatingAdmissionPolicy, webhooks, the aggregator, garbage collection (a
+// What it leaves out: admission plug-ins other than NamespaceLifecycle and ValidatingAdmissionPolicy, webhooks, the aggregator, garbage collection (a
 // controller's work); RBAC counts for service accounts only.
 package main
 

@@ -29,7 +29,8 @@ internal sealed class NodeKubelet(
             {
                 await FollowAsync(statuses, stoppingToken);
             }
-            catch (Exception exception) when (exception is not OperationCanceledException)
+            // A request's own time that is over is cancelled, too: the server is away for a while.
+            catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
             {
                 KubeletLog.WatchFailed(logger, exception);
                 await Task.Delay(TimeSpan.FromSeconds(1), stoppingToken);
@@ -100,7 +101,7 @@ internal sealed class NodeKubelet(
                 await RegisterAsync(cancellationToken);
                 await Task.Delay(TimeSpan.FromSeconds(10), cancellationToken);
             }
-            catch (Exception exception) when (exception is not OperationCanceledException)
+            catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
             {
                 KubeletLog.WatchFailed(logger, exception);
                 await Task.Delay(TimeSpan.FromSeconds(1), cancellationToken);

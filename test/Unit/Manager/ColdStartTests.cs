@@ -109,14 +109,38 @@ public sealed class ColdStartTests
     [Test]
     public async Task A_refusal_is_told_of_where_the_source_is_gone_already()
     {
-        await _world.ReconcileAFewTimesAsync();
-        _world.Take<V1Pod>("n", "p-cmigratio");
-        _world.Put(_world.Migration with { Status = _world.Status with { RestoredPodUID = null } });
+        await SourceHasGoneAsync();
         _world.Refusal = WayBackTests.Refused(Words);
 
         await _world.Invoking(w => w.ReconcileAsync()).Should().ThrowAsync<KubernetesException>("it is tried again");
 
         _world.Status.CompletionTime.Should().BeNull();
         _world.Condition(ConditionTypes.Stalled).Should().Match<V1Condition>(c => c.Status == "True" && c.Message == Words);
+    }
+
+    [Test]
+    public async Task A_namespace_that_is_being_deleted_is_not_held_by_a_pod_that_can_never_come()
+    {
+        await SourceHasGoneAsync();
+        _world.Refusal = WayBackTests.Refused(
+            "pods \"p-cmigratio\" is forbidden: unable to create new content in namespace n because it is being terminated",
+            "NamespaceTerminating");
+
+        await _world.ReconcileAFewTimesAsync();
+
+        _world.Status.Should().Match<PodMigrationStatus>(s => s.Outcome == Outcomes.Lost && s.Phase == MigrationPhases.Failed && s.PodAccessible == false);
+        _world.Status.CompletionTime.Should().NotBeNull();
+        _world.Condition(ConditionTypes.RolledBack)!.Status.Should().Be("False", "there was no way back");
+        _world.Condition(ConditionTypes.Stalled)?.Status.Should().Be("False");
+        _world.Status.Message.Should().Be("CRIU says no; the source is gone, and no pod can be started afresh: namespace n is being deleted");
+        _world.MetadataPatches.Should().Contain(("m", "finalizers: "));
+    }
+
+    /// <summary>The source is gone, and the fresh pod has not come.</summary>
+    private async Task SourceHasGoneAsync()
+    {
+        await _world.ReconcileAFewTimesAsync();
+        _world.Take<V1Pod>("n", "p-cmigratio");
+        _world.Put(_world.Migration with { Status = _world.Status with { RestoredPodUID = null } });
     }
 }

@@ -259,5 +259,7 @@ public sealed class WayBackTests
         return result;
     }
 
-    internal static KubernetesException Refused(string message) => new(HttpStatusCode.Forbidden, new V1Status { Message = message, Reason = "Forbidden" });
+    internal static KubernetesException Refused(string message, string? cause = null) => new(
+        HttpStatusCode.Forbidden,
+        new V1Status { Message = message, Reason = "Forbidden", Details = new V1StatusDetails { Causes = cause is null ? null : [new V1StatusCause { Reason = cause }] } });
 }

@@ -69,11 +69,18 @@ internal sealed class ColdStart(
             return;
         }
 
-        var key = new ObjectKey(scope.Namespace, scope.Status.RestoredPodName!);
-        var pod = cluster.Find<V1Pod>(key) ?? (scope.Status.RestoredPodUID is not null
-            ? await cluster.ReadAsync<V1Pod>(key, cancellationToken)
-            : await cluster.CreateOrGetAsync(
-                JsonSerializer.Deserialize<V1Pod>(scope.Status.ColdStartPod!, KubernetesJson.Options)!, cancellationToken));
+        V1Pod? pod;
+        try
+        {
+            pod = await FindOrCreateAsync(scope, cancellationToken);
+        }
+        catch (KubernetesException refused) when (refused.IsNamespaceTerminating)
+        {
+            // The namespace waits for this migration's finalizer, and would do so for ever.
+            TellLost(scope, turned);
+            return;
+        }
+
         if (pod is not null && !MigrationObjects.IsTargetOf(pod, scope))
         {
             scope.Stall = (Reasons.BindingMismatch, $"a pod named {pod.Metadata.Name} exists and is not this migration's: delete it");
@@ -94,6 +101,15 @@ internal sealed class ColdStart(
         }
 
         TellStarted(scope, turned, runs, stuck);
+    }
+
+    private async Task<V1Pod?> FindOrCreateAsync(MigrationScope scope, CancellationToken cancellationToken)
+    {
+        var key = new ObjectKey(scope.Namespace, scope.Status.RestoredPodName!);
+        return cluster.Find<V1Pod>(key) ?? (scope.Status.RestoredPodUID is not null
+            ? await cluster.ReadAsync<V1Pod>(key, cancellationToken)
+            : await cluster.CreateOrGetAsync(
+                JsonSerializer.Deserialize<V1Pod>(scope.Status.ColdStartPod!, KubernetesJson.Options)!, cancellationToken));
     }
 
     /// <summary>Why the server would not create the fresh pod; null where it would. A source is not taken for nothing.</summary>
@@ -136,8 +152,17 @@ internal sealed class ColdStart(
         var message = $"{turned.Message}; pod {scope.Status.RestoredPodName} was started afresh at {scope.Status.TargetNode}, its memory is lost"
             + (runs ? "" : $"; {stuck}");
         scope.End(Steps.ColdStart, "");
-        scope.Phase(MigrationPhases.Completed, message);
+        End(scope, turned, MigrationPhases.Completed, Outcomes.ColdStarted, runs, message);
+    }
+
+    private void TellLost(MigrationScope scope, V1Condition turned) => End(
+        scope, turned, MigrationPhases.Failed, Outcomes.Lost, runs: false,
+        $"{turned.Message}; the source is gone, and no pod can be started afresh: namespace {scope.Namespace} is being deleted");
+
+    private void End(MigrationScope scope, V1Condition turned, string phase, string outcome, bool runs, string message)
+    {
+        scope.Phase(phase, message);
         scope.Set(ConditionTypes.Ready, false, turned.Reason!, message);
-        scope.Status = scope.Status with { Outcome = Outcomes.ColdStarted, PodAccessible = runs, CompletionTime = time.GetUtcNow().UtcDateTime };
+        scope.Status = scope.Status with { Outcome = outcome, PodAccessible = runs, CompletionTime = time.GetUtcNow().UtcDateTime };
     }
 }

@@ -57,7 +57,7 @@ internal sealed class PodWorker(
                     await SyncAsync(pod, cancellationToken);
                 }
             }
-            catch (Exception exception) when (exception is not OperationCanceledException)
+            catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
             {
                 KubeletLog.SyncFailed(logger, exception, uid);
             }
