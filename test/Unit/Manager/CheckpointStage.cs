@@ -27,7 +27,7 @@ internal sealed class CheckpointStage : IDisposable
     public CheckpointStage()
     {
         _queue = new WorkQueue(Agents.Time);
-        Cluster = new ServedCluster(new SimulatedServer(Agents.Time));
+        Cluster = new ServedCluster(new SimulatedServer(Agents.Time, new Random(1)));
         Agents.Answer(new DeleteCheckpointResponse());
         var claim = Cluster.Create(new PodCheckpoint
         {

@@ -31,7 +31,7 @@ public sealed class RetentionSweepTests : IDisposable
     {
         _agents.Time.Advance(TimeSpan.FromDays(100));
         _agents.Answer(new DeleteCheckpointResponse());
-        _cluster = new ServedCluster(new SimulatedServer(_agents.Time));
+        _cluster = new ServedCluster(new SimulatedServer(_agents.Time, new Random(1)));
         _sweep = new RetentionSweep(
             _cluster, _agents, _agents, _leader, [], Options.Create(new OperatorOptions { Retention = _rules }), _agents.Time, _notes);
     }
