@@ -75,10 +75,11 @@ public sealed class CheckpointReleaseTests
     {
         PutWhole(leaving: false);
         var part = _world.Find<ContainerCheckpoint>(new("n", "part"))!;
-        var source = _world.Find<V1Pod>(new("n", "p"))!;
+        const string Uid = "2c7d0e5a-1f3b-4a6c-8d9e-0b1a2c3d4e5f";
+        _world.Put(_world.Find<V1Pod>(new("n", "p"))! with { Metadata = new V1ObjectMeta { Name = "p", NamespaceProperty = "n", Uid = Uid } });
         _world.Put(part with
         {
-            Spec = new ContainerCheckpointSpec { PodName = "p", ContainerName = "c", PodUID = source.Metadata.Uid!, CheckpointID = Id }, Status = null,
+            Spec = new ContainerCheckpointSpec { PodName = "p", ContainerName = "c", PodUID = Uid, CheckpointID = Id }, Status = null,
         });
 
         await ReconcilePartAsync();
@@ -165,7 +166,7 @@ public sealed class CheckpointReleaseTests
     private void PutWhole(bool leaving) => _world.Put(new PodCheckpoint
     {
         Metadata = Meta("whole", Owners.ControllerReference(_world.Migration), leaving),
-        Status = new PodCheckpointStatus { Ready = true, PodUID = PodUid, CheckpointID = Id },
+        Status = new PodCheckpointStatus { Ready = true, PodUID = PodUid, CheckpointID = Id, Containers = ["c"] },
     });
 
     private void EndMigration() => _world.Put(_world.Migration with { Status = new PodMigrationStatus { CompletionTime = DateTime.UnixEpoch } });
