@@ -11,20 +11,28 @@ internal sealed class StoreCalls(TimeProvider time) : IDisposable
     public static readonly TimeSpan Removal = TimeSpan.FromSeconds(30);
 
     /// <summary>A thread that asks a volume that hangs is lost until it answers: so many, and no more.</summary>
-    private readonly SemaphoreSlim _askers = new(8);
+    private readonly SemaphoreSlim _questions = new(8);
 
-    public void Dispose() => _askers.Dispose();
+    /// <summary>And these beside them: many removals at once must not look like a volume that answers nobody.</summary>
+    private readonly SemaphoreSlim _removals = new(4);
+
+    public void Dispose()
+    {
+        _questions.Dispose();
+        _removals.Dispose();
+    }
 
     /// <summary>Does something with the volume.</summary>
     /// <exception cref="TimeoutException">It has not answered in time; what was begun goes on.</exception>
     public async Task<T> WithinAsync<T>(TimeSpan limit, Func<T> ask, CancellationToken cancellationToken)
     {
+        var askers = limit > Question ? _removals : _questions;
         using (var patience = new CancellationTokenSource(limit, time))
         using (var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken))
         {
             try
             {
-                await _askers.WaitAsync(either.Token);
+                await askers.WaitAsync(either.Token);
             }
             catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
             {
@@ -34,7 +42,7 @@ internal sealed class StoreCalls(TimeProvider time) : IDisposable
 
         // A thread of its own: it may stay in the kernel for as long as the server does not answer.
         var asking = Task.Factory.StartNew(ask, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-        _ = asking.ContinueWith(_ => _askers.Release(), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        _ = asking.ContinueWith(_ => askers.Release(), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         try
         {
             return await asking.WaitAsync(limit, time, cancellationToken);

@@ -114,6 +114,11 @@ internal sealed class VolumeContent(CheckpointStore store, PodCgroup cgroup, IOp
             return await cgroup.RunAsync(
                 podUid, ["cp", "--archive", "--sparse=always", "--", Path.Combine(staged, volume, "."), folder], cancellationToken);
         }
+        catch (IOException exception) when (FullDisk.RefusalOf(exception, options.Value) is not null)
+        {
+            // The disk has no room for it: the memory has, and a pod that stands still is worth more than whose account it is on.
+            return false;
+        }
         finally
         {
             Directory.Delete(staged, recursive: true);

@@ -53,7 +53,10 @@ internal sealed class Drain(CommandContext context, IKubernetes client, NodePods
             WriteRest(left);
         }
 
-        var failed = _moves.Values.Where(move => !move.IsDone).ToList();
+        // Of one that is gone, whoever has moved or deleted it, nothing has failed but its memory.
+        var there = left.Select(pod => pod.Metadata.Uid).ToHashSet();
+        var failed = _moves.Values.Where(move => !move.IsDone
+            && (there.Contains(move.Pod.Metadata.Uid) || move.Migration?.Status?.Outcome is Outcomes.ColdStarted or Outcomes.Lost)).ToList();
         foreach (var move in quiet ? failed : [])
         {
             context.Terminal.Error.WriteLine($"error: pod {move.Name}: {move.Result}: {move.Message}");
@@ -108,8 +111,9 @@ internal sealed class Drain(CommandContext context, IKubernetes client, NodePods
     private async Task<bool> BeginAsync(List<V1Pod> pods, CancellationToken cancellationToken)
     {
         var migrations = await scope.MigrationsAsync(client, cancellationToken);
-        // Whoever stayed may be gone, or be able to move, by now.
-        foreach (var (uid, move) in _moves.Where(one => one.Value.Migration is null))
+        // Whoever stayed may be gone, or be able to move, by now; and who has arrived can be moved on.
+        foreach (var (uid, move) in _moves.Where(one => one.Value.Migration is not { } known
+            || (NodePods.Brings(one.Value.Pod, known) && MigrationText.HasEnded(known))))
         {
             _moves.Remove(uid);
         }
@@ -162,6 +166,12 @@ internal sealed class Drain(CommandContext context, IKubernetes client, NodePods
 
         var bare = left.Where(pod => pod.Controller() is null).Select(PodMove.NameOf).ToList();
         output.WriteLine($"Left on {scope.Node}{of}: {string.Join(", ", left.Select(PodMove.NameOf))}.");
+        if (scope.Namespace is not null)
+        {
+            output.WriteLine($"kubectl drain would evict the pods of all namespaces: run kubectl podmigration drain {scope.Node} without -n first.");
+            return;
+        }
+
         output.WriteLine(
             $"To evict what is left, without its memory: kubectl drain {scope.Node} --ignore-daemonsets"
             + (left.Exists(pod => pod.EmptyDirs().Count > 0) ? " --delete-emptydir-data" : "")

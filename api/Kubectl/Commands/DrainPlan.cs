@@ -40,7 +40,7 @@ internal sealed class DrainPlan(CommandContext context, IKubernetes client, Node
 
         if (NodePods.UnderWay(pod, migrations) is { } under)
         {
-            return (Fate.Moves, $"moves to {under.Status?.TargetNode ?? under.Spec.TargetNode ?? "a node that is being chosen"}: {under.Metadata.Name} is under way");
+            return (Fate.Moves, NodePods.Brings(pod, under) ? $"moves on when {under.Metadata.Name}, which brings it here, has ended" : $"moves to {under.Status?.TargetNode ?? under.Spec.TargetNode ?? "a node that is being chosen"}: {under.Metadata.Name} is under way");
         }
 
         try

@@ -33,12 +33,19 @@ internal sealed record NodePods(string Node, string? Namespace, string? Selector
         : pod.Controller() is { Kind: "DaemonSet" } owner ? $"DaemonSet {owner.Name}"
         : null;
 
-    /// <summary>The migration that moves a pod now, whoever has begun it.</summary>
+    /// <summary>The migration that moves a pod now, whoever has begun it, or that brings it here.</summary>
     public static PodMigration? UnderWay(V1Pod pod, IEnumerable<PodMigration> migrations) => migrations.FirstOrDefault(migration =>
-        migration.Metadata.NamespaceProperty == pod.Metadata.NamespaceProperty && migration.Spec.PodName == pod.Metadata.Name
-        && migration.Spec.DryRun != true && !MigrationText.HasEnded(migration)
+        migration.Metadata.NamespaceProperty == pod.Metadata.NamespaceProperty
+        && (migration.Spec.PodName == pod.Metadata.Name ? IsOf(pod, migration) : Brings(pod, migration))
+        && migration.Spec.DryRun != true && !MigrationText.HasEnded(migration));
+
+    /// <summary>Whether a pod is a migration's target, which may be moved on when that has ended.</summary>
+    public static bool Brings(V1Pod pod, PodMigration migration) =>
+        migration.Status?.RestoredPodName == pod.Metadata.Name && migration.Spec.PodName != pod.Metadata.Name;
+
+    private static bool IsOf(V1Pod pod, PodMigration migration) =>
         // Of a namesake, it is about to fail.
-        && (migration.Status?.PodUID ?? migration.Spec.PodUID ?? pod.Metadata.Uid) == pod.Metadata.Uid);
+        (migration.Status?.PodUID ?? migration.Spec.PodUID ?? pod.Metadata.Uid) == pod.Metadata.Uid;
 
     /// <summary>What of a pod the operator would refuse, as far as the object shows it; null where nothing does.</summary>
     public static string? WhyStays(V1Pod pod, PodMigrationSpec spec)

@@ -68,7 +68,9 @@ internal interface IAgentDirectory
     /// <exception cref="AgentException">An agent's answer; or none has answered.</exception>
     async Task<T> AskAnyAsync<T>(string? first, ILeadership? leadership, Func<ICheckpointAgent, Task<T>> call)
     {
+        const int Mounts = 3;
         AgentException? silent = null;
+        var refusals = 0;
         foreach (var agent in Ready().OrderByDescending(a => a.NodeName == first).ToList())
         {
             leadership?.Demand();
@@ -80,6 +82,11 @@ internal interface IAgentDirectory
             {
                 // A node may be ready and run no agent, or have lost its mount. What the volume says tells more than silence.
                 silent = exception.Reason == Reasons.StoreUnavailable ? exception : silent ?? exception;
+                // After so many it is the volume, which takes its time on every node, and not a mount.
+                if (exception.Reason == Reasons.StoreUnavailable && ++refusals == Mounts)
+                {
+                    throw;
+                }
             }
         }
 

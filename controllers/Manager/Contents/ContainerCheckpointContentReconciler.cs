@@ -49,7 +49,8 @@ internal sealed class ContainerCheckpointContentReconciler(
         else
         {
             var keepBytes = Binding.IsRetained(content.Spec.DeletionPolicy, claim?.Spec.DeletionPolicy)
-                || await cluster.KeeperOfAsync(content, claim, cancellationToken) is not null;
+                || (content.Has(WellKnown.ContentFinalizer) && !release.IsUnderWay(content)
+                    && await cluster.KeeperOfAsync(content, claim, cancellationToken) is not null);
             return await release.ReleaseAsync(content, content.Spec.Source, keepBytes, () => queue.Add(key), cancellationToken);
         }
 

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using k8s;
 using k8s.Models;
 using Microsoft.Extensions.Options;
@@ -17,6 +18,12 @@ internal sealed class ContentRelease(
     IOptions<OperatorOptions> options,
     TimeProvider time)
 {
+    /// <summary>How long the volume is waited for at least, from the first question on.</summary>
+    private static readonly TimeSpan Least = TimeSpan.FromMinutes(2);
+
+    /// <summary>When each content's bytes were first asked to be removed, in this life of the operator.</summary>
+    private readonly ConcurrentDictionary<string, DateTime> _asked = new();
+
     /// <summary>Goes one step; <paramref name="wake"/> is run when there is more to do.</summary>
     /// <returns>When it is to be looked at again, though nothing happens.</returns>
     /// <exception cref="AgentException">The bytes cannot be removed now; the next attempt may.</exception>
@@ -37,12 +44,23 @@ internal sealed class ContentRelease(
 
         await cluster.SetFinalizersAsync(content, content.Without(WellKnown.ContentFinalizer), cancellationToken);
         calls.Forget(Key(content));
+        _asked.TryRemove(content.Metadata.Uid!, out _);
         return ReconcileResult.Done;
     }
 
+    /// <summary>Whether the removal of a content's bytes has been begun, and has not ended.</summary>
+    public bool IsUnderWay(IKubernetesObject<V1ObjectMeta> content) => calls.IsUnderWay(Key(content));
+
     private static string Key(IKubernetesObject<V1ObjectMeta> content) => $"content/{content.Metadata.Uid}/delete";
 
-    private DateTime Until(IKubernetesObject<V1ObjectMeta> content) => content.Metadata.DeletionTimestamp!.Value + options.Value.BytesPatience;
+    /// <summary>A content may have waited for its claim for longer than that, or for an operator: the volume has had no time then.</summary>
+    private DateTime Until(IKubernetesObject<V1ObjectMeta> content)
+    {
+        var patience = options.Value.BytesPatience;
+        var asked = _asked.GetOrAdd(content.Metadata.Uid!, _ => time.GetUtcNow().UtcDateTime);
+        var (since, least) = (content.Metadata.DeletionTimestamp!.Value + patience, asked + (patience < Least ? patience : Least));
+        return since > least ? since : least;
+    }
 
     /// <summary>Whether the bytes are gone, or have been given up.</summary>
     private bool RemoveBytes(IKubernetesObject<V1ObjectMeta> content, CheckpointSource source, Action wake)

@@ -19,11 +19,15 @@ internal sealed class CheckpointNodeReconciler(
     /// no sooner than its time has come. Of one life of the operator: the next one asks at once.</summary>
     private readonly ConcurrentDictionary<string, (string Seen, long At)> _told = new();
 
+    /// <summary>What each node was like when the question that is under way was asked.</summary>
+    private readonly ConcurrentDictionary<string, string> _asked = new();
+
     public async Task<ReconcileResult> ReconcileAsync(ObjectKey key, CancellationToken cancellationToken)
     {
         if (cluster.Find<V1Node>(key) is not { } node)
         {
             _told.TryRemove(key.Name, out _);
+            _asked.TryRemove(key.Name, out _);
             calls.Forget(CallTo(key));
             return ReconcileResult.Done;
         }
@@ -37,6 +41,7 @@ internal sealed class CheckpointNodeReconciler(
             return new ReconcileResult(rest);
         }
 
+        var asked = _asked.GetOrAdd(key.Name, seen);
         if (Report(key, node, known?.Status, pods) is not { } status)
         {
             return ReconcileResult.Done;
@@ -46,9 +51,11 @@ internal sealed class CheckpointNodeReconciler(
             new CheckpointNode { Metadata = new V1ObjectMeta { Name = key.Name, OwnerReferences = [Owners.ControllerReference(node)] } }, cancellationToken);
         await cluster.PatchStatusAsync(known, known.Status, status, cancellationToken);
         events.RecordChanges(known, known.Status?.Conditions, status.Conditions);
-        _told[key.Name] = (seen, time.GetTimestamp());
+        _told[key.Name] = (asked, time.GetTimestamp());
+        _asked.TryRemove(key.Name, out _);
         calls.Forget(CallTo(key));
-        return new ReconcileResult(IntervalOf(key.Name));
+        // What has changed since it was asked has it asked anew.
+        return new ReconcileResult(asked == seen ? IntervalOf(key.Name) : TimeSpan.Zero);
     }
 
     private static string CallTo(ObjectKey node) => $"cpn/{node.Name}/";

@@ -103,7 +103,9 @@ internal sealed class RetentionSweep(
         {
             await act();
         }
-        catch (Exception exception) when (exception is KubernetesException or ConflictException or HttpRequestException or AgentException)
+        catch (Exception exception) when (exception is KubernetesException or ConflictException or HttpRequestException
+            // An agent that is silent, or has lost the volume, is so for all that would follow.
+            or AgentException { Reason: not (Reasons.AgentUnavailable or Reasons.StoreUnavailable) })
         {
             _telling[what] = exception.Message;
             if (_told.GetValueOrDefault(what) != exception.Message)

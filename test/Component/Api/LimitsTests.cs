@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Text.Json.Nodes;
 using FluentAssertions;
 using NUnit.Framework;
+using PodCheckpointing.Api.V1;
 using PodCheckpointing.Generate;
 
 namespace PodCheckpointing.Component.Api;
@@ -20,9 +21,10 @@ public sealed class LimitsTests
     {
         var server = ApiCluster.Server;
         var plural = Kinds.Entity(kind).PluralName;
-        var stored = (await server.KubectlAsync(null, "get", plural, "counter-done", "-o", "json")).Output;
+        var name = kind == typeof(CheckpointNode) ? "node-a" : "counter-done";
+        var stored = (await server.KubectlAsync(null, "get", plural, name, "-o", "json")).Output;
         var schema = new SchemaBuilder(Documentation.OfApi()).Root(kind);
-        var limits = new[] { "spec", "status" }
+        var limits = new[] { "spec", "status" }.Where(Properties(schema).ContainsKey)
             .SelectMany(part => Limits((Dictionary<string, object>)Properties(schema)[part], part)).ToList();
         var held = new ConcurrentBag<string>();
         var broken = new ConcurrentBag<string>();

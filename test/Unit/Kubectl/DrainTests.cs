@@ -103,6 +103,39 @@ internal sealed class DrainTests
     }
 
     [Test]
+    public async Task A_pod_that_is_still_being_brought_there_is_moved_on_when_it_has_arrived()
+    {
+        var brings = Migration("brings", "old", m => m with { Status = new PodMigrationStatus { RestoredPodName = "web" } });
+        _cluster.WithPod("shop/web").WithPod("shop/first");
+        _cluster.Put(brings);
+        _cluster.Created = m =>
+        {
+            if (m.Spec.PodName == "first")
+            {
+                _cluster.Answer(brings, NodeCluster.Ended(brings, Outcomes.Restored) with { RestoredPodName = "web" });
+            }
+        };
+
+        var (code, output, _) = await RunAsync("");
+
+        code.Should().Be(ExitCode.Ok);
+        output.Should().Contain("shop/web: podmigration.lpm.my.domain/brings is under way already\n");
+        _cluster.All.Select(m => m.Spec.PodName).Should().Equal("first", "web");
+    }
+
+    [Test]
+    public async Task Of_one_namespace_no_eviction_from_all_is_proposed()
+    {
+        _cluster.WithPod("shop/stuck");
+        _cluster.Operator = m => NodeCluster.Ended(m, Outcomes.RolledBack, Reasons.RestoreFailed, "no");
+
+        var (code, output, _) = await RunAsync("-n shop");
+
+        code.Should().Be(ExitCode.Failed);
+        output.Should().NotContain("kubectl drain node-a").And.Contain("kubectl podmigration drain node-a without -n first");
+    }
+
+    [Test]
     public async Task Joins_what_is_under_way_whoever_has_begun_it()
     {
         _cluster.WithPod("shop/web").WithPod("shop/new");

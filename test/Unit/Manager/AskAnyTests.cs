@@ -15,7 +15,7 @@ public sealed class AskAnyTests : IAgentDirectory, IDisposable
 
     ICheckpointAgent? IAgentDirectory.Find(string nodeName) => _agent;
 
-    IEnumerable<ICheckpointAgent> IAgentDirectory.Ready() => [_agent, _agent, _agent];
+    IEnumerable<ICheckpointAgent> IAgentDirectory.Ready() => [_agent, _agent, _agent, _agent];
 
     [TestCase(Reasons.StoreUnavailable)]
     [TestCase(Reasons.AgentUnavailable)]
@@ -31,11 +31,21 @@ public sealed class AskAnyTests : IAgentDirectory, IDisposable
         asked.Which.Message.Should().Be("answer 1");
     }
 
+    [Test]
+    public async Task A_volume_that_three_nodes_cannot_reach_is_asked_for_no_more()
+    {
+        const string No = Reasons.StoreUnavailable;
+
+        var asked = await FluentActions.Awaiting(() => AskAsync(No, No, No, null)).Should().ThrowAsync<AgentException>();
+
+        asked.Which.Message.Should().Be("answer 3");
+    }
+
     [TestCase(Reasons.AgentUnavailable, Reasons.StoreUnavailable, Reasons.AgentUnavailable, "answer 2")]
     [TestCase(Reasons.AgentUnavailable, Reasons.AgentUnavailable, Reasons.AgentUnavailable, "answer 1")]
     public async Task Where_none_can_the_one_is_heard_that_says_most(string first, string second, string third, string heard)
     {
-        var asked = await FluentActions.Awaiting(() => AskAsync(first, second, third)).Should().ThrowAsync<AgentException>();
+        var asked = await FluentActions.Awaiting(() => AskAsync(first, second, third, Reasons.AgentUnavailable)).Should().ThrowAsync<AgentException>();
 
         asked.Which.Message.Should().Be(heard);
     }

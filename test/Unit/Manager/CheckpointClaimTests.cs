@@ -82,9 +82,25 @@ public sealed class CheckpointClaimTests : IDisposable
         again.Should().Be(TimeSpan.FromHours(1), "nobody wakes it before");
         _stage.Agents.Time.Advance(again!.Value);
         await _stage.ReconcileAsync();
+        // What was asked only now has a little time of its own.
+        _stage.Agents.Time.Advance(TimeSpan.FromMinutes(2));
+        await _stage.ReconcileAsync();
 
         _stage.Left.Should().BeEmpty();
         _stage.Agents.Events.Should().Contain(e => e.Reason == Reasons.BytesLeftBehind);
+    }
+
+    [Test]
+    public async Task A_volume_that_is_asked_late_is_given_the_time_to_answer()
+    {
+        _stage.Agents.Hang<DeleteCheckpointResponse>();
+        _stage.Cluster.Server.Delete(_stage.Claim);
+        _stage.Agents.Time.Advance(TimeSpan.FromHours(2));
+
+        await _stage.ReconcileAsync();
+
+        _stage.Agents.Events.Should().NotContain(e => e.Reason == Reasons.BytesLeftBehind);
+        (await _stage.ReconcileAsync<ContainerCheckpointContent>()).Should().Be(TimeSpan.FromMinutes(2));
     }
 
     [TestCase(null, null, Reasons.PodNotFound, "pod q does not exist in this namespace")]

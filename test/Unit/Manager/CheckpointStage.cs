@@ -21,6 +21,7 @@ internal sealed class CheckpointStage : IDisposable
     public const string Id = "20261121t003412z-7f3a9c";
     private readonly WorkQueue _queue;
     private readonly PendingCalls _calls = new(new MigrationWorld.Inline(), CancellationToken.None);
+    private readonly ContentRelease _release;
     private readonly string _claimUid;
     private readonly string _partUid;
 
@@ -28,6 +29,7 @@ internal sealed class CheckpointStage : IDisposable
     {
         _queue = new WorkQueue(Agents.Time);
         Cluster = new ServedCluster(new SimulatedServer(Agents.Time, new Random(1)));
+        _release = new ContentRelease(Cluster, Agents, _calls, Agents, Options.Create(new OperatorOptions()), Agents.Time);
         Agents.Answer(new DeleteCheckpointResponse());
         var claim = Cluster.Create(new PodCheckpoint
         {
@@ -113,12 +115,11 @@ internal sealed class CheckpointStage : IDisposable
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
         var lost = new LostNodes(Cluster, Agents.Time);
-        var release = new ContentRelease(Cluster, Agents, _calls, Agents, Options.Create(new OperatorOptions()), Agents.Time);
         IReconciler reconciler =
             typeof(T) == typeof(PodCheckpoint) ? new PodCheckpointReconciler(Cluster, Agents, lost, _calls, Agents, _queue, Agents.Time)
             : typeof(T) == typeof(ContainerCheckpoint) ? new ContainerCheckpointReconciler(Cluster, Agents, lost, _calls, Agents, _queue, Agents.Time)
-            : typeof(T) == typeof(PodCheckpointContent) ? new PodCheckpointContentReconciler(Cluster, Agents, _calls, release, Agents, _queue, Agents.Time)
-            : new ContainerCheckpointContentReconciler(Cluster, release, Agents, _queue, Agents.Time);
+            : typeof(T) == typeof(PodCheckpointContent) ? new PodCheckpointContentReconciler(Cluster, Agents, _calls, _release, Agents, _queue, Agents.Time)
+            : new ContainerCheckpointContentReconciler(Cluster, _release, Agents, _queue, Agents.Time);
         TimeSpan? again = null;
         foreach (var item in Cluster.All<T>().ToList())
         {

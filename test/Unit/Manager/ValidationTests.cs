@@ -50,6 +50,27 @@ public sealed class ValidationTests
         _asked[1].Request.Should().Be(new GetCapabilitiesRequest { FindMark = "left on a" });
     }
 
+    [TestCase(false, "False")]
+    [TestCase(true, "True")]
+    public async Task A_pod_that_is_still_being_brought_here_is_not_moved_on(bool ended, string validated)
+    {
+        var pod = _cluster.Find<V1Pod>(new ObjectKey("ns", "web"))!;
+        _cluster.Remove<V1Pod>(ObjectKey.Of(pod));
+        _cluster.Add(pod with { Metadata = pod.Metadata with { Labels = new Dictionary<string, string> { [WellKnown.MigrationUid] = "uid-before" } } });
+        _cluster.Add(new PodMigration
+        {
+            Metadata = new V1ObjectMeta { Name = "before", NamespaceProperty = "ns", Uid = "uid-before" },
+            Spec = new PodMigrationSpec { PodName = "old" },
+            Status = new PodMigrationStatus { CompletionTime = ended ? DateTime.UnixEpoch : null },
+        });
+
+        var status = await ValidateAsync(new PodMigrationSpec { PodName = "web", TargetNode = "c" });
+
+        var condition = status.Conditions.Find(ConditionTypes.Validated)!;
+        condition.Status.Should().Be(validated);
+        (condition.Reason == Reasons.MigrationInProgress && condition.Message.Contains("by PodMigration before")).Should().Be(!ended);
+    }
+
     [Test]
     public async Task A_node_that_cannot_restore_the_pod_is_passed_over()
     {

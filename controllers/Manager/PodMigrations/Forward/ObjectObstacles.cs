@@ -29,6 +29,14 @@ internal sealed class ObjectObstacles(ICluster cluster, MigrationNodes nodes)
             yield break;
         }
 
+        // Its target, while the source may still be let go on: moved on, it would be taken for one that has failed, and both would run.
+        if (pod.Metadata.Labels?.TryGetValue(WellKnown.MigrationUid, out var uid) == true
+            && cluster.Where(Indexes.MigrationsByUid, uid).FirstOrDefault(m => m.Status?.CompletionTime is null) is { } bringer)
+        {
+            yield return (
+                Reasons.MigrationInProgress, $"pod {spec.PodName} is still being brought here by PodMigration {bringer.Metadata.Name}; wait for it or abort it");
+        }
+
         if (spec.PodUID is { } pinned && pod.Metadata.Uid != pinned)
         {
             yield return (Reasons.SourcePodReplaced, $"pod {spec.PodName} has uid {pod.Metadata.Uid}, not {pinned}");
