@@ -125,7 +125,8 @@ public static class Reasons
     /// <remarks>Name a targetNode that has the labels: kubectl get nodes --show-labels; of pods the message names one.</remarks>
     public const string NodeNotSelected = "NodeNotSelected";
 
-    /// <summary>The agent of a node does not answer, or the node runs none. It is asked again.</summary>
+    /// <summary>The agent of a node does not answer, or the node runs none, or its container runtime does not answer the agent. It is
+    /// asked again.</summary>
     /// <remarks>kubectl -n pod-checkpointing-system get pods -o wide shows the agents; its log says why it does not
     /// answer. Expired certificates: see config/README.md.</remarks>
     public const string AgentUnavailable = "AgentUnavailable";

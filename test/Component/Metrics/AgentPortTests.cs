@@ -7,6 +7,7 @@ using Grpc.Net.Client;
 using NUnit.Framework;
 using PodCheckpointing.Api.Agent;
 using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
 using PodCheckpointing.Component.Grpc;
 using PodCheckpointing.TestKit;
 
@@ -92,7 +93,7 @@ internal sealed class AgentPortTests
         Value(families["checkpoint_agent_store_free_bytes"]).Should().BeGreaterThan(1e6);
         Value(families["container_checkpoint_operations"], ("result", "failure")).Should().Be(1);
         Value(families["container_checkpoint_operations"], ("result", "success")).Should().Be(0);
-        Value(families["container_checkpoint_failures"], ("reason", "Unavailable")).Should().Be(1);
+        Value(families["container_checkpoint_failures"], ("reason", Reasons.AgentUnavailable)).Should().Be(1);
         Value(families["container_checkpoints_in_progress"]).Should().Be(0);
         Value(families["grpc_server_handled"], ("grpc_method", "Fence"), ("grpc_code", "OK")).Should().Be(1);
         Value(families["grpc_server_handled"], ("grpc_method", "Fence"), ("grpc_code", "AlreadyExists")).Should().Be(1);
