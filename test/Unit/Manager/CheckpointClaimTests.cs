@@ -94,13 +94,16 @@ public sealed class CheckpointClaimTests : IDisposable
     public async Task A_volume_that_is_asked_late_is_given_the_time_to_answer()
     {
         _stage.Agents.Hang<DeleteCheckpointResponse>();
-        _stage.Cluster.Server.Delete(_stage.Claim);
+        // The wrong one first, which waits for its claim.
+        _stage.Cluster.Server.Delete(_stage.Content);
+        await _stage.ReconcileAsync();
         _stage.Agents.Time.Advance(TimeSpan.FromHours(2));
 
+        _stage.Cluster.Server.Delete(_stage.Claim);
         await _stage.ReconcileAsync();
 
         _stage.Agents.Events.Should().NotContain(e => e.Reason == Reasons.BytesLeftBehind);
-        (await _stage.ReconcileAsync<ContainerCheckpointContent>()).Should().Be(TimeSpan.FromMinutes(2));
+        (await _stage.ReconcileAsync<PodCheckpointContent>()).Should().Be(TimeSpan.FromMinutes(2));
     }
 
     [TestCase(null, null, Reasons.PodNotFound, "pod q does not exist in this namespace")]
