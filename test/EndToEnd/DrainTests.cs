@@ -1,5 +1,6 @@
 using FluentAssertions;
 using NUnit.Framework;
+using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.EndToEnd;
 
@@ -33,7 +34,8 @@ public sealed class DrainTests() : BenchTests("n", ("POD_CHECKPOINTING_CONTROLLE
         plan.Should().Contain("default/bare: moves to node-b\n").And.Contain($"default/{owned}: moves to node-b\n")
             .And.Contain("default/stuck: stays: PodNotMigratable: spec.volumes \"host\" is a hostPath")
             .And.Contain("Of node-a: 2 would move, 1 would stay, 0 ignored. Nothing was changed.\n");
-        (await Cluster.KubectlAsync("get", "podmigrations", "-o", "name")).Should().BeEmpty();
+        // They are deleted when the plan is told, and go when the operator has let them.
+        await Wait.UntilAsync(async () => (await Cluster.KubectlAsync("get", "podmigrations", "-o", "name")).Length == 0);
 
         var drained = await DrainAsync(1);
         drained.Should().StartWith("node/node-a cordoned\n")
