@@ -141,7 +141,7 @@ public sealed class ReadmeWalkTests() : BenchTests("r")
         }
 
         (await FollowAsync("kubectl get pods -A")).Split('\n', StringSplitOptions.RemoveEmptyEntries).Should().HaveCount(3)
-            .And.Contain(["default/counter-clone", "default/clone"]);
+            .And.Contain("default/clone").And.Contain(pod => pod.StartsWith("default/counter-clone", StringComparison.Ordinal), "it was drained to its node");
         await Cluster.KubectlAsync("delete", "pod", "--all", "--timeout=180s");
         (await FollowAsync("kubectl get pods -A")).Should().BeEmpty();
         (await FollowAsync("kubectl delete runtimeclass")).Should().Contain("deleted");
