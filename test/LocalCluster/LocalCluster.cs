@@ -130,7 +130,7 @@ public sealed class LocalCluster : IAsyncDisposable
                 .Where(Directory.Exists)
                 .SelectMany(Directory.GetFiles)
                 .Order(StringComparer.Ordinal)
-                .SelectMany(File.ReadAllLines)
+                .SelectMany(WholeLines)
                 .Select(line => line.Split(' ', 4))
                 .Where(parts => parts.Length == 4)
                 .Select(parts => parts[3])];
@@ -141,6 +141,9 @@ public sealed class LocalCluster : IAsyncDisposable
         [.. Log(node, podPrefix, container)
             .Where(l => l.StartsWith(word + "=", StringComparison.Ordinal))
             .Select(l => long.Parse(l[(word.Length + 1)..].Split(' ')[0], CultureInfo.InvariantCulture))];
+
+    /// <summary>The lines of a file that somebody may be writing: the last one may not be whole yet.</summary>
+    public static IEnumerable<string> WholeLines(string file) => File.ReadAllText(file).Split('\n')[..^1];
 
     /// <summary>Kills a process of the cluster, without mercy.</summary>
     public Task KillAsync(string process) => RunAsync(TimeSpan.FromMinutes(2), "kill", _name, process);
