@@ -97,12 +97,22 @@ internal sealed class AgentService(
     public override async Task<UnfenceResponse> UnfenceAsync(UnfenceRequest request, ServerCallContext context)
     {
         var received = Now();
-        var continued = 0;
+        var response = new UnfenceResponse();
         await fences.LiftAsync(
             request.PodUid,
             request.Holder,
-            async () => continued = request.Resume ? await thaw.ContinueAsync(request.PodUid, context.CancellationToken) : 0);
-        return new UnfenceResponse { ResumedProcesses = (uint)continued, Clock = Clock(received) };
+            async () =>
+            {
+                response.Lifted = true;
+                if (request.Resume)
+                {
+                    var (processes, containers) = await thaw.ContinueAsync(request.PodUid, context.CancellationToken);
+                    response.ResumedProcesses = (uint)processes;
+                    response.ContainerNames.AddRange(containers);
+                }
+            });
+        response.Clock = Clock(received);
+        return response;
     }
 
     public override async Task<EndProcessesResponse> EndProcessesAsync(EndProcessesRequest request, ServerCallContext context) => new()

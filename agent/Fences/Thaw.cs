@@ -18,9 +18,9 @@ internal sealed class Thaw(
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(50);
 
     /// <summary>Waits for dumps under way, not for their bytes, continues every process and sees that it runs.</summary>
-    /// <returns>How many processes there are.</returns>
+    /// <returns>How many processes there are, and of which containers.</returns>
     /// <remarks>A process that is continued while it is being dumped would be left stopped at the end of the dump.</remarks>
-    public async Task<int> ContinueAsync(string podUid, CancellationToken cancellationToken)
+    public async Task<(int Processes, IReadOnlyList<string> Containers)> ContinueAsync(string podUid, CancellationToken cancellationToken)
     {
         await checkpointer.AbandonAsync(podUid, cancellationToken);
         if (journal.AnyPending(podUid))
@@ -35,7 +35,8 @@ internal sealed class Thaw(
 
         for (var left = Attempts; ; left--)
         {
-            var processes = await TreeAsync(podUid, cancellationToken);
+            var containers = await runtime.ContainersAsync(podUid, cancellationToken);
+            var processes = TreeOf(containers);
             var traced = processes.Where(p => ContainerRuntime.IsTraced(p, processes)).ToList();
             foreach (var process in processes.Except(traced))
             {
@@ -47,7 +48,7 @@ internal sealed class Thaw(
             {
                 journal.Forget(podUid);
                 AgentLog.Continued(logger, processes.Count, podUid);
-                return processes.Count;
+                return (processes.Count, [.. containers.Where(c => ProcessIdentity.Of(c.Pid) is not null).Select(c => c.Name)]);
             }
 
             if (left == 0)
@@ -122,5 +123,7 @@ internal sealed class Thaw(
     }
 
     private async Task<List<int>> TreeAsync(string podUid, CancellationToken cancellationToken) =>
-        [.. (await runtime.ContainersAsync(podUid, cancellationToken)).SelectMany(c => ContainerRuntime.Processes(c.Pid))];
+        TreeOf(await runtime.ContainersAsync(podUid, cancellationToken));
+
+    private static List<int> TreeOf(IEnumerable<RunningContainer> containers) => [.. containers.SelectMany(c => ContainerRuntime.Processes(c.Pid))];
 }

@@ -240,6 +240,12 @@ public static class Reasons
     /// <remarks>See to whoever has set them, or take them away: kubectl edit pod.</remarks>
     public const string SourceHeld = "SourceHeld";
 
+    /// <summary>The source stands still until the target pod has ended, and that takes longer than a kubelet needs: finalizers of
+    /// somebody else hold its object, or its kubelet does not hear of it or cannot end it. The message says which.</summary>
+    /// <remarks>Take the finalizers away (kubectl edit pod), or look at the kubelet of the target's node; the source goes on by itself when
+    /// the target has ended.</remarks>
+    public const string TargetHeld = "TargetHeld";
+
     /// <summary>What the condition says has come about.</summary>
     /// <remarks>Nothing to do.</remarks>
     public const string Succeeded = "Succeeded";

@@ -13,6 +13,12 @@ internal sealed class MigrationNodes(ICluster cluster, LostNodes lostNodes)
     /// <summary>It is dead for certain.</summary>
     public bool IsLost(string name) => lostNodes.Contains(name);
 
+    /// <summary>It is dead for certain, and the API server says the same at this instant: what follows from it cannot be undone, and a
+    /// watch may be silent for minutes after the node is back.</summary>
+    public async Task<bool> IsLostForCertainAsync(string name, CancellationToken cancellationToken) =>
+        IsLost(name) && await cluster.ReadAsync<V1Node>(new ObjectKey(null, name), cancellationToken) is var node
+        && (node is null || LostNodes.IsOutOfService(node));
+
     /// <summary>Nobody says that it is lost, and nobody hears of it.</summary>
     public bool IsSilent(string name) => !IsLost(name) && (Find(name) is not { } known || !AgentDirectory.IsReady(known));
 

@@ -42,7 +42,7 @@ internal sealed class MigrationPlan
         IMigrationStep[] last =
         [
             new RestoreStep(_objects, nodes, agents, _calls),
-            new KeepWayBackStep(_objects, nodes, restored),
+            new KeepWayBackStep(_objects, nodes, restored, agents),
             new HandOverStep(cluster, _objects, processes, time),
             new RemoveSourceStep(cluster, _objects, nodes, processes, _calls, time),
             new SwitchServiceStep(cluster, time),
@@ -51,7 +51,7 @@ internal sealed class MigrationPlan
         _steps = [.. first, receive, fence, checkpoint, .. last];
         _stepsWithAddress = [.. first, fence, checkpoint, hold, receive, .. last];
 
-        var removal = new TargetRemoval(cluster, _objects, nodes, _calls);
+        var removal = new TargetRemoval(cluster, _objects, nodes, _calls, time);
         var release = new AddressRelease(_objects, nodes, _calls);
         WayBack = new WayBack(
             _objects,

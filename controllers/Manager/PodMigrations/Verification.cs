@@ -12,14 +12,24 @@ internal static class Verification
     internal static readonly TimeSpan Trial = TimeSpan.FromSeconds(10);
 
     /// <summary>Why the restore is taken to have failed, or null.</summary>
-    public static (string Reason, string Message)? OfContainers(V1Pod target, GetRestoreResponse restore)
+    public static (string Reason, string Message)? OfContainers(V1Pod target, GetRestoreResponse restore) => FailureOf(
+        target,
+        // Both times are of the same node; kubelet's are whole seconds.
+        (container, end) => restore.Containers.FirstOrDefault(c => c.ContainerName == container)?.RunningAt?.ToDateTime() is var began
+            && (end.FinishedAt is null || began is null || end.FinishedAt - began < Trial));
+
+    /// <summary>Why a restore is taken to have failed after all, or null: it was verified, which may be before its trial is over.</summary>
+    /// <param name="target">The pod.</param>
+    /// <param name="verified">When it was verified, by its node's clock.</param>
+    public static (string Reason, string Message)? AfterVerified(V1Pod target, DateTime verified) => FailureOf(
+        // What ended before was judged then.
+        target, (_, end) => end.FinishedAt - verified is { } later && later >= TimeSpan.Zero && later < Trial);
+
+    private static (string Reason, string Message)? FailureOf(V1Pod target, Func<string, V1ContainerStateTerminated, bool> isTheRestores)
     {
         foreach (var status in target.LivingStatuses())
         {
-            // Both times are of the same node; kubelet's are whole seconds.
-            if (EndOf(status) is { ExitCode: not 0 } end
-                && restore.Containers.FirstOrDefault(c => c.ContainerName == status.Name)?.RunningAt?.ToDateTime() is var began
-                && (end.FinishedAt is null || began is null || end.FinishedAt - began < Trial))
+            if (EndOf(status) is { ExitCode: not 0 } end && isTheRestores(status.Name!, end))
             {
                 return (
                     Reasons.RestoreFailed,

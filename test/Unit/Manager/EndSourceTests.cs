@@ -59,6 +59,22 @@ public sealed class EndSourceTests
         _world.Deleted.Should().Equal("p");
     }
 
+    /// <summary>Its object was deleted by force, and its kubelet has not heard of it: under the fence alone nothing starts again.</summary>
+    [Test]
+    public async Task The_fence_of_a_source_without_an_object_is_lifted_when_its_processes_have_ended()
+    {
+        _world.HasCome(Verified, Steps.Restore, Steps.Commit);
+        _world.Take<V1Pod>("n", "p");
+
+        await _world.ReconcileAsync();
+        _world.Asked.Should().Equal(typeof(EndProcessesRequest));
+
+        _world.Answer(new EndProcessesResponse());
+        await _world.ReconcileAsync();
+
+        _world.Asked.Should().Equal(typeof(EndProcessesRequest), typeof(UnfenceRequest));
+    }
+
     [TestCase(true)]
     [TestCase(false)]
     public async Task A_source_whose_processes_nobody_can_kill_is_ended_by_its_kubelet(bool silent)

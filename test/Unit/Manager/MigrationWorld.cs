@@ -62,6 +62,12 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
     /// <summary>What was written to objects' metadata: the name, and the patch.</summary>
     public List<(string Name, string Patch)> MetadataPatches { get; } = [];
 
+    /// <summary>Objects that the API server has otherwise than the informers.</summary>
+    public Dictionary<ObjectKey, IKubernetesObject<V1ObjectMeta>> OnServer { get; } = [];
+
+    /// <summary>What agents were asked to end or to lift, in order.</summary>
+    public List<Type> Asked { get; } = [];
+
     /// <summary>Which containers agents were asked about last.</summary>
     public IReadOnlyList<string> AskedAbout { get; private set; } = [];
 
@@ -131,8 +137,12 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
             Put(new ContainerCheckpointContent
             {
                 Metadata = new V1ObjectMeta { Name = "ccpc-part-uid" },
-                Spec = new ContainerCheckpointContentSpec { ContainerCheckpointRef = new ClaimReference { NamespaceProperty = "n", Name = "part", Uid = "part-uid" } },
-                Status = new ContainerCheckpointContentStatus { Ready = true },
+                Spec = new ContainerCheckpointContentSpec
+                {
+                    ContainerCheckpointRef = new ClaimReference { NamespaceProperty = "n", Name = "part", Uid = "part-uid" },
+                    Source = new CheckpointSource { ContainerName = "c" },
+                },
+                Status = new ContainerCheckpointContentStatus { Ready = true, LeftStopped = true, StoppedAt = Time.GetUtcNow().UtcDateTime },
             });
         }
     }
@@ -199,7 +209,7 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
         where T : class, IKubernetesObject<V1ObjectMeta> => _objects.Values.OfType<T>();
 
     public Task<T?> ReadAsync<T>(ObjectKey key, CancellationToken cancellationToken)
-        where T : class, IKubernetesObject<V1ObjectMeta> => Task.FromResult(Find<T>(key));
+        where T : class, IKubernetesObject<V1ObjectMeta> => Task.FromResult(OnServer.GetValueOrDefault(key) as T ?? Find<T>(key));
 
     public Task<IReadOnlyList<T>> ListAsync<T>(CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta> => Task.FromResult<IReadOnlyList<T>>([.. All<T>()]);
@@ -284,9 +294,9 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
 
     Task<FenceResponse> ICheckpointAgent.FenceAsync(FenceRequest request, CancellationToken cancellationToken) => Answer<FenceResponse>();
 
-    Task<UnfenceResponse> ICheckpointAgent.UnfenceAsync(UnfenceRequest request, CancellationToken cancellationToken) => Answer<UnfenceResponse>();
+    Task<UnfenceResponse> ICheckpointAgent.UnfenceAsync(UnfenceRequest request, CancellationToken cancellationToken) => Answer<UnfenceResponse>(request);
 
-    Task<EndProcessesResponse> ICheckpointAgent.EndProcessesAsync(EndProcessesRequest request, CancellationToken cancellationToken) => Answer<EndProcessesResponse>();
+    Task<EndProcessesResponse> ICheckpointAgent.EndProcessesAsync(EndProcessesRequest request, CancellationToken cancellationToken) => Answer<EndProcessesResponse>(request);
 
     Task<CheckpointResponse> ICheckpointAgent.CheckpointAsync(CheckpointRequest request, CancellationToken cancellationToken) => Answer<CheckpointResponse>();
 
@@ -316,6 +326,12 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
     {
         AskedAbout = [.. request.ContainerNames];
         return Answer<GetRestoreResponse>();
+    }
+
+    private Task<T> Answer<T>(object request)
+    {
+        Asked.Add(request.GetType());
+        return Answer<T>();
     }
 
     private Task<T> Answer<T>()

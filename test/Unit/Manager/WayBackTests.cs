@@ -58,6 +58,99 @@ public sealed class WayBackTests
         _world.Deleted.Should().NotContain("p");
     }
 
+    /// <summary>By a liveness probe, or with its node, while it stood still: the fence let nothing start again.</summary>
+    [TestCase(true, false, Outcomes.RolledBack)]
+    [TestCase(true, true, Outcomes.Lost)]
+    [TestCase(false, false, Outcomes.RolledBack)]
+    [TestCase(false, true, Outcomes.Lost)]
+    public async Task A_source_whose_processes_ended_while_they_stood_has_not_been_rolled_back(bool answered, bool ended, string outcome)
+    {
+        _world.HasCome(Dumped);
+        _world.PutCheckpoint(whole: true);
+        var started = ended ? _world.Time.GetUtcNow().AddMinutes(1) : _world.Time.GetUtcNow();
+        var source = _world.Find<V1Pod>(new("n", "p"))!;
+        _world.Put(source with
+        {
+            Status = source.Status! with
+            {
+                ContainerStatuses = [new V1ContainerStatus { Name = "c", State = new() { Running = new() { StartedAt = answered ? null : started.UtcDateTime } } }],
+            },
+        });
+        _world.Abort();
+        _world.Answer(new CancelRestoreResponse());
+        var lifted = new UnfenceResponse { Lifted = answered };
+        lifted.ContainerNames.AddRange(ended || !answered ? [] : ["c"]);
+        _world.Answer(lifted);
+
+        await _world.ReconcileAFewTimesAsync();
+
+        _world.Status.Outcome.Should().Be(outcome);
+        if (ended)
+        {
+            _world.Status.Message.Should().Contain("container c of the source ended while it stood still").And.Contain($"PodCheckpoint {_world.Checkpoint} holds");
+            _world.Deleted.Should().NotContain(_world.Checkpoint);
+            _world.MetadataPatches.Should().Contain(p => p.Name == _world.Checkpoint && p.Patch.Contains(WellKnown.Pinned));
+        }
+    }
+
+    [Test]
+    public async Task A_node_is_not_given_up_by_a_view_that_is_older_than_the_servers()
+    {
+        _world.HasCome(Dumped, Steps.Restore);
+        _world.PutTarget();
+        _world.Put(MigrationWorld.Node("b", outOfService: true));
+        _world.OnServer[new ObjectKey(null, "b")] = MigrationWorld.Node("b");
+        _world.Answer(new UnfenceResponse());
+
+        await _world.ReconcileAFewTimesAsync();
+
+        _world.Asked.Should().BeEmpty("a target that was let go may run there");
+
+        _world.OnServer.Clear();
+        await _world.ReconcileAFewTimesAsync();
+
+        _world.Asked.Should().NotBeEmpty();
+    }
+
+    [TestCase("guard.example/held", "guard.example/held")]
+    [TestCase(null, "kubelet at node b")]
+    public async Task What_the_source_waits_for_is_said_where_its_target_does_not_end(string? finalizer, string named)
+    {
+        _world.HasCome(Dumped, Steps.Restore);
+        _world.PutTarget();
+        _world.Change("p-m", m => m with { DeletionTimestamp = _world.Time.GetUtcNow().UtcDateTime, Finalizers = finalizer is null ? null : [finalizer] });
+        _world.Abort();
+        _world.Answer(new CancelRestoreResponse { HasRun = true });
+
+        await _world.ReconcileAFewTimesAsync();
+        _world.Condition(ConditionTypes.Stalled).Should().BeNull();
+
+        _world.Time.Advance(TimeSpan.FromSeconds(31));
+        await _world.ReconcileAFewTimesAsync();
+
+        _world.Condition(ConditionTypes.Stalled).Should().Match<V1Condition>(c =>
+            c.Status == "True" && c.Reason == Reasons.TargetHeld && c.Message.Contains("p-m") && c.Message.Contains(named));
+        _world.Asked.Should().BeEmpty();
+    }
+
+    [TestCase(139, 3, true)]
+    [TestCase(139, -3, false)]
+    [TestCase(139, 12, false)]
+    [TestCase(0, 3, false)]
+    public async Task A_target_that_fails_soon_after_it_was_verified_leads_back_to_a_source_that_stands(int exitCode, int seconds, bool back)
+    {
+        _world.HasCome(Verified, Steps.Restore, Steps.Commit);
+        var end = new V1ContainerStateTerminated { ExitCode = exitCode, FinishedAt = _world.Time.GetUtcNow().UtcDateTime.AddSeconds(seconds) };
+        _world.PutTarget(new V1PodStatus
+        {
+            ContainerStatuses = [new V1ContainerStatus { Name = "c", RestartCount = 1, State = new() { Running = new() }, LastState = new() { Terminated = end } }],
+        });
+
+        await _world.ReconcileAsync();
+
+        (_world.Condition(ConditionTypes.RolledBack) is not null).Should().Be(back);
+    }
+
     [Test]
     public async Task A_container_that_cannot_be_created_lets_no_source_stand_still_for_long()
     {
@@ -77,6 +170,7 @@ public sealed class WayBackTests
     {
         _world.HasCome([.. Verified, ConditionTypes.SourceRemoved], Steps.Restore, Steps.Commit);
         _world.Take<V1Pod>("n", "p");
+        _world.Answer(new EndProcessesResponse());
         _world.Answer(new UnfenceResponse());
 
         await _world.ReconcileAsync();

@@ -21,10 +21,11 @@ internal sealed class RollBack(
             }
         }
 
-        var goesOn = touched && objects.FindSource(scope) is { Metadata.DeletionTimestamp: null, Status.Phase: "Running" }
+        var ended = touched ? resumption.EndedMeanwhile(scope) : [];
+        var goesOn = touched && ended.Count == 0 && objects.FindSource(scope) is { Metadata.DeletionTimestamp: null, Status.Phase: "Running" }
             && !nodes.IsLost(scope.Status.SourceNode!);
         scope.Set(ConditionTypes.RolledBack, true, turned.Reason, turned.Message);
-        scope.Phase(MigrationPhases.Failed, turned.Message + (goesOn || !touched ? "" : WhatIsLeft(scope)));
+        scope.Phase(MigrationPhases.Failed, turned.Message + (goesOn || !touched ? "" : WhatIsLeft(scope, ended)));
         scope.Status = scope.Status with
         {
             StartTime = scope.Status.StartTime ?? scope.FirstBegun ?? time.GetUtcNow().UtcDateTime,
@@ -34,10 +35,12 @@ internal sealed class RollBack(
         };
     }
 
-    private string WhatIsLeft(MigrationScope scope)
+    private string WhatIsLeft(MigrationScope scope, IReadOnlyList<string> ended)
     {
         var source = scope.Status.SourceNode!;
-        var gone = nodes.IsLost(source) ? $"the source is gone with node {source}" : "the source is gone too";
+        var gone = nodes.IsLost(source) ? $"the source is gone with node {source}"
+            : ended.Count > 0 ? $"container {string.Join(", ", ended)} of the source ended while it stood still, and starts without its memory"
+            : "the source is gone too";
         return scope.Is(ConditionTypes.Checkpointed)
             ? $"; {gone}, but {CheckpointSettlement.WhatIsKept(scope)}"
             : $"; {gone}";

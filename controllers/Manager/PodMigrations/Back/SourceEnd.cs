@@ -12,7 +12,7 @@ internal sealed class SourceEnd(ICluster cluster, MigrationObjects objects, Migr
     public async Task<bool> IsEndedAsync(MigrationScope scope, CancellationToken cancellationToken)
     {
         var name = scope.Status.SourceNode!;
-        var lost = nodes.IsLost(name);
+        var lost = await nodes.IsLostForCertainAsync(name, cancellationToken);
         if (objects.FindSource(scope) is { } source && (lost || source.Metadata.DeletionTimestamp is null))
         {
             await cluster.DeleteAsync(source, graceSeconds: lost ? 0 : null, cancellationToken);

@@ -15,7 +15,7 @@ internal sealed class SourceResumption(ICluster cluster, MigrationObjects object
     public async Task<bool> IsDoneAsync(MigrationScope scope, CancellationToken cancellationToken)
     {
         var node = scope.Status.SourceNode!;
-        if (nodes.IsLost(node))
+        if (await nodes.IsLostForCertainAsync(node, cancellationToken))
         {
             return true;
         }
@@ -58,5 +58,29 @@ internal sealed class SourceResumption(ICluster cluster, MigrationObjects object
         }
 
         return true;
+    }
+
+    /// <summary>Containers that were dumped, and ended while they stood: what goes on of them begins without its memory.</summary>
+    /// <remarks>The agent says it once, when it lifts the fence under which nothing starts; for a call whose answer was lost kubelet
+    /// does.</remarks>
+    public IReadOnlyList<string> EndedMeanwhile(MigrationScope scope)
+    {
+        if (scope.BelongsToAnother || objects.FindCheckpoint(scope) is not { } checkpoint)
+        {
+            return [];
+        }
+
+        var answer = calls.Known<UnfenceResponse>(scope, "resume");
+        var statuses = objects.FindSource(scope)?.LivingStatuses().ToDictionary(s => s.Name!) ?? [];
+        return
+        [
+            .. from content in objects.ContentsOf(checkpoint)
+               let name = content.Spec.Source.ContainerName
+               where content.Status is { LeftStopped: true, StoppedAt: { } stopped } && (answer is { Lifted: true }
+                   ? !answer.ContainerNames.Contains(name)
+                   : statuses.TryGetValue(name, out var status) && !(status.State?.Running?.StartedAt <= stopped))
+               orderby name
+               select name,
+        ];
     }
 }

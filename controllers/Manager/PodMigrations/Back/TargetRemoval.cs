@@ -9,13 +9,16 @@ namespace PodCheckpointing.Manager.PodMigrations.Back;
 /// <summary>Takes the target away, object and processes.</summary>
 /// <remarks>Deleting what is being deleted and cancelling what is cancelled change nothing; the runtime is asked until it has nothing
 /// left.</remarks>
-internal sealed class TargetRemoval(ICluster cluster, MigrationObjects objects, MigrationNodes nodes, AgentCalls calls)
+internal sealed class TargetRemoval(ICluster cluster, MigrationObjects objects, MigrationNodes nodes, AgentCalls calls, TimeProvider time)
 {
+    /// <summary>In which kubelet ends a pod that is killed at once, with much to spare.</summary>
+    private static readonly TimeSpan KubeletsTime = TimeSpan.FromSeconds(30);
+
     /// <summary>Takes the target away; true when it is gone: the object, and what the runtime had of it.</summary>
     public async Task<bool> IsGoneAsync(MigrationScope scope, string why, CancellationToken cancellationToken)
     {
         var target = objects.FindTarget(scope) ?? await objects.ReadTargetAsync(scope, cancellationToken);
-        var lost = nodes.IsLost(scope.Status.TargetNode!);
+        var lost = await nodes.IsLostForCertainAsync(scope.Status.TargetNode!, cancellationToken);
         if (target is not null)
         {
             scope.Status = scope.Status with { RestoredPodUID = target.Metadata.Uid };
@@ -70,6 +73,22 @@ internal sealed class TargetRemoval(ICluster cluster, MigrationObjects objects, 
             return false;
         }
 
+        if (target is not null && scope.TargetMayRun)
+        {
+            TellHeld(scope, target);
+        }
+
         return answer is not null && (target is null || !scope.TargetMayRun);
+    }
+
+    private void TellHeld(MigrationScope scope, V1Pod target)
+    {
+        if (target.Metadata.DeletionTimestamp is { } since && time.GetUtcNow().UtcDateTime - since > KubeletsTime)
+        {
+            var holder = target.Metadata.Finalizers is { Count: > 0 } finalizers
+                ? $"finalizers hold its object: {string.Join(", ", finalizers)}"
+                : $"kubelet at node {scope.Status.TargetNode} has not ended it: see whether it runs and reaches the API server, and its log";
+            scope.Stall = (Reasons.TargetHeld, $"the source waits for the end of the target pod {target.Metadata.Name}, which is being deleted; {holder}");
+        }
     }
 }

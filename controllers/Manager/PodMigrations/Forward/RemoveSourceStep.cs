@@ -15,6 +15,7 @@ internal sealed class RemoveSourceStep(
 
     public async Task<bool> RunAsync(MigrationScope scope, CancellationToken cancellationToken)
     {
+        var lost = await nodes.IsLostForCertainAsync(scope.Status.SourceNode!, cancellationToken);
         if (objects.FindSource(scope) is { } source)
         {
             if (!processes.AreEnded(scope, source))
@@ -23,7 +24,6 @@ internal sealed class RemoveSourceStep(
             }
 
             // Grace 0 would remove the object before anybody has killed the processes; so kubelet has the last word.
-            var lost = nodes.IsLost(scope.Status.SourceNode!);
             // Its ReplicaSet may have been quicker, with all the grace that stopped processes make no use of.
             if (source.Metadata.DeletionTimestamp is null || source.Metadata.DeletionGracePeriodSeconds > 1 || lost)
             {
@@ -48,9 +48,10 @@ internal sealed class RemoveSourceStep(
         var before = scope.Status;
         scope.Set(ConditionTypes.SourceRemoved, true, Reasons.Succeeded, "the source pod is gone");
         var request = new UnfenceRequest { PodUid = scope.Status.PodUID, Holder = scope.Uid, Resume = false };
-        // A node that is gone has taken its fence along.
-        if (!nodes.IsLost(scope.Status.SourceNode!)
-            && calls.Ask(scope, "unfence", scope.Status.SourceNode!, (agent, t) => agent.UnfenceAsync(request, t)) is null)
+        // A node that is gone has taken its fence along. Under the fence nothing of it starts again: where its object was deleted by
+        // force, and its kubelet has not heard of that, the processes end before the fence does.
+        if (!lost
+            && (!processes.AreEnded(scope) || calls.Ask(scope, "unfence", scope.Status.SourceNode!, (agent, t) => agent.UnfenceAsync(request, t)) is null))
         {
             scope.Status = before;
             return false;

@@ -28,21 +28,28 @@ internal sealed class SourceProcesses(MigrationNodes nodes, AgentCalls calls, Ti
             return false;
         }
 
+        if (!AreEnded(scope))
+        {
+            return false;
+        }
+
+        scope.End(Steps.EndSource, "");
+        return true;
+    }
+
+    /// <summary>The same of a pod whose object is gone, or whose end is stored.</summary>
+    public bool AreEnded(MigrationScope scope)
+    {
         var request = new EndProcessesRequest { PodUid = scope.Status.PodUID, Holder = scope.Uid };
         try
         {
-            if (calls.Ask(scope, "end-processes", node, (agent, t) => agent.EndProcessesAsync(request, t)) is null)
-            {
-                return false;
-            }
+            return calls.Ask(scope, "end-processes", scope.Status.SourceNode!, (agent, t) => agent.EndProcessesAsync(request, t)) is not null;
         }
         catch (AgentException failed) when (failed.IsTerminal || time.GetUtcNow().UtcDateTime - scope.BeganAt(Steps.EndSource) > AgentsTime)
         {
             // Without a fence there, by an agent that does not know how, or by none at all while a Service waits for its pod: kubelet
             // ends it as it would end any pod.
+            return true;
         }
-
-        scope.End(Steps.EndSource, "");
-        return true;
     }
 }
