@@ -97,7 +97,7 @@ internal sealed class CommandLine
     {
         CommandException ours => (ours.ExitCode, ours.Message),
         KubernetesException missing when missing.IsUnknownKind() => (
-            ExitCode.Refused, "this cluster does not know the kind: install PodCheckpointing (kubectl apply -k config/default) or choose another --context"),
+            ExitCode.Refused, "this cluster does not know the kind: install PodCheckpointing (README, \"Install\") or choose another --context"),
         KubernetesException { Code: System.Net.HttpStatusCode.Unauthorized } => (
             ExitCode.Refused, "the API server does not know who you are: renew the credentials in the kubeconfig"),
         KubernetesException refused => (ExitCode.Refused, $"from server ({refused.Status.Reason ?? refused.Code.ToString()}): {refused.Message.Trim()}"),

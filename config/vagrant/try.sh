@@ -3,8 +3,8 @@
 # A counter starts on the master, moves to the worker, and goes on counting there.
 set -euo pipefail
 samples=/vagrant/config/samples/demo
-# The samples are the bench's: its nodes have other names, and its images come from no registry.
-here() { sed 's/node-a/master/; s/node-b/worker/; s#localhost/python:1#docker.io/library/python:3-slim#' "$1"; }
+# The samples' nodes have other names.
+here() { sed 's/node-a/master/; s/node-b/worker/' "$1"; }
 kubectl wait --for=condition=Ready node master worker --timeout=120s
 kubectl -n pod-checkpointing-system rollout status --timeout=300s daemonset/checkpoint-agent
 here "$samples/counter.yaml" | kubectl apply -f -

@@ -18,7 +18,7 @@ internal sealed class EverydayTests() : PluginTests("everyday")
 
     [Test]
     public void Says_that_the_kinds_are_not_installed() => PluginCluster.BeforeInstallation.Should().Be((
-        3, "error: this cluster does not know the kind: install PodCheckpointing (kubectl apply -k config/default) or choose another --context\n"));
+        3, "error: this cluster does not know the kind: install PodCheckpointing (README, \"Install\") or choose another --context\n"));
 
     [Test]
     public async Task Lists_one_namespace_or_all()

@@ -33,9 +33,9 @@ base() {
   printf 'root:x:0:\nnogroup:x:65534:\n' >"$1/etc/group"
 }
 
-# image NAME ROOT ENTRYPOINT_JSON: an OCI archive with one layer.
+# image NAME ROOT ENTRYPOINT_JSON [REFERENCE]: an OCI archive with one layer, called localhost/NAME:1 and REFERENCE.
 image() {
-  local name=$1 root=$2 command=$3 oci="$work/$1-oci" layer config manifest
+  local name=$1 root=$2 command=$3 oci="$work/$1-oci" layer config manifest reference separator=
   mkdir -p "$oci/blobs/sha256"
   tar -C "$root" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf "$oci/layer" .
   layer=$(digest "$oci/layer"); size=$(stat -c %s "$oci/layer"); mv "$oci/layer" "$oci/blobs/sha256/$layer"
@@ -44,8 +44,13 @@ image() {
   printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:%s","size":%s},"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"sha256:%s","size":%s}]}' \
     "$config" "$config_size" "$layer" "$size" >"$oci/manifest"
   manifest=$(digest "$oci/manifest"); manifest_size=$(stat -c %s "$oci/manifest"); mv "$oci/manifest" "$oci/blobs/sha256/$manifest"
-  printf '{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:%s","size":%s,"annotations":{"io.containerd.image.name":"localhost/%s:1","org.opencontainers.image.ref.name":"1"}}]}' \
-    "$manifest" "$manifest_size" "$name" >"$oci/index.json"
+  printf '{"schemaVersion":2,"manifests":[' >"$oci/index.json"
+  for reference in "localhost/$name:1" "${@:4}"; do
+    printf '%s{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:%s","size":%s,"annotations":{"io.containerd.image.name":"%s","org.opencontainers.image.ref.name":"%s"}}' \
+      "$separator" "$manifest" "$manifest_size" "$reference" "${reference##*:}" >>"$oci/index.json"
+    separator=,
+  done
+  printf ']}' >>"$oci/index.json"
   printf '{"imageLayoutVersion":"1.0.0"}' >"$oci/oci-layout"
   tar -C "$oci" -cf "$work/out/$name.tar" .
 }
@@ -64,7 +69,8 @@ mkdir -p "$work/python$library"
 cp -a "$tree$library/." "$work/python$library/"
 find "$work/python$library" -name __pycache__ -prune -exec rm -rf {} +
 for extension in "$tree$library"/lib-dynload/*.so; do add_program "$work/python" "${extension#"$tree"}"; done
-image python "$work/python" '["/usr/bin/python3"]'
+# The samples name the image that a real cluster pulls; this one stands in for it.
+image python "$work/python" '["/usr/bin/python3"]' docker.io/library/python:3-slim
 
 # unpack ROOT PACKAGE…: packages of this machine's own Debian with the libraries that they need, not installed.
 unpack() {

@@ -153,10 +153,10 @@ internal sealed class CommandLineTests
             "the API server does not know who you are: renew the credentials in the kubeconfig");
         yield return Case(
             "Not installed", Refused(HttpStatusCode.NotFound, "NotFound", "the server could not find the requested resource"), 3,
-            "this cluster does not know the kind: install PodCheckpointing (kubectl apply -k config/default) or choose another --context");
+            "this cluster does not know the kind: install PodCheckpointing (README, \"Install\") or choose another --context");
         yield return Case(
             "Group not installed", new KubernetesException(HttpStatusCode.NotFound, new V1Status { Message = "the API server answered 404: 404 page not found\n" }), 3,
-            "this cluster does not know the kind: install PodCheckpointing (kubectl apply -k config/default) or choose another --context");
+            "this cluster does not know the kind: install PodCheckpointing (README, \"Install\") or choose another --context");
         yield return Case("Missing", Refused(HttpStatusCode.NotFound, "NotFound", "pods \"x\" not found"), 3, "from server (NotFound): pods \"x\" not found");
         yield return Case(
             "Unreachable", new HttpRequestException("Connection refused (127.0.0.1:1)"), 4,
