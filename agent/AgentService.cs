@@ -98,19 +98,17 @@ internal sealed class AgentService(
     {
         var received = Now();
         var response = new UnfenceResponse();
-        await fences.LiftAsync(
+        var continued = await fences.LiftAsync(
             request.PodUid,
             request.Holder,
             async () =>
             {
-                response.Lifted = true;
-                if (request.Resume)
-                {
-                    var (processes, containers) = await thaw.ContinueAsync(request.PodUid, context.CancellationToken);
-                    response.ResumedProcesses = (uint)processes;
-                    response.ContainerNames.AddRange(containers);
-                }
+                var (processes, containers) = request.Resume ? await thaw.ContinueAsync(request.PodUid, context.CancellationToken) : (0, []);
+                response.ResumedProcesses = (uint)processes;
+                return containers;
             });
+        response.Lifted = continued is not null;
+        response.ContainerNames.AddRange(continued ?? []);
         response.Clock = Clock(received);
         return response;
     }

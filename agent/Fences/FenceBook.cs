@@ -75,16 +75,19 @@ internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider tim
     /// at the end it is gone.</summary>
     /// <param name="podUid">The pod.</param>
     /// <param name="holder">Who has it, or was about to.</param>
-    /// <param name="thaw">Continues the processes; called where there is a fence. Where it fails, the fence stands.</param>
+    /// <param name="thaw">Continues the processes, and tells of which containers; called where there is a fence. Where it fails, the
+    /// fence stands.</param>
+    /// <returns>What that told when the fence was lifted, by this call or by one before; null where there was none, or the disk was
+    /// full then.</returns>
     /// <exception cref="RpcException">Another holder has it.</exception>
-    public async Task LiftAsync(string podUid, string holder, Func<Task> thaw)
+    public async Task<IReadOnlyList<string>?> LiftAsync(string podUid, string holder, Func<Task<IReadOnlyList<string>>> thaw)
     {
         lock (_lock)
         {
             MarkLifted(podUid, holder);
             if (Find(podUid) is not { } fence)
             {
-                return;
+                return Continued(podUid, holder);
             }
 
             if (fence.Holder != holder)
@@ -95,15 +98,19 @@ internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider tim
         }
 
         // Processes first, the fence last: killed in between, the next call continues them again, which is harmless.
-        await thaw();
+        var continued = await thaw();
         lock (_lock)
         {
+            // The first word counts: what has been continued may end by itself before the next call.
+            continued = Continued(podUid, holder) ?? Note(podUid, holder, continued);
             // Another call may have lifted it meanwhile, and another migration fenced the pod.
             if (Find(podUid)?.Holder == holder)
             {
                 File.Delete(PathOf(podUid));
             }
         }
+
+        return continued;
     }
 
     /// <summary>Fences a pod for a holder; again for the same holder changes nothing.</summary>
@@ -181,6 +188,24 @@ internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider tim
 
         WholeFile.MakeFolder(_lifted);
         WholeFile.Write(MarkOf(podUid, holder), []);
+    }
+
+    private IReadOnlyList<string>? Continued(string podUid, string holder) =>
+        File.ReadAllBytes(MarkOf(podUid, holder)) is { Length: > 0 } names ? JsonSerializer.Deserialize<string[]>(names) : null;
+
+    private IReadOnlyList<string> Note(string podUid, string holder, IReadOnlyList<string> continued)
+    {
+        try
+        {
+            WholeFile.Write(MarkOf(podUid, holder), JsonSerializer.SerializeToUtf8Bytes(continued));
+            File.SetLastWriteTimeUtc(MarkOf(podUid, holder), time.GetUtcNow().UtcDateTime);
+        }
+        catch (IOException)
+        {
+            // No room. A pod must not wait for that: only a call whose answer is lost would have needed it.
+        }
+
+        return continued;
     }
 
     private string PathOf(string podUid) => Path.Combine(_folder, Checked("pod_uid", podUid));

@@ -98,7 +98,12 @@ internal sealed class Judge
         var running = Running().ToList();
         var source = _world.Copies[0];
         var sourceIsGone = _world.DeletedByUser.Contains(source.PodUid) || _world.Nodes[source.Node].IsDead;
-        var lost = sourceIsGone || _world.Copies.Any(c => c.IsTaken);
+        var diedFor = source.Containers.Select(c => c.DiedFor).OfType<string>().ToHashSet();
+        var diedUnder = source.Containers.Select(c => c.DiedUnder).OfType<string>().ToHashSet();
+        var lost = sourceIsGone || diedUnder.Count > 0 || _world.Copies.Any(c => c.IsTaken);
+        Must(
+            sourceIsGone || migrations.All(m => m.Status?.Outcome != Outcomes.RolledBack || !diedFor.Contains(m.Metadata.Uid!)),
+            "it says RolledBack, and the source ended while it stood");
         Must(running.Count == 1 || (lost && running.Count == 0), $"{running.Count} copies run at the end");
         Must(OfThePod().Count(c => c.Lives) == running.Count, "more than one copy is left");
         Must(lost || !outcomes.Contains(Outcomes.Lost), "it says Lost, and nothing was taken away");
@@ -108,7 +113,9 @@ internal sealed class Judge
             var where = migrations.FirstOrDefault(m => m.Status?.Outcome is Outcomes.Restored or Outcomes.ColdStarted)?.Spec.TargetNode
                 ?? (outcomes.Count > 0 && migrations.Any(m => m.Metadata.Name == "m") ? "a" : null);
             Must(where is null || running[0].Node == where, $"it says {string.Join(", ", outcomes)} and runs on {running[0].Node}");
-            Must(!outcomes.Contains(Outcomes.Lost), "it says Lost, and a copy runs");
+            Must(
+                migrations.All(m => m.Status?.Outcome != Outcomes.Lost || diedUnder.Contains(m.Metadata.Uid!)),
+                "it says Lost, and a copy runs that has all its memory");
             Must(
                 _world.ReplicaSet is null || _server.All<V1Pod>().Any(p => p.Metadata.Uid == running[0].PodUid && _world.ReplicaSet.Has(p) && !Handover.IsDue(p)),
                 "what runs is not its ReplicaSet's");

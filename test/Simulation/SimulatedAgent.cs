@@ -66,6 +66,9 @@ internal sealed class SimulatedAgent(Caller caller, World world, Node node, Oper
             {
                 if (node.Fences.GetValueOrDefault(request.PodUid) == request.Holder)
                 {
+                    node.Continued.TryAdd(
+                        (request.PodUid, request.Holder),
+                        request.Resume ? [.. world.On(node, request.PodUid)?.Containers.Where(c => c.Life != Life.Dead).Select(c => c.Name) ?? []] : []);
                     if (request.Resume)
                     {
                         world.LetGoOn.Add((request.PodUid, request.Holder));
@@ -75,7 +78,9 @@ internal sealed class SimulatedAgent(Caller caller, World world, Node node, Oper
                     node.Fences.Remove(request.PodUid);
                 }
 
-                return new UnfenceResponse();
+                var response = new UnfenceResponse { Lifted = node.Continued.TryGetValue((request.PodUid, request.Holder), out var continued) };
+                response.ContainerNames.AddRange(continued ?? []);
+                return response;
             },
             // It waits for dumps that are under way.
             () => !request.Resume || !node.Dumps.Any(d => d.Key.PodUid == request.PodUid && d.Value is { Value: null, Failed: false }));

@@ -88,6 +88,7 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
             foreach (var mark in node.Lifted.Keys.Where(k => !Knows(node, k.PodUid) && !node.Fences.ContainsKey(k.PodUid)).ToList())
             {
                 node.Lifted.Remove(mark);
+                node.Continued.Remove(mark);
             }
 
             foreach (var holder in node.HoldsOver.Where(h => !h.Value || !Copies.Any(c => c.Node == node.Name && c.Lives)).Select(h => h.Key).ToList())
@@ -175,7 +176,7 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
     public void EndForGood(Node node, string podUid)
     {
         End(node, podUid);
-        On(node, podUid)?.Containers.ForEach(c => c.IsEnded = true);
+        On(node, podUid)?.Containers.ForEach(c => (c.IsEnded, c.DiedFor, c.DiedUnder) = (true, null, null));
     }
 
     /// <summary>All processes of a pod are killed, or those of one kind; its kubelet starts them again unless a fence stands, or they
@@ -226,6 +227,7 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
     public void Fail(Copy copy, Processes container, Stage? stage)
     {
         Failures--;
+        Died(Nodes[copy.Node], copy, container);
         container.Life = Life.Dead;
         container.End = new V1ContainerStateTerminated { ExitCode = 1, FinishedAt = NowAt(Nodes[copy.Node]).UtcDateTime };
         copy.HasFailed |= stage is not null && NowAt(Nodes[copy.Node]) - stage.RunAt < Trial;
@@ -293,8 +295,18 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
 
     private void End(Node node, Processes container)
     {
+        Died(node, Copies.First(c => c.Containers.Contains(container)), container);
         container.Life = Life.Dead;
         container.End = new V1ContainerStateTerminated { ExitCode = 137, FinishedAt = NowAt(node).UtcDateTime };
+    }
+
+    private void Died(Node node, Copy copy, Processes container)
+    {
+        if (node.Fences.TryGetValue(copy.PodUid, out var holder))
+        {
+            var dumped = container.Life == Life.Stopped && Store.Any(s => s.Key.PodUid == copy.PodUid && s.Value.ContainsKey(container.Name));
+            (container.DiedUnder, container.DiedFor) = (holder, dumped ? holder : container.DiedFor);
+        }
     }
 
     private string NameOf(Copy copy, Processes container) => HasClones ? $"{copy.PodUid}/{container.Name}" : container.Name;

@@ -32,6 +32,12 @@ internal sealed class Processes(string name)
 
     public int Restarts { get; set; }
 
+    /// <summary>Whose fence stood when it ended; null where none did.</summary>
+    public string? DiedUnder { get; set; }
+
+    /// <summary>The same where it was dumped before: its memory is in a checkpoint.</summary>
+    public string? DiedFor { get; set; }
+
     /// <summary>It was a source's, and there is no way back to it.</summary>
     public bool IsEnded { get; set; }
 }
@@ -157,6 +163,9 @@ internal sealed class Node(string name)
 
     /// <summary>Fences that were lifted, or are just being, and since when.</summary>
     public Dictionary<(string PodUid, string Holder), DateTimeOffset> Lifted { get; } = [];
+
+    /// <summary>Which containers were continued when a fence was lifted.</summary>
+    public Dictionary<(string PodUid, string Holder), IReadOnlyList<string>> Continued { get; } = [];
 
     /// <summary>Who calls what the agent goes on with by itself.</summary>
     public Caller Agent { get; } = new();

@@ -36,8 +36,13 @@ internal sealed class FullDiskTests
         Fill();
         var thawed = 0;
 
-        await book.LiftAsync(Pod, "m1", () => Task.FromResult(thawed++));
+        var continued = await book.LiftAsync(Pod, "m1", () =>
+        {
+            thawed++;
+            return Task.FromResult<IReadOnlyList<string>>(["c"]);
+        });
 
+        continued.Should().Equal("c");
         thawed.Should().Be(1);
         book.Find(Pod).Should().BeNull();
         FluentActions.Invoking(() => New().Fence(Pod, "m1", "Close")).Should().Throw<RpcException>().WithMessage("*has lifted its fence*");

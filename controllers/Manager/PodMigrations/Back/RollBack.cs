@@ -39,7 +39,7 @@ internal sealed class RollBack(
     {
         var source = scope.Status.SourceNode!;
         var gone = nodes.IsLost(source) ? $"the source is gone with node {source}"
-            : ended.Count > 0 ? $"container {string.Join(", ", ended)} of the source ended while it stood still, and starts without its memory"
+            : ended.Count > 0 ? $"container {string.Join(", ", ended)} of the source ended while it stood still, and starts again without its memory"
             : "the source is gone too";
         return scope.Is(ConditionTypes.Checkpointed)
             ? $"; {gone}, but {CheckpointSettlement.WhatIsKept(scope)}"

@@ -61,8 +61,8 @@ internal sealed class SourceResumption(ICluster cluster, MigrationObjects object
     }
 
     /// <summary>Containers that were dumped, and ended while they stood: what goes on of them begins without its memory.</summary>
-    /// <remarks>The agent says it once, when it lifts the fence under which nothing starts; for a call whose answer was lost kubelet
-    /// does.</remarks>
+    /// <remarks>The agent knows, who has lifted the fence under which nothing starts; where it does not, kubelet does, later. What ended
+    /// before it could be dumped has ended by itself, as it would have without a migration.</remarks>
     public IReadOnlyList<string> EndedMeanwhile(MigrationScope scope)
     {
         if (scope.BelongsToAnother || objects.FindCheckpoint(scope) is not { } checkpoint)
@@ -78,7 +78,7 @@ internal sealed class SourceResumption(ICluster cluster, MigrationObjects object
                let name = content.Spec.Source.ContainerName
                where content.Status is { LeftStopped: true, StoppedAt: { } stopped } && (answer is { Lifted: true }
                    ? !answer.ContainerNames.Contains(name)
-                   : statuses.TryGetValue(name, out var status) && !(status.State?.Running?.StartedAt <= stopped))
+                   : statuses.TryGetValue(name, out var status) && (status.State?.Running is not { } running || running.StartedAt > stopped))
                orderby name
                select name,
         ];
