@@ -68,9 +68,11 @@ public abstract class BenchTests(string letter, params (string Name, string Valu
         // A bring-up that failed has left nothing to take down.
         if (Cluster is not null)
         {
-            await Cluster.DisposeAsync();
+            await TakeDownAsync();
         }
     }
+
+    protected virtual Task TakeDownAsync() => Cluster.DisposeAsync().AsTask();
 
     /// <summary>Wherever the counter goes on, it goes on from where it stood: no gap, no repeat, no reset.</summary>
     protected async Task OneCopyGoesOnAsync(string pod)

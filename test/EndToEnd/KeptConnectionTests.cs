@@ -6,7 +6,7 @@ namespace PodCheckpointing.EndToEnd;
 /// <summary>Connections that go on (tcpPolicy Established), to a server that takes its address along. Each client counts on one
 /// connection of its own: 1, 2, 3, … without gap, repeat or reconnect means that nobody told it of the move.</summary>
 [TestFixture]
-public sealed class KeptConnectionTests() : BenchTests("k")
+public sealed class KeptConnectionTests : SharedBenchTests
 {
     /// <summary>Tells each connection how many lines have come on it.</summary>
     private const string Server = """

@@ -7,7 +7,7 @@ namespace PodCheckpointing.EndToEnd;
 
 /// <summary>What a failure leads to where the user has asked for something else than the way back, and what a dry run tells.</summary>
 [TestFixture]
-public sealed class OutcomeTests() : BenchTests("o")
+public sealed class OutcomeTests : SharedBenchTests
 {
     [Test]
     public async Task ColdStart_starts_the_pod_afresh_when_its_source_has_ended_for_certain()
