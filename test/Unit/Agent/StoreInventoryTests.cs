@@ -36,10 +36,10 @@ public sealed class StoreInventoryTests : StoreFolder
     [TearDown]
     public void End()
     {
-        // Lets those go that wait there.
+        // Lets those go that wait there; one that has come to the second pipe by then has it open, too.
         foreach (var pipe in _pipes)
         {
-            File.Open(pipe, FileMode.Open, FileAccess.ReadWrite).Dispose();
+            File.Open(pipe, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite).Dispose();
         }
 
         _calls.Dispose();
