@@ -156,6 +156,20 @@ public abstract class BenchTests(string letter, params (string Name, string Valu
         }
     }
 
+    /// <summary>While something is done, node-b's CRIU fails: after the dump, and its agent has found it in order before.</summary>
+    protected async Task WithoutRestoresAsync(Func<Task> act)
+    {
+        await Cluster.OnNodeAsync("node-b", "mount --bind /bin/false $(command -v criu)");
+        try
+        {
+            await act();
+        }
+        finally
+        {
+            await Cluster.OnNodeAsync("node-b", "umount $(command -v criu)");
+        }
+    }
+
     /// <summary>Waits until a container has counted on.</summary>
     protected async Task CountOnAsync(string node, string podPrefix, string container, int beyond = 0, string word = "n")
     {

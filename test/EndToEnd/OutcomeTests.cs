@@ -131,20 +131,6 @@ public sealed class OutcomeTests : SharedBenchTests
         await OneCopyGoesOnAsync(pod);
     }
 
-    /// <summary>While something is done, node-b's CRIU fails.</summary>
-    private async Task WithoutRestoresAsync(Func<Task> act)
-    {
-        await Cluster.OnNodeAsync("node-b", "mount --bind /bin/false $(command -v criu)");
-        try
-        {
-            await act();
-        }
-        finally
-        {
-            await Cluster.OnNodeAsync("node-b", "umount $(command -v criu)");
-        }
-    }
-
     private async Task EndsAsync(string pod, string phase, string more, string target = "node-b")
     {
         await Cluster.ApplyAsync(Migration(pod, pod, target, more));
