@@ -6,12 +6,12 @@ export DOTNET_CLI_TELEMETRY_OPTOUT := 1
 
 .PHONY: build demo test test-parts bench-storage bench-migration scale simulate generate bench-install images plugins
 
-# What runs in the cluster is published as it is shipped; the tests are not.
+# Everything is compiled once; what runs in the cluster is published of it.
 build:
 	@[ -e artifacts/agent ] || echo "Building everything for the first time, which takes some minutes."
 	dotnet build PodCheckpointing.sln --nologo -v q
 	for part in operator:controllers/Manager agent:agent store:storage/Tool kubelet:test/LocalCluster/Kubelet controllers:test/LocalCluster/Controllers; do \
-	  dotnet publish "$${part#*:}" --no-restore -c Release -o "artifacts/$${part%%:*}" --nologo -v q || exit 1; \
+	  dotnet publish "$${part#*:}" --no-build -o "artifacts/$${part%%:*}" --nologo -v q || exit 1; \
 	done
 
 # The images of operator and agent as OCI archives in artifacts/images, without a registry.
@@ -33,7 +33,7 @@ test-parts: bench-install
 
 # SEED=<n> make simulate replays one seed and prints what happened.
 simulate:
-	dotnet run -c Release --project test/Simulation -- 10000
+	dotnet run --project test/Simulation -- 10000
 
 # 1,000 migrations at once against agents that do nothing, on a real API server; the last line sums it up. Quiet machines only.
 scale: build bench-install
@@ -47,7 +47,7 @@ generate:
 
 # Write and read paths of the store against zstd, cp and tar; BENCH="--size 256 --repetitions 3" for a short look.
 bench-storage:
-	dotnet build test/Benchmarks -c Release --nologo -v q
+	dotnet build test/Benchmarks --nologo -v q
 	test/Benchmarks/bin/Release/net10.0/PodCheckpointing.Benchmarks $(BENCH)
 
 # 50 migrations in a row on the local cluster: each step's times, and CRIU's own.
@@ -55,11 +55,10 @@ bench-migration: build bench-install
 	test/LocalCluster/bench-migration.sh 50
 
 # The kubectl plug-ins: one file that needs the .NET runtime, and the names that kubectl looks for.
-plugins:
+plugins: build
 	rm -rf artifacts/plugins
-	dotnet restore api/Kubectl -v q
-	dotnet publish api/Kubectl --no-restore -c Release -p:PublishSingleFile=true -p:DebugType=none -p:GenerateDocumentationFile=false \
-	  -o artifacts/plugins --nologo -v q
+	dotnet publish api/Kubectl --no-build -p:PublishSingleFile=true -p:DebugType=none -p:GenerateDocumentationFile=false \
+	  -p:AllowedReferenceRelatedFileExtensions=none -o artifacts/plugins --nologo -v q
 	for name in kubectl-create-podmigration kubectl-create-podcheckpoint kubectl_complete-podmigration; do \
 	  ln -s kubectl-podmigration "artifacts/plugins/$$name" || exit 1; \
 	done

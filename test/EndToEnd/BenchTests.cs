@@ -68,9 +68,11 @@ public abstract class BenchTests(string letter, params (string Name, string Valu
         // A bring-up that failed has left nothing to take down.
         if (Cluster is not null)
         {
-            await Cluster.DisposeAsync();
+            await TakeDownAsync();
         }
     }
+
+    protected virtual Task TakeDownAsync() => Cluster.DisposeAsync().AsTask();
 
     /// <summary>Wherever the counter goes on, it goes on from where it stood: no gap, no repeat, no reset.</summary>
     protected async Task OneCopyGoesOnAsync(string pod)
@@ -151,6 +153,20 @@ public abstract class BenchTests(string letter, params (string Name, string Valu
         if (phase == "Failed")
         {
             await Cluster.WaitAsync("podmigration", name, "{.status.conditions[?(@.type==\"RolledBack\")].status}", "True");
+        }
+    }
+
+    /// <summary>While something is done, node-b's CRIU fails: after the dump, and its agent has found it in order before.</summary>
+    protected async Task WithoutRestoresAsync(Func<Task> act)
+    {
+        await Cluster.OnNodeAsync("node-b", "mount --bind /bin/false $(command -v criu)");
+        try
+        {
+            await act();
+        }
+        finally
+        {
+            await Cluster.OnNodeAsync("node-b", "umount $(command -v criu)");
         }
     }
 

@@ -6,7 +6,7 @@ namespace PodCheckpointing.EndToEnd;
 /// <summary>Pods that mount PersistentVolumeClaims: with volumes that both nodes have, and with volumes of which one node has
 /// all that there is.</summary>
 [TestFixture]
-public sealed class ClaimTests() : BenchTests("v")
+public sealed class ClaimTests : SharedBenchTests
 {
     // Writes every number into a file that it keeps open in the volume, too.
     private const string Writer = """

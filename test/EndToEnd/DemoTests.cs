@@ -6,7 +6,7 @@ namespace PodCheckpointing.EndToEnd;
 
 /// <summary>The demos of config/samples/demo, as they are but for the addresses, which the bench has no names for.</summary>
 [TestFixture]
-public sealed partial class DemoTests() : BenchTests("d")
+public sealed partial class DemoTests : SharedBenchTests
 {
     private const string Samples = "config/samples/demo/";
 

@@ -5,7 +5,7 @@ namespace PodCheckpointing.EndToEnd;
 
 /// <summary>The target goes on over the image that ran at the source, or there is no migration.</summary>
 [TestFixture]
-public sealed class ImageTests() : BenchTests("i")
+public sealed class ImageTests : SharedBenchTests
 {
     [Test]
     public async Task An_image_that_the_target_cannot_pull_ends_the_migration_at_once_and_nothing_stood_still()

@@ -5,7 +5,7 @@ namespace PodCheckpointing.EndToEnd;
 
 /// <summary>What the bench's kubelet makes of pods; the product is tested on top of it.</summary>
 [TestFixture]
-public sealed class KubeletTests() : BenchTests("k")
+public sealed class KubeletTests : SharedBenchTests
 {
     [Test]
     public async Task Configuration_secrets_and_the_pods_own_facts_reach_the_container()

@@ -6,7 +6,7 @@ namespace PodCheckpointing.EndToEnd;
 /// <summary>Migrations on the bench: real etcd, API server, containerd, crun and CRIU. The counter's own log, from both
 /// nodes, is the witness: 1, 2, 3, … without gap or repeat means that no work was lost and no two copies ran.</summary>
 [TestFixture]
-public sealed class MigrationTests() : BenchTests("e")
+public sealed class MigrationTests : SharedBenchTests
 {
     [Test]
     public async Task A_counter_goes_there_and_back()

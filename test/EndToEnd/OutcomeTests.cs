@@ -7,7 +7,7 @@ namespace PodCheckpointing.EndToEnd;
 
 /// <summary>What a failure leads to where the user has asked for something else than the way back, and what a dry run tells.</summary>
 [TestFixture]
-public sealed class OutcomeTests() : BenchTests("o")
+public sealed class OutcomeTests : SharedBenchTests
 {
     [Test]
     public async Task ColdStart_starts_the_pod_afresh_when_its_source_has_ended_for_certain()
@@ -28,6 +28,31 @@ public sealed class OutcomeTests() : BenchTests("o")
         // One machine, one clock: the last word of the source is older than the first one of the fresh pod.
         Times("node-a", "cold").Max().Should().BeBefore(Times("node-b", "cold").Min());
         (await OnBothAsync("ls /var/lib/pod-checkpointing/fences 2>/dev/null")).Should().Be("", "no fence outlives its pod");
+    }
+
+    [Test]
+    public async Task A_namespace_that_is_deleted_during_a_cold_start_is_not_held_by_it()
+    {
+        await Cluster.KubectlAsync("create", "namespace", "leaving");
+        // The source's object goes when the test says so, and not before the namespace does.
+        await StartInAsync("leaving", "finalizers: [test.example/held]");
+        await WithoutRestoresAsync(async () =>
+        {
+            await Cluster.ApplyAsync(Migration("leaving", "leaving", "node-b", "onFailure: ColdStart").Replace("{name: leaving}", "{name: leaving, namespace: leaving}", StringComparison.Ordinal));
+            await Cluster.UntilAsync(
+                steps => steps.Contains("ColdStart", StringComparison.Ordinal), "-n", "leaving", "get", "podmigration", "leaving", "-o", "jsonpath={.status.steps[*].name}");
+        });
+
+        // As Kubernetes' namespace controller does, which the bench has not.
+        await Cluster.KubectlAsync("patch", "namespace", "leaving", "--subresource=status", "--type=merge", "-p", """{"status":{"phase":"Terminating"}}""");
+        await Cluster.KubectlAsync("-n", "leaving", "delete", "podmigrations,podcheckpoints,pods", "--all", "--wait=false");
+        await Cluster.KubectlAsync("-n", "leaving", "patch", "pod", "leaving", "--type=merge", "-p", """{"metadata":{"finalizers":null}}""");
+
+        await Cluster.UntilAsync(
+            left => left.Length == 0, "-n", "leaving", "get", "podmigrations,podcheckpoints,containercheckpoints,pods", "-o", "name");
+        File.ReadLines(Path.Combine(Cluster.Folder, "audit.log")).Should().Contain(
+            line => line.Contains("\"verb\":\"create\"") && line.Contains("\"resource\":\"pods\",\"namespace\":\"leaving\"") && line.Contains("\"code\":403"), "the fresh pod was refused");
+        await Cluster.KubectlAsync("delete", "namespace", "leaving");
     }
 
     [Test]
@@ -89,6 +114,13 @@ public sealed class OutcomeTests() : BenchTests("o")
         await NothingWasDoneAsync("wet");
     }
 
+    /// <summary>A pod in a namespace of the same name.</summary>
+    private async Task StartInAsync(string name, string metadata)
+    {
+        await Cluster.ApplyAsync(Pod(name, Counter("c")).Replace($"{{name: {name}}}", $"{{name: {name}, namespace: {name}, {metadata}}}", StringComparison.Ordinal));
+        await CountOnAsync("node-a", name, "c");
+    }
+
     /// <summary>No pod, no checkpoint, no fence, no step but the first; and the counter goes on.</summary>
     private async Task NothingWasDoneAsync(string pod)
     {
@@ -97,20 +129,6 @@ public sealed class OutcomeTests() : BenchTests("o")
         (await OnBothAsync("ls /var/lib/pod-checkpointing/fences /var/lib/pod-checkpointing/dumps 2>/dev/null | grep -v : || true")).Trim().Should().BeEmpty();
         (await StatusAsync(pod, "steps[*].name")).Should().Be("Validate");
         await OneCopyGoesOnAsync(pod);
-    }
-
-    /// <summary>While something is done, node-b's CRIU fails.</summary>
-    private async Task WithoutRestoresAsync(Func<Task> act)
-    {
-        await Cluster.OnNodeAsync("node-b", "mount --bind /bin/false $(command -v criu)");
-        try
-        {
-            await act();
-        }
-        finally
-        {
-            await Cluster.OnNodeAsync("node-b", "umount $(command -v criu)");
-        }
     }
 
     private async Task EndsAsync(string pod, string phase, string more, string target = "node-b")
@@ -137,7 +155,7 @@ public sealed class OutcomeTests() : BenchTests("o")
         [.. Directory.GetDirectories(Path.Combine(Cluster.Folder, node, "pods-log"))
             .Where(d => Path.GetFileName(d).Split('_')[1].StartsWith(pod, StringComparison.Ordinal))
             .SelectMany(d => Directory.GetFiles(Path.Combine(d, "c")))
-            .SelectMany(File.ReadAllLines)
+            .SelectMany(LocalCluster.LocalCluster.WholeLines)
             .Where(line => line.Contains(" n=", StringComparison.Ordinal))
             .Select(line => DateTime.Parse(line.Split(' ')[0], CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind))
             .Order()];

@@ -5,7 +5,7 @@ namespace PodCheckpointing.EndToEnd;
 
 /// <summary>The kubectl plug-ins as "make plugins" builds them, found by kubectl, on a cluster that does what they ask for.</summary>
 [TestFixture]
-public sealed class PluginTests() : BenchTests("k")
+public sealed class PluginTests : SharedBenchTests
 {
     [Test]
     public async Task A_user_checks_moves_snapshots_and_clones_a_pod_by_kubectl_alone()
@@ -36,10 +36,10 @@ public sealed class PluginTests() : BenchTests("k")
         (await KubectlAsync(0, "podmigration", "inspect", "snap"))
             .Should().MatchRegex(@"Artifact: +shared://\S+/\S+\n").And.MatchRegex(@"\nc +True +\S+ .iB +\S+ .iB +sha256:[0-9a-f]{64} +localhost/python:1 +crun \S+ +4\.\S+");
 
-        var cloned = await KubectlAsync(0, "podmigration", "restore", "snap", "--name", "clone", "--to", "node-a", "--wait");
-        cloned.Should().StartWith("pod/clone created\n").And.MatchRegex("Restored +on node-a\n");
-        await CountOnAsync("node-a", "clone", "c");
-        Cluster.Numbers("node-a", "clone", "c", "n")[0].Should().BeInRange(4, at, "it goes on from the snapshot");
+        var cloned = await KubectlAsync(0, "podmigration", "restore", "snap", "--name", "copy", "--to", "node-a", "--wait");
+        cloned.Should().StartWith("pod/copy created\n").And.MatchRegex("Restored +on node-a\n");
+        await CountOnAsync("node-a", "copy", "c");
+        Cluster.Numbers("node-a", "copy", "c", "n")[0].Should().BeInRange(4, at, "it goes on from the snapshot");
     }
 
     [Test]

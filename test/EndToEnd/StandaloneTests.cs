@@ -5,7 +5,7 @@ namespace PodCheckpointing.EndToEnd;
 
 /// <summary>Checkpoints without a migration: cloned, kept, offered to others, refused to strangers, removed.</summary>
 [TestFixture]
-public sealed class StandaloneTests() : BenchTests("s")
+public sealed class StandaloneTests : SharedBenchTests
 {
     [Test]
     public async Task Clones_go_on_from_one_checkpoint_on_any_node()

@@ -6,7 +6,7 @@ namespace PodCheckpointing.EndToEnd;
 
 /// <summary>Servers that move while clients outside are connected to them, under each tcpPolicy.</summary>
 [TestFixture]
-public sealed class TcpTests() : BenchTests("t")
+public sealed class TcpTests : SharedBenchTests
 {
     /// <summary>For all of a test, which waits several times.</summary>
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(400);

@@ -6,11 +6,13 @@ using PodCheckpointing.Manager.PodMigrations;
 namespace PodCheckpointing.Simulation;
 
 /// <summary>What users do, and what befalls nodes and agents; the seed says what and when.</summary>
-internal sealed class Troubles
+internal sealed partial class Troubles
 {
-    private const int Forever = 100_000;
     /// <summary>What the container of another pod of the same name is called.</summary>
     public const string Namesake = "x0";
+
+    /// <summary>Seconds that no play lasts.</summary>
+    private const int Forever = 100_000;
 
     private const string SnapshotName = "snapshot";
     private const string InTheForeground = "user: deletes the migration in the foreground";
@@ -116,18 +118,6 @@ internal sealed class Troubles
     /// <summary>Whether nothing at all is in the way.</summary>
     public bool AreNone { get; }
 
-    /// <summary>Whether the user has taken a pod away for good.</summary>
-    public bool UserDeleted => _world.DeletedByUser.Count > 0;
-
-    public void CreateMigration(string name, string target) => _server.CreateOrGet(new PodMigration
-    {
-        Metadata = new V1ObjectMeta { Name = name, NamespaceProperty = "n" },
-        Spec = new PodMigrationSpec
-        {
-            CheckpointRetention = Retains ? DeletionPolicies.Retain : null, PodName = "p", TargetNode = target, OnFailure = OnFailure, TimeoutSeconds = OnlyDelay ? Forever : Timeout, TtlSecondsAfterFinished = Ttl, DryRun = DryRun && name == "m" ? true : null,
-        },
-    });
-
     public void Happen(int step)
     {
         if (_plan.TryGetValue(step, out var act))
@@ -198,37 +188,6 @@ internal sealed class Troubles
         });
     }
 
-    /// <summary>Has rolled back what was left for inspection; false where there is none.</summary>
-    public bool AbortWhatWasLeft()
-    {
-        var left = _server.All<PodMigration>().Where(m => m.Status?.Outcome == Outcomes.Left && m.Spec.Abort != true).ToList();
-        left.ForEach(m => Edit(m.Metadata.Name!, json => json["spec"]!["abort"] = true));
-        return left.Count > 0;
-    }
-
-    /// <summary>The user has no use for his snapshot any more; false where there is none.</summary>
-    public bool DropSnapshot()
-    {
-        var stands = _server.Find<PodCheckpoint>("n", SnapshotName) is { Metadata.DeletionTimestamp: null };
-        Delete<PodCheckpoint>(SnapshotName);
-        return stands;
-    }
-
-    private void Snapshot()
-    {
-        _server.Changed += (item, _) =>
-        {
-            if (item is PodCheckpoint { Metadata.Name: SnapshotName, Status.CheckpointID: { } id })
-            {
-                _world.Snapshots.Add(id);
-            }
-        };
-        _server.CreateOrGet(new PodCheckpoint
-        {
-            Metadata = new V1ObjectMeta { Name = SnapshotName, NamespaceProperty = "n" }, Spec = new PodCheckpointSpec { PodName = "p" },
-        });
-    }
-
     private void Maybe(int oneIn, string name, Action act)
     {
         if (_random.Next(oneIn) == 0)
@@ -236,83 +195,6 @@ internal sealed class Troubles
             // Two at one step: the later one wins.
             _plan[_random.Next(300)] = (name, act);
         }
-    }
-
-    private void Edit(string name, Action<JsonObject> change)
-    {
-        if (_server.Find<PodMigration>("n", name) is { } migration)
-        {
-            _server.Edit(migration, change);
-        }
-    }
-
-    private void Delete<T>(string name)
-        where T : class, k8s.IKubernetesObject<V1ObjectMeta>
-    {
-        if (_server.Find<T>("n", name) is { } item)
-        {
-            _server.Delete(item);
-        }
-    }
-
-    private void Foreground(string name)
-    {
-        if (_server.Find<PodMigration>("n", name) is { } migration)
-        {
-            _server.DeleteInForeground(migration);
-        }
-    }
-
-    private void DeletePod(Func<PodMigration, string?> which)
-    {
-        if (_server.Find<PodMigration>("n", "m") is { } migration && which(migration) is { } name && _server.Find<V1Pod>("n", name) is { } pod)
-        {
-            _world.DeletedByUser.Add(pod.Metadata.Uid!);
-            // By force only where kubelet can still take away what runs, as the user is warned.
-            if (_random.Next(3) == 0 && _world.Nodes.Values.All(n => !n.IsCut))
-            {
-                _world.Nodes.Values.ToList().ForEach(n => n.MayBeCut = false);
-                _server.Remove(pod);
-            }
-            else
-            {
-                _server.Delete(pod);
-            }
-        }
-    }
-
-    private void DeleteCheckpoint()
-    {
-        if (_server.All<PodCheckpoint>().FirstOrDefault(c => c.Metadata.OwnerReferences?.Any(o => o.Kind == nameof(PodMigration)) == true) is { } checkpoint)
-        {
-            _server.Delete(checkpoint);
-        }
-    }
-
-    private void Recreate()
-    {
-        Delete<PodMigration>("m");
-        _waiting.Add((() => _server.Find<PodMigration>("n", "m") is null, () =>
-        {
-            _trace.Add("user: the migration anew");
-            CreateMigration("m", _random.Next(2) == 0 ? "b" : "c");
-        }));
-    }
-
-    /// <summary>Another pod of that name: nobody's to be stopped, ended or counted for the first.</summary>
-    private void Replace()
-    {
-        DeletePod(_ => "p");
-        _waiting.Add((() => _server.Find<V1Pod>("n", "p") is null, () =>
-        {
-            _trace.Add("user: the pod anew");
-            var pod = _server.CreateOrGet(new V1Pod
-            {
-                Metadata = new V1ObjectMeta { Name = "p", NamespaceProperty = "n" },
-                Spec = new V1PodSpec { NodeName = _random.Next(2) == 0 ? "a" : "c", Containers = [new V1Container { Name = Namesake }] },
-            });
-            _world.Namesakes.Add(pod.Metadata.Uid!);
-        }));
     }
 
     private void Boot(Node node)

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json;
 using NUnit.Framework;
+using PodCheckpointing.Component.Deploy;
 
 namespace PodCheckpointing.Component.Grpc;
 
@@ -70,14 +71,5 @@ internal sealed class PythonPeer : IDisposable
         })!;
 
     // Not CallerFilePath: a deterministic build maps the sources' paths to ones that do not exist.
-    private static string Beside(string name)
-    {
-        var folder = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(folder, "PodCheckpointing.sln")))
-        {
-            folder = Path.GetDirectoryName(folder) ?? throw new InvalidOperationException("no PodCheckpointing.sln above the tests");
-        }
-
-        return Path.Combine(folder, "test", "Component", "Grpc", name);
-    }
+    private static string Beside(string name) => Path.Combine(Manifests.Root, "test", "Component", "Grpc", name);
 }

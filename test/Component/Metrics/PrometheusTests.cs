@@ -1,6 +1,7 @@
 using System.Text.RegularExpressions;
 using FluentAssertions;
 using NUnit.Framework;
+using PodCheckpointing.Component.Deploy;
 using PodCheckpointing.Runtime.Metrics;
 using YamlDotNet.RepresentationModel;
 using AgentMetering = PodCheckpointing.Agent.Metrics.Metering;
@@ -11,7 +12,7 @@ namespace PodCheckpointing.Component.Metrics;
 /// <summary>What Prometheus itself makes of what we write for it.</summary>
 public sealed partial class PrometheusTests
 {
-    private static readonly string Folder = Path.Combine(PrometheusTools.Root(), "config", "observability");
+    private static readonly string Folder = Path.Combine(Manifests.Root, "config", "observability");
 
     [Test]
     public async Task A_parser_reads_back_what_was_counted_however_odd_its_labels()

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json;
 using NUnit.Framework;
+using PodCheckpointing.Component.Deploy;
 
 namespace PodCheckpointing.Component.Metrics;
 
@@ -33,18 +34,7 @@ internal static class PrometheusTools
         return (code, output + errors);
     }
 
-    public static string Root()
-    {
-        var folder = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(folder, "PodCheckpointing.sln")))
-        {
-            folder = Path.GetDirectoryName(folder)!;
-        }
-
-        return folder;
-    }
-
-    private static string Beside(string name) => Path.Combine(Root(), "test", "Component", "Metrics", name);
+    private static string Beside(string name) => Path.Combine(Manifests.Root, "test", "Component", "Metrics", name);
 
     private static async Task<(int Code, string Output, string Errors)> RunAsync(string program, string[] arguments, string input)
     {

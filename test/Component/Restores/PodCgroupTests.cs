@@ -102,6 +102,26 @@ public sealed class PodCgroupTests
         Directory.CreateDirectory(_group);
     }
 
+    [Test]
+    public async Task A_node_whose_disk_is_full_gets_it_into_the_memory_all_the_same()
+    {
+        var state = _work.CreateSubdirectory("state").FullName;
+        await Parts.RunAsync("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", state);
+        try
+        {
+            await PlaceAsync();
+
+            Directory.GetFileSystemEntries(state, "*scratch*", SearchOption.AllDirectories).Should().BeEmpty("the disk needs the room");
+        }
+        finally
+        {
+            await Parts.RunAsync("umount", state);
+        }
+
+        Same("content").Should().BeTrue();
+        Directory.GetFileSystemEntries(FolderOf(_target)).Should().HaveCount(3);
+    }
+
     private string Pods => Path.Combine(_work.FullName, "pods");
 
     private Task PlaceAsync() =>

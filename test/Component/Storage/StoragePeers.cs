@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using NUnit.Framework;
+using PodCheckpointing.Generate;
 
 namespace PodCheckpointing.Component.Store;
 
@@ -36,14 +37,5 @@ internal static class StoragePeers
         return await output;
     }
 
-    public static string Source(params string[] path)
-    {
-        var folder = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(folder, "PodCheckpointing.sln")))
-        {
-            folder = Path.GetDirectoryName(folder)!;
-        }
-
-        return Path.Combine([folder, "test", .. path]);
-    }
+    public static string Source(params string[] path) => Path.Combine([Repository.Root(AppContext.BaseDirectory), "test", .. path]);
 }

@@ -36,10 +36,10 @@ public sealed class StoreInventoryTests : StoreFolder
     [TearDown]
     public void End()
     {
-        // Lets those go that wait there.
+        // Lets those go that wait there; one that has come to the second pipe by then has it open, too.
         foreach (var pipe in _pipes)
         {
-            File.Open(pipe, FileMode.Open, FileAccess.ReadWrite).Dispose();
+            File.Open(pipe, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite).Dispose();
         }
 
         _calls.Dispose();
@@ -56,20 +56,40 @@ public sealed class StoreInventoryTests : StoreFolder
         ExpectAsync(() => _inventory.ListAsync(CancellationToken.None).ToListAsync().AsTask(), StoreCalls.Removal);
 
     [Test]
-    public async Task So_many_wait_for_a_volume_that_hangs_and_no_more()
+    public async Task So_many_wait_for_a_volume_that_hangs_and_no_more([Values] bool removals)
     {
+        var (limit, most) = removals ? (StoreCalls.Removal, 4) : (StoreCalls.Question, 8);
         var opened = new TaskCompletionSource();
-        var asked = Enumerable.Range(0, 9).Select(_ => _calls.WithinAsync(StoreCalls.Question, () => opened.Task.Wait(-1), CancellationToken.None)).ToList();
+        var asked = Enumerable.Range(0, most + 1).Select(_ => _calls.WithinAsync(limit, () => opened.Task.Wait(-1), CancellationToken.None)).ToList();
 
-        _time.Advance(StoreCalls.Question);
+        _time.Advance(limit);
 
         foreach (var one in asked)
         {
             await FluentActions.Awaiting(() => one).Should().ThrowAsync<TimeoutException>();
         }
 
-        (await FluentActions.Awaiting(() => asked[8]).Should().ThrowAsync<TimeoutException>()).Which.Message.Should().Be("it does not answer");
+        (await FluentActions.Awaiting(() => asked[most]).Should().ThrowAsync<TimeoutException>()).Which.Message.Should().Be("it does not answer");
         opened.SetResult();
+    }
+
+    [Test]
+    public async Task Removals_that_take_their_time_keep_nobody_from_asking()
+    {
+        var opened = new TaskCompletionSource();
+        var removals = Enumerable.Range(0, 12).Select(_ => _calls.WithinAsync(StoreCalls.Removal, () => opened.Task.Wait(-1), CancellationToken.None)).ToList();
+        try
+        {
+            var asked = _calls.WithinAsync(StoreCalls.Question, () => "an answer", CancellationToken.None);
+
+            (await asked.WaitAsync(TimeSpan.FromMinutes(2))).Should().Be("an answer");
+        }
+        finally
+        {
+            opened.SetResult();
+        }
+
+        await Task.WhenAll(removals);
     }
 
     private async Task ExpectAsync(Func<Task> ask, TimeSpan limit)

@@ -187,6 +187,23 @@ internal sealed class CheckpointNodeTests
     }
 
     [Test]
+    public async Task What_has_changed_since_it_was_asked_has_it_asked_anew()
+    {
+        _world.Put(NodeWorld.AgentPod("a", ready: "False"));
+        _world.Answers.Remove("a");
+        await _world.ReconcileAsync();
+        _world.Put(NodeWorld.AgentPod("a"));
+        _world.Answers["a"] = () => NodeWorld.Capabilities("a");
+        _world.Late.SetResult(NodeWorld.Capabilities("a", n => n.CriuVersion = ""));
+
+        (await _world.ReconcileAsync()).RequeueAfter.Should().Be(TimeSpan.Zero, "nobody else wakes it");
+        await _world.ReconcileAsync();
+
+        _world.Asked.Should().HaveCount(2);
+        _world.WhyNot("a").Should().BeEmpty();
+    }
+
+    [Test]
     public async Task It_is_asked_again_when_its_time_has_come()
     {
         var rest = (await _world.ReconcileAsync()).RequeueAfter!.Value;

@@ -12,18 +12,16 @@ using PodCheckpointing.Runtime;
 namespace PodCheckpointing.Unit.Manager;
 
 /// <summary>Checkpoints that somebody deletes while they are needed.</summary>
-public sealed class CheckpointReleaseTests
+public sealed class CheckpointReleaseTests : MigrationTests
 {
     private const string PodUid = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
     private const string Id = "20261121t003412z-7f3a9c";
-    private MigrationWorld _world = null!;
     private WorkQueue _queue = null!;
     private PendingCalls _calls = null!;
 
     [SetUp]
     public void Begin()
     {
-        _world = new MigrationWorld();
         _queue = new WorkQueue(_world.Time);
         _calls = new PendingCalls(TaskScheduler.Default, CancellationToken.None);
         var whole = new PodCheckpoint
@@ -38,11 +36,7 @@ public sealed class CheckpointReleaseTests
     }
 
     [TearDown]
-    public void End()
-    {
-        _queue.Dispose();
-        _world.Dispose();
-    }
+    public void End() => _queue.Dispose();
 
     [Test]
     public async Task A_checkpoint_waits_for_the_end_of_the_migration_that_needs_it()

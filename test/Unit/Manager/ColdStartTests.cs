@@ -11,17 +11,14 @@ using PodCheckpointing.Manager.PodMigrations.Back;
 namespace PodCheckpointing.Unit.Manager;
 
 /// <summary>A fresh pod that takes the source's place, and what becomes of the source where the server refuses that pod.</summary>
-public sealed class ColdStartTests
+public sealed class ColdStartTests : MigrationTests
 {
     private const string Words = "pods \"p-cmigratio\" is forbidden: exceeded quota: two";
-
-    private MigrationWorld _world = null!;
 
     [SetUp]
     public void Begin()
     {
-        _world = new MigrationWorld();
-        _world.HasCome([ConditionTypes.Validated, ConditionTypes.TargetPrepared, ConditionTypes.SourceFenced], Steps.Receive, Steps.Fence);
+        _world.HasCome(Fenced, Steps.Receive, Steps.Fence);
         _world.Put(_world.Migration with
         {
             Spec = _world.Migration.Spec with { OnFailure = OnFailurePolicies.ColdStart },
@@ -33,9 +30,6 @@ public sealed class ColdStartTests
         _world.Answer(new CancelRestoreResponse());
         _world.Answer(new UnfenceResponse());
     }
-
-    [TearDown]
-    public void End() => _world.Dispose();
 
     [Test]
     public async Task A_source_is_not_taken_for_a_pod_that_the_server_refuses()

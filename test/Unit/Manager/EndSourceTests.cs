@@ -9,25 +9,10 @@ using PodCheckpointing.Manager.PodMigrations;
 namespace PodCheckpointing.Unit.Manager;
 
 /// <summary>How a source ends whose pod goes on elsewhere.</summary>
-public sealed class EndSourceTests
+public sealed class EndSourceTests : MigrationTests
 {
-    private static readonly string[] Verified =
-    [
-        ConditionTypes.Validated, ConditionTypes.TargetPrepared, ConditionTypes.SourceFenced, ConditionTypes.Checkpointed, ConditionTypes.Restored,
-        ConditionTypes.RestoreVerified,
-    ];
-
-    private MigrationWorld _world = null!;
-
     [SetUp]
-    public void Begin()
-    {
-        _world = new MigrationWorld();
-        _world.PutTarget();
-    }
-
-    [TearDown]
-    public void End() => _world.Dispose();
+    public void Begin() => _world.PutTarget();
 
     [Test]
     public async Task A_source_whose_processes_are_killed_is_no_way_back()

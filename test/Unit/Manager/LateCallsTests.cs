@@ -14,27 +14,18 @@ using PodCheckpointing.Runtime;
 namespace PodCheckpointing.Unit.Manager;
 
 /// <summary>What an operator that has died had sent, and the API server carries out when all is over.</summary>
-internal sealed class LateCallsTests
+internal sealed class LateCallsTests : MigrationTests
 {
     private const string Target = "p-mmigratio";
     private static readonly V1ContainerStatus Ran = new() { Name = "c", RestartCount = 1 };
     private readonly PendingCalls _calls = new(new MigrationWorld.Inline(), CancellationToken.None);
-    private MigrationWorld _world = null!;
     private WorkQueue _queue = null!;
 
     [SetUp]
-    public void Begin()
-    {
-        _world = new MigrationWorld();
-        _queue = new WorkQueue(_world.Time);
-    }
+    public void Begin() => _queue = new WorkQueue(_world.Time);
 
     [TearDown]
-    public void End()
-    {
-        _queue.Dispose();
-        _world.Dispose();
-    }
+    public void End() => _queue.Dispose();
 
     [Test]
     public async Task A_target_that_comes_when_its_migration_has_ended_goes_again()

@@ -6,20 +6,12 @@ using PodCheckpointing.Manager.Agents;
 namespace PodCheckpointing.Unit.Manager;
 
 /// <summary>When a node is taken to be dead.</summary>
-public sealed class LostNodesTests
+public sealed class LostNodesTests : MigrationTests
 {
-    private MigrationWorld _world = null!;
     private LostNodes _lost = null!;
 
     [SetUp]
-    public void Begin()
-    {
-        _world = new MigrationWorld();
-        _lost = new LostNodes(_world, _world.Time);
-    }
-
-    [TearDown]
-    public void End() => _world.Dispose();
+    public void Begin() => _lost = new LostNodes(_world, _world.Time);
 
     [Test]
     public void A_silent_node_is_not_lost_and_one_out_of_service_is_at_once()

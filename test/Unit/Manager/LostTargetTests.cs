@@ -9,16 +9,8 @@ using PodCheckpointing.Manager.PodMigrations;
 namespace PodCheckpointing.Unit.Manager;
 
 /// <summary>A target, or its node, that goes, as the simulation has found it.</summary>
-public sealed class LostTargetTests
+public sealed class LostTargetTests : MigrationTests
 {
-    private MigrationWorld _world = null!;
-
-    [SetUp]
-    public void Begin() => _world = new MigrationWorld();
-
-    [TearDown]
-    public void End() => _world.Dispose();
-
     [Test]
     public async Task No_target_is_made_for_a_node_that_is_lost()
     {

@@ -10,21 +10,8 @@ using PodCheckpointing.Runtime;
 namespace PodCheckpointing.Unit.Manager;
 
 /// <summary>What a migration makes of its PodCheckpoint: what is missing from it, and when it stays.</summary>
-public sealed class MigrationCheckpointTests
+public sealed class MigrationCheckpointTests : MigrationTests
 {
-    private static readonly string[] Dumped =
-        [ConditionTypes.Validated, ConditionTypes.TargetPrepared, ConditionTypes.SourceFenced, ConditionTypes.Checkpointed];
-
-    private static readonly string[] Verified = [.. Dumped, ConditionTypes.Restored, ConditionTypes.RestoreVerified];
-
-    private MigrationWorld _world = null!;
-
-    [SetUp]
-    public void Begin() => _world = new MigrationWorld();
-
-    [TearDown]
-    public void End() => _world.Dispose();
-
     [TestCase(DeletionPolicies.Retain, Outcomes.Restored, true, """{"ownerReferences":null}""")]
     [TestCase(DeletionPolicies.Retain, Outcomes.RolledBack, true, """{"ownerReferences":null}""")]
     [TestCase(DeletionPolicies.Retain, Outcomes.RolledBack, false, null)]

@@ -15,31 +15,15 @@ using PodCheckpointing.Runtime;
 namespace PodCheckpointing.Unit.Manager;
 
 /// <summary>Single runs of the reconciler; whole migrations are played in the simulation.</summary>
-public sealed class MigrationReconcilerTests
+public sealed class MigrationReconcilerTests : MigrationTests
 {
-    private MigrationWorld _world = null!;
-
     private static string[] Receiving => [ConditionTypes.Validated];
-
-    private static string[] Fencing => [ConditionTypes.Validated, ConditionTypes.TargetPrepared];
-
-    private static string[] Dumping => [.. Fencing, ConditionTypes.SourceFenced];
-
-    private static string[] Dumped => [.. Dumping, ConditionTypes.Checkpointed];
-
-    private static string[] Verified => [.. Dumped, ConditionTypes.Restored, ConditionTypes.RestoreVerified];
-
-    [SetUp]
-    public void Begin() => _world = new MigrationWorld();
-
-    [TearDown]
-    public void End() => _world.Dispose();
 
     [Test]
     public async Task A_source_whose_node_is_lost_before_the_dump_ends_the_migration_at_once(
-        [Values(nameof(Receiving), nameof(Fencing), nameof(Dumping))] string at, [Values] bool gone)
+        [Values(nameof(Receiving), nameof(Prepared), nameof(Fenced))] string at, [Values] bool gone)
     {
-        _world.HasCome(at switch { nameof(Receiving) => Receiving, nameof(Fencing) => Fencing, _ => Dumping });
+        _world.HasCome(at switch { nameof(Receiving) => Receiving, nameof(Prepared) => Prepared, _ => Fenced });
         PutTarget(at == nameof(Receiving) ? ["c"] : []);
         Lose("a", gone);
 
@@ -78,7 +62,7 @@ public sealed class MigrationReconcilerTests
     [Test]
     public async Task A_source_that_is_silent_during_the_dump_is_told_of_and_waited_for()
     {
-        _world.HasCome(Dumping);
+        _world.HasCome(Fenced);
         _world.Put(MigrationWorld.Node("a", ready: "Unknown"));
         _world.Put(new PodCheckpoint
         {
@@ -102,7 +86,7 @@ public sealed class MigrationReconcilerTests
     {
         var wakes = new NodeTriggers();
         Triggers.OfMigrations(wakes);
-        _world.HasCome(Dumping);
+        _world.HasCome(Fenced);
         var node = _world.Find<V1Node>(new ObjectKey(null, "a"))!;
 
         wakes.Wakes(node, _world).Should().BeEmpty("nothing has happened to it");
@@ -135,7 +119,7 @@ public sealed class MigrationReconcilerTests
     [Test]
     public async Task The_evidence_of_the_fence_is_told_to_the_millisecond()
     {
-        _world.HasCome(Fencing);
+        _world.HasCome(Prepared);
         _world.Answer(new FenceResponse { FencedAt = Timestamp.FromDateTime(new DateTime(2026, 1, 2, 3, 4, 5, DateTimeKind.Utc).AddTicks(1234567)) });
         await _world.ReconcileAsync();
         await _world.ReconcileAsync();
@@ -146,7 +130,7 @@ public sealed class MigrationReconcilerTests
     [Test]
     public async Task What_an_agent_answers_in_a_moment_is_told_with_what_follows_and_when_it_was()
     {
-        _world.HasCome(Fencing);
+        _world.HasCome(Prepared);
         var (stored, began) = (_world.Migration, _world.Time.GetUtcNow().UtcDateTime);
 
         (await _world.ReconcileAsync()).RequeueAfter.Should().Be(StatusDrafts.Patience);
@@ -162,7 +146,7 @@ public sealed class MigrationReconcilerTests
     [Test]
     public async Task What_an_agent_takes_longer_for_is_told_meanwhile()
     {
-        _world.HasCome(Fencing);
+        _world.HasCome(Prepared);
         var (stored, began) = (_world.Migration, _world.Time.GetUtcNow().UtcDateTime);
         await _world.ReconcileAsync();
         _world.Time.Advance(TimeSpan.FromMilliseconds(200));
@@ -179,7 +163,7 @@ public sealed class MigrationReconcilerTests
     [Test]
     public async Task What_has_not_been_told_is_no_reason_to_overlook_what_the_user_says()
     {
-        _world.HasCome(Fencing);
+        _world.HasCome(Prepared);
         await _world.ReconcileAsync();
 
         _world.Abort();

@@ -30,8 +30,11 @@ internal sealed class NodeWorld : UnaskedCluster, IAgentDirectory, IEventRecorde
 
     public HandTime Time { get; } = new();
 
-    /// <summary>What the agent of a node says, by its name: without one its answer does not come.</summary>
+    /// <summary>What the agent of a node says, by its name: without one its answer is <see cref="Late"/>.</summary>
     public Dictionary<string, Func<GetCapabilitiesResponse>> Answers { get; } = new() { ["a"] = () => Capabilities("a") };
+
+    /// <summary>An answer that has not come yet.</summary>
+    public TaskCompletionSource<GetCapabilitiesResponse> Late { get; } = new();
 
     /// <summary>What agents were asked, and of which node.</summary>
     public List<(string Node, GetCapabilitiesRequest Question)> Asked { get; } = [];
@@ -142,7 +145,7 @@ internal sealed class NodeWorld : UnaskedCluster, IAgentDirectory, IEventRecorde
         public override Task<GetCapabilitiesResponse> GetCapabilitiesAsync(GetCapabilitiesRequest request, CancellationToken cancellationToken)
         {
             world.Asked.Add((NodeName, request));
-            return world.Answers.TryGetValue(NodeName, out var answer) ? AnswerAsync(answer) : new TaskCompletionSource<GetCapabilitiesResponse>().Task;
+            return world.Answers.TryGetValue(NodeName, out var answer) ? AnswerAsync(answer) : world.Late.Task;
         }
 
         /// <summary>Its failures are the task's.</summary>

@@ -9,23 +9,13 @@ namespace PodCheckpointing.Unit.Manager;
 
 /// <summary>A target that waits: made from the image that runs at the source, given up when it never will, and not waited for
 /// longer than the source may stand still.</summary>
-public sealed class ReceiverTests
+public sealed class ReceiverTests : MigrationTests
 {
     private const string Tag = "registry.example/web:1";
     private const string Digest = "registry.example/web@sha256:aa";
 
     // As uids are: the checkpoint's URI is made of them.
     private const string Uid = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
-
-    private static readonly string[] Fenced = [ConditionTypes.Validated, ConditionTypes.TargetPrepared, ConditionTypes.SourceFenced];
-
-    private MigrationWorld _world = null!;
-
-    [SetUp]
-    public void Begin() => _world = new MigrationWorld();
-
-    [TearDown]
-    public void End() => _world.Dispose();
 
     [TestCase("proxy", "container proxy was put into the target pod p-m when it was created")]
     [TestCase(null, "container c was taken out of the target pod p-m when it was created")]

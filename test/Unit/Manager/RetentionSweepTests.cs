@@ -7,6 +7,7 @@ using NUnit.Framework;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager;
+using PodCheckpointing.Manager.Agents;
 using PodCheckpointing.Manager.Retention;
 using PodCheckpointing.Runtime;
 using PodCheckpointing.Simulation;
@@ -121,6 +122,20 @@ public sealed class RetentionSweepTests : IDisposable
         _leader.LeadsUntil = () => _agents.Removed.Count > 0;
 
         await FluentActions.Awaiting(() => _sweep.SweepAsync(CancellationToken.None)).Should().ThrowAsync<OperationCanceledException>();
+
+        _agents.Removed.Should().ContainSingle();
+    }
+
+    [TestCase(Reasons.AgentUnavailable)]
+    [TestCase(Reasons.StoreUnavailable)]
+    public async Task An_agent_that_reaches_nothing_is_asked_once_and_not_for_each(string reason)
+    {
+        _rules.Orphans = OrphanRule.Delete;
+        PutOrphan(Old);
+        PutOrphan(Other);
+        _agents.Refuse<DeleteCheckpointResponse>(new AgentException(reason, "no", isTerminal: false));
+
+        await FluentActions.Awaiting(() => _sweep.SweepAsync(CancellationToken.None)).Should().ThrowAsync<AgentException>();
 
         _agents.Removed.Should().ContainSingle();
     }

@@ -18,6 +18,9 @@ internal sealed class ServedCluster(SimulatedServer server) : ICluster
     /// <summary>What the server refuses to delete, by name, for a webhook.</summary>
     public string? Refused { get; set; }
 
+    /// <summary>How often the server was asked for all objects of a kind.</summary>
+    public int Lists { get; private set; }
+
     /// <summary>What is done from now on with objects of a kind is not seen.</summary>
     public void Freeze<T>()
         where T : class, IKubernetesObject<V1ObjectMeta> => _seen[typeof(T)] = [.. server.All<T>()];
@@ -42,7 +45,11 @@ internal sealed class ServedCluster(SimulatedServer server) : ICluster
         where T : class, IKubernetesObject<V1ObjectMeta> => Task.FromResult(server.Find<T>(key.Namespace, key.Name));
 
     public Task<IReadOnlyList<T>> ListAsync<T>(CancellationToken cancellationToken)
-        where T : class, IKubernetesObject<V1ObjectMeta> => Task.FromResult<IReadOnlyList<T>>([.. server.All<T>()]);
+        where T : class, IKubernetesObject<V1ObjectMeta>
+    {
+        Lists++;
+        return Task.FromResult<IReadOnlyList<T>>([.. server.All<T>()]);
+    }
 
     public Task<T> CreateOrGetAsync<T>(T item, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta> => Task.FromResult(server.CreateOrGet(item));

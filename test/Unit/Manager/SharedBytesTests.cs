@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using FluentAssertions;
 using k8s.Models;
 using NUnit.Framework;
+using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 
 namespace PodCheckpointing.Unit.Manager;
@@ -49,6 +50,17 @@ public sealed class SharedBytesTests : IDisposable
         await _stage.ReconcileAsync();
 
         _stage.Agents.Removed.Should().BeEmpty();
+    }
+
+    [Test]
+    public async Task Whose_bytes_are_being_removed_is_looked_for_once()
+    {
+        _stage.Agents.Hang<DeleteCheckpointResponse>();
+        _stage.Cluster.Server.Delete(_stage.Part);
+        await _stage.ReconcileAsync();
+        _stage.Agents.Removed.Should().Equal($"{All}/c");
+
+        _stage.Cluster.Lists.Should().Be(1, "the server is not asked for all contents as often as somebody looks");
     }
 
     [Test]

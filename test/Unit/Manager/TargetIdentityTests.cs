@@ -10,19 +10,8 @@ using PodCheckpointing.Runtime;
 namespace PodCheckpointing.Unit.Manager;
 
 /// <summary>Which pod is a migration's target: it may lose its label, and others may have it.</summary>
-public sealed class TargetIdentityTests
+public sealed class TargetIdentityTests : MigrationTests
 {
-    private static readonly string[] Dumped =
-        [ConditionTypes.Validated, ConditionTypes.TargetPrepared, ConditionTypes.SourceFenced, ConditionTypes.Checkpointed];
-
-    private MigrationWorld _world = null!;
-
-    [SetUp]
-    public void Begin() => _world = new MigrationWorld();
-
-    [TearDown]
-    public void End() => _world.Dispose();
-
     [Test]
     public async Task A_target_without_its_label_is_still_the_target()
     {

@@ -14,21 +14,8 @@ using PodCheckpointing.Runtime;
 namespace PodCheckpointing.Unit.Manager;
 
 /// <summary>What may happen when a restore has been verified, or is refused, and what is left of the pod then.</summary>
-public sealed class WayBackTests
+public sealed class WayBackTests : MigrationTests
 {
-    private static readonly string[] Dumped =
-        [ConditionTypes.Validated, ConditionTypes.TargetPrepared, ConditionTypes.SourceFenced, ConditionTypes.Checkpointed];
-
-    private static readonly string[] Verified = [.. Dumped, ConditionTypes.Restored, ConditionTypes.RestoreVerified];
-
-    private MigrationWorld _world = null!;
-
-    [SetUp]
-    public void Begin() => _world = new MigrationWorld();
-
-    [TearDown]
-    public void End() => _world.Dispose();
-
     [TestCase(true, Reasons.NodeLost, "node b was lost with the restored pod p-m")]
     [TestCase(false, Reasons.RestoreFailed, "the restored pod p-m was deleted before the migration had ended")]
     public async Task A_verified_target_that_ends_while_the_source_stands_leads_back_to_it(bool node, string reason, string message)

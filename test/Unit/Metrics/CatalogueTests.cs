@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using FluentAssertions;
 using NUnit.Framework;
+using PodCheckpointing.Generate;
 using PodCheckpointing.Runtime.Metrics;
 using YamlDotNet.RepresentationModel;
 using AgentMetering = PodCheckpointing.Agent.Metrics.Metering;
@@ -196,16 +197,7 @@ public sealed partial class CatalogueTests
         return text + "\n";
     }
 
-    private static string Folder()
-    {
-        var folder = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(folder, "PodCheckpointing.sln")))
-        {
-            folder = Path.GetDirectoryName(folder)!;
-        }
-
-        return Path.Combine(folder, "config", "observability");
-    }
+    private static string Folder() => Path.Combine(Repository.Root(AppContext.BaseDirectory), "config", "observability");
 
     private static List<YamlMappingNode> Rules()
     {
