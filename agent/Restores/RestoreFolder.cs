@@ -88,7 +88,9 @@ internal static class RestoreFolder
             state.RunningAt = new Timestamp { Seconds = instant / 1_000_000_000, Nanos = (int)(instant % 1_000_000_000) };
             state.Ended = !first.Lives;
         }
-        else if ((Text(folder, "error") ?? Text(folder, "failed") ?? Text(Path.GetDirectoryName(folder)!, "failed")) is { } why)
+        else if ((Text(folder, "error") ?? Text(folder, "failed") ?? Text(Path.GetDirectoryName(folder)!, "failed")
+            // For the time being: the next create takes what has been staged since.
+            ?? (Text(folder, "staged") is null ? Text(folder, "late") : null)) is { } why)
         {
             state.Phase = "Failed";
             state.Message = why.Trim();

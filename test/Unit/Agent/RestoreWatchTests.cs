@@ -85,6 +85,18 @@ public sealed class RestoreWatchTests : StoreFolder
     }
 
     [Test]
+    public async Task That_nobody_came_in_time_counts_only_until_somebody_has_come()
+    {
+        Given("c", "late", "no checkpoint was staged within 100 s\n");
+        (await WatchAsync("", "c", 0)).States.Should().ContainSingle().Which.Should().Match<ContainerRestore>(
+            s => s.Phase == "Failed" && s.Message.Contains("within 100 s"));
+
+        Given("c", "staged");
+
+        (await WatchAsync("", "c", 0)).States.Should().ContainSingle().Which.Phase.Should().Be("Staged", "the next create takes it");
+    }
+
+    [Test]
     public async Task What_has_ended_since_it_was_let_run_is_told_so()
     {
         using var process = Process.Start("sleep", "1000");
