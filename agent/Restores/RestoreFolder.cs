@@ -199,8 +199,13 @@ internal static class RestoreFolder
 
     public static void Mark(string folder, string name, string text)
     {
-        var partial = Path.Combine(folder, name + ".partial");
-        File.WriteAllText(partial, text + "\n");
-        File.Move(partial, Path.Combine(folder, name), overwrite: true);
+        Draft(folder, name, text);
+        Publish(folder, name);
     }
+
+    /// <summary>What <see cref="Publish"/> shows, which then needs no more room on the disk.</summary>
+    public static void Draft(string folder, string name, string text) => File.WriteAllText(Path.Combine(folder, name + ".partial"), text + "\n");
+
+    public static void Publish(string folder, string name) =>
+        File.Move(Path.Combine(folder, name + ".partial"), Path.Combine(folder, name), overwrite: true);
 }

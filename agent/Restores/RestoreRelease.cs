@@ -21,19 +21,26 @@ internal sealed class RestoreRelease(
     /// <param name="podUid">The pod.</param>
     /// <param name="before">What is done immediately before.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    /// <exception cref="RpcException">The restore was cancelled.</exception>
+    /// <exception cref="RpcException">The restore was cancelled, or the disk has no room to tell what became of it.</exception>
     public async Task ReleaseAsync(string podUid, Func<Task> before, CancellationToken cancellationToken)
     {
         var folder = OfPod(options, podUid);
         await StartedAsync(folder, cancellationToken);
-        await pods.RunAsync(
-            folder,
-            async () =>
-            {
-                await LetRunAsync(folder, before, cancellationToken);
-                return true;
-            },
-            cancellationToken);
+        try
+        {
+            await pods.RunAsync(
+                folder,
+                async () =>
+                {
+                    await LetRunAsync(folder, before, cancellationToken);
+                    return true;
+                },
+                cancellationToken);
+        }
+        catch (IOException exception) when (FullDisk.RefusalOf(exception, options.Value) is { } full)
+        {
+            throw full;
+        }
     }
 
     /// <summary>Whatever of a pod waits for its checkpoint fails, none will be staged any more, and what does not run yet
@@ -58,15 +65,25 @@ internal sealed class RestoreRelease(
                     return true;
                 }
 
-                Fail(folder, reason);
+                var containers = Directory.GetDirectories(folder);
+                foreach (var container in hasRun ? [] : containers)
+                {
+                    Kill(container);
+                }
+
+                try
+                {
+                    Fail(folder, reason);
+                }
+                catch (IOException)
+                {
+                    // A full disk has no room for a word, and whoever asks must not wait for it: by the verdict alone nothing runs.
+                }
+
                 await ahead.GiveUpAsync(folder);
-                foreach (var container in Directory.GetDirectories(folder))
+                foreach (var container in containers)
                 {
                     File.Delete(Path.Combine(container, "staged"));
-                    if (!hasRun)
-                    {
-                        Kill(container);
-                    }
                 }
 
                 return hasRun;
@@ -109,12 +126,18 @@ internal sealed class RestoreRelease(
 
         // Of a release that was cut off some run already. Before any other does: a pod does not run in part.
         var processes = waiting.Select(m => (Member: m, First: FirstOf(m))).ToList();
+        var at = (time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * 100;
+        foreach (var member in waiting)
+        {
+            // What is said afterwards needs its room before: on a full disk nothing is decided.
+            Draft(member, "running", at.ToString(CultureInfo.InvariantCulture));
+        }
+
         if (!Decide(folder, "Run"))
         {
             throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.RestoreFailed, "the restore was cancelled");
         }
 
-        var at = (time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * 100;
         foreach (var (member, first) in processes)
         {
             // Every process: one that stays stopped would hang its peers.
@@ -123,7 +146,7 @@ internal sealed class RestoreRelease(
                 Signals.Continue(pid);
             }
 
-            Mark(member, "running", at.ToString(CultureInfo.InvariantCulture));
+            Publish(member, "running");
         }
     }
 
