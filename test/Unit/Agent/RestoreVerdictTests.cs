@@ -85,6 +85,52 @@ public sealed class RestoreVerdictTests : StoreFolder
         }
     }
 
+    [Test]
+    public async Task No_address_is_let_go_before_all_containers_have_been_started()
+    {
+        var letGo = 0;
+        var release = _release.ReleaseAsync(Target, () => Task.FromResult(letGo++), CancellationToken.None);
+        await _release.CancelAsync(Target, "not wanted", unlessRun: true, CancellationToken.None);
+
+        (await FluentActions.Awaiting(() => release).Should().ThrowAsync<RpcException>()).Which.StatusCode.Should().Be(StatusCode.FailedPrecondition);
+
+        letGo.Should().Be(0, "what clients send would be answered for by who never runs");
+    }
+
+    [Test]
+    public async Task An_address_is_let_go_when_the_last_container_has_been_started()
+    {
+        using var process = Process.Start("sleep", "1000");
+        try
+        {
+            File.WriteAllText(Folder("c/pid"), Identity(process));
+            var letGo = 0;
+            var release = _release.ReleaseAsync(Target, () => Task.FromResult(letGo++), CancellationToken.None);
+            letGo.Should().Be(0);
+
+            File.WriteAllText(Folder("c/started"), "");
+            await release;
+
+            letGo.Should().Be(1);
+            File.Exists(Folder("c/running")).Should().BeTrue();
+        }
+        finally
+        {
+            process.Kill();
+        }
+    }
+
+    [Test]
+    public async Task Who_waits_for_a_start_with_an_address_is_told_that_the_restore_has_failed()
+    {
+        File.WriteAllText(Folder("c/error"), "no room\n");
+
+        var release = () => _release.ReleaseAsync(Target, () => Task.CompletedTask, CancellationToken.None);
+
+        (await release.Should().ThrowAsync<RpcException>()).Which.Status.Should().Match<Status>(
+            s => s.StatusCode == StatusCode.FailedPrecondition && s.Detail == "no room");
+    }
+
     [TestCase(true)]
     [TestCase(false)]
     public async Task What_runs_is_not_withdrawn(bool unlessRun)
