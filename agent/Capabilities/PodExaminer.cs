@@ -34,6 +34,12 @@ internal sealed class PodExaminer(ContainerRuntime runtime, VolumeContent volume
                     $"container {container.Name} was made by {maker}, and a dump leaves only those of crun stopped; make crun the node's default runtime, and create the pod anew");
             }
 
+            if (container.LacksHook)
+            {
+                found.Obstacles.Add(
+                    $"container {container.Name} was made without the fence hook, and its pod's runtime handler could start it again beside the pod's copy; have the handler's base_runtime_spec in containerd's configuration name checkpoint-fence, restart containerd, and create the pod anew");
+            }
+
             var pids = ContainerRuntime.Tree(container.Pid).ToList();
             found.MemoryBytes += (ulong)pids.Sum(MemoryOf);
             found.ConnectedSockets += (uint)ConnectedSockets.Of(pids).Count;

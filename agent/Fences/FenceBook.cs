@@ -28,6 +28,9 @@ internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider tim
     private readonly string _lifted = Path.Combine(options.Value.FencesFolder, ".lifted");
     private readonly Lock _lock = new();
 
+    /// <summary>Since when nobody here knows a fenced pod.</summary>
+    private Dictionary<string, DateTimeOffset> _unknown = [];
+
     /// <summary>The fence of a pod, or null.</summary>
     public FenceRecord? Find(string podUid) =>
         File.Exists(PathOf(podUid)) ? JsonSerializer.Deserialize<FenceRecord>(File.ReadAllBytes(PathOf(podUid))) : null;
@@ -144,17 +147,25 @@ internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider tim
         }
     }
 
-    /// <summary>Forgets what concerns no pod of this node any more. Fences stay: whether one is needed only its holder knows.</summary>
+    /// <summary>Forgets what concerns no pod of this node any more. Fences stay for as long as the runtime or kubelet knows the pod,
+    /// for whether one is needed only its holder knows; nobody lifts those of a node that was given up as lost.</summary>
     /// <param name="pods">Uids of the pods that the runtime has.</param>
-    /// <returns>How many marks went.</returns>
+    /// <returns>How many marks and fences went.</returns>
     public int Sweep(IReadOnlySet<string> pods)
     {
         lock (_lock)
         {
+            var now = time.GetUtcNow();
+            // A boot may take all sandboxes; kubelet's folder of the pod tells that it is to start again.
+            _unknown = All()
+                .Where(uid => !pods.Contains(uid) && !Directory.Exists(Path.Combine(options.Value.KubeletPods, uid)))
+                .ToDictionary(uid => uid, uid => _unknown.GetValueOrDefault(uid, now));
+            var forgotten = _unknown.Where(u => now - u.Value >= Late).Select(u => Path.Combine(_folder, u.Key)).ToList();
+            forgotten.ForEach(File.Delete);
             var old = Files(_lifted).Where(f => IsOld(f) && !pods.Contains(PodOf(f)) && !File.Exists(PathOf(PodOf(f)))).ToList();
             old.ForEach(File.Delete);
             Files(_folder).Where(f => f.EndsWith(".partial", StringComparison.Ordinal) && IsOld(f)).ToList().ForEach(File.Delete);
-            return old.Count;
+            return forgotten.Count + old.Count;
         }
     }
 

@@ -2,7 +2,7 @@ using PodCheckpointing.Agent.Runtimes;
 
 namespace PodCheckpointing.Agent.Fences;
 
-/// <summary>Has the marks of lifted fences forgotten when their pods have left this node.</summary>
+/// <summary>Has fences, and the marks of lifted ones, forgotten when their pods have left this node.</summary>
 internal sealed class FenceSweeper(FenceBook fences, ContainerRuntime runtime, TimeProvider time, ILogger<FenceSweeper> logger)
     : BackgroundService
 {

@@ -2,6 +2,7 @@ using System.Globalization;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Microsoft.Extensions.Options;
+using PodCheckpointing.Agent.Runtimes;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Storage;
@@ -11,8 +12,8 @@ namespace PodCheckpointing.Agent.Restores;
 /// <summary>The folder of a container that is restored here, or of its pod: files that the agent and the handler write.</summary>
 internal static class RestoreFolder
 {
-    /// <summary>What tells that a container's processes ran, and whether they have all their pages.</summary>
-    private static readonly string[] Outcome = ["running", "pages"];
+    /// <summary>What tells that a container's processes ran, which, and whether they have all their pages.</summary>
+    private static readonly string[] Outcome = ["running", "pid", "pages"];
 
     /// <summary>Keeps what is restored from every other user of the node, also where an agent before this one has not.</summary>
     public static void Guard(AgentOptions options)
@@ -74,13 +75,22 @@ internal static class RestoreFolder
                 return state;
             }
 
+            // A power failure may leave either without its text.
+            if (ProcessIdentity.Read(Text(folder, "pid")) is not { IsOfThisBoot: true } first
+                || !long.TryParse(at.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var instant))
+            {
+                state.Phase = "Failed";
+                state.Message = "the node has booted since its processes were let run: they are gone with their memory, and the container begins afresh";
+                return state;
+            }
+
             state.Phase = "Running";
-            // Without its text it has outlived a power failure, and what ran is never restored again: the file's own time is as good.
-            state.RunningAt = long.TryParse(at.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var instant)
-                ? new Timestamp { Seconds = instant / 1_000_000_000, Nanos = (int)(instant % 1_000_000_000) }
-                : Timestamp.FromDateTime(File.GetLastWriteTimeUtc(Path.Combine(folder, "running")));
+            state.RunningAt = new Timestamp { Seconds = instant / 1_000_000_000, Nanos = (int)(instant % 1_000_000_000) };
+            state.Ended = !first.Lives;
         }
-        else if ((Text(folder, "error") ?? Text(folder, "failed") ?? Text(Path.GetDirectoryName(folder)!, "failed")) is { } why)
+        else if ((Text(folder, "error") ?? Text(folder, "failed") ?? Text(Path.GetDirectoryName(folder)!, "failed")
+            // For the time being: the next create takes what has been staged since.
+            ?? (Text(folder, "staged") is null ? Text(folder, "late") : null)) is { } why)
         {
             state.Phase = "Failed";
             state.Message = why.Trim();
@@ -189,8 +199,13 @@ internal static class RestoreFolder
 
     public static void Mark(string folder, string name, string text)
     {
-        var partial = Path.Combine(folder, name + ".partial");
-        File.WriteAllText(partial, text + "\n");
-        File.Move(partial, Path.Combine(folder, name), overwrite: true);
+        Draft(folder, name, text);
+        Publish(folder, name);
     }
+
+    /// <summary>What <see cref="Publish"/> shows, which then needs no more room on the disk.</summary>
+    public static void Draft(string folder, string name, string text) => File.WriteAllText(Path.Combine(folder, name + ".partial"), text + "\n");
+
+    public static void Publish(string folder, string name) =>
+        File.Move(Path.Combine(folder, name + ".partial"), Path.Combine(folder, name), overwrite: true);
 }

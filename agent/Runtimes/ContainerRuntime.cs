@@ -15,7 +15,8 @@ namespace PodCheckpointing.Agent.Runtimes;
 /// <param name="Image">The image, as the pod names it.</param>
 /// <param name="ImageId">The image, by digest.</param>
 /// <param name="CriuConfig">The file that the container itself names for CRIU's options; null where it names none.</param>
-internal sealed record RunningContainer(string Id, string Name, int Pid, string Image, string ImageId, string? CriuConfig);
+/// <param name="LacksHook">Whether the runtime has made it without the fence hook, and would make it so again.</param>
+internal sealed record RunningContainer(string Id, string Name, int Pid, string Image, string ImageId, string? CriuConfig, bool LacksHook);
 
 /// <summary>What the agent asks the container runtime (CRI) and the kernel about pods.</summary>
 internal sealed class ContainerRuntime(GrpcChannel channel)
@@ -50,7 +51,8 @@ internal sealed class ContainerRuntime(GrpcChannel channel)
                 if (info.RootElement.TryGetProperty("pid", out var pid) && pid.GetInt32() > 0)
                 {
                     result.Add(new RunningContainer(
-                        container.Id, container.Metadata.Name, pid.GetInt32(), status.Status.Image.Image, status.Status.ImageRef, CriuConfigIn(info.RootElement)));
+                        container.Id, container.Metadata.Name, pid.GetInt32(), status.Status.Image.Image, status.Status.ImageRef,
+                        CriuConfigIn(info.RootElement), LacksHook(info.RootElement)));
                 }
             }
         }
@@ -316,6 +318,15 @@ internal sealed class ContainerRuntime(GrpcChannel channel)
                 ? path.GetString() ?? ""
                 : "";
     }
+
+    /// <summary>containerd reads no folder of hooks: a container has those that its handler's base_runtime_spec names.</summary>
+    internal static bool LacksHook(JsonElement info) =>
+        // What a container is of only containerd tells, CRI-O not; its folder of hooks is for every container.
+        info.TryGetProperty("snapshotter", out _)
+        && !(info.TryGetProperty("runtimeSpec", out var spec)
+            && spec.TryGetProperty("hooks", out var hooks) && hooks.ValueKind == JsonValueKind.Object
+            && hooks.TryGetProperty("createRuntime", out var run) && run.ValueKind == JsonValueKind.Array
+            && run.EnumerateArray().Any(h => h.TryGetProperty("path", out var path) && Path.GetFileName(path.GetString()) == "checkpoint-fence"));
 
     private static string? CriuConfigIn(JsonElement info) =>
         info.TryGetProperty("runtimeSpec", out var spec)

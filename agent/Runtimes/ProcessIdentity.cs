@@ -8,6 +8,9 @@ namespace PodCheckpointing.Agent.Runtimes;
 /// <param name="Start">Clock ticks from the boot to its beginning (field 22 of proc_pid_stat(5)).</param>
 internal sealed record ProcessIdentity(int Pid, string Boot, ulong Start)
 {
+    /// <summary>Whether the node has not booted since.</summary>
+    public bool IsOfThisBoot => Boot == ThisBoot();
+
     /// <summary>Whether it is there, and no other has its number.</summary>
     public bool Lives => Of(Pid) == this;
 
@@ -27,8 +30,7 @@ internal sealed record ProcessIdentity(int Pid, string Boot, ulong Start)
             var stat = File.ReadAllText($"/proc/{pid.ToString(CultureInfo.InvariantCulture)}/stat");
             // The name before them may hold anything.
             return stat[(stat.LastIndexOf(')') + 2)..].Split(' ') is [not ("Z" or "X"), ..] fields
-                ? new ProcessIdentity(
-                    pid, File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim(), ulong.Parse(fields[19], CultureInfo.InvariantCulture))
+                ? new ProcessIdentity(pid, ThisBoot(), ulong.Parse(fields[19], CultureInfo.InvariantCulture))
                 : null;
         }
         catch (IOException)
@@ -39,4 +41,6 @@ internal sealed record ProcessIdentity(int Pid, string Boot, ulong Start)
 
     /// <summary>As it is written down.</summary>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Pid} {Boot} {Start}");
+
+    private static string ThisBoot() => File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim();
 }

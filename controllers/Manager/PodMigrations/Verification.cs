@@ -40,9 +40,10 @@ internal static class Verification
         return null;
     }
 
-    /// <summary>Whether kubelet has seen every container run.</summary>
-    public static bool IsComplete(V1Pod target, int containers) =>
-        target.LivingStatuses().Count(s => s.State?.Running is not null || EndOf(s) is not null) >= containers;
+    /// <summary>Whether kubelet has seen every container run; of one that its agent knows to have ended, how that was.</summary>
+    public static bool IsComplete(V1Pod target, GetRestoreResponse restore, int containers) =>
+        target.LivingStatuses().Count(s => EndOf(s) is not null
+            || (s.State?.Running is not null && !restore.Containers.Any(c => c.ContainerName == s.Name && c.Ended))) >= containers;
 
     private static V1ContainerStateTerminated? EndOf(V1ContainerStatus status) =>
         status.State?.Terminated ?? (status.RestartCount > 0 ? status.LastState?.Terminated : null);

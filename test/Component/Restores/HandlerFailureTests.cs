@@ -59,6 +59,7 @@ internal sealed class HandlerFailureTests
         RestoreFolder.StateOf(folder, "app").Should().Match<ContainerRestore>(s => s.Phase == "Failed" && s.Message.Contains("within 2 s"));
 
         _handler.Stage("u1", "app");
+        RestoreFolder.StateOf(folder, "app").Phase.Should().Be("Staged", "kubelet tries again only after a while");
         _handler.GivenBundle(restarts: 1);
 
         (await _handler.CreateAsync()).Should().Be((0, ""));

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using FluentAssertions;
 using NUnit.Framework;
 using PodCheckpointing.Agent.Runtimes;
@@ -27,6 +28,18 @@ internal sealed class ContainerRuntimeTests
         ContainerRuntime.MakerOf("c1", root).Should().Be(runtime);
 
         Directory.Delete(root, recursive: true);
+    }
+
+    [TestCase("""{"snapshotter":"overlayfs","runtimeSpec":{"hooks":{"createRuntime":[{"path":"/bin/true"},{"path":"/usr/libexec/pod-checkpointing/checkpoint-fence"}]}}}""", false)]
+    [TestCase("""{"snapshotter":"overlayfs","runtimeSpec":{"hooks":{"poststop":[{"path":"/usr/libexec/pod-checkpointing/checkpoint-fence"}]}}}""", true)]
+    [TestCase("""{"snapshotter":"overlayfs","runtimeSpec":{"hooks":{"createRuntime":[{"path":"/bin/true"}]}}}""", true)]
+    [TestCase("""{"snapshotter":"overlayfs","runtimeSpec":{"hooks":null}}""", true)]
+    [TestCase("""{"snapshotter":"overlayfs","runtimeSpec":{}}""", true)]
+    [TestCase("""{"sandboxID":"1","pid":7,"runtimeSpec":{}}""", false, Description = "CRI-O has a folder of hooks")]
+    public void A_container_of_containerd_has_the_hooks_that_its_own_specification_names(string info, bool lacks)
+    {
+        using var document = JsonDocument.Parse(info);
+        ContainerRuntime.LacksHook(document.RootElement).Should().Be(lacks);
     }
 
     [TestCase("""{"pid":7,"runtimeSpec":{"linux":{"namespaces":[{"type":"pid"},{"type":"network","path":"/var/run/netns/cni-1"}]}}}""", "/var/run/netns/cni-1")]

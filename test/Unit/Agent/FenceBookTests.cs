@@ -232,6 +232,42 @@ internal sealed class FenceBookTests
         Code(() => New().FindForDump(Pod, "m1")).Should().Be(StatusCode.FailedPrecondition);
     }
 
+    [Test]
+    public void A_fence_of_a_pod_that_nobody_has_known_for_an_hour_is_forgotten()
+    {
+        // Of a node that was given up as lost, and has come back: no operator asks it to lift anything.
+        var book = New();
+        book.Fence(Pod, "m1", "Close");
+        book.Sweep(Set()).Should().Be(0, "the runtime may not know the pod yet");
+        _time.Advance(TimeSpan.FromMinutes(59));
+        book.Sweep(Set()).Should().Be(0);
+        _time.Advance(TimeSpan.FromMinutes(1));
+
+        book.Sweep(Set()).Should().Be(1);
+
+        Files().Should().BeEmpty();
+        book.OldestAge().Should().Be(TimeSpan.Zero);
+    }
+
+    [TestCase(true)]
+    [TestCase(false)]
+    public void A_fence_stays_for_as_long_as_the_runtime_or_kubelet_knows_the_pod(bool runtime)
+    {
+        var book = New();
+        book.Fence(Pod, "m1", "Close");
+        book.Sweep(Set());
+        _time.Advance(TimeSpan.FromMinutes(50));
+        // After a boot no sandbox is left, and kubelet makes the pod anew as soon as it can.
+        var folder = Directory.CreateDirectory(Path.Combine(_root, "pods", runtime ? "another" : Pod));
+        book.Sweep(runtime ? Set(Pod) : Set());
+        folder.Delete();
+        _time.Advance(TimeSpan.FromMinutes(50));
+
+        book.Sweep(Set()).Should().Be(0, "it has been gone for less than an hour");
+
+        Files().Should().Equal(Pod);
+    }
+
     [TestCase("", "m")]
     [TestCase("../x", "m")]
     [TestCase("a.b", "m")]
@@ -267,7 +303,7 @@ internal sealed class FenceBookTests
         }
     }
 
-    private FenceBook New() => new(Options.Create(new AgentOptions { StateRoot = _root }), _time);
+    private FenceBook New() => new(Options.Create(new AgentOptions { StateRoot = _root, KubeletPods = Path.Combine(_root, "pods") }), _time);
 
     private IEnumerable<string?> Files() => Directory.GetFiles(Fences).Select(Path.GetFileName);
 

@@ -3,6 +3,8 @@ using FluentAssertions;
 using Grpc.Core;
 using NUnit.Framework;
 using PodCheckpointing.Agent.Restores;
+using PodCheckpointing.Api.Agent;
+using PodCheckpointing.Api.V1;
 using PodCheckpointing.Unit.Storage;
 
 namespace PodCheckpointing.Unit.Agent;
@@ -44,6 +46,89 @@ public sealed class RestoreVerdictTests : StoreFolder
         await _release.CancelAsync(Target, "not wanted", unlessRun: false, CancellationToken.None);
 
         process.WaitForExit(TimeSpan.FromSeconds(30)).Should().BeTrue();
+    }
+
+    [Test]
+    public async Task What_never_ran_is_killed_and_said_to_be_withdrawn_though_the_disk_is_full()
+    {
+        using var process = Process.Start("sleep", "1000");
+        File.WriteAllText(Folder("c/pid"), Identity(process));
+        File.WriteAllText(Folder("c/staged"), "");
+        // Whoever writes it is told ENOSPC.
+        File.CreateSymbolicLink(Folder("failed.partial"), "/dev/full");
+
+        (await _release.CancelAsync(Target, "not wanted", unlessRun: false, CancellationToken.None)).Should().BeFalse();
+
+        process.WaitForExit(TimeSpan.FromSeconds(30)).Should().BeTrue();
+        File.Exists(Folder("c/staged")).Should().BeFalse("that needs no room");
+    }
+
+    [TestCase("go.partial")]
+    [TestCase("c/running.partial")]
+    public async Task Nothing_is_let_run_where_the_disk_has_no_room_to_say_so(string file)
+    {
+        using var process = Process.Start("sleep", "1000");
+        try
+        {
+            File.WriteAllText(Folder("c/pid"), Identity(process));
+            File.WriteAllText(Folder("c/started"), "");
+            File.CreateSymbolicLink(Folder(file), "/dev/full");
+
+            var release = () => _release.ReleaseAsync(Target, CancellationToken.None);
+
+            AgentReasons.Of((await release.Should().ThrowAsync<RpcException>()).Which).Should().Be(Reasons.NotEnoughSpace);
+            (await _release.CancelAsync(Target, "not wanted", unlessRun: true, CancellationToken.None)).Should().BeFalse("nothing has run");
+        }
+        finally
+        {
+            process.Kill();
+        }
+    }
+
+    [Test]
+    public async Task No_address_is_let_go_before_all_containers_have_been_started()
+    {
+        var letGo = 0;
+        var release = _release.ReleaseAsync(Target, () => Task.FromResult(letGo++), CancellationToken.None);
+        await _release.CancelAsync(Target, "not wanted", unlessRun: true, CancellationToken.None);
+
+        (await FluentActions.Awaiting(() => release).Should().ThrowAsync<RpcException>()).Which.StatusCode.Should().Be(StatusCode.FailedPrecondition);
+
+        letGo.Should().Be(0, "what clients send would be answered for by who never runs");
+    }
+
+    [Test]
+    public async Task An_address_is_let_go_when_the_last_container_has_been_started()
+    {
+        using var process = Process.Start("sleep", "1000");
+        try
+        {
+            File.WriteAllText(Folder("c/pid"), Identity(process));
+            var letGo = 0;
+            var release = _release.ReleaseAsync(Target, () => Task.FromResult(letGo++), CancellationToken.None);
+            letGo.Should().Be(0);
+
+            File.WriteAllText(Folder("c/started"), "");
+            await release;
+
+            letGo.Should().Be(1);
+            File.Exists(Folder("c/running")).Should().BeTrue();
+        }
+        finally
+        {
+            process.Kill();
+        }
+    }
+
+    [Test]
+    public async Task Who_waits_for_a_start_with_an_address_is_told_that_the_restore_has_failed()
+    {
+        File.WriteAllText(Folder("c/error"), "no room\n");
+
+        var release = () => _release.ReleaseAsync(Target, () => Task.CompletedTask, CancellationToken.None);
+
+        (await release.Should().ThrowAsync<RpcException>()).Which.Status.Should().Match<Status>(
+            s => s.StatusCode == StatusCode.FailedPrecondition && s.Detail == "no room");
     }
 
     [TestCase(true)]

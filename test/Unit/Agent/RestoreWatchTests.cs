@@ -4,6 +4,7 @@ using Microsoft.Extensions.Options;
 using NUnit.Framework;
 using PodCheckpointing.Agent;
 using PodCheckpointing.Agent.Restores;
+using PodCheckpointing.Agent.Runtimes;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Unit.Storage;
 
@@ -43,31 +44,73 @@ public sealed class RestoreWatchTests : StoreFolder
     [Test]
     public async Task Nobody_hears_that_a_container_runs_before_that_outlives_a_power_failure()
     {
-        Given("c", "running");
+        Given("c", "pid", $"{ProcessIdentity.Of(Environment.ProcessId)}\n");
+        Given("c", "running", "1\n");
         Given("c", "pages");
         var pod = Path.Combine(Out, "restores", Target);
         var folder = Path.Combine(pod, "c");
         var watch = new RestoreWatch(Options.Create(new AgentOptions { StateRoot = Out }));
-        using var opened = new Opened(Path.GetDirectoryName(pod)!, pod, folder, Path.Combine(folder, "running"), Path.Combine(folder, "pages"));
+        using var opened = new Opened([Path.GetDirectoryName(pod)!, pod, folder, .. new[] { "running", "pages", "pid" }.Select(n => Path.Combine(folder, n))]);
 
         await watch.WatchAsync(Request("", "c"), CancellationToken.None);
 
         var seen = opened.Read();
         seen.Should().Contain([folder, pod, Path.GetDirectoryName(pod)!], "their names are synced").And.Contain(Path.Combine(folder, "pages"));
-        seen.Count(s => s == Path.Combine(folder, "running")).Should().BeGreaterThan(1, "it is read, and synced");
+        foreach (var read in new[] { "running", "pid" })
+        {
+            seen.Count(s => s == Path.Combine(folder, read)).Should().BeGreaterThan(1, "it is read, and synced");
+        }
+
         await watch.WatchAsync(Request("", "c"), CancellationToken.None);
         opened.Read().Should().NotContain(folder, "once is enough");
     }
 
-    [Test]
-    public async Task What_a_power_failure_has_left_empty_says_still_that_it_ran()
+    [TestCase("1 01234567-89ab-cdef-0123-456789abcdef 2\n", "1795327200000000000\n")]
+    [TestCase("", "")]
+    [TestCase(null, "1795327200000000000\n")]
+    public async Task What_ran_before_the_node_booted_is_told_as_lost(string? process, string running)
     {
-        Given("c", "running");
+        // kubelet starts it afresh after the boot, and says no more than that it runs.
+        Given("c", "restored");
+        Given("c", "running", running);
+        if (process is not null)
+        {
+            Given("c", "pid", process);
+        }
 
         var (states, _) = await WatchAsync("", "c");
 
         states.Should().ContainSingle().Which.Should().Match<ContainerRestore>(
-            s => s.Phase == "Running" && DateTime.UtcNow - s.RunningAt.ToDateTime() < TimeSpan.FromMinutes(5));
+            s => s.Phase == "Failed" && s.Message.Contains("the node has booted since") && s.RunningAt == null);
+    }
+
+    [Test]
+    public async Task That_nobody_came_in_time_counts_only_until_somebody_has_come()
+    {
+        Given("c", "late", "no checkpoint was staged within 100 s\n");
+        (await WatchAsync("", "c", 0)).States.Should().ContainSingle().Which.Should().Match<ContainerRestore>(
+            s => s.Phase == "Failed" && s.Message.Contains("within 100 s"));
+
+        Given("c", "staged");
+
+        (await WatchAsync("", "c", 0)).States.Should().ContainSingle().Which.Phase.Should().Be("Staged", "the next create takes it");
+    }
+
+    [Test]
+    public async Task What_has_ended_since_it_was_let_run_is_told_so()
+    {
+        using var process = Process.Start("sleep", "1000");
+        Given("c", "pid", $"{ProcessIdentity.Of(process.Id)}\n");
+        Given("c", "running", "1795327200000000000\n");
+        var (states, _) = await WatchAsync("", "c");
+        states.Should().ContainSingle().Which.Should().Match<ContainerRestore>(
+            s => s.Phase == "Running" && !s.Ended && s.RunningAt.Seconds == 1795327200);
+
+        process.Kill();
+        await process.WaitForExitAsync();
+
+        (states, _) = await WatchAsync("", "c");
+        states.Should().ContainSingle().Which.Should().Match<ContainerRestore>(s => s.Phase == "Running" && s.Ended);
     }
 
     [Test]
@@ -97,12 +140,12 @@ public sealed class RestoreWatchTests : StoreFolder
         return (await watch.WatchAsync(request, patience.Token), Stopwatch.GetElapsedTime(began));
     }
 
-    private void Given(string container, string? marker)
+    private void Given(string container, string? marker, string text = "")
     {
         var folder = Directory.CreateDirectory(Path.Combine(Out, "restores", Target, container)).FullName;
         if (marker is not null)
         {
-            File.WriteAllText(Path.Combine(folder, marker), "");
+            File.WriteAllText(Path.Combine(folder, marker), text);
         }
     }
 }

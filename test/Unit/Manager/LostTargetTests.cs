@@ -1,4 +1,5 @@
 using FluentAssertions;
+using Google.Protobuf.WellKnownTypes;
 using k8s;
 using k8s.Models;
 using NUnit.Framework;
@@ -49,6 +50,53 @@ public sealed class LostTargetTests : MigrationTests
         _world.Status.Conditions.IsTrue(ConditionTypes.TargetPrepared).Should().BeTrue();
     }
 
+    [TestCase("the node has booted since")]
+    [TestCase(null)]
+    public async Task A_target_whose_process_has_gone_before_kubelet_says_that_it_runs_is_not_verified(string? why)
+    {
+        _world.HasCome([ConditionTypes.Validated, ConditionTypes.SourceFenced, ConditionTypes.Checkpointed, ConditionTypes.TargetPrepared], Steps.Restore);
+        _world.PutCheckpoint();
+        _world.PutTarget(Says(new V1ContainerState { Waiting = new V1ContainerStateWaiting() }));
+        _world.Answer(new ReleaseRestoreResponse());
+        _world.Answer(Runs());
+        await _world.ReconcileAFewTimesAsync();
+        _world.Condition(ConditionTypes.RestoreVerified).Should().BeNull("kubelet has said nothing yet");
+
+        var gone = Runs();
+        gone.Containers[0].Phase = why is null ? "Running" : "Failed";
+        gone.Containers[0].Message = why ?? "";
+        gone.Containers[0].Ended = why is null;
+        _world.Answer(gone);
+        // After a boot it starts the container afresh, and a crash it tells a moment later.
+        _world.PutTarget(Says(new V1ContainerState { Running = new V1ContainerStateRunning() }));
+        await _world.ReconcileAFewTimesAsync();
+
+        _world.Condition(ConditionTypes.RestoreVerified).Should().BeNull();
+        _world.Condition(ConditionTypes.RolledBack)?.Message.Should().Contain(why);
+        (_world.Condition(ConditionTypes.RolledBack) is not null).Should().Be(why is not null, "how it has ended kubelet tells");
+    }
+
+    [TestCase(1, false)]
+    [TestCase(0, true)]
+    public async Task A_target_whose_process_has_gone_is_verified_by_how_it_has_ended(int exitCode, bool verified)
+    {
+        _world.HasCome([ConditionTypes.Validated, ConditionTypes.SourceFenced, ConditionTypes.Checkpointed, ConditionTypes.TargetPrepared], Steps.Restore);
+        _world.PutCheckpoint();
+        _world.PutTarget(Says(new V1ContainerState { Running = new V1ContainerStateRunning() }));
+        _world.Answer(new ReleaseRestoreResponse());
+        var ended = Runs();
+        ended.Containers[0].Ended = true;
+        _world.Answer(ended);
+        await _world.ReconcileAFewTimesAsync();
+        _world.Condition(ConditionTypes.RestoreVerified).Should().BeNull();
+
+        _world.PutTarget(Says(new V1ContainerState { Terminated = new V1ContainerStateTerminated { ExitCode = exitCode, FinishedAt = _world.Time.GetUtcNow().UtcDateTime } }));
+        await _world.ReconcileAFewTimesAsync();
+
+        (_world.Condition(ConditionTypes.RestoreVerified)?.Status == "True").Should().Be(verified);
+        (_world.Condition(ConditionTypes.RolledBack) is not null).Should().Be(!verified);
+    }
+
     [Test]
     public async Task The_way_back_names_the_node_that_holds_the_address()
     {
@@ -83,6 +131,17 @@ public sealed class LostTargetTests : MigrationTests
         await _world.ReconcileAsync();
         _world.Status.Outcome.Should().Be(Outcomes.ColdStarted, "what was started is gone, which it says");
     }
+
+    private static V1PodStatus Says(V1ContainerState state) =>
+        new() { Phase = "Running", ContainerStatuses = [new V1ContainerStatus { Name = "c", State = state }] };
+
+    private GetRestoreResponse Runs() => new()
+    {
+        Containers =
+        {
+            new ContainerRestore { ContainerName = "c", Phase = "Running", RunningAt = Timestamp.FromDateTimeOffset(_world.Time.GetUtcNow()) },
+        },
+    };
 
     private static V1Pod Target() => new()
     {

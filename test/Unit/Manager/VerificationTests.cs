@@ -39,7 +39,7 @@ public sealed class VerificationTests
                 why.Value.Message.Should().Contain($"exit code {exitCode}");
             }
 
-            Verification.IsComplete(target, 1).Should().BeTrue();
+            Verification.IsComplete(target, Restored(), 1).Should().BeTrue();
         }
     }
 
@@ -49,7 +49,7 @@ public sealed class VerificationTests
         var target = Target(new V1ContainerStatus { Name = "c", State = new V1ContainerState { Waiting = new V1ContainerStateWaiting() } });
 
         Verification.OfContainers(target, Restored()).Should().BeNull();
-        Verification.IsComplete(target, 1).Should().BeFalse();
+        Verification.IsComplete(target, Restored(), 1).Should().BeFalse();
     }
 
     private static V1Pod Target(V1ContainerStatus status) => new()

@@ -92,17 +92,30 @@ internal sealed class RestoreStep(
         }
 
         MigrationValidation.Refuse(Verification.OfContainers(target, restore));
-        if (!Verification.IsComplete(target, names.Count))
+        if (Verification.IsComplete(target, restore, names.Count) && LooksAgain(scope, target, names) is { } now)
         {
-            if (nodes.IsSilent(scope.Status.TargetNode!))
+            RefuseFailed(now);
+            if (Verification.IsComplete(target, now, names.Count))
             {
-                scope.Stall = MigrationStalls.TargetSilent(scope);
+                return now;
             }
-
-            return null;
         }
 
-        return restore;
+        if (nodes.IsSilent(scope.Status.TargetNode!))
+        {
+            scope.Stall = MigrationStalls.TargetSilent(scope);
+        }
+
+        return null;
+    }
+
+    /// <summary>What the target's agent says after kubelet: that a container runs does not say what runs in it. A node that has lost
+    /// its power since it let the target go has begun it afresh.</summary>
+    private GetRestoreResponse? LooksAgain(MigrationScope scope, V1Pod target, List<string> names)
+    {
+        var request = new GetRestoreRequest { PodUid = target.Metadata.Uid };
+        request.ContainerNames.AddRange(names);
+        return calls.Ask(scope, "verify", scope.Status.TargetNode!, (agent, t) => agent.GetRestoreAsync(request, t));
     }
 
     private void TellVerified(MigrationScope scope, List<ContainerCheckpointContent> contents, GetRestoreResponse restore)
