@@ -23,7 +23,7 @@ internal sealed class Drain(CommandContext context, IKubernetes client, NodePods
         using var deadline = new CancellationTokenSource(limit ?? Timeout.InfiniteTimeSpan, context.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, deadline.Token);
         var goesOn = "what was begun goes on.\n"
-            + $"Go on with it: kubectl podmigration drain {scope.Node}{scope.Flags}\n"
+            + "Go on with it: the same command again joins it, and begins what was not\n"
             + "Stop one:      kubectl podmigration abort NAME -n NAMESPACE\n"
             + $"Take pods:     kubectl uncordon {scope.Node}";
         List<V1Pod> left;
@@ -156,7 +156,7 @@ internal sealed class Drain(CommandContext context, IKubernetes client, NodePods
 
     private void WriteRest(List<V1Pod> left)
     {
-        var (output, of) = (context.Terminal.Out, scope.Flags.Length > 0 ? $" of what was asked for ({scope.Flags.Trim()})" : "");
+        var (output, of) = (context.Terminal.Out, scope.Flags.Length > 0 ? $" of what was asked for ({scope.Flags})" : "");
         output.WriteLine();
         if (left.Count == 0)
         {

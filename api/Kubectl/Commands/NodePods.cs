@@ -13,8 +13,8 @@ internal sealed record NodePods(string Node, string? Namespace, string? Selector
 {
     private const string StaticPod = "kubernetes.io/config.mirror";
 
-    /// <summary>The flags that say the same to another plug-in's or kubectl's command.</summary>
-    public string Flags => (Namespace is null ? "" : $" -n {Namespace}") + (Selector is null ? "" : $" --selector '{Selector}'");
+    /// <summary>The flags by which only some of them are meant; empty where all are.</summary>
+    public string Flags => ((Namespace is null ? "" : $"-n {Namespace} ") + (Selector is null ? "" : $"--selector '{Selector}'")).TrimEnd();
 
     /// <summary>All of them, by name.</summary>
     public async Task<List<V1Pod>> ReadAsync(IKubernetes client, CancellationToken cancellationToken) =>

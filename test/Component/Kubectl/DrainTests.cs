@@ -80,7 +80,7 @@ internal sealed class DrainTests() : PluginTests("drain")
         said[1].Should().MatchRegex("^drain-too/api: podmigration.lpm.my.domain/api-.* created$");
         said[2].Should().MatchRegex("^drain/web: podmigration.lpm.my.domain/web-.* created$");
         code.Should().Be(130, output + error);
-        error.Should().Contain("Go on with it: kubectl podmigration drain edge\n");
+        error.Should().Contain("Go on with it: the same command again joins it");
         begun.Select(m => m.Pod).Should().Equal("api", "web");
         joined.Should().EndWith("is under way already");
         (last, trouble).Should().Be((1, ""), rest);

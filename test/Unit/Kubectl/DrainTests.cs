@@ -222,12 +222,12 @@ internal sealed class DrainTests
         using var stop = new CancellationTokenSource();
         _cluster.Created = _ => stop.Cancel();
 
-        var (code, output, error) = await new Shell(_cluster).RunAsync("podmigration drain node-a -n shop".Split(' '), new StringWriter(), stop.Token);
+        var (code, output, error) = await new Shell(_cluster).RunAsync("podmigration drain node-a -n shop --to node-c".Split(' '), new StringWriter(), stop.Token);
 
         code.Should().Be(ExitCode.Interrupted);
         output.Should().MatchRegex("\nshop +next +next-1 +goes on\nshop +web +not begun\n");
         error.Should().Be(
-            "error: stopped waiting; what was begun goes on.\nGo on with it: kubectl podmigration drain node-a -n shop\n"
+            "error: stopped waiting; what was begun goes on.\nGo on with it: the same command again joins it, and begins what was not\n"
             + "Stop one:      kubectl podmigration abort NAME -n NAMESPACE\nTake pods:     kubectl uncordon node-a\n");
         _cluster.Migrations.Should().ContainSingle();
     }
