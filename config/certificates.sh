@@ -50,6 +50,8 @@ case $change in
     ensure ca
     ensure next ;;
   replace)
+    [ -e "$authority/next.crt" ] || [ ! -e "$authority/old.crt" ] ||
+      fail "$authority has an old.crt and no next.crt, so it has been replaced: run the line without \"replace\" to have its secrets again, or \"next\" first to replace it once more"
     [ -e "$authority/next.crt" ] || fail "$authority has no next.crt: \"next\" first, and \"replace\" some minutes later"
     # In an order that can be gone through again after its first part.
     cp "$authority/ca.crt" "$authority/old.crt"

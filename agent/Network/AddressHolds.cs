@@ -165,8 +165,9 @@ internal sealed class AddressHolds(
             await work();
             return true;
         }
-        catch (Exception exception) when (exception is not OperationCanceledException)
+        catch (Exception exception)
         {
+            // Nobody can cancel it, so that a cancellation, too, is its own trouble.
             AgentLog.HoldFailed(logger, exception, Path.GetFileName(path));
             return false;
         }

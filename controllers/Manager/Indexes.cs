@@ -23,10 +23,8 @@ internal static class Indexes
 
     public const string Shy = "shy";
 
-    /// <summary>The agents' pods, all by one value; none where agents run otherwise.</summary>
-    public static readonly ObjectIndex<V1Pod> AgentPods = new(pod => Api.V1.AgentPods.Contains(pod) ? Agents : null);
-
-    public const string Agents = "agents";
+    /// <summary>The agents' pods, by namespace; none where agents run otherwise.</summary>
+    public static readonly ObjectIndex<V1Pod> AgentPods = new(pod => Api.V1.AgentPods.Contains(pod) ? pod.Metadata.NamespaceProperty : null);
 
     public static readonly ObjectIndex<PodMigration> MigrationsByUid = new(migration => migration.Metadata.Uid);
 

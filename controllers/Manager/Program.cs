@@ -2,6 +2,7 @@ using k8s;
 using PodCheckpointing.Manager;
 using PodCheckpointing.Manager.Agents;
 using PodCheckpointing.Manager.Metrics;
+using PodCheckpointing.Manager.Nodes;
 using PodCheckpointing.Runtime;
 using PodCheckpointing.Runtime.Metrics;
 
@@ -17,6 +18,7 @@ builder.Services.AddSingleton<IKubernetes>(new MeasuredKubernetes(new Kubernetes
 builder.Services.AddSingleton(services => ActivatorUtilities.CreateInstance<EventRecorder>(services, "pod-checkpointing"));
 builder.Services.AddSingleton<IEventRecorder>(services => services.GetRequiredService<EventRecorder>());
 builder.Services.AddHostedService(services => services.GetRequiredService<EventRecorder>());
+builder.Services.AddSingleton(new Home(kubernetes.Namespace));
 builder.Services.AddSingleton<IAgentDirectory, AgentDirectory>();
 builder.Services.AddSingleton(services =>
     new PendingCalls(

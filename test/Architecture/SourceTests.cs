@@ -32,6 +32,18 @@ public sealed partial class SourceTests
         Product(".cs").Where(file => file.StartsWith("controllers/Runtime/") || file.StartsWith("controllers/KubernetesClient/"))
             .Where(file => Checkpoint().IsMatch(RepositoryFiles.Read(file))).Should().BeEmpty();
 
+    /// <summary>Each of the plug-in's folders, and those that it knows.</summary>
+    [TestCase("Output")]
+    [TestCase("Cluster", "Output")]
+    [TestCase("Checks", "Output")]
+    [TestCase("Restores")]
+    [TestCase("Following", "Cluster", "Output")]
+    [TestCase("Commands", "Checks", "Cluster", "Following", "Output", "Restores")]
+    public void The_plug_ins_folders_know_only_those_below_them(string folder, params string[] below) =>
+        Product(".cs").Where(file => file.StartsWith($"api/Kubectl/{folder}/", StringComparison.Ordinal))
+            .SelectMany(file => PlugInFolder().Matches(RepositoryFiles.Read(file)).Select(used => (file, Folder: used.Groups[1].Value)))
+            .Where(used => !below.Contains(used.Folder)).Should().BeEmpty();
+
     [Test]
     public void Files_are_short() =>
         Product(".cs").Where(file => File.ReadLines(Path.Combine(RepositoryFiles.Root, file)).Count() > 360)
@@ -55,6 +67,9 @@ public sealed partial class SourceTests
     // The user of every Vagrant box is nobody in particular. The bracket keeps this line from being one of those it finds.
     [GeneratedRegex(@"/[w]ork/|/home/(?!vagrant/)[a-z]|[A-Z]:\\Users", RegexOptions.CultureInvariant)]
     private static partial Regex MachinePath();
+
+    [GeneratedRegex(@"^using PodCheckpointing\.Kubectl\.(\w+);", RegexOptions.Multiline | RegexOptions.CultureInvariant)]
+    private static partial Regex PlugInFolder();
 
     [GeneratedRegex(@"LoggerMessage\((\d+),", RegexOptions.CultureInvariant)]
     private static partial Regex EventId();

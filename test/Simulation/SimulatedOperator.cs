@@ -58,7 +58,7 @@ internal sealed class SimulatedOperator : IDisposable, ILeadership
                 Triggers.OfContainerContents, q => new ContainerCheckpointContentReconciler(Cluster, release, events, q, time)),
             NewLoop<V1Pod>(Triggers.OfRestores, q => new PodRestoreReconciler(Cluster, agents, calls, events, q, time)),
             NewLoop<CheckpointNode>(
-                Triggers.OfNodes, q => new CheckpointNodeReconciler(Cluster, agents, calls, events, Options.Create(new OperatorOptions()), q, time)),
+                Triggers.OfNodes, q => new CheckpointNodeReconciler(Cluster, agents, calls, events, Options.Create(new OperatorOptions()), new Home("default"), q, time)),
         ];
 
         // The first list of Nodes tells of each.

@@ -14,6 +14,9 @@ internal static class NodeCheck
             : new Finding(subject, Verdict.No, $"{node.Metadata.Name} is not ready: {ready?.Reason} {ready?.Message}".TrimEnd(' ', ':'));
     }
 
+    /// <summary>Why nothing new comes to a node that is cordoned.</summary>
+    public static string Cordoned(V1Node node) => $"{node.Metadata.Name} is cordoned: kubectl uncordon it, or choose another node";
+
     /// <summary>What the operator tells of a node: a source need not take pods, and nothing of that is decided here.</summary>
     /// <param name="told">The node.</param>
     /// <param name="isTarget">Whether the pod is to go there.</param>
@@ -43,12 +46,13 @@ internal static class NodeCheck
             return new Finding(subject, Verdict.Unknown, "you may not list pods of all namespaces");
         }
 
-        if (agents.Count == 0)
+        var pods = agents.Where(AgentPods.Contains).ToList();
+        if (pods.Count == 0)
         {
-            return new Finding(subject, Verdict.Unknown, $"no pod of the cluster has the label {AgentPods.Selector}: agents run otherwise, or not at all");
+            return new Finding(subject, Verdict.Unknown, $"no DaemonSet's pod has the label {AgentPods.Selector}: agents run otherwise, or not at all");
         }
 
-        var here = agents.FirstOrDefault(pod => pod.Spec.NodeName == node);
+        var here = pods.FirstOrDefault(pod => pod.Spec.NodeName == node);
         if (here is null)
         {
             return new Finding(subject, Verdict.No, "no agent's pod is on the node: look at kubectl describe daemonset checkpoint-agent");
@@ -105,7 +109,7 @@ internal static class NodeCheck
             .Select(obstacle => new Finding(subject, Verdict.No, obstacle.Message)).ToList();
         if (node.Spec?.Unschedulable == true)
         {
-            findings.Insert(0, new Finding(subject, Verdict.No, $"{node.Metadata.Name} is cordoned: kubectl uncordon it, or choose another node"));
+            findings.Insert(0, new Finding(subject, Verdict.No, Cordoned(node)));
         }
 
         var name = node.Metadata.Name;

@@ -49,6 +49,49 @@ internal sealed record RuntimeClass : IKubernetesObject<V1ObjectMeta>
     public V1ObjectMeta Metadata { get; init; } = new();
 }
 
+/// <summary>A question of what the user may do.</summary>
+[KubernetesEntity(Group = "authorization.k8s.io", ApiVersion = "v1", Kind = "SelfSubjectAccessReview", PluralName = "selfsubjectaccessreviews", Namespaced = false)]
+internal sealed record SelfSubjectAccessReview : IKubernetesObject<V1ObjectMeta>
+{
+    public string ApiVersion { get; init; } = "authorization.k8s.io/v1";
+
+    public string Kind { get; init; } = "SelfSubjectAccessReview";
+
+    public V1ObjectMeta Metadata { get; init; } = new();
+
+    public AccessReviewSpec Spec { get; init; } = new();
+
+    public AccessReviewStatus? Status { get; init; }
+}
+
+/// <summary>What is asked.</summary>
+internal sealed record AccessReviewSpec
+{
+    public ResourceAttributes ResourceAttributes { get; init; } = new();
+}
+
+/// <summary>One thing that is done to objects.</summary>
+internal sealed record ResourceAttributes
+{
+    /// <summary>Null for all of them, or where there is none.</summary>
+    public string? Namespace { get; init; }
+
+    public string Verb { get; init; } = "";
+
+    public string Group { get; init; } = "";
+
+    public string Resource { get; init; } = "";
+
+    /// <summary>Null for all of them.</summary>
+    public string? Name { get; init; }
+}
+
+/// <summary>The answer.</summary>
+internal sealed record AccessReviewStatus
+{
+    public bool Allowed { get; init; }
+}
+
 /// <summary>Which labels are meant.</summary>
 internal sealed record LabelSelector
 {

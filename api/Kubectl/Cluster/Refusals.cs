@@ -12,7 +12,7 @@ internal static class Refusals
         exception.IsNotFound
         && (exception.Status.Reason is null || exception.Message.Contains("requested resource", StringComparison.Ordinal));
 
-    /// <summary>The server takes this object not, whatever it does with those of other namespaces: the user has no right to it there,
+    /// <summary>The server does not take this object, and may take those of other namespaces: the user has no right to it there,
     /// a quota is used up, or the namespace is going or gone.</summary>
     public static bool IsOfItsNamespace(this KubernetesException exception) =>
         exception.Code == HttpStatusCode.Forbidden || (exception.IsNotFound && !exception.IsUnknownKind());

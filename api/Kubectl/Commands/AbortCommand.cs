@@ -53,7 +53,7 @@ internal static class AbortCommand
             }
 
             var last = await MigrationWait.RunAsync(
-                context, session.Client, migration, context.Terminal, parsed.GetValue(timeout), parsed.GetValue(quiet), cancellationToken);
+                context.Time, session.Client, migration, context.Terminal, parsed.GetValue(timeout), parsed.GetValue(quiet), cancellationToken);
 
             return IsStopped(last) ? ExitCode.Ok : ExitCode.Failed;
         });

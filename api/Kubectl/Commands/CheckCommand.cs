@@ -76,14 +76,14 @@ internal static class CheckCommand
         findings.Add(await RuntimeClassAsync(client, cancellationToken));
         if (!string.IsNullOrEmpty(spec.ServiceName))
         {
-            findings.Add(ServiceCheck.Of(await FindAsync<V1Service>(client, session.Namespace, spec.ServiceName, cancellationToken), spec.ServiceName, pod));
+            findings.Add(ServiceCheck.Of(await client.FindAsync<V1Service>(session.Namespace, spec.ServiceName, cancellationToken), spec.ServiceName, pod));
         }
 
-        var agents = await TryAsync(
-            () => ListCommand.AllAsync<V1Pod>(client, new ListOptions { LabelSelector = AgentPods.Selector }, cancellationToken));
+        var agents = await Reading.TryAsync(
+            () => client.AllAsync<V1Pod>(new ListOptions { LabelSelector = AgentPods.Selector }, cancellationToken));
         // Also those of other nodes: they may keep the pod away from a whole zone.
-        var others = await TryAsync(() => ListCommand.AllAsync<V1Pod>(client, new ListOptions(), cancellationToken));
-        var nodes = await TryAsync(() => ListCommand.AllAsync<V1Node>(client, new ListOptions(), cancellationToken));
+        var others = await Reading.TryAsync(() => client.AllAsync<V1Pod>(new ListOptions(), cancellationToken));
+        var nodes = await Reading.TryAsync(() => client.AllAsync<V1Node>(new ListOptions(), cancellationToken));
         var source = string.IsNullOrEmpty(pod.Spec.NodeName)
             ? null
             : await NodeAsync(client, "source node", pod.Spec.NodeName, findings, agents, cancellationToken);
@@ -118,14 +118,14 @@ internal static class CheckCommand
         foreach (var claim in MountedClaim.Of(pod))
         {
             var seen = true;
-            var read = await TryAsync(() => claim.ReadAsync(
+            var read = await Reading.TryAsync(() => claim.ReadAsync(
                 pod.Metadata.NamespaceProperty!,
-                (space, name) => FindAsync<V1PersistentVolumeClaim>(client, space, name, cancellationToken),
+                (space, name) => client.FindAsync<V1PersistentVolumeClaim>(space, name, cancellationToken),
                 async name =>
                 {
                     try
                     {
-                        return await FindAsync<V1PersistentVolume>(client, null, name, cancellationToken);
+                        return await client.FindAsync<V1PersistentVolume>(null, name, cancellationToken);
                     }
                     catch (KubernetesException exception) when (exception.Code == HttpStatusCode.Forbidden)
                     {
@@ -143,7 +143,7 @@ internal static class CheckCommand
 
     private static async Task<Finding> OthersAsync(Session session, PodMigrationSpec spec, CancellationToken cancellationToken)
     {
-        var other = (await ListCommand.AllAsync<PodMigration>(session.Client, new ListOptions { Namespace = session.Namespace }, cancellationToken))
+        var other = (await session.Client.AllAsync<PodMigration>(new ListOptions { Namespace = session.Namespace }, cancellationToken))
             .FirstOrDefault(migration => migration.Spec.PodName == spec.PodName && !MigrationText.HasEnded(migration));
         return other is null
             ? new Finding("migrations", Verdict.Ok, "no other migration of the pod is under way")
@@ -155,7 +155,7 @@ internal static class CheckCommand
         const string subject = "RuntimeClass";
         try
         {
-            return await TryAsync(() => client.GetAsync<RuntimeClass>(null, WellKnown.RestoreRuntimeClass, cancellationToken)) is null
+            return await Reading.TryAsync(() => client.GetAsync<RuntimeClass>(null, WellKnown.RestoreRuntimeClass, cancellationToken)) is null
                 ? new Finding(subject, Verdict.Unknown, "you may not read RuntimeClasses")
                 : new Finding(subject, Verdict.Ok, $"{WellKnown.RestoreRuntimeClass} exists");
         }
@@ -172,7 +172,7 @@ internal static class CheckCommand
         V1Node? node = null;
         try
         {
-            node = await TryAsync(() => client.GetAsync<V1Node>(null, name, cancellationToken));
+            node = await Reading.TryAsync(() => client.GetAsync<V1Node>(null, name, cancellationToken));
             findings.Add(node is null ? new Finding(subject, Verdict.Unknown, "you may not read nodes") : NodeCheck.Ready(subject, node));
         }
         catch (KubernetesException exception) when (exception.IsNotFound)
@@ -182,37 +182,10 @@ internal static class CheckCommand
         }
 
         // Who may not see what the operator tells of nodes may see the agents' pods.
-        findings.Add(await TryAsync(() => FindAsync<CheckpointNode>(client, null, name, cancellationToken)) is { } told
+        findings.Add(await Reading.TryAsync(() => client.FindAsync<CheckpointNode>(null, name, cancellationToken)) is { } told
             ? NodeCheck.Told(told, subject == TargetNode)
             : NodeCheck.Agent(name, agents));
         return node;
-    }
-
-    private static async Task<T?> FindAsync<T>(IKubernetes client, string? namespaceName, string name, CancellationToken cancellationToken)
-        where T : class, IKubernetesObject<V1ObjectMeta>
-    {
-        try
-        {
-            return await client.GetAsync<T>(namespaceName, name, cancellationToken);
-        }
-        catch (KubernetesException exception) when (exception.IsNotFound)
-        {
-            return null;
-        }
-    }
-
-    // What a user may not read is not known; that is no reason to stop.
-    private static async Task<T?> TryAsync<T>(Func<Task<T>> read)
-        where T : class?
-    {
-        try
-        {
-            return await read();
-        }
-        catch (KubernetesException exception) when (exception.Code == HttpStatusCode.Forbidden)
-        {
-            return null;
-        }
     }
 
     private static void Write(Terminal terminal, PodMigrationSpec spec, IReadOnlyList<Finding> findings, bool good, bool asked)

@@ -45,7 +45,7 @@ internal static class CreateMigrationCommand
                 migration,
                 async (created, progress, limit, token) =>
                 {
-                    var last = await MigrationWait.RunAsync(context, session.Client, created, progress, limit, creation.IsQuiet(parsed), token);
+                    var last = await MigrationWait.RunAsync(context.Time, session.Client, created, progress, limit, creation.IsQuiet(parsed), token);
                     return (last, MigrationText.ExitCodeOf(last));
                 },
                 cancellationToken);

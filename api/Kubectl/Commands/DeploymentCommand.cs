@@ -65,7 +65,7 @@ internal static class DeploymentCommand
                     }
 
                     move.Migration = await MigrationWait.RunAsync(
-                        context, session.Client, move.Migration, context.Terminal, limit: null, parsed.GetValue(quiet), cancellationToken);
+                        context.Time, session.Client, move.Migration, context.Terminal, limit: null, parsed.GetValue(quiet), cancellationToken);
                     if (!move.IsDone)
                     {
                         break;
@@ -90,11 +90,11 @@ internal static class DeploymentCommand
         var client = session.Client;
         var deployment = await client.GetAsync<Deployment>(session.Namespace, name, cancellationToken);
         var options = new ListOptions { Namespace = session.Namespace, LabelSelector = deployment.Spec.Selector.ToString() };
-        var sets = (await ListCommand.AllAsync<ReplicaSet>(client, options, cancellationToken))
+        var sets = (await client.AllAsync<ReplicaSet>(options, cancellationToken))
             .Where(set => IsOwnedBy(set.Metadata, deployment.Metadata.Uid))
             .Select(set => set.Metadata.Uid)
             .ToHashSet();
-        var pods = (await ListCommand.AllAsync<V1Pod>(client, options, cancellationToken))
+        var pods = (await client.AllAsync<V1Pod>(options, cancellationToken))
             .Where(pod => pod.Metadata.DeletionTimestamp is null && sets.Any(set => IsOwnedBy(pod.Metadata, set)))
             .OrderBy(pod => pod.Metadata.Name, StringComparer.Ordinal)
             .ToList();

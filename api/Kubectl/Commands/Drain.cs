@@ -14,16 +14,22 @@ namespace PodCheckpointing.Kubectl.Commands;
 internal sealed class Drain(CommandContext context, IKubernetes client, NodePods scope, PodMigrationSpec spec, bool quiet)
 {
     private readonly Dictionary<string, PodMove> _moves = [];
+    private readonly HashSet<string> _awaited = [];
     private readonly Dictionary<string, string> _labels = new() { [WellKnown.DrainedNode] = scope.Node };
+
+    /// <summary>The pods that are terminating.</summary>
+    private List<V1Pod> _going = [];
 
     /// <summary>Runs it; whether nothing is left that would hold up kubectl's own drain.</summary>
     public async Task<bool> RunAsync(TimeSpan? limit, CancellationToken cancellationToken)
     {
-        await CordonAsync(cancellationToken);
+        var node = await client.GetAsync<V1Node>(null, scope.Node, cancellationToken);
+        await new DrainChecks(client, scope, spec).DemandAsync(node, cancellationToken);
+        await CordonAsync(node, cancellationToken);
         using var deadline = new CancellationTokenSource(limit ?? Timeout.InfiniteTimeSpan, context.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, deadline.Token);
         var goesOn = "what was begun goes on.\n"
-            + $"Go on with it: kubectl podmigration drain {scope.Node}{scope.Flags}\n"
+            + "Go on with it: the same command again joins it, and begins what was not\n"
             + "Stop one:      kubectl podmigration abort NAME -n NAMESPACE\n"
             + $"Take pods:     kubectl uncordon {scope.Node}";
         List<V1Pod> left;
@@ -37,7 +43,7 @@ internal sealed class Drain(CommandContext context, IKubernetes client, NodePods
         }
         catch (OperationCanceledException) when (deadline.IsCancellationRequested)
         {
-            throw new CommandException(ExitCode.TimedOut, $"{scope.Node} is not empty within {Amounts.Duration(limit)} (--wait-timeout); {goesOn}");
+            throw new CommandException(ExitCode.TimedOut, $"{scope.Node} is not empty within {Amounts.Duration(limit)} (--wait-timeout){StillGoing()}; {goesOn}");
         }
         finally
         {
@@ -65,9 +71,15 @@ internal sealed class Drain(CommandContext context, IKubernetes client, NodePods
         return left.Count == 0 && failed.Count == 0;
     }
 
-    private async Task CordonAsync(CancellationToken cancellationToken)
+    private string StillGoing() => _going.Count switch
     {
-        var node = await client.GetAsync<V1Node>(null, scope.Node, cancellationToken);
+        0 => "",
+        1 => $": {PodMove.NameOf(_going[0])} is still terminating",
+        _ => $": {string.Join(", ", _going.Select(PodMove.NameOf))} are still terminating",
+    };
+
+    private async Task CordonAsync(V1Node node, CancellationToken cancellationToken)
+    {
         var before = node.Spec?.Unschedulable == true;
         if (!before)
         {
@@ -98,12 +110,38 @@ internal sealed class Drain(CommandContext context, IKubernetes client, NodePods
         while (true)
         {
             var pods = (await scope.ReadAsync(client, cancellationToken)).Where(pod => NodePods.WhyIgnored(pod) is null).ToList();
-            if (!await BeginAsync(pods, cancellationToken))
+            var begun = await BeginAsync(pods, cancellationToken);
+            _going = pods.FindAll(PodMove.IsGoing);
+            if (begun)
+            {
+                await wait.UntilAllEndAsync(_moves.Values, scope.Namespace, cancellationToken);
+            }
+            else if (_going.Count > 0)
+            {
+                await UntilOneIsGoneAsync(cancellationToken);
+            }
+            else
             {
                 return pods;
             }
+        }
+    }
 
-            await wait.UntilAllEndAsync(_moves.Values, scope.Namespace, cancellationToken);
+    /// <summary>As kubectl drain waits for what it has evicted: as long as it is there, the node is not empty.</summary>
+    private async Task UntilOneIsGoneAsync(CancellationToken cancellationToken)
+    {
+        foreach (var pod in _going.Where(pod => _awaited.Add(pod.Metadata.Uid!)))
+        {
+            Say($"{PodMove.NameOf(pod)}: terminating, waited for");
+        }
+
+        var follower = new Follower(client, context.Time, quiet ? _ => { } : context.Terminal.Error.WriteLine);
+        await foreach (var seen in follower.FollowAllAsync<V1Pod>(scope.Which, cancellationToken))
+        {
+            if (_going.Exists(pod => !seen.TryGetValue(pod.Metadata.Uid!, out var now) || NodePods.WhyIgnored(now) is not null))
+            {
+                return;
+            }
         }
     }
 
@@ -130,7 +168,7 @@ internal sealed class Drain(CommandContext context, IKubernetes client, NodePods
                 (move.Migration, move.Obstacle, begun) = (under, null, true);
                 Say($"{move.Name}: {ObjectNames.Of(under)} is under way already");
             }
-            else if (move.Migration is null && (move.Obstacle = NodePods.WhyStays(move.Pod, spec)) is null)
+            else if (move.Migration is null && !PodMove.IsGoing(move.Pod) && (move.Obstacle = NodePods.WhyStays(move.Pod, spec)) is null)
             {
                 begun |= await CreateAsync(move);
             }
@@ -156,7 +194,7 @@ internal sealed class Drain(CommandContext context, IKubernetes client, NodePods
 
     private void WriteRest(List<V1Pod> left)
     {
-        var (output, of) = (context.Terminal.Out, scope.Flags.Length > 0 ? $" of what was asked for ({scope.Flags.Trim()})" : "");
+        var (output, of) = (context.Terminal.Out, scope.Flags.Length > 0 ? $" of what was asked for ({scope.Flags})" : "");
         output.WriteLine();
         if (left.Count == 0)
         {

@@ -3,6 +3,7 @@ using k8s.Models;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Kubectl.Checks;
 using PodCheckpointing.Kubectl.Cluster;
+using PodCheckpointing.Kubectl.Following;
 
 namespace PodCheckpointing.Kubectl.Commands;
 
@@ -43,6 +44,11 @@ internal sealed class DrainPlan(CommandContext context, IKubernetes client, Node
             return (Fate.Moves, NodePods.Brings(pod, under) ? $"moves on when {under.Metadata.Name}, which brings it here, has ended" : $"moves to {under.Status?.TargetNode ?? under.Spec.TargetNode ?? "a node that is being chosen"}: {under.Metadata.Name} is under way");
         }
 
+        if (PodMove.IsGoing(pod))
+        {
+            return (Fate.Goes, "terminating: a drain waits for it");
+        }
+
         try
         {
             var answer = await OperatorQuestion.AskAsync(
@@ -67,7 +73,7 @@ internal sealed class DrainPlan(CommandContext context, IKubernetes client, Node
 
         int Count(Fate of) => fates.Count(fate => fate.Fate == of);
         output.WriteLine();
-        output.WriteLine($"Of {scope.Node}: {Count(Fate.Moves)} would move, {Count(Fate.Stays)} would stay, {Count(Fate.Ignored)} ignored. Nothing was changed.");
+        output.WriteLine($"Of {scope.Node}: {Count(Fate.Moves)} would move, {(Count(Fate.Goes) > 0 ? $"{Count(Fate.Goes)} is terminating, " : "")}{Count(Fate.Stays)} would stay, {Count(Fate.Ignored)} ignored. Nothing was changed.");
         if (Count(Fate.Moves) > 1)
         {
             output.WriteLine("Each was looked at alone: what one takes of a node's room is missing to the next.");
@@ -77,6 +83,7 @@ internal sealed class DrainPlan(CommandContext context, IKubernetes client, Node
     private enum Fate
     {
         Moves,
+        Goes,
         Stays,
         Ignored,
     }

@@ -33,8 +33,7 @@ internal static class InspectCommand
                 return CheckpointText.ExitCodeOf(checkpoint);
             }
 
-            var parts = (await ListCommand.AllAsync<ContainerCheckpoint>(
-                    session.Client, new ListOptions { Namespace = session.Namespace }, cancellationToken))
+            var parts = (await session.Client.AllAsync<ContainerCheckpoint>(new ListOptions { Namespace = session.Namespace }, cancellationToken))
                 .Where(part => part.Metadata.OwnerReferences?.Any(owner => owner.Uid == checkpoint.Metadata.Uid) == true)
                 .OrderBy(part => part.Spec.ContainerName, StringComparer.Ordinal)
                 .ToList();

@@ -2,6 +2,7 @@ using System.CommandLine;
 using k8s;
 using k8s.Models;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Kubectl.Cluster;
 using PodCheckpointing.Kubectl.Output;
 
 namespace PodCheckpointing.Kubectl.Commands;
@@ -25,7 +26,7 @@ internal static class ListCommand
         {
             using var session = context.Open(parsed);
             var scope = parsed.GetValue(all) ? null : session.Namespace;
-            var items = (await AllAsync<PodMigration>(session.Client, new ListOptions { Namespace = scope }, cancellationToken))
+            var items = (await session.Client.AllAsync<PodMigration>(new ListOptions { Namespace = scope }, cancellationToken))
                 .Where(migration => parsed.GetValue(pod) is not { } wanted || migration.Spec.PodName == wanted)
                 .OrderBy(migration => migration.Metadata.CreationTimestamp).ThenBy(migration => migration.Metadata.Name, StringComparer.Ordinal)
                 .ToList();
@@ -42,29 +43,6 @@ internal static class ListCommand
             return ExitCode.Ok;
         });
         return command;
-    }
-
-    /// <summary>Every page of a list.</summary>
-    public static async Task<List<T>> AllAsync<T>(IKubernetes client, ListOptions options, CancellationToken cancellationToken)
-        where T : IKubernetesObject<V1ObjectMeta> => (await AllWithVersionAsync<T>(client, options, cancellationToken)).Items;
-
-    /// <summary>Every page of a list, and the version to watch from.</summary>
-    public static async Task<(List<T> Items, string? Version)> AllWithVersionAsync<T>(
-        IKubernetes client, ListOptions options, CancellationToken cancellationToken)
-        where T : IKubernetesObject<V1ObjectMeta>
-    {
-        var (items, version) = (new List<T>(), (string?)null);
-        options = options with { Limit = 500 };
-        do
-        {
-            var page = await client.ListAsync<T>(options, cancellationToken);
-            items.AddRange(page.Items);
-            // The first page's: a page that was listed anew, its token being too old, is from later.
-            version ??= page.Metadata.ResourceVersion;
-            options = options with { Continue = page.Metadata.Continue };
-        }
-        while (!string.IsNullOrEmpty(options.Continue));
-        return (items, version);
     }
 
     private static void Write(CommandContext context, List<PodMigration> items, string? scope, bool wide)

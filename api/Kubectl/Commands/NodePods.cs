@@ -1,6 +1,8 @@
 using k8s;
 using k8s.Models;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Kubectl.Cluster;
+using PodCheckpointing.Kubectl.Following;
 using PodCheckpointing.Kubectl.Output;
 
 namespace PodCheckpointing.Kubectl.Commands;
@@ -13,18 +15,19 @@ internal sealed record NodePods(string Node, string? Namespace, string? Selector
 {
     private const string StaticPod = "kubernetes.io/config.mirror";
 
-    /// <summary>The flags that say the same to another plug-in's or kubectl's command.</summary>
-    public string Flags => (Namespace is null ? "" : $" -n {Namespace}") + (Selector is null ? "" : $" --selector '{Selector}'");
+    /// <summary>The flags by which only some of them are meant; empty where all are.</summary>
+    public string Flags => ((Namespace is null ? "" : $"-n {Namespace} ") + (Selector is null ? "" : $"--selector '{Selector}'")).TrimEnd();
+
+    /// <summary>How the server finds them.</summary>
+    public ListOptions Which => new() { Namespace = Namespace, FieldSelector = $"spec.nodeName={Node}", LabelSelector = Selector };
 
     /// <summary>All of them, by name.</summary>
     public async Task<List<V1Pod>> ReadAsync(IKubernetes client, CancellationToken cancellationToken) =>
-        [.. (await ListCommand.AllAsync<V1Pod>(
-                client, new ListOptions { Namespace = Namespace, FieldSelector = $"spec.nodeName={Node}", LabelSelector = Selector }, cancellationToken))
-            .OrderBy(PodMove.NameOf, StringComparer.Ordinal)];
+        [.. (await client.AllAsync<V1Pod>(Which, cancellationToken)).OrderBy(PodMove.NameOf, StringComparer.Ordinal)];
 
     /// <summary>The migrations of where the pods are.</summary>
     public Task<List<PodMigration>> MigrationsAsync(IKubernetes client, CancellationToken cancellationToken) =>
-        ListCommand.AllAsync<PodMigration>(client, new ListOptions { Namespace = Namespace }, cancellationToken);
+        client.AllAsync<PodMigration>(new ListOptions { Namespace = Namespace }, cancellationToken);
 
     /// <summary>Why a pod holds up no drain, as kubectl sees it too; null where it does.</summary>
     public static string? WhyIgnored(V1Pod pod) =>

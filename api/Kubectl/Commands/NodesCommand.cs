@@ -1,6 +1,7 @@
 using System.CommandLine;
 using k8s;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Kubectl.Cluster;
 using PodCheckpointing.Kubectl.Following;
 using PodCheckpointing.Kubectl.Output;
 
@@ -29,7 +30,7 @@ internal static class NodesCommand
             var format = parsed.GetValue(output);
             return parsed.GetValue(name) is { } one
                 ? Show(context, await session.Client.GetAsync<CheckpointNode>(null, one, cancellationToken), format)
-                : List(context, await ListCommand.AllAsync<CheckpointNode>(session.Client, new ListOptions(), cancellationToken), format);
+                : List(context, await session.Client.AllAsync<CheckpointNode>(new ListOptions(), cancellationToken), format);
         });
         return command;
     }

@@ -66,7 +66,7 @@ internal static class WatchCommand
                 ? context.Terminal
                 : context.Terminal with { Out = context.Terminal.Error, IsInteractive = false };
             var last = await MigrationWait.RunAsync(
-                context, session.Client, migration, terminal, parsed.GetValue(timeout), parsed.GetValue(quiet), cancellationToken);
+                context.Time, session.Client, migration, terminal, parsed.GetValue(timeout), parsed.GetValue(quiet), cancellationToken);
             if (format != OutputFormat.None)
             {
                 ObjectPrinter.Write(context.Terminal.Out, format, last);

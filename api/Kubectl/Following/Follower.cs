@@ -2,7 +2,6 @@ using System.Runtime.CompilerServices;
 using k8s;
 using k8s.Models;
 using PodCheckpointing.Kubectl.Cluster;
-using PodCheckpointing.Kubectl.Commands;
 
 namespace PodCheckpointing.Kubectl.Following;
 
@@ -81,7 +80,7 @@ internal sealed class Follower(IKubernetes client, TimeProvider time, Action<str
             (List<T> Items, string? Version)? list = null;
             try
             {
-                list = await ListCommand.AllWithVersionAsync<T>(client, which, cancellationToken);
+                list = await client.AllWithVersionAsync<T>(which, cancellationToken);
             }
             catch (Exception exception) when (IsPassing(exception, cancellationToken))
             {

@@ -1,6 +1,5 @@
 using k8s;
 using PodCheckpointing.Api.V1;
-using PodCheckpointing.Kubectl.Commands;
 using PodCheckpointing.Kubectl.Output;
 
 namespace PodCheckpointing.Kubectl.Following;
@@ -9,7 +8,7 @@ namespace PodCheckpointing.Kubectl.Following;
 internal static class MigrationWait
 {
     public static async Task<PodMigration> RunAsync(
-        CommandContext context,
+        TimeProvider time,
         IKubernetes client,
         PodMigration migration,
         Terminal terminal,
@@ -18,10 +17,10 @@ internal static class MigrationWait
         CancellationToken cancellationToken)
     {
         IProgressView<PodMigration> view = terminal.IsInteractive && !quiet
-            ? new MigrationLive(terminal, context.Time)
-            : new MigrationLines(terminal.Out, terminal.Error, context.Time, quiet);
+            ? new MigrationLive(terminal, time)
+            : new MigrationLines(terminal.Out, terminal.Error, time, quiet);
         var where = $"{migration.Metadata.Name} -n {migration.Metadata.NamespaceProperty}";
-        var last = await new Waiting(client, context.Time).UntilEndAsync(
+        var last = await new Waiting(client, time).UntilEndAsync(
             migration,
             view,
             limit,
@@ -29,7 +28,7 @@ internal static class MigrationWait
             cancellationToken);
         if (!quiet)
         {
-            Write(terminal, last, context.Now);
+            Write(terminal, last, time.GetUtcNow().UtcDateTime);
         }
         else if (MigrationText.ExitCodeOf(last) != ExitCode.Ok)
         {

@@ -1,6 +1,5 @@
 using k8s;
 using PodCheckpointing.Api.V1;
-using PodCheckpointing.Kubectl.Commands;
 using PodCheckpointing.Kubectl.Output;
 
 namespace PodCheckpointing.Kubectl.Following;

@@ -12,7 +12,7 @@ namespace PodCheckpointing.Manager.Nodes;
 /// <remarks>Asks the node's agent when the node comes, when its address, its readiness or its agent's pod changes, and from time to time;
 /// and leaves no mark there. The object is its Node's and goes with it: the cluster's garbage collector sees to that.</remarks>
 internal sealed class CheckpointNodeReconciler(
-    ICluster cluster, IAgentDirectory agents, PendingCalls calls, IEventRecorder events, IOptions<OperatorOptions> options, WorkQueue queue, TimeProvider time)
+    ICluster cluster, IAgentDirectory agents, PendingCalls calls, IEventRecorder events, IOptions<OperatorOptions> options, Home home, WorkQueue queue, TimeProvider time)
     : IReconciler
 {
     /// <summary>What each node was like when it was last told of, and when that was: as long as nothing is different, it is asked
@@ -33,7 +33,7 @@ internal sealed class CheckpointNodeReconciler(
         }
 
         var known = cluster.Find<CheckpointNode>(key);
-        var pods = cluster.Where(Indexes.AgentPods, Indexes.Agents).ToList();
+        var pods = cluster.Where(Indexes.AgentPods, home.Namespace).ToList();
         var seen = WhatMatters(node, pods);
         if (known is not null && _told.TryGetValue(key.Name, out var last) && last.Seen == seen
             && IntervalOf(key.Name) - time.GetElapsedTime(last.At) is var rest && rest > TimeSpan.Zero)

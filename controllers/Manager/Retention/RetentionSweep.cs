@@ -76,10 +76,11 @@ internal sealed class RetentionSweep(
         }
 
         var (agent, stored) = await agents.AskAnyAsync(first: null, Leadership, async a => (a, await a.ListCheckpointsAsync(cancellationToken).ToListAsync(cancellationToken)));
-        foreach (var checkpoint in stored.Where(s => !owned.Contains((s.PodUid, s.CheckpointId))
-            && Time.GetUtcNow() - s.LastWritten.ToDateTimeOffset() > _rules.OrphanAge))
+        var orphans = stored.Where(s => !owned.Contains((s.PodUid, s.CheckpointId))
+            && Time.GetUtcNow() - s.LastWritten.ToDateTimeOffset() > _rules.OrphanAge).ToList();
+        if (orphans.Count > 0)
         {
-            await EachAsync($"checkpoint {checkpoint.PodUid}/{checkpoint.CheckpointId}", () => OrphanAsync(agent, checkpoint, cancellationToken));
+            await EachAsync("bytes that belong to no object", () => OrphansAsync(agent, orphans, cancellationToken));
         }
 
         // An empty volume where much should be is one that is not mounted.
@@ -115,15 +116,26 @@ internal sealed class RetentionSweep(
         }
     }
 
-    private async Task OrphanAsync(ICheckpointAgent agent, StoredCheckpoint checkpoint, CancellationToken cancellationToken)
+    private async Task OrphansAsync(ICheckpointAgent agent, List<StoredCheckpoint> orphans, CancellationToken cancellationToken)
     {
         var removes = _rules is { Orphans: OrphanRule.Delete, DryRun: false };
+        // Somebody may have imported one since the list was begun, which takes as long as the volume is large; and the view may lag behind.
+        HashSet<(string, string)> named = removes
+            ? Named(await cluster.ListAsync<PodCheckpointContent>(cancellationToken), await cluster.ListAsync<ContainerCheckpointContent>(cancellationToken))
+            : [];
+        foreach (var checkpoint in orphans.Where(o => !named.Contains((o.PodUid, o.CheckpointId))))
+        {
+            await EachAsync($"checkpoint {checkpoint.PodUid}/{checkpoint.CheckpointId}", () => OrphanAsync(agent, checkpoint, removes, cancellationToken));
+        }
+    }
+
+    private async Task OrphanAsync(ICheckpointAgent agent, StoredCheckpoint checkpoint, bool removes, CancellationToken cancellationToken)
+    {
         if (removes)
         {
-            // Somebody may be importing it since the list was begun, which takes as long as the volume is large.
-            var contents = await cluster.ListAsync<PodCheckpointContent>(cancellationToken);
-            var parts = await cluster.ListAsync<ContainerCheckpointContent>(cancellationToken);
-            if (Named(contents, parts).Contains((checkpoint.PodUid, checkpoint.CheckpointId)))
+            // The removal of each takes its time, in which somebody may import the next.
+            var whole = Indexes.Whole(new CheckpointSource { PodUID = checkpoint.PodUid, CheckpointID = checkpoint.CheckpointId });
+            if (cluster.Where(Indexes.PodContentsByCheckpoint, whole).Any() || cluster.Where(Indexes.ContentsByCheckpoint, whole).Any())
             {
                 return;
             }

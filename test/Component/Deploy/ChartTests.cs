@@ -234,6 +234,39 @@ public sealed class ChartTests
         }
     }
 
+    [Test]
+    public async Task What_kustomize_has_left_is_the_release_s_after_the_lines_of_the_README()
+    {
+        using var server = await ControlPlane.StartAsync(TestContext.CurrentContext.CancellationToken);
+        var left = Manifests.One(Manifests.Kustomize("default"), "RuntimeClass", "checkpoint-restore");
+        (await server.KubectlAsync(left.ToJsonString(), "apply", "-f", "-")).Code.Should().Be(0);
+        WhyNotHelms(await ReadAsync()).Should().HaveCount(3, "helm refuses it");
+        var lines = File.ReadLines(Path.Combine(Manifests.Root, "charts/README.md")).Select(line => line.Trim())
+            .Where(line => line.StartsWith("kubectl ", StringComparison.Ordinal) && line.Contains("runtimeclass", StringComparison.Ordinal)).ToList();
+        lines.Should().NotBeEmpty();
+        foreach (var line in lines)
+        {
+            var (code, said) = await server.KubectlAsync(null, line.Split(' ')[1..]);
+            code.Should().Be(0, said);
+        }
+
+        WhyNotHelms(await ReadAsync()).Should().BeEmpty();
+        var ours = Manifests.One(Manifests.Parse(Manifests.Chart(Namespace, MyServer)), "RuntimeClass", "checkpoint-restore");
+        (await server.KubectlAsync(ours.ToJsonString(), "apply", "--validate=strict", "-f", "-")).Code.Should().Be(0, "nothing in it is immutable and different");
+
+        async Task<JsonObject> ReadAsync() =>
+            JsonNode.Parse((await server.KubectlAsync(null, "get", "runtimeclass", "checkpoint-restore", "-o", "json")).Output)!.AsObject();
+    }
+
+    /// <summary>What helm finds wrong with an object that is there before its release: checkOwnership of its pkg/action/validate.go.</summary>
+    private static IEnumerable<string> WhyNotHelms(JsonObject there) =>
+        new (string Where, string Key, string Value)[]
+        {
+            ("labels", "app.kubernetes.io/managed-by", "Helm"),
+            ("annotations", "meta.helm.sh/release-name", "checkpoints"),
+            ("annotations", "meta.helm.sh/release-namespace", Namespace),
+        }.Where(wanted => there["metadata"]![wanted.Where]?[wanted.Key]?.ToString() != wanted.Value).Select(wanted => wanted.Key);
+
     private static string Notes(string values) => Manifests.Chart(Namespace, MyServer + "\n" + values).Split("# NOTES\n")[1];
 
     /// <summary>What kustomize installs, with a server; helm makes the release's namespace itself (--create-namespace).</summary>

@@ -233,6 +233,21 @@ public sealed class InstallTests
     }
 
     [Test]
+    public void Who_replaces_an_authority_twice_hears_that_it_is_replaced_and_loses_nothing_by_what_is_proposed()
+    {
+        using var folder = new CertificateFolder();
+        folder.Make("authority");
+        folder.Make("authority", "next");
+        var (after, _) = folder.Make("authority", "replace");
+
+        FluentActions.Invoking(() => folder.Make("authority", "replace")).Should().Throw<InvalidOperationException>()
+            .WithMessage("*it has been replaced: run the line without \"replace\"*");
+        var (proposed, _) = folder.Make("authority");
+
+        proposed.Authority.Should().Be(after.Authority, "no third one has come");
+    }
+
+    [Test]
     public void An_authority_that_is_kept_nowhere_is_not_replaced()
     {
         using var folder = new CertificateFolder();

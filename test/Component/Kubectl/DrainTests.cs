@@ -11,7 +11,8 @@ internal sealed class DrainTests() : PluginTests("drain")
     [OneTimeSetUp]
     public async Task MakeNodeAsync()
     {
-        await ApplyAsync("{apiVersion: v1, kind: Node, metadata: {name: edge}}");
+        await MakeNodeAsync("edge");
+        await MakeNodeAsync("edge-2");
         await ApplyAsync("{apiVersion: v1, kind: Namespace, metadata: {name: drain-too}}");
         await RunAsync("drain", "web");
         await RunAsync("drain-too", "api");
@@ -80,7 +81,7 @@ internal sealed class DrainTests() : PluginTests("drain")
         said[1].Should().MatchRegex("^drain-too/api: podmigration.lpm.my.domain/api-.* created$");
         said[2].Should().MatchRegex("^drain/web: podmigration.lpm.my.domain/web-.* created$");
         code.Should().Be(130, output + error);
-        error.Should().Contain("Go on with it: kubectl podmigration drain edge\n");
+        error.Should().Contain("Go on with it: the same command again joins it");
         begun.Select(m => m.Pod).Should().Equal("api", "web");
         joined.Should().EndWith("is under way already");
         (last, trouble).Should().Be((1, ""), rest);
@@ -105,6 +106,42 @@ internal sealed class DrainTests() : PluginTests("drain")
             0, "node/edge already cordoned\n\nNothing is left on edge that would hold up kubectl drain. Afterwards: kubectl uncordon edge\n", ""));
     }
 
+    [Test, Order(3)]
+    public async Task Waits_for_a_pod_that_is_terminating()
+    {
+        await RunAsync("drain", "slow", "", "finalizers: [example.com/hold], ");
+        await KubectlAsync("delete", "pod", "slow", "--force", "--wait=false");
+
+        using var drain = Start("podmigration", "drain", "edge");
+        await drain.StandardOutput.ReadLineAsync();
+        var waits = await drain.StandardOutput.ReadLineAsync();
+        await KubectlAsync("patch", "pod", "slow", "--type=merge", "-p", """{"metadata":{"finalizers":null}}""");
+        var (code, rest, error) = await EndOfAsync(drain);
+
+        waits.Should().Be("drain/slow: terminating, waited for");
+        (code, error).Should().Be((0, ""));
+        rest.Should().EndWith("\nNothing is left on edge that would hold up kubectl drain. Afterwards: kubectl uncordon edge\n");
+    }
+
+    [Test, Order(0)]
+    public async Task Leaves_the_node_as_it_is_where_it_could_not_be_emptied()
+    {
+        await ApplyAsync("{apiVersion: v1, kind: Node, metadata: {name: unknown}}");
+        await ApplyAsync("{apiVersion: v1, kind: Pod, metadata: {name: there}, spec: {nodeName: unknown, containers: [{name: main, image: x}]}}");
+        await SetStatusAsync("pod", "there", new { phase = "Running", containerStatuses = new[] { new { name = "main", image = "x", imageID = "", ready = true, restartCount = 0, state = new { running = new { } } } } });
+
+        (await KubectlAsync("podmigration", "drain", "edge", "--to", "nowhere")).Should().Be(new Said(
+            3, "", "error: --to nowhere: there is no such node: see kubectl get nodes\nNothing was changed.\n"));
+        (await KubectlAsync("podmigration", "drain", "unknown")).Should().Be(new Said(
+            1, "", "error: no operator has looked at unknown yet: does it run? kubectl get pods -A -l app.kubernetes.io/name=pod-checkpointing-operator\nNothing was changed.\n"));
+        foreach (var node in new[] { "edge", "unknown" })
+        {
+            (await GetAsync("node", node))["spec"]!["unschedulable"].Should().BeNull();
+        }
+
+        await KubectlAsync("delete", "pod", "there", "--force");
+    }
+
     [Test]
     public async Task Knows_its_node() => (await KubectlAsync("podmigration", "drain", "nowhere")).Should().Be(new Said(
         3, "", "error: from server (NotFound): nodes \"nowhere\" not found\n"));
@@ -125,6 +162,15 @@ internal sealed class DrainTests() : PluginTests("drain")
 
             asking.HasExited.Should().BeFalse();
         }
+    }
+
+    /// <summary>One that is ready, and of which the operator says so.</summary>
+    private async Task MakeNodeAsync(string name)
+    {
+        await ApplyAsync($"{{apiVersion: v1, kind: Node, metadata: {{name: {name}}}}}");
+        await ApplyAsync($"{{apiVersion: lpm.my.domain/v1, kind: CheckpointNode, metadata: {{name: {name}}}}}");
+        await SetStatusAsync("node", name, new { conditions = new[] { new { type = "Ready", status = "True", reason = "KubeletReady" } } });
+        await SetStatusAsync("checkpointnode", name, new { conditions = new[] { new { type = "Ready", status = "True", reason = "Succeeded", message = "", lastTransitionTime = "2026-11-21T08:00:00Z" } } });
     }
 
     private async Task EndAsync(string space, string name, string outcome, string message)

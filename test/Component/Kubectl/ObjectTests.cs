@@ -33,7 +33,7 @@ internal sealed class ObjectTests() : PluginTests("object")
         said.Code.Should().Be(0, said.Output + said.Error);
         said.Output.Should().MatchRegex(@"pod +ok +runs on node-a; 1 container\(s\)")
             .And.MatchRegex("container runtime +ok +cri-o on both nodes")
-            .And.MatchRegex("agent of node-b +unknown +no pod of the cluster has the label")
+            .And.MatchRegex("agent of node-b +unknown +no DaemonSet's pod has the label")
             .And.Contain("Nothing that can be seen from here keeps pod plain from being moved.")
             .And.Contain("Not seen from here: the kubelets' checkpoint endpoint, CRIU");
     }

@@ -17,6 +17,7 @@ internal sealed class AddressHoldsTests
 
     /// <summary>The node's packet filter refuses scripts with this in them.</summary>
     private string? _broken;
+    private Exception _trouble = null!;
     private AddressHolds _holds = null!;
 
     [SetUp]
@@ -25,6 +26,7 @@ internal sealed class AddressHoldsTests
         _root = Directory.CreateTempSubdirectory("holds").FullName;
         _scripts.Clear();
         _broken = null;
+        _trouble = new RpcException(new Status(StatusCode.Unavailable, "the node's iptables failed"));
         _time.Advance(DateTimeOffset.UtcNow - _time.GetUtcNow());
         _holds = New();
     }
@@ -112,9 +114,11 @@ internal sealed class AddressHoldsTests
         Files().Should().Equal("m1", "m2.over");
     }
 
-    [Test]
-    public async Task One_that_cannot_be_put_back_keeps_nobody_waiting_but_those_who_hold_new_ones()
+    [TestCase(false)]
+    [TestCase(true)]
+    public async Task One_that_cannot_be_put_back_keeps_nobody_waiting_but_those_who_hold_new_ones(bool inTime)
     {
+        _trouble = inTime ? new OperationCanceledException("it took too long") : _trouble;
         var day = TimeSpan.FromDays(1);
         await _holds.HoldAsync("m1", ["10.0.0.5"], day, CancellationToken.None);
         await _holds.HoldAsync("m2", ["10.0.0.6"], day, CancellationToken.None);
@@ -184,7 +188,7 @@ internal sealed class AddressHoldsTests
         {
             _scripts.Add(script);
             return _broken is { } broken && script.Contains(broken, StringComparison.Ordinal)
-                ? throw new RpcException(new Status(StatusCode.Unavailable, "the node's iptables failed"))
+                ? throw _trouble
                 : Task.CompletedTask;
         },
         NullLogger<AddressHolds>.Instance);

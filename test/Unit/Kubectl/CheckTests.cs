@@ -128,10 +128,16 @@ internal sealed class CheckTests
     [TestCase("node-b", Verdict.No)]
     [TestCase("node-a", Verdict.Ok)]
     [TestCase("node-a broken", Verdict.No)]
+    [TestCase("node-b foreign", Verdict.Unknown)]
     public void Finds_the_agent_of_a_node(string? where, Verdict verdict)
     {
         var agent = Pod() with
         {
+            Metadata = Pod().Metadata with
+            {
+                Labels = new Dictionary<string, string> { ["app.kubernetes.io/name"] = "checkpoint-agent" },
+                OwnerReferences = where?.EndsWith("foreign", StringComparison.Ordinal) == true ? null : [new V1OwnerReference { Kind = "DaemonSet", Controller = true }],
+            },
             Spec = Pod().Spec with { NodeName = where?.Split(' ')[0] },
             Status = new V1PodStatus { Conditions = [new V1PodCondition { Type = "Ready", Status = where?.Contains(' ') == true ? "False" : "True" }] },
         };

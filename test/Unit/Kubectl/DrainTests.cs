@@ -14,7 +14,7 @@ internal sealed class DrainTests
     private NodeCluster _cluster = null!;
 
     [SetUp]
-    public void Begin() => _cluster = new NodeCluster().WithNode();
+    public void Begin() => _cluster = new NodeCluster().WithNode().WithNode(name: "node-b").WithNode(name: "node-c");
 
     [Test]
     public async Task Moves_what_can_be_moved_names_the_rest_and_leaves_alone_what_holds_up_nothing()
@@ -222,12 +222,12 @@ internal sealed class DrainTests
         using var stop = new CancellationTokenSource();
         _cluster.Created = _ => stop.Cancel();
 
-        var (code, output, error) = await new Shell(_cluster).RunAsync("podmigration drain node-a -n shop".Split(' '), new StringWriter(), stop.Token);
+        var (code, output, error) = await new Shell(_cluster).RunAsync("podmigration drain node-a -n shop --to node-c".Split(' '), new StringWriter(), stop.Token);
 
         code.Should().Be(ExitCode.Interrupted);
         output.Should().MatchRegex("\nshop +next +next-1 +goes on\nshop +web +not begun\n");
         error.Should().Be(
-            "error: stopped waiting; what was begun goes on.\nGo on with it: kubectl podmigration drain node-a -n shop\n"
+            "error: stopped waiting; what was begun goes on.\nGo on with it: the same command again joins it, and begins what was not\n"
             + "Stop one:      kubectl podmigration abort NAME -n NAMESPACE\nTake pods:     kubectl uncordon node-a\n");
         _cluster.Migrations.Should().ContainSingle();
     }
@@ -256,6 +256,187 @@ internal sealed class DrainTests
 
         code.Should().Be(ExitCode.Failed);
         output.Should().MatchRegex("\nshop +web +web-1 +not known +PodMigration web-1 was deleted before its end was seen\n");
+    }
+
+    [TestCase("")]
+    [TestCase("Failed")]
+    public async Task A_pod_that_is_terminating_is_waited_for(string end)
+    {
+        _cluster.WithPod("shop/web").WithPod("shop/going", with: Terminating);
+        var output = new Lines(line =>
+        {
+            if (line != "shop/going: terminating, waited for")
+            {
+                return;
+            }
+
+            // kubelet says that it has ended before its object goes.
+            if (end.Length > 0)
+            {
+                _cluster.WithPod("shop/going", with: pod => Terminating(pod) with { Status = pod.Status! with { Phase = end } });
+            }
+            else
+            {
+                _cluster.Take<V1Pod>("shop", "going");
+            }
+        });
+
+        var (code, _, error) = await new Shell(_cluster).RunAsync("podmigration drain node-a".Split(' '), output, CancellationToken.None);
+
+        (code, error).Should().Be((ExitCode.Ok, ""));
+        _cluster.All.Should().ContainSingle().Which.Spec.PodName.Should().Be("web");
+        output.ToString().Should().EndWith("\nNothing is left on node-a that would hold up kubectl drain. Afterwards: kubectl uncordon node-a\n");
+    }
+
+    [Test]
+    public async Task One_that_terminates_for_longer_than_the_drain_may_take_is_named()
+    {
+        _cluster.WithPod("shop/web").WithPod("shop/going", with: Terminating);
+
+        var (code, output, error) = await RunAsync("--wait-timeout 300ms");
+        var quiet = await RunAsync("--wait-timeout 10ms -q");
+
+        (code, quiet.Code, quiet.Output).Should().Be((ExitCode.TimedOut, ExitCode.TimedOut, ""));
+        output.Should().MatchRegex("\nshop +going +terminating\n").And.MatchRegex("\nshop +web +web-1 +Completed, Restored");
+        error.Should().StartWith("error: node-a is not empty within 300ms (--wait-timeout): shop/going is still terminating; what was begun goes on.\n");
+        quiet.Error.Should().StartWith("error: node-a is not empty within 10ms (--wait-timeout): shop/going is still terminating; ");
+    }
+
+    [Test]
+    public async Task Who_comes_while_another_terminates_is_moved_when_that_is_gone()
+    {
+        _cluster.WithPod("shop/going", with: Terminating);
+        var output = new Lines(line =>
+        {
+            if (line == "shop/going: terminating, waited for")
+            {
+                _cluster.WithPod("shop/late");
+                _cluster.Take<V1Pod>("shop", "going");
+            }
+        });
+
+        (await new Shell(_cluster).RunAsync("podmigration drain node-a".Split(' '), output, CancellationToken.None)).Code.Should().Be(ExitCode.Ok);
+
+        _cluster.All.Should().ContainSingle().Which.Spec.PodName.Should().Be("late");
+    }
+
+    [TestCase("watch podmigrations", "", "you may not watch podmigrations.lpm.my.domain in all namespaces")]
+    [TestCase("watch podmigrations shop", "-n shop", "you may not watch podmigrations.lpm.my.domain in namespace shop")]
+    [TestCase("watch pods", "", "you may not watch pods in all namespaces")]
+    [TestCase("create podmigrations base", "-n base", "you may not create podmigrations.lpm.my.domain in namespace base")]
+    [TestCase("create podmigrations", "", "you may not create podmigrations.lpm.my.domain in namespace base, nor in shop")]
+    [TestCase("patch nodes", "", "node-a cannot be cordoned: you may not patch nodes\nHave somebody do it who may (kubectl cordon node-a), and drain it then.")]
+    public async Task Who_lacks_a_right_is_told_before_anything_is_changed(string right, string options, string message)
+    {
+        MakePods();
+        _cluster.WithPod("shop/going", with: Terminating);
+        _cluster.May = asked => !asked.StartsWith(right, StringComparison.Ordinal);
+
+        var (code, output, error) = await RunAsync(options);
+
+        (code, output, error).Should().Be((ExitCode.Refused, "", $"error: {message}\nNothing was changed.\n"));
+        _cluster.Node.Spec!.Unschedulable.Should().BeNull();
+        _cluster.All.Should().BeEmpty();
+    }
+
+    [Test]
+    public async Task Only_the_rights_that_are_needed_are_asked_for()
+    {
+        _cluster.WithNode(cordoned: true).WithPod("shop/stuck", "StatefulSet").WithPod("base/proxy", "DaemonSet");
+        _cluster.May = _ => false;
+        _cluster.Take<CheckpointNode>(null, "node-a");
+
+        var (code, output, error) = await RunAsync("");
+
+        (code, error).Should().Be((ExitCode.Failed, ""));
+        output.Should().Contain("\nLeft on node-a: shop/stuck.\n");
+    }
+
+    [Test]
+    public async Task A_right_in_one_of_the_namespaces_is_enough_and_so_is_a_server_that_does_not_tell()
+    {
+        MakePods();
+        _cluster.May = asked => asked != "create podmigrations base";
+        _cluster.Refuses = write => write is PodMigration { Metadata.NamespaceProperty: "base" } ? Forbidden("no") : null;
+        await RunAsync("");
+        _cluster.All.Should().ContainSingle().Which.Spec.PodName.Should().Be("web");
+
+        _cluster.May = null;
+        _cluster.Refuses = _ => null;
+        await RunAsync("");
+        _cluster.All.Select(m => m.Spec.PodName).Should().Equal("web", "dns");
+    }
+
+    [Test]
+    public async Task A_cluster_without_us_keeps_its_node_as_it_is()
+    {
+        MakePods();
+        _cluster.Hides = (_, kind) => kind == typeof(PodMigration) ? new KubernetesException(HttpStatusCode.NotFound, new V1Status { Message = "404 page not found" }) : null;
+
+        var (code, output, error) = await RunAsync("");
+
+        (code, output).Should().Be((ExitCode.Refused, ""));
+        error.Should().StartWith("error: this cluster does not know the kind: install PodCheckpointing");
+        _cluster.Node.Spec!.Unschedulable.Should().BeNull();
+    }
+
+    [TestCaseSource(nameof(Hindrances))]
+    public async Task What_would_keep_every_pod_is_told_before_anything_is_changed(Action<NodeCluster> hinder, string options, int code, string message)
+    {
+        MakePods();
+        hinder(_cluster);
+
+        (await RunAsync(options)).Should().Be((code, "", $"error: {message}\nNothing was changed.\n"));
+
+        _cluster.Node.Spec!.Unschedulable.Should().BeNull();
+        _cluster.All.Should().BeEmpty();
+    }
+
+    [TestCase("")]
+    [TestCase("--to node-c")]
+    public async Task An_agent_that_did_not_answer_a_minute_ago_hinders_nothing(string options)
+    {
+        _cluster.WithPod("shop/web");
+        foreach (var node in new[] { "node-a", "node-b", "node-c" })
+        {
+            _cluster.Telling(node, "Unknown", Reasons.AgentUnavailable, "Connection refused");
+        }
+
+        (await RunAsync(options)).Code.Should().Be(ExitCode.Ok);
+    }
+
+    [Test]
+    public async Task Nodes_that_the_user_may_not_see_hinder_nothing()
+    {
+        MakePods();
+        _cluster.Hides = (verb, kind) => kind == typeof(CheckpointNode) || (kind == typeof(V1Node) && verb == "list") ? Forbidden("no") : null;
+
+        await RunAsync("");
+
+        _cluster.All.Should().HaveCount(2);
+    }
+
+    private static IEnumerable<TestCaseData> Hindrances()
+    {
+        yield return Case(
+            "no operator", c => c.Take<CheckpointNode>(null, "node-a"), "", ExitCode.Failed,
+            "no operator has looked at node-a yet: does it run? kubectl get pods -A -l app.kubernetes.io/name=pod-checkpointing-operator");
+        yield return Case(
+            "no agent", c => c.Telling("node-a", "False", Reasons.AgentMissing, "no agent's pod is on this node"), "", ExitCode.Failed,
+            "nothing can be moved away from node-a: no agent's pod is on this node (kubectl podmigration nodes node-a)");
+        yield return Case("no such target", _ => { }, "--to node-x", ExitCode.Refused, "--to node-x: there is no such node: see kubectl get nodes");
+        yield return Case(
+            "target not ready", c => c.Telling("node-c", "False", Reasons.NodeNotCapable, "no pod can be moved to this node: no handler"), "--to node-c", ExitCode.Failed,
+            "--to node-c: no pod can be moved to this node: no handler (kubectl podmigration nodes node-c)");
+        yield return Case(
+            "target cordoned", c => c.WithNode(cordoned: true, name: "node-c"), "--to node-c", ExitCode.Failed,
+            "--to node-c: node-c is cordoned: kubectl uncordon it, or choose another node");
+        yield return Case(
+            "nowhere to go", c => c.WithNode(cordoned: true, name: "node-c").Telling("node-b", "False", Reasons.NodeNotCapable, "no handler"), "", ExitCode.Failed,
+            "no other node takes pods: see kubectl podmigration nodes and kubectl get nodes");
+
+        static TestCaseData Case(string name, Action<NodeCluster> hinder, string options, int code, string message) =>
+            new TestCaseData(hinder, options, code, message).SetArgDisplayNames(name);
     }
 
     [Test]
@@ -323,6 +504,11 @@ internal sealed class DrainTests
         _cluster.Node.Spec!.Unschedulable.Should().BeNull();
         (await RunAsync("--plan -q")).Should().Be((ExitCode.Failed, "", ""));
         (await RunAsync("--plan -n base")).Code.Should().Be(ExitCode.Ok);
+        _cluster.WithPod("base/going", with: Terminating);
+        var going = await RunAsync("--plan -n base");
+        going.Code.Should().Be(ExitCode.Ok);
+        going.Output.Should().Contain("\nbase/going: terminating: a drain waits for it\n")
+            .And.Contain("\nOf node-a: 1 would move, 1 is terminating, 0 would stay, 3 ignored. Nothing was changed.\n");
     }
 
     [Test]
@@ -384,6 +570,8 @@ internal sealed class DrainTests
         };
         return with is null ? migration : with(migration);
     }
+
+    private static V1Pod Terminating(V1Pod pod) => pod with { Metadata = pod.Metadata with { DeletionTimestamp = DateTime.UnixEpoch } };
 
     private static KubernetesException Forbidden(string message) => new(HttpStatusCode.Forbidden, new V1Status { Reason = "Forbidden", Message = message });
 

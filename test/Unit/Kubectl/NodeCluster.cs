@@ -4,6 +4,7 @@ using System.Text.Json;
 using k8s;
 using k8s.Models;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Kubectl.Cluster;
 
 namespace PodCheckpointing.Unit.Kubectl;
 
@@ -12,7 +13,7 @@ internal sealed class NodeCluster : IKubernetes
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<(Type Kind, string? Namespace, string Name), IKubernetesObject<V1ObjectMeta>> _objects = [];
-    private readonly List<(int Version, WatchEventType Type, PodMigration Item)> _events = [];
+    private readonly List<(int Version, WatchEventType Type, IKubernetesObject<V1ObjectMeta> Item)> _events = [];
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _version;
 
@@ -21,6 +22,13 @@ internal sealed class NodeCluster : IKubernetes
 
     /// <summary>What the server says against a write; null: nothing.</summary>
     public Func<object, KubernetesException?> Refuses { get; set; } = _ => null;
+
+    /// <summary>Whether the user may do something, in the server's words for it: "create podmigrations shop". Null: the server knows no
+    /// such questions.</summary>
+    public Func<string, bool>? May { get; set; } = _ => true;
+
+    /// <summary>What the server says against a read or a watch, by the verb and the kind; null: nothing.</summary>
+    public Func<string, Type, KubernetesException?> Hides { get; set; } = (_, _) => null;
 
     /// <summary>Called after each migration was created, outside of the cluster's lock.</summary>
     public Action<PodMigration> Created { get; set; } = _ => { };
@@ -33,7 +41,7 @@ internal sealed class NodeCluster : IKubernetes
 
     public IReadOnlyList<PodMigration> Migrations => Items<PodMigration>();
 
-    public V1Node Node => Items<V1Node>().Single();
+    public V1Node Node => Items<V1Node>().Single(node => node.Metadata.Name == "node-a");
 
     public static PodMigrationStatus Ended(PodMigration migration, string outcome, string reason = Reasons.Succeeded, string? message = null)
     {
@@ -52,10 +60,37 @@ internal sealed class NodeCluster : IKubernetes
         };
     }
 
-    public NodeCluster WithNode(bool cordoned = false)
+    /// <summary>A node that is ready, and of which the operator says so.</summary>
+    public NodeCluster WithNode(bool cordoned = false, string name = "node-a")
     {
-        Put(new V1Node { Metadata = new V1ObjectMeta { Name = "node-a" }, Spec = new V1NodeSpec { Unschedulable = cordoned ? true : null } });
+        Put(new V1Node
+        {
+            Metadata = new V1ObjectMeta { Name = name },
+            Spec = new V1NodeSpec { Unschedulable = cordoned ? true : null },
+            Status = new V1NodeStatus { Conditions = [new V1NodeCondition { Type = "Ready", Status = "True" }] },
+        });
+        return Telling(name, "True", Reasons.Succeeded, "pods can be moved away from this node, and to it");
+    }
+
+    /// <summary>What the operator says of a node.</summary>
+    public NodeCluster Telling(string node, string status, string reason, string message)
+    {
+        Put(new CheckpointNode
+        {
+            Metadata = new V1ObjectMeta { Name = node },
+            Status = new CheckpointNodeStatus { Conditions = [new V1Condition { Type = ConditionTypes.Ready, Status = status, Reason = reason, Message = message }] },
+        });
         return this;
+    }
+
+    public void Take<T>(string? namespaceName, string name)
+        where T : IKubernetesObject<V1ObjectMeta>
+    {
+        lock (_lock)
+        {
+            _objects.Remove((typeof(T), namespaceName, name), out var gone);
+            Tell(WatchEventType.Deleted, gone!);
+        }
     }
 
     /// <summary>A pod that runs on the node.</summary>
@@ -97,9 +132,10 @@ internal sealed class NodeCluster : IKubernetes
             _objects[key] = item;
             Tell(type, item);
             // Who has been moved is not on its node any more.
-            if (item is PodMigration { Status.Outcome: Outcomes.Restored or Outcomes.ColdStarted } moved)
+            if (item is PodMigration { Status.Outcome: Outcomes.Restored or Outcomes.ColdStarted } moved
+                && _objects.Remove((typeof(V1Pod), moved.Metadata.NamespaceProperty, moved.Spec.PodName), out var pod))
             {
-                _objects.Remove((typeof(V1Pod), moved.Metadata.NamespaceProperty, moved.Spec.PodName));
+                Tell(WatchEventType.Deleted, pod);
             }
         }
     }
@@ -110,6 +146,13 @@ internal sealed class NodeCluster : IKubernetes
         if (Refuses(item) is { } refusal)
         {
             return Task.FromException<T>(refusal);
+        }
+
+        if (item is SelfSubjectAccessReview { Spec.ResourceAttributes: var asked } review)
+        {
+            return May is { } may
+                ? Task.FromResult((T)(object)(review with { Status = new AccessReviewStatus { Allowed = may($"{asked.Verb} {asked.Resource} {asked.Namespace}".TrimEnd()) } }))
+                : Task.FromException<T>(new KubernetesException(HttpStatusCode.NotFound, new V1Status { Message = "404 page not found" }));
         }
 
         var wish = (PodMigration)(object)item;
@@ -132,7 +175,8 @@ internal sealed class NodeCluster : IKubernetes
     {
         lock (_lock)
         {
-            return _objects.TryGetValue((typeof(T), namespaceName, name), out var item)
+            return Hides("get", typeof(T)) is { } hidden ? Task.FromException<T>(hidden)
+                : _objects.TryGetValue((typeof(T), namespaceName, name), out var item)
                 ? Task.FromResult((T)item)
                 : Task.FromException<T>(new KubernetesException(HttpStatusCode.NotFound, new V1Status { Reason = "NotFound", Message = $"\"{name}\" not found" }));
         }
@@ -141,6 +185,11 @@ internal sealed class NodeCluster : IKubernetes
     public Task<KubernetesList<T>> ListAsync<T>(ListOptions options, CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta>
     {
+        if (Hides("list", typeof(T)) is { } hidden)
+        {
+            return Task.FromException<KubernetesList<T>>(hidden);
+        }
+
         lock (_lock)
         {
             var items = Items<T>().Where(item => options.Namespace is null || item.Metadata.NamespaceProperty == options.Namespace)
@@ -156,7 +205,7 @@ internal sealed class NodeCluster : IKubernetes
         for (var version = int.Parse(options.ResourceVersion!); ;)
         {
             Task changed;
-            List<(int Version, WatchEventType Type, PodMigration Item)> news;
+            List<(int Version, WatchEventType Type, IKubernetesObject<V1ObjectMeta> Item)> news;
             lock (_lock)
             {
                 (changed, news) = (_changed.Task, [.. _events.Where(e => e.Version > version)]);
@@ -165,9 +214,10 @@ internal sealed class NodeCluster : IKubernetes
             foreach (var (at, type, item) in news)
             {
                 version = at;
-                if (options.FieldSelector is null || options.FieldSelector == $"metadata.name={item.Metadata.Name}")
+                if (item is T wanted && (options.FieldSelector is null || options.FieldSelector == $"metadata.name={item.Metadata.Name}"
+                    || (item is V1Pod pod && options.FieldSelector == $"spec.nodeName={pod.Spec.NodeName}")))
                 {
-                    yield return new WatchEvent<T>(type, (T)(object)item);
+                    yield return new WatchEvent<T>(type, wanted);
                 }
             }
 
@@ -185,19 +235,14 @@ internal sealed class NodeCluster : IKubernetes
         }
 
         var cordoned = JsonDocument.Parse(patch).RootElement.GetProperty("spec").GetProperty("unschedulable").GetBoolean();
-        Put(Node with { Spec = new V1NodeSpec { Unschedulable = cordoned } });
+        Put(Node with { Spec = Node.Spec! with { Unschedulable = cordoned } });
         return Task.FromResult((T)(object)Node);
     }
 
     public Task DeleteAsync<T>(string? namespaceName, string name, V1DeleteOptions options, CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta>
     {
-        lock (_lock)
-        {
-            _objects.Remove((typeof(T), namespaceName, name), out var gone);
-            Tell(WatchEventType.Deleted, gone!);
-        }
-
+        Take<T>(namespaceName, name);
         return Task.CompletedTask;
     }
 
@@ -212,14 +257,11 @@ internal sealed class NodeCluster : IKubernetes
         }
     }
 
-    private void Tell(WatchEventType type, object item)
+    private void Tell(WatchEventType type, IKubernetesObject<V1ObjectMeta> item)
     {
-        if (item is PodMigration migration)
-        {
-            _events.Add((++_version, type, migration));
-            var changed = _changed;
-            _changed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            changed.SetResult();
-        }
+        _events.Add((++_version, type, item));
+        var changed = _changed;
+        _changed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        changed.SetResult();
     }
 }

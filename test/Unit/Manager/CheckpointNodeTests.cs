@@ -173,6 +173,30 @@ internal sealed class CheckpointNodeTests
         _world.WhyNot("a").Should().BeEmpty("its agent has come");
     }
 
+    [TestCase("shop", "DaemonSet")]
+    [TestCase("s", null)]
+    [TestCase("s", "ReplicaSet")]
+    public async Task A_pod_that_only_bears_the_agents_label_has_no_node_lack_an_agent(string home, string? owner)
+    {
+        _world.Put(NodeWorld.AgentPod("b", home: home, owner: owner));
+
+        await _world.ReconcileAsync();
+
+        _world.WhyNot("a").Should().BeEmpty("agents run otherwise, and this node's has answered");
+    }
+
+    [Test]
+    public async Task Such_a_pod_stands_for_no_agent_where_others_have_one()
+    {
+        _world.Put(MigrationWorld.Node("b"));
+        _world.Put(NodeWorld.AgentPod("b"));
+        _world.Put(NodeWorld.AgentPod("a", home: "shop"));
+
+        await _world.ReconcileAsync();
+
+        _world.WhyNot("a").Should().StartWith("False AgentMissing: ");
+    }
+
     [TestCaseSource(nameof(Changes))]
     public async Task It_is_asked_again_when_what_matters_has_changed_and_not_before(IKubernetesObject<V1ObjectMeta> change, bool asks)
     {

@@ -77,6 +77,9 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
     /// <summary>What agents were asked to remove from the volume.</summary>
     public List<string> Removed { get; } = [];
 
+    /// <summary>Called after each of them.</summary>
+    public Action OnRemoved { get; set; } = () => { };
+
     /// <summary>What was deleted, by name.</summary>
     public List<string> Deleted { get; } = [];
 
@@ -305,6 +308,7 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
     Task<DeleteCheckpointResponse> ICheckpointAgent.DeleteCheckpointAsync(DeleteCheckpointRequest request, CancellationToken cancellationToken)
     {
         Removed.Add($"{request.PodUid}/{request.CheckpointId}{(request.ContainerName.Length > 0 ? "/" : "")}{request.ContainerName}");
+        OnRemoved();
         return Answer<DeleteCheckpointResponse>();
     }
 

@@ -24,7 +24,7 @@ internal sealed class NodeWorld : UnaskedCluster, IAgentDirectory, IEventRecorde
     {
         _queue = new WorkQueue(Time);
         _reconciler = new CheckpointNodeReconciler(
-            this, this, new PendingCalls(new MigrationWorld.Inline(), CancellationToken.None), this, Options.Create(new OperatorOptions()), _queue, Time);
+            this, this, new PendingCalls(new MigrationWorld.Inline(), CancellationToken.None), this, Options.Create(new OperatorOptions()), new Home("s"), _queue, Time);
         Put(MigrationWorld.Node("a"));
     }
 
@@ -67,11 +67,12 @@ internal sealed class NodeWorld : UnaskedCluster, IAgentDirectory, IEventRecorde
     }
 
     /// <summary>The pod of an agent.</summary>
-    public static V1Pod AgentPod(string node, string ready = "True", string label = "checkpoint-agent") => new()
+    public static V1Pod AgentPod(string node, string ready = "True", string label = "checkpoint-agent", string home = "s", string? owner = "DaemonSet") => new()
     {
         Metadata = new V1ObjectMeta
         {
-            Name = $"agent-{node}", NamespaceProperty = "s", Uid = $"agent-{node}-uid", Labels = new Dictionary<string, string> { ["app.kubernetes.io/name"] = label },
+            Name = $"agent-{node}", NamespaceProperty = home, Uid = $"agent-{node}-uid", Labels = new Dictionary<string, string> { ["app.kubernetes.io/name"] = label },
+            OwnerReferences = owner is null ? null : [new V1OwnerReference { ApiVersion = "apps/v1", Kind = owner, Name = "o", Uid = "o", Controller = true }],
         },
         Spec = new V1PodSpec { NodeName = node },
         Status = new V1PodStatus { Conditions = [new V1PodCondition { Type = "Ready", Status = ready }] },

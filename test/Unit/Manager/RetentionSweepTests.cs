@@ -114,6 +114,41 @@ public sealed class RetentionSweepTests : IDisposable
     }
 
     [Test]
+    public async Task Many_orphans_take_one_list_of_each_kind_and_none_that_is_imported_meanwhile()
+    {
+        _rules.Orphans = OrphanRule.Delete;
+        foreach (var i in Enumerable.Range(0, 50))
+        {
+            PutOrphan($"20261121t003412z-{i:x6}");
+        }
+
+        _agents.OnRemoved = () =>
+        {
+            if (_agents.Removed.Count == 10)
+            {
+                PutContent("import", "20261121t003412z-000020");
+            }
+        };
+
+        await _sweep.SweepAsync(CancellationToken.None);
+
+        _cluster.Lists.Should().Be(2);
+        _agents.Removed.Should().HaveCount(49).And.NotContain($"{PodUid}/20261121t003412z-000020");
+    }
+
+    [Test]
+    public async Task Without_orphans_the_server_is_asked_for_no_list()
+    {
+        _rules.Orphans = OrphanRule.Delete;
+        PutOrphan(Old);
+        PutContent("known", Old);
+
+        await _sweep.SweepAsync(CancellationToken.None);
+
+        _cluster.Lists.Should().Be(0);
+    }
+
+    [Test]
     public async Task Who_does_not_lead_any_more_removes_nothing_more()
     {
         _rules.Orphans = OrphanRule.Delete;

@@ -3,7 +3,7 @@ using k8s.Models;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Kubectl.Output;
 
-namespace PodCheckpointing.Kubectl.Commands;
+namespace PodCheckpointing.Kubectl.Following;
 
 /// <summary>One of several pods that a command moves, and what has become of it.</summary>
 internal sealed class PodMove(V1Pod pod)
@@ -25,11 +25,14 @@ internal sealed class PodMove(V1Pod pod)
     /// <summary>What has become of it, in a word or two.</summary>
     public string Result =>
         Obstacle is not null ? (Migration is null ? "stays" : "not known")
-        : Migration is null ? "not begun"
+        : Migration is null ? (IsGoing(pod) ? "terminating" : "not begun")
         : MigrationText.HasComeToRest(Migration) ? MigrationText.Result(Migration)
         : "goes on";
 
     public string? Message => Obstacle ?? Migration?.Status?.Message;
+
+    /// <summary>Whether somebody has deleted it: it goes by itself.</summary>
+    public static bool IsGoing(V1Pod pod) => pod.Metadata.DeletionTimestamp is not null;
 
     public static string NameOf(V1Pod pod) => $"{pod.Metadata.NamespaceProperty}/{pod.Metadata.Name}";
 
