@@ -14,7 +14,7 @@ internal static class ExitCode
     /// <summary>For --help and the README.</summary>
     public static IReadOnlyList<(int Code, string Meaning)> All { get; } =
     [
-        (Ok, "done; with --wait, watch and status: nothing has failed; drain: nothing is left on the node"),
+        (Ok, "done; with --wait, watch and status: nothing has failed; drain: nothing is left on the node that would hold up kubectl drain"),
         (Failed, "the migration or checkpoint failed, was rolled back or lost its memory (ColdStarted); check found an obstacle; of nodes one is not ready; "
             + "drain leaves a pod, or with --plan would"),
         (Usage, "the command line is wrong"),

@@ -12,8 +12,10 @@ internal static class Refusals
         exception.IsNotFound
         && (exception.Status.Reason is null || exception.Message.Contains("requested resource", StringComparison.Ordinal));
 
-    /// <summary>The server does not take this object, and may take those of other namespaces: the user has no right to it there,
-    /// a quota is used up, or the namespace is going or gone.</summary>
-    public static bool IsOfItsNamespace(this KubernetesException exception) =>
-        exception.Code == HttpStatusCode.Forbidden || (exception.IsNotFound && !exception.IsUnknownKind());
+    /// <summary>The server does not take this object, and may take others: the user has no right to it there, a quota is used up, the
+    /// namespace is going or gone, or a policy or a webhook has a word against it, with whatever code of those that blame the
+    /// client.</summary>
+    public static bool IsOfThisObject(this KubernetesException exception) =>
+        (int)exception.Code is >= 400 and < 500 && exception.Code is not (HttpStatusCode.Unauthorized or HttpStatusCode.TooManyRequests)
+        && !exception.IsUnknownKind();
 }

@@ -44,7 +44,7 @@ internal sealed class GlobalOptions : IEnumerable<Option>
 
     public Option<string?> Namespace { get; } = new("--namespace", "-n")
     {
-        Description = "Namespace to work in (default: the context's)",
+        Description = "Namespace to work in (default: the context's; of drain all)",
         HelpName = "name",
         Recursive = true,
         // Empty, it means the context's.

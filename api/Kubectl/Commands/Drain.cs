@@ -185,7 +185,7 @@ internal sealed class Drain(CommandContext context, IKubernetes client, NodePods
             Say($"{move.Name}: {ObjectNames.Of(move.Migration)} created");
             return true;
         }
-        catch (KubernetesException exception) when (exception.IsOfItsNamespace())
+        catch (KubernetesException exception) when (exception.IsOfThisObject())
         {
             move.Obstacle = $"the API server refuses its PodMigration: {exception.Message.Trim()}";
             return false;

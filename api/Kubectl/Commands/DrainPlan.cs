@@ -57,9 +57,14 @@ internal sealed class DrainPlan(CommandContext context, IKubernetes client, Node
                 ? (Fate.Moves, $"moves to {answer.Status.TargetNode}")
                 : (Fate.Stays, "stays: " + string.Join("; ", OperatorCheck.Of(answer).Select(finding => $"{finding.Subject}: {finding.Message}")));
         }
-        catch (KubernetesException exception) when (exception.IsOfItsNamespace())
+        catch (KubernetesException exception) when (exception.IsOfThisObject())
         {
-            return (Fate.Stays, $"stays: the API server refuses a PodMigration of it: {exception.Message.Trim()}");
+            return (Fate.Stays, $"stays: the API server refuses the question that the operator is asked about it: {exception.Message.Trim()}");
+        }
+        catch (CommandException exception)
+        {
+            // One answer that does not come takes away none of those that do.
+            return (Fate.Stays, $"not known: {exception.Message.Trim()}");
         }
     }
 
