@@ -36,7 +36,7 @@ internal static class Rights
         }
     }
 
-    /// <summary>A kind as kubectl names it in a refusal: podmigrations.lpm.my.domain.</summary>
+    /// <summary>A kind as kubectl names it in a refusal, with its group.</summary>
     public static string NameOf<T>() => KindOf<T>() is { Group.Length: > 0 } kind ? $"{kind.PluralName}.{kind.Group}" : KindOf<T>().PluralName;
 
     private static KubernetesEntityAttribute KindOf<T>() => typeof(T).GetCustomAttribute<KubernetesEntityAttribute>()!;
