@@ -58,6 +58,13 @@ internal static class Owners
             ? $"pod {user.Metadata.Name} is being restored from it; it goes when that has ended, or the pod is deleted"
         : null;
 
+    /// <summary>Why a container's part of a checkpoint must stay for now; null where it may go.</summary>
+    /// <remarks>Also of a whole that is being deleted: in the foreground the garbage collector deletes both at once.</remarks>
+    public static string? WhyNeeded(ContainerCheckpoint part, ICluster cluster) =>
+        part.ControllerKey(nameof(PodCheckpoint)) is { } owner && cluster.Find<PodCheckpoint>(owner) is { } whole && part.IsControlledBy(whole)
+            ? WhyNeeded(whole, cluster)
+            : null;
+
     public static bool Has(this IKubernetesObject<V1ObjectMeta> item, string finalizer) =>
         item.Metadata.Finalizers?.Contains(finalizer) == true;
 

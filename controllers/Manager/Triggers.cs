@@ -40,8 +40,7 @@ internal static class Triggers
             ? []
             : [new ObjectKey(migration.Metadata.NamespaceProperty, MigrationScope.CheckpointNameFor(migration))])
         // and for the pods that are restored from it.
-        .On<V1Pod>((pod, cluster) => pod.Metadata.Annotations?.ContainsKey(WellKnown.RestoreAnnotation) == true
-            && !StrayTargets.IsTarget(pod)
+        .On<V1Pod>((pod, cluster) => IsRestored(pod)
             ? cluster.Where(Indexes.LeavingCheckpoints, pod.Metadata.NamespaceProperty!).Select(ObjectKey.Of)
             : []);
 
@@ -54,8 +53,7 @@ internal static class Triggers
             ? LeavingParts(whole, cluster)
             : [])
         // and for the pods that are restored from it.
-        .On<V1Pod>((pod, cluster) => pod.Metadata.Annotations?.ContainsKey(WellKnown.RestoreAnnotation) == true
-            && !StrayTargets.IsTarget(pod)
+        .On<V1Pod>((pod, cluster) => IsRestored(pod)
             ? cluster.Where(Indexes.LeavingParts, pod.Metadata.NamespaceProperty!).Select(ObjectKey.Of)
             : [])
         // What is lost with its node, or is not: nobody else will say.
@@ -66,11 +64,25 @@ internal static class Triggers
             : []);
 
     public static void OfPodContents(ITriggers triggers) => triggers
-        .On<PodCheckpoint>((checkpoint, _) => [new ObjectKey(null, PodCheckpointReconciler.ContentName(checkpoint))]);
+        .On<PodCheckpoint>((checkpoint, _) => [ContentOf(checkpoint)])
+        // One that is deleted with its claim while somebody needs the bytes waits as that does: for the migration's end,
+        .On<PodMigration>((migration, cluster) => migration.Status?.CompletionTime is null ? [] : LeavingCheckpoints(migration, cluster).Select(ContentOf))
+        // and for the pods that are restored from it.
+        .On<V1Pod>((pod, cluster) => IsRestored(pod)
+            ? cluster.Where(Indexes.LeavingCheckpoints, pod.Metadata.NamespaceProperty!).Select(ContentOf)
+            : []);
 
     public static void OfContainerContents(ITriggers triggers) => triggers
-        .On<ContainerCheckpoint>((checkpoint, cluster) => cluster
-            .Where(Indexes.ContentsByClaim, checkpoint.Metadata.Uid!).Select(ObjectKey.Of));
+        .On<ContainerCheckpoint>((checkpoint, cluster) => ContentsOf(checkpoint, cluster))
+        // One that is deleted with its claim while the whole is needed waits as that does: for its migration's end,
+        .On<PodCheckpoint>((checkpoint, cluster) => Owners.UserOf(checkpoint, cluster) is not null ? [] : LeavingContents(checkpoint, cluster))
+        .On<PodMigration>((migration, cluster) => migration.Status?.CompletionTime is null
+            ? []
+            : LeavingCheckpoints(migration, cluster).SelectMany(whole => LeavingContents(whole, cluster)))
+        // and for the pods that are restored from it.
+        .On<V1Pod>((pod, cluster) => IsRestored(pod)
+            ? cluster.Where(Indexes.LeavingParts, pod.Metadata.NamespaceProperty!).SelectMany(part => ContentsOf(part, cluster))
+            : []);
 
     public static void OfRestores(ITriggers triggers) => triggers
         // Targets of a migration that has ended without them.
@@ -82,6 +94,20 @@ internal static class Triggers
         .On<V1Node>((node, _) => [ObjectKey.Of(node)])
         // Its agent comes, is ready, or goes.
         .On<V1Pod>((pod, _) => AgentPods.Contains(pod) && pod.Spec.NodeName is { } node ? [new ObjectKey(null, node)] : []);
+
+    /// <summary>Whether a pod waits for its restore, or has waited.</summary>
+    private static bool IsRestored(V1Pod pod) => pod.Metadata.Annotations?.ContainsKey(WellKnown.RestoreAnnotation) == true && !StrayTargets.IsTarget(pod);
+
+    private static ObjectKey ContentOf(PodCheckpoint checkpoint) => new(null, PodCheckpointReconciler.ContentName(checkpoint));
+
+    private static IEnumerable<ObjectKey> ContentsOf(ContainerCheckpoint part, ICluster cluster) =>
+        cluster.Where(Indexes.ContentsByClaim, part.Metadata.Uid!).Select(ObjectKey.Of);
+
+    private static IEnumerable<PodCheckpoint> LeavingCheckpoints(PodMigration migration, ICluster cluster) =>
+        cluster.Where(Indexes.LeavingCheckpoints, migration.Metadata.NamespaceProperty!).Where(checkpoint => checkpoint.IsControlledBy(migration));
+
+    private static IEnumerable<ObjectKey> LeavingContents(PodCheckpoint whole, ICluster cluster) =>
+        cluster.Where(Indexes.PartsByOwner, whole.Metadata.Uid!).Where(p => p.Metadata.DeletionTimestamp is not null).SelectMany(p => ContentsOf(p, cluster));
 
     private static IEnumerable<ObjectKey> LeavingParts(PodCheckpoint whole, ICluster cluster) =>
         cluster.Where(Indexes.PartsByOwner, whole.Metadata.Uid!).Where(p => p.Metadata.DeletionTimestamp is not null).Select(ObjectKey.Of);

@@ -295,10 +295,7 @@ internal sealed class ContainerCheckpointReconciler(
             return;
         }
 
-        if (checkpoint.ControllerKey(nameof(PodCheckpoint)) is { } owner
-            && cluster.Find<PodCheckpoint>(owner) is { } whole && checkpoint.IsControlledBy(whole)
-            // Also of a whole that is being deleted: in the foreground the garbage collector deletes both at once.
-            && Owners.WhyNeeded(whole, cluster) is { } why)
+        if (Owners.WhyNeeded(checkpoint, cluster) is { } why)
         {
             events.Record(checkpoint, "Warning", Reasons.InUse, why);
             return;

@@ -44,6 +44,26 @@ internal static class Binding
             : null;
     }
 
+    /// <summary>Why a content that is being deleted must stay for now: its claim is there to stay, or waits itself for who needs the bytes;
+    /// null where it may go.</summary>
+    public static string? WhyHeld(ICluster cluster, PodCheckpoint? claim) => claim switch
+    {
+        null => null,
+        { Metadata.DeletionTimestamp: null } => IsBoundTo(claim),
+        _ => Owners.WhyNeeded(claim, cluster),
+    };
+
+    /// <summary>Why a container's content that is being deleted must stay for now; null where it may go.</summary>
+    public static string? WhyHeld(ICluster cluster, ContainerCheckpoint? claim) => claim switch
+    {
+        null => null,
+        { Metadata.DeletionTimestamp: null } => IsBoundTo(claim),
+        _ => Owners.WhyNeeded(claim, cluster),
+    };
+
+    private static string IsBoundTo(IKubernetesObject<V1ObjectMeta> claim) =>
+        $"{claim.Kind} {claim.Metadata.NamespaceProperty}/{claim.Metadata.Name} is bound to it: delete that instead";
+
     /// <summary>Whether a content without a claim was created by a call that came when that had gone: one that is bound by its very
     /// name, and is not to outlive its claim.</summary>
     /// <param name="content">The content, which holds nothing yet.</param>

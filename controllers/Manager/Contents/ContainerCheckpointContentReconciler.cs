@@ -40,11 +40,9 @@ internal sealed class ContainerCheckpointContentReconciler(
             await cluster.PatchStatusAsync(content, content.Status, next, cancellationToken);
             events.RecordChanges(content, content.Status?.Conditions, next.Conditions);
         }
-        else if (claim is { Metadata.DeletionTimestamp: null })
+        else if (Binding.WhyHeld(cluster, claim) is { } why)
         {
-            events.Record(
-                content, "Warning", Reasons.InUse,
-                $"ContainerCheckpoint {reference.NamespaceProperty}/{reference.Name} is bound to it: delete that instead");
+            events.Record(content, "Warning", Reasons.InUse, why);
         }
         else
         {

@@ -119,11 +119,9 @@ internal sealed class PodCheckpointContentReconciler(
     private async Task<ReconcileResult> ReleaseAsync(
         PodCheckpointContent content, PodCheckpoint? claim, Action wake, CancellationToken cancellationToken)
     {
-        if (claim is { Metadata.DeletionTimestamp: null })
+        if (Binding.WhyHeld(cluster, claim) is { } why)
         {
-            events.Record(
-                content, "Warning", Reasons.InUse,
-                $"PodCheckpoint {claim.Metadata.NamespaceProperty}/{claim.Metadata.Name} is bound to it: delete that instead");
+            events.Record(content, "Warning", Reasons.InUse, why);
             return ReconcileResult.Done;
         }
 

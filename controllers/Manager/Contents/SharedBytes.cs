@@ -39,10 +39,10 @@ internal static class SharedBytes
         return (await cluster.ListAsync<PodCheckpointContent>(cancellationToken)).FirstOrDefault(Keeps);
     }
 
-    /// <summary>Also one that is deleted while its claim is there: it waits for that.</summary>
+    /// <summary>Also one that is deleted while its claim is there, or while somebody needs the bytes: it waits for that.</summary>
     private static bool IsToStay(PodCheckpointContent content, ICluster cluster) =>
         content.Metadata.DeletionTimestamp is null
         || (content.Spec.PodCheckpointRef is { Uid: { } uid } reference
-            && cluster.Find<PodCheckpoint>(new ObjectKey(reference.NamespaceProperty, reference.Name)) is { Metadata.DeletionTimestamp: null } claim
-            && claim.Metadata.Uid == uid);
+            && cluster.Find<PodCheckpoint>(new ObjectKey(reference.NamespaceProperty, reference.Name)) is { } claim
+            && claim.Metadata.Uid == uid && Binding.WhyHeld(cluster, claim) is not null);
 }

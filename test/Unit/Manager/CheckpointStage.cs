@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using k8s;
 using k8s.Models;
@@ -20,7 +21,6 @@ internal sealed class CheckpointStage : IDisposable
     public const string PodUid = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
     public const string Id = "20261121t003412z-7f3a9c";
     private readonly WorkQueue _queue;
-    private readonly PendingCalls _calls = new(new MigrationWorld.Inline(), CancellationToken.None);
     private readonly ContentRelease _release;
     private readonly string _claimUid;
     private readonly string _partUid;
@@ -29,7 +29,7 @@ internal sealed class CheckpointStage : IDisposable
     {
         _queue = new WorkQueue(Agents.Time);
         Cluster = new ServedCluster(new SimulatedServer(Agents.Time, new Random(1)));
-        _release = new ContentRelease(Cluster, Agents, _calls, Agents, Options.Create(new OperatorOptions()), Agents.Time);
+        _release = new ContentRelease(Cluster, Agents, Calls, Agents, Options.Create(new OperatorOptions()), Agents.Time);
         Agents.Answer(new DeleteCheckpointResponse());
         var claim = Cluster.Create(new PodCheckpoint
         {
@@ -68,6 +68,9 @@ internal sealed class CheckpointStage : IDisposable
 
     public ServedCluster Cluster { get; }
 
+    /// <summary>What the reconcilers have asked agents, and remember.</summary>
+    public PendingCalls Calls { get; } = new(new MigrationWorld.Inline(), CancellationToken.None);
+
     public PodCheckpoint Claim => Cluster.Server.Find<PodCheckpoint>("n", "whole")!;
 
     public PodCheckpointContent Content => Cluster.Server.Find<PodCheckpointContent>(null, $"pcpc-{_claimUid}")!;
@@ -97,6 +100,30 @@ internal sealed class CheckpointStage : IDisposable
             }),
             Status(new PodCheckpointContentStatus { Ready = true, ArtifactURI = ArtifactUri.ForPod(PodUid, Id).ToString() }));
 
+    /// <summary>The migration, under way, that the checkpoint is made for.</summary>
+    public PodMigration Move()
+    {
+        var migration = Cluster.Create(new PodMigration
+        {
+            Metadata = new V1ObjectMeta { Name = "m", NamespaceProperty = "n", Finalizers = [WellKnown.MigrationFinalizer] },
+            Spec = new PodMigrationSpec { PodName = "p", TargetNode = "b" },
+        });
+        Cluster.Server.Edit(Claim, claim => claim["metadata"]!["ownerReferences"] = new JsonArray(
+            JsonSerializer.SerializeToNode(Owners.ControllerReference(migration), KubernetesJson.Options)));
+        return migration;
+    }
+
+    /// <summary>A pod that waits for its restore from the checkpoint's bytes.</summary>
+    public V1Pod Restore(string scope) => Cluster.Create(new V1Pod
+    {
+        Metadata = new V1ObjectMeta
+        {
+            Name = "again", NamespaceProperty = scope,
+            Annotations = new Dictionary<string, string> { [WellKnown.RestoreAnnotation] = ArtifactUri.ForPod(PodUid, Id).ToString() },
+        },
+        Spec = new V1PodSpec { NodeName = "b" },
+    });
+
     /// <summary>Each reconciler looks at each of its objects, more often than any of them needs.</summary>
     public async Task ReconcileAsync()
     {
@@ -116,9 +143,9 @@ internal sealed class CheckpointStage : IDisposable
     {
         var lost = new LostNodes(Cluster, Agents.Time);
         IReconciler reconciler =
-            typeof(T) == typeof(PodCheckpoint) ? new PodCheckpointReconciler(Cluster, Agents, lost, _calls, Agents, _queue, Agents.Time)
-            : typeof(T) == typeof(ContainerCheckpoint) ? new ContainerCheckpointReconciler(Cluster, Agents, lost, _calls, Agents, _queue, Agents.Time)
-            : typeof(T) == typeof(PodCheckpointContent) ? new PodCheckpointContentReconciler(Cluster, Agents, _calls, _release, Agents, _queue, Agents.Time)
+            typeof(T) == typeof(PodCheckpoint) ? new PodCheckpointReconciler(Cluster, Agents, lost, Calls, Agents, _queue, Agents.Time)
+            : typeof(T) == typeof(ContainerCheckpoint) ? new ContainerCheckpointReconciler(Cluster, Agents, lost, Calls, Agents, _queue, Agents.Time)
+            : typeof(T) == typeof(PodCheckpointContent) ? new PodCheckpointContentReconciler(Cluster, Agents, Calls, _release, Agents, _queue, Agents.Time)
             : new ContainerCheckpointContentReconciler(Cluster, _release, Agents, _queue, Agents.Time);
         TimeSpan? again = null;
         foreach (var item in Cluster.All<T>().ToList())
