@@ -147,8 +147,13 @@ public sealed partial class CheckpointStore
         new(FoldersOf(podUid, checkpointId, container), Artifact, largest, _time);
 
     /// <summary>Removes a checkpoint, or one container of it; returns the bytes that came free.</summary>
-    /// <exception cref="IOException">The volume fails, or somebody writes the checkpoint.</exception>
-    public long Delete(string podUid, string checkpointId, string? container)
+    /// <param name="podUid">The pod.</param>
+    /// <param name="checkpointId">The checkpoint.</param>
+    /// <param name="container">The container; null: all of it.</param>
+    /// <param name="begun">Is run when nobody else can write or remove it any more, before the first byte goes.</param>
+    /// <exception cref="StoreInUseException">Somebody writes or removes the checkpoint.</exception>
+    /// <exception cref="IOException">The volume fails.</exception>
+    public long Delete(string podUid, string checkpointId, string? container, Action? begun = null)
     {
         var folder = FolderOf(podUid, checkpointId, container);
         if (!Posix.Exists(folder))
@@ -157,6 +162,7 @@ public sealed partial class CheckpointStore
         }
 
         using var held = StoreLock.Take(_root, $"{podUid}/{checkpointId}", exclusive: true);
+        begun?.Invoke();
         // The marker first: what is half removed does not exist.
         var marker = Path.Combine(FolderOf(podUid, checkpointId, null), Marker);
         if (Posix.Exists(marker))

@@ -21,9 +21,10 @@ internal sealed class StoreLock : IDisposable
     private StoreLock(SafeFileHandle file) => _file = file;
 
     /// <summary>Takes a lock.</summary>
-    /// <exception cref="IOException">Somebody else holds it, or the volume keeps no locks.</exception>
+    /// <exception cref="StoreInUseException">Somebody else holds it.</exception>
+    /// <exception cref="IOException">The volume keeps no locks.</exception>
     public static StoreLock Take(string root, string name, bool exclusive) => Try(root, name, exclusive)
-        ?? throw new IOException(exclusive
+        ?? throw new StoreInUseException(exclusive
             ? $"{name} is in use: somebody writes or removes it at this moment"
             : $"{name} is being removed, moved or imported at this moment");
 

@@ -1,3 +1,5 @@
+using PodCheckpointing.Storage;
+
 namespace PodCheckpointing.Agent.Checkpoints;
 
 /// <summary>Calls to the volume, each on a thread of its own and waited for no longer than that: one that hangs must not look like an
@@ -20,6 +22,24 @@ internal sealed class StoreCalls(TimeProvider time) : IDisposable
     {
         _questions.Dispose();
         _removals.Dispose();
+    }
+
+    /// <summary>Removes something from the volume.</summary>
+    /// <param name="remove">Removes it, and runs what it is given when nobody else can any more.</param>
+    /// <param name="cancellationToken">Ends the wait, and nothing else.</param>
+    /// <exception cref="StoreInUseException">It takes its time, and goes on.</exception>
+    /// <exception cref="TimeoutException">The volume has not answered in time.</exception>
+    public async Task<T> RemoveAsync<T>(Func<Action, T> remove, CancellationToken cancellationToken)
+    {
+        var hasBegun = false;
+        try
+        {
+            return await WithinAsync(Removal, () => remove(() => Volatile.Write(ref hasBegun, true)), cancellationToken);
+        }
+        catch (TimeoutException exception) when (Volatile.Read(ref hasBegun))
+        {
+            throw new StoreInUseException($"its removal has been under way for {Removal.TotalSeconds:0} s, and goes on", exception);
+        }
     }
 
     /// <summary>Does something with the volume.</summary>

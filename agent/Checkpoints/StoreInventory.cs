@@ -82,12 +82,18 @@ internal sealed class StoreInventory(CheckpointStore store, StoreCalls calls, IO
 
     /// <summary>Takes a checkpoint, or one container's part of it, off the volume.</summary>
     /// <returns>Bytes that are free now.</returns>
-    /// <exception cref="RpcException">UNAVAILABLE: the volume does not answer, or somebody writes it; later it can be removed.</exception>
+    /// <exception cref="RpcException">UNAVAILABLE: the volume does not answer; or, with CheckpointInProgress, somebody writes or removes it.
+    /// Later it can be removed.</exception>
     public async Task<long> RemoveAsync(string podUid, string checkpointId, string? container, CancellationToken cancellationToken)
     {
         try
         {
-            return await calls.WithinAsync(StoreCalls.Removal, () => store.Delete(podUid, checkpointId, container), cancellationToken);
+            return await calls.RemoveAsync(begun => store.Delete(podUid, checkpointId, container, begun), cancellationToken);
+        }
+        catch (StoreInUseException exception)
+        {
+            // No other agent is asked instead, which might not see the lock: see IAgentDirectory.AskAnyAsync.
+            throw Refusal.Because(StatusCode.Unavailable, Reasons.CheckpointInProgress, exception.Message, exception);
         }
         catch (Exception exception) when (IsOfVolume(exception))
         {

@@ -241,7 +241,8 @@ internal sealed class CheckpointerTests
         using (StoreLock.Take(_node.StoreRoot, $"{Quick}/{AgentNode.Id}", exclusive: false))
         {
             (await FluentActions.Awaiting(() => DeleteAsync(request)).Should().ThrowAsync<RpcException>()).Which.Should().Match<RpcException>(
-                e => e.StatusCode == StatusCode.Unavailable && AgentReasons.Of(e) == Reasons.StoreUnavailable && AgentReasons.IsTransient(e));
+                e => e.StatusCode == StatusCode.Unavailable && AgentReasons.Of(e) == Reasons.CheckpointInProgress && AgentReasons.IsTransient(e)
+                    && e.Status.Detail.Contains("somebody writes or removes it"));
             _node.Store.IsSealed(Quick, AgentNode.Id).Should().BeTrue();
         }
 

@@ -8,6 +8,7 @@ using PodCheckpointing.Agent.Checkpoints;
 using PodCheckpointing.Api.Agent;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Storage;
 using PodCheckpointing.Unit.Runtime;
 using PodCheckpointing.Unit.Storage;
 
@@ -90,6 +91,43 @@ public sealed class StoreInventoryTests : StoreFolder
         }
 
         await Task.WhenAll(removals);
+    }
+
+    [Test]
+    public async Task What_somebody_writes_or_removes_is_not_told_as_a_volume_that_refuses()
+    {
+        using var other = StoreLock.Take(Root, $"{Pod}/{Id}", exclusive: false);
+
+        var refusal = (await FluentActions.Awaiting(() => _inventory.RemoveAsync(Pod, Id, container: null, CancellationToken.None))
+            .Should().ThrowAsync<RpcException>()).Which;
+
+        (refusal.StatusCode, AgentReasons.Of(refusal)).Should().Be((StatusCode.Unavailable, Reasons.CheckpointInProgress), "no other agent is to be asked");
+    }
+
+    [Test]
+    public async Task A_removal_that_takes_its_time_is_told_as_one_that_goes_on([Values] bool hasBegun)
+    {
+        using var ended = new ManualResetEventSlim();
+        var begun = new TaskCompletionSource();
+        var asked = _calls.RemoveAsync(
+            tell =>
+            {
+                if (hasBegun)
+                {
+                    tell();
+                }
+
+                begun.SetResult();
+                return ended.Wait(-1);
+            },
+            CancellationToken.None);
+        await begun.Task;
+
+        _time.Advance(StoreCalls.Removal);
+
+        var failure = (await FluentActions.Awaiting(() => asked).Should().ThrowAsync<Exception>()).Which;
+        ended.Set();
+        failure.Should().BeOfType(hasBegun ? typeof(StoreInUseException) : typeof(TimeoutException), "only a volume that does not answer one node may answer another");
     }
 
     private async Task ExpectAsync(Func<Task> ask, TimeSpan limit)

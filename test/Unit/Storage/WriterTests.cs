@@ -167,6 +167,17 @@ public sealed class WriterTests : StoreFolder
         }
     }
 
+    [Test]
+    public async Task A_removal_tells_when_nobody_else_can_write_or_remove()
+    {
+        await WriteAsync(new MemoryStream(Tar(1000)));
+        var isHeld = false;
+
+        Store.Delete(Pod, Id, container: null, () => isHeld = StoreLock.IsHeld(Root, $"{Pod}/{Id}"));
+
+        isHeld.Should().BeTrue();
+    }
+
     [TestCase("dump.tar.zst")]
     [TestCase("manifest.json")]
     public async Task What_lost_a_part_before_it_was_sealed_can_be_written_again(string lost)
