@@ -35,6 +35,8 @@ internal sealed class ContainerCheckpointReconciler(
 
         if (checkpoint.Status is { Ready: true } or { Error: not null })
         {
+            // Written down: nobody asks for the answers any more.
+            calls.Forget($"ccp/{checkpoint.Metadata.Uid}/");
             return ReconcileResult.Done;
         }
 

@@ -18,15 +18,17 @@ internal sealed class ContentRelease(
     IOptions<OperatorOptions> options,
     TimeProvider time)
 {
-    /// <summary>How long the volume is waited for at least, from the first question on.</summary>
+    /// <summary>How long the volume is waited for at least, from the first question on, and from the last.</summary>
     private static readonly TimeSpan Least = TimeSpan.FromMinutes(2);
 
-    /// <summary>When each content's bytes were first asked to be removed, in this life of the operator.</summary>
-    private readonly ConcurrentDictionary<string, DateTime> _asked = new();
+    /// <summary>After so long it is asked again, at the latest.</summary>
+    private static readonly TimeSpan LongestDelay = TimeSpan.FromMinutes(1);
+
+    /// <summary>How far the removal of each content's bytes has come, in this life of the operator.</summary>
+    private readonly ConcurrentDictionary<string, Removal> _removals = new();
 
     /// <summary>Goes one step; <paramref name="wake"/> is run when there is more to do.</summary>
     /// <returns>When it is to be looked at again, though nothing happens.</returns>
-    /// <exception cref="AgentException">The bytes cannot be removed now; the next attempt may.</exception>
     public async Task<ReconcileResult> ReleaseAsync<T>(
         T content, CheckpointSource source, bool keepBytes, Action wake, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>
@@ -36,72 +38,107 @@ internal sealed class ContentRelease(
             return ReconcileResult.Done;
         }
 
-        if (!keepBytes && !RemoveBytes(content, source, wake))
+        // No answer wakes anybody where a volume hangs.
+        if (!keepBytes && RemoveBytes(content, source, wake) is { } rest)
         {
-            // No answer wakes anybody where a volume hangs.
-            return new ReconcileResult(Until(content) - time.GetUtcNow().UtcDateTime);
+            return new ReconcileResult(rest);
         }
 
         await cluster.SetFinalizersAsync(content, content.Without(WellKnown.ContentFinalizer), cancellationToken);
         calls.Forget(Key(content));
-        _asked.TryRemove(content.Metadata.Uid!, out _);
+        _removals.TryRemove(content.Metadata.Uid!, out _);
         return ReconcileResult.Done;
     }
 
     /// <summary>Whether the removal of a content's bytes has been begun, and has not ended.</summary>
     public bool IsUnderWay(IKubernetesObject<V1ObjectMeta> content) => calls.IsUnderWay(Key(content));
 
+    /// <summary>Whether a content's bytes have been asked to be removed, however that has ended.</summary>
+    public bool HasBegun(IKubernetesObject<V1ObjectMeta> content) => _removals.ContainsKey(content.Metadata.Uid!);
+
     private static string Key(IKubernetesObject<V1ObjectMeta> content) => $"content/{content.Metadata.Uid}/delete";
 
-    /// <summary>A content may have waited for its claim for longer than that, or for an operator: the volume has had no time then.</summary>
-    private DateTime Until(IKubernetesObject<V1ObjectMeta> content)
+    private static DateTime Later(DateTime one, DateTime other) => one > other ? one : other;
+
+    /// <summary>Asks for the bytes to be removed, unless that is under way, or has just failed.</summary>
+    /// <returns>How long to wait; null where the bytes are gone, or have been given up.</returns>
+    private TimeSpan? RemoveBytes(IKubernetesObject<V1ObjectMeta> content, CheckpointSource source, Action wake)
     {
+        var now = time.GetUtcNow().UtcDateTime;
+        var removal = _removals.GetOrAdd(content.Metadata.Uid!, _ => new Removal { Since = now });
         var patience = options.Value.BytesPatience;
-        var asked = _asked.GetOrAdd(content.Metadata.Uid!, _ => time.GetUtcNow().UtcDateTime);
-        var (since, least) = (content.Metadata.DeletionTimestamp!.Value + patience, asked + (patience < Least ? patience : Least));
-        return since > least ? since : least;
-    }
-
-    /// <summary>Whether the bytes are gone, or have been given up.</summary>
-    private bool RemoveBytes(IKubernetesObject<V1ObjectMeta> content, CheckpointSource source, Action wake)
-    {
-        var request = new DeleteCheckpointRequest
-        {
-            PodUid = source.PodUID, CheckpointId = source.CheckpointID, ContainerName = source.ContainerName ?? "",
-        };
-        var until = Until(content);
-        var isOver = time.GetUtcNow().UtcDateTime >= until;
+        var least = patience < Least ? patience : Least;
+        // A content may have waited for its claim for longer than that, or for an operator: the volume has had no time then.
+        var until = Later(content.Metadata.DeletionTimestamp!.Value + patience, removal.Since + least);
         var bytes = $"{ArtifactUri.ForPod(source.PodUID, source.CheckpointID)}{(source.ContainerName is { } name ? "/" + name : "")}";
-        var why = "no agent has heard of the volume since it was asked";
-        try
+        if (removal is { IsUnderWay: false, Failure: not null } && now < until && now < removal.Next)
         {
-            // The node that dumped, for it knows of a dump under way; but any that is ready reaches the volume, and a
-            // dead one must not hold the bytes.
-            if (calls.AskAny(Key(content), agents, source.NodeName, (agent, t) => agent.DeleteCheckpointAsync(request, t), wake) is not null)
-            {
-                return true;
-            }
-
-            if (!isOver)
-            {
-                return false;
-            }
+            return removal.Next - now;
         }
-        catch (AgentException exception)
+
+        // What failed is not asked once more in the end: nobody would wait for it, and it might remove what is said to stay.
+        if (removal is { IsUnderWay: true } or { Failure: null } || now < until)
         {
-            why = exception.Message;
-            if (!isOver)
+            var request = new DeleteCheckpointRequest
             {
-                events.Record(
-                    content, "Warning", exception.Reason,
-                    $"{bytes} cannot be removed: {why}. Tried again until {until:u}; then this object goes without them.");
-                throw;
+                PodUid = source.PodUID, CheckpointId = source.CheckpointID, ContainerName = source.ContainerName ?? "",
+            };
+            var begun = removal.IsUnderWay ? removal.Begun : now;
+            removal.IsUnderWay = false;
+            try
+            {
+                // The node that dumped, for it knows of a dump under way; but any that is ready reaches the volume, and a
+                // dead one must not hold the bytes.
+                if (calls.AskAny(Key(content), agents, source.NodeName, (agent, t) => agent.DeleteCheckpointAsync(request, t), wake) is not null)
+                {
+                    return null;
+                }
+
+                (removal.IsUnderWay, removal.Begun) = (true, begun);
+                if (Later(until, removal.Begun + least) is var end && now < end)
+                {
+                    return end - now;
+                }
+            }
+            catch (AgentException exception)
+            {
+                removal.Failure = exception.Message;
+                var delay = TimeSpan.FromSeconds(1 << Math.Min(removal.Failures++, 6));
+                removal.Next = now + (delay < LongestDelay ? delay : LongestDelay);
+                if (now < until)
+                {
+                    events.Record(
+                        content, "Warning", exception.Reason,
+                        $"{bytes} cannot be removed: {exception.Message}. Tried again until {until:u}; then this object goes without them.");
+                    return (removal.Next < until ? removal.Next : until) - now;
+                }
             }
         }
 
         events.Record(
             content, "Warning", Reasons.BytesLeftBehind,
-            $"{bytes} stays on the volume: {why}. Remove it with the store tool's gc, or by the retention's orphans rule.");
-        return true;
+            $"{bytes} {(removal.IsUnderWay ? "may stay" : "stays")} on the volume: {removal.Failure ?? "no agent has heard of the volume since it was asked"}. "
+            + "Remove it with the store tool's gc, or by the retention's orphans rule.");
+        return null;
+    }
+
+    /// <summary>Attempts to remove a content's bytes, one after the other: a content has one worker.</summary>
+    private sealed class Removal
+    {
+        public required DateTime Since { get; init; }
+
+        /// <summary>When the last attempt was begun.</summary>
+        public DateTime Begun { get; set; }
+
+        /// <summary>Whether nothing has been heard of the last attempt.</summary>
+        public bool IsUnderWay { get; set; }
+
+        public int Failures { get; set; }
+
+        /// <summary>What the last attempt said of which something was heard.</summary>
+        public string? Failure { get; set; }
+
+        /// <summary>When the next attempt is due.</summary>
+        public DateTime Next { get; set; }
     }
 }

@@ -17,8 +17,14 @@ internal static class SharedBytes
 
     /// <summary>The content of a whole checkpoint that a container's bytes stay for: another one than that of the checkpoint that
     /// they were made for, or that one, when it is about to go and takes all bytes along at once.</summary>
+    /// <param name="cluster">The cluster.</param>
+    /// <param name="content">The container's content.</param>
+    /// <param name="claim">Its claim, where that is there still.</param>
+    /// <param name="isSure">Whether the server has said before that there is none: a volume that refuses for an hour is no reason to have it
+    /// list all contents for each of them at each attempt.</param>
+    /// <param name="cancellationToken">Ends the wait for the server.</param>
     public static async Task<PodCheckpointContent?> KeeperOfAsync(
-        this ICluster cluster, ContainerCheckpointContent content, ContainerCheckpoint? claim, CancellationToken cancellationToken)
+        this ICluster cluster, ContainerCheckpointContent content, ContainerCheckpoint? claim, bool isSure, CancellationToken cancellationToken)
     {
         var whole = claim?.ControllerKey(nameof(PodCheckpoint)) is { } key && cluster.Find<PodCheckpoint>(key) is { } found && claim.IsControlledBy(found)
             ? found
@@ -36,7 +42,7 @@ internal static class SharedBytes
         }
 
         // Two kinds are told by two watches, and one of them may lag behind: bytes do not come back.
-        return (await cluster.ListAsync<PodCheckpointContent>(cancellationToken)).FirstOrDefault(Keeps);
+        return isSure ? null : (await cluster.ListAsync<PodCheckpointContent>(cancellationToken)).FirstOrDefault(Keeps);
     }
 
     /// <summary>Also one that is deleted while its claim is there, or while somebody needs the bytes: it waits for that.</summary>

@@ -7,6 +7,9 @@ namespace PodCheckpointing.Manager.PodCheckpoints;
 /// <content>What a checkpoint takes along when it goes, or fails.</content>
 internal sealed partial class PodCheckpointReconciler
 {
+    /// <summary>Nobody asks any more for what agents have answered: it is written down, or not needed.</summary>
+    private void ForgetAnswers(PodCheckpoint checkpoint) => calls.Forget($"pcp/{checkpoint.Metadata.Uid}/");
+
     private IEnumerable<ContainerCheckpoint> PartsOf(PodCheckpoint checkpoint) =>
         cluster.Where(Indexes.PartsByOwner, checkpoint.Metadata.Uid!);
 
@@ -61,7 +64,7 @@ internal sealed partial class PodCheckpointReconciler
             return ReconcileResult.Done;
         }
 
-        calls.Forget($"pcp/{checkpoint.Metadata.Uid}/");
+        ForgetAnswers(checkpoint);
         await cluster.SetFinalizersAsync(checkpoint, checkpoint.Without(WellKnown.CheckpointFinalizer), CancellationToken.None);
         return ReconcileResult.Done;
     }

@@ -38,12 +38,14 @@ internal sealed partial class PodCheckpointReconciler(
 
         if (checkpoint.Status is { Error: not null })
         {
+            ForgetAnswers(checkpoint);
             await DropPartsAsync(checkpoint, cancellationToken);
             return ReconcileResult.Done;
         }
 
         if (checkpoint.Status is { Ready: true } && await IsStillWholeAsync(checkpoint, cancellationToken))
         {
+            ForgetAnswers(checkpoint);
             return ReconcileResult.Done;
         }
 
