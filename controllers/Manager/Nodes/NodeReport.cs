@@ -71,11 +71,16 @@ internal static class NodeReport
         _ => "no pod can be moved away from this node, or to it",
     };
 
-    /// <summary>A migration is refused between two nodes that see different volumes. Of many nodes those are to blame that are not with
-    /// most others; of two, nobody knows which.</summary>
+    /// <summary>Whether what was told last was the agent's answer, by its reason: what it has said before stands also where it does not
+    /// answer any more.</summary>
+    private static bool HasAnswered(CheckpointNodeStatus status) =>
+        status.Conditions.Find(ConditionTypes.Ready) is { Status: "True" } or { Status: "False", Reason: Reasons.NodeNotCapable or Reasons.StoreNotShared };
+
+    /// <summary>A migration is refused between two nodes that see different volumes. Of many nodes that answer those are to blame that are
+    /// not with most others; of two, nobody knows which.</summary>
     private static string? OddVolume(GetCapabilitiesResponse answer, IEnumerable<CheckpointNode> all)
     {
-        var volumes = all.Where(n => n.Metadata.Name != answer.NodeName && n.Status is { StoreID: not null } status && status.Conditions.Find(ConditionTypes.Ready)?.Status != "Unknown")
+        var volumes = all.Where(n => n.Metadata.Name != answer.NodeName && n.Status is { StoreID: not null } status && HasAnswered(status))
             .GroupBy(n => n.Status!.StoreID, n => n.Metadata.Name!).ToList();
         var same = 1 + (volumes.Find(v => v.Key == answer.StoreId)?.Count() ?? 0);
         var other = volumes.Where(v => v.Key != answer.StoreId && v.Count() >= same).OrderByDescending(v => v.Count()).ThenBy(v => v.Key, StringComparer.Ordinal).FirstOrDefault();

@@ -309,6 +309,38 @@ internal sealed class CheckpointNodeTests
         nodes.Count(n => _world.WhyNot(n.Name).Length == 0).Should().Be(nodes.Count - odd.Count(char.IsLetter));
     }
 
+    [TestCase(Reasons.AgentMissing)]
+    [TestCase(Reasons.StoreUnavailable)]
+    [TestCase(Reasons.AgentUnavailable)]
+    public async Task Nodes_that_answer_no_more_make_no_other_node_odd(string reason)
+    {
+        foreach (var name in new[] { "b", "c" })
+        {
+            _world.Put(MigrationWorld.Node(name));
+            _world.Answers[name] = () => NodeWorld.Capabilities(name, n => n.StoreId = "of-before");
+            await _world.ReconcileAsync(name);
+        }
+
+        await _world.ReconcileAsync();
+        _world.WhyNot("a").Should().StartWith("False StoreNotShared: ");
+
+        if (reason == Reasons.AgentMissing)
+        {
+            _world.Put(NodeWorld.AgentPod("a"));
+        }
+
+        foreach (var name in new[] { "b", "c" })
+        {
+            _world.Answers[name] = () => throw new AgentException(reason, "no more", isTerminal: false);
+            await _world.GoOnAsync(Round, name);
+            _world.Ready(name).Reason.Should().Be(reason);
+            _world.Told(name)!.Status!.StoreID.Should().Be("of-before", "what it has said stands");
+        }
+
+        await _world.GoOnAsync(Round);
+        _world.WhyNot("a").Should().BeEmpty();
+    }
+
     [Test]
     public async Task A_node_that_is_gone_is_neither_asked_nor_told()
     {
