@@ -17,6 +17,12 @@ internal sealed class VolumeContent(CheckpointStore store, PodCgroup cgroup, IOp
     /// <summary>A volume of millions of files is not waited for: the answer has a deadline.</summary>
     private static readonly TimeSpan WeighingLimit = TimeSpan.FromSeconds(4);
 
+    /// <summary>What a file takes on a disk beside its content, at most.</summary>
+    private const long Block = 4096;
+
+    /// <summary>What is left of a disk beside the content that is laid there.</summary>
+    private const long Spare = 64 << 20;
+
     /// <summary>How the store names a volume's content.</summary>
     public static string NameOf(string volume) => ".volumes/" + volume;
 
@@ -95,11 +101,17 @@ internal sealed class VolumeContent(CheckpointStore store, PodCgroup cgroup, IOp
             }
         }
 
-        if (!IsInMemory(folder) || !await PlaceInMemoryAsync(podUid, manifest, volume, folder, cancellationToken))
+        if (!IsInMemory(folder) || !CanBeStaged(podUid, manifest) || !await PlaceInMemoryAsync(podUid, manifest, volume, folder, cancellationToken))
         {
             await ExtractAsync(manifest, Path.GetDirectoryName(folder)!, cancellationToken);
         }
     }
+
+    /// <summary>Whether content is laid on the node's disk before it is put into memory: not where that would be for nothing, and not where the
+    /// disk would be filled, which others need.</summary>
+    private bool CanBeStaged(string podUid, ContainerManifest manifest) =>
+        cgroup.Find(podUid) is not null
+        && manifest.Size + (manifest.Entries * Block) + Spare <= new DriveInfo(options.Value.StateRoot).AvailableFreeSpace;
 
     /// <summary>Puts it there on the pod's own account: what the agent wrote would be the agent's memory for as long as the pod lives.</summary>
     /// <returns>Whether it could be had so.</returns>

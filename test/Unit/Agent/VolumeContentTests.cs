@@ -72,6 +72,30 @@ public sealed class VolumeContentTests : StoreFolder
     }
 
     [Test]
+    public async Task A_volume_in_memory_of_a_pod_without_a_group_is_not_laid_on_the_disk_first()
+    {
+        await File.WriteAllTextAsync(Path.Combine(FolderOf(Pod), "kept"), "content");
+        await StoreAsync();
+        var pods = Directory.CreateDirectory($"/dev/shm/pods-{Guid.NewGuid():n}").FullName;
+        try
+        {
+            var folder = Directory.CreateDirectory(Path.Combine(pods, Target, "volumes", "kubernetes.io~empty-dir", "scratch")).FullName;
+            var state = Directory.CreateDirectory(Path.Combine(Out, "state")).FullName;
+            var options = Options.Create(new AgentOptions { KubeletPods = pods, NodeRoot = Out, StateRoot = state });
+
+            await new VolumeContent(Store, new PodCgroup(options), options)
+                .PlaceAsync(Target, Store.Find(Pod, Id, ".volumes/scratch")!, "scratch", CancellationToken.None);
+
+            (await File.ReadAllTextAsync(Path.Combine(folder, "kept"))).Should().Be("content");
+            Directory.GetFileSystemEntries(state).Should().BeEmpty();
+        }
+        finally
+        {
+            Directory.Delete(pods, recursive: true);
+        }
+    }
+
+    [Test]
     public async Task The_end_of_an_archive_is_held_back_until_its_maker_has_ended_well([Values(0, 1, 20479, 20480, 20481, 999_999)] int length)
     {
         var content = new byte[length];
