@@ -44,9 +44,7 @@ internal static class Metering
         var fences = app.Services.GetRequiredService<FenceBook>();
         AgentMetrics.Fences.From(() => fences.All().Count);
         AgentMetrics.OldestFence.From(() => fences.OldestAge().TotalSeconds);
-        AgentMetrics.StagingBytes.From(() => Directory.Exists(options.RestoresFolder)
-            ? new DirectoryInfo(options.RestoresFolder).EnumerateFiles("*", SearchOption.AllDirectories).Sum(f => f.Length)
-            : 0);
+        AgentMetrics.StagingBytes.From(() => Directory.Exists(options.RestoresFolder) ? BytesBelow(options.RestoresFolder) : 0);
         AgentMetrics.Build.From(() =>
             [AgentMetrics.Build.Value(1, "agent", Version)]);
         CertificateMetrics.Observe("agent", options.TlsCertificate, options.TlsClientCa);
@@ -69,6 +67,12 @@ internal static class Metering
         });
         app.MapMetrics(app.Services.GetRequiredService<MetricsExporter>());
     }
+
+    /// <summary>The sizes of all files below a folder. Users have made what is in it: a link of theirs may lead to the whole node, or round
+    /// in circles.</summary>
+    internal static long BytesBelow(string folder) => new DirectoryInfo(folder)
+        .EnumerateFiles("*", new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint })
+        .Sum(file => file.Length);
 
     private static async Task MeasureAsync(HttpContext context, RequestDelegate next)
     {
