@@ -110,9 +110,8 @@ internal sealed class Drain(CommandContext context, IKubernetes client, NodePods
         while (true)
         {
             var pods = (await scope.ReadAsync(client, cancellationToken)).Where(pod => NodePods.WhyIgnored(pod) is null).ToList();
-            var begun = await BeginAsync(pods, cancellationToken);
             _going = pods.FindAll(PodMove.IsGoing);
-            if (begun)
+            if (await BeginAsync(pods, cancellationToken))
             {
                 await wait.UntilAllEndAsync(_moves.Values, scope.Namespace, cancellationToken);
             }

@@ -291,14 +291,14 @@ internal sealed class DrainTests
     [Test]
     public async Task One_that_terminates_for_longer_than_the_drain_may_take_is_named()
     {
-        _cluster.WithPod("shop/web").WithPod("shop/going", with: Terminating);
+        _cluster.WithPod("shop/going", with: Terminating);
 
-        var (code, output, error) = await RunAsync("--wait-timeout 300ms");
+        var (code, output, error) = await RunAsync("--wait-timeout 10ms");
         var quiet = await RunAsync("--wait-timeout 10ms -q");
 
         (code, quiet.Code, quiet.Output).Should().Be((ExitCode.TimedOut, ExitCode.TimedOut, ""));
-        output.Should().MatchRegex("\nshop +going +terminating\n").And.MatchRegex("\nshop +web +web-1 +Completed, Restored");
-        error.Should().StartWith("error: node-a is not empty within 300ms (--wait-timeout): shop/going is still terminating; what was begun goes on.\n");
+        output.Should().MatchRegex("\nshop +going +terminating\n");
+        error.Should().StartWith("error: node-a is not empty within 10ms (--wait-timeout): shop/going is still terminating; what was begun goes on.\n");
         quiet.Error.Should().StartWith("error: node-a is not empty within 10ms (--wait-timeout): shop/going is still terminating; ");
     }
 
