@@ -11,14 +11,14 @@ namespace PodCheckpointing.Api.V1;
 [KubernetesEntity(
     Group = ApiGroup.Name, ApiVersion = ApiGroup.Version, Kind = "PodMigration",
     PluralName = "podmigrations", Namespaced = true)]
-[Called("pmig", "lpm", "all")]
+[Called("pmig", "lpm")]
 [PrinterColumn("Pod", ".spec.podName")]
 [PrinterColumn("Source", ".status.sourceNode")]
 [PrinterColumn("Target", ".status.targetNode")]
 [PrinterColumn("Phase", ".status.phase")]
-[PrinterColumn("Reason", ".status.conditions[?(@.type==\"Ready\")].reason")]
+[PrinterColumn("Outcome", ".status.outcome")]
 [PrinterColumn("Downtime(ms)", ".status.downtimeMilliseconds", "integer")]
-[PrinterColumn("Outcome", ".status.outcome", priority: 1)]
+[PrinterColumn("Reason", ".status.conditions[?(@.type==\"Ready\")].reason", priority: 1)]
 [PrinterColumn("Restored-Pod", ".status.restoredPodName", priority: 1)]
 [PrinterColumn("Checkpoint", ".status.podCheckpointName", priority: 1)]
 [PrinterColumn("Bytes", ".status.checkpointBytes", "integer", priority: 1)]
