@@ -163,7 +163,8 @@ public sealed class WayBackTests : MigrationTests
         await _world.ReconcileAsync();
 
         _world.Status.Should().Match<PodMigrationStatus>(s => s.Outcome == Outcomes.Lost && s.Phase == MigrationPhases.Failed && s.PodAccessible == false);
-        _world.Status.Message.Should().EndWith($"holds the pod as it was when it was dumped: kubectl podmigration restore {_world.Checkpoint} -n n");
+        _world.Status.Message.Should().EndWith($"holds the pod as it was when it was dumped: kubectl podmigration restore {_world.Checkpoint} -n n -f FILE, "
+            + "where FILE is the pod's manifest, which no checkpoint holds");
     }
 
     [TestCase(null)]
