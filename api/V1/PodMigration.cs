@@ -221,12 +221,13 @@ public sealed record PodMigrationStatus
 
     /// <summary>outcome says what became of the pod: Restored, it goes on at the target with its memory; ColdStarted, it
     /// runs there without it; RolledBack, it goes on at the source; Lost, the source ended or its node was lost
-    /// meanwhile, and a whole checkpoint is kept; Left, everything stands as the failure left it until spec.abort is set or
+    /// while the pod was being moved, and where a whole checkpoint had been made it is kept; SourceGone, the same before
+    /// anything of the pod was stopped, so that the migration has taken nothing from it; Left, everything stands as the failure left it until spec.abort is set or
     /// the migration deleted; WouldMigrate or WouldFail, it was a dry run. Set once, with completionTime; Left comes before
     /// that. Absent: not decided yet, or the pod was never touched.</summary>
     [OneOf(
-        Outcomes.Restored, Outcomes.ColdStarted, Outcomes.RolledBack, Outcomes.Lost, Outcomes.Left, Outcomes.WouldMigrate,
-        Outcomes.WouldFail)]
+        Outcomes.Restored, Outcomes.ColdStarted, Outcomes.RolledBack, Outcomes.Lost, Outcomes.SourceGone, Outcomes.Left,
+        Outcomes.WouldMigrate, Outcomes.WouldFail)]
     public string? Outcome { get; init; }
 
     /// <summary>steps are the parts of the migration in the order in which they began, each with its times.</summary>

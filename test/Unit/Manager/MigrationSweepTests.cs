@@ -33,6 +33,7 @@ internal sealed class MigrationSweepTests
     [TestCase(Outcomes.WouldMigrate, true)]
     [TestCase(Outcomes.WouldFail, true)]
     [TestCase(null, true)]
+    [TestCase(Outcomes.SourceGone, true)]
     [TestCase(Outcomes.Lost, false)]
     public void Goes_when_nobody_has_to_do_anything_about_it(string? outcome, bool due)
     {
