@@ -20,10 +20,16 @@ internal sealed class AgentOptions
 
     public string KubeletUrl { get; set; } = "https://127.0.0.1:10250";
 
-    /// <summary>The name in kubelet's certificate; absent: the node's.</summary>
+    /// <summary>The name in kubelet's certificate, where it is not the node's: {node} stands for that, as in {node}.example. It must
+    /// be there, unless there is one node only.</summary>
+    [RegularExpression(@"[A-Za-z0-9.:-]*(\{node\}[A-Za-z0-9.:-]*)?", ErrorMessage =
+        "Agent:KubeletName is a DNS name or an address, in which {{node}} stands for the node's name, as in {{node}}.example")]
     public string? KubeletName { get; set; }
 
     /// <summary>Files with the authority of kubelet's certificate, with colons between them: any one of them may be it, and
+    /// <summary>The name that kubelet's certificate must bear on this node.</summary>
+    public string ExpectedKubeletName => KubeletName?.Replace("{node}", NodeName, StringComparison.Ordinal) ?? NodeName;
+
     /// not every one has to exist.</summary>
     [Required]
     public string KubeletCa { get; set; } = "";
