@@ -118,7 +118,8 @@ public sealed record PodMigrationSpec
     /// <summary>ttlSecondsAfterFinished has the operator delete the PodMigration, a few seconds at most after so many seconds since
     /// status.completionTime. The restored pod stays, and so does a PodCheckpoint that checkpointRetention Retain keeps. A migration
     /// that somebody still has to see to is not deleted: with outcome Lost, or condition Stalled. May be set or changed at any
-    /// time, also after the end. Absent: it stays until somebody deletes it.</summary>
+    /// time, also after the end. Absent: as long as the operator is told (Operator:Migrations:TtlSecondsAfterFinished), and otherwise
+    /// until somebody deletes it.</summary>
     [Bounds(0, int.MaxValue)]
     public int? TtlSecondsAfterFinished { get; init; }
 }
