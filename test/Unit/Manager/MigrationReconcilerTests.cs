@@ -84,7 +84,8 @@ public sealed class MigrationReconcilerTests : MigrationTests
         _world.Condition(ConditionTypes.RolledBack).Should().BeNull();
         _world.Condition(ConditionTypes.Stalled).Should().Match<V1Condition>(c => c.Status == "True" && c.Reason == Reasons.SourceUnreachable
             && c.Message!.StartsWith("node a, where the pod is being dumped, does not answer")
-            && c.Message.Contains("kubectl taint node a node.kubernetes.io/out-of-service=nodeshutdown:NoExecute"));
+            && c.Message.Contains("kubectl taint node a node.kubernetes.io/out-of-service=nodeshutdown:NoExecute")
+            && c.Message.EndsWith("Take the taint back when the machine is mended: kubectl taint node a node.kubernetes.io/out-of-service-"));
     }
 
     [Test]
