@@ -18,18 +18,27 @@ internal sealed class AgentOptions
     /// <summary>Fences and staged restores; on the node's own disk, so that they outlive the agent.</summary>
     public string StateRoot { get; set; } = "/var/lib/pod-checkpointing";
 
+    /// <summary>Where kubelet answers on the node.</summary>
     public string KubeletUrl { get; set; } = "https://127.0.0.1:10250";
 
-    /// <summary>The name in kubelet's certificate; absent: the node's.</summary>
+    /// <summary>The name in kubelet's certificate, where it is not the node's: {node} stands for that, as in {node}.example. It must
+    /// be there, unless there is one node only.</summary>
+    [RegularExpression(@"[A-Za-z0-9.:-]*(\{node\}[A-Za-z0-9.:-]*)?", ErrorMessage =
+        "Agent:KubeletName is a DNS name or an address, in which {{node}} stands for the node's name, as in {{node}}.example")]
     public string? KubeletName { get; set; }
+
+    /// <summary>The name that kubelet's certificate must bear on this node.</summary>
+    public string ExpectedKubeletName => KubeletName?.Replace("{node}", NodeName, StringComparison.Ordinal) ?? NodeName;
 
     /// <summary>Files with the authority of kubelet's certificate, with colons between them: any one of them may be it, and
     /// not every one has to exist.</summary>
     [Required]
     public string KubeletCa { get; set; } = "";
 
+    /// <summary>The agent's certificate towards kubelet, in place of a token.</summary>
     public string? KubeletClientCertificate { get; set; }
 
+    /// <summary>The key of that certificate.</summary>
     public string? KubeletClientKey { get; set; }
 
     /// <summary>A token that somebody renews, instead of a certificate.</summary>
@@ -54,9 +63,11 @@ internal sealed class AgentOptions
     /// <summary>The runtime's CRI socket.</summary>
     public string RuntimeEndpoint { get; set; } = "unix:///run/containerd/containerd.sock";
 
+    /// <summary>The agent's certificate towards the operator.</summary>
     [Required]
     public string TlsCertificate { get; set; } = "";
 
+    /// <summary>The key of that certificate.</summary>
     [Required]
     public string TlsKey { get; set; } = "";
 
@@ -64,6 +75,7 @@ internal sealed class AgentOptions
     [Required]
     public string TlsClientCa { get; set; } = "";
 
+    /// <summary>Where it answers the operator, on every address of the node.</summary>
     public int Port { get; set; } = 50051;
 
     /// <summary>Plain HTTP on loopback for /healthz and /readyz.</summary>
@@ -72,9 +84,10 @@ internal sealed class AgentOptions
     /// <summary>Plain HTTP for /metrics on every address of the node; 0 for none.</summary>
     public int MetricsPort { get; set; } = 50053;
 
-    /// <summary>Where the handler and the hook stand.</summary>
+    /// <summary>Where the restore handler stands.</summary>
     public string RestoreHandler { get; set; } = "/usr/libexec/pod-checkpointing/checkpoint-restore";
 
+    /// <summary>Where the fence hook stands.</summary>
     public string FenceHook { get; set; } = "/usr/libexec/pod-checkpointing/checkpoint-fence";
 
     /// <summary>How images of checkpoints are made.</summary>

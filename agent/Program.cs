@@ -1,3 +1,4 @@
+using System.Reflection;
 using Grpc.Net.Client;
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Agent;
@@ -16,6 +17,12 @@ using PodCheckpointing.Agent.Volumes;
 using PodCheckpointing.Api.Agent;
 using PodCheckpointing.Storage;
 using PodCheckpointing.Storage.Images;
+
+if (args is ["--version"])
+{
+    Console.WriteLine(typeof(AgentOptions).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion);
+    return;
+}
 
 // Settings are read once. To reload them .NET would watch every folder below the working directory, which may be the node's root.
 var builder = WebApplication.CreateSlimBuilder(["--hostBuilder:reloadConfigOnChange=false", .. args]);

@@ -14,9 +14,10 @@ internal sealed class ImageOptions
     /// <summary>PEM of an authority that signs registries' certificates, beside those that the system trusts.</summary>
     public string RegistryCa { get; set; } = "";
 
-    /// <summary>How often a registry that fails is asked again, and how long the first wait is; it doubles every time.</summary>
+    /// <summary>How often a registry that fails is asked again.</summary>
     public int Retries { get; set; } = 5;
 
+    /// <summary>How long the first wait before that is; it doubles every time.</summary>
     public TimeSpan RetryDelay { get; set; } = TimeSpan.FromSeconds(1);
 
     /// <summary>How long one request may take; a piece of a layer must go up within it.</summary>

@@ -14,17 +14,20 @@ internal static class KubeletAuthority
 
     /// <summary>Checks kubelet's certificate.</summary>
     /// <param name="caFiles">Files of authorities, with colons between them; not every one has to exist.</param>
+    /// <param name="name">The name that it must bear.</param>
     /// <param name="certificate">What kubelet shows.</param>
     /// <param name="sent">What it sends along.</param>
     /// <param name="errors">What was found already.</param>
     /// <param name="now">The instant at which it must hold.</param>
     /// <exception cref="AuthenticationException">It is not trusted; says what to do.</exception>
-    public static bool Check(string caFiles, X509Certificate2? certificate, X509Chain? sent, SslPolicyErrors errors, DateTimeOffset now)
+    public static bool Check(string caFiles, string name, X509Certificate2? certificate, X509Chain? sent, SslPolicyErrors errors, DateTimeOffset now)
     {
         if (certificate is null || errors.HasFlag(SslPolicyErrors.RemoteCertificateNameMismatch))
         {
             throw new AuthenticationException(
-                certificate is null ? "kubelet shows no certificate" : $"kubelet's certificate ({certificate.Subject}) does not bear this node's name");
+                certificate is null ? "kubelet shows no certificate"
+                    : $"kubelet's certificate ({certificate.Subject}) bears {Names(certificate)}, and not {name}: have Agent:KubeletName say what it bears, with "
+                    + "{node} for the node's name, as in {node}.example");
         }
 
         var (trusted, held) = Read(caFiles);
@@ -38,6 +41,13 @@ internal static class KubeletAuthority
             : throw new AuthenticationException(
                 $"kubelet's certificate ({certificate.Subject}, of {certificate.Issuer}, valid until {Day(certificate.NotAfter)}) "
                 + Fault(certificate, now, string.Join("; ", chain.ChainStatus.Select(s => s.StatusInformation.Trim()).Distinct()), held));
+    }
+
+    private static string Names(X509Certificate2 certificate)
+    {
+        var names = certificate.Extensions.OfType<X509SubjectAlternativeNameExtension>()
+            .SelectMany(all => all.EnumerateDnsNames().Concat(all.EnumerateIPAddresses().Select(address => address.ToString()))).ToList();
+        return names.Count > 0 ? $"the names {string.Join(", ", names)}" : "no name";
     }
 
     private static string Fault(X509Certificate2 certificate, DateTimeOffset now, string said, string held) => certificate switch

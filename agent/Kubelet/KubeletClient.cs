@@ -35,7 +35,7 @@ internal sealed class KubeletClient : IDisposable
         {
             // Read for each connection: a cluster's authorities are rotated.
             RemoteCertificateValidationCallback = (_, certificate, chain, errors) =>
-                KubeletAuthority.Check(_options.KubeletCa, certificate as X509Certificate2, chain, errors, time.GetUtcNow()),
+                KubeletAuthority.Check(_options.KubeletCa, _options.ExpectedKubeletName, certificate as X509Certificate2, chain, errors, time.GetUtcNow()),
         };
         if (_options is { KubeletClientCertificate: { } certificate, KubeletClientKey: { } key })
         {
@@ -184,7 +184,7 @@ internal sealed class KubeletClient : IDisposable
         // be that empty: the first one may have begun the dump.
         using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(path, UriKind.Relative)) { Content = new ByteArrayContent([]) };
         // kubelet is called on the loopback, but its certificate bears the node's name: this is the name that is checked.
-        request.Headers.Host = _options.KubeletName ?? _options.NodeName;
+        request.Headers.Host = _options.ExpectedKubeletName;
         if (_options.KubeletTokenFile is { } file)
         {
             request.Headers.Authorization = new AuthenticationHeaderValue(

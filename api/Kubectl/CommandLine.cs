@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
+using System.Reflection;
 using k8s;
 using PodCheckpointing.Kubectl.Cluster;
 using PodCheckpointing.Kubectl.Commands;
@@ -12,6 +13,7 @@ namespace PodCheckpointing.Kubectl;
 internal sealed class CommandLine
 {
     private readonly CommandContext _context;
+    private readonly Option<bool> _version = new("--version") { Description = "Show the version, with the commit that it was built from", Action = new TellVersion() };
 
     public CommandLine(Terminal terminal, TimeProvider time, Func<ConnectionOptions, Session> open)
     {
@@ -31,6 +33,7 @@ internal sealed class CommandLine
             ExplainCommand.Build(_context),
             CompletionCommand.Build(_context),
         };
+        migrations.Options.Add(_version);
         var create = new Command("create", "Create a PodMigration or a PodCheckpoint.")
         {
             CreateMigrationCommand.Build(_context),
@@ -57,13 +60,14 @@ internal sealed class CommandLine
         }
 
         var parsed = Root.Parse(words);
-        if (parsed.CommandResult is { Command.Subcommands.Count: > 0 } && parsed.UnmatchedTokens.Count == 0)
+        var wantsVersion = parsed.GetResult(_version) is { Implicit: false };
+        if (!wantsVersion && parsed.CommandResult is { Command.Subcommands.Count: > 0 } && parsed.UnmatchedTokens.Count == 0)
         {
             parsed = Root.Parse([.. words, "--help"]);
         }
 
         var wantsHelp = parsed.GetResult((Option)Root.Options.OfType<HelpOption>().Single()) is { Implicit: false };
-        if (parsed.Errors.Count > 0 && !wantsHelp)
+        if (parsed.Errors.Count > 0 && !wantsHelp && !wantsVersion)
         {
             foreach (var error in parsed.Errors)
             {
@@ -118,6 +122,18 @@ internal sealed class CommandLine
         }
 
         return string.Join(' ', names);
+    }
+
+    private sealed class TellVersion : SynchronousCommandLineAction
+    {
+        public override bool ClearsParseErrors => true;
+
+        public override int Invoke(ParseResult parseResult)
+        {
+            parseResult.InvocationConfiguration.Output.WriteLine(
+                typeof(CommandLine).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion);
+            return ExitCode.Ok;
+        }
     }
 
     private sealed class HelpWithExitCodes(SynchronousCommandLineAction help) : SynchronousCommandLineAction

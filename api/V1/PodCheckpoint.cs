@@ -13,12 +13,13 @@ namespace PodCheckpointing.Api.V1;
 [KubernetesEntity(
     Group = ApiGroup.Name, ApiVersion = ApiGroup.Version, Kind = "PodCheckpoint",
     PluralName = "podcheckpoints", Namespaced = true)]
-[Called("pcp", "lpm", "all")]
+[Called("pcp", "lpm")]
 [PrinterColumn("Pod", ".spec.podName")]
 [PrinterColumn("Node", ".status.nodeName")]
 [PrinterColumn("Ready", ".status.ready", "boolean")]
 [PrinterColumn("Reason", ".status.conditions[?(@.type==\"Ready\")].reason")]
 [PrinterColumn("Size", ".status.size", "integer")]
+[PrinterColumn("Policy", ".spec.deletionPolicy", priority: 1)]
 [PrinterColumn("Content", ".status.boundContentName", priority: 1)]
 [PrinterColumn("Checkpoint-ID", ".status.checkpointID", priority: 1)]
 [PrinterColumn("Message", ".status.conditions[?(@.type==\"Ready\")].message", priority: 1)]

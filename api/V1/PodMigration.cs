@@ -11,14 +11,14 @@ namespace PodCheckpointing.Api.V1;
 [KubernetesEntity(
     Group = ApiGroup.Name, ApiVersion = ApiGroup.Version, Kind = "PodMigration",
     PluralName = "podmigrations", Namespaced = true)]
-[Called("pmig", "lpm", "all")]
+[Called("pmig", "lpm")]
 [PrinterColumn("Pod", ".spec.podName")]
 [PrinterColumn("Source", ".status.sourceNode")]
 [PrinterColumn("Target", ".status.targetNode")]
 [PrinterColumn("Phase", ".status.phase")]
-[PrinterColumn("Reason", ".status.conditions[?(@.type==\"Ready\")].reason")]
+[PrinterColumn("Outcome", ".status.outcome")]
 [PrinterColumn("Downtime(ms)", ".status.downtimeMilliseconds", "integer")]
-[PrinterColumn("Outcome", ".status.outcome", priority: 1)]
+[PrinterColumn("Reason", ".status.conditions[?(@.type==\"Ready\")].reason", priority: 1)]
 [PrinterColumn("Restored-Pod", ".status.restoredPodName", priority: 1)]
 [PrinterColumn("Checkpoint", ".status.podCheckpointName", priority: 1)]
 [PrinterColumn("Bytes", ".status.checkpointBytes", "integer", priority: 1)]
@@ -118,7 +118,8 @@ public sealed record PodMigrationSpec
     /// <summary>ttlSecondsAfterFinished has the operator delete the PodMigration, a few seconds at most after so many seconds since
     /// status.completionTime. The restored pod stays, and so does a PodCheckpoint that checkpointRetention Retain keeps. A migration
     /// that somebody still has to see to is not deleted: with outcome Lost, or condition Stalled. May be set or changed at any
-    /// time, also after the end. Absent: it stays until somebody deletes it.</summary>
+    /// time, also after the end. Absent: as long as the operator is told (Operator:Migrations:TtlSecondsAfterFinished), and otherwise
+    /// until somebody deletes it.</summary>
     [Bounds(0, int.MaxValue)]
     public int? TtlSecondsAfterFinished { get; init; }
 }
@@ -221,12 +222,13 @@ public sealed record PodMigrationStatus
 
     /// <summary>outcome says what became of the pod: Restored, it goes on at the target with its memory; ColdStarted, it
     /// runs there without it; RolledBack, it goes on at the source; Lost, the source ended or its node was lost
-    /// meanwhile, and a whole checkpoint is kept; Left, everything stands as the failure left it until spec.abort is set or
+    /// while the pod was being moved, and where a whole checkpoint had been made it is kept; SourceGone, the same before
+    /// anything of the pod was stopped, so that the migration has taken nothing from it; Left, everything stands as the failure left it until spec.abort is set or
     /// the migration deleted; WouldMigrate or WouldFail, it was a dry run. Set once, with completionTime; Left comes before
     /// that. Absent: not decided yet, or the pod was never touched.</summary>
     [OneOf(
-        Outcomes.Restored, Outcomes.ColdStarted, Outcomes.RolledBack, Outcomes.Lost, Outcomes.Left, Outcomes.WouldMigrate,
-        Outcomes.WouldFail)]
+        Outcomes.Restored, Outcomes.ColdStarted, Outcomes.RolledBack, Outcomes.Lost, Outcomes.SourceGone, Outcomes.Left,
+        Outcomes.WouldMigrate, Outcomes.WouldFail)]
     public string? Outcome { get; init; }
 
     /// <summary>steps are the parts of the migration in the order in which they began, each with its times.</summary>

@@ -289,13 +289,15 @@ public static class Reasons
     /// stopped.</summary>
     /// <remarks>Mend the node: when it answers, the migration ends by itself. When it is dead for certain, say so, and the
     /// source goes on: kubectl taint node NODE node.kubernetes.io/out-of-service=nodeshutdown:NoExecute, or kubectl delete
-    /// node NODE, which counts after a minute, or kubectl delete pod TARGET --force. Never say so of a node that may run: two copies would.</remarks>
+    /// node NODE, which counts after a minute, or kubectl delete pod TARGET --force. Never say so of a node that may run: two copies would.
+    /// Take the taint back when the machine is mended: kubectl taint node NODE node.kubernetes.io/out-of-service-</remarks>
     public const string TargetUnreachable = "TargetUnreachable";
 
     /// <summary>The node of the source does not answer: its pod can neither be removed nor told to go on.</summary>
     /// <remarks>Mend the node: when it answers, the migration ends by itself. When it is dead for certain, say so:
     /// kubectl taint node NODE node.kubernetes.io/out-of-service=nodeshutdown:NoExecute, or kubectl delete node
-    /// NODE, which counts after a minute.</remarks>
+    /// NODE, which counts after a minute. Take the taint back when the machine is mended: kubectl taint node NODE
+    /// node.kubernetes.io/out-of-service-</remarks>
     public const string SourceUnreachable = "SourceUnreachable";
 
     /// <summary>A node is gone, or was put out of service: the target's before the restore was verified, and the migration

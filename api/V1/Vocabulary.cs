@@ -43,6 +43,9 @@ public static class Outcomes
     /// <summary>No copy of it is left: the source ended, or its node was lost, while it was being moved.</summary>
     public const string Lost = "Lost";
 
+    /// <summary>The source ended, was deleted or went with its node by itself, before anything of it was stopped.</summary>
+    public const string SourceGone = "SourceGone";
+
     /// <summary>Everything stands as the failure left it, for inspection.</summary>
     public const string Left = "Left";
 

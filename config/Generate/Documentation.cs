@@ -12,9 +12,11 @@ internal sealed partial class Documentation(XDocument file)
         file.Descendants("member").ToDictionary(member => member.Attribute("name")!.Value);
 
     /// <summary>The comments of the API's assembly.</summary>
-    public static Documentation OfApi() => new(XDocument.Load(Path.Combine(
-        AppContext.BaseDirectory,
-        typeof(PodMigration).Assembly.GetName().Name + ".xml")));
+    public static Documentation OfApi() => Beside(typeof(PodMigration).Assembly);
+
+    /// <summary>The comments of an assembly.</summary>
+    public static Documentation Beside(Assembly assembly) =>
+        new(XDocument.Load(Path.Combine(AppContext.BaseDirectory, assembly.GetName().Name + ".xml")));
 
     /// <summary>A type's summary and remarks.</summary>
     public string Of(Type type) => Text($"T:{type.FullName}");

@@ -3,7 +3,7 @@ using PodCheckpointing.Api.V1;
 
 namespace PodCheckpointing.Generate;
 
-/// <summary>config/reference: a page per kind, and one of every word that stands in conditions and events.</summary>
+/// <summary>config/reference: a page per kind, one of every word that stands in conditions and events, and one of settings.</summary>
 internal static class ReferenceFolder
 {
     internal const string Header =
@@ -15,6 +15,7 @@ internal static class ReferenceFolder
         var files = Kinds.All.ToDictionary(
             PageName, kind => Header + new KindPage(kind, documentation, samples).Text);
         files["reasons.md"] = Header + WordsPage.Text(documentation);
+        files["settings.md"] = SettingsPage.Header + SettingsPage.Text();
         files["README.md"] = Header + Contents(documentation);
         return new GeneratedFolder("reference", files);
     }
@@ -31,6 +32,7 @@ internal static class ReferenceFolder
             + $"| {(Kinds.Entity(kind).Namespaced ? "namespace" : "cluster")} | {Markdown.Cell(documentation.Summary(kind))} |"))}
 
         [Reasons, conditions and other words](reasons.md): what each means and what to do.
+        [Settings](settings.md) of operator and agents.
 
         `kubectl explain podmigration.spec.tcpPolicy` says the same as these pages.
 

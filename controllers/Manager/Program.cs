@@ -1,3 +1,4 @@
+using System.Reflection;
 using k8s;
 using PodCheckpointing.Manager;
 using PodCheckpointing.Manager.Agents;
@@ -5,6 +6,12 @@ using PodCheckpointing.Manager.Metrics;
 using PodCheckpointing.Manager.Nodes;
 using PodCheckpointing.Runtime;
 using PodCheckpointing.Runtime.Metrics;
+
+if (args is ["--version"])
+{
+    Console.WriteLine(typeof(OperatorOptions).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion);
+    return;
+}
 
 // Settings are read once. To reload them .NET would watch every folder below the working directory, which may be large.
 var builder = WebApplication.CreateSlimBuilder(["--hostBuilder:reloadConfigOnChange=false", .. args]);

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Reflection;
 using System.Text.Json;
 using PodCheckpointing.Storage.Maintenance;
 
@@ -23,6 +24,7 @@ internal sealed partial class StoreCommand(TextWriter output, TextWriter errors,
                export <root> <podUID>/<checkpointID> <file>   the whole checkpoint as one tar of the stored files, verified
                export <root> <podUID>/<checkpointID>/<container> <file>   the runtime's own tar, verified
                import <root> <file>                       puts an exported checkpoint back, verified
+               --version
         exit codes: 0 all is whole, 1 something is broken, 2 bad input, 3 the volume failed or the call was cancelled
         """;
 
@@ -53,6 +55,12 @@ internal sealed partial class StoreCommand(TextWriter output, TextWriter errors,
 
     private async Task<int> DispatchAsync(string[] args, CancellationToken cancellationToken)
     {
+        if (args is ["--version"])
+        {
+            await output.WriteLineAsync(typeof(StoreCommand).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion);
+            return Whole;
+        }
+
         var words = args.Where(arg => !arg.StartsWith("--", StringComparison.Ordinal)).ToArray();
         // --name=value, of which the value is looked at where it is used.
         var flags = args.Except(words).Select(flag => flag.Split('=', 2)).ToDictionary(flag => flag[0], flag => flag.ElementAtOrDefault(1));

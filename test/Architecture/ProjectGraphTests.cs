@@ -31,7 +31,7 @@ public sealed class ProjectGraphTests
         [Runtime] = [KubernetesClient],
         [Manager] = [Api, Runtime, KubernetesClient, Grpc],
         [Agent] = [Api, Storage, Runtime, KubernetesClient, Grpc],
-        [Generate] = [Api, KubernetesClient],
+        [Generate] = [Api, KubernetesClient, Manager, Agent],
     };
 
     private static readonly string[] Product =

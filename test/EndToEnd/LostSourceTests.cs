@@ -80,7 +80,7 @@ public sealed class LostSourceTests() : BenchTests("m")
         await SayItIsDeadAsync("node-a");
         await Cluster.OnNodeAsync("node-b", "touch /run/go");
 
-        await IsLostAsync("before");
+        await HasEndedAsync("before", "SourceGone");
     }
 
     [Test]
@@ -94,7 +94,7 @@ public sealed class LostSourceTests() : BenchTests("m")
         await DieAsync();
         await SayItIsDeadAsync("node-a");
 
-        await IsLostAsync("during");
+        await HasEndedAsync("during", "Lost");
     }
 
     [Test]
@@ -127,12 +127,12 @@ public sealed class LostSourceTests() : BenchTests("m")
         await CountOnAsync("node-a", "held", "c", Cluster.Numbers("node-a", "held", "c", "n").Count);
     }
 
-    private async Task IsLostAsync(string migration)
+    private async Task HasEndedAsync(string migration, string outcome)
     {
         var watch = Stopwatch.StartNew();
-        await Cluster.WaitAsync("podmigration", migration, "{.status.outcome}", "Lost", "Restored", "RolledBack");
+        await Cluster.WaitAsync("podmigration", migration, "{.status.outcome}", outcome, "Restored", "RolledBack");
         watch.Elapsed.Should().BeLessThan(AtOnce);
-        (await Cluster.GetAsync("podmigration", migration, "{.status.outcome}")).Should().Be("Lost");
+        (await Cluster.GetAsync("podmigration", migration, "{.status.outcome}")).Should().Be(outcome);
         (await Cluster.GetAsync("podmigration", migration, "{.status.conditions[?(@.type==\"RolledBack\")].reason}")).Should().Be("NodeLost");
         (await Cluster.GetAsync("podmigration", migration, "{.status.message}")).Should().Contain("node-a was lost before").And.Contain("the source is gone with node node-a");
     }

@@ -107,6 +107,15 @@ internal sealed class Judge
         Must(running.Count == 1 || (lost && running.Count == 0), $"{running.Count} copies run at the end");
         Must(OfThePod().Count(c => c.Lives) == running.Count, "more than one copy is left");
         Must(lost || !outcomes.Contains(Outcomes.Lost), "it says Lost, and nothing was taken away");
+        foreach (var gone in migrations.Where(m => m.Status?.Outcome == Outcomes.SourceGone))
+        {
+            var sources = _world.Copies.Where(c => c.PodUid == gone.Status!.PodUID).ToList();
+            Must(sources.All(c => !c.Lives), "it says SourceGone, and the source lives");
+            Must(
+                sources.All(c => c.StoppedAt is null) || migrations.Exists(m => m != gone && m.Status?.PodUID == gone.Status!.PodUID),
+                "it says SourceGone, and had stopped the source");
+        }
+
         Namesakes();
         if (running.Count == 1 && _world.Namesakes.Count == 0)
         {

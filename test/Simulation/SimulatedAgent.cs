@@ -19,7 +19,7 @@ internal sealed partial class SimulatedAgent(Caller caller, World world, Node no
         Call("capabilities", () => new GetCapabilitiesResponse
         {
             NodeName = node.Name, KubeletCheckpoint = true, FenceHook = true, RestoreHandler = true, StoreId = "s",
-            Architecture = "x", Runtime = "crun", CriuVersion = "4", ProtocolVersion = 1,
+            Architecture = "x", Runtime = "crun", CriuVersion = "4.2", ProtocolVersion = 1,
             // One volume: what any node has left is there for the others, and nothing else.
             StoreMark = request.LeaveMark ? Mark + node.Name : "", MarkFound = request.FindMark.StartsWith(Mark, StringComparison.Ordinal),
         });

@@ -62,5 +62,5 @@ internal static class AbortCommand
 
     /// <summary>Whether the pod goes on where it was: that is what was asked for.</summary>
     internal static bool IsStopped(PodMigration migration) =>
-        migration.Status?.Outcome is not (Outcomes.Restored or Outcomes.ColdStarted or Outcomes.Lost or Outcomes.Left);
+        migration.Status?.Outcome is not (Outcomes.Restored or Outcomes.ColdStarted or Outcomes.Lost or Outcomes.SourceGone or Outcomes.Left);
 }

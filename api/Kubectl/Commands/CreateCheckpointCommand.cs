@@ -22,7 +22,8 @@ internal static class CreateCheckpointCommand
         var creation = new Creation(context);
         var command = new ExampleCommand(
             "podcheckpoint",
-            "Take a checkpoint of a running pod, which goes on running.",
+            "Take a checkpoint of a running pod, which goes on running. It holds no manifest: keep the pod's (kubectl get pod POD -o yaml), "
+            + "which restore needs when the pod is gone.",
             "kubectl create podcheckpoint before-upgrade --pod web --deletion-policy Retain --wait",
             "kubectl create podcheckpoint again --from-content pcpc-0b1c2d3e --dry-run=server")
         {

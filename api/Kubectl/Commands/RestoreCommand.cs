@@ -90,8 +90,8 @@ internal static class RestoreCommand
             ? pod
             : throw new CommandException(
                 ExitCode.Refused,
-                $"the pod that {ObjectNames.Of(checkpoint)} was made of is gone{(pod is null ? "" : $" (pod {name} is another one)")}: "
-                + "give its manifest with --filename FILE");
+                $"the pod that {ObjectNames.Of(checkpoint)} was made of is gone{(pod is null ? "" : $" (pod {name} is another one)")}, and a checkpoint holds no manifest: "
+                + "give the pod's with --filename FILE (what it was created with, or what kubectl get pod -o yaml said while it ran)");
     }
 
     private static string NameFor(V1Pod source, PodCheckpoint checkpoint)

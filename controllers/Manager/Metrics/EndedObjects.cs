@@ -25,8 +25,8 @@ internal sealed class EndedObjects(ILeadership leadership, TimeProvider time)
         }
 
         var success = status.Conditions.IsTrue(ConditionTypes.Ready);
-        var result = success ? "success" : status.Conditions.IsTrue(ConditionTypes.Validated) ? "failure" : "refused";
         var why = status.Conditions.Find(success ? ConditionTypes.Ready : ConditionTypes.RolledBack)?.Reason;
+        var result = success ? "success" : IsAborted(status.Outcome, why) ? "aborted" : status.Conditions.IsTrue(ConditionTypes.Validated) ? "failure" : "refused";
         OperatorMetrics.Migrations.Count(result);
         OperatorMetrics.MigrationOutcomes.Count(
             status.Outcome ?? OperatorMetrics.None, OperatorMetrics.ReasonWord(why));
@@ -83,13 +83,22 @@ internal sealed class EndedObjects(ILeadership leadership, TimeProvider time)
         }
     }
 
-    /// <summary>How long the oldest migration is under way, by its startTime: one that waits for a slot has none.</summary>
+    /// <summary>How long the oldest migration is under way, by its startTime: one that waits for a slot has none. One that is left for
+    /// inspection stands until somebody wants otherwise, and would hide those that are stuck.</summary>
     public double OldestAge(IEnumerable<PodMigration> migrations)
     {
         var now = time.GetUtcNow().UtcDateTime;
-        return migrations.Where(m => m.Status is { CompletionTime: null, StartTime: not null })
+        return migrations.Where(m => m.Status is { CompletionTime: null, StartTime: not null, Outcome: not Outcomes.Left })
             .Select(m => Seconds(m.Status!.StartTime!.Value, now)).DefaultIfEmpty(0).Max();
     }
+
+    /// <summary>Whether somebody has ended it, or its pod before anything of that was stopped: nothing has failed.</summary>
+    private static bool IsAborted(string? outcome, string? reason) => outcome switch
+    {
+        Outcomes.SourceGone => true,
+        null or Outcomes.RolledBack => reason == Reasons.Aborted,
+        _ => false,
+    };
 
     private static double Seconds(DateTime from, DateTime to) => Math.Max(0, (to - from).TotalSeconds);
 

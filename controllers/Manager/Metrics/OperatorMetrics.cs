@@ -17,14 +17,15 @@ internal static class OperatorMetrics
 
     private static readonly MetricLabel Result = new("result", "success", "failure");
 
-    /// <summary>A migration that is refused has touched nothing; one that fails has been undone.</summary>
-    private static readonly MetricLabel MigrationResult = new("result", "success", "failure", "refused");
+    /// <summary>A migration that is refused has touched nothing; one that fails has been undone; one that is aborted was ended by
+    /// somebody's wish, or its pod was.</summary>
+    private static readonly MetricLabel MigrationResult = new("result", "success", "failure", "refused", "aborted");
 
     private static readonly string[] AllReasons = [.. Constants(typeof(Reasons))];
 
     public static readonly CounterMetric Migrations = Set.Counter(
         "podmigration_operations_total",
-        "Migrations that have ended: the pod goes on at the target, it does not, or it was never touched",
+        "Migrations that have ended: the pod goes on at the target, it does not, it was never touched, or somebody has stopped the migration, or ended the pod before that had stopped anything",
         MigrationResult);
 
     public static readonly CounterMetric MigrationOutcomes = Set.Counter(
@@ -34,7 +35,7 @@ internal static class OperatorMetrics
         "reason");
 
     public static readonly CounterMetric PodsLost = Set.Counter(
-        "podmigration_lost_total", "Migrations after which no copy of the pod was left: outcome Lost");
+        "podmigration_lost_total", "Migrations that had stopped the pod, and after which no copy of it was left: outcome Lost");
 
     public static readonly HistogramMetric MigrationDuration = Set.Histogram(
         "podmigration_duration_seconds", "From the start of a migration to its end", Buckets.Seconds, MigrationResult);

@@ -42,7 +42,8 @@ internal sealed class CheckpointSettlement(ICluster cluster, MigrationObjects ob
 
     /// <summary>What people are told of it where it is the last that is left of the pod.</summary>
     public static string WhatIsKept(MigrationScope scope) =>
-        $"PodCheckpoint {scope.CheckpointName} holds the pod as it was when it was dumped: kubectl podmigration restore {scope.CheckpointName} -n {scope.Namespace}";
+        $"PodCheckpoint {scope.CheckpointName} holds the pod as it was when it was dumped: kubectl podmigration restore {scope.CheckpointName} "
+        + $"-n {scope.Namespace} -f FILE, where FILE is the pod's manifest, which no checkpoint holds";
 
     private bool IsWhole(PodCheckpoint checkpoint) =>
         checkpoint.Status is { Error: null, Containers: { Count: > 0 } all } && objects.ContentsOf(checkpoint).Count() == all.Count;

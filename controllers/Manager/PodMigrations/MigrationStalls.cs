@@ -47,7 +47,7 @@ internal static class MigrationStalls
             Reasons.TargetUnreachable,
             $"pod {pod} was let go at node {node}, which does not answer: it may run there, so the source stays stopped at {scope.Status.SourceNode}. "
             + $"When {node} answers, the migration ends by itself. When it is dead for certain, and only then, say so and the source goes on: "
-            + $"{WordOf(node)}, or kubectl -n {scope.Namespace} delete pod {pod} --force");
+            + $"kubectl -n {scope.Namespace} delete pod {pod} --force, or {WordOf(node)}");
     }
 
     public static (string Reason, string Message) HoldSilent(MigrationScope scope)
@@ -69,7 +69,8 @@ internal static class MigrationStalls
     }
 
     private static string WordOf(string? node) =>
-        $"kubectl taint node {node} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute, or kubectl delete node {node}, which counts after a minute";
+        $"kubectl taint node {node} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute, or kubectl delete node {node}, which counts after a minute. "
+        + $"Take the taint back when the machine is mended: kubectl taint node {node} node.kubernetes.io/out-of-service-";
 
     public static (string Reason, string Message) SourceSilent(MigrationScope scope) =>
         SourceSilent(scope, "the source is fenced, does not answer: the migration ends when it does");

@@ -23,6 +23,10 @@ internal enum NodeRoles
 /// <summary>What the agents' answers show to stand in the way. Pure functions of them.</summary>
 internal static class NodeObstacles
 {
+    /// <summary>The first CRIU whose library has crun read a file of options, which a dump for a migration depends on: an older one
+    /// leaves the pod running.</summary>
+    public const string LeastCriu = "4.2";
+
     /// <summary>What the source lacks, and what a look at the pod's processes and volumes shows there.</summary>
     public static IEnumerable<(string Reason, string Message)> OfSource(V1Pod pod, string tcpPolicy, GetCapabilitiesResponse source)
     {
@@ -128,10 +132,14 @@ internal static class NodeObstacles
             (NodeRoles.Both, !node.FenceHook, NoHook(node.NodeName)),
             (NodeRoles.Target, !node.RestoreHandler, $"node {node.NodeName} has no restore handler; install the agent's files"),
             (NodeRoles.Both, node.RuntimeMessage.Length > 0, $"node {node.NodeName}: {node.RuntimeMessage}"),
-            (NodeRoles.Target, node.CriuVersion.Length == 0, $"node {node.NodeName} has no CRIU; install it, and restart the node's agent"),
+            (NodeRoles.Both, node.CriuVersion.Length == 0 || Versions.IsOlder(node.CriuVersion, LeastCriu, parts: 2), WrongCriu(node)),
         ];
         return all.Where(lack => lack.Broken).Select(lack => (lack.For, Reasons.NodeNotCapable, lack.Message));
     }
+
+    private static string WrongCriu(GetCapabilitiesResponse node) =>
+        $"node {node.NodeName} has {(node.CriuVersion.Length == 0 ? "no CRIU" : $"CRIU {node.CriuVersion}")}; install {LeastCriu} or newer, and its libcriu, which crun loads "
+        + "and whose version no agent sees (config/crio, config/containerd), and restart the node's agent";
 
     private static bool OtherProtocol(GetCapabilitiesResponse node) => node.ProtocolVersion != CheckpointServiceBase.ProtocolVersion;
 

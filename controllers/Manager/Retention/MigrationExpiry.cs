@@ -6,16 +6,22 @@ namespace PodCheckpointing.Manager.Retention;
 internal static class MigrationExpiry
 {
     /// <summary>Whether its time is over, and nobody has to do anything about it any more.</summary>
-    public static bool IsDue(PodMigration migration, DateTime now) =>
+    /// <param name="migration">The migration.</param>
+    /// <param name="otherwise">After how many seconds one goes that says nothing itself; null: never.</param>
+    /// <param name="now">The time.</param>
+    public static bool IsDue(PodMigration migration, int? otherwise, DateTime now) =>
         migration is
         {
             Metadata.DeletionTimestamp: null,
-            Spec.TtlSecondsAfterFinished: { } seconds,
             // Of a pod that is lost it is all that tells how to have it back.
             Status: { CompletionTime: { } ended, Outcome: not Outcomes.Lost } status,
         }
+        && Ttl(migration, otherwise) is { } seconds
         && now - ended >= TimeSpan.FromSeconds(seconds)
         // The checkpoint is deleted, or given to nobody, before the finalizer goes.
         && !migration.Has(WellKnown.MigrationFinalizer)
         && !status.Conditions.IsTrue(ConditionTypes.Stalled);
+
+    /// <summary>After how many seconds it goes; null: never.</summary>
+    public static int? Ttl(PodMigration migration, int? otherwise) => migration.Spec.TtlSecondsAfterFinished ?? otherwise;
 }

@@ -1,17 +1,25 @@
 using k8s;
+using Microsoft.Extensions.Options;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.PodMigrations;
 using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.Retention;
 
-/// <summary>Deletes migrations that have ended, when their ttlSecondsAfterFinished are over.</summary>
+/// <summary>Deletes migrations that have ended, when their ttlSecondsAfterFinished are over, or what the operator is told in place of it.</summary>
 internal sealed class MigrationSweep(
-    ICluster cluster, ILeadership leadership, IEnumerable<IInformer> informers, TimeProvider time, ILogger<MigrationSweep> logger)
+    ICluster cluster,
+    ILeadership leadership,
+    IEnumerable<IInformer> informers,
+    IOptions<OperatorOptions> options,
+    TimeProvider time,
+    ILogger<MigrationSweep> logger)
     : LeaderSweep(informers, leadership, Interval, time, logger)
 {
     /// <summary>How late a deletion may be.</summary>
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
+
+    private readonly int? _otherwise = options.Value.Migrations.TtlSecondsAfterFinished;
 
     /// <summary>What was logged of those that could not be deleted, by their uids.</summary>
     private readonly Dictionary<string, string> _told = [];
@@ -52,7 +60,7 @@ internal sealed class MigrationSweep(
             && !await OwnsCheckpointAsync(migration, cancellationToken)
             && await cluster.DeleteVersionAsync(migration, cancellationToken))
         {
-            ManagerLog.MigrationExpired(Logger, $"{ObjectKey.Of(migration)}", migration.Status!.Outcome, migration.Spec.TtlSecondsAfterFinished!.Value);
+            ManagerLog.MigrationExpired(Logger, $"{ObjectKey.Of(migration)}", migration.Status!.Outcome, MigrationExpiry.Ttl(migration, _otherwise)!.Value);
         }
     }
 
@@ -64,5 +72,5 @@ internal sealed class MigrationSweep(
             && checkpoint.IsControlledBy(migration);
     }
 
-    private bool IsDue(PodMigration migration) => MigrationExpiry.IsDue(migration, Time.GetUtcNow().UtcDateTime);
+    private bool IsDue(PodMigration migration) => MigrationExpiry.IsDue(migration, _otherwise, Time.GetUtcNow().UtcDateTime);
 }

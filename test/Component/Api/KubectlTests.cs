@@ -15,8 +15,8 @@ public sealed partial class KubectlTests
 
     [TestCase(
         "pmig",
-        "NAME POD SOURCE TARGET PHASE REASON DOWNTIME(MS) AGE",
-        "counter-done counter node-a node-b Completed Succeeded 247 AGE")]
+        "NAME POD SOURCE TARGET PHASE OUTCOME DOWNTIME(MS) AGE",
+        "counter-done counter node-a node-b Completed Restored 247 AGE")]
     [TestCase(
         "pcp",
         "NAME POD NODE READY REASON SIZE AGE",
@@ -43,12 +43,12 @@ public sealed partial class KubectlTests
 
     [TestCase(
         "pmig",
-        "NAME POD SOURCE TARGET PHASE REASON DOWNTIME(MS) OUTCOME RESTORED-POD CHECKPOINT BYTES MESSAGE AGE",
-        "counter-done counter node-a node-b Completed Succeeded 247 Restored counter-m3b5a7c1e counter-3b5a7c1e 1048576 "
+        "NAME POD SOURCE TARGET PHASE OUTCOME DOWNTIME(MS) REASON RESTORED-POD CHECKPOINT BYTES MESSAGE AGE",
+        "counter-done counter node-a node-b Completed Restored 247 Succeeded counter-m3b5a7c1e counter-3b5a7c1e 1048576 "
         + "pod counter-m3b5a7c1e goes on at node-b AGE")]
     [TestCase(
         "pcp",
-        "NAME POD NODE READY REASON SIZE CONTENT CHECKPOINT-ID MESSAGE AGE",
+        "NAME POD NODE READY REASON SIZE POLICY CONTENT CHECKPOINT-ID MESSAGE AGE",
         "counter-done counter node-a true CheckpointCompleted 1048576 pcpc-3b5a7c1e-0d52-4c8e-9a3e-6f0b1d2c3e4f "
         + "20261121t003412z-7f3a9c the checkpoint is whole AGE")]
     [TestCase(

@@ -24,6 +24,9 @@ public sealed class KubeletCertificateTests
     [TestCase("node-a", "node-b", false)]
     [TestCase("node-b", null, false)]
     [TestCase("node-b", "node-a", true)]
+    [TestCase("node-a", "{node}", true)]
+    [TestCase("node", "{node}-a", true)]
+    [TestCase("node-a", "{node}.example", false)]
     public async Task The_name_that_is_checked_is_the_nodes(string node, string? name, bool works)
     {
         var file = Path.GetTempFileName();
@@ -43,6 +46,10 @@ public sealed class KubeletCertificateTests
             var (answers, message) = await client.ProbeAsync(TestContext.CurrentContext.CancellationToken);
 
             answers.Should().Be(works, "it said: {0}", message);
+            if (!works)
+            {
+                message.Should().Contain($"bears the names node-a, and not {(name ?? node).Replace("{node}", node)}:").And.Contain("Agent:KubeletName").And.Contain("{node}");
+            }
         }
         finally
         {

@@ -267,7 +267,8 @@ internal sealed class ObjectTests() : PluginTests("object")
         ((string)pod["metadata"]!["name"]!, (int)pod["spec"]!["terminationGracePeriodSeconds"]!).Should().Be(("gone", 5));
         ((string)pod["spec"]!["containers"]![0]!["env"]![0]!["value"]!).Should().Be("12");
         missing.Should().Be(new Said(
-            3, "", "error: the pod that podcheckpoint.lpm.my.domain/gone was made of is gone: give its manifest with --filename FILE\n"));
+            3, "", "error: the pod that podcheckpoint.lpm.my.domain/gone was made of is gone, and a checkpoint holds no manifest: "
+            + "give the pod's with --filename FILE (what it was created with, or what kubectl get pod -o yaml said while it ran)\n"));
     }
 
     [Test]

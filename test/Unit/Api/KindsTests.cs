@@ -19,6 +19,10 @@ public sealed class KindsTests
         ]);
 
     [TestCaseSource(typeof(Kinds), nameof(Kinds.All))]
+    public void Kinds_are_found_together_and_not_among_all_that_kubectl_deletes(Type kind) =>
+        kind.GetCustomAttribute<CalledAttribute>()!.Categories.Should().Equal("lpm");
+
+    [TestCaseSource(typeof(Kinds), nameof(Kinds.All))]
     public void New_objects_say_what_they_are(Type kind)
     {
         var item = (IKubernetesObject<V1ObjectMeta>)Activator.CreateInstance(kind)!;

@@ -48,6 +48,15 @@ internal sealed class CommandLineTests
             """);
     }
 
+    [Test]
+    public async Task Tells_its_version()
+    {
+        var (code, output, error) = await new Shell().RunAsync("podmigration --version");
+
+        (code, error).Should().Be((ExitCode.Ok, ""));
+        output.Should().MatchRegex("^[0-9]+\\.[0-9]+\\.[0-9]+(\\+[0-9a-f]{40})?\n$");
+    }
+
     [TestCase("create podmigration", "error: Required argument 'NAME' missing", "See 'kubectl create podmigration --help' for usage.")]
     [TestCase("create podmigration x", "error: Option '--pod' is required.", "See 'kubectl create podmigration --help'")]
     [TestCase("create podmigration x --pod p --timeout soon", "--timeout \"soon\": write a duration such as 30s", "See 'kubectl")]

@@ -143,6 +143,7 @@ internal sealed class KubeconfigTests
     [TestCase(Outcomes.Restored, false)]
     [TestCase(Outcomes.ColdStarted, false)]
     [TestCase(Outcomes.Lost, false)]
+    [TestCase(Outcomes.SourceGone, false)]
     public void An_abort_is_well_where_the_pod_goes_on_where_it_was(string? outcome, bool well) =>
         AbortCommand.IsStopped(new PodMigration { Status = new PodMigrationStatus { Outcome = outcome } }).Should().Be(well);
 

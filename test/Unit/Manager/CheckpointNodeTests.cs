@@ -395,7 +395,8 @@ internal sealed class CheckpointNodeTests
     {
         yield return Case("kubelet", n => (n.KubeletCheckpoint, n.KubeletMessage) = (false, "the feature gate is off"), "no pod can be moved away from this node");
         yield return Case("handler", n => n.RestoreHandler = false, "no pod can be moved to this node");
-        yield return Case("criu", n => n.CriuVersion = "", "no pod can be moved to this node");
+        yield return Case("criu", n => n.CriuVersion = "", "no pod can be moved away from this node, or to it");
+        yield return Case("old criu", n => n.CriuVersion = "3.16", "no pod can be moved away from this node, or to it");
         yield return Case("hook", n => n.FenceHook = false, "no pod can be moved away from this node, or to it");
         yield return Case("protocol", n => n.ProtocolVersion = 7, "no pod can be moved away from this node, or to it");
         yield return Case("crun", n => n.RuntimeMessage = "crun is built without CRIU", "no pod can be moved away from this node, or to it");

@@ -25,6 +25,11 @@ public sealed class MigrationReconcilerTests : MigrationTests
     {
         _world.HasCome(at switch { nameof(Receiving) => Receiving, nameof(Prepared) => Prepared, _ => Fenced });
         PutTarget(at == nameof(Receiving) ? ["c"] : []);
+        if (at != nameof(Dumping))
+        {
+            _world.Take<PodCheckpoint>("n", _world.Checkpoint);
+        }
+
         Lose("a", gone);
 
         await _world.ReconcileAsync();
@@ -42,8 +47,9 @@ public sealed class MigrationReconcilerTests : MigrationTests
         await _world.ReconcileAsync();
         await _world.ReconcileAsync();
 
-        _world.Status.Outcome.Should().Be(Outcomes.Lost);
-        _world.Status.Message.Should().Be("node a was lost before the pod was dumped there; the source is gone with node a");
+        _world.Status.Outcome.Should().Be(at == nameof(Dumping) ? Outcomes.Lost : Outcomes.SourceGone);
+        _world.Status.Message.Should().Be(
+            $"node a was lost before the pod was dumped there; the source is gone with node a{(at == nameof(Dumping) ? "" : ", and nothing of it had been stopped")}");
     }
 
     [Test]
@@ -78,7 +84,8 @@ public sealed class MigrationReconcilerTests : MigrationTests
         _world.Condition(ConditionTypes.RolledBack).Should().BeNull();
         _world.Condition(ConditionTypes.Stalled).Should().Match<V1Condition>(c => c.Status == "True" && c.Reason == Reasons.SourceUnreachable
             && c.Message!.StartsWith("node a, where the pod is being dumped, does not answer")
-            && c.Message.Contains("kubectl taint node a node.kubernetes.io/out-of-service=nodeshutdown:NoExecute"));
+            && c.Message.Contains("kubectl taint node a node.kubernetes.io/out-of-service=nodeshutdown:NoExecute")
+            && c.Message.EndsWith("Take the taint back when the machine is mended: kubectl taint node a node.kubernetes.io/out-of-service-"));
     }
 
     [Test]

@@ -4,6 +4,7 @@ using FluentAssertions;
 using k8s;
 using k8s.Models;
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
 using NUnit.Framework;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager;
@@ -25,7 +26,24 @@ internal sealed class MigrationSweepTests
     [TestCase(60, 60, true)]
     [TestCase(int.MaxValue, 100000, false)]
     public void Goes_when_its_time_is_over_and_not_before(int? ttl, int after, bool due) =>
-        MigrationExpiry.IsDue(Migration(ttl), Ended.AddSeconds(after)).Should().Be(due);
+        MigrationExpiry.IsDue(Migration(ttl), otherwise: null, Ended.AddSeconds(after)).Should().Be(due);
+
+    [TestCase(null, 60, 59, false)]
+    [TestCase(null, 60, 60, true)]
+    [TestCase(null, 0, 0, true)]
+    [TestCase(3600, 60, 60, false)]
+    [TestCase(30, 60, 30, true)]
+    public void The_operators_time_is_that_of_those_that_have_none_of_their_own(int? ttl, int otherwise, int after, bool due) =>
+        MigrationExpiry.IsDue(Migration(ttl), otherwise, Ended.AddSeconds(after)).Should().Be(due);
+
+    [Test]
+    public async Task The_sweep_takes_the_operators_time()
+    {
+        var cluster = new Views { Seen = [Migration(null)], Live = [Migration(null)] };
+
+        await SweepAsync(cluster, deletes: false);
+        await SweepAsync(cluster, deletes: true, otherwise: 0);
+    }
 
     [TestCase(Outcomes.Restored, true)]
     [TestCase(Outcomes.ColdStarted, true)]
@@ -33,16 +51,17 @@ internal sealed class MigrationSweepTests
     [TestCase(Outcomes.WouldMigrate, true)]
     [TestCase(Outcomes.WouldFail, true)]
     [TestCase(null, true)]
+    [TestCase(Outcomes.SourceGone, true)]
     [TestCase(Outcomes.Lost, false)]
     public void Goes_when_nobody_has_to_do_anything_about_it(string? outcome, bool due)
     {
         var migration = Migration(0);
 
-        MigrationExpiry.IsDue(migration with { Status = migration.Status! with { Outcome = outcome } }, Ended).Should().Be(due);
+        MigrationExpiry.IsDue(migration with { Status = migration.Status! with { Outcome = outcome } }, otherwise: null, Ended).Should().Be(due);
     }
 
     [TestCaseSource(nameof(Others))]
-    public void Stays(PodMigration migration) => MigrationExpiry.IsDue(migration, Ended.AddYears(1)).Should().BeFalse();
+    public void Stays(PodMigration migration) => MigrationExpiry.IsDue(migration, otherwise: 0, Ended.AddYears(1)).Should().BeFalse();
 
     [Test]
     public async Task Deletes_the_version_that_the_server_has()
@@ -118,9 +137,10 @@ internal sealed class MigrationSweepTests
             .SetArgDisplayNames("not settled");
     }
 
-    private static async Task SweepAsync(Views cluster, bool? deletes = null)
+    private static async Task SweepAsync(Views cluster, bool? deletes = null, int? otherwise = null)
     {
-        var sweep = new MigrationSweep(cluster, new SoleLeader(), [], new HandTime(), NullLogger<MigrationSweep>.Instance);
+        var options = Options.Create(new OperatorOptions { Migrations = new MigrationOptions { TtlSecondsAfterFinished = otherwise } });
+        var sweep = new MigrationSweep(cluster, new SoleLeader(), [], options, new HandTime(), NullLogger<MigrationSweep>.Instance);
         await sweep.SweepAsync(CancellationToken.None);
         if (deletes is { } wanted)
         {

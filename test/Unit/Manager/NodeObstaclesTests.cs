@@ -4,6 +4,7 @@ using k8s.Models;
 using NUnit.Framework;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Generate;
 using PodCheckpointing.Manager.PodMigrations;
 
 namespace PodCheckpointing.Unit.Manager;
@@ -21,11 +22,11 @@ public sealed class NodeObstaclesTests
     [Test]
     public void All_that_two_nodes_lack_is_said_at_once_each_with_its_word() =>
         Of(
-            Node("a", n => n.KubeletCheckpoint = false),
+            Node("a", n => (n.KubeletCheckpoint, n.CriuVersion) = (false, "4.3")),
             Node("b", n =>
             {
                 (n.FenceHook, n.RestoreHandler, n.StoreId, n.Architecture, n.Runtime, n.ProtocolVersion) = (false, false, "other", "arm64", "runc", 2);
-                (n.KernelVersion, n.CriuVersion, n.CpuVendor) = ("6.11.0", "4.1", "GenuineIntel");
+                (n.KernelVersion, n.CriuVersion, n.CpuVendor) = ("6.11.0", "4.2", "GenuineIntel");
             })).Select(o => o.Reason).Should().Equal(
             Reasons.NodeNotCapable, Reasons.NodeNotCapable, Reasons.NodeNotCapable, Reasons.NodeNotCapable, Reasons.NodeNotCapable,
             Reasons.StoreNotShared, Reasons.CpuNotCompatible, Reasons.CpuNotCompatible, Reasons.KernelTooOld, Reasons.CriuTooOld);
@@ -69,6 +70,30 @@ public sealed class NodeObstaclesTests
     public void A_crun_that_cannot_checkpoint_is_told_of_either_node() =>
         Of(Node("a", n => n.RuntimeMessage = "crun 1.14 is built without CRIU"), Node("b", n => n.RuntimeMessage = "crun is not there")).Should().Equal(
             (Reasons.NodeNotCapable, "node a: crun 1.14 is built without CRIU"), (Reasons.NodeNotCapable, "node b: crun is not there"));
+
+    [TestCase("3.16", "CRIU 3.16")]
+    [TestCase("4.1.1", "CRIU 4.1.1")]
+    [TestCase("", "no CRIU")]
+    public void A_CRIU_that_is_too_old_is_told_of_either_node_with_what_is_needed(string version, string found)
+    {
+        var messages = Of(Node("a", n => n.CriuVersion = version), Node("b", n => n.CriuVersion = version)).ToList();
+
+        messages.Select(m => m.Reason).Should().Equal(Reasons.NodeNotCapable, Reasons.NodeNotCapable);
+        messages[0].Message.Should().Be(
+            $"node a has {found}; install 4.2 or newer, and its libcriu, which crun loads and whose version no agent sees (config/crio, config/containerd), "
+            + "and restart the node's agent");
+        messages[1].Message.Should().StartWith($"node b has {found};");
+    }
+
+    [TestCase("4.2")]
+    [TestCase("4.2.1")]
+    [TestCase("5.0")]
+    public void A_CRIU_that_is_new_enough_is_not(string version) =>
+        Of(Node("a", n => n.CriuVersion = version), Node("b", n => n.CriuVersion = version)).Should().BeEmpty();
+
+    [Test]
+    public void The_machines_of_the_Vagrantfile_have_what_is_asked_for() =>
+        File.ReadLines(Path.Combine(Repository.Root(AppContext.BaseDirectory), "config/vagrant/versions.sh")).Should().Contain($"criu=v{NodeObstacles.LeastCriu}");
 
     [TestCase("", true)]
     [TestCase("crun checkpoint-restore", true)]

@@ -163,7 +163,8 @@ public sealed class WayBackTests : MigrationTests
         await _world.ReconcileAsync();
 
         _world.Status.Should().Match<PodMigrationStatus>(s => s.Outcome == Outcomes.Lost && s.Phase == MigrationPhases.Failed && s.PodAccessible == false);
-        _world.Status.Message.Should().EndWith($"holds the pod as it was when it was dumped: kubectl podmigration restore {_world.Checkpoint} -n n");
+        _world.Status.Message.Should().EndWith($"holds the pod as it was when it was dumped: kubectl podmigration restore {_world.Checkpoint} -n n -f FILE, "
+            + "where FILE is the pod's manifest, which no checkpoint holds");
     }
 
     [TestCase(null)]
@@ -232,6 +233,58 @@ public sealed class WayBackTests : MigrationTests
 
         _world.Status.CompletionTime.Should().NotBeNull();
         _world.Status.Outcome.Should().Be(gone ? null : Outcomes.RolledBack, "it is the other one's to say what became of the pod");
+    }
+
+    [TestCase(true, false, Outcomes.SourceGone, "; the source is gone, and nothing of it had been stopped")]
+    [TestCase(false, false, Outcomes.SourceGone, "; the source is gone with node a, and nothing of it had been stopped")]
+    [TestCase(true, true, Outcomes.Lost, "; the source is gone too")]
+    [TestCase(false, true, Outcomes.Lost, "; the source is gone with node a")]
+    public async Task A_source_that_goes_before_anything_of_it_is_stopped_is_not_lost_by_the_migration(bool deleted, bool dumping, string outcome, string ending)
+    {
+        _world.HasCome([ConditionTypes.Validated, ConditionTypes.TargetPrepared, ConditionTypes.SourceFenced], dumping ? [Steps.Checkpoint] : []);
+        _world.Put(_world.Migration with
+        {
+            Status = _world.Status with { Conditions = _world.Status.Conditions.With(ConditionTypes.RolledBack, "False", Reasons.SourcePodReplaced, "a rollout", 1, DateTime.UnixEpoch) },
+        });
+        if (deleted)
+        {
+            _world.Take<V1Pod>("n", "p");
+        }
+        else
+        {
+            _world.Put(MigrationWorld.Node("a", outOfService: true));
+        }
+
+        _world.Answer(new CancelRestoreResponse());
+        _world.Answer(new UnfenceResponse());
+        await _world.ReconcileAFewTimesAsync();
+
+        _world.Status.Should().Match<PodMigrationStatus>(s => s.Outcome == outcome && s.PodAccessible == false && s.CompletionTime != null);
+        _world.Status.Message.Should().Be($"a rollout{ending}");
+    }
+
+    [Test]
+    public async Task A_source_whose_checkpoint_was_asked_for_by_an_operator_that_died_before_it_said_so_is_lost()
+    {
+        _world.HasCome([ConditionTypes.Validated, ConditionTypes.TargetPrepared]);
+        _world.Put(new PodCheckpoint
+        {
+            Metadata = new V1ObjectMeta
+            {
+                Name = _world.Checkpoint, NamespaceProperty = "n", Uid = "checkpoint-uid", OwnerReferences = [Owners.ControllerReference(_world.Migration)],
+            },
+        });
+        _world.Put(_world.Migration with
+        {
+            Status = _world.Status with { Conditions = _world.Status.Conditions.With(ConditionTypes.RolledBack, "False", Reasons.Aborted, "stop", 1, DateTime.UnixEpoch) },
+        });
+        _world.Take<V1Pod>("n", "p");
+        _world.Answer(new CancelRestoreResponse());
+        _world.Answer(new UnfenceResponse());
+
+        await _world.ReconcileAFewTimesAsync();
+
+        _world.Status.Outcome.Should().Be(Outcomes.Lost);
     }
 
     [Test]

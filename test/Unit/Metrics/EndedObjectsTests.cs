@@ -70,6 +70,39 @@ public sealed class EndedObjectsTests
         _exporter.Of("podmigration_lost_total").Should().Be(1);
     }
 
+    [TestCase(Outcomes.RolledBack, Reasons.Aborted, "aborted")]
+    [TestCase(Outcomes.SourceGone, Reasons.PodNotFound, "aborted")]
+    [TestCase(Outcomes.Lost, Reasons.Aborted, "failure")]
+    [TestCase(Outcomes.RolledBack, Reasons.TimedOut, "failure")]
+    public void What_somebody_has_ended_is_no_failure(string outcome, string reason, string result)
+    {
+        _ended.See(Ended(Migration("m1", null), outcome, ConditionTypes.RolledBack, "True", reason));
+
+        _exporter.Of($"podmigration_operations_total{{result=\"{result}\"}}").Should().Be(1);
+        _exporter.Of($"podmigration_operations_total{{result=\"{(result == "failure" ? "aborted" : "failure")}\"}}").Should().Be(0);
+        _exporter.Of($"podmigration_duration_seconds_count{{result=\"{result}\"}}").Should().Be(1);
+        _exporter.Of("podmigration_lost_total").Should().Be(outcome == Outcomes.Lost ? 1 : 0);
+    }
+
+    [Test]
+    public void One_that_was_asked_to_stop_before_it_began_is_refused_no_more_than_it_failed()
+    {
+        var stopped = Ended(Migration("m1", null), null, ConditionTypes.RolledBack, "True", Reasons.Aborted);
+        _ended.See(stopped with { Status = stopped.Status! with { Conditions = [stopped.Status.Conditions![0]] } });
+
+        _exporter.Of("podmigration_operations_total{result=\"aborted\"}").Should().Be(1);
+        _exporter.Of("podmigration_operations_total{result=\"refused\"}").Should().Be(0);
+    }
+
+    [Test]
+    public void One_that_is_left_for_inspection_hides_none_that_is_stuck()
+    {
+        var now = _time.GetUtcNow().UtcDateTime;
+        PodMigration Begun(int ago, string? outcome) => Migration("m", new PodMigrationStatus { StartTime = now.AddSeconds(-ago), Outcome = outcome });
+
+        _ended.OldestAge([Begun(9000, Outcomes.Left), Begun(30, null)]).Should().Be(30);
+    }
+
     [Test]
     public void The_oldest_migration_is_the_one_that_began_first_of_those_that_have_not_ended()
     {

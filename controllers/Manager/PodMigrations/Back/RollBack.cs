@@ -22,26 +22,30 @@ internal sealed class RollBack(
         }
 
         var ended = touched ? resumption.EndedMeanwhile(scope) : [];
+        // What an operator asked for that died before it said so stands among the objects.
+        var stopped = scope.HasBegun(Steps.Checkpoint) || objects.FindCheckpoint(scope) is not null;
         var goesOn = touched && ended.Count == 0 && objects.FindSource(scope) is { Metadata.DeletionTimestamp: null, Status.Phase: "Running" }
             && !nodes.IsLost(scope.Status.SourceNode!);
         scope.Set(ConditionTypes.RolledBack, true, turned.Reason, turned.Message);
-        scope.Phase(MigrationPhases.Failed, turned.Message + (goesOn || !touched ? "" : WhatIsLeft(scope, ended)));
+        scope.Phase(MigrationPhases.Failed, turned.Message + (goesOn || !touched ? "" : WhatIsLeft(scope, ended, stopped)));
         scope.Status = scope.Status with
         {
             StartTime = scope.Status.StartTime ?? scope.FirstBegun ?? time.GetUtcNow().UtcDateTime,
-            Outcome = goesOn ? Outcomes.RolledBack : touched && !scope.BelongsToAnother ? Outcomes.Lost : scope.Migration.Spec.DryRun == true ? Outcomes.WouldFail : null,
+            Outcome = goesOn ? Outcomes.RolledBack
+                : touched && !scope.BelongsToAnother ? (stopped ? Outcomes.Lost : Outcomes.SourceGone)
+                : scope.Migration.Spec.DryRun == true ? Outcomes.WouldFail : null,
             PodAccessible = touched ? goesOn : null,
             CompletionTime = time.GetUtcNow().UtcDateTime,
         };
     }
 
-    private string WhatIsLeft(MigrationScope scope, IReadOnlyList<string> ended)
+    private string WhatIsLeft(MigrationScope scope, IReadOnlyList<string> ended, bool stopped)
     {
         var source = scope.Status.SourceNode!;
         var gone = nodes.IsLost(source) ? $"the source is gone with node {source}"
             : ended.Count > 0 ? $"container {string.Join(", ", ended)} of the source ended while it stood still, and starts again without its memory"
-            : "the source is gone too";
-        return scope.Is(ConditionTypes.Checkpointed)
+            : $"the source is gone{(stopped ? " too" : "")}";
+        return !stopped ? $"; {gone}, and nothing of it had been stopped" : scope.Is(ConditionTypes.Checkpointed)
             ? $"; {gone}, but {CheckpointSettlement.WhatIsKept(scope)}"
             : $"; {gone}";
     }
