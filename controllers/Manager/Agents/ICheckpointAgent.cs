@@ -78,9 +78,9 @@ internal interface IAgentDirectory
             {
                 return await call(agent);
             }
-            catch (AgentException exception) when (exception.Reason is Reasons.AgentUnavailable or Reasons.StoreUnavailable)
+            catch (AgentException exception) when (exception.Reason is Reasons.AgentUnavailable or Reasons.AgentFailed or Reasons.StoreUnavailable)
             {
-                // A node may be ready and run no agent, or have lost its mount. What the volume says tells more than silence.
+                // A node may be ready and run no agent, or a broken one, or have lost its mount. What the volume says tells more than silence.
                 silent = exception.Reason == Reasons.StoreUnavailable ? exception : silent ?? exception;
                 // After so many it is the volume, which takes its time on every node, and not a mount.
                 if (exception.Reason == Reasons.StoreUnavailable && ++refusals == Mounts)

@@ -19,6 +19,7 @@ public sealed class AskAnyTests : IAgentDirectory, IDisposable
 
     [TestCase(Reasons.StoreUnavailable)]
     [TestCase(Reasons.AgentUnavailable)]
+    [TestCase(Reasons.AgentFailed)]
     public async Task Another_one_is_asked_where_one_cannot_reach_the_volume_or_be_reached(string reason) =>
         (await AskAsync(reason, null)).Should().Be("answer 2");
 
