@@ -20,7 +20,7 @@ internal sealed class CheckpointStage : IDisposable
     public const string PodUid = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
     public const string Id = "20261121t003412z-7f3a9c";
     private readonly WorkQueue _queue;
-    private readonly PendingCalls _calls = new(new MigrationWorld.Inline(), CancellationToken.None);
+    private readonly PendingCalls _calls = new(new MigrationWorld.Inline(), CancellationToken.None, new SoleLeader());
     private readonly ContentRelease _release;
     private readonly string _claimUid;
     private readonly string _partUid;
