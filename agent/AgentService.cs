@@ -211,7 +211,7 @@ internal sealed class AgentService(
         }
         catch (TimeoutException exception)
         {
-            // No agent that knows nothing of it is asked instead: see IAgentDirectory.AskAnyAsync.
+            // No agent that knows nothing of it is asked instead: see AnyAgent of the operator.
             throw Refusal.Because(StatusCode.Unavailable, Reasons.CheckpointInProgress, "a dump of it is under way", exception);
         }
 

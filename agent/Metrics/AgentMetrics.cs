@@ -1,5 +1,6 @@
 using Grpc.Core;
 using PodCheckpointing.Api.Agent;
+using PodCheckpointing.Api.V1;
 using PodCheckpointing.Runtime.Metrics;
 
 namespace PodCheckpointing.Agent.Metrics;
@@ -85,5 +86,5 @@ internal static class AgentMetrics
 
     /// <summary>Why something failed, in a word of the agent's own code: few, and no part of them comes from outside.</summary>
     public static string ReasonOf(Exception exception) =>
-        exception is RpcException rpc ? AgentReasons.Of(rpc) : nameof(StatusCode.Internal);
+        exception is RpcException rpc ? AgentReasons.Of(rpc) : Reasons.AgentFailed;
 }

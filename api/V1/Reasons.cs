@@ -131,6 +131,12 @@ public static class Reasons
     /// answer. Expired certificates: see config/README.md.</remarks>
     public const string AgentUnavailable = "AgentUnavailable";
 
+    /// <summary>The agent of a node has answered that it failed, and not said why: it has met what nobody foresaw. The message has the
+    /// little that it says. It is asked again, unless it does not know what it is asked to do.</summary>
+    /// <remarks>The log of the agent that the message names says why: kubectl -n pod-checkpointing-system get pods -o wide shows the
+    /// agents. Install agents and operator of one release.</remarks>
+    public const string AgentFailed = "AgentFailed";
+
     /// <summary>No agent's pod is on the node, though others have one: it is asked nothing, and takes no part.</summary>
     /// <remarks>Where no pod is to leave or to go to, nothing. Elsewhere see what keeps the agent away, a taint or a nodeSelector:
     /// kubectl -n pod-checkpointing-system describe daemonset checkpoint-agent.</remarks>

@@ -83,6 +83,11 @@ public sealed class Controller(
             {
                 return;
             }
+            catch (NotLeadingException)
+            {
+                // The word that it is lost is on its way; or the Lease is renewed yet.
+                queue.AddAfterFailure(key);
+            }
             catch (TerminalException exception)
             {
                 RuntimeLog.Terminal(logger, name, key.ToString(), exception.Reason, exception.Message);

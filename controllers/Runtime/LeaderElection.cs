@@ -40,15 +40,18 @@ public interface ILeadership
     bool Leads => Acquired.IsCompletedSuccessfully && !Lost.IsCancellationRequested;
 
     /// <summary>To be asked before each thing that is done.</summary>
-    /// <exception cref="OperationCanceledException">Somebody else may act by now.</exception>
+    /// <exception cref="NotLeadingException">Somebody else may act by now.</exception>
     void Demand()
     {
         if (!Leads)
         {
-            throw new OperationCanceledException("this process does not lead any more");
+            throw new NotLeadingException();
         }
     }
 }
+
+/// <summary>What was to be done is somebody else's by now. Not a failure: whoever leads does it.</summary>
+public sealed class NotLeadingException() : OperationCanceledException("this process does not lead any more");
 
 /// <summary>For an operator that is alone.</summary>
 public sealed class SoleLeader : ILeadership
@@ -83,16 +86,14 @@ public sealed class LeaderElection(
     /// <inheritdoc/>
     public CancellationToken Lost => _lost.Token;
 
-    /// <summary>Whether this process leads now.</summary>
-    public bool IsLeader => _acquired.Task.IsCompletedSuccessfully && !_lost.IsCancellationRequested;
-
     /// <inheritdoc/>
-    public bool Leads => IsLeader && time.GetElapsedTime(Volatile.Read(ref _renewed)) < options.RenewDeadline;
+    public bool Leads => _acquired.Task.IsCompletedSuccessfully && !_lost.IsCancellationRequested
+        && time.GetElapsedTime(Volatile.Read(ref _renewed)) < options.RenewDeadline;
 
     /// <inheritdoc/>
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
-        var led = IsLeader;
+        var led = Leads;
         await base.StopAsync(cancellationToken).ConfigureAwait(false);
         if (led)
         {

@@ -145,7 +145,7 @@ internal sealed class CheckpointAgent(string nodeName, CheckpointServiceClient c
         GuardAsync(client.GetRestoreAsync(
             request, TimeSpan.FromMilliseconds(request.WaitMilliseconds) + Short, cancellationToken));
 
-    private static async Task<T> GuardAsync<T>(Task<T> call, [CallerMemberName] string method = "")
+    private async Task<T> GuardAsync<T>(Task<T> call, [CallerMemberName] string method = "")
     {
         try
         {
@@ -153,11 +153,7 @@ internal sealed class CheckpointAgent(string nodeName, CheckpointServiceClient c
         }
         catch (RpcException exception)
         {
-            var terminal = exception.StatusCode is StatusCode.FailedPrecondition or StatusCode.NotFound
-                or StatusCode.InvalidArgument or StatusCode.PermissionDenied or StatusCode.AlreadyExists
-                or StatusCode.DataLoss or StatusCode.Unimplemented;
-            var reason = exception.Trailers.GetValue(CheckpointServiceBase.ReasonTrailer) ?? Reasons.AgentUnavailable;
-            throw new AgentException(reason, exception.Status.Detail, terminal, exception);
+            throw AgentException.Of(nodeName, exception);
         }
     }
 }

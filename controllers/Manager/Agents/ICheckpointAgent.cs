@@ -1,6 +1,5 @@
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
-using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.Agents;
 
@@ -60,38 +59,6 @@ internal interface IAgentDirectory
     /// <exception cref="AgentException">The node is unknown or has no address.</exception>
     ICheckpointAgent Require(string nodeName) => Find(nodeName)
         ?? throw new AgentException(Reasons.AgentUnavailable, $"node {nodeName} does not exist or has no address", isTerminal: false);
-
-    /// <summary>Asks agents of ready nodes, one after the other, until one answers: for what any of them can do.</summary>
-    /// <param name="first">The node to ask first, where it is ready; null: any.</param>
-    /// <param name="leadership">Looked at before each.</param>
-    /// <param name="call">The question.</param>
-    /// <exception cref="AgentException">An agent's answer; or none has answered.</exception>
-    async Task<T> AskAnyAsync<T>(string? first, ILeadership? leadership, Func<ICheckpointAgent, Task<T>> call)
-    {
-        const int Mounts = 3;
-        AgentException? silent = null;
-        var refusals = 0;
-        foreach (var agent in Ready().OrderByDescending(a => a.NodeName == first).ToList())
-        {
-            leadership?.Demand();
-            try
-            {
-                return await call(agent);
-            }
-            catch (AgentException exception) when (exception.Reason is Reasons.AgentUnavailable or Reasons.StoreUnavailable)
-            {
-                // A node may be ready and run no agent, or have lost its mount. What the volume says tells more than silence.
-                silent = exception.Reason == Reasons.StoreUnavailable ? exception : silent ?? exception;
-                // After so many it is the volume, which takes its time on every node, and not a mount.
-                if (exception.Reason == Reasons.StoreUnavailable && ++refusals == Mounts)
-                {
-                    throw;
-                }
-            }
-        }
-
-        throw silent ?? new AgentException(Reasons.AgentUnavailable, "no node with an agent is ready", isTerminal: false);
-    }
 
     /// <summary>The agents of all nodes that are ready, and not out of service; any of them reaches the shared volume.</summary>
     IEnumerable<ICheckpointAgent> Ready();

@@ -10,7 +10,7 @@ namespace PodCheckpointing.Manager.Agents;
 /// the next run finds the result here. Nothing is lost with the process: every call is idempotent by its key, so the
 /// next operator begins it again and the agent joins the operation under way or answers from what stands on its disk.
 /// </remarks>
-internal sealed class PendingCalls(TaskScheduler scheduler, CancellationToken stopping, ILeadership? leadership = null)
+internal sealed class PendingCalls(TaskScheduler scheduler, CancellationToken stopping, ILeadership leadership)
 {
     private readonly ConcurrentDictionary<string, Task> _calls = new();
 
@@ -37,7 +37,7 @@ internal sealed class PendingCalls(TaskScheduler scheduler, CancellationToken st
         return task.GetAwaiter().GetResult();
     }
 
-    /// <summary>The result of a call to whichever agent answers: see <see cref="IAgentDirectory.AskAnyAsync"/> and the other
+    /// <summary>The result of a call to whichever agent answers: see <see cref="AnyAgent.AskAnyAsync"/> and the other
     /// <see cref="Ask"/>.</summary>
     public TResult? AskAny<TResult>(
         string key, IAgentDirectory agents, string? first, Func<ICheckpointAgent, CancellationToken, Task<TResult>> call, Action wake)
@@ -77,7 +77,7 @@ internal sealed class PendingCalls(TaskScheduler scheduler, CancellationToken st
         var task = Task.Factory.StartNew(
             () =>
             {
-                leadership?.Demand();
+                leadership.Demand();
                 return call(stopping);
             },
             CancellationToken.None, TaskCreationOptions.DenyChildAttach, scheduler).Unwrap();

@@ -204,9 +204,9 @@ internal sealed class ContainerCheckpointReconciler(
         };
         try
         {
-            return calls.Ask(call + "sought", t => agents.AskAnyAsync(null, null, other => other.VerifyCheckpointAsync(sought, t)), wake) is null
+            return calls.AskAny(call + "sought", agents, first: null, (other, t) => other.VerifyCheckpointAsync(sought, t), wake) is null
                 ? null
-                : calls.Ask(call + "found", t => agents.AskAnyAsync(null, null, other => other.CheckpointAsync(request, t)), wake);
+                : calls.AskAny(call + "found", agents, first: null, (other, t) => other.CheckpointAsync(request, t), wake);
         }
         catch (AgentException exception) when (exception.IsTerminal)
         {

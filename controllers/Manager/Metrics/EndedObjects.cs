@@ -14,7 +14,7 @@ internal sealed class EndedObjects(ILeadership leadership, TimeProvider time)
     private readonly LastSeen<bool> _migrations = new(time);
     private readonly LastSeen<(string?, string?)> _checkpoints = new(time);
 
-    public bool Leads => leadership.Acquired.IsCompletedSuccessfully && !leadership.Lost.IsCancellationRequested;
+    public bool Leads => leadership.Leads;
 
     public void See(PodMigration migration)
     {

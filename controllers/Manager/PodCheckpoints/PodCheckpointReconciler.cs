@@ -225,8 +225,7 @@ internal sealed partial class PodCheckpointReconciler(
             var request = new SealRequest { PodUid = status.PodUID, CheckpointId = status.CheckpointID };
             request.ContainerNames.AddRange(parts.Select(p => p.Spec.ContainerName));
             request.VolumeNames.AddRange(status.Volumes ?? []);
-            var sealedNow = calls.Ask($"pcp/{checkpoint.Metadata.Uid}/seal", t => SealAsync(status.NodeName!, request, t), wake);
-            if (sealedNow is null)
+            if (Seal($"pcp/{checkpoint.Metadata.Uid}/seal", status.NodeName!, request, wake) is not { } sealedNow)
             {
                 // Why the last attempt failed stands there until one succeeds.
                 return Meanwhile(checkpoint, status);
@@ -264,9 +263,9 @@ internal sealed partial class PodCheckpointReconciler(
     }
 
     /// <summary>Any agent seals what stands, where the node is lost by now.</summary>
-    private Task<SealResponse> SealAsync(string node, SealRequest request, CancellationToken cancellationToken) =>
-        lostNodes.Contains(node) ? agents.AskAnyAsync(null, null, other => other.SealAsync(request, cancellationToken))
-            : agents.Require(node).SealAsync(request, cancellationToken);
+    private SealResponse? Seal(string call, string node, SealRequest request, Action wake) => lostNodes.Contains(node)
+        ? calls.AskAny(call, agents, first: null, (other, t) => other.SealAsync(request, t), wake)
+        : calls.Ask(call, t => agents.Require(node).SealAsync(request, t), wake);
 
     private async Task<ContainerCheckpoint> EnsurePartAsync(
         PodCheckpoint checkpoint, PodCheckpointStatus status, string container, CancellationToken cancellationToken)

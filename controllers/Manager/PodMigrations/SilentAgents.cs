@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.Agents;
 
 namespace PodCheckpointing.Manager.PodMigrations;
@@ -19,7 +20,7 @@ internal sealed class SilentAgents
     /// <param name="atOnce">Whether it is not asked again before others are.</param>
     public void Note(string migration, string node, AgentException failure, bool atOnce) =>
         _failures.AddOrUpdate(
-            (migration, node), _ => (atOnce ? MostTries : 1, failure.Message), (_, old) => (atOnce ? Math.Max(MostTries, old.Tries + 1) : old.Tries + 1, failure.Message));
+            (migration, node), _ => (atOnce ? MostTries : 1, Tell(node, failure)), (_, old) => (atOnce ? Math.Max(MostTries, old.Tries + 1) : old.Tries + 1, Tell(node, failure)));
 
     /// <summary>Those of some nodes that are to be asked: those that may answer, and where there are none, those that have been
     /// asked the least.</summary>
@@ -33,7 +34,7 @@ internal sealed class SilentAgents
     public IReadOnlyList<(string Node, string Message)> Of(string migration) =>
         [
             .. _failures.Where(f => f.Key.Migration == migration && f.Value.Tries >= MostTries).OrderBy(f => f.Key.Node, StringComparer.Ordinal)
-                .Select(f => (f.Key.Node, $"the agent of node {f.Key.Node} does not answer: {f.Value.Message}")),
+                .Select(f => (f.Key.Node, f.Value.Message)),
         ];
 
     /// <summary>The migration has found its target, or has ended.</summary>
@@ -44,6 +45,9 @@ internal sealed class SilentAgents
             _failures.TryRemove(key, out _);
         }
     }
+
+    private static string Tell(string node, AgentException failure) =>
+        failure.Reason == Reasons.AgentFailed ? failure.Message : $"the agent of node {node} does not answer: {failure.Message}";
 
     private int TriesOf(string migration, string node) => _failures.TryGetValue((migration, node), out var failure) ? failure.Tries : 0;
 }

@@ -30,7 +30,7 @@ public sealed class MeasuredReconciler(IReconciler inner, string controller, Tim
             how = "conflict";
             throw;
         }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        catch (OperationCanceledException exception) when (exception is NotLeadingException || cancellationToken.IsCancellationRequested)
         {
             how = "";
             throw;
@@ -39,7 +39,7 @@ public sealed class MeasuredReconciler(IReconciler inner, string controller, Tim
         {
             RuntimeMetrics.ActiveWorkers.Move(-1, controller);
             RuntimeMetrics.ReconcileErrors.Add(how == "error" ? 1 : 0, controller);
-            // A run that ends with the process has not ended in any way.
+            // A run that ends with the process, or its leadership, has not ended in any way.
             if (how.Length > 0)
             {
                 RuntimeMetrics.Reconciles.Count(controller, how);

@@ -108,5 +108,5 @@ public static class RuntimeMetrics
 
     /// <summary>Tells whether this process leads, until the return value is disposed of.</summary>
     public static IDisposable ObserveLeadership(ILeadership leadership, string name) => Leader.From(() =>
-        [Leader.Value(leadership.Acquired.IsCompletedSuccessfully && !leadership.Lost.IsCancellationRequested ? 1 : 0, name)]);
+        [Leader.Value(leadership.Leads ? 1 : 0, name)]);
 }

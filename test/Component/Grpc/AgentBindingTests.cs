@@ -13,6 +13,7 @@ using NUnit.Framework;
 using PodCheckpointing.Api.Agent;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.Agents;
 
 namespace PodCheckpointing.Component.Grpc;
 
@@ -68,6 +69,19 @@ internal sealed class AgentBindingTests
 
         failure.Status.Should().Be(new Status(StatusCode.Unavailable, "the call is for the agent of node node-b, and this is the one of node node-s"));
         failure.Trailers.GetValue(CheckpointServiceBase.ReasonTrailer).Should().Be(Reasons.AgentUnavailable);
+    }
+
+    [Test]
+    public async Task An_agent_that_fails_has_answered()
+    {
+        using var channel = ChannelOf("operator", AgentTls.OperatorName, _authority);
+        var agent = new CheckpointAgent("node-s", new CheckpointServiceClient(channel, "node-s"), TimeProvider.System);
+
+        var failure = await FluentActions.Awaiting(() => agent.FenceAsync(new FenceRequest { PodUid = SmallAgent.Unforeseen }, CancellationToken.None))
+            .Should().ThrowAsync<AgentException>();
+
+        failure.Which.Should().Match<AgentException>(f => f.Reason == Reasons.AgentFailed && !f.IsTerminal
+            && f.Message == "the agent of node node-s failed: Internal: IOException; see the server's log");
     }
 
     [Test]
@@ -238,10 +252,13 @@ internal sealed class AgentBindingTests
 
     private sealed class SmallAgent : CheckpointServiceBase
     {
+        public const string Unforeseen = "u-unforeseen";
+
         protected override string NodeName => "node-s";
 
-        public override Task<FenceResponse> FenceAsync(FenceRequest request, ServerCallContext context) =>
-            Task.FromResult(new FenceResponse { Clock = new ClockSample { ReceivedUnixNanos = 17 } });
+        public override Task<FenceResponse> FenceAsync(FenceRequest request, ServerCallContext context) => request.PodUid == Unforeseen
+            ? throw new IOException("what nobody foresaw")
+            : Task.FromResult(new FenceResponse { Clock = new ClockSample { ReceivedUnixNanos = 17 } });
 
         public override async IAsyncEnumerable<CheckpointProgress> WatchCheckpointAsync(
             WatchCheckpointRequest request, ServerCallContext context)

@@ -32,7 +32,7 @@ internal sealed class LeaderElectionTests : RuntimeTests
         await first.StopAsync(CancellationToken.None);
         await second.Acquired.WaitAsync(TimeSpan.FromSeconds(120));
 
-        first.IsLeader.Should().BeFalse();
+        first.Leads.Should().BeFalse();
         (await LeaseOfAsync("order", "second")).Spec!.LeaseTransitions.Should().Be(1);
         await second.StopAsync(CancellationToken.None);
     }
@@ -64,17 +64,17 @@ internal sealed class LeaderElectionTests : RuntimeTests
         var candidates = Enumerable.Range(0, 5).Select(n => Candidate("race", $"c{n}", Client, out _)).ToList();
         await Task.WhenAll(candidates.Select(c => c.StartAsync(CancellationToken.None)));
         await Task.WhenAny(candidates.Select(c => c.Acquired)).WaitAsync(TimeSpan.FromSeconds(120));
-        await Wait.UntilAsync(() => candidates.Count(c => c.IsLeader) == 1);
+        await Wait.UntilAsync(() => candidates.Count(c => c.Leads) == 1);
 
-        var leader = candidates.Single(c => c.IsLeader);
+        var leader = candidates.Single(c => c.Leads);
         var first = (await Client.GetAsync<V1Lease>("default", "race", CancellationToken.None)).Spec!.RenewTime;
         await Wait.UntilAsync(async () =>
         {
-            candidates.Count(c => c.IsLeader).Should().Be(1);
+            candidates.Count(c => c.Leads).Should().Be(1);
             return (await Client.GetAsync<V1Lease>("default", "race", CancellationToken.None)).Spec!.RenewTime > first + Lease;
         });
 
-        leader.IsLeader.Should().BeTrue("it renews its lease, and nobody else takes it");
+        leader.Leads.Should().BeTrue("it renews its lease, and nobody else takes it");
         foreach (var candidate in candidates)
         {
             await candidate.StopAsync(CancellationToken.None);

@@ -5,6 +5,7 @@ using Grpc.Core;
 using Grpc.Net.Client;
 using NUnit.Framework;
 using PodCheckpointing.Api.Agent;
+using PodCheckpointing.Api.V1;
 
 namespace PodCheckpointing.Unit.Grpc;
 
@@ -100,19 +101,35 @@ internal sealed class CallOutcomeTests
             .Should().Throw<ArgumentException>();
 
     [Test]
-    public void A_reason_is_the_agents_word_or_the_code()
+    public void A_reason_is_the_agents_word()
     {
         var status = new Status(StatusCode.FailedPrecondition, "another pod");
 
         AgentReasons.Of(new RpcException(status, new Metadata { { AgentReasons.ReasonTrailer, "SourcePodReplaced" } }))
             .Should().Be("SourcePodReplaced");
-        AgentReasons.Of(new RpcException(status)).Should().Be("FailedPrecondition");
     }
 
-    [TestCase(StatusCode.Unavailable, true)]
+    [Test]
+    public void Without_one_only_silence_is_called_so([Values] StatusCode code) =>
+        AgentReasons.Of(new RpcException(new Status(code, ""))).Should().Be(
+            code is StatusCode.Unavailable or StatusCode.DeadlineExceeded ? Reasons.AgentUnavailable : Reasons.AgentFailed);
+
+    [TestCase(StatusCode.Cancelled, true)]
+    [TestCase(StatusCode.Unknown, true)]
+    [TestCase(StatusCode.InvalidArgument, false)]
     [TestCase(StatusCode.DeadlineExceeded, true)]
+    [TestCase(StatusCode.NotFound, false)]
+    [TestCase(StatusCode.AlreadyExists, false)]
+    [TestCase(StatusCode.PermissionDenied, false)]
+    [TestCase(StatusCode.ResourceExhausted, true)]
     [TestCase(StatusCode.FailedPrecondition, false)]
+    [TestCase(StatusCode.Aborted, true)]
+    [TestCase(StatusCode.OutOfRange, true)]
+    [TestCase(StatusCode.Unimplemented, false)]
+    [TestCase(StatusCode.Internal, true)]
+    [TestCase(StatusCode.Unavailable, true)]
     [TestCase(StatusCode.DataLoss, false)]
+    [TestCase(StatusCode.Unauthenticated, true)]
     public void Some_failures_pass_by_themselves(StatusCode code, bool isTransient) =>
         AgentReasons.IsTransient(new RpcException(new Status(code, ""))).Should().Be(isTransient);
 

@@ -2,14 +2,17 @@ using FluentAssertions;
 using NUnit.Framework;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.Agents;
+using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Unit.Manager;
 
 /// <summary>What any agent can do: which of them are asked.</summary>
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
-public sealed class AskAnyTests : IAgentDirectory, IDisposable
+public sealed class AskAnyTests : IAgentDirectory, ILeadership, IDisposable
 {
     private readonly MigrationWorld _agent = new();
+    private int _asked;
+    private int _leadsFor = int.MaxValue;
 
     public void Dispose() => _agent.Dispose();
 
@@ -19,6 +22,7 @@ public sealed class AskAnyTests : IAgentDirectory, IDisposable
 
     [TestCase(Reasons.StoreUnavailable)]
     [TestCase(Reasons.AgentUnavailable)]
+    [TestCase(Reasons.AgentFailed)]
     public async Task Another_one_is_asked_where_one_cannot_reach_the_volume_or_be_reached(string reason) =>
         (await AskAsync(reason, null)).Should().Be("answer 2");
 
@@ -50,13 +54,25 @@ public sealed class AskAnyTests : IAgentDirectory, IDisposable
         asked.Which.Message.Should().Be(heard);
     }
 
-    private Task<string> AskAsync(params string?[] failures)
+    [Test]
+    public async Task Who_does_not_lead_any_more_asks_no_other()
     {
-        var count = 0;
-        return ((IAgentDirectory)this).AskAnyAsync(first: null, leadership: null, _ =>
-        {
-            var answer = $"answer {++count}";
-            return failures[count - 1] is { } reason ? throw new AgentException(reason, answer, isTerminal: false) : Task.FromResult(answer);
-        });
+        _leadsFor = 2;
+
+        await FluentActions.Awaiting(() => AskAsync(Reasons.AgentUnavailable, Reasons.AgentUnavailable, null)).Should().ThrowAsync<OperationCanceledException>();
+
+        _asked.Should().Be(2);
     }
+
+    Task ILeadership.Acquired => Task.CompletedTask;
+
+    CancellationToken ILeadership.Lost => CancellationToken.None;
+
+    bool ILeadership.Leads => _asked < _leadsFor;
+
+    private Task<string> AskAsync(params string?[] failures) => this.AskAnyAsync(first: null, this, _ =>
+    {
+        var answer = $"answer {++_asked}";
+        return failures[_asked - 1] is { } reason ? throw new AgentException(reason, answer, isTerminal: false) : Task.FromResult(answer);
+    });
 }

@@ -1,10 +1,12 @@
 using FluentAssertions;
 using Google.Protobuf.WellKnownTypes;
+using Grpc.Core;
 using k8s;
 using k8s.Models;
 using NUnit.Framework;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.Agents;
 using PodCheckpointing.Manager.PodMigrations;
 
 namespace PodCheckpointing.Unit.Manager;
@@ -130,6 +132,22 @@ public sealed class LostTargetTests : MigrationTests
         _world.Take<V1Pod>("n", "p-m");
         await _world.ReconcileAsync();
         _world.Status.Outcome.Should().Be(Outcomes.ColdStarted, "what was started is gone, which it says");
+    }
+
+    [Test]
+    public async Task An_agent_that_answers_with_a_failure_is_not_called_silent()
+    {
+        _world.HasCome([ConditionTypes.Validated, ConditionTypes.SourceFenced, ConditionTypes.Checkpointed], Steps.Restore);
+        GoBack();
+        _world.Put(Target());
+        _world.Refuse<CancelRestoreResponse>(
+            AgentException.Of("b", new RpcException(new global::Grpc.Core.Status(StatusCode.Internal, "IOException; see the server's log"))));
+
+        await FluentActions.Awaiting(_world.ReconcileAsync).Should().ThrowAsync<AgentException>("it is asked again");
+
+        // "Dead for certain" would be the word for a node that runs the pod.
+        _world.Condition(ConditionTypes.Stalled).Should().Match<V1Condition>(c =>
+            c.Reason == Reasons.AgentFailed && c.Message == "the agent of node b failed: Internal: IOException; see the server's log");
     }
 
     private static V1PodStatus Says(V1ContainerState state) =>

@@ -6,6 +6,7 @@ using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager;
 using PodCheckpointing.Manager.Agents;
 using PodCheckpointing.Manager.PodMigrations;
+using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Unit.Manager;
 
@@ -203,7 +204,7 @@ public sealed class MigrationRulesTests
     [Test]
     public async Task A_call_outlives_the_run_that_began_it_and_wakes_the_next()
     {
-        var calls = new PendingCalls(TaskScheduler.Default, CancellationToken.None);
+        var calls = new PendingCalls(TaskScheduler.Default, CancellationToken.None, new SoleLeader());
         var answer = new TaskCompletionSource<string>();
         var woken = new TaskCompletionSource();
         string? Ask() => calls.Ask("m/1/call", _ => answer.Task, woken.SetResult);
@@ -218,7 +219,7 @@ public sealed class MigrationRulesTests
     [Test]
     public async Task A_failed_call_is_told_once_and_then_begun_again()
     {
-        var calls = new PendingCalls(TaskScheduler.Default, CancellationToken.None);
+        var calls = new PendingCalls(TaskScheduler.Default, CancellationToken.None, new SoleLeader());
         var woken = new SemaphoreSlim(0);
         var begun = 0;
         string? Ask() => calls.Ask<string>(

@@ -2,13 +2,14 @@ using FluentAssertions;
 using NUnit.Framework;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Manager.Agents;
+using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Unit.Manager;
 
 /// <summary>Calls that outlive the run that began them.</summary>
 public sealed class PendingCallsTests
 {
-    private readonly PendingCalls _calls = new(new MigrationWorld.Inline(), CancellationToken.None);
+    private readonly PendingCalls _calls = new(new MigrationWorld.Inline(), CancellationToken.None, new SoleLeader());
 
     [Test]
     public void An_answer_that_comes_when_it_was_forgotten_is_not_kept()

@@ -27,10 +27,10 @@ public sealed class LeaderElectionTests
         using var candidate = Candidate();
         await candidate.StartAsync(CancellationToken.None);
         await UntilAsync(() => _leases.Writes == 1);
-        candidate.IsLeader.Should().BeFalse("others may have taken it five seconds ago");
+        candidate.Leads.Should().BeFalse("others may have taken it five seconds ago");
 
         _leases.BeforeAnswer = null;
-        await UntilAsync(() => candidate.IsLeader);
+        await UntilAsync(() => candidate.Leads);
         _leases.Writes.Should().Be(2);
         await candidate.StopAsync(CancellationToken.None);
     }
@@ -40,7 +40,7 @@ public sealed class LeaderElectionTests
     {
         using var candidate = Candidate();
         await candidate.StartAsync(CancellationToken.None);
-        await UntilAsync(() => candidate.IsLeader);
+        await UntilAsync(() => candidate.Leads);
 
         _leases.BeforeAnswer = () =>
         {
@@ -50,7 +50,7 @@ public sealed class LeaderElectionTests
         var writes = _leases.Writes;
         await UntilAsync(() => _leases.Writes >= writes + 2);
 
-        candidate.IsLeader.Should().BeTrue("the next renewal came in time");
+        candidate.Leads.Should().BeTrue("the next renewal came in time");
         await candidate.StopAsync(CancellationToken.None);
     }
 
@@ -59,16 +59,16 @@ public sealed class LeaderElectionTests
     {
         using var candidate = Candidate();
         ILeadership leadership = candidate;
-        leadership.Invoking(l => l.Demand()).Should().Throw<OperationCanceledException>("it does not lead yet");
+        leadership.Invoking(l => l.Demand()).Should().Throw<NotLeadingException>("it does not lead yet");
         await candidate.StartAsync(CancellationToken.None);
-        await UntilAsync(() => candidate.IsLeader);
+        await UntilAsync(() => candidate.Leads);
         leadership.Demand();
 
         // Its own timers have not run yet when the process goes on: whoever acts first must ask the clock.
         _leases.BeforeAnswer = () => throw new HttpIOException(HttpRequestError.ResponseEnded, "nobody answers");
         _time.Advance(TimeSpan.FromSeconds(11));
         leadership.Leads.Should().BeFalse();
-        leadership.Invoking(l => l.Demand()).Should().Throw<OperationCanceledException>();
+        leadership.Invoking(l => l.Demand()).Should().Throw<NotLeadingException>();
         _leases.BeforeAnswer = null;
         await candidate.StopAsync(CancellationToken.None);
     }
@@ -85,10 +85,10 @@ public sealed class LeaderElectionTests
         await candidate.StartAsync(CancellationToken.None);
         // Its own LeaseDuration of 15 seconds is over by far.
         await UntilAsync(() => _time.GetUtcNow() >= DateTimeOffset.UnixEpoch.AddSeconds(50));
-        candidate.IsLeader.Should().BeFalse("the holder goes on for up to 60 seconds");
+        candidate.Leads.Should().BeFalse("the holder goes on for up to 60 seconds");
         _leases.Writes.Should().Be(0);
 
-        await UntilAsync(() => candidate.IsLeader);
+        await UntilAsync(() => candidate.Leads);
         await candidate.StopAsync(CancellationToken.None);
     }
 

@@ -33,7 +33,7 @@ internal sealed class AddressRelease(MigrationObjects objects, MigrationNodes no
         {
             return calls.Ask(scope, "let-go", scope.Status.TargetNode!, (agent, t) => agent.HoldAddressesAsync(request, t)) is not null;
         }
-        catch (AgentException)
+        catch (AgentException silent) when (silent.Reason == Reasons.AgentUnavailable)
         {
             scope.Stall = MigrationStalls.HoldSilent(scope);
             throw;
