@@ -23,7 +23,7 @@ internal sealed class AddressRelease(MigrationObjects objects, MigrationNodes no
 
         // While the object stands, the pod may have its network still. And a hold that is on its way would stand for ever if
         // it came after its end.
-        if (objects.FindTarget(scope) is not null || calls.IsUnderWay(scope, "hold"))
+        if (objects.FindTarget(scope) is not null || calls.IsUnderWay(scope, CallNames.Hold))
         {
             return false;
         }
@@ -31,7 +31,7 @@ internal sealed class AddressRelease(MigrationObjects objects, MigrationNodes no
         var request = new HoldAddressesRequest { Holder = scope.Uid };
         try
         {
-            return calls.Ask(scope, "let-go", scope.Status.TargetNode!, (agent, t) => agent.HoldAddressesAsync(request, t)) is not null;
+            return calls.Ask(scope, CallNames.LetGo, scope.Status.TargetNode!, (agent, t) => agent.HoldAddressesAsync(request, t)) is not null;
         }
         catch (AgentException silent) when (silent.Reason == Reasons.AgentUnavailable)
         {

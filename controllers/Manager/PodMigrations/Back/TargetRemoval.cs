@@ -26,7 +26,7 @@ internal sealed class TargetRemoval(ICluster cluster, MigrationObjects objects, 
 
         // While the object stands, a waiting create is told to give up; when it is gone, the runtime is asked for proof:
         // somebody may have deleted the object by force.
-        var call = target is null ? "cancel-proof" : "cancel";
+        var call = target is null ? CallNames.CancelProof : CallNames.Cancel;
         CancelRestoreResponse? answer = null;
         AgentException? failure = null;
         if (!lost && scope.Status.RestoredPodUID is { } uid)

@@ -43,7 +43,7 @@ internal sealed class SourceProcesses(MigrationNodes nodes, AgentCalls calls, Ti
         var request = new EndProcessesRequest { PodUid = scope.Status.PodUID, Holder = scope.Uid };
         try
         {
-            return calls.Ask(scope, "end-processes", scope.Status.SourceNode!, (agent, t) => agent.EndProcessesAsync(request, t)) is not null;
+            return calls.Ask(scope, CallNames.EndProcesses, scope.Status.SourceNode!, (agent, t) => agent.EndProcessesAsync(request, t)) is not null;
         }
         catch (AgentException failed) when (failed.IsTerminal || time.GetUtcNow().UtcDateTime - scope.BeganAt(Steps.EndSource) > AgentsTime)
         {
