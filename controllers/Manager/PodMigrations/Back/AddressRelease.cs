@@ -8,8 +8,8 @@ namespace PodCheckpointing.Manager.PodMigrations.Back;
 /// <remarks>The hold is this migration's by its uid; letting go what is let go changes nothing.</remarks>
 internal sealed class AddressRelease(MigrationObjects objects, MigrationNodes nodes, AgentCalls calls)
 {
-    /// <summary>Whether no node holds the address back any more; true where none ever did.</summary>
-    public bool IsLetGo(MigrationScope scope)
+    /// <returns>Whether no node holds the address back any more; true where none ever did.</returns>
+    public bool LetGo(MigrationScope scope)
     {
         if (!scope.HasBegun(Steps.Hold) || nodes.IsLost(scope.Status.TargetNode!))
         {

@@ -8,8 +8,8 @@ namespace PodCheckpointing.Manager.PodMigrations.Back;
 /// asked until it has nothing left.</remarks>
 internal sealed class SourceEnd(ICluster cluster, MigrationObjects objects, MigrationNodes nodes, AgentCalls calls)
 {
-    /// <summary>Whether it is gone; false while it ends, or its node is being asked.</summary>
-    public async Task<bool> IsEndedAsync(MigrationScope scope, CancellationToken cancellationToken)
+    /// <returns>Whether it is gone; false while it ends, or its node is being asked.</returns>
+    public async Task<bool> EndAsync(MigrationScope scope, CancellationToken cancellationToken)
     {
         var name = scope.Status.SourceNode!;
         var lost = await nodes.IsLostForCertainAsync(name, cancellationToken);

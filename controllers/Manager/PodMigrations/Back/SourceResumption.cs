@@ -11,8 +11,8 @@ namespace PodCheckpointing.Manager.PodMigrations.Back;
 /// before it does.</remarks>
 internal sealed class SourceResumption(ICluster cluster, MigrationObjects objects, MigrationNodes nodes, AgentCalls calls)
 {
-    /// <summary>Whether that is done; false while its node is being asked, or a fence is on its way.</summary>
-    public async Task<bool> IsDoneAsync(MigrationScope scope, CancellationToken cancellationToken)
+    /// <returns>Whether that is done; false while its node is being asked, or a fence is on its way.</returns>
+    public async Task<bool> ResumeAsync(MigrationScope scope, CancellationToken cancellationToken)
     {
         var node = scope.Status.SourceNode!;
         if (await nodes.IsLostForCertainAsync(node, cancellationToken))

@@ -39,7 +39,7 @@ internal sealed class RestoreStep(
             throw new TerminalException(Reasons.ArtifactMissing, $"container {missing} is not in PodCheckpoint {scope.CheckpointName} any more");
         }
 
-        if (!IsStaged(scope, target, checkpoint, contents, names))
+        if (!Stage(scope, target, checkpoint, contents, names))
         {
             return scope.AwaitAnswer();
         }
@@ -132,8 +132,9 @@ internal sealed class RestoreStep(
         scope.Phase(MigrationPhases.Finalizing, "the source is being removed");
     }
 
-    /// <summary>Has the target's agent verify and stage every container, or confirm what it has staged ahead; false while it does.</summary>
-    private bool IsStaged(
+    /// <summary>Has the target's agent verify and stage every container, or confirm what it has staged ahead.</summary>
+    /// <returns>Whether all are; false while it does.</returns>
+    private bool Stage(
         MigrationScope scope, V1Pod target, PodCheckpoint checkpoint, IEnumerable<ContainerCheckpointContent> contents, IReadOnlyList<string> names)
     {
         var volumes = checkpoint.Status?.Volumes ?? [];
