@@ -20,7 +20,7 @@ internal sealed class LostNodes(ICluster cluster, TimeProvider time)
 
     private readonly ConcurrentDictionary<string, long> _awaySince = new();
 
-    /// <summary>Whether the node is dead for certain.</summary>
+    /// <summary>Whether the node is dead for certain. Of one that nobody has seen go, the time begins when this is first asked.</summary>
     public bool Contains(string name) => Look(name) is { } node
         ? IsOutOfService(node)
         // Not by the clock, which somebody may set.

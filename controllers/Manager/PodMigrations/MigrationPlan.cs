@@ -52,12 +52,12 @@ internal sealed class MigrationPlan
         _stepsWithAddress = [.. first, fence, checkpoint, hold, receive, .. last];
 
         var removal = new TargetRemoval(cluster, _objects, nodes, _calls, time);
-        var release = new AddressRelease(_objects, nodes, _calls);
+        var address = new AddressRelease(_objects, nodes, _calls);
         WayBack = new WayBack(
             _objects,
             nodes,
-            new RollBack(_objects, nodes, removal, new SourceResumption(cluster, _objects, nodes, _calls), release, time),
-            new ColdStart(cluster, nodes, removal, release, new SourceEnd(cluster, _objects, nodes, _calls), queue, time));
+            new RollBack(_objects, nodes, removal, new SourceResumption(cluster, _objects, nodes, _calls), address, time),
+            new ColdStart(cluster, nodes, removal, address, new SourceEnd(cluster, _objects, nodes, _calls), queue, time));
     }
 
     public MigrationLimits Limits { get; }

@@ -8,8 +8,8 @@ namespace PodCheckpointing.Manager.PodMigrations.Back;
 /// <remarks>The hold is this migration's by its uid; letting go what is let go changes nothing.</remarks>
 internal sealed class AddressRelease(MigrationObjects objects, MigrationNodes nodes, AgentCalls calls)
 {
-    /// <summary>Whether no node holds the address back any more; true where none ever did.</summary>
-    public bool IsLetGo(MigrationScope scope)
+    /// <returns>Whether no node holds the address back any more; true where none ever did.</returns>
+    public bool LetGo(MigrationScope scope)
     {
         if (!scope.HasBegun(Steps.Hold) || nodes.IsLost(scope.Status.TargetNode!))
         {
@@ -23,7 +23,7 @@ internal sealed class AddressRelease(MigrationObjects objects, MigrationNodes no
 
         // While the object stands, the pod may have its network still. And a hold that is on its way would stand for ever if
         // it came after its end.
-        if (objects.FindTarget(scope) is not null || calls.IsUnderWay(scope, "hold"))
+        if (objects.FindTarget(scope) is not null || calls.IsUnderWay(scope, CallNames.Hold))
         {
             return false;
         }
@@ -31,7 +31,7 @@ internal sealed class AddressRelease(MigrationObjects objects, MigrationNodes no
         var request = new HoldAddressesRequest { Holder = scope.Uid };
         try
         {
-            return calls.Ask(scope, "let-go", scope.Status.TargetNode!, (agent, t) => agent.HoldAddressesAsync(request, t)) is not null;
+            return calls.Ask(scope, CallNames.LetGo, scope.Status.TargetNode!, (agent, t) => agent.HoldAddressesAsync(request, t)) is not null;
         }
         catch (AgentException silent) when (silent.Reason == Reasons.AgentUnavailable)
         {

@@ -11,7 +11,7 @@ namespace PodCheckpointing.Manager.PodMigrations.Back;
 /// before it does, and with it the fresh pod, whose name follows from the migration's uid:
 /// creating it again finds the one that is there.</remarks>
 internal sealed class ColdStart(
-    ICluster cluster, MigrationNodes nodes, TargetRemoval removal, AddressRelease release, SourceEnd sourceEnd, WorkQueue queue, TimeProvider time)
+    ICluster cluster, MigrationNodes nodes, TargetRemoval removal, AddressRelease address, SourceEnd sourceEnd, WorkQueue queue, TimeProvider time)
 {
     /// <summary>The longest that status.coldStartPod may be.</summary>
     private const int LongestPod = 65_536;
@@ -36,7 +36,8 @@ internal sealed class ColdStart(
         }
 
         // A fresh pod may have the address at once.
-        if (!await removal.IsGoneAsync(scope, turned.Message, cancellationToken) || !release.IsLetGo(scope))
+        var cleared = await removal.RemoveAsync(scope, turned.Message, cancellationToken) && address.LetGo(scope);
+        if (!cleared)
         {
             return true;
         }
@@ -61,7 +62,7 @@ internal sealed class ColdStart(
     {
         if (!scope.Is(ConditionTypes.SourceRemoved))
         {
-            if (await sourceEnd.IsEndedAsync(scope, cancellationToken))
+            if (await sourceEnd.EndAsync(scope, cancellationToken))
             {
                 scope.Set(ConditionTypes.SourceRemoved, true, Reasons.Succeeded, "the source pod is gone");
             }

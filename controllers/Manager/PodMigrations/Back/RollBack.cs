@@ -6,19 +6,14 @@ namespace PodCheckpointing.Manager.PodMigrations.Back;
 /// <summary>The way back: the target gone for certain, then the source goes on.</summary>
 /// <remarks>Its parts may each be done again; it says that it has ended when all of them have.</remarks>
 internal sealed class RollBack(
-    MigrationObjects objects, MigrationNodes nodes, TargetRemoval removal, SourceResumption resumption, AddressRelease release, TimeProvider time)
+    MigrationObjects objects, MigrationNodes nodes, TargetRemoval removal, SourceResumption resumption, AddressRelease address, TimeProvider time)
 {
     public async Task RunAsync(MigrationScope scope, V1Condition turned, CancellationToken cancellationToken)
     {
         var touched = scope.Is(ConditionTypes.Validated);
-        if (touched)
+        if (touched && !await UndoAsync(scope, turned.Message, cancellationToken))
         {
-            // A target that never ran stands still whatever it has: the source need not wait for its end.
-            var gone = await removal.IsGoneAsync(scope, turned.Message, cancellationToken);
-            if ((scope.TargetMayRun && !gone) || !await resumption.IsDoneAsync(scope, cancellationToken) || !gone || !release.IsLetGo(scope))
-            {
-                return;
-            }
+            return;
         }
 
         var ended = touched ? resumption.EndedMeanwhile(scope) : [];
@@ -37,6 +32,20 @@ internal sealed class RollBack(
             PodAccessible = touched ? goesOn : null,
             CompletionTime = time.GetUtcNow().UtcDateTime,
         };
+    }
+
+    /// <returns>Whether all is undone.</returns>
+    private async Task<bool> UndoAsync(MigrationScope scope, string why, CancellationToken cancellationToken)
+    {
+        var removed = await removal.RemoveAsync(scope, why, cancellationToken);
+        // A target that never ran stands still whatever it has: the source need not wait for its end.
+        if (!removed && scope.TargetMayRun)
+        {
+            return false;
+        }
+
+        var resumed = await resumption.ResumeAsync(scope, cancellationToken);
+        return removed && resumed && address.LetGo(scope);
     }
 
     private string WhatIsLeft(MigrationScope scope, IReadOnlyList<string> ended, bool stopped)

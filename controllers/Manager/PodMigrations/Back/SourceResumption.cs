@@ -11,8 +11,8 @@ namespace PodCheckpointing.Manager.PodMigrations.Back;
 /// before it does.</remarks>
 internal sealed class SourceResumption(ICluster cluster, MigrationObjects objects, MigrationNodes nodes, AgentCalls calls)
 {
-    /// <summary>Whether that is done; false while its node is being asked, or a fence is on its way.</summary>
-    public async Task<bool> IsDoneAsync(MigrationScope scope, CancellationToken cancellationToken)
+    /// <returns>Whether that is done; false while its node is being asked, or a fence is on its way.</returns>
+    public async Task<bool> ResumeAsync(MigrationScope scope, CancellationToken cancellationToken)
     {
         var node = scope.Status.SourceNode!;
         if (await nodes.IsLostForCertainAsync(node, cancellationToken))
@@ -21,7 +21,7 @@ internal sealed class SourceResumption(ICluster cluster, MigrationObjects object
         }
 
         // A fence that is on its way would stand for ever if it came after its lifting.
-        if (calls.IsUnderWay(scope, "fence"))
+        if (calls.IsUnderWay(scope, CallNames.Fence))
         {
             return false;
         }
@@ -40,7 +40,7 @@ internal sealed class SourceResumption(ICluster cluster, MigrationObjects object
         };
         try
         {
-            if (calls.Ask(scope, "resume", node, (agent, t) => agent.UnfenceAsync(request, t)) is null)
+            if (calls.Ask(scope, CallNames.Resume, node, (agent, t) => agent.UnfenceAsync(request, t)) is null)
             {
                 return false;
             }
@@ -70,7 +70,7 @@ internal sealed class SourceResumption(ICluster cluster, MigrationObjects object
             return [];
         }
 
-        var answer = calls.Known<UnfenceResponse>(scope, "resume");
+        var answer = calls.Known<UnfenceResponse>(scope, CallNames.Resume);
         var statuses = objects.FindSource(scope)?.LivingStatuses().ToDictionary(s => s.Name!) ?? [];
         return
         [

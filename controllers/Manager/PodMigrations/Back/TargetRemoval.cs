@@ -14,8 +14,8 @@ internal sealed class TargetRemoval(ICluster cluster, MigrationObjects objects, 
     /// <summary>In which kubelet ends a pod that is killed at once, with much to spare.</summary>
     private static readonly TimeSpan KubeletsTime = TimeSpan.FromSeconds(30);
 
-    /// <summary>Takes the target away; true when it is gone: the object, and what the runtime had of it.</summary>
-    public async Task<bool> IsGoneAsync(MigrationScope scope, string why, CancellationToken cancellationToken)
+    /// <returns>Whether it is gone: the object, and what the runtime had of it.</returns>
+    public async Task<bool> RemoveAsync(MigrationScope scope, string why, CancellationToken cancellationToken)
     {
         var target = objects.FindTarget(scope) ?? await objects.ReadTargetAsync(scope, cancellationToken);
         var lost = await nodes.IsLostForCertainAsync(scope.Status.TargetNode!, cancellationToken);
@@ -26,7 +26,7 @@ internal sealed class TargetRemoval(ICluster cluster, MigrationObjects objects, 
 
         // While the object stands, a waiting create is told to give up; when it is gone, the runtime is asked for proof:
         // somebody may have deleted the object by force.
-        var call = target is null ? "cancel-proof" : "cancel";
+        var call = target is null ? CallNames.CancelProof : CallNames.Cancel;
         CancelRestoreResponse? answer = null;
         AgentException? failure = null;
         if (!lost && scope.Status.RestoredPodUID is { } uid)
@@ -44,7 +44,9 @@ internal sealed class TargetRemoval(ICluster cluster, MigrationObjects objects, 
 
         // Its kubelet hears of its end when what never ran of it has been killed: no preStop hook is to speak for the source. On a
         // node that is gone nobody else takes the object away.
-        if (target is not null && (lost || (target.Metadata.DeletionTimestamp is null && (answer ?? (object?)failure) is not null)))
+        var asked = answer is not null || failure is not null;
+        var standing = target is { Metadata.DeletionTimestamp: null };
+        if (target is not null && (lost || (standing && asked)))
         {
             await cluster.DeleteAsync(target, graceSeconds: lost ? 0 : 1, cancellationToken);
         }
@@ -56,10 +58,16 @@ internal sealed class TargetRemoval(ICluster cluster, MigrationObjects objects, 
 
         if (failure is not null)
         {
-            // Its create gives up by itself after a while. Or the node is silent, and the object went: by kubelet, when it had ended
-            // the pod, or by somebody's word that it does not run any more.
-            var isGone = target is null && nodes.Find(scope.Status.TargetNode!) is { } node && !AgentDirectory.IsReady(node);
-            return !scope.TargetMayRun || isGone ? true : throw failure;
+            // The node is silent, and the object went: by kubelet, when it had ended the pod, or by somebody's word that it does not
+            // run any more.
+            var gone = target is null && nodes.Find(scope.Status.TargetNode!) is { } node && !AgentDirectory.IsReady(node);
+            if (scope.TargetMayRun && !gone)
+            {
+                throw failure;
+            }
+
+            // What never ran gives up by itself after a while.
+            return true;
         }
 
         if (answer is { HasRun: false } && scope.TargetMayRun)

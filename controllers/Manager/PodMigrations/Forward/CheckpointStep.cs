@@ -100,7 +100,7 @@ internal sealed class CheckpointStep(
                 // Volumes are taken when all containers stand, and have to be in place before any is restored.
                 PodNamespace = target.EmptyDirs().Count == 0 ? scope.Namespace : "",
             };
-            calls.Ask(scope, $"ahead/{container}", scope.Status.TargetNode!, async (agent, t) =>
+            calls.Ask(scope, CallNames.StageAhead(container), scope.Status.TargetNode!, async (agent, t) =>
             {
                 try
                 {

@@ -24,7 +24,7 @@ internal sealed class FenceStep(MigrationNodes nodes, AgentCalls calls) : IMigra
             Holder = scope.Uid,
             TcpPolicy = scope.TcpPolicy,
         };
-        if (calls.Ask(scope, "fence", scope.Status.SourceNode!, (agent, t) => agent.FenceAsync(request, t)) is not { } fenced)
+        if (calls.Ask(scope, CallNames.Fence, scope.Status.SourceNode!, (agent, t) => agent.FenceAsync(request, t)) is not { } fenced)
         {
             return Task.FromResult(scope.AwaitAnswer());
         }

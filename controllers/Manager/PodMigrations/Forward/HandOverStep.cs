@@ -41,7 +41,7 @@ internal sealed class HandOverStep(
                 return since > ReadyLimit;
             }
 
-            if (!processes.AreEnded(scope, source))
+            if (!processes.Kill(scope, source))
             {
                 return false;
             }

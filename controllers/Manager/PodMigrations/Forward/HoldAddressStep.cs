@@ -29,7 +29,7 @@ internal sealed class HoldAddressStep(MigrationObjects objects, AgentCalls calls
         var left = MigrationLimits.Deadline(scope) - time.GetUtcNow().UtcDateTime;
         var request = new HoldAddressesRequest { Holder = scope.Uid, ForSeconds = HoldFor(left) };
         request.Addresses.AddRange(PodAddress.Of(objects.RequireSource(scope)));
-        if (calls.Ask(scope, "hold", scope.Status.TargetNode!, (agent, t) => agent.HoldAddressesAsync(request, t)) is null)
+        if (calls.Ask(scope, CallNames.Hold, scope.Status.TargetNode!, (agent, t) => agent.HoldAddressesAsync(request, t)) is null)
         {
             return Task.FromResult(false);
         }

@@ -10,22 +10,18 @@ internal sealed class NodeCapabilities(AgentCalls calls)
 {
     /// <summary>The answer of the pod's own node; null while it is being asked.</summary>
     public GetCapabilitiesResponse? OfSource(MigrationScope scope, V1Pod pod, string node) =>
-        calls.Ask(scope, SourceCall(node), node, (agent, t) => agent.GetCapabilitiesAsync(QuestionToSource(pod), t));
+        calls.Ask(scope, CallNames.CapabilitiesOfSource(node), node, (agent, t) => agent.GetCapabilitiesAsync(QuestionToSource(pod), t));
 
     /// <summary>The answer of a node that could be the target, which looks for the mark that the pod's own node has left on the
     /// volume; null while it is being asked.</summary>
     public GetCapabilitiesResponse? OfTarget(MigrationScope scope, V1Pod pod, string node, GetCapabilitiesResponse here) =>
-        calls.Ask(scope, TargetCall(node), node, (agent, t) => agent.GetCapabilitiesAsync(QuestionToTarget(pod, here), t));
+        calls.Ask(scope, CallNames.CapabilitiesOfTarget(node), node, (agent, t) => agent.GetCapabilitiesAsync(QuestionToTarget(pod, here), t));
 
     public GetCapabilitiesResponse? KnownOfSource(MigrationScope scope, string node) =>
-        calls.Known<GetCapabilitiesResponse>(scope, SourceCall(node));
+        calls.Known<GetCapabilitiesResponse>(scope, CallNames.CapabilitiesOfSource(node));
 
     public GetCapabilitiesResponse? KnownOfTarget(MigrationScope scope, string node) =>
-        calls.Known<GetCapabilitiesResponse>(scope, TargetCall(node));
-
-    private static string SourceCall(string node) => $"capabilities-source/{node}";
-
-    private static string TargetCall(string node) => $"capabilities-target/{node}";
+        calls.Known<GetCapabilitiesResponse>(scope, CallNames.CapabilitiesOfTarget(node));
 
     private static GetCapabilitiesRequest QuestionToSource(V1Pod pod) => new()
     {

@@ -44,7 +44,7 @@ internal sealed class ReceiveStep(
         MigrationValidation.Refuse(MigrationValidation.OfAdmission(source, target) ?? MigrationValidation.OfReceiver(target));
         var request = new GetRestoreRequest { PodUid = target.Metadata.Uid, WaitMilliseconds = 10_000, Until = "Waiting" };
         request.ContainerNames.AddRange(target.LivingContainers().Select(c => c.Name));
-        if (calls.Ask(scope, "receive", scope.Status.TargetNode!, (agent, t) => agent.GetRestoreAsync(request, t)) is not { } receiver)
+        if (calls.Ask(scope, CallNames.Receive, scope.Status.TargetNode!, (agent, t) => agent.GetRestoreAsync(request, t)) is not { } receiver)
         {
             return scope.AwaitAnswer();
         }
@@ -57,7 +57,7 @@ internal sealed class ReceiveStep(
         // It may be further, where an operator has died before it could say that the target waits.
         if (receiver.Containers.All(c => c.Phase is not ("Waiting" or "Staged" or "Restoring" or "Restored" or "Running")))
         {
-            return calls.AskAgain(scope, "receive");
+            return calls.AskAgain(scope, CallNames.Receive);
         }
 
         if (!images.AreSame(scope, source, target, chosen))

@@ -36,7 +36,7 @@ internal sealed class ReceiverImages(NodeCapabilities capabilities, AgentCalls c
         }
 
         var request = new GetCapabilitiesRequest { Images = { images.Select(image => image.Image) } };
-        if (calls.Ask(scope, "images", scope.Status.TargetNode!, (agent, t) => agent.GetCapabilitiesAsync(request, t)) is not { } pulled)
+        if (calls.Ask(scope, CallNames.Images, scope.Status.TargetNode!, (agent, t) => agent.GetCapabilitiesAsync(request, t)) is not { } pulled)
         {
             return false;
         }

@@ -18,7 +18,7 @@ internal sealed class RemoveSourceStep(
         var lost = await nodes.IsLostForCertainAsync(scope.Status.SourceNode!, cancellationToken);
         if (objects.FindSource(scope) is { } source)
         {
-            if (!processes.AreEnded(scope, source))
+            if (!processes.Kill(scope, source))
             {
                 return false;
             }
@@ -51,7 +51,7 @@ internal sealed class RemoveSourceStep(
         // A node that is gone has taken its fence along. Under the fence nothing of it starts again: where its object was deleted by
         // force, and its kubelet has not heard of that, the processes end before the fence does.
         if (!lost
-            && (!processes.AreEnded(scope) || calls.Ask(scope, "unfence", scope.Status.SourceNode!, (agent, t) => agent.UnfenceAsync(request, t)) is null))
+            && (!processes.Kill(scope) || calls.Ask(scope, CallNames.Unfence, scope.Status.SourceNode!, (agent, t) => agent.UnfenceAsync(request, t)) is null))
         {
             scope.Status = before;
             return false;

@@ -39,7 +39,7 @@ internal sealed class RestoreStep(
             throw new TerminalException(Reasons.ArtifactMissing, $"container {missing} is not in PodCheckpoint {scope.CheckpointName} any more");
         }
 
-        if (!IsStaged(scope, target, checkpoint, contents, names))
+        if (!Stage(scope, target, checkpoint, contents, names))
         {
             return scope.AwaitAnswer();
         }
@@ -75,10 +75,10 @@ internal sealed class RestoreStep(
     private GetRestoreResponse? Run(MigrationScope scope, V1Pod target, List<string> names)
     {
         var go = new ReleaseRestoreRequest { PodUid = target.Metadata.Uid, AddressHolder = scope.HasBegun(Steps.Hold) ? scope.Uid : "" };
-        var released = calls.Ask(scope, "release", scope.Status.TargetNode!, (agent, t) => agent.ReleaseRestoreAsync(go, t));
+        var released = calls.Ask(scope, CallNames.Release, scope.Status.TargetNode!, (agent, t) => agent.ReleaseRestoreAsync(go, t));
         var request = new GetRestoreRequest { PodUid = target.Metadata.Uid, WaitMilliseconds = 20_000 };
         request.ContainerNames.AddRange(names);
-        var restore = calls.Ask(scope, "restore", scope.Status.TargetNode!, (agent, t) => agent.GetRestoreAsync(request, t));
+        var restore = calls.Ask(scope, CallNames.Restore, scope.Status.TargetNode!, (agent, t) => agent.GetRestoreAsync(request, t));
         if (restore is null || released is null)
         {
             return null;
@@ -87,7 +87,7 @@ internal sealed class RestoreStep(
         RefuseFailed(restore);
         if (names.Except(restore.Containers.Where(c => c.Phase == "Running").Select(c => c.ContainerName)).Any())
         {
-            calls.AskAgain(scope, "restore");
+            calls.AskAgain(scope, CallNames.Restore);
             return null;
         }
 
@@ -115,7 +115,7 @@ internal sealed class RestoreStep(
     {
         var request = new GetRestoreRequest { PodUid = target.Metadata.Uid };
         request.ContainerNames.AddRange(names);
-        return calls.Ask(scope, "verify", scope.Status.TargetNode!, (agent, t) => agent.GetRestoreAsync(request, t));
+        return calls.Ask(scope, CallNames.Verify, scope.Status.TargetNode!, (agent, t) => agent.GetRestoreAsync(request, t));
     }
 
     private void TellVerified(MigrationScope scope, List<ContainerCheckpointContent> contents, GetRestoreResponse restore)
@@ -132,8 +132,9 @@ internal sealed class RestoreStep(
         scope.Phase(MigrationPhases.Finalizing, "the source is being removed");
     }
 
-    /// <summary>Has the target's agent verify and stage every container, or confirm what it has staged ahead; false while it does.</summary>
-    private bool IsStaged(
+    /// <summary>Has the target's agent verify and stage every container, or confirm what it has staged ahead.</summary>
+    /// <returns>Whether all are; false while it does.</returns>
+    private bool Stage(
         MigrationScope scope, V1Pod target, PodCheckpoint checkpoint, IEnumerable<ContainerCheckpointContent> contents, IReadOnlyList<string> names)
     {
         var volumes = checkpoint.Status?.Volumes ?? [];
@@ -141,7 +142,7 @@ internal sealed class RestoreStep(
         foreach (var content in contents)
         {
             staged &= calls.Ask(
-                scope, $"prepare/{content.Spec.Source.ContainerName}", scope.Status.TargetNode!,
+                scope, CallNames.Prepare(content.Spec.Source.ContainerName!), scope.Status.TargetNode!,
                 (agent, t) => agent.PrepareRestoreAsync(PrepareRequest(target, content, names, volumes), t)) is not null;
         }
 
@@ -170,13 +171,13 @@ internal sealed class RestoreStep(
     {
         var request = new GetRestoreRequest { PodUid = target.Metadata.Uid, WaitMilliseconds = 20_000, Until = "Restored" };
         request.ContainerNames.AddRange(containers);
-        if (calls.Ask(scope, "restored", scope.Status.TargetNode!, (agent, t) => agent.GetRestoreAsync(request, t)) is not { } restore)
+        if (calls.Ask(scope, CallNames.Sockets, scope.Status.TargetNode!, (agent, t) => agent.GetRestoreAsync(request, t)) is not { } restore)
         {
             return false;
         }
 
         RefuseFailed(restore);
-        return restore.Containers.All(c => c.Phase is "Restored" or "Running") || calls.AskAgain(scope, "restored");
+        return restore.Containers.All(c => c.Phase is "Restored" or "Running") || calls.AskAgain(scope, CallNames.Sockets);
     }
 
     private static void RefuseFailed(GetRestoreResponse restore)

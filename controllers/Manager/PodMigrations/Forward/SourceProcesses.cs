@@ -13,8 +13,8 @@ internal sealed class SourceProcesses(MigrationNodes nodes, AgentCalls calls, Ti
     /// <summary>In which an agent kills processes, or comes back from an update.</summary>
     private static readonly TimeSpan AgentsTime = TimeSpan.FromSeconds(30);
 
-    /// <summary>Whether they are; false while their node is being asked, or it is to be stored first that it will be.</summary>
-    public bool AreEnded(MigrationScope scope, V1Pod source)
+    /// <returns>Whether they are; false while their node is being asked, or it is to be stored first that it will be.</returns>
+    public bool Kill(MigrationScope scope, V1Pod source)
     {
         var node = scope.Status.SourceNode!;
         if (source.Metadata.DeletionTimestamp is not null || nodes.IsLost(node) || nodes.IsSilent(node))
@@ -28,7 +28,7 @@ internal sealed class SourceProcesses(MigrationNodes nodes, AgentCalls calls, Ti
             return false;
         }
 
-        if (!AreEnded(scope))
+        if (!Kill(scope))
         {
             return false;
         }
@@ -37,13 +37,13 @@ internal sealed class SourceProcesses(MigrationNodes nodes, AgentCalls calls, Ti
         return true;
     }
 
-    /// <summary>The same of a pod whose object is gone, or whose end is stored.</summary>
-    public bool AreEnded(MigrationScope scope)
+    /// <summary>The same for a pod whose object is gone, or whose end is stored.</summary>
+    public bool Kill(MigrationScope scope)
     {
         var request = new EndProcessesRequest { PodUid = scope.Status.PodUID, Holder = scope.Uid };
         try
         {
-            return calls.Ask(scope, "end-processes", scope.Status.SourceNode!, (agent, t) => agent.EndProcessesAsync(request, t)) is not null;
+            return calls.Ask(scope, CallNames.EndProcesses, scope.Status.SourceNode!, (agent, t) => agent.EndProcessesAsync(request, t)) is not null;
         }
         catch (AgentException failed) when (failed.IsTerminal || time.GetUtcNow().UtcDateTime - scope.BeganAt(Steps.EndSource) > AgentsTime)
         {

@@ -23,7 +23,7 @@ internal sealed class StopStep(MigrationLimits limits, MigrationNodes nodes, Age
             }
 
             var request = new CancelRestoreRequest { PodUid = scope.Status.RestoredPodUID, Reason = why.Message, UnlessRun = true };
-            switch (calls.Ask(scope, "withdraw", scope.Status.TargetNode!, (agent, t) => agent.CancelRestoreAsync(request, t)))
+            switch (calls.Ask(scope, CallNames.Withdraw, scope.Status.TargetNode!, (agent, t) => agent.CancelRestoreAsync(request, t)))
             {
                 case null:
                     return false;
