@@ -20,7 +20,7 @@ internal sealed class FenceSweeper(FenceBook fences, ContainerRuntime runtime, T
             }
             catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
             {
-                AgentLog.SweepFailed(logger, exception);
+                AgentLog.SweepFailed(logger, exception, "forget the marks of lifted fences");
             }
         }
     }

@@ -50,7 +50,7 @@ internal sealed class StoreSweeper(
             }
             catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
             {
-                AgentLog.StoreSweepFailed(logger, exception);
+                AgentLog.SweepFailed(logger, exception, "remove leftovers of dead writers from the volume");
             }
         }
     }

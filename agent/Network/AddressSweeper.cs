@@ -24,7 +24,7 @@ internal sealed class AddressSweeper(AddressHolds holds, ContainerRuntime runtim
             }
             catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
             {
-                AgentLog.SweepFailed(logger, exception);
+                AgentLog.SweepFailed(logger, exception, "let addresses go that are held for nobody");
             }
         }
         while (await timer.WaitForNextTickAsync(stoppingToken));

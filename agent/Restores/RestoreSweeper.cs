@@ -77,7 +77,7 @@ internal sealed class RestoreSweeper(
             }
             catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
             {
-                AgentLog.SweepFailed(logger, exception);
+                AgentLog.SweepFailed(logger, exception, "remove restores that nobody needs any more");
             }
         }
         while (await timer.WaitForNextTickAsync(stoppingToken));
