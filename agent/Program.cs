@@ -64,7 +64,7 @@ builder.Services.AddSingleton(services => new AddressHolds(
 builder.Services.AddHostedService<AddressSweeper>();
 builder.Services.AddSingleton<AheadStaging>();
 // A pod's restore is staged, let go and cancelled by one at a time.
-builder.Services.AddSingleton<KeyedLock<string>>();
+builder.Services.AddSingleton<KeyedLock<PodRestoreFolder>>();
 builder.Services.AddSingleton<RestoreStaging>();
 builder.Services.AddSingleton<RestoreRelease>();
 builder.Services.AddHostedService<WarmUp>();
@@ -80,7 +80,8 @@ builder.Services.AddSingleton<Readiness>();
 builder.Services.AddHostedService(services => services.GetRequiredService<Readiness>());
 builder.Services.AddSingleton<AgentService>();
 var app = builder.Build();
-RestoreFolder.Guard(app.Services.GetRequiredService<IOptions<AgentOptions>>().Value);
+Directory.CreateDirectory(options.StateRoot);
+PrivateFolder.Make(options.RestoresFolder);
 app.Services.GetRequiredService<CriuConfiguration>().Recover();
 await app.Services.GetRequiredService<AddressHolds>().RecoverAsync(CancellationToken.None);
 app.UseMetering();

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
 using PodCheckpointing.Storage;
 
 namespace PodCheckpointing.Agent.Metrics;
@@ -75,12 +76,12 @@ internal static class OperationMeter
     {
         foreach (var state in states)
         {
-            if (state.Phase is not ("Running" or "Failed") || !Ended.TryAdd((podUid, state.ContainerName), true))
+            if (state.Phase is not (RestorePhases.Running or RestorePhases.Failed) || !Ended.TryAdd((podUid, state.ContainerName), true))
             {
                 continue;
             }
 
-            AgentMetrics.Restores.Count(state.Phase == "Running" ? "success" : "failure");
+            AgentMetrics.Restores.Count(state.Phase == RestorePhases.Running ? "success" : "failure");
             if (state.RestoreMicroseconds > 0)
             {
                 // As the handler has written it down.

@@ -21,42 +21,20 @@ internal sealed class RestoreSweeper(
     {
         var removed = 0;
         OperationMeter.Forget(pods);
-        if (!Directory.Exists(options.Value.RestoresFolder))
-        {
-            return removed;
-        }
-
-        // The handler's own records begin with a dot.
-        foreach (var pod in new DirectoryInfo(options.Value.RestoresFolder).EnumerateDirectories().Where(d => d.Name[0] != '.'))
+        foreach (var pod in PodRestoreFolder.All(options.Value))
         {
             // A boot may take all sandboxes; kubelet's folder of the pod tells that it is to start again, and what says here
             // that it has run before has to stand.
-            if (!pods.Contains(pod.Name) && time.GetUtcNow() - pod.LastWriteTimeUtc > Grace
-                && !Directory.Exists(Path.Combine(options.Value.KubeletPods, pod.Name)))
+            if (!pods.Contains(pod.PodUid) && time.GetUtcNow() - Directory.GetLastWriteTimeUtc(pod.FullName) > Grace
+                && !Directory.Exists(Path.Combine(options.Value.KubeletPods, pod.PodUid)))
             {
-                pod.Delete(recursive: true);
+                Directory.Delete(pod.FullName, recursive: true);
                 removed++;
                 continue;
             }
 
             // Once it runs with all its pages, the images are never read again: a restart is a fresh start. The markers stay with the pod.
-            foreach (var container in pod.EnumerateDirectories().Where(
-                c => File.Exists(Path.Combine(c.FullName, "running")) && !PageGuard.AreComing(c.FullName)))
-            {
-                foreach (var name in RestoreStaging.StagedParts)
-                {
-                    var path = Path.Combine(container.FullName, name);
-                    if (Directory.Exists(path))
-                    {
-                        Directory.Delete(path, recursive: true);
-                        removed++;
-                    }
-                    else
-                    {
-                        File.Delete(path);
-                    }
-                }
-            }
+            removed += pod.Containers.Where(c => c.Running.Exists && !c.PagesAreComing).Sum(c => c.RemoveStaged());
         }
 
         return removed;

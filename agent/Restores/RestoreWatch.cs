@@ -3,33 +3,31 @@ using System.Diagnostics;
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Agent.Metrics;
 using PodCheckpointing.Api.Protos;
-using static PodCheckpointing.Agent.Restores.RestoreFolder;
+using PodCheckpointing.Api.V1;
 
 namespace PodCheckpointing.Agent.Restores;
 
 /// <summary>Reads what the restore handler reports.</summary>
 internal sealed class RestoreWatch(IOptions<AgentOptions> options)
 {
-    /// <summary>As they come one after the other.</summary>
-    private static readonly string[] Phases = ["Absent", "Staging", "Waiting", "Staged", "Restoring", "Restored", "Running"];
-
     /// <summary>The containers' folders of which it outlives a power failure that they ran.</summary>
-    private readonly ConcurrentDictionary<string, bool> _durable = new();
+    private readonly ConcurrentDictionary<ContainerRestoreFolder, bool> _durable = new();
 
     /// <summary>How far the handler has come; waits for the end of it up to the caller's time.</summary>
     public async Task<IReadOnlyList<ContainerRestore>> WatchAsync(GetRestoreRequest request, CancellationToken cancellationToken)
     {
         var began = Stopwatch.GetTimestamp();
         var wait = TimeSpan.FromMilliseconds(Math.Min(request.WaitMilliseconds, 60_000));
+        var pod = PodRestoreFolder.Of(options.Value, request.PodUid);
         while (true)
         {
-            var states = request.ContainerNames.Select(c => Look(Of(options, request.PodUid, c), c)).ToList();
+            var states = request.ContainerNames.Select(c => Look(pod.Of(c))).ToList();
             // One that waits, or is beyond that, has a target that stands; restored they have to be all of them.
-            if (states.Any(s => s.Phase == "Failed" || (request.Until == "Waiting" && HasCome(s, "Waiting")))
-                || states.All(s => HasCome(s, request.Until == "Restored" ? "Restored" : "Running"))
+            if (states.Any(s => s.Phase == RestorePhases.Failed || (request.Until == RestorePhases.Waiting && HasCome(s, RestorePhases.Waiting)))
+                || states.All(s => HasCome(s, request.Until == RestorePhases.Restored ? RestorePhases.Restored : RestorePhases.Running))
                 || Stopwatch.GetElapsedTime(began) >= wait)
             {
-                OperationMeter.Seen(request.PodUid, states, container => RestoredAt(Of(options, request.PodUid, container)));
+                OperationMeter.Seen(request.PodUid, states, container => pod.Of(container).RestoredAt);
                 return states;
             }
 
@@ -40,17 +38,17 @@ internal sealed class RestoreWatch(IOptions<AgentOptions> options)
     }
 
     /// <summary>Nobody hears that it runs before that is durable. Its processes wait for none of this.</summary>
-    private ContainerRestore Look(string folder, string container)
+    private ContainerRestore Look(ContainerRestoreFolder folder)
     {
-        var state = StateOf(folder, container);
-        if (state.Phase == "Running" && !_durable.ContainsKey(folder))
+        var state = folder.State();
+        if (state.Phase == RestorePhases.Running && !_durable.ContainsKey(folder))
         {
-            MakeDurable(folder);
+            folder.MakeDurable();
             _durable[folder] = true;
         }
 
         return state;
     }
 
-    private static bool HasCome(ContainerRestore state, string phase) => Array.IndexOf(Phases, state.Phase) >= Array.IndexOf(Phases, phase);
+    private static bool HasCome(ContainerRestore state, string phase) => RestorePhases.HasCome(state.Phase, phase);
 }

@@ -23,7 +23,7 @@ internal sealed class WarmUp(IOptions<AgentOptions> options, TimeProvider time, 
     public async Task RehearseAsync(CancellationToken cancellationToken)
     {
         Directory.CreateDirectory(options.Value.StateRoot);
-        var folder = RestoreFolder.MakeEmpty(Path.Combine(options.Value.StateRoot, ".rehearsal"));
+        var folder = PrivateFolder.MakeEmpty(Path.Combine(options.Value.StateRoot, ".rehearsal"));
         try
         {
             var store = new CheckpointStore(Directory.CreateDirectory(Path.Combine(folder, "store")).FullName, time);

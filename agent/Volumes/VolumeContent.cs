@@ -107,7 +107,7 @@ internal sealed class VolumeContent(CheckpointStore store, PodCgroup cgroup, IOp
         string podUid, ContainerManifest manifest, string volume, string folder, CancellationToken cancellationToken)
     {
         // On the node's disk first, as the dump itself: only what was verified is copied, by a program that needs no memory of its own.
-        var staged = RestoreFolder.MakeEmpty(Path.Combine(RestoreFolder.OfPod(options, podUid), $".volume-{volume}"));
+        var staged = PrivateFolder.MakeEmpty(Path.Combine(PodRestoreFolder.Of(options.Value, podUid).FullName, $".volume-{volume}"));
         try
         {
             await ExtractAsync(manifest, staged, cancellationToken);

@@ -196,7 +196,7 @@ public sealed class RestoreVerdictTests : StoreFolder
         // No link: the handler needs a process to make one.
         File.WriteAllText(Folder("verdict"), "");
 
-        RestoreFolder.Decide(Folder(""), verdict).Should().Be(same);
+        new PodRestoreFolder(Folder("")).Decide(verdict).Should().Be(same);
     }
 
     private static string Identity(Process process)

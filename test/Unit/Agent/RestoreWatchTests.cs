@@ -118,7 +118,7 @@ public sealed class RestoreWatchTests : StoreFolder
     {
         Directory.CreateDirectory(Path.Combine(Out, "restores"));
 
-        RestoreFolder.Guard(new AgentOptions { StateRoot = Out });
+        PrivateFolder.Make(Path.Combine(Out, "restores"));
 
         File.GetUnixFileMode(Path.Combine(Out, "restores")).Should().Be(
             UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);

@@ -20,7 +20,7 @@ internal static class StagingParts
             ahead ?? Ahead(store, state),
             new PageGuard(options, TimeProvider.System, NullLogger<PageGuard>.Instance),
             options,
-            new KeyedLock<string>(),
+            new KeyedLock<PodRestoreFolder>(),
             NullLogger<RestoreStaging>.Instance);
     }
 
@@ -31,7 +31,7 @@ internal static class StagingParts
             ahead ?? Ahead(store, state),
             new PageGuard(options, TimeProvider.System, NullLogger<PageGuard>.Instance),
             options,
-            new KeyedLock<string>(),
+            new KeyedLock<PodRestoreFolder>(),
             TimeProvider.System);
     }
 
