@@ -1,7 +1,7 @@
 using System.Globalization;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
-using PodCheckpointing.Agent.Runtimes;
+using PodCheckpointing.Agent.Processes;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Storage;
@@ -204,7 +204,7 @@ internal readonly record struct ContainerRestoreFolder(string FullName)
         if (First is { } first)
         {
             // All are known before one dies: the children of one that is dead have another parent.
-            foreach (var pid in ContainerRuntime.Tree(first.Pid).ToList())
+            foreach (var pid in ProcessTree.Of(first.Pid))
             {
                 Signals.Kill(pid);
             }

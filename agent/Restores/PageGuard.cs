@@ -1,6 +1,6 @@
 using System.Globalization;
 using Microsoft.Extensions.Options;
-using PodCheckpointing.Agent.Runtimes;
+using PodCheckpointing.Agent.Processes;
 using PodCheckpointing.Api.V1;
 
 namespace PodCheckpointing.Agent.Restores;
@@ -20,7 +20,7 @@ internal sealed class PageGuard(IOptions<AgentOptions> options, TimeProvider tim
     private static readonly TimeSpan LastWord = TimeSpan.FromSeconds(2);
 
     private readonly Lazy<bool> _possible = new(() =>
-        File.Exists("/proc/sys/vm/unprivileged_userfaultfd") && Descriptors.CanCopy());
+        File.Exists("/proc/sys/vm/unprivileged_userfaultfd") && Userfaults.CanCopy());
 
     /// <summary>Whether a staged container is to run before all its pages are in.</summary>
     /// <remarks>A small one is restored as quickly without a daemon.</remarks>
@@ -34,12 +34,12 @@ internal sealed class PageGuard(IOptions<AgentOptions> options, TimeProvider tim
     {
         var daemon = ProcessIdentity.Read(folder.LazyPid.Text);
         // Until it listens no more it has not got all of them.
-        while (folder.PagesAreComing && daemon?.Lives == true && Descriptors.IsListening(daemon.Pid))
+        while (folder.PagesAreComing && daemon?.Lives == true && Userfaults.IsListening(daemon.Pid))
         {
             await Task.Delay(Look, time, cancellationToken);
         }
 
-        if (daemon is not null && Descriptors.CopyUserfaults(daemon) is { } copies)
+        if (daemon is not null && Userfaults.CopyAll(daemon) is { } copies)
         {
             AgentLog.Guarded(logger, copies.Count, folder.FullName);
             _ = Task.Factory.StartNew(

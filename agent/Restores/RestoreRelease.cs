@@ -2,7 +2,7 @@ using System.Globalization;
 using Grpc.Core;
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Agent.Checkpoints;
-using PodCheckpointing.Agent.Runtimes;
+using PodCheckpointing.Agent.Processes;
 using PodCheckpointing.Api.V1;
 
 namespace PodCheckpointing.Agent.Restores;
@@ -153,7 +153,7 @@ internal sealed class RestoreRelease(
         foreach (var (member, first) in processes)
         {
             // Every process: one that stays stopped would hang its peers. All are known before one runs, and perhaps ends.
-            foreach (var pid in ContainerRuntime.Tree(first.Pid).ToList())
+            foreach (var pid in ProcessTree.Of(first.Pid))
             {
                 Signals.Continue(pid);
             }

@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using FluentAssertions;
 using NUnit.Framework;
+using PodCheckpointing.Agent.Processes;
 using PodCheckpointing.Agent.Restores;
-using PodCheckpointing.Agent.Runtimes;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.TestKit;
 

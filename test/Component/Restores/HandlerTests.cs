@@ -2,7 +2,6 @@ using System.Diagnostics;
 using FluentAssertions;
 using NUnit.Framework;
 using PodCheckpointing.Agent.Restores;
-using PodCheckpointing.Agent.Runtimes;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.TestKit;
 

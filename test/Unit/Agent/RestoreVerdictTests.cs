@@ -178,7 +178,7 @@ public sealed class RestoreVerdictTests : StoreFolder
 
             await _release.ReleaseAsync(Target, CancellationToken.None);
 
-            PodCheckpointing.Agent.Runtimes.ContainerRuntime.IsHeld(second.Id).Should().BeFalse();
+            PodCheckpointing.Agent.Processes.ProcessState.IsHeld(second.Id).Should().BeFalse();
             File.Exists(Folder("d/running")).Should().BeTrue();
             File.ReadAllText(Folder("c/running")).Should().Be("1\n", "that one ran before");
         }

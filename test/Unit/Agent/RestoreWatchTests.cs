@@ -3,8 +3,8 @@ using FluentAssertions;
 using Microsoft.Extensions.Options;
 using NUnit.Framework;
 using PodCheckpointing.Agent;
+using PodCheckpointing.Agent.Processes;
 using PodCheckpointing.Agent.Restores;
-using PodCheckpointing.Agent.Runtimes;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Unit.Storage;
 
