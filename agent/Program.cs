@@ -35,7 +35,7 @@ builder.WebHost.ConfigureKestrel(kestrel =>
 });
 builder.Services.AddSingleton(TimeProvider.System);
 builder.Services.AddMetering();
-builder.Services.AddSingleton<NodeFacts>();
+builder.Services.AddSingleton(await NodeFacts.AskAsync(options, options.Images));
 builder.Services.AddSingleton<KubeletClient>();
 builder.Services.AddSingleton(new ContainerRuntime(GrpcChannel.ForAddress(
     options.RuntimeEndpoint, new GrpcChannelOptions { MaxReceiveMessageSize = 16 * 1024 * 1024 })));
