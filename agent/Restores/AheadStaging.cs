@@ -120,7 +120,7 @@ internal sealed class AheadStaging(CheckpointStore store, IOptions<AgentOptions>
         public async Task StopAsync()
         {
             await _stop.CancelAsync();
-            await Extraction.ContinueWith(_ => { }, TaskScheduler.Default);
+            await ((Task)Extraction).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
         public void Dispose() => _stop.Dispose();

@@ -30,14 +30,7 @@ internal sealed class RestoreRelease(
 
         try
         {
-            await pods.RunAsync(
-                folder,
-                async () =>
-                {
-                    await LetRunAsync(folder, before, cancellationToken);
-                    return true;
-                },
-                cancellationToken);
+            await pods.RunAsync(folder, () => LetRunAsync(folder, before, cancellationToken), cancellationToken);
         }
         catch (IOException exception) when (FullDisk.RefusalOf(exception, options.Value) is { } full)
         {
