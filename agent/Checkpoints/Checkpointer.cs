@@ -30,7 +30,7 @@ internal sealed class Checkpointer(
 
     private readonly ConcurrentDictionary<ContainerKey, (CheckpointOperation Operation, Lazy<Task<CheckpointResponse>> Response)> _running = new();
     // No marker may come to stand over these: the pod ran on before it did.
-    private readonly ConcurrentDictionary<(string PodUid, string CheckpointId), bool> _abandoned = new();
+    private readonly PodMemory _abandoned = new();
     private readonly KeyedLock<(string PodUid, string Container)> _containers = new();
     // Of two containers that are stored at once, one seals, and takes the volumes before it does.
     private readonly KeyedLock<(string PodUid, string CheckpointId)> _checkpoints = new();
@@ -82,7 +82,7 @@ internal sealed class Checkpointer(
                 continue;
             }
 
-            _abandoned[(podUid, operation.Request.CheckpointId)] = true;
+            _abandoned.Add(podUid, operation.Request.CheckpointId);
             if (await operation.AbandonAsync(time, cancellationToken) is { } dump)
             {
                 dumper.Forget(operation.Request, dump);
@@ -94,7 +94,7 @@ internal sealed class Checkpointer(
     /// <exception cref="RpcException">The pod went on before all was stored.</exception>
     public void Seal(string podUid, string checkpointId, IEnumerable<string> containers)
     {
-        if (_abandoned.ContainsKey((podUid, checkpointId)))
+        if (_abandoned.Has(podUid, checkpointId))
         {
             throw CheckpointOperation.Refused();
         }
@@ -112,6 +112,10 @@ internal sealed class Checkpointer(
             cancellationToken.ThrowIfCancellationRequested();
         }
     }
+
+    /// <summary>Forgets what was abandoned of pods that have left this node.</summary>
+    /// <param name="pods">Uids of the pods that the runtime has.</param>
+    public void Forget(IReadOnlySet<string> pods) => _abandoned.Forget(pods);
 
     /// <summary>Whether any container of a pod is being dumped or stored here.</summary>
     public bool IsUnderWay(string podUid) => _running.Keys.Any(key => key.PodUid == podUid);

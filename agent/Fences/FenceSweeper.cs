@@ -1,9 +1,10 @@
+using PodCheckpointing.Agent.Checkpoints;
 using PodCheckpointing.Agent.Runtimes;
 
 namespace PodCheckpointing.Agent.Fences;
 
-/// <summary>Has fences, and the marks of lifted ones, forgotten when their pods have left this node.</summary>
-internal sealed class FenceSweeper(FenceBook fences, ContainerRuntime runtime, TimeProvider time, ILogger<FenceSweeper> logger)
+/// <summary>Has fences, the marks of lifted ones and the dumps that went with them forgotten when their pods have left this node.</summary>
+internal sealed class FenceSweeper(FenceBook fences, Checkpointer checkpointer, ContainerRuntime runtime, TimeProvider time, ILogger<FenceSweeper> logger)
     : BackgroundService
 {
     private static readonly TimeSpan Period = TimeSpan.FromMinutes(10);
@@ -16,7 +17,9 @@ internal sealed class FenceSweeper(FenceBook fences, ContainerRuntime runtime, T
         {
             try
             {
-                _ = fences.Sweep(await runtime.PodUidsAsync(stoppingToken));
+                var pods = await runtime.PodUidsAsync(stoppingToken);
+                _ = fences.Sweep(pods);
+                checkpointer.Forget(pods);
             }
             catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
             {

@@ -6,7 +6,7 @@ namespace PodCheckpointing.Agent.Restores;
 
 /// <summary>Removes what restores leave on the node: the memory of pods does not lie about longer than it is needed.</summary>
 internal sealed class RestoreSweeper(
-    ContainerRuntime runtime, IOptions<AgentOptions> options, TimeProvider time, ILogger<RestoreSweeper> logger)
+    ContainerRuntime runtime, RestoreWatch restores, IOptions<AgentOptions> options, TimeProvider time, ILogger<RestoreSweeper> logger)
     : BackgroundService
 {
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(30);
@@ -21,6 +21,7 @@ internal sealed class RestoreSweeper(
     {
         var removed = 0;
         OperationMeter.Forget(pods);
+        restores.Forget(pods);
         foreach (var pod in PodRestoreFolder.All(options.Value))
         {
             // A boot may take all sandboxes; kubelet's folder of the pod tells that it is to start again, and what says here

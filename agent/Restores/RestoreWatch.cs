@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Diagnostics;
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Agent.Metrics;
@@ -10,8 +9,8 @@ namespace PodCheckpointing.Agent.Restores;
 /// <summary>Reads what the restore handler reports.</summary>
 internal sealed class RestoreWatch(IOptions<AgentOptions> options)
 {
-    /// <summary>The containers' folders of which it outlives a power failure that they ran.</summary>
-    private readonly ConcurrentDictionary<ContainerRestoreFolder, bool> _durable = new();
+    /// <summary>The containers of which it outlives a power failure that they ran.</summary>
+    private readonly PodMemory _durable = new();
 
     /// <summary>How far the handler has come; waits for the end of it up to the caller's time.</summary>
     public async Task<IReadOnlyList<ContainerRestore>> WatchAsync(GetRestoreRequest request, CancellationToken cancellationToken)
@@ -37,14 +36,18 @@ internal sealed class RestoreWatch(IOptions<AgentOptions> options)
         }
     }
 
+    /// <summary>Forgets pods that have left this node.</summary>
+    /// <param name="pods">Uids of the pods that the runtime has.</param>
+    public void Forget(IReadOnlySet<string> pods) => _durable.Forget(pods);
+
     /// <summary>Nobody hears that it runs before that is durable. Its processes wait for none of this.</summary>
     private ContainerRestore Look(ContainerRestoreFolder folder)
     {
         var state = folder.State();
-        if (state.Phase == RestorePhases.Running && !_durable.ContainsKey(folder))
+        if (state.Phase == RestorePhases.Running && !_durable.Has(folder.Pod.PodUid, folder.Name))
         {
             folder.MakeDurable();
-            _durable[folder] = true;
+            _durable.Add(folder.Pod.PodUid, folder.Name);
         }
 
         return state;
