@@ -19,13 +19,10 @@ internal static partial class AgentLog
     public static partial void Swept(ILogger logger, int count);
 
     [LoggerMessage(5005, LogLevel.Warning, "Could not {What}; it is tried again")]
-    public static partial void SweepFailed(ILogger logger, Exception exception, string what);
+    public static partial void Failed(ILogger logger, Exception exception, string what);
 
     [LoggerMessage(5006, LogLevel.Information, "Removed {Count} leftovers of dead writers from the volume")]
     public static partial void StoreSwept(ILogger logger, int count);
-
-    [LoggerMessage(5008, LogLevel.Warning, "The volume does not say what is free on it")]
-    public static partial void StoreProbeFailed(ILogger logger, Exception exception);
 
     [LoggerMessage(5009, LogLevel.Debug, "The next archive is stored when it is written: its beginning cannot be watched")]
     public static partial void NotWatched(ILogger logger, Exception exception);

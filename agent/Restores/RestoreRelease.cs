@@ -157,12 +157,12 @@ internal sealed class RestoreRelease(
 
     /// <summary>A pod whose pages come later, or whose address is let go, is let run from here, and so when all its containers have
     /// been started. Nothing is held meanwhile: it may be cancelled.</summary>
-    private static async Task StartedAsync(PodRestoreFolder folder, CancellationToken cancellationToken)
+    private async Task StartedAsync(PodRestoreFolder folder, CancellationToken cancellationToken)
     {
         var members = folder.ReadMembers();
         while (!members.All(m => m.Started.Exists) && !folder.Failed.Exists && !members.Any(m => m.Failure is not null))
         {
-            await Task.Delay(TimeSpan.FromMilliseconds(2), cancellationToken);
+            await Task.Delay(TimeSpan.FromMilliseconds(2), time, cancellationToken);
         }
     }
 

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Grpc.Core;
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Agent.Checkpoints;
@@ -20,6 +19,7 @@ internal sealed class RestoreStaging(
     PageGuard guard,
     IOptions<AgentOptions> options,
     KeyedLock<PodRestoreFolder> pods,
+    TimeProvider time,
     ILogger<RestoreStaging> logger)
 {
     /// <summary>Begins to stage an artifact that is still being written.</summary>
@@ -121,7 +121,7 @@ internal sealed class RestoreStaging(
         folder.Unconfirmed.Delete();
         folder.RemoveStaged();
         var manifest = FindExpected(request, uri);
-        var watch = Stopwatch.GetTimestamp();
+        var watch = time.GetTimestamp();
         var temporary = await ahead.FinishAsync(folder, manifest, cancellationToken);
         if (temporary is null)
         {
@@ -140,20 +140,20 @@ internal sealed class RestoreStaging(
     {
         try
         {
-            var watch = Stopwatch.GetTimestamp();
+            var watch = time.GetTimestamp();
             ContainerManifest? manifest;
             while ((manifest = store.FindAnnounced(uri.PodUid, uri.CheckpointId, uri.Container!)) is null)
             {
                 // A network volume is asked each time: of a long dump, a hundredth more is waited for.
-                var look = Math.Clamp(Stopwatch.GetElapsedTime(watch).TotalMilliseconds / 100, 2, 200);
-                await Task.Delay(TimeSpan.FromMilliseconds(look));
+                var look = Math.Clamp(time.GetElapsedTime(watch).TotalMilliseconds / 100, 2, 200);
+                await Task.Delay(TimeSpan.FromMilliseconds(look), time);
                 if (!ahead.Has(folder))
                 {
                     return;
                 }
             }
 
-            watch = Stopwatch.GetTimestamp();
+            watch = time.GetTimestamp();
             var staged = await pods.RunAsync(folder.Pod, async () =>
             {
                 if (manifest.Origin.PodNamespace != request.PodNamespace
@@ -213,7 +213,7 @@ internal sealed class RestoreStaging(
 
     private void Told(string podUid, string container, ContainerManifest manifest, long watch)
     {
-        var took = Stopwatch.GetElapsedTime(watch);
+        var took = time.GetElapsedTime(watch);
         AgentLog.Staged(logger, podUid, container, manifest.Size, took.TotalMilliseconds);
         OperationMeter.Staged(manifest.Size, took);
     }

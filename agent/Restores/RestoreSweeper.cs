@@ -7,10 +7,8 @@ namespace PodCheckpointing.Agent.Restores;
 /// <summary>Removes what restores leave on the node: the memory of pods does not lie about longer than it is needed.</summary>
 internal sealed class RestoreSweeper(
     ContainerRuntime runtime, RestoreWatch restores, IOptions<AgentOptions> options, TimeProvider time, ILogger<RestoreSweeper> logger)
-    : BackgroundService
+    : PeriodicTask("remove restores that nobody needs any more", TimeSpan.FromSeconds(30), atOnce: true, time, logger)
 {
-    private static readonly TimeSpan Period = TimeSpan.FromSeconds(30);
-
     /// <summary>A pod that the runtime does not know may be one that it does not know yet.</summary>
     private static readonly TimeSpan Grace = TimeSpan.FromMinutes(10);
 
@@ -26,7 +24,7 @@ internal sealed class RestoreSweeper(
         {
             // A boot may take all sandboxes; kubelet's folder of the pod tells that it is to start again, and what says here
             // that it has run before has to stand.
-            if (!pods.Contains(pod.PodUid) && time.GetUtcNow() - Directory.GetLastWriteTimeUtc(pod.FullName) > Grace
+            if (!pods.Contains(pod.PodUid) && Time.GetUtcNow() - Directory.GetLastWriteTimeUtc(pod.FullName) > Grace
                 && !Directory.Exists(Path.Combine(options.Value.KubeletPods, pod.PodUid)))
             {
                 Directory.Delete(pod.FullName, recursive: true);
@@ -42,23 +40,11 @@ internal sealed class RestoreSweeper(
     }
 
     /// <inheritdoc/>
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override async Task DoAsync(CancellationToken cancellationToken)
     {
-        using var timer = new PeriodicTimer(Period, time);
-        do
+        if (Sweep(await runtime.PodUidsAsync(cancellationToken)) is > 0 and var removed)
         {
-            try
-            {
-                if (Sweep(await runtime.PodUidsAsync(stoppingToken)) is > 0 and var removed)
-                {
-                    AgentLog.Swept(logger, removed);
-                }
-            }
-            catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
-            {
-                AgentLog.SweepFailed(logger, exception, "remove restores that nobody needs any more");
-            }
+            AgentLog.Swept(Logger, removed);
         }
-        while (await timer.WaitForNextTickAsync(stoppingToken));
     }
 }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Agent.Metrics;
 using PodCheckpointing.Api.Protos;
@@ -7,7 +6,7 @@ using PodCheckpointing.Api.V1;
 namespace PodCheckpointing.Agent.Restores;
 
 /// <summary>Reads what the restore handler reports.</summary>
-internal sealed class RestoreWatch(IOptions<AgentOptions> options)
+internal sealed class RestoreWatch(IOptions<AgentOptions> options, TimeProvider time)
 {
     /// <summary>The containers of which it outlives a power failure that they ran.</summary>
     private readonly PodMemory _durable = new();
@@ -15,7 +14,7 @@ internal sealed class RestoreWatch(IOptions<AgentOptions> options)
     /// <summary>How far the handler has come; waits for the end of it up to the caller's time.</summary>
     public async Task<IReadOnlyList<ContainerRestore>> WatchAsync(GetRestoreRequest request, CancellationToken cancellationToken)
     {
-        var began = Stopwatch.GetTimestamp();
+        var began = time.GetTimestamp();
         var wait = TimeSpan.FromMilliseconds(Math.Min(request.WaitMilliseconds, 60_000));
         var pod = PodRestoreFolder.Of(options.Value, request.PodUid);
         while (true)
@@ -24,7 +23,7 @@ internal sealed class RestoreWatch(IOptions<AgentOptions> options)
             // One that waits, or is beyond that, has a target that stands; restored they have to be all of them.
             if (states.Any(s => s.Phase == RestorePhases.Failed || (request.Until == RestorePhases.Waiting && HasCome(s, RestorePhases.Waiting)))
                 || states.All(s => HasCome(s, request.Until == RestorePhases.Restored ? RestorePhases.Restored : RestorePhases.Running))
-                || Stopwatch.GetElapsedTime(began) >= wait)
+                || time.GetElapsedTime(began) >= wait)
             {
                 OperationMeter.Seen(request.PodUid, states, container => pod.Of(container).RestoredAt);
                 return states;
@@ -32,7 +31,7 @@ internal sealed class RestoreWatch(IOptions<AgentOptions> options)
 
             // Markers are renamed into place by a shell script: a short look is simpler than a watch on folders that
             // may not exist yet, and as quick as the operator can use it.
-            await Task.Delay(TimeSpan.FromMilliseconds(10), cancellationToken);
+            await Task.Delay(TimeSpan.FromMilliseconds(10), time, cancellationToken);
         }
     }
 

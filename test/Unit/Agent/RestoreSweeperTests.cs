@@ -21,7 +21,7 @@ public sealed class RestoreSweeperTests
         var options = Options.Create(new AgentOptions { StateRoot = _root, KubeletPods = Path.Combine(_root, "pods") });
         _sweeper = new RestoreSweeper(
             new ContainerRuntime(GrpcChannel.ForAddress("unix:///nowhere", new GrpcChannelOptions())),
-            new RestoreWatch(options), options, TimeProvider.System, NullLogger<RestoreSweeper>.Instance);
+            new RestoreWatch(options, TimeProvider.System), options, TimeProvider.System, NullLogger<RestoreSweeper>.Instance);
     }
 
     [TearDown]

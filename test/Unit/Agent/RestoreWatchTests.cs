@@ -49,7 +49,7 @@ public sealed class RestoreWatchTests : StoreFolder
         Given("c", "pages");
         var pod = Path.Combine(Out, "restores", Target);
         var folder = Path.Combine(pod, "c");
-        var watch = new RestoreWatch(Options.Create(new AgentOptions { StateRoot = Out }));
+        var watch = new RestoreWatch(Options.Create(new AgentOptions { StateRoot = Out }), TimeProvider.System);
         using var opened = new Opened([Path.GetDirectoryName(pod)!, pod, folder, .. new[] { "running", "pages", "pid" }.Select(n => Path.Combine(folder, n))]);
 
         await watch.WatchAsync(Request("", "c"), CancellationToken.None);
@@ -133,7 +133,7 @@ public sealed class RestoreWatchTests : StoreFolder
 
     private async Task<(IReadOnlyList<ContainerRestore> States, TimeSpan Took)> WatchAsync(string until, string container, uint milliseconds = 60_000)
     {
-        var watch = new RestoreWatch(Options.Create(new AgentOptions { StateRoot = Out }));
+        var watch = new RestoreWatch(Options.Create(new AgentOptions { StateRoot = Out }), TimeProvider.System);
         var request = Request(until, container, milliseconds);
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
         var began = Stopwatch.GetTimestamp();

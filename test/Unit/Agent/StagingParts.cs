@@ -21,6 +21,7 @@ internal static class StagingParts
             new PageGuard(options, TimeProvider.System, NullLogger<PageGuard>.Instance),
             options,
             new KeyedLock<PodRestoreFolder>(),
+            TimeProvider.System,
             NullLogger<RestoreStaging>.Instance);
     }
 
