@@ -18,6 +18,8 @@ internal sealed class AgentOptions
     /// <summary>Fences and staged restores; on the node's own disk, so that they outlive the agent.</summary>
     public string StateRoot { get; set; } = "/var/lib/pod-checkpointing";
 
+    /// <summary>Where this node's kubelet serves.</summary>
+    [Required]
     public string KubeletUrl { get; set; } = "https://127.0.0.1:10250";
 
     /// <summary>The name in kubelet's certificate; absent: the node's.</summary>
@@ -28,8 +30,10 @@ internal sealed class AgentOptions
     [Required]
     public string KubeletCa { get; set; } = "";
 
+    /// <summary>The agent's certificate towards kubelet, with its key.</summary>
     public string? KubeletClientCertificate { get; set; }
 
+    /// <summary>The key of that certificate.</summary>
     public string? KubeletClientKey { get; set; }
 
     /// <summary>A token that somebody renews, instead of a certificate.</summary>
@@ -54,9 +58,11 @@ internal sealed class AgentOptions
     /// <summary>The runtime's CRI socket.</summary>
     public string RuntimeEndpoint { get; set; } = "unix:///run/containerd/containerd.sock";
 
+    /// <summary>The agent's certificate towards the operator.</summary>
     [Required]
     public string TlsCertificate { get; set; } = "";
 
+    /// <summary>The key of that certificate.</summary>
     [Required]
     public string TlsKey { get; set; } = "";
 
@@ -64,26 +70,33 @@ internal sealed class AgentOptions
     [Required]
     public string TlsClientCa { get; set; } = "";
 
+    /// <summary>CheckpointService over mutual TLS, on every address of the node.</summary>
+    [Range(1, 65535)]
     public int Port { get; set; } = 50051;
 
     /// <summary>Plain HTTP on loopback for /healthz and /readyz.</summary>
+    [Range(1, 65535)]
     public int HealthPort { get; set; } = 50052;
 
     /// <summary>Plain HTTP for /metrics on every address of the node; 0 for none.</summary>
+    [Range(0, 65535)]
     public int MetricsPort { get; set; } = 50053;
 
-    /// <summary>Where the handler and the hook stand.</summary>
+    /// <summary>Where the restore handler stands.</summary>
     public string RestoreHandler { get; set; } = "/usr/libexec/pod-checkpointing/checkpoint-restore";
 
+    /// <summary>Where the fence hook stands.</summary>
     public string FenceHook { get; set; } = "/usr/libexec/pod-checkpointing/checkpoint-fence";
 
     /// <summary>How images of checkpoints are made.</summary>
     public ImageOptions Images { get; set; } = new();
 
+    /// <summary>The fences of this node's pods.</summary>
     public string FencesFolder => Path.Combine(StateRoot, "fences");
 
     /// <summary>What the fence hook leaves when the runtime runs it.</summary>
     public string HookStamp => Path.Combine(StateRoot, "fence-hook-ran");
 
+    /// <summary>What is restored here, a folder for each pod.</summary>
     public string RestoresFolder => Path.Combine(StateRoot, "restores");
 }

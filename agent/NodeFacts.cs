@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
-using PodCheckpointing.Agent.Images;
 using PodCheckpointing.Agent.Processes;
 
 namespace PodCheckpointing.Agent;
@@ -22,9 +21,9 @@ internal sealed partial class NodeFacts
     }
 
     /// <summary>Asks the programs.</summary>
-    public static async Task<NodeFacts> AskAsync(AgentOptions options, ImageOptions images) => new(
+    public static async Task<NodeFacts> AskAsync(AgentOptions options) => new(
         // The restore handler hands the question on to the crun that it restores with.
-        await SaidAsync([.. images.NodeCommand, options.RestoreHandler, "--version"]), await SaidAsync(["criu", "--version"]));
+        await SaidAsync([.. options.Images.NodeCommand, options.RestoreHandler, "--version"]), await SaidAsync(["criu", "--version"]));
 
     public string RuntimeVersion => _crun.Version;
 

@@ -18,6 +18,7 @@ internal sealed class OperatorOptions
     [Required]
     public string TlsCertificate { get; set; } = "";
 
+    /// <summary>The key of that certificate.</summary>
     [Required]
     public string TlsKey { get; set; } = "";
 
@@ -26,6 +27,7 @@ internal sealed class OperatorOptions
     public string TlsCa { get; set; } = "";
 
     /// <summary>Plain HTTP for /healthz.</summary>
+    [Range(1, 65535)]
     public int HealthPort { get; set; } = 8081;
 
     /// <summary>Whether the operator shares its work with others by a Lease.</summary>
@@ -53,6 +55,8 @@ internal sealed class OperatorOptions
     [ValidateObjectMembers]
     public NodeOptions Nodes { get; set; } = new();
 
+    /// <summary>Where the agents serve, on the address of their pods.</summary>
+    [Range(1, 65535)]
     public int AgentPort { get; set; } = 50051;
 
     /// <summary>Objects of one kind that are worked on at a time, besides those of migrations that may be under way: none of
