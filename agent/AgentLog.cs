@@ -1,6 +1,6 @@
 namespace PodCheckpointing.Agent;
 
-/// <summary>Everything the agent logs. Event ids 5000–5099.</summary>
+/// <summary>Everything the agent logs. Event ids 5000–5049.</summary>
 internal static partial class AgentLog
 {
     [LoggerMessage(5000, LogLevel.Information, "Dumped container {Container} of pod {PodUid} in {Milliseconds:F0} ms, left stopped: {LeftStopped}")]
@@ -12,23 +12,17 @@ internal static partial class AgentLog
     [LoggerMessage(5002, LogLevel.Information, "Continued {Count} processes of pod {PodUid}")]
     public static partial void Continued(ILogger logger, int count, string podUid);
 
-    [LoggerMessage(5017, LogLevel.Information, "Killed {Count} processes of pod {PodUid}, which goes on elsewhere")]
-    public static partial void Ended(ILogger logger, int count, string podUid);
+    [LoggerMessage(5003, LogLevel.Warning, "Found the dump of container {Container} of pod {PodUid} whose call was lost")]
+    public static partial void Found(ILogger logger, string podUid, string container);
 
     [LoggerMessage(5004, LogLevel.Information, "Removed {Count} folders of restores that nobody needs any more")]
     public static partial void Swept(ILogger logger, int count);
 
-    [LoggerMessage(5005, LogLevel.Warning, "Restores that nobody needs any more could not be removed")]
-    public static partial void SweepFailed(ILogger logger, Exception exception);
+    [LoggerMessage(5005, LogLevel.Warning, "Could not {What}; it is tried again")]
+    public static partial void Failed(ILogger logger, Exception exception, string what);
 
     [LoggerMessage(5006, LogLevel.Information, "Removed {Count} leftovers of dead writers from the volume")]
     public static partial void StoreSwept(ILogger logger, int count);
-
-    [LoggerMessage(5007, LogLevel.Warning, "Leftovers of dead writers could not be removed from the volume")]
-    public static partial void StoreSweepFailed(ILogger logger, Exception exception);
-
-    [LoggerMessage(5008, LogLevel.Warning, "The volume does not say what is free on it")]
-    public static partial void StoreProbeFailed(ILogger logger, Exception exception);
 
     [LoggerMessage(5009, LogLevel.Debug, "The next archive is stored when it is written: its beginning cannot be watched")]
     public static partial void NotWatched(ILogger logger, Exception exception);
@@ -48,15 +42,15 @@ internal static partial class AgentLog
     [LoggerMessage(5014, LogLevel.Warning, "Let the addresses of {Count} migrations go that nobody has let go in time: this node was given up as lost")]
     public static partial void LetGo(ILogger logger, int count);
 
-    [LoggerMessage(5016, LogLevel.Warning, "The packet filter of migration {Holder}'s addresses is not as it should be, which is tried again")]
-    public static partial void HoldFailed(ILogger logger, Exception exception, string holder);
-
     [LoggerMessage(5015, LogLevel.Information, "Could not rehearse a restore, so the first pod of this node will wait longer")]
     public static partial void NotRehearsed(ILogger logger, Exception exception);
 
+    [LoggerMessage(5016, LogLevel.Warning, "The packet filter of migration {Holder}'s addresses is not as it should be, which is tried again")]
+    public static partial void HoldFailed(ILogger logger, Exception exception, string holder);
+
+    [LoggerMessage(5017, LogLevel.Information, "Killed {Count} processes of pod {PodUid}, which goes on elsewhere")]
+    public static partial void Ended(ILogger logger, int count, string podUid);
+
     [LoggerMessage(5018, LogLevel.Warning, "What this agent needs is not there: {Fault}")]
     public static partial void NotReady(ILogger logger, string fault);
-
-    [LoggerMessage(5003, LogLevel.Warning, "Found the dump of container {Container} of pod {PodUid} whose call was lost")]
-    public static partial void Found(ILogger logger, string podUid, string container);
 }

@@ -19,6 +19,7 @@ internal sealed class AgentOptions
     public string StateRoot { get; set; } = "/var/lib/pod-checkpointing";
 
     /// <summary>Where kubelet answers on the node.</summary>
+    [Required]
     public string KubeletUrl { get; set; } = "https://127.0.0.1:10250";
 
     /// <summary>The name in kubelet's certificate, where it is not the node's: {node} stands for that, as in {node}.example. It must
@@ -76,12 +77,15 @@ internal sealed class AgentOptions
     public string TlsClientCa { get; set; } = "";
 
     /// <summary>Where it answers the operator, on every address of the node.</summary>
+    [Range(1, 65535)]
     public int Port { get; set; } = 50051;
 
     /// <summary>Plain HTTP on loopback for /healthz and /readyz.</summary>
+    [Range(1, 65535)]
     public int HealthPort { get; set; } = 50052;
 
     /// <summary>Plain HTTP for /metrics on every address of the node; 0 for none.</summary>
+    [Range(0, 65535)]
     public int MetricsPort { get; set; } = 50053;
 
     /// <summary>Where the restore handler stands.</summary>
@@ -93,10 +97,12 @@ internal sealed class AgentOptions
     /// <summary>How images of checkpoints are made.</summary>
     public ImageOptions Images { get; set; } = new();
 
+    /// <summary>The fences of this node's pods.</summary>
     public string FencesFolder => Path.Combine(StateRoot, "fences");
 
     /// <summary>What the fence hook leaves when the runtime runs it.</summary>
     public string HookStamp => Path.Combine(StateRoot, "fence-hook-ran");
 
+    /// <summary>What is restored here, a folder for each pod.</summary>
     public string RestoresFolder => Path.Combine(StateRoot, "restores");
 }

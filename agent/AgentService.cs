@@ -137,7 +137,7 @@ internal sealed class AgentService(
         // Measured at the answer: the wait in between is not the network's.
         var response = new GetRestoreResponse();
         response.Containers.AddRange(await restores.WatchAsync(request, context.CancellationToken));
-        if (request.Until == "Waiting")
+        if (request.Until == RestorePhases.Waiting)
         {
             response.Addresses.AddRange(await runtime.AddressesAsync(request.PodUid, context.CancellationToken));
         }

@@ -1,26 +1,36 @@
-using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
-using Microsoft.Extensions.Options;
-using PodCheckpointing.Agent.Images;
+using PodCheckpointing.Agent.Processes;
 
 namespace PodCheckpointing.Agent;
 
 /// <summary>What runs on this node, asked once at the start.</summary>
-internal sealed partial class NodeFacts(IOptions<AgentOptions> options, IOptions<ImageOptions> images)
+internal sealed partial class NodeFacts
 {
-    // The restore handler hands the question on to the crun that it restores with.
-    private readonly (string Version, string Message) _crun =
-        Crun(Said([.. images.Value.NodeCommand, options.Value.RestoreHandler, "--version"]));
-
     public const string Runtime = "crun";
+
+    /// <summary>Asked once, and on a node that may have just booted.</summary>
+    private static readonly TimeSpan Longest = TimeSpan.FromMinutes(1);
+
+    private readonly (string Version, string Message) _crun;
+
+    private NodeFacts(string crun, string criu)
+    {
+        _crun = Crun(crun);
+        CriuVersion = VersionOfCriu().Match(criu) is { Success: true } match ? match.Groups[1].Value : "";
+    }
+
+    /// <summary>Asks the programs.</summary>
+    public static async Task<NodeFacts> AskAsync(AgentOptions options) => new(
+        // The restore handler hands the question on to the crun that it restores with.
+        await SaidAsync([.. options.Images.NodeCommand, options.RestoreHandler, "--version"]), await SaidAsync(["criu", "--version"]));
 
     public string RuntimeVersion => _crun.Version;
 
     /// <summary>Why crun cannot checkpoint; empty where it can.</summary>
     public string RuntimeMessage => _crun.Message;
 
-    public string CriuVersion { get; } = VersionOfCriu().Match(Said(["criu", "--version"])) is { Success: true } match ? match.Groups[1].Value : "";
+    public string CriuVersion { get; }
 
     public string KernelVersion { get; } = File.ReadAllText("/proc/sys/kernel/osrelease").Trim();
 
@@ -54,20 +64,16 @@ internal sealed partial class NodeFacts(IOptions<AgentOptions> options, IOptions
         var match => (match.Groups[1].Value, ""),
     };
 
-    private static string Said(string[] command)
+    private static async Task<string> SaidAsync(string[] command)
     {
         try
         {
-            using var process = Process.Start(
-                new ProcessStartInfo(command[0], command[1..]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
-            var errors = process.StandardError.ReadToEndAsync();
-            var said = process.StandardOutput.ReadToEnd() + errors.Result;
-            process.WaitForExit();
-            return said;
+            var said = await NodeProcess.RunAsync(command, feed: null, Longest, CancellationToken.None);
+            return said.Output + said.Errors;
         }
-        catch (System.ComponentModel.Win32Exception exception)
+        catch (Exception exception) when (exception is IOException or TimeoutException)
         {
-            // Not on this node.
+            // Not on this node, or in no state to answer.
             return exception.Message;
         }
     }

@@ -1,15 +1,12 @@
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
+using PodCheckpointing.Agent.Processes;
 
 namespace PodCheckpointing.Agent.Capabilities;
 
-/// <summary>Looks at the sockets of another process (pidfd_open(2), pidfd_getfd(2)).</summary>
+/// <summary>Looks at the sockets of another process.</summary>
 internal sealed partial class ForeignSockets(int pid) : IDisposable
 {
-    // The same on all architectures.
-    private const long PidfdOpen = 434;
-    private const long PidfdGetfd = 438;
-
     // asm-generic/socket.h, as on every architecture that Kubernetes runs on.
     private const int SocketLevel = 1;
     private const int SocketType = 3;
@@ -26,25 +23,25 @@ internal sealed partial class ForeignSockets(int pid) : IDisposable
     /// <summary>IP, TCP, UDP, UDP-Lite, ICMP and ICMPv6.</summary>
     private static readonly int[] Protocols = [0, 6, 17, 136, 1, 58];
 
-    private SafeFileHandle? _process;
+    private readonly Lazy<Pidfd?> _process = new(() => Pidfd.Open(pid));
 
     /// <summary>What there is to say of one of its sockets; null also where it cannot be looked at.</summary>
     public (string Kind, string Message)? Obstacle(int descriptor)
     {
-        _process ??= new SafeFileHandle((nint)SystemCall(PidfdOpen, pid, 0, 0), ownsHandle: true);
-        if (_process.IsInvalid)
-        {
-            return null;
-        }
-
-        using var socket = new SafeFileHandle((nint)SystemCall(PidfdGetfd, _process.DangerousGetHandle(), descriptor, 0), ownsHandle: true);
-        return !socket.IsInvalid
+        using var socket = _process.Value?.Copy(descriptor);
+        return socket is { IsInvalid: false }
             && Option(socket, SocketDomain) is { } domain && Option(socket, SocketType) is { } type && Option(socket, SocketProtocol) is { } protocol
                 ? Of(domain, type, protocol)
                 : null;
     }
 
-    public void Dispose() => _process?.Dispose();
+    public void Dispose()
+    {
+        if (_process.IsValueCreated)
+        {
+            _process.Value?.Dispose();
+        }
+    }
 
     internal static (string Kind, string Message)? Of(int domain, int type, int protocol) => domain switch
     {
@@ -62,9 +59,6 @@ internal sealed partial class ForeignSockets(int pid) : IDisposable
         var size = sizeof(int);
         return GetOption(socket, SocketLevel, option, out var value, ref size) == 0 ? value : null;
     }
-
-    [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
-    private static partial long SystemCall(long number, nint first, nint second, nint third);
 
     [LibraryImport("libc", EntryPoint = "getsockopt", SetLastError = true)]
     private static partial int GetOption(SafeFileHandle socket, int level, int option, out int value, ref int size);

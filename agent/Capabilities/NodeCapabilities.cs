@@ -56,10 +56,10 @@ internal sealed class NodeCapabilities(
     {
         try
         {
-            (response.StoreId, response.StoreFreeBytes, response.StoreMark) = await calls.WithinAsync(
-                StoreCalls.Question, () => (store.StoreId(), (ulong)store.FreeBytes(), request.LeaveMark ? marks.Leave() : ""), cancellationToken);
+            (response.StoreId, response.StoreFreeBytes, response.StoreMark) = await calls.AskAsync(
+                () => (store.StoreId(), (ulong)store.FreeBytes(), request.LeaveMark ? marks.Leave() : ""), cancellationToken);
             response.MarkFound = request.FindMark.Length > 0
-                && await await calls.WithinAsync(StoreCalls.Question, () => marks.FindAsync(request.FindMark, cancellationToken), cancellationToken);
+                && await await calls.AskAsync(() => marks.FindAsync(request.FindMark, cancellationToken), cancellationToken);
         }
         catch (ArgumentException exception)
         {

@@ -1,5 +1,5 @@
-using System.Globalization;
 using System.Runtime.InteropServices;
+using PodCheckpointing.Agent.Processes;
 
 namespace PodCheckpointing.Agent.Capabilities;
 
@@ -36,13 +36,13 @@ internal static partial class OpenFiles
     public static IEnumerable<(string Kind, string Message)> Obstacles(int pid, long ghostLimit)
     {
         using var sockets = new ForeignSockets(pid);
-        foreach (var (number, path, target) in Of(pid))
+        foreach (var open in Of(pid))
         {
-            var found = target.StartsWith("socket:[", StringComparison.Ordinal)
-                ? sockets.Obstacle(number)
-                : target.StartsWith(Anonymous, StringComparison.Ordinal)
-                    ? OfAnonymous(target[Anonymous.Length..].Trim('[', ']'))
-                    : OfFile(path, target, ghostLimit);
+            var found = open.Socket is not null
+                ? sockets.Obstacle(open.Number)
+                : open.Target.StartsWith(Anonymous, StringComparison.Ordinal)
+                    ? OfAnonymous(open.Target[Anonymous.Length..].Trim('[', ']'))
+                    : OfFile(open.Path, open.Target, ghostLimit);
             if (found is { } obstacle)
             {
                 yield return obstacle;
@@ -88,16 +88,15 @@ internal static partial class OpenFiles
         };
     }
 
-    private static List<(int Number, string Path, string Target)> Of(int pid)
+    private static List<OpenDescriptor> Of(int pid)
     {
         try
         {
-            return [.. Directory.GetFileSystemEntries($"/proc/{pid}/fd").Select(path => (
-                int.Parse(Path.GetFileName(path), CultureInfo.InvariantCulture), path, new FileInfo(path).LinkTarget ?? ""))];
+            return Proc.Descriptors(pid);
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        catch (UnauthorizedAccessException)
         {
-            // Ended meanwhile.
+            // CRIU, which is among the node's programs, will tell.
             return [];
         }
     }

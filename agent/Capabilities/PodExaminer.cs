@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.Extensions.Options;
+using PodCheckpointing.Agent.Processes;
 using PodCheckpointing.Agent.Runtimes;
 using PodCheckpointing.Agent.Volumes;
 using PodCheckpointing.Api.Protos;
@@ -40,7 +41,7 @@ internal sealed class PodExaminer(ContainerRuntime runtime, VolumeContent volume
                     $"container {container.Name} was made without the fence hook, and its pod's runtime handler could start it again beside the pod's copy; have the handler's base_runtime_spec in containerd's configuration name checkpoint-fence, restart containerd, and create the pod anew");
             }
 
-            var pids = ContainerRuntime.Tree(container.Pid).ToList();
+            var pids = ProcessTree.Of(container.Pid);
             found.MemoryBytes += (ulong)pids.Sum(MemoryOf);
             found.ConnectedSockets += (uint)ConnectedSockets.Of(pids).Count;
             found.Obstacles.AddRange(Obstacles(container.Name, pids, ghostLimit));
@@ -88,26 +89,26 @@ internal sealed class PodExaminer(ContainerRuntime runtime, VolumeContent volume
     private static IEnumerable<(string Kind, string Message)> OfTracer(int pid)
     {
         const string tracer = "TracerPid:";
-        var line = Lines($"/proc/{pid}/status").FirstOrDefault(l => l.StartsWith(tracer, StringComparison.Ordinal));
+        var line = Lines(pid, "status").FirstOrDefault(l => l.StartsWith(tracer, StringComparison.Ordinal));
         if (line?[tracer.Length..].Trim() is { } by and not "0")
         {
             yield return ("traced", $"is traced by process {by}, and CRIU could not take it over; end the debugger or strace");
         }
     }
 
-    private static long MemoryOf(int pid) => MemoryIn(Lines($"/proc/{pid}/smaps_rollup"));
+    private static long MemoryOf(int pid) => MemoryIn(Lines(pid, "smaps_rollup"));
 
-    private static string NameOf(int pid) => string.Concat(Lines($"/proc/{pid}/comm"));
+    private static string NameOf(int pid) => string.Concat(Lines(pid, "comm"));
 
-    private static string[] Lines(string path)
+    private static string[] Lines(int pid, string name)
     {
         try
         {
-            return File.ReadAllLines(path);
+            return Proc.Lines(pid, name);
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        catch (UnauthorizedAccessException)
         {
-            // The process has ended.
+            // CRIU, which is among the node's programs, will tell.
             return [];
         }
     }

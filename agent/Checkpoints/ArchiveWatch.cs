@@ -80,7 +80,7 @@ internal sealed class ArchiveWatch(IOptions<AgentOptions> options, TimeProvider 
             finally
             {
                 // Nobody may think that the dump has ended because the volume has failed.
-                await dumping.ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+                await ((Task)dumping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
         }
 

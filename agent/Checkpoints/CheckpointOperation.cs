@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Grpc.Core;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
@@ -9,7 +10,9 @@ namespace PodCheckpointing.Agent.Checkpoints;
 /// It can be abandoned: a pod that goes on waits for kubelet and CRIU, never for the volume, which may hang for as long as its
 /// server is away. From then on nothing of it begins any more.
 /// </remarks>
-internal sealed class CheckpointOperation(CheckpointRequest request) : IDisposable
+[SuppressMessage(
+    "Design", "CA1001", Justification = "A source without timer and handle holds nothing, and whoever has the operation may abandon it at any time")]
+internal sealed class CheckpointOperation(CheckpointRequest request)
 {
     /// <summary>For a seal that is being written when the pod is to go on: all that it counts was taken while the pod stood.</summary>
     private static readonly TimeSpan Sealing = TimeSpan.FromSeconds(5);
@@ -43,7 +46,7 @@ internal sealed class CheckpointOperation(CheckpointRequest request) : IDisposab
 
         if (seal is not null)
         {
-            await EndOf(seal.WaitAsync(Sealing, time, cancellationToken));
+            await seal.WaitAsync(Sealing, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
         return await DumpedAsync(cancellationToken);
@@ -63,15 +66,14 @@ internal sealed class CheckpointOperation(CheckpointRequest request) : IDisposab
             return null;
         }
 
-        await EndOf(dump).WaitAsync(cancellationToken);
+        await ((Task)dump.WaitAsync(cancellationToken)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        cancellationToken.ThrowIfCancellationRequested();
         return dump.IsCompletedSuccessfully ? await dump : null;
     }
 
     /// <summary>What a caller is told of an operation that was abandoned.</summary>
     public static RpcException Refused(Exception? inner = null) => Refusal.Because(
         StatusCode.FailedPrecondition, Reasons.CheckpointFailed, "the pod's fence is lifted, and the checkpoint with it given up", inner);
-
-    public void Dispose() => _abandoned.Dispose();
 
     private T Unless<T>(Func<T> begin)
     {
@@ -80,7 +82,4 @@ internal sealed class CheckpointOperation(CheckpointRequest request) : IDisposab
             return Abandoned.IsCancellationRequested ? throw Refused() : begin();
         }
     }
-
-    private static Task EndOf(Task task) =>
-        task.ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
 }

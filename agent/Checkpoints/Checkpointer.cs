@@ -28,18 +28,21 @@ internal sealed class Checkpointer(
     /// <summary>For how long somebody may ask why an operation has failed.</summary>
     private static readonly TimeSpan Remembered = TimeSpan.FromMinutes(10);
 
-    private readonly ConcurrentDictionary<(string, string, string), (CheckpointOperation Operation, Lazy<Task<CheckpointResponse>> Response)> _running = new();
+    private readonly ConcurrentDictionary<ContainerKey, (CheckpointOperation Operation, Lazy<Task<CheckpointResponse>> Response)> _running = new();
     // No marker may come to stand over these: the pod ran on before it did.
-    private readonly ConcurrentDictionary<(string PodUid, string CheckpointId), bool> _abandoned = new();
+    private readonly PodMemory _abandoned = new();
     private readonly KeyedLock<(string PodUid, string Container)> _containers = new();
     // Of two containers that are stored at once, one seals, and takes the volumes before it does.
     private readonly KeyedLock<(string PodUid, string CheckpointId)> _checkpoints = new();
-    private readonly ConcurrentDictionary<(string, string, string), CheckpointProgress> _progress = new();
+    private readonly ConcurrentDictionary<ContainerKey, CheckpointProgress> _progress = new();
+
+    /// <summary>What is dumped, stored and told of, each once at a time.</summary>
+    private readonly record struct ContainerKey(string PodUid, string CheckpointId, string Container);
 
     /// <summary>Dumps and stores, or joins, or finds it done.</summary>
     public async Task<CheckpointResponse> CheckpointAsync(CheckpointRequest request, CancellationToken cancellationToken)
     {
-        var key = (request.PodUid, request.CheckpointId, request.ContainerName);
+        var key = new ContainerKey(request.PodUid, request.CheckpointId, request.ContainerName);
         if (store.Find(request.PodUid, request.CheckpointId, request.ContainerName) is { } done
             && (request.SealContainers.Count == 0 || store.IsSealed(request.PodUid, request.CheckpointId)))
         {
@@ -50,7 +53,7 @@ internal sealed class Checkpointer(
         return await _running.GetOrAdd(key, _ => New(request, key)).Response.Value.WaitAsync(cancellationToken);
     }
 
-    private (CheckpointOperation Operation, Lazy<Task<CheckpointResponse>> Response) New(CheckpointRequest request, (string, string, string) key)
+    private (CheckpointOperation Operation, Lazy<Task<CheckpointResponse>> Response) New(CheckpointRequest request, ContainerKey key)
     {
         var operation = new CheckpointOperation(request);
         return (operation, new Lazy<Task<CheckpointResponse>>(() => Task.Run(async () =>
@@ -71,7 +74,7 @@ internal sealed class Checkpointer(
     /// sealed any more. Other dumps of the pod are waited for. No call waits for the volume here.</summary>
     public async Task AbandonAsync(string podUid, CancellationToken cancellationToken)
     {
-        foreach (var operation in _running.Where(o => o.Key.Item1 == podUid).Select(o => o.Value.Operation))
+        foreach (var operation in _running.Where(o => o.Key.PodUid == podUid).Select(o => o.Value.Operation))
         {
             if (operation.Request.FenceHolder.Length == 0)
             {
@@ -79,7 +82,7 @@ internal sealed class Checkpointer(
                 continue;
             }
 
-            _abandoned[(podUid, operation.Request.CheckpointId)] = true;
+            _abandoned.Add(podUid, operation.Request.CheckpointId);
             if (await operation.AbandonAsync(time, cancellationToken) is { } dump)
             {
                 dumper.Forget(operation.Request, dump);
@@ -91,7 +94,7 @@ internal sealed class Checkpointer(
     /// <exception cref="RpcException">The pod went on before all was stored.</exception>
     public void Seal(string podUid, string checkpointId, IEnumerable<string> containers)
     {
-        if (_abandoned.ContainsKey((podUid, checkpointId)))
+        if (_abandoned.Has(podUid, checkpointId))
         {
             throw CheckpointOperation.Refused();
         }
@@ -103,26 +106,30 @@ internal sealed class Checkpointer(
     public async Task SettledAsync(string podUid, string? checkpointId, CancellationToken cancellationToken)
     {
         foreach (var operation in _running
-            .Where(o => o.Key.Item1 == podUid && (checkpointId is null || o.Key.Item2 == checkpointId)).Select(o => o.Value.Response.Value))
+            .Where(o => o.Key.PodUid == podUid && (checkpointId is null || o.Key.CheckpointId == checkpointId)).Select(o => o.Value.Response.Value))
         {
-            await operation.ContinueWith(
-                _ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default).WaitAsync(cancellationToken);
+            await ((Task)operation.WaitAsync(cancellationToken)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            cancellationToken.ThrowIfCancellationRequested();
         }
     }
 
+    /// <summary>Forgets what was abandoned of pods that have left this node.</summary>
+    /// <param name="pods">Uids of the pods that the runtime has.</param>
+    public void Forget(IReadOnlySet<string> pods) => _abandoned.Forget(pods);
+
     /// <summary>Whether any container of a pod is being dumped or stored here.</summary>
-    public bool IsUnderWay(string podUid) => _running.Keys.Any(key => key.Item1 == podUid);
+    public bool IsUnderWay(string podUid) => _running.Keys.Any(key => key.PodUid == podUid);
 
     /// <summary>How far the operation of a key has come; null when there is none.</summary>
     public CheckpointProgress? ProgressOf(WatchCheckpointRequest request)
     {
-        var key = (request.PodUid, request.CheckpointId, request.ContainerName);
+        var key = new ContainerKey(request.PodUid, request.CheckpointId, request.ContainerName);
         return store.Find(request.PodUid, request.CheckpointId, request.ContainerName) is { } done
             ? new CheckpointProgress { Phase = "Done", Bytes = (ulong)done.Size, TotalBytes = (ulong)done.Size }
             : _progress.GetValueOrDefault(key);
     }
 
-    private async Task<CheckpointResponse> RunAsync(CheckpointOperation operation, (string, string, string) key)
+    private async Task<CheckpointResponse> RunAsync(CheckpointOperation operation, ContainerKey key)
     {
         var request = operation.Request;
         try
@@ -155,7 +162,7 @@ internal sealed class Checkpointer(
         }
     }
 
-    private async Task<ContainerManifest> DumpAndStoreAsync(CheckpointOperation operation, (string, string, string) key)
+    private async Task<ContainerManifest> DumpAndStoreAsync(CheckpointOperation operation, ContainerKey key)
     {
         var request = operation.Request;
         if (store.Find(request.PodUid, request.CheckpointId, request.ContainerName) is { } done)
@@ -224,14 +231,14 @@ internal sealed class Checkpointer(
     };
 
     /// <summary>When all containers stand, and so every process is stopped: the volumes, then the marker.</summary>
-    private async Task<bool> SealIfLastAsync(CheckpointOperation operation, Origin origin)
+    private async Task SealIfLastAsync(CheckpointOperation operation, Origin origin)
     {
         var request = operation.Request;
         if (request.SealContainers.Count == 0
             || store.IsSealed(request.PodUid, request.CheckpointId)
             || request.SealContainers.Any(c => store.Find(request.PodUid, request.CheckpointId, c) is null))
         {
-            return false;
+            return;
         }
 
         if (request.VolumeNames.Count > 0 && fences.Find(request.PodUid) is null)
@@ -247,7 +254,6 @@ internal sealed class Checkpointer(
 
         await operation.SealAsync(() => store.Seal(
             request.PodUid, request.CheckpointId, [.. request.SealContainers, .. request.VolumeNames.Select(VolumeContent.NameOf)]));
-        return true;
     }
 
     private static CheckpointResponse Response(ContainerManifest manifest) => new()

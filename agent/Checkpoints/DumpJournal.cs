@@ -27,9 +27,7 @@ internal sealed class DumpJournal(IOptions<AgentOptions> options, TimeProvider t
     /// <summary>When this very checkpoint's dump was begun, if nobody has seen it end. Another checkpoint's archive is never
     /// looked for: the container may have gone on since.</summary>
     public DateTime? Pending(CheckpointRequest request) =>
-        File.Exists(PathOf(request)) && File.ReadAllText(PathOf(request)).Split(' ') is [var id, var at, ..] && id == request.CheckpointId
-            ? Instant(at)
-            : null;
+        DumpEntry.Read(PathOf(request)) is { } entry && entry.CheckpointId == request.CheckpointId ? entry.Since : null;
 
     /// <summary>Whether the end of any dump of a pod is not known.</summary>
     public bool AnyPending(string podUid) =>
@@ -47,7 +45,7 @@ internal sealed class DumpJournal(IOptions<AgentOptions> options, TimeProvider t
     /// <summary>Removes what the dumps of one checkpoint have left on this node. That their ends are not known stays.</summary>
     public void RemoveArchives(string podUid, string checkpointId)
     {
-        foreach (var file in Files($"{Path.GetFileName(podUid)}.*").Where(f => File.ReadAllText(f).Split(' ')[0] == checkpointId))
+        foreach (var file in Files($"{Path.GetFileName(podUid)}.*").Where(f => DumpEntry.Read(f)?.CheckpointId == checkpointId))
         {
             RemoveArchives(file);
         }
@@ -74,9 +72,7 @@ internal sealed class DumpJournal(IOptions<AgentOptions> options, TimeProvider t
         }
 
         var now = time.GetUtcNow().UtcDateTime;
-        File.WriteAllText(
-            path + ".partial",
-            $"{request.CheckpointId} {now.ToString("O", CultureInfo.InvariantCulture)} {request.PodNamespace} {request.PodName}");
+        File.WriteAllText(path + ".partial", new DumpEntry(request.CheckpointId, now, request.PodNamespace, request.PodName).ToString());
         File.Move(path + ".partial", path, overwrite: true);
         return now;
     }
@@ -133,24 +129,23 @@ internal sealed class DumpJournal(IOptions<AgentOptions> options, TimeProvider t
         file.StartsWith(NameOf(request), StringComparison.Ordinal) && file.EndsWith(".tar", StringComparison.Ordinal)
         && DateTime.TryParse(file[NameOf(request).Length..^4], CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out _);
 
-    private void Discard(string entry)
+    private void Discard(string path)
     {
-        RemoveArchives(entry);
-        File.Delete(entry);
+        RemoveArchives(path);
+        File.Delete(path);
     }
 
     /// <summary>Removes the archives of an entry's container whose names and times are of that dump: kubelet never removes any.
     /// Others may have had the container dumped, before or since.</summary>
-    private void RemoveArchives(string entry)
+    private void RemoveArchives(string path)
     {
-        if (File.Exists(entry) && File.ReadAllText(entry).Split(' ') is [_, var at, var podNamespace, var podName])
+        if (DumpEntry.Read(path) is { } entry)
         {
             var request = new CheckpointRequest
             {
-                PodNamespace = podNamespace, PodName = podName, ContainerName = Path.GetExtension(entry).TrimStart('.'),
+                PodNamespace = entry.PodNamespace, PodName = entry.PodName, ContainerName = Path.GetExtension(path).TrimStart('.'),
             };
-            var since = Instant(at);
-            foreach (var archive in Archives(request, since).Where(f => MadeAt(request, f.Name) <= since + Longest).ToList())
+            foreach (var archive in Archives(request, entry.Since).Where(f => MadeAt(request, f.Name) <= entry.Since + Longest).ToList())
             {
                 archive.Delete();
             }
@@ -158,8 +153,6 @@ internal sealed class DumpJournal(IOptions<AgentOptions> options, TimeProvider t
     }
 
     private string[] Files(string pattern) => Directory.Exists(_folder) ? Directory.GetFiles(_folder, pattern) : [];
-
-    private static DateTime Instant(string text) => DateTime.Parse(text, CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind);
 
     private static DateTime MadeAt(CheckpointRequest request, string archive) =>
         DateTimeOffset.Parse(archive[NameOf(request).Length..^4], CultureInfo.InvariantCulture).UtcDateTime;
@@ -180,4 +173,18 @@ internal sealed class DumpJournal(IOptions<AgentOptions> options, TimeProvider t
 
     private string PathOf(CheckpointRequest request) =>
         Path.Combine(_folder, $"{Path.GetFileName(request.PodUid)}.{Path.GetFileName(request.ContainerName)}");
+
+    /// <summary>What an entry says.</summary>
+    private sealed record DumpEntry(string CheckpointId, DateTime Since, string PodNamespace, string PodName)
+    {
+        /// <summary>Null where there is none, or none that was written whole.</summary>
+        public static DumpEntry? Read(string path) =>
+            File.Exists(path) && File.ReadAllText(path).Split(' ') is [var id, var at, var podNamespace, var podName]
+            && DateTime.TryParse(at, CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out var since)
+                ? new DumpEntry(id, since, podNamespace, podName)
+                : null;
+
+        /// <summary>As it is written down.</summary>
+        public override string ToString() => $"{CheckpointId} {Since.ToString("O", CultureInfo.InvariantCulture)} {PodNamespace} {PodName}";
+    }
 }

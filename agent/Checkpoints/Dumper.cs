@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Grpc.Core;
 using PodCheckpointing.Agent.Fences;
 using PodCheckpointing.Agent.Kubelet;
+using PodCheckpointing.Agent.Processes;
 using PodCheckpointing.Agent.Runtimes;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
@@ -40,7 +41,7 @@ internal sealed class Dumper(KubeletClient kubelet, CriuConfiguration criu, Dump
         {
             if (CriuConfiguration.TcpLine(fence?.TcpPolicy ?? "").Length == 0
                 && journal.Pending(request) is null
-                && ConnectedSockets.Of([.. ContainerRuntime.Tree(container.Pid)]) is { Count: > 0 } connected)
+                && ConnectedSockets.Of(ProcessTree.Of(container.Pid)) is { Count: > 0 } connected)
             {
                 throw KubeletClient.ConnectedSocketsRefused($"{connected.Count} of them");
             }
@@ -70,10 +71,10 @@ internal sealed class Dumper(KubeletClient kubelet, CriuConfiguration criu, Dump
     {
         // CRIU stops the tree that it dumps. What was started beside it (kubectl exec, probes) is in no checkpoint, and would write
         // on behind it.
-        var beside = ContainerRuntime.Beside(pid);
+        var beside = ProcessTree.Beside(pid);
         beside.ForEach(process => Signals.Stop(process));
         var since = time.GetTimestamp();
-        while (!ContainerRuntime.Tree(pid).Concat(beside).All(ContainerRuntime.IsStopped))
+        while (!ProcessTree.Of(pid).Concat(beside).All(ProcessState.IsStopped))
         {
             if (time.GetElapsedTime(since) >= Stopping)
             {
@@ -95,7 +96,7 @@ internal sealed class Dumper(KubeletClient kubelet, CriuConfiguration criu, Dump
                 request.PodNamespace,
                 request.PodName,
                 request.ContainerName,
-                Math.Max(request.TimeoutSeconds, PatienceFor(ContainerRuntime.MemoryOf(container.Pid))),
+                Math.Max(request.TimeoutSeconds, PatienceFor(ProcessState.MemoryOf(container.Pid))),
                 CancellationToken.None);
             return (tar, stoppedAt);
         }
@@ -115,14 +116,14 @@ internal sealed class Dumper(KubeletClient kubelet, CriuConfiguration criu, Dump
             return null;
         }
 
-        bool GoesOn() => !ContainerRuntime.Tree(container.Pid).All(ContainerRuntime.Runs);
+        bool GoesOn() => !ProcessTree.Of(container.Pid).All(ProcessState.Runs);
         if (await journal.FindArchiveAsync(request, since, GoesOn, CancellationToken.None) is { } tar)
         {
             AgentLog.Found(logger, request.PodUid, request.ContainerName);
             return (tar, since);
         }
 
-        if (ContainerRuntime.Processes(container.Pid) is var processes && ContainerRuntime.AreTraced(processes))
+        if (ProcessTree.OfContainer(container.Pid) is var processes && ProcessState.AreTraced(processes))
         {
             throw Refusal.Because(StatusCode.Unavailable, Reasons.CheckpointInProgress, "an earlier dump of the container goes on");
         }

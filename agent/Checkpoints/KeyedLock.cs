@@ -13,6 +13,19 @@ internal sealed class KeyedLock<TKey>
     /// <param name="key">Whose turn it is.</param>
     /// <param name="work">What is run.</param>
     /// <param name="cancellationToken">Ends the wait for those before, and nothing else.</param>
+    public Task RunAsync(TKey key, Func<Task> work, CancellationToken cancellationToken) => RunAsync(
+        key,
+        async () =>
+        {
+            await work();
+            return true;
+        },
+        cancellationToken);
+
+    /// <summary>Runs something when those that came before it with the same key have ended.</summary>
+    /// <param name="key">Whose turn it is.</param>
+    /// <param name="work">What is run.</param>
+    /// <param name="cancellationToken">Ends the wait for those before, and nothing else.</param>
     public async Task<T> RunAsync<T>(TKey key, Func<Task<T>> work, CancellationToken cancellationToken)
     {
         var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);

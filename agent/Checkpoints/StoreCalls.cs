@@ -34,7 +34,7 @@ internal sealed class StoreCalls(TimeProvider time) : IDisposable
         var hasBegun = false;
         try
         {
-            return await WithinAsync(Removal, () => remove(() => Volatile.Write(ref hasBegun, true)), cancellationToken);
+            return await WithinAsync(Removal, _removals, () => remove(() => Volatile.Write(ref hasBegun, true)), cancellationToken);
         }
         catch (TimeoutException exception) when (Volatile.Read(ref hasBegun))
         {
@@ -42,11 +42,16 @@ internal sealed class StoreCalls(TimeProvider time) : IDisposable
         }
     }
 
-    /// <summary>Does something with the volume.</summary>
+    /// <summary>Asks the volume a question.</summary>
     /// <exception cref="TimeoutException">It has not answered in time; what was begun goes on.</exception>
-    public async Task<T> WithinAsync<T>(TimeSpan limit, Func<T> ask, CancellationToken cancellationToken)
+    public Task<T> AskAsync<T>(Func<T> ask, CancellationToken cancellationToken) => WithinAsync(Question, _questions, ask, cancellationToken);
+
+    /// <summary>Has the volume do what takes long: remove a checkpoint, or look through all of them.</summary>
+    /// <exception cref="TimeoutException">It has not been done in time; what was begun goes on.</exception>
+    public Task<T> WorkAsync<T>(Func<T> work, CancellationToken cancellationToken) => WithinAsync(Removal, _removals, work, cancellationToken);
+
+    private async Task<T> WithinAsync<T>(TimeSpan limit, SemaphoreSlim askers, Func<T> ask, CancellationToken cancellationToken)
     {
-        var askers = limit > Question ? _removals : _questions;
         using (var patience = new CancellationTokenSource(limit, time))
         using (var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken))
         {

@@ -23,7 +23,7 @@ internal sealed class StoreInventory(CheckpointStore store, StoreCalls calls, IO
         try
         {
             var uri = ArtifactUri.Parse(request.ArtifactUri);
-            var manifests = await calls.WithinAsync(StoreCalls.Question, () => Find(uri, request.ManifestsOnly), cancellationToken);
+            var manifests = await calls.AskAsync(() => Find(uri, request.ManifestsOnly), cancellationToken);
             foreach (var manifest in request.ManifestsOnly ? [] : manifests)
             {
                 await store.Read(manifest).VerifyAsync(cancellationToken);
@@ -64,7 +64,7 @@ internal sealed class StoreInventory(CheckpointStore store, StoreCalls calls, IO
             StoredCheckpoint? next;
             try
             {
-                next = await calls.WithinAsync(StoreCalls.Removal, Next, cancellationToken);
+                next = await calls.WorkAsync(Next, cancellationToken);
             }
             catch (Exception exception) when (IsOfVolume(exception))
             {

@@ -1,27 +1,17 @@
+using PodCheckpointing.Agent.Checkpoints;
 using PodCheckpointing.Agent.Runtimes;
 
 namespace PodCheckpointing.Agent.Fences;
 
-/// <summary>Has fences, and the marks of lifted ones, forgotten when their pods have left this node.</summary>
-internal sealed class FenceSweeper(FenceBook fences, ContainerRuntime runtime, TimeProvider time, ILogger<FenceSweeper> logger)
-    : BackgroundService
+/// <summary>Has fences, the marks of lifted ones and the dumps that went with them forgotten when their pods have left this node.</summary>
+internal sealed class FenceSweeper(FenceBook fences, Checkpointer checkpointer, ContainerRuntime runtime, TimeProvider time, ILogger<FenceSweeper> logger)
+    : PeriodicTask("forget fences whose pods have left", TimeSpan.FromMinutes(10), atOnce: false, time, logger)
 {
-    private static readonly TimeSpan Period = TimeSpan.FromMinutes(10);
-
     /// <inheritdoc/>
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override async Task DoAsync(CancellationToken cancellationToken)
     {
-        using var timer = new PeriodicTimer(Period, time);
-        while (await timer.WaitForNextTickAsync(stoppingToken))
-        {
-            try
-            {
-                _ = fences.Sweep(await runtime.PodUidsAsync(stoppingToken));
-            }
-            catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
-            {
-                AgentLog.SweepFailed(logger, exception);
-            }
-        }
+        var pods = await runtime.PodUidsAsync(cancellationToken);
+        _ = fences.Sweep(pods);
+        checkpointer.Forget(pods);
     }
 }

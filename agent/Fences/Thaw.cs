@@ -1,6 +1,7 @@
 using Grpc.Core;
 using PodCheckpointing.Agent.Checkpoints;
 using PodCheckpointing.Agent.Network;
+using PodCheckpointing.Agent.Processes;
 using PodCheckpointing.Agent.Runtimes;
 using PodCheckpointing.Api.V1;
 
@@ -37,14 +38,14 @@ internal sealed class Thaw(
         {
             var containers = await runtime.ContainersAsync(podUid, cancellationToken);
             var processes = TreeOf(containers);
-            var traced = processes.Where(p => ContainerRuntime.IsTraced(p, processes)).ToList();
+            var traced = processes.Where(p => ProcessState.IsTraced(p, processes)).ToList();
             foreach (var process in processes.Except(traced))
             {
                 Signals.Continue(process);
             }
 
             // One that stops itself is the application's business.
-            if (!processes.Any(ContainerRuntime.IsHeld) || (left == 0 && traced.Count == 0))
+            if (!processes.Any(ProcessState.IsHeld) || (left == 0 && traced.Count == 0))
             {
                 journal.Forget(podUid);
                 AgentLog.Continued(logger, processes.Count, podUid);
@@ -84,7 +85,7 @@ internal sealed class Thaw(
                 return killed.Count;
             }
 
-            killed.UnionWith(containers.SelectMany(c => ContainerRuntime.Processes(c.Pid)).Where(Signals.Kill));
+            killed.UnionWith(containers.SelectMany(c => ProcessTree.OfContainer(c.Pid)).Where(Signals.Kill));
             await Task.Delay(Look, time, cancellationToken);
         }
 
@@ -98,7 +99,7 @@ internal sealed class Thaw(
         var since = time.GetTimestamp();
         while (time.GetElapsedTime(since) < Quiet)
         {
-            if ((await TreeAsync(podUid, cancellationToken)).Any(p => !ContainerRuntime.Runs(p) && !ContainerRuntime.IsStopped(p)))
+            if ((await TreeAsync(podUid, cancellationToken)).Any(p => !ProcessState.Runs(p) && !ProcessState.IsStopped(p)))
             {
                 since = time.GetTimestamp();
             }
@@ -125,5 +126,5 @@ internal sealed class Thaw(
     private async Task<List<int>> TreeAsync(string podUid, CancellationToken cancellationToken) =>
         TreeOf(await runtime.ContainersAsync(podUid, cancellationToken));
 
-    private static List<int> TreeOf(IEnumerable<RunningContainer> containers) => [.. containers.SelectMany(c => ContainerRuntime.Processes(c.Pid))];
+    private static List<int> TreeOf(IEnumerable<RunningContainer> containers) => [.. containers.SelectMany(c => ProcessTree.OfContainer(c.Pid))];
 }

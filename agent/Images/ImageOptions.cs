@@ -3,8 +3,6 @@ namespace PodCheckpointing.Agent.Images;
 /// <summary>How images are made and brought elsewhere; section "Agent:Images" of the configuration.</summary>
 internal sealed class ImageOptions
 {
-    public const string Section = "Agent:Images";
-
     /// <summary>A docker config.json with the registries' credentials; read anew for every call. Empty: none.</summary>
     public string AuthFile { get; set; } = "";
 

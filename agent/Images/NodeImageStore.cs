@@ -1,7 +1,7 @@
-using System.Diagnostics;
 using System.Formats.Tar;
 using Grpc.Net.Client;
 using Microsoft.Extensions.Options;
+using PodCheckpointing.Agent.Processes;
 using PodCheckpointing.Storage.Images;
 using Runtime.V1;
 
@@ -68,7 +68,7 @@ internal sealed class NodeImageStore(CheckpointImages images, IOptions<AgentOpti
     }
 
     private Task IntoContainerdAsync(OciImage image, ImageReference name, CancellationToken cancellationToken) =>
-        RunAsync([.. Ctr(), "images", "import", "-"], stdin => ArchiveAsync(image, name, stdin, cancellationToken), cancellationToken);
+        RunAsync([.. Ctr(), "images", "import", "-"], (stdin, token) => ArchiveAsync(image, name, stdin, token), cancellationToken);
 
     private async Task<string> DigestInStorageAsync(ImageReference name, CancellationToken cancellationToken)
     {
@@ -132,64 +132,18 @@ internal sealed class NodeImageStore(CheckpointImages images, IOptions<AgentOpti
 
     private static string BlobName(string digest) => "blobs/" + digest.Replace(':', '/');
 
-    private async Task<string> RunAsync(string[] command, Func<Stream, Task>? feed, CancellationToken cancellationToken)
-    {
-        string[] line = [.. options.Value.NodeCommand, .. command];
-        var start = new ProcessStartInfo(line[0], line[1..])
-        {
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        using var process = Start(start);
-        try
-        {
-            var (said, complained) = (process.StandardOutput.ReadToEndAsync(cancellationToken), process.StandardError.ReadToEndAsync(cancellationToken));
-            var broken = await FeedAsync(process, feed);
-            await process.WaitForExitAsync(cancellationToken);
-            return process.ExitCode == 0 && broken is null
-                ? await said
-                : throw new NodeStoreException($"{string.Join(' ', command)} failed: {Last(await complained)}", broken);
-        }
-        finally
-        {
-            if (!process.HasExited)
-            {
-                process.Kill(entireProcessTree: true);
-            }
-        }
-    }
-
-    private static Process Start(ProcessStartInfo start)
+    private async Task<string> RunAsync(string[] command, Func<Stream, CancellationToken, Task>? feed, CancellationToken cancellationToken)
     {
         try
         {
-            return Process.Start(start)!;
-        }
-        catch (System.ComponentModel.Win32Exception exception)
-        {
-            throw new NodeStoreException($"{start.FileName} cannot be run on this node: {exception.Message}", exception);
-        }
-    }
-
-    private static async Task<IOException?> FeedAsync(Process process, Func<Stream, Task>? feed)
-    {
-        try
-        {
-            if (feed is not null)
-            {
-                await feed(process.StandardInput.BaseStream);
-            }
-
-            process.StandardInput.Close();
-            return null;
+            var result = await NodeProcess.RunAsync([.. options.Value.NodeCommand, .. command], feed, Timeout.InfiniteTimeSpan, cancellationToken);
+            return result.Code == 0
+                ? result.Output
+                : throw new NodeStoreException($"{string.Join(' ', command)} failed: {result.Complaint}");
         }
         catch (IOException exception)
         {
-            // It gave up before the end: it says why itself.
-            return exception;
+            throw new NodeStoreException(exception.Message, exception);
         }
     }
-
-    private static string Last(string text) => text.Trim() is var trimmed && trimmed.Length > 600 ? trimmed[^600..] : trimmed;
 }

@@ -12,7 +12,7 @@ namespace PodCheckpointing.Agent.Maintenance;
 /// </remarks>
 internal sealed class StoreSweeper(
     Checkpointer checkpointer, DumpJournal journal, StoreMarks marks, IOptions<AgentOptions> options, TimeProvider time, ILogger<StoreSweeper> logger)
-    : BackgroundService
+    : PeriodicTask("remove leftovers of dead writers from the volume", Look, atOnce: false, time, logger)
 {
     private static readonly TimeSpan Look = TimeSpan.FromMinutes(10);
     private static readonly TimeSpan Period = TimeSpan.FromHours(1);
@@ -32,26 +32,17 @@ internal sealed class StoreSweeper(
             Every = Period,
             UnderWay = podUid => checkpointer.IsUnderWay(podUid) || journal.AnyPending(podUid),
         };
-        return new StoreSweep(options.Value.StoreRoot, time).Run(sweep, cancellationToken).Count(leftover => leftover.Removed);
+        return new StoreSweep(options.Value.StoreRoot, Time).Run(sweep, cancellationToken).Count(leftover => leftover.Removed);
     }
 
     /// <inheritdoc/>
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override Task DoAsync(CancellationToken cancellationToken)
     {
-        using var timer = new PeriodicTimer(Look, time);
-        while (await timer.WaitForNextTickAsync(stoppingToken))
+        if (Sweep(cancellationToken) is > 0 and var removed)
         {
-            try
-            {
-                if (Sweep(stoppingToken) is > 0 and var removed)
-                {
-                    AgentLog.StoreSwept(logger, removed);
-                }
-            }
-            catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
-            {
-                AgentLog.StoreSweepFailed(logger, exception);
-            }
+            AgentLog.StoreSwept(Logger, removed);
         }
+
+        return Task.CompletedTask;
     }
 }

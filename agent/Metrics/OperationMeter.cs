@@ -1,6 +1,6 @@
-using System.Collections.Concurrent;
 using System.Diagnostics;
 using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
 using PodCheckpointing.Storage;
 
 namespace PodCheckpointing.Agent.Metrics;
@@ -10,12 +10,10 @@ internal static class OperationMeter
 {
     public const string SourceName = "PodCheckpointing.Agent";
 
-    private const int Remembered = 1000;
-
     private static readonly ActivitySource Source = new(SourceName);
 
     /// <summary>Restores that have been counted; an operator asks more than once how one has ended.</summary>
-    private static readonly ConcurrentDictionary<(string Pod, string Container), bool> Ended = new();
+    private static readonly PodMemory Ended = new();
 
     /// <summary>One container, from the call to the stored checkpoint.</summary>
     public static async Task<CheckpointResponse> CheckpointAsync(Func<Task<CheckpointResponse>> operation)
@@ -75,12 +73,12 @@ internal static class OperationMeter
     {
         foreach (var state in states)
         {
-            if (state.Phase is not ("Running" or "Failed") || !Ended.TryAdd((podUid, state.ContainerName), true))
+            if (state.Phase is not (RestorePhases.Running or RestorePhases.Failed) || !Ended.Add(podUid, state.ContainerName))
             {
                 continue;
             }
 
-            AgentMetrics.Restores.Count(state.Phase == "Running" ? "success" : "failure");
+            AgentMetrics.Restores.Count(state.Phase == RestorePhases.Running ? "success" : "failure");
             if (state.RestoreMicroseconds > 0)
             {
                 // As the handler has written it down.
@@ -106,12 +104,6 @@ internal static class OperationMeter
         span?.SetEndTime(to);
     }
 
-    /// <summary>Forgets the restores of pods that have gone from the node; not at once, for an operator may still ask.</summary>
-    public static void Forget(IReadOnlySet<string> pods)
-    {
-        foreach (var key in Ended.Count < Remembered ? [] : Ended.Keys.Where(k => !pods.Contains(k.Pod)))
-        {
-            Ended.TryRemove(key, out _);
-        }
-    }
+    /// <summary>Forgets the restores of pods that have gone from the node.</summary>
+    public static void Forget(IReadOnlySet<string> pods) => Ended.Forget(pods);
 }

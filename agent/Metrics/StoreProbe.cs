@@ -5,7 +5,8 @@ namespace PodCheckpointing.Agent.Metrics;
 
 /// <summary>Asks the volume now and then what is free. Not at a scrape: a network volume that hangs would hang it, too.</summary>
 internal sealed class StoreProbe(
-    CheckpointStore store, IOptions<AgentOptions> options, TimeProvider time, ILogger<StoreProbe> logger) : BackgroundService
+    CheckpointStore store, IOptions<AgentOptions> options, TimeProvider time, ILogger<StoreProbe> logger)
+    : PeriodicTask("ask the volume what is free on it", Period, atOnce: true, time, logger)
 {
     internal static readonly TimeSpan Period = TimeSpan.FromSeconds(15);
 
@@ -13,7 +14,7 @@ internal sealed class StoreProbe(
     internal void Probe()
     {
         AgentMetrics.StoreFree.Set(store.FreeBytes());
-        AgentMetrics.StoreSampled.Set((time.GetUtcNow() - DateTimeOffset.UnixEpoch).TotalSeconds);
+        AgentMetrics.StoreSampled.Set((Time.GetUtcNow() - DateTimeOffset.UnixEpoch).TotalSeconds);
         if (Directory.Exists(options.Value.StateRoot))
         {
             AgentMetrics.StagingFree.Set(new DriveInfo(options.Value.StateRoot).AvailableFreeSpace);
@@ -21,21 +22,7 @@ internal sealed class StoreProbe(
     }
 
     /// <inheritdoc/>
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        using var timer = new PeriodicTimer(Period, time);
-        do
-        {
-            try
-            {
-                // A thread of its own: it may stay in the kernel for as long as the server does not answer.
-                await Task.Factory.StartNew(Probe, stoppingToken, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-            }
-            catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
-            {
-                AgentLog.StoreProbeFailed(logger, exception);
-            }
-        }
-        while (await timer.WaitForNextTickAsync(stoppingToken));
-    }
+    protected override Task DoAsync(CancellationToken cancellationToken) =>
+        // A thread of its own: it may stay in the kernel for as long as the server does not answer.
+        Task.Factory.StartNew(Probe, cancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 }

@@ -4,29 +4,15 @@ namespace PodCheckpointing.Agent.Network;
 
 /// <summary>Has addresses let go that are held for nobody: the operator gives a node up as lost, and the node comes back.</summary>
 internal sealed class AddressSweeper(AddressHolds holds, ContainerRuntime runtime, TimeProvider time, ILogger<AddressSweeper> logger)
-    : BackgroundService
+    : PeriodicTask("let addresses go that are held for nobody", TimeSpan.FromSeconds(30), atOnce: true, time, logger)
 {
-    private static readonly TimeSpan Period = TimeSpan.FromSeconds(30);
-
     /// <inheritdoc/>
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override async Task DoAsync(CancellationToken cancellationToken)
     {
-        using var timer = new PeriodicTimer(Period, time);
-        do
+        await holds.RecoverAsync(cancellationToken);
+        if (await holds.SweepAsync(runtime.AddressesAsync, cancellationToken) is > 0 and var swept)
         {
-            try
-            {
-                await holds.RecoverAsync(stoppingToken);
-                if (await holds.SweepAsync(runtime.AddressesAsync, stoppingToken) is > 0 and var swept)
-                {
-                    AgentLog.LetGo(logger, swept);
-                }
-            }
-            catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
-            {
-                AgentLog.SweepFailed(logger, exception);
-            }
+            AgentLog.LetGo(Logger, swept);
         }
-        while (await timer.WaitForNextTickAsync(stoppingToken));
     }
 }

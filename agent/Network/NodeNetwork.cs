@@ -1,5 +1,5 @@
-using System.Diagnostics;
 using Grpc.Core;
+using PodCheckpointing.Agent.Processes;
 using PodCheckpointing.Api.V1;
 
 namespace PodCheckpointing.Agent.Network;
@@ -42,31 +42,22 @@ internal static class NodeNetwork
     /// <exception cref="RpcException">UNAVAILABLE, with what it said.</exception>
     public static async Task RunAsync(string[] within, string script)
     {
-        var start = new ProcessStartInfo("nsenter", Arguments(within, script))
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        using var process = Process.Start(start)!;
-        var output = process.StandardOutput.ReadToEndAsync(CancellationToken.None);
-        var errors = process.StandardError.ReadToEndAsync(CancellationToken.None);
-        using var limit = new CancellationTokenSource(Longest);
+        string said;
         try
         {
-            await process.WaitForExitAsync(limit.Token);
+            var (code, output, errors) = await NodeProcess.RunAsync(["nsenter", .. Arguments(within, script)], feed: null, Longest, CancellationToken.None);
+            if (code == 0)
+            {
+                return;
+            }
+
+            said = (output + errors).TrimEnd();
         }
-        catch (OperationCanceledException)
+        catch (Exception exception) when (exception is IOException or TimeoutException)
         {
-            process.Kill(entireProcessTree: true);
-            await process.WaitForExitAsync(CancellationToken.None);
+            said = exception.Message;
         }
 
-        if (process.ExitCode != 0)
-        {
-            throw Refusal.Because(
-                StatusCode.Unavailable,
-                Reasons.NodeNotCapable,
-                $"the node's iptables failed: {await output}{await errors}".TrimEnd());
-        }
+        throw Refusal.Because(StatusCode.Unavailable, Reasons.NodeNotCapable, $"the node's iptables failed: {said}");
     }
 }

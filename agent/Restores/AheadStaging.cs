@@ -19,11 +19,11 @@ internal sealed class AheadStaging(CheckpointStore store, IOptions<AgentOptions>
     /// <summary>Each holds some 40 MiB once there is something to read.</summary>
     private const int AtOnce = 2;
 
-    private readonly ConcurrentDictionary<string, Attempt> _attempts = new();
+    private readonly ConcurrentDictionary<ContainerRestoreFolder, Attempt> _attempts = new();
     private readonly Lock _beginning = new();
 
     /// <summary>Begins an attempt for a container's folder, unless one is under way or as many as may be.</summary>
-    public void Begin(string folder, ArtifactUri uri)
+    public void Begin(ContainerRestoreFolder folder, ArtifactUri uri)
     {
         lock (_beginning)
         {
@@ -32,7 +32,7 @@ internal sealed class AheadStaging(CheckpointStore store, IOptions<AgentOptions>
                 // Room for what else is to come, and for what has to be staged when this comes to nothing.
                 Directory.CreateDirectory(options.Value.StateRoot);
                 var largest = new DriveInfo(options.Value.StateRoot).AvailableFreeSpace / 2;
-                var attempt = new Attempt(FolderOf(folder), store.Follow(uri.PodUid, uri.CheckpointId, uri.Container!, largest));
+                var attempt = new Attempt(folder.Ahead, store.Follow(uri.PodUid, uri.CheckpointId, uri.Container!, largest));
                 _attempts[folder] = attempt;
                 // Nobody may ever ask for it; and one that has failed already would be in the way of others.
                 _ = attempt.Extraction.WaitAsync(Longest, time).ContinueWith(
@@ -43,16 +43,16 @@ internal sealed class AheadStaging(CheckpointStore store, IOptions<AgentOptions>
     }
 
     /// <summary>Whether an attempt is under way.</summary>
-    public bool Has(string folder) => _attempts.ContainsKey(folder);
+    public bool Has(ContainerRestoreFolder folder) => _attempts.ContainsKey(folder);
 
     /// <summary>Waits for the rest of an attempt.</summary>
     /// <returns>The folder of what was extracted; null where nothing was, or not this.</returns>
-    public async Task<string?> FinishAsync(string folder, ContainerManifest manifest, CancellationToken cancellationToken)
+    public async Task<string?> FinishAsync(ContainerRestoreFolder folder, ContainerManifest manifest, CancellationToken cancellationToken)
     {
         if (!_attempts.TryGetValue(folder, out var attempt))
         {
             // An agent before this one may have begun.
-            Remove(FolderOf(folder));
+            PrivateFolder.Delete(folder.Ahead);
             return null;
         }
 
@@ -77,36 +77,26 @@ internal sealed class AheadStaging(CheckpointStore store, IOptions<AgentOptions>
         }
 
         attempt.Dispose();
-        return FolderOf(folder);
+        return folder.Ahead;
     }
 
     /// <summary>Ends the attempts for the containers of a pod and removes what they made.</summary>
-    public Task GiveUpAsync(string podFolder) =>
-        Task.WhenAll(_attempts.Where(a => Path.GetDirectoryName(a.Key) == podFolder).Select(a => GiveUpAsync(a.Key, a.Value)));
+    public Task GiveUpAsync(PodRestoreFolder pod) =>
+        Task.WhenAll(_attempts.Where(a => a.Key.Pod == pod).Select(a => GiveUpAsync(a.Key, a.Value)));
 
-    private static string FolderOf(string container) => Path.Combine(container, ".ahead");
-
-    private static void Remove(string folder)
+    private Task GiveUpAsync(ContainerRestoreFolder folder, Attempt attempt, Exception why)
     {
-        if (Directory.Exists(folder))
-        {
-            Directory.Delete(folder, recursive: true);
-        }
-    }
-
-    private Task GiveUpAsync(string folder, Attempt attempt, Exception why)
-    {
-        AgentLog.NotAhead(logger, Path.GetFileName(Path.GetDirectoryName(folder)!), Path.GetFileName(folder), why.Message);
+        AgentLog.NotAhead(logger, folder.Pod.PodUid, folder.Name, why.Message);
         return GiveUpAsync(folder, attempt);
     }
 
-    private async Task GiveUpAsync(string folder, Attempt attempt)
+    private async Task GiveUpAsync(ContainerRestoreFolder folder, Attempt attempt)
     {
         // Whoever takes it out ends it.
         if (_attempts.TryRemove(KeyValuePair.Create(folder, attempt)))
         {
             await attempt.StopAsync();
-            Remove(FolderOf(folder));
+            PrivateFolder.Delete(folder.Ahead);
             attempt.Dispose();
         }
     }
@@ -117,7 +107,7 @@ internal sealed class AheadStaging(CheckpointStore store, IOptions<AgentOptions>
         private readonly TaskCompletionSource<ContainerManifest> _finished = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public Attempt(string folder, ArtifactFollower follower) => Extraction = Task.Run(() =>
-            follower.ExtractAsync(RestoreFolder.MakeEmpty(folder), ExtractionOptions.FilesOnly, _finished.Task, _stop.Token));
+            follower.ExtractAsync(PrivateFolder.MakeEmpty(folder), ExtractionOptions.FilesOnly, _finished.Task, _stop.Token));
 
         public Task<ContainerManifest> Extraction { get; }
 
@@ -130,7 +120,7 @@ internal sealed class AheadStaging(CheckpointStore store, IOptions<AgentOptions>
         public async Task StopAsync()
         {
             await _stop.CancelAsync();
-            await Extraction.ContinueWith(_ => { }, TaskScheduler.Default);
+            await ((Task)Extraction).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
         public void Dispose() => _stop.Dispose();

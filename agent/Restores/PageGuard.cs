@@ -1,8 +1,7 @@
 using System.Globalization;
 using Microsoft.Extensions.Options;
-using PodCheckpointing.Agent.Runtimes;
+using PodCheckpointing.Agent.Processes;
 using PodCheckpointing.Api.V1;
-using static PodCheckpointing.Agent.Restores.RestoreFolder;
 
 namespace PodCheckpointing.Agent.Restores;
 
@@ -21,52 +20,46 @@ internal sealed class PageGuard(IOptions<AgentOptions> options, TimeProvider tim
     private static readonly TimeSpan LastWord = TimeSpan.FromSeconds(2);
 
     private readonly Lazy<bool> _possible = new(() =>
-        File.Exists("/proc/sys/vm/unprivileged_userfaultfd") && Descriptors.CanCopy());
+        File.Exists("/proc/sys/vm/unprivileged_userfaultfd") && Userfaults.CanCopy());
 
     /// <summary>Whether a staged container is to run before all its pages are in.</summary>
     /// <remarks>A small one is restored as quickly without a daemon.</remarks>
-    public bool Wants(string folder) =>
-        options.Value.LazyRestoreBytes is >= 0 and var least && _possible.Value
-        && new DirectoryInfo(Path.Combine(folder, "checkpoint")) is { Exists: true } images
+    public bool Wants(ContainerRestoreFolder folder) =>
+        options.Value.LazyRestoreBytes is >= 0 and var least && _possible.Value && folder.Images is { Exists: true } images
         && images.EnumerateFiles("pages-*.img").Sum(f => f.Length) >= least;
-
-    /// <summary>Whether pages of a container are still to come.</summary>
-    public static bool AreComing(string folder) =>
-        File.Exists(Path.Combine(folder, "lazy")) && File.Exists(Path.Combine(folder, "lazy-pid")) && Text(folder, "pages")?.Trim() != "0";
 
     /// <summary>From here on the container's processes may run.</summary>
     /// <exception cref="Grpc.Core.RpcException">The daemon is gone before its time, and the processes with it.</exception>
-    public async Task TakeAsync(string folder, CancellationToken cancellationToken)
+    public async Task TakeAsync(ContainerRestoreFolder folder, CancellationToken cancellationToken)
     {
-        var daemon = ProcessIdentity.Read(Text(folder, "lazy-pid"));
+        var daemon = ProcessIdentity.Read(folder.LazyPid.Text);
         // Until it listens no more it has not got all of them.
-        while (AreComing(folder) && daemon?.Lives == true && Descriptors.IsListening(daemon.Pid))
+        while (folder.PagesAreComing && daemon?.Lives == true && Userfaults.IsListening(daemon.Pid))
         {
             await Task.Delay(Look, time, cancellationToken);
         }
 
-        if (daemon is not null && Descriptors.CopyUserfaults(daemon) is { } copies)
+        if (daemon is not null && Userfaults.CopyAll(daemon) is { } copies)
         {
-            AgentLog.Guarded(logger, copies.Count, folder);
+            AgentLog.Guarded(logger, copies.Count, folder.FullName);
             _ = Task.Factory.StartNew(
                 () => WatchAsync(folder, copies), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default).Unwrap();
         }
         else if (!await EndedWellAsync(folder))
         {
             Kill(folder);
-            throw Refusal.Because(Grpc.Core.StatusCode.FailedPrecondition, Reasons.RestoreFailed, Text(folder, "error")!.TrimEnd());
+            throw Refusal.Because(Grpc.Core.StatusCode.FailedPrecondition, Reasons.RestoreFailed, folder.Error.Text!.TrimEnd());
         }
     }
 
     /// <inheritdoc/>
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        var root = new DirectoryInfo(options.Value.RestoresFolder);
-        foreach (var folder in root.Exists ? root.EnumerateDirectories().SelectMany(pod => pod.EnumerateDirectories()).Select(f => f.FullName).ToList() : [])
+        foreach (var folder in PodRestoreFolder.All(options.Value).SelectMany(pod => pod.Containers))
         {
             try
             {
-                if (AreComing(folder) && File.Exists(Path.Combine(folder, "running")))
+                if (folder.PagesAreComing && folder.Running.Exists)
                 {
                     await TakeAsync(folder, stoppingToken);
                 }
@@ -74,12 +67,12 @@ internal sealed class PageGuard(IOptions<AgentOptions> options, TimeProvider tim
             catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
             {
                 // The others are watched over all the same.
-                AgentLog.PagesLost(logger, exception, folder);
+                AgentLog.PagesLost(logger, exception, folder.FullName);
             }
         }
     }
 
-    private async Task WatchAsync(string folder, UserfaultCopies copies)
+    private async Task WatchAsync(ContainerRestoreFolder folder, UserfaultCopies copies)
     {
         using (copies)
         {
@@ -87,35 +80,28 @@ internal sealed class PageGuard(IOptions<AgentOptions> options, TimeProvider tim
             if (!await EndedWellAsync(folder))
             {
                 Kill(folder);
-                AgentLog.PagesLost(logger, null, folder);
+                AgentLog.PagesLost(logger, null, folder.FullName);
             }
         }
     }
 
-    private async Task<bool> EndedWellAsync(string folder)
+    private async Task<bool> EndedWellAsync(ContainerRestoreFolder folder)
     {
         var since = time.GetTimestamp();
-        while (Text(folder, "pages") is null && time.GetElapsedTime(since) < LastWord)
+        while (folder.Pages.Text is null && time.GetElapsedTime(since) < LastWord)
         {
             await Task.Delay(Look, time);
         }
 
-        return !AreComing(folder);
+        return !folder.PagesAreComing;
     }
 
-    private static void Kill(string folder)
+    private static void Kill(ContainerRestoreFolder folder)
     {
         // What has not been restored whole is never started afresh by the runtime.
-        File.Delete(Path.Combine(folder, "running"));
-        Mark(folder, "error", string.Create(
-            CultureInfo.InvariantCulture, $"not all pages of the processes could be brought (lazy-pages ended with {Text(folder, "pages")?.Trim() ?? "no word"})"));
-        // Folders outlive a boot, and processes do not: a stranger may have the number.
-        if (ProcessIdentity.Read(Text(folder, "pid")) is { Lives: true } first)
-        {
-            foreach (var process in ContainerRuntime.Tree(first.Pid).ToList())
-            {
-                Signals.Kill(process);
-            }
-        }
+        folder.Running.Delete();
+        folder.Error.Write(string.Create(
+            CultureInfo.InvariantCulture, $"not all pages of the processes could be brought (lazy-pages ended with {folder.Pages.Text?.Trim() ?? "no word"})"));
+        folder.KillProcesses();
     }
 }

@@ -2,15 +2,14 @@ using System.Globalization;
 using Grpc.Core;
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Agent.Checkpoints;
-using PodCheckpointing.Agent.Runtimes;
+using PodCheckpointing.Agent.Processes;
 using PodCheckpointing.Api.V1;
-using static PodCheckpointing.Agent.Restores.RestoreFolder;
 
 namespace PodCheckpointing.Agent.Restores;
 
 /// <summary>Lets a pod's restored processes run, or sees to it that they never will.</summary>
 internal sealed class RestoreRelease(
-    AheadStaging ahead, PageGuard guard, IOptions<AgentOptions> options, KeyedLock<string> pods, TimeProvider time)
+    AheadStaging ahead, PageGuard guard, IOptions<AgentOptions> options, KeyedLock<PodRestoreFolder> pods, TimeProvider time)
 {
     /// <summary>Lets a pod's restored processes run that hold no address.</summary>
     public Task ReleaseAsync(string podUid, CancellationToken cancellationToken) => ReleaseAsync(podUid, null, cancellationToken);
@@ -23,22 +22,15 @@ internal sealed class RestoreRelease(
     /// <exception cref="RpcException">The restore was cancelled, or the disk has no room to tell what became of it.</exception>
     public async Task ReleaseAsync(string podUid, Func<Task>? before, CancellationToken cancellationToken)
     {
-        var folder = OfPod(options, podUid);
-        if (before is not null || MembersOf(folder).Any(m => Has(m, "lazy")))
+        var folder = PodRestoreFolder.Of(options.Value, podUid);
+        if (before is not null || folder.ReadMembers().Any(m => m.Lazy.Exists))
         {
             await StartedAsync(folder, cancellationToken);
         }
 
         try
         {
-            await pods.RunAsync(
-                folder,
-                async () =>
-                {
-                    await LetRunAsync(folder, before, cancellationToken);
-                    return true;
-                },
-                cancellationToken);
+            await pods.RunAsync(folder, () => LetRunAsync(folder, before, cancellationToken), cancellationToken);
         }
         catch (IOException exception) when (FullDisk.RefusalOf(exception, options.Value) is { } full)
         {
@@ -55,28 +47,29 @@ internal sealed class RestoreRelease(
     /// <returns>Whether its processes have been let run.</returns>
     public Task<bool> CancelAsync(string podUid, string reason, bool unlessRun, CancellationToken cancellationToken)
     {
-        var folder = OfPod(options, podUid);
+        var folder = PodRestoreFolder.Of(options.Value, podUid);
         return pods.RunAsync(
             folder,
             async () =>
             {
                 // For the whole pod, and first: its create may not have come as far as its folder.
-                Directory.CreateDirectory(folder);
-                var hasRun = !Decide(folder, "Cancelled");
+                Directory.CreateDirectory(folder.FullName);
+                var hasRun = !folder.Decide(PodRestoreFolder.Cancelled);
                 if (hasRun && unlessRun)
                 {
                     return true;
                 }
 
-                var containers = Directory.GetDirectories(folder);
+                var containers = folder.Containers;
                 foreach (var container in hasRun ? [] : containers)
                 {
-                    Kill(container);
+                    // kubelet would run the pod's preStop hooks beside it.
+                    container.KillProcesses();
                 }
 
                 try
                 {
-                    Fail(folder, reason);
+                    folder.Fail(reason);
                 }
                 catch (IOException)
                 {
@@ -86,7 +79,7 @@ internal sealed class RestoreRelease(
                 await ahead.GiveUpAsync(folder);
                 foreach (var container in containers)
                 {
-                    File.Delete(Path.Combine(container, "staged"));
+                    container.Staged.Delete();
                 }
 
                 return hasRun;
@@ -94,33 +87,33 @@ internal sealed class RestoreRelease(
             cancellationToken);
     }
 
-    private async Task LetRunAsync(string folder, Func<Task>? before, CancellationToken cancellationToken)
+    private async Task LetRunAsync(PodRestoreFolder folder, Func<Task>? before, CancellationToken cancellationToken)
     {
-        var members = MembersOf(folder);
+        var members = folder.ReadMembers();
         if (members.Count == 0)
         {
             throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.RestoreFailed, "nothing of the pod is staged here");
         }
 
-        if (members.Prepend(folder).Select(FailureOf).OfType<string>().FirstOrDefault() is { } why)
+        if (members.Select(m => m.Failure).Prepend(folder.Failed.Text).OfType<string>().FirstOrDefault() is { } why)
         {
             throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.RestoreFailed, why.TrimEnd());
         }
 
-        if (members.FirstOrDefault(m => Has(m, "unconfirmed")) is { } unconfirmed)
+        foreach (var unconfirmed in members.Where(m => m.Unconfirmed.Exists))
         {
             throw Refusal.Because(
-                StatusCode.FailedPrecondition, Reasons.RestoreFailed, $"container {Path.GetFileName(unconfirmed)} was restored from what may not be sealed");
+                StatusCode.FailedPrecondition, Reasons.RestoreFailed, $"container {unconfirmed.Name} was restored from what may not be sealed");
         }
 
-        foreach (var member in members.Where(m => PageGuard.AreComing(m) && !Has(m, "running")))
+        foreach (var member in members.Where(m => m.PagesAreComing && !m.Running.Exists))
         {
             await guard.TakeAsync(member, cancellationToken);
         }
 
         if (before is not null)
         {
-            if (!members.All(m => Has(m, "started")))
+            if (!members.All(m => m.Started.Exists))
             {
                 throw Refusal.Because(StatusCode.Unavailable, Reasons.RestoreFailed, "not every container of the pod has been started yet");
             }
@@ -129,9 +122,9 @@ internal sealed class RestoreRelease(
         }
 
         // Its word first, then the look; the handler does it the other way round, so that one of them sees both.
-        Mark(folder, "go", "");
-        var waiting = members.Where(m => !Has(m, "running")).ToList();
-        if (waiting.Count == 0 || !members.All(m => Has(m, "started")))
+        folder.Go.Write("");
+        var waiting = members.Where(m => !m.Running.Exists).ToList();
+        if (waiting.Count == 0 || !members.All(m => m.Started.Exists))
         {
             return;
         }
@@ -142,67 +135,47 @@ internal sealed class RestoreRelease(
         foreach (var member in waiting)
         {
             // What is said afterwards needs its room before: on a full disk nothing is decided.
-            Draft(member, "running", at.ToString(CultureInfo.InvariantCulture));
+            member.Running.Draft(at.ToString(CultureInfo.InvariantCulture));
         }
 
-        if (!Decide(folder, "Run"))
+        if (!folder.Decide(PodRestoreFolder.Run))
         {
             throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.RestoreFailed, "the restore was cancelled");
         }
 
         foreach (var (member, first) in processes)
         {
-            // Every process: one that stays stopped would hang its peers.
-            foreach (var pid in ContainerRuntime.Tree(first.Pid))
+            // Every process: one that stays stopped would hang its peers. All are known before one runs, and perhaps ends.
+            foreach (var pid in ProcessTree.Of(first.Pid))
             {
                 Signals.Continue(pid);
             }
 
-            Publish(member, "running");
+            member.Running.Publish();
         }
     }
 
     /// <summary>A pod whose pages come later, or whose address is let go, is let run from here, and so when all its containers have
     /// been started. Nothing is held meanwhile: it may be cancelled.</summary>
-    private static async Task StartedAsync(string folder, CancellationToken cancellationToken)
+    private async Task StartedAsync(PodRestoreFolder folder, CancellationToken cancellationToken)
     {
-        var members = MembersOf(folder);
-        while (!members.All(m => Has(m, "started")) && !members.Prepend(folder).Any(m => FailureOf(m) is not null))
+        var members = folder.ReadMembers();
+        while (!members.All(m => m.Started.Exists) && !folder.Failed.Exists && !members.Any(m => m.Failure is not null))
         {
-            await Task.Delay(TimeSpan.FromMilliseconds(2), cancellationToken);
-        }
-    }
-
-    /// <summary>Why nothing comes of a container, or of the pod; null of what runs.</summary>
-    private static string? FailureOf(string folder) => Text(folder, "failed") ?? (Has(folder, "running") ? null : Text(folder, "error"));
-
-    /// <summary>What was restored and never ran: kubelet would run the pod's preStop hooks beside it.</summary>
-    private static void Kill(string member)
-    {
-        if (ProcessIdentity.Read(Text(member, "pid")) is { Lives: true } first)
-        {
-            foreach (var pid in ContainerRuntime.Tree(first.Pid))
-            {
-                Signals.Kill(pid);
-            }
+            await Task.Delay(TimeSpan.FromMilliseconds(2), time, cancellationToken);
         }
     }
 
     /// <exception cref="RpcException">It is gone, and with it what was restored.</exception>
-    private static ProcessIdentity FirstOf(string member)
+    private static ProcessIdentity FirstOf(ContainerRestoreFolder member)
     {
-        if (ProcessIdentity.Read(Text(member, "pid")) is { Lives: true } first)
+        if (member.First is { } first)
         {
             return first;
         }
 
-        var gone = $"the restored processes of container {Path.GetFileName(member)} are gone";
-        Mark(member, "error", gone);
+        var gone = $"the restored processes of container {member.Name} are gone";
+        member.Error.Write(gone);
         throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.RestoreFailed, gone);
     }
-
-    private static List<string> MembersOf(string folder) =>
-        [.. (Text(folder, "members") ?? "").Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(m => Path.Combine(folder, m))];
-
-    private static bool Has(string folder, string name) => File.Exists(Path.Combine(folder, name));
 }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Grpc.Core;
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Agent.Checkpoints;
@@ -8,7 +7,6 @@ using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Storage;
 using PodCheckpointing.Storage.Archives;
-using static PodCheckpointing.Agent.Restores.RestoreFolder;
 
 namespace PodCheckpointing.Agent.Restores;
 
@@ -20,19 +18,15 @@ internal sealed class RestoreStaging(
     AheadStaging ahead,
     PageGuard guard,
     IOptions<AgentOptions> options,
-    KeyedLock<string> pods,
+    KeyedLock<PodRestoreFolder> pods,
+    TimeProvider time,
     ILogger<RestoreStaging> logger)
 {
-    /// <summary>What of an archive a restore needs.</summary>
-    internal static readonly string[] StagedParts = ["checkpoint", "rootfs-diff.tar", "deleted.files", "config.dump", "spec.dump"];
-
-    private const string Extracted = ".extract";
-
     /// <summary>Begins to stage an artifact that is still being written.</summary>
     public void Begin(StageAheadRequest request)
     {
-        var (uri, folder) = (UriOf(request.ArtifactUri), Of(options, request.PodUid, request.ContainerName));
-        if (!File.Exists(Path.Combine(folder, "staged")) && Text(Path.GetDirectoryName(folder)!, "failed") is null)
+        var (uri, folder) = (UriOf(request.ArtifactUri), FolderOf(request.PodUid, request.ContainerName));
+        if (!folder.Staged.Exists && !folder.Pod.Failed.Exists)
         {
             ahead.Begin(folder, uri);
             if (request.PodNamespace.Length > 0)
@@ -45,39 +39,37 @@ internal sealed class RestoreStaging(
     /// <summary>Verifies an artifact and stages it; a second call finds it staged.</summary>
     public async Task<long> PrepareAsync(PrepareRestoreRequest request, CancellationToken cancellationToken)
     {
-        var uri = UriOf(request.ArtifactUri);
-        var folder = Of(options, request.PodUid, request.ContainerName);
-        if (Text(folder, "staged") is { } standing && standing.TrimEnd() != request.ArtifactUri)
+        var (uri, folder) = (UriOf(request.ArtifactUri), FolderOf(request.PodUid, request.ContainerName));
+        if (folder.Staged.Text is { } standing && standing.TrimEnd() != request.ArtifactUri)
         {
             throw Refusal.Because(
                 StatusCode.FailedPrecondition, Reasons.RestoreFailed, $"{standing.TrimEnd()} is staged for this container already");
         }
 
-        return await pods.RunAsync(Path.GetDirectoryName(folder)!, () => PrepareAsync(request, uri, folder, cancellationToken), cancellationToken);
+        return await pods.RunAsync(folder.Pod, () => PrepareAsync(request, uri, folder, cancellationToken), cancellationToken);
     }
 
     private async Task<long> PrepareAsync(
-        PrepareRestoreRequest request, ArtifactUri uri, string folder, CancellationToken cancellationToken)
+        PrepareRestoreRequest request, ArtifactUri uri, ContainerRestoreFolder folder, CancellationToken cancellationToken)
     {
-        var pod = Path.GetDirectoryName(folder)!;
         try
         {
-            if (File.Exists(Path.Combine(folder, "staged")))
+            if (folder.Staged.Exists)
             {
                 Confirm(request, uri, folder);
                 return 0;
             }
 
-            if ((Text(pod, "failed") ?? Text(folder, "failed")) is { } why)
+            if ((folder.Pod.Failed.Text ?? folder.Failed.Text) is { } why)
             {
                 throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.RestoreFailed, why.TrimEnd());
             }
 
-            Directory.CreateDirectory(folder);
-            MarkMembers(request, pod);
+            Directory.CreateDirectory(folder.FullName);
+            MarkMembers(request, folder.Pod);
             if (request.Release)
             {
-                Mark(pod, "go", "");
+                folder.Pod.Go.Write("");
             }
 
             return await StageAsync(request, uri, folder, cancellationToken);
@@ -96,7 +88,7 @@ internal sealed class RestoreStaging(
         catch (Exception exception) when (exception is CorruptArtifactException or RpcException)
         {
             // The handler waits for either word; without this one it would wait in vain.
-            Fail(folder, exception is RpcException rpc ? rpc.Status.Detail : exception.Message);
+            folder.Fail(exception is RpcException rpc ? rpc.Status.Detail : exception.Message);
             throw exception is RpcException
                 ? exception
                 : Refusal.Because(StatusCode.DataLoss, Reasons.RestoreFailed, exception.Message, exception);
@@ -104,12 +96,12 @@ internal sealed class RestoreStaging(
     }
 
     /// <summary>Where there is no room: what stands half staged may have taken it, and there may be none even for a word.</summary>
-    private static void GiveUp(string folder, string why)
+    private static void GiveUp(ContainerRestoreFolder folder, string why)
     {
         try
         {
-            Remove(folder, [Extracted, .. StagedParts]);
-            Fail(folder, why);
+            folder.RemoveStaged();
+            folder.Fail(why);
         }
         catch (IOException)
         {
@@ -118,21 +110,22 @@ internal sealed class RestoreStaging(
     }
 
     private async Task<long> StageAsync(
-        PrepareRestoreRequest request, ArtifactUri uri, string folder, CancellationToken cancellationToken)
+        PrepareRestoreRequest request, ArtifactUri uri, ContainerRestoreFolder folder, CancellationToken cancellationToken)
     {
         foreach (var volume in request.VolumeNames)
         {
-            await PlaceAsync(request, uri, volume, Path.GetDirectoryName(folder)!, cancellationToken);
+            await PlaceAsync(request, uri, volume, folder.Pod, cancellationToken);
         }
 
         // Of a staging that was cut off, by this agent or the one before.
-        Remove(folder, ["unconfirmed", Extracted, .. StagedParts]);
+        folder.Unconfirmed.Delete();
+        folder.RemoveStaged();
         var manifest = FindExpected(request, uri);
-        var watch = Stopwatch.GetTimestamp();
+        var watch = time.GetTimestamp();
         var temporary = await ahead.FinishAsync(folder, manifest, cancellationToken);
         if (temporary is null)
         {
-            temporary = MakeEmpty(Path.Combine(folder, Extracted));
+            temporary = PrivateFolder.MakeEmpty(folder.Extracted);
             await store.Read(manifest).ExtractAsync(temporary, ExtractionOptions.FilesOnly, cancellationToken);
         }
 
@@ -143,29 +136,28 @@ internal sealed class RestoreStaging(
     }
 
     /// <summary>Stages what is not known to be durable yet; where that comes to nothing, it is staged when it is asked for.</summary>
-    private async Task StageAheadAsync(StageAheadRequest request, ArtifactUri uri, string folder)
+    private async Task StageAheadAsync(StageAheadRequest request, ArtifactUri uri, ContainerRestoreFolder folder)
     {
         try
         {
-            var watch = Stopwatch.GetTimestamp();
+            var watch = time.GetTimestamp();
             ContainerManifest? manifest;
             while ((manifest = store.FindAnnounced(uri.PodUid, uri.CheckpointId, uri.Container!)) is null)
             {
                 // A network volume is asked each time: of a long dump, a hundredth more is waited for.
-                var look = Math.Clamp(Stopwatch.GetElapsedTime(watch).TotalMilliseconds / 100, 2, 200);
-                await Task.Delay(TimeSpan.FromMilliseconds(look));
+                var look = Math.Clamp(time.GetElapsedTime(watch).TotalMilliseconds / 100, 2, 200);
+                await Task.Delay(TimeSpan.FromMilliseconds(look), time);
                 if (!ahead.Has(folder))
                 {
                     return;
                 }
             }
 
-            watch = Stopwatch.GetTimestamp();
-            var pod = Path.GetDirectoryName(folder)!;
-            var staged = await pods.RunAsync(pod, async () =>
+            watch = time.GetTimestamp();
+            var staged = await pods.RunAsync(folder.Pod, async () =>
             {
                 if (manifest.Origin.PodNamespace != request.PodNamespace
-                    || File.Exists(Path.Combine(pod, "failed"))
+                    || folder.Pod.Failed.Exists
                     || !ahead.Has(folder)
                     || await ahead.FinishAsync(folder, manifest, CancellationToken.None) is not { } temporary)
                 {
@@ -173,7 +165,7 @@ internal sealed class RestoreStaging(
                 }
 
                 // First, so that nobody takes it for more than it is.
-                Mark(folder, "unconfirmed", manifest.Digest);
+                folder.Unconfirmed.Write(manifest.Digest);
                 Put(temporary, folder, request.ArtifactUri, manifest, mayBeLazy: true);
                 return true;
             });
@@ -189,78 +181,47 @@ internal sealed class RestoreStaging(
     }
 
     /// <summary>What was staged before it was known to be durable is what the sealed checkpoint says.</summary>
-    private void Confirm(PrepareRestoreRequest request, ArtifactUri uri, string folder)
+    private void Confirm(PrepareRestoreRequest request, ArtifactUri uri, ContainerRestoreFolder folder)
     {
-        if (Text(folder, "unconfirmed") is { } digest)
+        if (folder.Unconfirmed.Text is { } digest)
         {
             if (FindExpected(request, uri).Digest != digest.TrimEnd())
             {
                 throw new CorruptArtifactException("the pod was dumped again after its checkpoint had been staged");
             }
 
-            MarkMembers(request, Path.GetDirectoryName(folder)!);
-            File.Delete(Path.Combine(folder, "unconfirmed"));
+            MarkMembers(request, folder.Pod);
+            folder.Unconfirmed.Delete();
         }
     }
 
-    private void Put(string temporary, string folder, string artifact, ContainerManifest manifest, bool mayBeLazy)
+    private void Put(string temporary, ContainerRestoreFolder folder, string artifact, ContainerManifest manifest, bool mayBeLazy)
     {
-        foreach (var name in StagedParts)
-        {
-            var from = Path.Combine(temporary, name);
-            var to = Path.Combine(folder, name);
-            // Of an agent that was killed here, perhaps of another artifact.
-            Remove(folder, [name]);
-            if (Directory.Exists(from))
-            {
-                Directory.Move(from, to);
-            }
-            else if (File.Exists(from))
-            {
-                File.Move(from, to);
-            }
-        }
-
-        Directory.Delete(temporary, recursive: true);
-        RootfsChanges.Prepare(folder);
+        folder.Take(temporary);
+        RootfsChanges.Prepare(folder.FullName);
         // The tree stays stopped until the runtime's "start"; its cgroup is the handler's business.
-        File.WriteAllText(
-            Path.Combine(folder, "criu.conf"),
-            "leave-stopped\nmanage-cgroups=ignore\n" + CriuConfiguration.TcpLine(manifest.Origin.TcpPolicy));
-        File.WriteAllText(Path.Combine(folder, "image"), (manifest.Dump?.ImageDigest ?? "") + "\n");
+        folder.CriuConfig.Write($"leave-stopped\nmanage-cgroups=ignore\n{CriuConfiguration.TcpLine(manifest.Origin.TcpPolicy)}".TrimEnd());
+        folder.Image.Write(manifest.Dump?.ImageDigest ?? "");
         if (mayBeLazy && guard.Wants(folder))
         {
-            Mark(folder, "lazy", "");
+            folder.Lazy.Write("");
         }
 
-        Mark(folder, "staged", artifact);
-        Wake(folder);
-    }
-
-    private static void Remove(string folder, IEnumerable<string> names)
-    {
-        foreach (var path in names.Select(n => Path.Combine(folder, n)))
-        {
-            if (Directory.Exists(path))
-            {
-                Directory.Delete(path, recursive: true);
-            }
-
-            File.Delete(path);
-        }
+        folder.Staged.Write(artifact);
+        folder.Wake();
     }
 
     private void Told(string podUid, string container, ContainerManifest manifest, long watch)
     {
-        var took = Stopwatch.GetElapsedTime(watch);
+        var took = time.GetElapsedTime(watch);
         AgentLog.Staged(logger, podUid, container, manifest.Size, took.TotalMilliseconds);
         OperationMeter.Staged(manifest.Size, took);
     }
 
-    private static void MarkMembers(PrepareRestoreRequest request, string pod)
+    private static void MarkMembers(PrepareRestoreRequest request, PodRestoreFolder pod)
     {
         var members = request.ContainerNames.Count > 0 ? request.ContainerNames.AsEnumerable() : [request.ContainerName];
-        Mark(pod, "members", string.Join('\n', members));
+        pod.Members.Write(string.Join('\n', members));
     }
 
     private ContainerManifest FindExpected(PrepareRestoreRequest request, ArtifactUri uri)
@@ -286,15 +247,17 @@ internal sealed class RestoreStaging(
 
     /// <summary>Once for the pod, and before any of its containers can be restored.</summary>
     private async Task PlaceAsync(
-        PrepareRestoreRequest request, ArtifactUri uri, string volume, string folder, CancellationToken cancellationToken)
+        PrepareRestoreRequest request, ArtifactUri uri, string volume, PodRestoreFolder pod, CancellationToken cancellationToken)
     {
-        if (!File.Exists(Path.Combine(folder, $"volume.{volume}")))
+        if (!pod.Volume(volume).Exists)
         {
             await volumes.PlaceAsync(
                 request.PodUid, Find(request, uri, VolumeContent.NameOf(volume)), volume, cancellationToken);
-            Mark(folder, $"volume.{volume}", request.ArtifactUri);
+            pod.Volume(volume).Write(request.ArtifactUri);
         }
     }
+
+    private ContainerRestoreFolder FolderOf(string podUid, string container) => PodRestoreFolder.Of(options.Value, podUid).Of(container);
 
     private static ArtifactUri UriOf(string text) =>
         ArtifactUri.TryParse(text, out var uri) && uri.Container is not null

@@ -6,11 +6,9 @@ namespace PodCheckpointing.Agent.Restores;
 
 /// <summary>Removes what restores leave on the node: the memory of pods does not lie about longer than it is needed.</summary>
 internal sealed class RestoreSweeper(
-    ContainerRuntime runtime, IOptions<AgentOptions> options, TimeProvider time, ILogger<RestoreSweeper> logger)
-    : BackgroundService
+    ContainerRuntime runtime, RestoreWatch restores, IOptions<AgentOptions> options, TimeProvider time, ILogger<RestoreSweeper> logger)
+    : PeriodicTask("remove restores that nobody needs any more", TimeSpan.FromSeconds(30), atOnce: true, time, logger)
 {
-    private static readonly TimeSpan Period = TimeSpan.FromSeconds(30);
-
     /// <summary>A pod that the runtime does not know may be one that it does not know yet.</summary>
     private static readonly TimeSpan Grace = TimeSpan.FromMinutes(10);
 
@@ -21,65 +19,32 @@ internal sealed class RestoreSweeper(
     {
         var removed = 0;
         OperationMeter.Forget(pods);
-        if (!Directory.Exists(options.Value.RestoresFolder))
-        {
-            return removed;
-        }
-
-        // The handler's own records begin with a dot.
-        foreach (var pod in new DirectoryInfo(options.Value.RestoresFolder).EnumerateDirectories().Where(d => d.Name[0] != '.'))
+        restores.Forget(pods);
+        foreach (var pod in PodRestoreFolder.All(options.Value))
         {
             // A boot may take all sandboxes; kubelet's folder of the pod tells that it is to start again, and what says here
             // that it has run before has to stand.
-            if (!pods.Contains(pod.Name) && time.GetUtcNow() - pod.LastWriteTimeUtc > Grace
-                && !Directory.Exists(Path.Combine(options.Value.KubeletPods, pod.Name)))
+            if (!pods.Contains(pod.PodUid) && Time.GetUtcNow() - Directory.GetLastWriteTimeUtc(pod.FullName) > Grace
+                && !Directory.Exists(Path.Combine(options.Value.KubeletPods, pod.PodUid)))
             {
-                pod.Delete(recursive: true);
+                Directory.Delete(pod.FullName, recursive: true);
                 removed++;
                 continue;
             }
 
             // Once it runs with all its pages, the images are never read again: a restart is a fresh start. The markers stay with the pod.
-            foreach (var container in pod.EnumerateDirectories().Where(
-                c => File.Exists(Path.Combine(c.FullName, "running")) && !PageGuard.AreComing(c.FullName)))
-            {
-                foreach (var name in RestoreStaging.StagedParts)
-                {
-                    var path = Path.Combine(container.FullName, name);
-                    if (Directory.Exists(path))
-                    {
-                        Directory.Delete(path, recursive: true);
-                        removed++;
-                    }
-                    else
-                    {
-                        File.Delete(path);
-                    }
-                }
-            }
+            removed += pod.Containers.Where(c => c.Running.Exists && !c.PagesAreComing).Sum(c => c.RemoveStaged());
         }
 
         return removed;
     }
 
     /// <inheritdoc/>
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override async Task DoAsync(CancellationToken cancellationToken)
     {
-        using var timer = new PeriodicTimer(Period, time);
-        do
+        if (Sweep(await runtime.PodUidsAsync(cancellationToken)) is > 0 and var removed)
         {
-            try
-            {
-                if (Sweep(await runtime.PodUidsAsync(stoppingToken)) is > 0 and var removed)
-                {
-                    AgentLog.Swept(logger, removed);
-                }
-            }
-            catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
-            {
-                AgentLog.SweepFailed(logger, exception);
-            }
+            AgentLog.Swept(Logger, removed);
         }
-        while (await timer.WaitForNextTickAsync(stoppingToken));
     }
 }

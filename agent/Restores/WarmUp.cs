@@ -1,7 +1,7 @@
-using System.Diagnostics;
 using System.Formats.Tar;
 using System.IO.Compression;
 using Microsoft.Extensions.Options;
+using PodCheckpointing.Agent.Processes;
 using PodCheckpointing.Storage;
 using PodCheckpointing.Storage.Archives;
 
@@ -23,7 +23,7 @@ internal sealed class WarmUp(IOptions<AgentOptions> options, TimeProvider time, 
     public async Task RehearseAsync(CancellationToken cancellationToken)
     {
         Directory.CreateDirectory(options.Value.StateRoot);
-        var folder = RestoreFolder.MakeEmpty(Path.Combine(options.Value.StateRoot, ".rehearsal"));
+        var folder = PrivateFolder.MakeEmpty(Path.Combine(options.Value.StateRoot, ".rehearsal"));
         try
         {
             var store = new CheckpointStore(Directory.CreateDirectory(Path.Combine(folder, "store")).FullName, time);
@@ -52,7 +52,7 @@ internal sealed class WarmUp(IOptions<AgentOptions> options, TimeProvider time, 
         await Task.Yield();
         try
         {
-            await Task.WhenAll(RehearseAsync(stoppingToken), CheckCriuAsync(stoppingToken));
+            await Task.WhenAll(RehearseAsync(stoppingToken), NodeProcess.RunAsync(["criu", "check"], feed: null, Longest, stoppingToken));
         }
         catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
         {
@@ -68,25 +68,6 @@ internal sealed class WarmUp(IOptions<AgentOptions> options, TimeProvider time, 
         var manifest = await store.WriteAsync(
             Pod, Checkpoint, Container, growing, () => Task.FromResult(new Origin()), new Progress<long>(), cancellationToken);
         return store.FindAnnounced(Pod, Checkpoint, Container) ?? manifest;
-    }
-
-    private static async Task CheckCriuAsync(CancellationToken cancellationToken)
-    {
-        using var criu = Process.Start(new ProcessStartInfo("criu", "check") { RedirectStandardOutput = true, RedirectStandardError = true })!;
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        limit.CancelAfter(Longest);
-        try
-        {
-            await Task.WhenAll(criu.StandardOutput.ReadToEndAsync(limit.Token), criu.StandardError.ReadToEndAsync(limit.Token));
-            await criu.WaitForExitAsync(limit.Token);
-        }
-        finally
-        {
-            if (!criu.HasExited)
-            {
-                criu.Kill();
-            }
-        }
     }
 
     private static byte[] Layer()

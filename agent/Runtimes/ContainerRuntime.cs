@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json;
 using Google.Protobuf;
 using Grpc.Core;
@@ -18,7 +17,7 @@ namespace PodCheckpointing.Agent.Runtimes;
 /// <param name="LacksHook">Whether the runtime has made it without the fence hook, and would make it so again.</param>
 internal sealed record RunningContainer(string Id, string Name, int Pid, string Image, string ImageId, string? CriuConfig, bool LacksHook);
 
-/// <summary>What the agent asks the container runtime (CRI) and the kernel about pods.</summary>
+/// <summary>What the agent asks the container runtime (CRI) about pods.</summary>
 internal sealed class ContainerRuntime(GrpcChannel channel)
 {
     private const string Service = "/runtime.v1.RuntimeService/";
@@ -158,153 +157,6 @@ internal sealed class ContainerRuntime(GrpcChannel channel)
         var filter = new ContainerFilter();
         filter.LabelSelector["io.kubernetes.pod.uid"] = podUid;
         return (await AskAsync(Service + "ListContainers", new ListContainersRequest { Filter = filter }, ListContainersResponse.Parser, cancellationToken)).Containers;
-    }
-
-    /// <summary>A process and all its descendants, as far as they live.</summary>
-    public static IEnumerable<int> Tree(int pid)
-    {
-        yield return pid;
-        var tasks = $"/proc/{pid}/task";
-        if (!Directory.Exists(tasks))
-        {
-            yield break;
-        }
-
-        foreach (var task in Directory.GetDirectories(tasks))
-        {
-            string[] children;
-            try
-            {
-                children = File.ReadAllText(Path.Combine(task, "children")).Split(' ', StringSplitOptions.RemoveEmptyEntries);
-            }
-            catch (IOException)
-            {
-                continue;
-            }
-
-            foreach (var child in children.SelectMany(c => Tree(int.Parse(c, CultureInfo.InvariantCulture))))
-            {
-                yield return child;
-            }
-        }
-    }
-
-    /// <summary>All processes of a container.</summary>
-    /// <param name="pid">Its first one.</param>
-    public static List<int> Processes(int pid) => [.. Tree(pid), .. Beside(pid)];
-
-    /// <summary>The processes of a container that do not descend from its first one: who has them started in it (kubectl exec,
-    /// probes) is the parent.</summary>
-    /// <remarks>A container has a mount namespace of its own, whatever else it shares, and they are in it. Control groups would
-    /// tell the same, but by paths that depend on who reads them.</remarks>
-    public static List<int> Beside(int pid)
-    {
-        var own = MountsOf(pid);
-        if (own is null || own == MountsOf(1) || own == MountsOf(Environment.ProcessId))
-        {
-            // Gone, or none of its own.
-            return [];
-        }
-
-        var tree = Tree(pid).ToHashSet();
-        return
-        [
-            .. Directory.EnumerateDirectories("/proc")
-                .Select(folder => int.TryParse(Path.GetFileName(folder), CultureInfo.InvariantCulture, out var process) ? process : 0)
-                .Where(process => process > 0 && !tree.Contains(process) && MountsOf(process) == own)
-                .ToList()
-                .SelectMany(Tree)
-                .Distinct(),
-        ];
-    }
-
-    private static string? MountsOf(int pid)
-    {
-        try
-        {
-            return new FileInfo($"/proc/{pid.ToString(CultureInfo.InvariantCulture)}/ns/mnt").LinkTarget;
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            return null;
-        }
-    }
-
-    /// <summary>Whether a process stands still by a stop signal (state T in proc_pid_stat(5)).</summary>
-    public static bool IsStopped(int pid) => StateOf(pid) is 'T' or 'Z';
-
-    /// <summary>Whether somebody stops or traces a process. (Frozen ones sleep without end, as those do that wait for a disk.)</summary>
-    public static bool IsHeld(int pid) => StateOf(pid) is 'T' or 't';
-
-    /// <summary>Whether somebody outside of a container holds a process of it as CRIU does, by ptrace(2). One that traces itself is
-    /// the application's business.</summary>
-    /// <param name="processes">The container's processes.</param>
-    public static bool AreTraced(List<int> processes) => processes.Any(p => IsTraced(p, processes));
-
-    /// <summary>Whether somebody who is none of them holds a process by ptrace(2).</summary>
-    public static bool IsTraced(int pid, List<int> processes) =>
-        // Who is in a pid namespace that cannot be seen from here is 0.
-        StateOf(pid) == 't' && StatusOf(pid, "TracerPid") is { } tracer && !processes.Contains((int)tracer);
-
-    /// <summary>Bytes of memory that a process and its descendants have, in the machine or swapped out.</summary>
-    public static long MemoryOf(int pid) =>
-        Tree(pid).Sum(p => ((StatusOf(p, "VmRSS") ?? 0) + (StatusOf(p, "VmSwap") ?? 0)) * 1024);
-
-    /// <summary>A number of proc_pid_status(5); null of a process that is gone, and where there is none.</summary>
-    private static long? StatusOf(int pid, string name)
-    {
-        try
-        {
-            return File.ReadLines($"/proc/{pid.ToString(CultureInfo.InvariantCulture)}/status")
-                .FirstOrDefault(l => l.StartsWith(name + ":", StringComparison.Ordinal)) is { } line
-                    ? long.Parse(line[(name.Length + 1)..].Replace("kB", "", StringComparison.Ordinal), CultureInfo.InvariantCulture)
-                    : null;
-        }
-        catch (IOException)
-        {
-            return null;
-        }
-    }
-
-    /// <summary>Whether a process runs or sleeps, as processes do that nobody stops, traces or freezes.</summary>
-    public static bool Runs(int pid) => StateOf(pid) is 'Z' || (StateOf(pid) is 'R' or 'S' && !IsFrozen(pid));
-
-    /// <summary>Whether a process is frozen by a control group of version 2, in which it seems to sleep.</summary>
-    private static bool IsFrozen(int pid)
-    {
-        try
-        {
-            return File.ReadLines($"/proc/{pid.ToString(CultureInfo.InvariantCulture)}/cgroup").Select(FrozenFile).FirstOrDefault(f => f is not null)
-                is { } events && File.ReadLines(events).Contains("frozen 1");
-        }
-        catch (IOException)
-        {
-            // It has gone, or its group has.
-            return false;
-        }
-        catch (UnauthorizedAccessException)
-        {
-            // A security module keeps the node's files from us. CRIU freezes for the moment only in which it begins to trace.
-            return false;
-        }
-    }
-
-    /// <summary>Where the kernel tells whether a group is frozen; null for lines of version 1.</summary>
-    internal static string? FrozenFile(string line) =>
-        line.StartsWith("0::/", StringComparison.Ordinal) ? $"/proc/1/root/sys/fs/cgroup{line[3..].TrimEnd('/')}/cgroup.events" : null;
-
-    private static char StateOf(int pid)
-    {
-        try
-        {
-            var stat = File.ReadAllText($"/proc/{pid}/stat");
-            return stat[stat.LastIndexOf(')') + 2];
-        }
-        catch (IOException)
-        {
-            // Gone.
-            return 'Z';
-        }
     }
 
     /// <summary>Both containerd and CRI-O show the sandbox's OCI specification.</summary>

@@ -1,6 +1,6 @@
-using System.Diagnostics;
 using Grpc.Core;
 using Microsoft.Extensions.Options;
+using PodCheckpointing.Agent.Processes;
 using PodCheckpointing.Api.V1;
 
 namespace PodCheckpointing.Agent.Volumes;
@@ -23,7 +23,7 @@ internal sealed class PodCgroup(IOptions<AgentOptions> options)
         shift
         mkdir -p "$leaf" || exit 98
         (echo 0 >"$leaf/cgroup.procs" || exit 98
-          exec "$@") 2>&1
+          exec "$@")
         code=$?
         rmdir "$leaf"
         case $code in 0|98|137) exit $code ;; *) exit 97 ;; esac
@@ -48,13 +48,14 @@ internal sealed class PodCgroup(IOptions<AgentOptions> options)
 
         foreach (var view in Views)
         {
-            var (code, said) = await TryAsync([.. view, "sh", "-c", Within, "sh", Path.Combine(group, Leaf), .. command], cancellationToken);
-            switch (code)
+            var result = await NodeProcess.RunAsync(
+                [.. view, "sh", "-c", Within, "sh", Path.Combine(group, Leaf), .. command], feed: null, Timeout.InfiniteTimeSpan, cancellationToken);
+            switch (result.Code)
             {
                 case 0:
                     return true;
                 case 97:
-                    throw Failed(said);
+                    throw Failed(result.Complaint);
                 // SIGKILL: as a rule the pod's own limit.
                 case 137:
                     throw Failed("its memory limit leaves no room for its volumes in memory");
@@ -62,27 +63,6 @@ internal sealed class PodCgroup(IOptions<AgentOptions> options)
         }
 
         return false;
-    }
-
-    private static async Task<(int Code, string Said)> TryAsync(string[] command, CancellationToken cancellationToken)
-    {
-        var start = new ProcessStartInfo(command[0], command[1..]) { RedirectStandardOutput = true, RedirectStandardError = true, Environment = { ["LC_ALL"] = "C" } };
-        using var process = Process.Start(start)!;
-        try
-        {
-            var complaints = VolumeContent.EndOfAsync(process.StandardError, cancellationToken);
-            var said = await VolumeContent.EndOfAsync(process.StandardOutput, cancellationToken);
-            await complaints;
-            await process.WaitForExitAsync(cancellationToken);
-            return (process.ExitCode, said.ReplaceLineEndings(" ").Trim());
-        }
-        finally
-        {
-            if (!process.HasExited)
-            {
-                process.Kill(entireProcessTree: true);
-            }
-        }
     }
 
     private static RpcException Failed(string why) =>

@@ -1,7 +1,7 @@
-using System.Diagnostics;
 using System.Globalization;
 using Grpc.Core;
 using Microsoft.Extensions.Options;
+using PodCheckpointing.Agent.Processes;
 using PodCheckpointing.Agent.Restores;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Storage;
@@ -42,27 +42,20 @@ internal sealed class VolumeContent(CheckpointStore store, PodCgroup cgroup, IOp
         }
 
         // With its parent, so that the volume's own owner and mode are in it too.
-        var start = new ProcessStartInfo("tar")
-        {
-            ArgumentList =
-            {
-                "--create", "--format=posix", "--numeric-owner", "--xattrs", "--xattrs-include=user.*",
-                "--directory", Path.GetDirectoryName(folder)!, "--", volume,
-            },
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            Environment = { ["LC_ALL"] = "C" },
-        };
-        using var tar = Process.Start(start)!;
+        using var tar = NodeProcess.Start(
+        [
+            "tar", "--create", "--format=posix", "--numeric-owner", "--xattrs", "--xattrs-include=user.*",
+            "--directory", Path.GetDirectoryName(folder)!, "--", volume,
+        ]);
         try
         {
-            var errors = EndOfAsync(tar.StandardError, cancellationToken);
+            var errors = NodeProcess.EndOfAsync(tar.StandardError, cancellationToken);
             using var archive = new HeldBackStream(tar.StandardOutput.BaseStream, async () =>
             {
                 await tar.WaitForExitAsync(cancellationToken);
                 if (tar.ExitCode != 0)
                 {
-                    throw new IOException($"volume {volume} cannot be read whole: {(await errors).ReplaceLineEndings(" ").Trim()}");
+                    throw new IOException($"volume {volume} cannot be read whole: {new NodeProcess.Result(tar.ExitCode, "", await errors).Complaint}");
                 }
             });
             await store.WriteAsync(
@@ -119,7 +112,7 @@ internal sealed class VolumeContent(CheckpointStore store, PodCgroup cgroup, IOp
         string podUid, ContainerManifest manifest, string volume, string folder, CancellationToken cancellationToken)
     {
         // On the node's disk first, as the dump itself: only what was verified is copied, by a program that needs no memory of its own.
-        var staged = RestoreFolder.MakeEmpty(Path.Combine(RestoreFolder.OfPod(options, podUid), $".volume-{volume}"));
+        var staged = PrivateFolder.MakeEmpty(Path.Combine(PodRestoreFolder.Of(options.Value, podUid).FullName, $".volume-{volume}"));
         try
         {
             await ExtractAsync(manifest, staged, cancellationToken);
@@ -151,50 +144,17 @@ internal sealed class VolumeContent(CheckpointStore store, PodCgroup cgroup, IOp
             return 0;
         }
 
-        var start = new ProcessStartInfo("du", ["--summarize", "--block-size=1", "--one-file-system", "--", folder])
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        using var du = Process.Start(start)!;
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        limit.CancelAfter(WeighingLimit);
         try
         {
             // What files go meanwhile it complains about, and counts the others.
-            var errors = du.StandardError.ReadToEndAsync(limit.Token);
-            var output = await du.StandardOutput.ReadToEndAsync(limit.Token);
-            await errors;
-            return long.TryParse(output.Split('\t')[0], CultureInfo.InvariantCulture, out var bytes) ? bytes : 0;
+            var du = await NodeProcess.RunAsync(
+                ["du", "--summarize", "--block-size=1", "--one-file-system", "--", folder], feed: null, WeighingLimit, cancellationToken);
+            return long.TryParse(du.Output.Split('\t')[0], CultureInfo.InvariantCulture, out var bytes) ? bytes : 0;
         }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        catch (TimeoutException)
         {
             return 0;
         }
-        finally
-        {
-            if (!du.HasExited)
-            {
-                du.Kill();
-            }
-        }
-    }
-
-    /// <summary>The last of what is said: tar names every file that it cannot read.</summary>
-    internal static async Task<string> EndOfAsync(TextReader reader, CancellationToken cancellationToken)
-    {
-        const int kept = 2048;
-        var (text, buffer) = (new System.Text.StringBuilder(), new char[kept]);
-        for (int read; (read = await reader.ReadAsync(buffer, cancellationToken)) > 0;)
-        {
-            text.Append(buffer, 0, read);
-            if (text.Length > kept)
-            {
-                text.Remove(0, text.Length - kept);
-            }
-        }
-
-        return text.ToString();
     }
 
     private string FolderOf(string podUid, string volume)

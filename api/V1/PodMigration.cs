@@ -130,7 +130,7 @@ public sealed record PodMigrationSpec
     "completionTime goes with phase Completed or Failed only", "completionTime")]
 [Rule(
     "!has(self.phase) || self.phase != 'Completed' || (has(self.outcome) && self.outcome in ['Restored', 'ColdStarted', 'WouldMigrate'])",
-    "phase Completed needs outcome Restored or ColdStarted", "phase")]
+    "phase Completed needs outcome Restored, ColdStarted or WouldMigrate", "phase")]
 [Rule(
     "!has(oldSelf.outcome) || (has(self.outcome) && (self.outcome == oldSelf.outcome || oldSelf.outcome == 'Left'))",
     "outcome is immutable once set", "outcome")]
@@ -250,8 +250,8 @@ public sealed record PodMigrationStatus
 public sealed record MigrationStep
 {
     /// <summary>name of the step: Wait (for others), Validate, Receive (the target pod waits), Fence, Checkpoint, HoldAddress
-    /// (the target's node lets nothing through to the pod's own address yet), Transfer, Restore, Commit, Service (its
-    /// endpoints are waited for), Resume (the source is let go on) or ColdStart. Required.</summary>
+    /// (the target's node lets nothing through to the pod's own address yet), Transfer, Restore, Commit, EndSource (its
+    /// processes are killed), Service (the target's endpoints are waited for), Resume (the source is let go on) or ColdStart. Required.</summary>
     [RequiredField, Text(63, TextAttribute.Word)]
     public string Name { get; init; } = "";
 

@@ -227,10 +227,6 @@ public static class Reasons
     /// controller may be behind; there is nothing to undo.</remarks>
     public const string EndpointsNotSwitched = "EndpointsNotSwitched";
 
-    /// <summary>The specification asks for something that this version does not do.</summary>
-    /// <remarks>Leave the field away, or use the value that the message names.</remarks>
-    public const string NotYetSupported = "NotYetSupported";
-
     /// <summary>Operator and agent do not understand each other: a request had no sense.</summary>
     /// <remarks>Run both in the same version. If they do, it is a bug: please report it with the message.</remarks>
     public const string InvalidArgument = "InvalidArgument";
@@ -355,8 +351,4 @@ public static class Reasons
     /// <summary>The registry stored something else than what was sent.</summary>
     /// <remarks>Do not use that image; look for what stands between the node and the registry.</remarks>
     public const string RegistryWrongDigest = "RegistryWrongDigest";
-
-    /// <summary>The last attempt failed in a way that may pass; another one follows.</summary>
-    /// <remarks>Nothing to do. The message says what failed.</remarks>
-    public const string Retrying = "Retrying";
 }

@@ -9,7 +9,7 @@ namespace PodCheckpointing.Manager;
 internal static class ConditionEvents
 {
     // Says what is going on, not that something has happened.
-    private static readonly string[] Quiet = [Reasons.Pending, Reasons.CheckpointInProgress, Reasons.Retrying, Reasons.WaitingForSlot];
+    private static readonly string[] Quiet = [Reasons.Pending, Reasons.CheckpointInProgress, Reasons.WaitingForSlot];
 
     /// <summary>Records what is new in an object's conditions; called when they have been written.</summary>
     public static void RecordChanges(

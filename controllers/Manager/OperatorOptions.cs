@@ -27,6 +27,7 @@ internal sealed class OperatorOptions
     public string TlsCa { get; set; } = "";
 
     /// <summary>Plain HTTP for /healthz, /readyz and /metrics.</summary>
+    [Range(1, 65535)]
     public int HealthPort { get; set; } = 8081;
 
     /// <summary>Whether the operator shares its work with others by a Lease.</summary>
@@ -55,6 +56,7 @@ internal sealed class OperatorOptions
     public NodeOptions Nodes { get; set; } = new();
 
     /// <summary>Where agents answer on their nodes.</summary>
+    [Range(1, 65535)]
     public int AgentPort { get; set; } = 50051;
 
     /// <summary>Objects of one kind that are worked on at a time, besides those of migrations that may be under way: none of

@@ -138,7 +138,7 @@ public sealed class Informer<T> : BackgroundService, IInformer
             var began = _time.GetTimestamp();
             var timeout = TimeSpan.FromSeconds(Random.Shared.Next(300, 600));
             var options = new ListOptions { ResourceVersion = version, Timeout = timeout };
-            // The server ends a watch in _time. One that has forgotten it would look like a quiet cluster for ever.
+            // The server ends a watch in time. One that has forgotten it would look like a quiet cluster for ever.
             using var forgotten = new CancellationTokenSource(timeout + Grace, _time);
             using var either = CancellationTokenSource.CreateLinkedTokenSource(forgotten.Token, cancellationToken);
             await foreach (var (type, item) in _kubernetes.WatchAsync<T>(options, either.Token).ConfigureAwait(false))

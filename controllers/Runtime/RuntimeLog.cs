@@ -17,6 +17,9 @@ internal static partial class RuntimeLog
     [LoggerMessage(1003, LogLevel.Debug, "{Controller} read {Key} before its last change")]
     public static partial void Conflict(ILogger logger, string controller, string key);
 
+    [LoggerMessage(1004, LogLevel.Error, "{Controller} failed to reconcile {Key}")]
+    public static partial void ReconcileFailed(ILogger logger, Exception exception, string controller, string key);
+
     [LoggerMessage(1005, LogLevel.Warning, "{Controller} has read {Key} before its last change {Count} times in a row: is the watch behind?")]
     public static partial void Behind(ILogger logger, string controller, string key, int count);
 
@@ -34,7 +37,4 @@ internal static partial class RuntimeLog
 
     [LoggerMessage(1010, LogLevel.Error, "A handler failed over {Kind} {Key}")]
     public static partial void HandlerFailed(ILogger logger, Exception exception, string kind, string key);
-
-    [LoggerMessage(1004, LogLevel.Error, "{Controller} failed to reconcile {Key}")]
-    public static partial void ReconcileFailed(ILogger logger, Exception exception, string controller, string key);
 }

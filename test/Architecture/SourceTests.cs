@@ -71,7 +71,7 @@ public sealed partial class SourceTests
     [GeneratedRegex(@"^using PodCheckpointing\.Kubectl\.(\w+);", RegexOptions.Multiline | RegexOptions.CultureInvariant)]
     private static partial Regex PlugInFolder();
 
-    [GeneratedRegex(@"LoggerMessage\((\d+),", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"LoggerMessage\(\s*(\d+),", RegexOptions.CultureInvariant)]
     private static partial Regex EventId();
 
     // The projects are called PodCheckpointing, and their metrics begin with it; that word alone is allowed.

@@ -142,7 +142,7 @@ internal sealed class PodRestoreReconciler(
             throw new TerminalException(Reasons.RestoreFailed, $"container {failed.ContainerName} could not be restored: {failed.Message}");
         }
 
-        if (restored.Containers.Any(c => c.Phase != "Running"))
+        if (restored.Containers.Any(c => c.Phase != RestorePhases.Running))
         {
             calls.Forget($"restore/{pod.Metadata.Uid}/look");
             return new ReconcileResult(TimeSpan.FromMilliseconds(1));

@@ -2,7 +2,7 @@ using System.Diagnostics;
 using FluentAssertions;
 using Grpc.Core;
 using NUnit.Framework;
-using PodCheckpointing.Agent.Runtimes;
+using PodCheckpointing.Agent.Processes;
 using PodCheckpointing.Api.Agent;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
@@ -114,11 +114,11 @@ internal sealed class CheckpointerTests
         try
         {
             Signal("STOP", tar);
-            ContainerRuntime.IsHeld(_node.Containers.Single().Process.Id).Should().BeTrue();
+            ProcessState.IsHeld(_node.Containers.Single().Process.Id).Should().BeTrue();
 
             await UnfenceAsync(Slow).WaitAsync(TimeSpan.FromSeconds(120));
 
-            ContainerRuntime.IsHeld(_node.Containers.Single().Process.Id).Should().BeFalse();
+            ProcessState.IsHeld(_node.Containers.Single().Process.Id).Should().BeFalse();
         }
         finally
         {
@@ -144,10 +144,10 @@ internal sealed class CheckpointerTests
 
         var checkpoint = _node.CheckpointAsync(Slow, "app", ["app"]);
         var process = _node.Containers.Single().Process;
-        await Wait.UntilAsync(() => ContainerRuntime.IsHeld(process.Id));
+        await Wait.UntilAsync(() => ProcessState.IsHeld(process.Id));
         await UnfenceAsync(Slow).WaitAsync(TimeSpan.FromSeconds(120));
 
-        ContainerRuntime.IsHeld(process.Id).Should().BeFalse();
+        ProcessState.IsHeld(process.Id).Should().BeFalse();
         Directory.GetFiles(_node.Archives).Should().BeEmpty("nobody will ask for the archive any more");
         using (File.OpenRead(pipe))
         {
@@ -173,9 +173,9 @@ internal sealed class CheckpointerTests
 
             (await _node.CheckpointAsync(Quick, "app")).LeftStopped.Should().BeTrue();
 
-            ContainerRuntime.IsHeld(second.Id).Should().BeTrue("it would write on, behind the checkpoint");
+            ProcessState.IsHeld(second.Id).Should().BeTrue("it would write on, behind the checkpoint");
             await UnfenceAsync(Quick);
-            ContainerRuntime.IsHeld(second.Id).Should().BeFalse();
+            ProcessState.IsHeld(second.Id).Should().BeFalse();
         }
         finally
         {

@@ -3,7 +3,7 @@ using System.Globalization;
 using FluentAssertions;
 using Grpc.Core;
 using NUnit.Framework;
-using PodCheckpointing.Agent.Runtimes;
+using PodCheckpointing.Agent.Processes;
 using PodCheckpointing.Api.Agent;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
@@ -113,7 +113,7 @@ internal sealed class LostDumpTests
         }
 
         (await UnfenceAsync()).ResumedProcesses.Should().Be(1);
-        ContainerRuntime.IsHeld(process).Should().BeFalse();
+        ProcessState.IsHeld(process).Should().BeFalse();
     }
 
     private Task<UnfenceResponse> UnfenceAsync() => _node.Client.UnfenceAsync(

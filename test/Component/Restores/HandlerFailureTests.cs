@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using FluentAssertions;
 using NUnit.Framework;
+using PodCheckpointing.Agent.Processes;
 using PodCheckpointing.Agent.Restores;
-using PodCheckpointing.Agent.Runtimes;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.TestKit;
 
@@ -56,14 +56,14 @@ internal sealed class HandlerFailureTests
         _handler.GivenBundle();
         (await _handler.CreateAsync()).Code.Should().Be(1);
         var folder = _handler.Staging("u1", "app");
-        RestoreFolder.StateOf(folder, "app").Should().Match<ContainerRestore>(s => s.Phase == "Failed" && s.Message.Contains("within 2 s"));
+        new ContainerRestoreFolder(folder).State().Should().Match<ContainerRestore>(s => s.Phase == "Failed" && s.Message.Contains("within 2 s"));
 
         _handler.Stage("u1", "app");
-        RestoreFolder.StateOf(folder, "app").Phase.Should().Be("Staged", "kubelet tries again only after a while");
+        new ContainerRestoreFolder(folder).State().Phase.Should().Be("Staged", "kubelet tries again only after a while");
         _handler.GivenBundle(restarts: 1);
 
         (await _handler.CreateAsync()).Should().Be((0, ""));
-        RestoreFolder.StateOf(folder, "app").Phase.Should().Be("Restored");
+        new ContainerRestoreFolder(folder).State().Phase.Should().Be("Restored");
     }
 
     [Test]
@@ -74,7 +74,7 @@ internal sealed class HandlerFailureTests
 
         (await _handler.CreateAsync()).Code.Should().Be(1);
 
-        RestoreFolder.StateOf(folder, "app").Should().Match<ContainerRestore>(s => s.Phase == "Failed" && s.Message.Contains("never restored"));
+        new ContainerRestoreFolder(folder).State().Should().Match<ContainerRestore>(s => s.Phase == "Failed" && s.Message.Contains("never restored"));
     }
 
     [TestCase("claimed", "c0")]
@@ -108,7 +108,7 @@ internal sealed class HandlerFailureTests
 
         (await _handler.RunAsync("start", "c2")).Output.Should().Contain("processes of container app are gone");
 
-        RestoreFolder.StateOf(staging, "app").Should().Match<ContainerRestore>(s => s.Phase == "Failed" && s.Message.Contains("gone"));
+        new ContainerRestoreFolder(staging).State().Should().Match<ContainerRestore>(s => s.Phase == "Failed" && s.Message.Contains("gone"));
         Handler.IsStopped(_handler.Pid).Should().BeTrue("a pod does not run in part");
         File.Exists(Path.Combine(other, "running")).Should().BeFalse();
     }
@@ -149,7 +149,7 @@ internal sealed class HandlerFailureTests
         File.Exists($"/proc/{first}/status").Should().BeFalse("a stopped tree would stand there for ever");
         Directory.Exists(Path.Combine(_handler.Bundle, "criu-root")).Should().BeFalse();
         Directory.Exists(_handler.In("crun/c1")).Should().BeFalse();
-        RestoreFolder.StateOf(folder, "app").Should().Match<ContainerRestore>(s => s.Phase == "Failed" && s.Message.Contains("no seccomp here"));
+        new ContainerRestoreFolder(folder).State().Should().Match<ContainerRestore>(s => s.Phase == "Failed" && s.Message.Contains("no seccomp here"));
     }
 
     [Test]
@@ -161,7 +161,7 @@ internal sealed class HandlerFailureTests
 
         (await _handler.CreateAsync()).Code.Should().Be(1);
 
-        RestoreFolder.StateOf(folder, "app").Should().Match<ContainerRestore>(
+        new ContainerRestoreFolder(folder).State().Should().Match<ContainerRestore>(
             s => s.Phase == "Failed" && s.Message.Contains("rootfs diff cannot be applied"), "the operator would wait until its time is up");
     }
 

@@ -2,7 +2,6 @@ using System.Diagnostics;
 using FluentAssertions;
 using NUnit.Framework;
 using PodCheckpointing.Agent.Restores;
-using PodCheckpointing.Agent.Runtimes;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.TestKit;
 
@@ -70,7 +69,7 @@ internal sealed class HandlerTests
 
         Stopped().Should().BeFalse();
         (await _handler.RunAsync("state", "c1")).Output.Should().Contain("\"running\"");
-        RestoreFolder.Decide(Path.Combine(staging, ".."), "Cancelled").Should().BeFalse("it has run");
+        new ContainerRestoreFolder(staging).Pod.Decide(PodRestoreFolder.Cancelled).Should().BeFalse("it has run");
         File.ReadAllText(Path.Combine(staging, "running")).Trim().Should().MatchRegex("^[0-9]{19}$");
         _handler.Calls.Should().NotContain(call => call.StartsWith("start"));
     }
@@ -169,7 +168,7 @@ internal sealed class HandlerTests
             () => Task.FromResult(Children(handler).FirstOrDefault(child => Children(child).Length > 0)), child => child != 0);
         Process.GetProcessById(clock).Kill();
         _handler.Stage("u1", "app");
-        RestoreFolder.Wake(folder);
+        new ContainerRestoreFolder(folder).Wake();
 
         (await create.WaitAsync(TimeSpan.FromSeconds(60))).Code.Should().Be(0);
     }

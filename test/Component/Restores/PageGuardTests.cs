@@ -60,14 +60,14 @@ internal sealed class PageGuardTests
     [Test]
     public async Task Who_needs_it_is_killed_when_the_daemon_dies_and_its_restore_has_failed()
     {
-        await _guard.TakeAsync(_folder, CancellationToken.None);
+        await _guard.TakeAsync(new ContainerRestoreFolder(_folder), CancellationToken.None);
         await RunAsync();
 
         _daemon.Kill();
 
         await Wait.UntilAsync(() => State() == 'X');
         File.Exists(In("read")).Should().BeFalse();
-        var state = RestoreFolder.StateOf(_folder, "app");
+        var state = new ContainerRestoreFolder(_folder).State();
         state.Phase.Should().Be("Failed");
         state.Message.Should().Contain("not all pages");
     }
@@ -92,7 +92,7 @@ internal sealed class PageGuardTests
         _daemon.Kill();
         await _daemon.WaitForExitAsync();
 
-        await FluentActions.Awaiting(() => _guard.TakeAsync(_folder, CancellationToken.None)).Should().ThrowAsync<RpcException>();
+        await FluentActions.Awaiting(() => _guard.TakeAsync(new ContainerRestoreFolder(_folder), CancellationToken.None)).Should().ThrowAsync<RpcException>();
 
         await Wait.UntilAsync(() => State() == 'X');
         File.Exists(In("read")).Should().BeFalse();
@@ -101,15 +101,15 @@ internal sealed class PageGuardTests
     [Test]
     public async Task It_runs_when_all_pages_are_in_and_not_before()
     {
-        await _guard.TakeAsync(_folder, CancellationToken.None);
+        await _guard.TakeAsync(new ContainerRestoreFolder(_folder), CancellationToken.None);
         await RunAsync();
-        RestoreFolder.StateOf(_folder, "app").Phase.Should().Be("Restored");
+        new ContainerRestoreFolder(_folder).State().Phase.Should().Be("Restored");
 
         // As the handler writes down how the daemon has ended.
         await File.WriteAllTextAsync(In("pages"), "0\n");
         _daemon.Kill();
 
-        await Wait.UntilAsync(() => RestoreFolder.StateOf(_folder, "app").Phase == "Running");
+        await Wait.UntilAsync(() => new ContainerRestoreFolder(_folder).State().Phase == "Running");
         await Wait.UntilAsync(() => File.Exists(In("read")));
         File.Exists(In("error")).Should().BeFalse();
     }

@@ -60,7 +60,7 @@ internal sealed class RecycledProcessTests
 
         await _stranger.WaitForExitAsync();
         _stranger.ExitCode.Should().Be(128 + 15, "it lived until the test ended it");
-        RestoreFolder.StateOf(_folder, "app").Should().Match<PodCheckpointing.Api.Protos.ContainerRestore>(
+        new ContainerRestoreFolder(_folder).State().Should().Match<PodCheckpointing.Api.Protos.ContainerRestore>(
             s => s.Phase == "Failed" && s.Message.Contains("not all pages"));
     }
 

@@ -30,7 +30,7 @@ public sealed class AheadStagingTests : StoreFolder
     }
 
     [TearDown]
-    public Task End() => _ahead.GiveUpAsync(Path.GetDirectoryName(Folder)!);
+    public Task End() => _ahead.GiveUpAsync(new ContainerRestoreFolder(Folder).Pod);
 
     [Test]
     public async Task What_was_extracted_while_it_was_written_is_what_is_staged()
@@ -70,7 +70,7 @@ public sealed class AheadStagingTests : StoreFolder
         _staging.Begin(Request("shop"));
 
         // Nobody asks for it, nor cancels it.
-        await UntilAsync(() => !_ahead.Has(Folder) && !Directory.Exists(Ahead));
+        await UntilAsync(() => !_ahead.Has(new ContainerRestoreFolder(Folder)) && !Directory.Exists(Ahead));
     }
 
     [Test]

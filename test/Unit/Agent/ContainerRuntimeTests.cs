@@ -1,6 +1,7 @@
 using System.Text.Json;
 using FluentAssertions;
 using NUnit.Framework;
+using PodCheckpointing.Agent.Processes;
 using PodCheckpointing.Agent.Runtimes;
 
 namespace PodCheckpointing.Unit.Agent;
@@ -12,7 +13,7 @@ internal sealed class ContainerRuntimeTests
     [TestCase("0::/", "/proc/1/root/sys/fs/cgroup/cgroup.events")]
     [TestCase("4:freezer:/kubepods/1", null)]
     public void Whether_a_group_is_frozen_is_asked_of_the_kernels_own_file(string line, string? file) =>
-        ContainerRuntime.FrozenFile(line).Should().Be(file);
+        ProcessState.FrozenFile(line).Should().Be(file);
 
     [TestCase("run/crun/c1/status", "crun")]
     [TestCase("run/containerd/runc/k8s.io/c1/status", "crun")]

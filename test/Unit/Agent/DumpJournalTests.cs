@@ -48,6 +48,19 @@ public sealed class DumpJournalTests
         _journal.Pending(later).Should().BeNull();
     }
 
+    [TestCase("")]
+    [TestCase("id-1")]
+    [TestCase("id-1 yesterday default p")]
+    public void What_a_power_failure_has_left_of_an_entry_names_no_dump(string text)
+    {
+        _journal.Begin(Request);
+        File.WriteAllText(Directory.GetFiles(Path.Combine(_root, "dumps")).Single(), text);
+
+        _journal.Pending(Request).Should().BeNull();
+        _journal.Invoking(j => j.RemoveArchives(Request.PodUid, "id-1")).Should().NotThrow();
+        _journal.Invoking(j => j.Forget(Request.PodUid)).Should().NotThrow();
+    }
+
     [Test]
     public async Task Finds_the_archive_of_the_lost_call_and_no_other()
     {

@@ -2,11 +2,11 @@ using System.Net;
 using FluentAssertions;
 using Microsoft.Extensions.Options;
 using NUnit.Framework;
+using PodCheckpointing.Agent.Processes;
 using PodCheckpointing.Agent;
 using PodCheckpointing.Agent.Checkpoints;
 using PodCheckpointing.Agent.Fences;
 using PodCheckpointing.Agent.Kubelet;
-using PodCheckpointing.Agent.Runtimes;
 
 namespace PodCheckpointing.Unit.Agent;
 

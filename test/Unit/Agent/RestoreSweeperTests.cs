@@ -18,9 +18,10 @@ public sealed class RestoreSweeperTests
     public void Begin()
     {
         _root = Directory.CreateTempSubdirectory("sweep").FullName;
+        var options = Options.Create(new AgentOptions { StateRoot = _root, KubeletPods = Path.Combine(_root, "pods") });
         _sweeper = new RestoreSweeper(
             new ContainerRuntime(GrpcChannel.ForAddress("unix:///nowhere", new GrpcChannelOptions())),
-            Options.Create(new AgentOptions { StateRoot = _root, KubeletPods = Path.Combine(_root, "pods") }), TimeProvider.System, NullLogger<RestoreSweeper>.Instance);
+            new RestoreWatch(options, TimeProvider.System), options, TimeProvider.System, NullLogger<RestoreSweeper>.Instance);
     }
 
     [TearDown]

@@ -66,7 +66,7 @@ public sealed class RestoreTenancyTests : StoreFolder
     public async Task A_disk_that_is_full_ends_the_restore_at_once()
     {
         Directory.CreateDirectory(Folder);
-        File.CreateSymbolicLink(Path.Combine(Folder, "criu.conf"), "/dev/full");
+        File.CreateSymbolicLink(Path.Combine(Folder, "criu.conf.partial"), "/dev/full");
 
         var preparing = () => _staging.PrepareAsync(Request("shop"), CancellationToken.None);
         var refusal = (await preparing.Should().ThrowAsync<RpcException>()).Which;

@@ -178,7 +178,7 @@ public sealed class RestoreVerdictTests : StoreFolder
 
             await _release.ReleaseAsync(Target, CancellationToken.None);
 
-            PodCheckpointing.Agent.Runtimes.ContainerRuntime.IsHeld(second.Id).Should().BeFalse();
+            PodCheckpointing.Agent.Processes.ProcessState.IsHeld(second.Id).Should().BeFalse();
             File.Exists(Folder("d/running")).Should().BeTrue();
             File.ReadAllText(Folder("c/running")).Should().Be("1\n", "that one ran before");
         }
@@ -196,7 +196,7 @@ public sealed class RestoreVerdictTests : StoreFolder
         // No link: the handler needs a process to make one.
         File.WriteAllText(Folder("verdict"), "");
 
-        RestoreFolder.Decide(Folder(""), verdict).Should().Be(same);
+        new PodRestoreFolder(Folder("")).Decide(verdict).Should().Be(same);
     }
 
     private static string Identity(Process process)

@@ -3,8 +3,8 @@ using FluentAssertions;
 using Microsoft.Extensions.Options;
 using NUnit.Framework;
 using PodCheckpointing.Agent;
+using PodCheckpointing.Agent.Processes;
 using PodCheckpointing.Agent.Restores;
-using PodCheckpointing.Agent.Runtimes;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Unit.Storage;
 
@@ -49,7 +49,7 @@ public sealed class RestoreWatchTests : StoreFolder
         Given("c", "pages");
         var pod = Path.Combine(Out, "restores", Target);
         var folder = Path.Combine(pod, "c");
-        var watch = new RestoreWatch(Options.Create(new AgentOptions { StateRoot = Out }));
+        var watch = new RestoreWatch(Options.Create(new AgentOptions { StateRoot = Out }), TimeProvider.System);
         using var opened = new Opened([Path.GetDirectoryName(pod)!, pod, folder, .. new[] { "running", "pages", "pid" }.Select(n => Path.Combine(folder, n))]);
 
         await watch.WatchAsync(Request("", "c"), CancellationToken.None);
@@ -118,7 +118,7 @@ public sealed class RestoreWatchTests : StoreFolder
     {
         Directory.CreateDirectory(Path.Combine(Out, "restores"));
 
-        RestoreFolder.Guard(new AgentOptions { StateRoot = Out });
+        PrivateFolder.Make(Path.Combine(Out, "restores"));
 
         File.GetUnixFileMode(Path.Combine(Out, "restores")).Should().Be(
             UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
@@ -133,7 +133,7 @@ public sealed class RestoreWatchTests : StoreFolder
 
     private async Task<(IReadOnlyList<ContainerRestore> States, TimeSpan Took)> WatchAsync(string until, string container, uint milliseconds = 60_000)
     {
-        var watch = new RestoreWatch(Options.Create(new AgentOptions { StateRoot = Out }));
+        var watch = new RestoreWatch(Options.Create(new AgentOptions { StateRoot = Out }), TimeProvider.System);
         var request = Request(until, container, milliseconds);
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
         var began = Stopwatch.GetTimestamp();

@@ -20,7 +20,8 @@ internal static class StagingParts
             ahead ?? Ahead(store, state),
             new PageGuard(options, TimeProvider.System, NullLogger<PageGuard>.Instance),
             options,
-            new KeyedLock<string>(),
+            new KeyedLock<PodRestoreFolder>(),
+            TimeProvider.System,
             NullLogger<RestoreStaging>.Instance);
     }
 
@@ -31,7 +32,7 @@ internal static class StagingParts
             ahead ?? Ahead(store, state),
             new PageGuard(options, TimeProvider.System, NullLogger<PageGuard>.Instance),
             options,
-            new KeyedLock<string>(),
+            new KeyedLock<PodRestoreFolder>(),
             TimeProvider.System);
     }
 

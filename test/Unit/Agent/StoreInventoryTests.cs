@@ -61,7 +61,9 @@ public sealed class StoreInventoryTests : StoreFolder
     {
         var (limit, most) = removals ? (StoreCalls.Removal, 4) : (StoreCalls.Question, 8);
         var opened = new TaskCompletionSource();
-        var asked = Enumerable.Range(0, most + 1).Select(_ => _calls.WithinAsync(limit, () => opened.Task.Wait(-1), CancellationToken.None)).ToList();
+        var asked = Enumerable.Range(0, most + 1).Select(_ => removals
+            ? _calls.WorkAsync(() => opened.Task.Wait(-1), CancellationToken.None)
+            : _calls.AskAsync(() => opened.Task.Wait(-1), CancellationToken.None)).ToList();
 
         _time.Advance(limit);
 
@@ -78,10 +80,10 @@ public sealed class StoreInventoryTests : StoreFolder
     public async Task Removals_that_take_their_time_keep_nobody_from_asking()
     {
         var opened = new TaskCompletionSource();
-        var removals = Enumerable.Range(0, 12).Select(_ => _calls.WithinAsync(StoreCalls.Removal, () => opened.Task.Wait(-1), CancellationToken.None)).ToList();
+        var removals = Enumerable.Range(0, 12).Select(_ => _calls.WorkAsync(() => opened.Task.Wait(-1), CancellationToken.None)).ToList();
         try
         {
-            var asked = _calls.WithinAsync(StoreCalls.Question, () => "an answer", CancellationToken.None);
+            var asked = _calls.AskAsync(() => "an answer", CancellationToken.None);
 
             (await asked.WaitAsync(TimeSpan.FromMinutes(2))).Should().Be("an answer");
         }

@@ -84,7 +84,7 @@ public sealed class StoreSweeperTests : StoreFolder
         _sweeper.Sweep(CancellationToken.None);
         Directory.Move(Root, Root + ".away");
         await _sweeper.StartAsync(CancellationToken.None);
-        await PassUntilAsync(() => _log.Events.Contains(5007));
+        await PassUntilAsync(() => _log.Events.Contains(5005));
 
         Directory.Move(Root + ".away", Root);
         await PassUntilAsync(() => _log.Events.Contains(5006));

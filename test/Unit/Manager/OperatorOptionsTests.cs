@@ -15,11 +15,13 @@ public sealed class OperatorOptionsTests
     [TestCase("Retention:MaxAge", "00:00:00")]
     [TestCase("Retention:Interval", "00:00:00")]
     [TestCase("Migrations:ParallelPerCluster", "0")]
+    [TestCase("AgentPort", "0")]
+    [TestCase("HealthPort", "65536")]
     public void A_setting_that_would_remove_or_stop_everything_is_refused(string name, string value)
     {
         var refused = () => Read((name, value));
 
-        refused.Should().Throw<OptionsValidationException>().Which.Message.Should().Contain(name.Split(':')[1]);
+        refused.Should().Throw<OptionsValidationException>().Which.Message.Should().Contain(name.Split(':')[^1]);
     }
 
     [Test]

@@ -42,7 +42,7 @@ internal sealed class ReceiveStep(
 
         scope.Status = scope.Status with { RestoredPodName = target.Metadata.Name, RestoredPodUID = target.Metadata.Uid };
         MigrationValidation.Refuse(MigrationValidation.OfAdmission(source, target) ?? MigrationValidation.OfReceiver(target));
-        var request = new GetRestoreRequest { PodUid = target.Metadata.Uid, WaitMilliseconds = 10_000, Until = "Waiting" };
+        var request = new GetRestoreRequest { PodUid = target.Metadata.Uid, WaitMilliseconds = 10_000, Until = RestorePhases.Waiting };
         request.ContainerNames.AddRange(target.LivingContainers().Select(c => c.Name));
         if (calls.Ask(scope, CallNames.Receive, scope.Status.TargetNode!, (agent, t) => agent.GetRestoreAsync(request, t)) is not { } receiver)
         {
@@ -55,7 +55,7 @@ internal sealed class ReceiveStep(
         }
 
         // It may be further, where an operator has died before it could say that the target waits.
-        if (receiver.Containers.All(c => c.Phase is not ("Waiting" or "Staged" or "Restoring" or "Restored" or "Running")))
+        if (receiver.Containers.All(c => !RestorePhases.HasCome(c.Phase, RestorePhases.Waiting)))
         {
             return calls.AskAgain(scope, CallNames.Receive);
         }

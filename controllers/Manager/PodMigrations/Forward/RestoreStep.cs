@@ -85,7 +85,7 @@ internal sealed class RestoreStep(
         }
 
         RefuseFailed(restore);
-        if (names.Except(restore.Containers.Where(c => c.Phase == "Running").Select(c => c.ContainerName)).Any())
+        if (names.Except(restore.Containers.Where(c => c.Phase == RestorePhases.Running).Select(c => c.ContainerName)).Any())
         {
             calls.AskAgain(scope, CallNames.Restore);
             return null;
@@ -169,7 +169,7 @@ internal sealed class RestoreStep(
     /// <summary>Every container has its sockets again: until then the node lets nothing through to the pod.</summary>
     private bool HasSockets(MigrationScope scope, V1Pod target, IEnumerable<string> containers)
     {
-        var request = new GetRestoreRequest { PodUid = target.Metadata.Uid, WaitMilliseconds = 20_000, Until = "Restored" };
+        var request = new GetRestoreRequest { PodUid = target.Metadata.Uid, WaitMilliseconds = 20_000, Until = RestorePhases.Restored };
         request.ContainerNames.AddRange(containers);
         if (calls.Ask(scope, CallNames.Sockets, scope.Status.TargetNode!, (agent, t) => agent.GetRestoreAsync(request, t)) is not { } restore)
         {
@@ -177,7 +177,7 @@ internal sealed class RestoreStep(
         }
 
         RefuseFailed(restore);
-        return restore.Containers.All(c => c.Phase is "Restored" or "Running") || calls.AskAgain(scope, CallNames.Sockets);
+        return restore.Containers.All(c => RestorePhases.HasCome(c.Phase, RestorePhases.Restored)) || calls.AskAgain(scope, CallNames.Sockets);
     }
 
     private static void RefuseFailed(GetRestoreResponse restore)

@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace PodCheckpointing.Agent.Runtimes;
+namespace PodCheckpointing.Agent.Processes;
 
 /// <summary>Connected TCP sockets of processes, which CRIU does not dump unless it is told how.</summary>
 /// <remarks>Asked before the dump: what the runtimes report of CRIU's refusal differs, and may leave the reason out.</remarks>
@@ -13,12 +13,10 @@ internal static class ConnectedSockets
     /// <summary>The remote ends of the processes' connected sockets, as the kernel prints them.</summary>
     public static IReadOnlyList<string> Of(IReadOnlyCollection<int> pids)
     {
-        var mine = pids.SelectMany(DescriptorsOf).Select(s => s.Inode).ToHashSet();
+        var mine = pids.SelectMany(Proc.Descriptors).Select(d => d.Socket).ToHashSet();
         return
         [
-            .. pids.Take(1).SelectMany(pid => new[] { $"/proc/{pid}/net/tcp", $"/proc/{pid}/net/tcp6" })
-                .Where(File.Exists)
-                .SelectMany(file => ConnectedIn(File.ReadLines(file).Skip(1)))
+            .. pids.Take(1).SelectMany(pid => ConnectedIn([.. Proc.Lines(pid, "net/tcp").Skip(1), .. Proc.Lines(pid, "net/tcp6").Skip(1)]))
                 .Where(socket => mine.Contains(socket.Inode))
                 .Select(socket => socket.Remote),
         ];
@@ -29,29 +27,4 @@ internal static class ConnectedSockets
         let fields = line.Split(' ', StringSplitOptions.RemoveEmptyEntries)
         where fields.Length > 9 && !Unconnected.Contains(fields[3])
         select (long.Parse(fields[9], CultureInfo.InvariantCulture), fields[2]);
-
-    /// <summary>A process' sockets, of whatever kind.</summary>
-    public static IEnumerable<(int Descriptor, long Inode)> DescriptorsOf(int pid)
-    {
-        string[] descriptors;
-        try
-        {
-            descriptors = Directory.GetFiles($"/proc/{pid}/fd");
-        }
-        catch (DirectoryNotFoundException)
-        {
-            yield break;
-        }
-
-        foreach (var descriptor in descriptors)
-        {
-            var target = new FileInfo(descriptor).LinkTarget ?? "";
-            if (target.StartsWith("socket:[", StringComparison.Ordinal))
-            {
-                yield return (
-                    int.Parse(Path.GetFileName(descriptor), CultureInfo.InvariantCulture),
-                    long.Parse(target["socket:[".Length..^1], CultureInfo.InvariantCulture));
-            }
-        }
-    }
 }

@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace PodCheckpointing.Agent.Runtimes;
+namespace PodCheckpointing.Agent.Processes;
 
 /// <summary>A process, told from any other that has had or will have its number: by the boot and by when it began.</summary>
 /// <param name="Pid">Its number.</param>
@@ -23,21 +23,11 @@ internal sealed record ProcessIdentity(int Pid, string Boot, ulong Start)
             : null;
 
     /// <summary>Of a process that is there; null where there is none, or nobody has buried it yet.</summary>
-    public static ProcessIdentity? Of(int pid)
-    {
-        try
-        {
-            var stat = File.ReadAllText($"/proc/{pid.ToString(CultureInfo.InvariantCulture)}/stat");
-            // The name before them may hold anything.
-            return stat[(stat.LastIndexOf(')') + 2)..].Split(' ') is [not ("Z" or "X"), ..] fields
-                ? new ProcessIdentity(pid, ThisBoot(), ulong.Parse(fields[19], CultureInfo.InvariantCulture))
-                : null;
-        }
-        catch (IOException)
-        {
-            return null;
-        }
-    }
+    public static ProcessIdentity? Of(int pid) =>
+        // The name before them may hold anything.
+        Proc.Text(pid, "stat") is { } stat && stat[(stat.LastIndexOf(')') + 2)..].Split(' ') is [not ("Z" or "X"), ..] fields
+            ? new ProcessIdentity(pid, ThisBoot(), ulong.Parse(fields[19], CultureInfo.InvariantCulture))
+            : null;
 
     /// <summary>As it is written down.</summary>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Pid} {Boot} {Start}");

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace PodCheckpointing.Agent.Runtimes;
+namespace PodCheckpointing.Agent.Processes;
 
 /// <summary>kill(2).</summary>
 internal static partial class Signals

@@ -1,0 +1,35 @@
+namespace PodCheckpointing.Agent;
+
+/// <summary>Something that is done again and again. What fails is told, and tried again.</summary>
+/// <param name="what">What it does, for the log: "Could not … ; it is tried again".</param>
+/// <param name="period">From one time to the next.</param>
+/// <param name="atOnce">Whether it is also done at the start.</param>
+/// <param name="time">The clock.</param>
+/// <param name="logger">Where a failure is told.</param>
+internal abstract class PeriodicTask(string what, TimeSpan period, bool atOnce, TimeProvider time, ILogger logger) : BackgroundService
+{
+    protected TimeProvider Time => time;
+
+    protected ILogger Logger => logger;
+
+    /// <summary>Does it once.</summary>
+    protected abstract Task DoAsync(CancellationToken cancellationToken);
+
+    /// <inheritdoc/>
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(period, time);
+        while (atOnce || await timer.WaitForNextTickAsync(stoppingToken))
+        {
+            atOnce = false;
+            try
+            {
+                await DoAsync(stoppingToken);
+            }
+            catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
+            {
+                AgentLog.Failed(logger, exception, what);
+            }
+        }
+    }
+}
