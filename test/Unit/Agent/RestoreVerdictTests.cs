@@ -56,11 +56,17 @@ public sealed class RestoreVerdictTests : StoreFolder
         File.WriteAllText(Folder("c/staged"), "");
         // Whoever writes it is told ENOSPC.
         File.CreateSymbolicLink(Folder("failed.partial"), "/dev/full");
+        try
+        {
+            (await _release.CancelAsync(Target, "not wanted", unlessRun: false, CancellationToken.None)).Should().BeFalse();
 
-        (await _release.CancelAsync(Target, "not wanted", unlessRun: false, CancellationToken.None)).Should().BeFalse();
-
-        process.WaitForExit(TimeSpan.FromSeconds(30)).Should().BeTrue();
-        File.Exists(Folder("c/staged")).Should().BeFalse("that needs no room");
+            process.WaitForExit(TimeSpan.FromSeconds(30)).Should().BeTrue();
+            File.Exists(Folder("c/staged")).Should().BeFalse("that needs no room");
+        }
+        finally
+        {
+            process.Kill();
+        }
     }
 
     [TestCase("go.partial")]
