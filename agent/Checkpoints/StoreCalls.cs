@@ -46,7 +46,7 @@ internal sealed class StoreCalls(TimeProvider time) : IDisposable
     /// <exception cref="TimeoutException">It has not answered in time; what was begun goes on.</exception>
     public Task<T> AskAsync<T>(Func<T> ask, CancellationToken cancellationToken) => WithinAsync(Question, _questions, ask, cancellationToken);
 
-    /// <summary>Has the volume do what takes long: remove a checkpoint, or look through all of them.</summary>
+    /// <summary>Has the volume do what takes long, as a look through all checkpoints.</summary>
     /// <exception cref="TimeoutException">It has not been done in time; what was begun goes on.</exception>
     public Task<T> WorkAsync<T>(Func<T> work, CancellationToken cancellationToken) => WithinAsync(Removal, _removals, work, cancellationToken);
 

@@ -8,7 +8,7 @@ namespace PodCheckpointing.Agent.Processes;
 internal static class NodeProcess
 {
     /// <summary>A program may name every file that it cannot read: the last of it is kept.</summary>
-    private const int Kept = 64 * 1024;
+    internal const int Kept = 64 * 1024;
 
     /// <summary>How long one that is killed is waited for: what hangs in the kernel ends when that lets it go.</summary>
     private static readonly TimeSpan Dying = TimeSpan.FromSeconds(2);

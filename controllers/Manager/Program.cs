@@ -30,8 +30,8 @@ builder.Services.AddSingleton<IAgentDirectory, AgentDirectory>();
 builder.Services.AddSingleton(services =>
     new PendingCalls(
         TaskScheduler.Default,
-        services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping,
-        services.GetRequiredService<ILeadership>()));
+        services.GetRequiredService<ILeadership>(),
+        services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping));
 builder.Services.AddCluster();
 builder.Services.AddLeadership(options, kubernetes.Namespace);
 builder.Services.AddReconcilers();

@@ -35,7 +35,7 @@ internal sealed class SimulatedOperator : IDisposable, ILeadership
         _operations = operations;
         Cluster = new SimulatedCluster(server, operations, _caller, this, learns);
         var agents = new SimulatedAgents(_caller, world, operations, time);
-        var calls = new PendingCalls(Scheduler, _stopping.Token, this);
+        var calls = new PendingCalls(Scheduler, this, _stopping.Token);
         var events = new NoEvents();
         Slots = new MigrationSlots(Cluster, Options.Create(new OperatorOptions { Migrations = world.Limits }));
         var lost = new LostNodes(Cluster, time);
@@ -43,7 +43,7 @@ internal sealed class SimulatedOperator : IDisposable, ILeadership
         var rules = Options.Create(new OperatorOptions { Retention = world.Retention });
         _sweeps =
         [
-            new MigrationSweep(Cluster, this, [], time, NullLogger<MigrationSweep>.Instance),
+            new MigrationSweep(Cluster, this, [], rules, time, NullLogger<MigrationSweep>.Instance),
             new RetentionSweep(Cluster, agents, events, this, [], rules, time, NullLogger<RetentionSweep>.Instance),
         ];
         _loops =

@@ -10,7 +10,7 @@ namespace PodCheckpointing.Manager.Agents;
 /// the next run finds the result here. Nothing is lost with the process: every call is idempotent by its key, so the
 /// next operator begins it again and the agent joins the operation under way or answers from what stands on its disk.
 /// </remarks>
-internal sealed class PendingCalls(TaskScheduler scheduler, CancellationToken stopping, ILeadership leadership)
+internal sealed class PendingCalls(TaskScheduler scheduler, ILeadership leadership, CancellationToken stopping)
 {
     private readonly ConcurrentDictionary<string, Task> _calls = new();
 

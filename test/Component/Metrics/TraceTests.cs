@@ -82,7 +82,7 @@ internal sealed class TraceTests
     {
         var cluster = DispatchProxy.Create<ICluster, FewObjects>();
         var traces = new MigrationTraces(cluster);
-        var calls = new PendingCalls(TaskScheduler.Default, CancellationToken.None, new SoleLeader());
+        var calls = new PendingCalls(TaskScheduler.Default, new SoleLeader(), CancellationToken.None);
         var client = new CheckpointServiceClient(_channel);
         var key = new ObjectKey("ns", "m");
         var woken = new TaskCompletionSource();

@@ -10,6 +10,16 @@ public sealed class NodeProcessTests
     private static readonly TimeSpan Enough = TimeSpan.FromMinutes(1);
 
     [Test]
+    public async Task Of_what_is_said_the_end_is_kept()
+    {
+        var said = string.Concat(Enumerable.Range(0, 100_000).Select(n => $"tar: file-{n}: Cannot open\n"));
+
+        var end = await NodeProcess.EndOfAsync(new StringReader(said), CancellationToken.None);
+
+        end.Should().HaveLength(NodeProcess.Kept).And.EndWith("file-99999: Cannot open\n");
+    }
+
+    [Test]
     public async Task What_it_says_and_complains_about_and_its_code_are_told()
     {
         var result = await RunAsync("cat; echo no room >&2; exit 3", async (input, token) => await input.WriteAsync("text"u8.ToArray(), token));

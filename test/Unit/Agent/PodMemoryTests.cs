@@ -6,7 +6,10 @@ namespace PodCheckpointing.Unit.Agent;
 
 public sealed class PodMemoryTests
 {
-    private readonly PodMemory _memory = new();
+    private PodMemory _memory = null!;
+
+    [SetUp]
+    public void Begin() => _memory = new PodMemory();
 
     [Test]
     public void What_is_known_is_told_once()

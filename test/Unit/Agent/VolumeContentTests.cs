@@ -111,16 +111,6 @@ public sealed class VolumeContentTests : StoreFolder
         half.Length.Should().Be(Math.Max(0, length - HeldBackStream.HeldBack));
     }
 
-    [Test]
-    public async Task Of_what_tar_complains_about_the_end_is_kept()
-    {
-        var said = string.Concat(Enumerable.Range(0, 100_000).Select(n => $"tar: file-{n}: Cannot open\n"));
-
-        var end = await VolumeContent.EndOfAsync(new StringReader(said), CancellationToken.None);
-
-        end.Should().HaveLength(2048).And.EndWith("file-99999: Cannot open\n");
-    }
-
     private Task StoreAsync() => _volumes.StoreAsync(Pod, Id, "scratch", new Origin(), CancellationToken.None);
 
     private string FolderOf(string pod) => Path.Combine(Out, pod, "volumes", "kubernetes.io~empty-dir", "scratch");

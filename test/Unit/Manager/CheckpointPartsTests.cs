@@ -19,7 +19,7 @@ public sealed class CheckpointPartsTests : IDisposable
     private const string Id = "20261121t003412z-7f3a9c";
     private readonly MigrationWorld _world = new();
     private readonly WorkQueue _queue;
-    private readonly PendingCalls _calls = new(new MigrationWorld.Inline(), CancellationToken.None, new SoleLeader());
+    private readonly PendingCalls _calls = new(new MigrationWorld.Inline(), new SoleLeader(), CancellationToken.None);
 
     public CheckpointPartsTests() => _queue = new WorkQueue(_world.Time);
 

@@ -23,7 +23,7 @@ public sealed class CheckpointReleaseTests : MigrationTests
     public void Begin()
     {
         _queue = new WorkQueue(_world.Time);
-        _calls = new PendingCalls(TaskScheduler.Default, CancellationToken.None, new SoleLeader());
+        _calls = new PendingCalls(TaskScheduler.Default, new SoleLeader(), CancellationToken.None);
         var whole = new PodCheckpoint
         {
             Metadata = Meta("whole", Owners.ControllerReference(_world.Migration), deleted: true), Status = new PodCheckpointStatus { Ready = true },

@@ -69,7 +69,7 @@ internal sealed class CheckpointStage : IDisposable
     public ServedCluster Cluster { get; }
 
     /// <summary>What the reconcilers have asked agents, and remember.</summary>
-    public PendingCalls Calls { get; } = new(new MigrationWorld.Inline(), CancellationToken.None, new SoleLeader());
+    public PendingCalls Calls { get; } = new(new MigrationWorld.Inline(), new SoleLeader(), CancellationToken.None);
 
     public PodCheckpoint Claim => Cluster.Server.Find<PodCheckpoint>("n", "whole")!;
 

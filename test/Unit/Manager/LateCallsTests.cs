@@ -18,7 +18,7 @@ internal sealed class LateCallsTests : MigrationTests
 {
     private const string Target = "p-mmigratio";
     private static readonly V1ContainerStatus Ran = new() { Name = "c", RestartCount = 1 };
-    private readonly PendingCalls _calls = new(new MigrationWorld.Inline(), CancellationToken.None, new SoleLeader());
+    private readonly PendingCalls _calls = new(new MigrationWorld.Inline(), new SoleLeader(), CancellationToken.None);
     private WorkQueue _queue = null!;
 
     [SetUp]

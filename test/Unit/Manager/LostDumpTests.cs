@@ -22,7 +22,7 @@ public sealed class LostDumpTests : IDisposable
     {
         _queue = new WorkQueue(_world.Time);
         _reconciler = new ContainerCheckpointReconciler(
-            _world, _world, new LostNodes(_world, _world.Time), new PendingCalls(TaskScheduler.Default, CancellationToken.None, new SoleLeader()), _world, _queue, _world.Time);
+            _world, _world, new LostNodes(_world, _world.Time), new PendingCalls(TaskScheduler.Default, new SoleLeader(), CancellationToken.None), _world, _queue, _world.Time);
         _world.Put(MigrationWorld.Node("z"));
         _world.Put(new V1Pod
         {

@@ -25,7 +25,7 @@ public sealed class MigrationReconcilerTests : MigrationTests
     {
         _world.HasCome(at switch { nameof(Receiving) => Receiving, nameof(Prepared) => Prepared, _ => Fenced });
         PutTarget(at == nameof(Receiving) ? ["c"] : []);
-        if (at != nameof(Dumping))
+        if (at != nameof(Fenced))
         {
             _world.Take<PodCheckpoint>("n", _world.Checkpoint);
         }
@@ -47,9 +47,9 @@ public sealed class MigrationReconcilerTests : MigrationTests
         await _world.ReconcileAsync();
         await _world.ReconcileAsync();
 
-        _world.Status.Outcome.Should().Be(at == nameof(Dumping) ? Outcomes.Lost : Outcomes.SourceGone);
+        _world.Status.Outcome.Should().Be(at == nameof(Fenced) ? Outcomes.Lost : Outcomes.SourceGone);
         _world.Status.Message.Should().Be(
-            $"node a was lost before the pod was dumped there; the source is gone with node a{(at == nameof(Dumping) ? "" : ", and nothing of it had been stopped")}");
+            $"node a was lost before the pod was dumped there; the source is gone with node a{(at == nameof(Fenced) ? "" : ", and nothing of it had been stopped")}");
     }
 
     [Test]

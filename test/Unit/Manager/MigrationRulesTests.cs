@@ -204,7 +204,7 @@ public sealed class MigrationRulesTests
     [Test]
     public async Task A_call_outlives_the_run_that_began_it_and_wakes_the_next()
     {
-        var calls = new PendingCalls(TaskScheduler.Default, CancellationToken.None, new SoleLeader());
+        var calls = new PendingCalls(TaskScheduler.Default, new SoleLeader(), CancellationToken.None);
         var answer = new TaskCompletionSource<string>();
         var woken = new TaskCompletionSource();
         string? Ask() => calls.Ask("m/1/call", _ => answer.Task, woken.SetResult);
@@ -219,7 +219,7 @@ public sealed class MigrationRulesTests
     [Test]
     public async Task A_failed_call_is_told_once_and_then_begun_again()
     {
-        var calls = new PendingCalls(TaskScheduler.Default, CancellationToken.None, new SoleLeader());
+        var calls = new PendingCalls(TaskScheduler.Default, new SoleLeader(), CancellationToken.None);
         var woken = new SemaphoreSlim(0);
         var begun = 0;
         string? Ask() => calls.Ask<string>(

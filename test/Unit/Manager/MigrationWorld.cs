@@ -27,7 +27,7 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
     {
         _queue = new WorkQueue(Time);
         _reconciler = new PodMigrationReconciler(
-            this, this, new LostNodes(this, Time), new PendingCalls(new Inline(), CancellationToken.None, new SoleLeader()), new MigrationSlots(this, Options.Create(new OperatorOptions())),
+            this, this, new LostNodes(this, Time), new PendingCalls(new Inline(), new SoleLeader(), CancellationToken.None), new MigrationSlots(this, Options.Create(new OperatorOptions())),
             this, _queue, Time);
         Put(Node("a"));
         Put(Node("b"));

@@ -24,7 +24,7 @@ internal sealed class NodeWorld : UnaskedCluster, IAgentDirectory, IEventRecorde
     {
         _queue = new WorkQueue(Time);
         _reconciler = new CheckpointNodeReconciler(
-            this, this, new PendingCalls(new MigrationWorld.Inline(), CancellationToken.None, new SoleLeader()), this, Options.Create(new OperatorOptions()), new Home("s"), _queue, Time);
+            this, this, new PendingCalls(new MigrationWorld.Inline(), new SoleLeader(), CancellationToken.None), this, Options.Create(new OperatorOptions()), new Home("s"), _queue, Time);
         Put(MigrationWorld.Node("a"));
     }
 

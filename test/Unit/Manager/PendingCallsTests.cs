@@ -9,7 +9,7 @@ namespace PodCheckpointing.Unit.Manager;
 /// <summary>Calls that outlive the run that began them.</summary>
 public sealed class PendingCallsTests
 {
-    private readonly PendingCalls _calls = new(new MigrationWorld.Inline(), CancellationToken.None, new SoleLeader());
+    private readonly PendingCalls _calls = new(new MigrationWorld.Inline(), new SoleLeader(), CancellationToken.None);
 
     [Test]
     public void An_answer_that_comes_when_it_was_forgotten_is_not_kept()

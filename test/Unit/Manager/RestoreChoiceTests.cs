@@ -169,7 +169,7 @@ public sealed class RestoreChoiceTests
     {
         using var queue = new WorkQueue(world.Time);
         var reconciler = new PodRestoreReconciler(
-            world, world, new PendingCalls(new MigrationWorld.Inline(), CancellationToken.None, new SoleLeader()), world, queue, world.Time);
+            world, world, new PendingCalls(new MigrationWorld.Inline(), new SoleLeader(), CancellationToken.None), world, queue, world.Time);
         for (var i = 0; i < 3; i++)
         {
             await reconciler.ReconcileAsync(new ObjectKey("n", name), CancellationToken.None);

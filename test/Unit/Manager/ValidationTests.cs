@@ -333,7 +333,7 @@ public sealed class ValidationTests
         });
         using var queue = new WorkQueue(TimeProvider.System);
         var reconciler = new PodMigrationReconciler(
-            _cluster, new Directory(this), new LostNodes(_cluster, TimeProvider.System), new PendingCalls(TaskScheduler.Default, CancellationToken.None, new SoleLeader()),
+            _cluster, new Directory(this), new LostNodes(_cluster, TimeProvider.System), new PendingCalls(TaskScheduler.Default, new SoleLeader(), CancellationToken.None),
             new MigrationSlots(_cluster, Options.Create(new OperatorOptions())), new Silence(), queue, TimeProvider.System);
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         while (true)

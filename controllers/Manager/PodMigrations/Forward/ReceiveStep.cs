@@ -49,7 +49,7 @@ internal sealed class ReceiveStep(
             return scope.AwaitAnswer();
         }
 
-        if (receiver.Containers.FirstOrDefault(c => c.Phase == "Failed") is { } failed)
+        if (receiver.Containers.FirstOrDefault(c => c.Phase == RestorePhases.Failed) is { } failed)
         {
             throw new TerminalException(Reasons.RestoreFailed, $"container {failed.ContainerName} of the target cannot wait: {failed.Message}");
         }

@@ -182,7 +182,7 @@ internal sealed class RestoreStep(
 
     private static void RefuseFailed(GetRestoreResponse restore)
     {
-        if (restore.Containers.FirstOrDefault(c => c.Phase == "Failed") is { } failed)
+        if (restore.Containers.FirstOrDefault(c => c.Phase == RestorePhases.Failed) is { } failed)
         {
             throw new TerminalException(Reasons.RestoreFailed, $"container {failed.ContainerName} could not be restored: {failed.Message}");
         }
