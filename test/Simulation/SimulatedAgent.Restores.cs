@@ -62,7 +62,9 @@ internal sealed partial class SimulatedAgent
             var response = new GetRestoreResponse { Addresses = { World.Address } };
             response.Containers.AddRange(request.ContainerNames.Select(n => new ContainerRestore
             {
-                ContainerName = n, Phase = PhaseOf(request.PodUid, n), RunningAt = Timestamp.FromDateTimeOffset(node.Stages.GetValueOrDefault(request.PodUid)?.RunAt ?? world.NowAt(node)),
+                ContainerName = n, Phase = PhaseOf(request.PodUid, n),
+                Ended = world.On(node, request.PodUid)?.Containers.Any(c => c.Name == n && c is { Life: Life.Dead } or { Restarts: > 0 }) == true,
+                RunningAt = Timestamp.FromDateTimeOffset(node.Stages.GetValueOrDefault(request.PodUid)?.RunAt ?? world.NowAt(node)),
             }));
             return response;
         }
@@ -149,7 +151,7 @@ internal sealed partial class SimulatedAgent
     {
         var stage = node.Stages.GetValueOrDefault(podUid);
         var life = world.On(node, podUid)?.Containers.FirstOrDefault(c => c.Name == container)?.Life;
-        return stage?.Verdict == "Run" && life is not null ? "Running"
+        return stage?.Verdict == "Run" && life is not null ? (stage.HasBooted ? "Failed" : "Running")
             : stage?.Failed is not null || stage?.Broken.Contains(container) == true ? "Failed"
             : life == Life.Restored ? "Restored"
             : stage?.Values.ContainsKey(container) == true ? "Staged"

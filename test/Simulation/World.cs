@@ -141,6 +141,11 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
         foreach (var copy in Copies.Where(c => c.Node == node.Name))
         {
             copy.HasFailed |= copy.Containers.Any(c => c.Life is Life.Running or Life.Stopped);
+            if (node.Stages.TryGetValue(copy.PodUid, out var stage))
+            {
+                stage.HasBooted |= stage.Verdict == "Run";
+            }
+
             foreach (var restored in copy.Containers.Where(c => c.Life == Life.Restored))
             {
                 (restored.Life, restored.End) = (Life.Dead, null);

@@ -109,6 +109,9 @@ internal sealed class Stage
     /// <summary>Whether it runs, decided once.</summary>
     public string? Verdict { get; set; }
 
+    /// <summary>Its node has booted since it was let run: what runs now of it began afresh.</summary>
+    public bool HasBooted { get; set; }
+
     public DateTimeOffset RunAt { get; set; }
 
     public string? Failed { get; set; }
