@@ -309,7 +309,8 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
     {
         if (node.Fences.TryGetValue(copy.PodUid, out var holder))
         {
-            var dumped = container.Life == Life.Stopped && Store.Any(s => s.Key.PodUid == copy.PodUid && s.Value.ContainsKey(container.Name));
+            var dumped = container.Life == Life.Stopped && server.All<ContainerCheckpointContent>().Any(
+                c => c.Status?.Ready == true && c.Spec.Source.PodUID == copy.PodUid && c.Spec.Source.ContainerName == container.Name);
             (container.DiedUnder, container.DiedFor) = (holder, dumped ? holder : container.DiedFor);
         }
     }

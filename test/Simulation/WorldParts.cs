@@ -35,7 +35,7 @@ internal sealed class Processes(string name)
     /// <summary>Whose fence stood when it ended; null where none did.</summary>
     public string? DiedUnder { get; set; }
 
-    /// <summary>The same where it was dumped before: its memory is in a checkpoint.</summary>
+    /// <summary>The same where it had been dumped, as everybody can see: its memory is in a checkpoint.</summary>
     public string? DiedFor { get; set; }
 
     /// <summary>It was a source's, and there is no way back to it.</summary>

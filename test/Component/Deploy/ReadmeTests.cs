@@ -286,7 +286,7 @@ public sealed partial class ReadmeTests
     [GeneratedRegex(@"<<END\n(.*?\n)END\n", RegexOptions.Singleline)]
     private static partial Regex Overlay();
 
-    [GeneratedRegex(@"`storage/Tool` looks after the volume: (.*?) \(")]
+    [GeneratedRegex(@"`store`, in the agent's image, looks after the volume: (.*?) \(")]
     private static partial Regex StoreVerbs();
 
     [GeneratedRegex(@"\bOperator:(\w+)")]
