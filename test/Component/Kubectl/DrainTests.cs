@@ -21,6 +21,14 @@ internal sealed class DrainTests() : PluginTests("drain")
         await ApplyAsync("{apiVersion: v1, kind: Pod, metadata: {name: elsewhere}, spec: {nodeName: edge-2, containers: [{name: main, image: x}]}}");
     }
 
+    /// <summary>A pod could go there, and other tests say where one can.</summary>
+    [OneTimeTearDown]
+    public async Task TakeNodesAwayAsync()
+    {
+        var said = await KubectlAsync("delete", "nodes,checkpointnodes", "edge", "edge-2");
+        said.Code.Should().Be(0, said.Error);
+    }
+
     [Test, Order(0)]
     public async Task Plans_by_questions_that_go_again()
     {
@@ -170,7 +178,7 @@ internal sealed class DrainTests() : PluginTests("drain")
         await ApplyAsync($"{{apiVersion: v1, kind: Node, metadata: {{name: {name}}}}}");
         await ApplyAsync($"{{apiVersion: lpm.my.domain/v1, kind: CheckpointNode, metadata: {{name: {name}}}}}");
         await SetStatusAsync("node", name, new { conditions = new[] { new { type = "Ready", status = "True", reason = "KubeletReady" } } });
-        await SetStatusAsync("checkpointnode", name, new { conditions = new[] { new { type = "Ready", status = "True", reason = "Succeeded", message = "", lastTransitionTime = "2026-11-21T08:00:00Z" } } });
+        await SetStatusAsync("checkpointnode", name, new { agentVersion = "1", conditions = new[] { new { type = "Ready", status = "True", reason = "Succeeded", message = "", lastTransitionTime = "2026-11-21T08:00:00Z" } } });
     }
 
     private async Task EndAsync(string space, string name, string outcome, string message)
