@@ -95,7 +95,8 @@ internal sealed class RestoreRelease(
             throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.RestoreFailed, "nothing of the pod is staged here");
         }
 
-        if (members.Select(m => m.Failure).Prepend(folder.Failed.Text).OfType<string>().FirstOrDefault() is { } why)
+        var failures = members.Where(m => m.Failure is not null).Select(m => $"container {m.Name} could not be restored: {m.Failure}");
+        if ((folder.Failed.Text ?? failures.FirstOrDefault()) is { } why)
         {
             throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.RestoreFailed, why.TrimEnd());
         }

@@ -134,7 +134,7 @@ public sealed class RestoreVerdictTests : StoreFolder
         var release = () => _release.ReleaseAsync(Target, () => Task.CompletedTask, CancellationToken.None);
 
         (await release.Should().ThrowAsync<RpcException>()).Which.Status.Should().Match<Status>(
-            s => s.StatusCode == StatusCode.FailedPrecondition && s.Detail == "no room");
+            s => s.StatusCode == StatusCode.FailedPrecondition && s.Detail == "container c could not be restored: no room");
     }
 
     [TestCase(true)]
