@@ -33,8 +33,9 @@ public sealed class PluginTests : SharedBenchTests
         taken.Should().MatchRegex("Result: +Ready\n").And.MatchRegex($"Pod: +{restored}\n").And.MatchRegex("Node: +node-b\n");
         await CountOnAsync("node-b", restored, "c", Cluster.Numbers("node-b", restored, "c", "n").Count);
         var at = Cluster.Numbers("node-b", restored, "c", "n")[^1];
+        // The image has two names, and the runtime says one of them.
         (await KubectlAsync(0, "podmigration", "inspect", "snap"))
-            .Should().MatchRegex(@"Artifact: +shared://\S+/\S+\n").And.MatchRegex(@"\nc +True +\S+ .iB +\S+ .iB +sha256:[0-9a-f]{64} +localhost/python:1 +crun \S+ +4\.\S+");
+            .Should().MatchRegex(@"Artifact: +shared://\S+/\S+\n").And.MatchRegex(@"\nc +True +\S+ .iB +\S+ .iB +sha256:[0-9a-f]{64} +(localhost/python:1|docker.io/library/python:3-slim) +crun \S+ +4\.\S+");
 
         var cloned = await KubectlAsync(0, "podmigration", "restore", "snap", "--name", "copy", "--to", "node-a", "--wait");
         cloned.Should().StartWith("pod/copy created\n").And.MatchRegex("Restored +on node-a\n");
