@@ -20,6 +20,8 @@ public sealed class PodsTests() : BenchTests("p")
         "get services",
         // StrayTargets, when a target was created after its migration's end.
         "get podmigrations.lpm.my.domain",
+        // MigrationNodes asks once more before a node counts as lost for certain: LostNodeTests.
+        "get nodes",
         // Cluster.CreateOrGetAsync reads what was there already: after a crash between the creation and the status.
         "get checkpointnodes.lpm.my.domain",
         "get containercheckpoints.lpm.my.domain",
