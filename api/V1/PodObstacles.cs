@@ -59,7 +59,7 @@ public static class PodObstacles
 
         if (IsTrue(pod, "hostIPC"))
         {
-            yield return "spec.hostIPC is true: the target does not have this node's shared memory and semaphores";
+            yield return "spec.hostIPC is true: the target does not have this node's shared memory and semaphores; set it to false";
         }
 
         if (IsTrue(pod, "shareProcessNamespace"))
@@ -80,22 +80,22 @@ public static class PodObstacles
         if (pod.IsOfReplicaSet() && !pod.IsOfDeployment() && pod.Spec.More?.TryGetValue("readinessGates", out var gates) == true
             && Json.Items(gates).Select(g => Json.Text(g, "conditionType")).ToList() is { Count: > 0 } named)
         {
-            yield return $"spec.readinessGates waits for {string.Join(", ", named)}: who sets that finds pods by their labels, and a target has those of a ReplicaSet without a Deployment when it is ready";
+            yield return $"spec.readinessGates waits for {string.Join(", ", named)}: their controller finds pods by label, and the target of a pod of a ReplicaSet without a Deployment has none until it is ready; remove them";
         }
 
         if (pod.Metadata.Labels?.TryGetValue(WellKnown.NameLabel, out var name) == true && name == WellKnown.OperatorName)
         {
-            yield return "it is the operator, which cannot bring itself to an end while it stands still; delete the pod, and its Deployment starts another one";
+            yield return "it is the operator itself, which cannot end its own migration while it stands still; delete the pod, and its Deployment starts another one";
         }
 
         if (pod.Spec.HostNetwork == true)
         {
-            yield return "spec.hostNetwork is true: the target does not have this node's network";
+            yield return "spec.hostNetwork is true: the target does not have this node's network; set it to false";
         }
 
         if (pod.Spec.HostPID == true)
         {
-            yield return "spec.hostPID is true: the target does not have this node's processes";
+            yield return "spec.hostPID is true: the target does not have this node's processes; set it to false";
         }
 
         if (pod.Metadata.Annotations?.TryGetValue(WellKnown.CriuConfig, out var options) == true)
@@ -105,7 +105,7 @@ public static class PodObstacles
 
         foreach (var container in pod.LivingContainers().Where(c => c.Tty == true))
         {
-            yield return $"container \"{container.Name}\" has tty true: a terminal cannot be restored";
+            yield return $"container \"{container.Name}\" has tty true: a terminal cannot be restored; set it to false";
         }
     }
 

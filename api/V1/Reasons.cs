@@ -41,7 +41,7 @@ public static class Reasons
     /// ended needs a new attempt.</remarks>
     public const string ContainerNotFound = "ContainerNotFound";
 
-    /// <summary>The pod has connected TCP sockets, and spec.tcpPolicy is Reject; the message names them.</summary>
+    /// <summary>The pod has connected TCP sockets, and spec.tcpPolicy is Reject; the message counts them.</summary>
     /// <remarks>Let the application close them, or use tcpPolicy: Close and let it connect again.</remarks>
     public const string EstablishedTcpConnections = "EstablishedTcpConnections";
 
@@ -268,9 +268,10 @@ public static class Reasons
     /// your namespace.</remarks>
     public const string NamespaceMismatch = "NamespaceMismatch";
 
-    /// <summary>spec.timeoutSeconds ran out before the restore was verified; the migration rolls back.</summary>
-    /// <remarks>See in status.steps where the time went; create another PodMigration with a longer
-    /// timeoutSeconds.</remarks>
+    /// <summary>spec.timeoutSeconds ran out before the restore was verified, or the pod stood still for as long as its
+    /// liveness probes allow; the migration rolls back, and the message says which.</summary>
+    /// <remarks>See in status.steps where the time went; create another PodMigration with a longer timeoutSeconds. Where
+    /// it was a probe's limit, raise its failureThreshold or periodSeconds.</remarks>
     public const string TimedOut = "TimedOut";
 
     /// <summary>The user asked to stop, by spec.abort or by deleting the migration; it rolls back.</summary>
@@ -289,14 +290,14 @@ public static class Reasons
 
     /// <summary>The target was let go, and its node does not answer since. The pod may run there, so the source stays
     /// stopped.</summary>
-    /// <remarks>Mend the node: when it answers, the migration ends by itself. When it is dead for certain, say so, and the
+    /// <remarks>Mend the node: when it answers, the migration ends by itself. Declare it dead only when it is certain not to run any more, and the
     /// source goes on: kubectl taint node NODE node.kubernetes.io/out-of-service=nodeshutdown:NoExecute, or kubectl delete
-    /// node NODE, which counts after a minute, or kubectl delete pod TARGET --force. Never say so of a node that may run: two copies would.
+    /// node NODE, which counts after a minute, or kubectl delete pod TARGET --force. Never of a node that may run: two copies would.
     /// Take the taint back when the machine is mended: kubectl taint node NODE node.kubernetes.io/out-of-service-</remarks>
     public const string TargetUnreachable = "TargetUnreachable";
 
     /// <summary>The node of the source does not answer: its pod can neither be removed nor told to go on.</summary>
-    /// <remarks>Mend the node: when it answers, the migration ends by itself. When it is dead for certain, say so:
+    /// <remarks>Mend the node: when it answers, the migration ends by itself. Declare it dead only when it is certain not to run any more:
     /// kubectl taint node NODE node.kubernetes.io/out-of-service=nodeshutdown:NoExecute, or kubectl delete node
     /// NODE, which counts after a minute. Take the taint back when the machine is mended: kubectl taint node NODE
     /// node.kubernetes.io/out-of-service-</remarks>

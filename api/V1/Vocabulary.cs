@@ -104,7 +104,7 @@ public static class ConditionTypes
     /// <summary>The migration is possible.</summary>
     public const string Validated = "Validated";
 
-    /// <summary>The source does not start or run again without leave.</summary>
+    /// <summary>No container of the source can start on its node: a fence there refuses it.</summary>
     public const string SourceFenced = "SourceFenced";
 
     /// <summary>The checkpoint is whole, and every container of the source stands still.</summary>
@@ -116,7 +116,8 @@ public static class ConditionTypes
     /// <summary>The target's processes run.</summary>
     public const string Restored = "Restored";
 
-    /// <summary>The target is what was dumped. From here on the migration only goes forward.</summary>
+    /// <summary>The target is what was dumped, and runs. The migration goes forward from here on, unless the target is
+    /// gone, or fails, while the source still stands; then False.</summary>
     public const string RestoreVerified = "RestoreVerified";
 
     /// <summary>The Service's endpoints lead to the restored pod.</summary>
@@ -125,8 +126,8 @@ public static class ConditionTypes
     /// <summary>The source pod is gone.</summary>
     public const string SourceRemoved = "SourceRemoved";
 
-    /// <summary>The migration has failed and is undone: False while it is being undone, True when the source goes
-    /// on.</summary>
+    /// <summary>The migration has failed and is undone: False while it is being undone, True when that has ended;
+    /// status.outcome says what became of the pod.</summary>
     public const string RolledBack = "RolledBack";
 
     /// <summary>Whether an abort was heeded: False where it came too late.</summary>

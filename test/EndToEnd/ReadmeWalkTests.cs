@@ -36,7 +36,8 @@ public sealed class ReadmeWalkTests() : BenchTests("r")
         try
         {
             said = await FollowAsync("mkdir -p my-cluster",
-                ("my-cluster", overlay), ("../config", "../../config"), ("10.0.0.1", "nfs.example"), ("~/", $"{Cluster.Folder}/"));
+                ("my-cluster", overlay), ("../config", "../../config"), ("10.0.0.1", "nfs.example"), ("~/", $"{Cluster.Folder}/"),
+                ("registry.example/", "localhost/"));
         }
         finally
         {
@@ -127,7 +128,7 @@ public sealed class ReadmeWalkTests() : BenchTests("r")
         (await Cluster.SayAsync("kubectl", "create", "podcheckpoint", "kept", "--pod", "clone", "--deletion-policy", "Retain", "--wait")).Code.Should().Be(0);
         var kept = await Cluster.GetAsync("podcheckpoint", "kept", "{.status.checkpointID}");
         (await FollowAsync("kubectl delete podmigrations")).TrimEnd().Split('\n')[^1].Should().Contain("deleted", "and then nothing is found");
-        await FollowAsync("kubectl delete -k");
+        await FollowAsync("kubectl delete -k", ("my-cluster", "config/default"));
         await Cluster.StopWorkloadsAsync();
 
         (await Cluster.KubectlAsync("get", "crd,ns,pv,runtimeclass,clusterrole,clusterrolebinding,validatingadmissionpolicy,validatingadmissionpolicybinding", "-o", "name"))

@@ -46,8 +46,8 @@ internal static class MigrationStalls
         return (
             Reasons.TargetUnreachable,
             $"pod {pod} was let go at node {node}, which does not answer: it may run there, so the source stays stopped at {scope.Status.SourceNode}. "
-            + $"When {node} answers, the migration ends by itself. When it is dead for certain, and only then, say so and the source goes on: "
-            + $"kubectl -n {scope.Namespace} delete pod {pod} --force, or {WordOf(node)}");
+            + $"When {node} answers, the migration ends by itself. Declare it dead only when it is certain not to run any more, and the source goes on: "
+            + $"kubectl -n {scope.Namespace} delete pod {pod} --force, or {DeclareDead(node)}");
     }
 
     public static (string Reason, string Message) HoldSilent(MigrationScope scope)
@@ -56,7 +56,7 @@ internal static class MigrationStalls
         return (
             Reasons.AgentUnavailable,
             $"node {node}, which was to take the pod's address, does not answer: the migration ends when it does and has let the address go. "
-            + $"When it is dead for certain, say so: {WordOf(node)}");
+            + $"Declare it dead only when it is certain not to run any more: {DeclareDead(node)}");
     }
 
     public static (string Reason, string Message) FreshSilent(MigrationScope scope)
@@ -65,10 +65,11 @@ internal static class MigrationStalls
         return (
             Reasons.AgentUnavailable,
             $"the pod is to start afresh as {pod} at node {node}, which does not answer: the migration ends when it does. "
-            + $"When it is dead for certain, say so: {WordOf(node)}");
+            + $"Declare it dead only when it is certain not to run any more: {DeclareDead(node)}");
     }
 
-    private static string WordOf(string? node) =>
+    /// <summary>The commands that declare a node dead, and take that back.</summary>
+    private static string DeclareDead(string? node) =>
         $"kubectl taint node {node} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute, or kubectl delete node {node}, which counts after a minute. "
         + $"Take the taint back when the machine is mended: kubectl taint node {node} node.kubernetes.io/out-of-service-";
 
@@ -83,6 +84,6 @@ internal static class MigrationStalls
         var node = scope.Status.SourceNode;
         return (
             Reasons.SourceUnreachable,
-            $"node {node}, where {what}. When it is dead for certain, say so: {WordOf(node)}");
+            $"node {node}, where {what}. Declare it dead only when it is certain not to run any more: {DeclareDead(node)}");
     }
 }

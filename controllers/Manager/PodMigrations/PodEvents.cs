@@ -18,11 +18,19 @@ internal sealed class PodEvents(MigrationObjects objects, IEventRecorder events)
             events.Record(target, "Normal", Outcomes.Restored, $"Restored from PodCheckpoint {scope.CheckpointName} of pod {source} by {migration}{downtime}");
         }
 
-        if (IsNew(ConditionTypes.RolledBack) && scope.Condition(ConditionTypes.SourceFenced) is not null && objects.FindSource(scope) is { } stayed)
+        if (IsNew(ConditionTypes.RolledBack) && scope.Condition(ConditionTypes.SourceFenced) is not null
+            && objects.FindSource(scope) is { } stayed)
         {
-            events.Record(stayed, "Warning", Outcomes.RolledBack, $"Was to move to {scope.Status.TargetNode} by {migration}, and goes on here: {scope.Condition(ConditionTypes.RolledBack)!.Message}");
+            var became = scope.Status.Outcome switch
+            {
+                Outcomes.RolledBack => $"goes on here: {scope.Condition(ConditionTypes.RolledBack)!.Message}",
+                _ => $"does not go on as it was: {scope.Status.Message}",
+            };
+            events.Record(
+                stayed, "Warning", scope.Status.Outcome ?? Outcomes.RolledBack,
+                $"Was to move to {scope.Status.TargetNode} by {migration}, and {became}");
         }
 
-        bool IsNew(string condition) => scope.Is(condition) && !before?.Conditions.IsTrue(condition) == true;
+        bool IsNew(string condition) => scope.Is(condition) && before?.Conditions.IsTrue(condition) == false;
     }
 }

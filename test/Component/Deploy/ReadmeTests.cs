@@ -143,6 +143,8 @@ public sealed partial class ReadmeTests
         Manifests.One(objects, "PersistentVolume", "checkpoint-repo")["spec"]!["nfs"]!.ToJsonString()
             .Should().Be("""{"path":"/checkpoints","server":"10.0.0.1"}""");
         objects.Should().HaveSameCount(Manifests.Kustomize("default"));
+        objects.SelectMany(o => Image().Matches(o.ToJsonString())).Select(m => m.Groups[1].Value)
+            .Should().HaveCountGreaterThan(1).And.OnlyContain(image => image.StartsWith("registry.example/", StringComparison.Ordinal));
     }
 
     [Test]
@@ -181,11 +183,11 @@ public sealed partial class ReadmeTests
     public void Its_files_and_folders_exist()
     {
         var named = Code.SelectMany(Words)
-            .Where(w => Path_().IsMatch(w) && w.Split('/')[0] is not ("lpm.my.domain" or "pod" or "deployment" or "daemonset")).Distinct().ToList();
+            .Where(w => Path_().IsMatch(w) && w.Split('/')[0] is not ("lpm.my.domain" or "pod" or "deployment" or "daemonset" or "localhost")).Distinct().ToList();
 
         // What is made is not there in a fresh clone.
         var makefile = File.ReadAllText(Path.Combine(Manifests.Root, "Makefile"));
-        named.Should().Contain(["config/default", "config/certificates.sh", "test/README.md"])
+        named.Should().Contain(["config/manager/namespace.yaml", "config/certificates.sh", "test/README.md"])
             .And.OnlyContain(p => p.StartsWith("artifacts/") ? makefile.Contains(p) : Path.Exists(Path.Combine(Manifests.Root, p)));
     }
 
@@ -280,11 +282,14 @@ public sealed partial class ReadmeTests
     [GeneratedRegex(@"^helm uninstall \S+ -n (\S+)\nkubectl delete namespace \1\nkubectl delete (\S+) -l (\S+)\n$")]
     private static partial Regex HelmUninstall();
 
-    [GeneratedRegex(@"^kubectl delete -k config/default -l (\S+)!=(\S+) --timeout=5m\n$")]
+    [GeneratedRegex(@"^kubectl delete -k my-cluster -l (\S+)!=(\S+) --timeout=5m\n$")]
     private static partial Regex NotLabel();
 
     [GeneratedRegex(@"<<END\n(.*?\n)END\n", RegexOptions.Singleline)]
     private static partial Regex Overlay();
+
+    [GeneratedRegex("\"image\":\"([^\"]+)\"")]
+    private static partial Regex Image();
 
     [GeneratedRegex(@"`store`, in the agent's image, looks after the volume: (.*?) \(")]
     private static partial Regex StoreVerbs();

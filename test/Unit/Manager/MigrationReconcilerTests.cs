@@ -89,6 +89,21 @@ public sealed class MigrationReconcilerTests : MigrationTests
     }
 
     [Test]
+    public async Task A_source_whose_object_is_gone_is_not_told_as_removed_before_its_node_has_ended_what_ran_there()
+    {
+        _world.HasCome(Verified, Steps.Restore, Steps.Commit);
+        PutTarget();
+        _world.Take<V1Pod>("n", "p");
+        _world.Refuse<EndProcessesResponse>(new AgentException(Reasons.AgentUnavailable, "silence", isTerminal: false));
+
+        await _world.Invoking(w => w.ReconcileAFewTimesAsync()).Should().ThrowAsync<AgentException>();
+
+        _world.Condition(ConditionTypes.SourceRemoved)?.Status.Should().NotBe("True");
+        _world.Condition(ConditionTypes.Stalled).Should().Match<V1Condition>(c =>
+            c.Status == "True" && c.Reason == Reasons.SourceUnreachable && c.Message!.StartsWith("node a, where the source is fenced"));
+    }
+
+    [Test]
     public void That_a_node_is_lost_wakes_all_that_it_concerns_and_its_heartbeat_those_that_have_stalled()
     {
         var wakes = new NodeTriggers();

@@ -23,7 +23,7 @@ public sealed class MigrationRulesTests
         Refused(pod with { Status = pod.Status! with { ContainerStatuses = [] } }, Reasons.PodNotRunning, "container c");
         Refused(Spec(s => s with { Volumes = [new V1Volume { Name = "node", HostPath = new() { Path = "/" } }] }), Reasons.PodNotMigratable, "\"node\" is a hostPath");
         Refused(Spec(s => s with { Volumes = [new V1Volume { Name = "huge", EmptyDir = new() { Medium = "HugePages-2Mi" } }] }), Reasons.PodNotMigratable, "huge pages");
-        Refused(Spec(s => s with { HostPID = true, HostNetwork = true }), Reasons.PodNotMigratable, "network; spec.hostPID");
+        Refused(Spec(s => s with { HostPID = true, HostNetwork = true }), Reasons.PodNotMigratable, "network; set it to false; spec.hostPID");
         Refused(Spec(s => s with { HostNetwork = true }), Reasons.PodNotMigratable, "network");
         Refused(Spec(s => s with { Containers = [s.Containers[0] with { Tty = true }] }), Reasons.PodNotMigratable, "terminal");
         // It would stand still in the midst of it, and nobody would let it go on.

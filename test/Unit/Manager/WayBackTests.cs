@@ -72,6 +72,8 @@ public sealed class WayBackTests : MigrationTests
         await _world.ReconcileAFewTimesAsync();
 
         _world.Status.Outcome.Should().Be(outcome);
+        _world.Events.Count(e => e.Reason == Outcomes.RolledBack && e.Message.Contains("goes on here")).Should()
+            .Be(ended ? 0 : 1, "an event of the pod says what the migration's outcome says");
         if (ended)
         {
             _world.Status.Message.Should().Contain("container c of the source ended while it stood still").And.Contain($"PodCheckpoint {_world.Checkpoint} holds");

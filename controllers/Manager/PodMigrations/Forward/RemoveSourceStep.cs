@@ -1,6 +1,7 @@
 using k8s.Models;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.Agents;
 using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.PodMigrations.Forward;
@@ -44,20 +45,33 @@ internal sealed class RemoveSourceStep(
             return false;
         }
 
-        // Told together with the end of its fence, which is there a moment later.
-        var before = scope.Status;
-        scope.Set(ConditionTypes.SourceRemoved, true, Reasons.Succeeded, "the source pod is gone");
-        var request = new UnfenceRequest { PodUid = scope.Status.PodUID, Holder = scope.Uid, Resume = false };
-        // A node that is gone has taken its fence along. Under the fence nothing of it starts again: where its object was deleted by
-        // force, and its kubelet has not heard of that, the processes end before the fence does.
-        if (!lost
-            && (!processes.Kill(scope) || calls.Ask(scope, CallNames.Unfence, scope.Status.SourceNode!, (agent, t) => agent.UnfenceAsync(request, t)) is null))
+        // A node that is gone has taken its fence along.
+        if (!lost && !Unfence(scope))
         {
-            scope.Status = before;
             return false;
         }
 
+        scope.Set(ConditionTypes.SourceRemoved, true, Reasons.Succeeded, "the source pod is gone");
         scope.End(Steps.Commit, "");
         return true;
+    }
+
+    /// <summary>Ends what may run of a source whose object is gone, and then its fence.</summary>
+    /// <remarks>In this order: the object may have been deleted by force, and its kubelet have heard nothing of that.</remarks>
+    /// <returns>Whether both are done.</returns>
+    private bool Unfence(MigrationScope scope)
+    {
+        var request = new UnfenceRequest { PodUid = scope.Status.PodUID, Holder = scope.Uid, Resume = false };
+        try
+        {
+            return processes.Kill(scope)
+                && calls.Ask(
+                    scope, CallNames.Unfence, scope.Status.SourceNode!, (agent, t) => agent.UnfenceAsync(request, t)) is not null;
+        }
+        catch (AgentException silent) when (silent.Reason == Reasons.AgentUnavailable)
+        {
+            scope.Stall = MigrationStalls.SourceSilent(scope);
+            throw;
+        }
     }
 }

@@ -62,7 +62,7 @@ internal sealed class RestoreStep(
             TellVerified(scope, contents, restore);
         }
 
-        // Stored before the source goes: from here on only forward.
+        // Stored before the source goes.
         return false;
     }
 
