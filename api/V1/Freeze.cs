@@ -13,29 +13,35 @@ public static class Freeze
     /// <summary>Faster than memory is written by any node, and read again by another one.</summary>
     private const double BytesPerSecond = 1L << 32;
 
-    private static readonly TimeSpan MostReserve = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan MaxReserve = TimeSpan.FromSeconds(5);
 
-    /// <summary>The shortest that any liveness probe allows; null where there is none.</summary>
-    public static TimeSpan? LongestOf(V1Pod pod) => TightestOf(pod)?.Longest;
+    /// <summary>How long a pod may stand still: the least that any of its liveness probes allows; null where it has none.</summary>
+    public static TimeSpan? AllowedFor(V1Pod pod) => StrictestProbeOf(pod)?.Allowed;
 
     /// <summary>The probe that allows the least, in words, and what it allows; null where there is none.</summary>
-    public static (string Probe, TimeSpan Longest)? TightestOf(V1Pod pod) =>
+    public static (string Probe, TimeSpan Allowed)? StrictestProbeOf(V1Pod pod) =>
         (from container in pod.LivingContainers()
-         let longest = Longest(container)
-         where longest is not null
-         orderby longest
+         let allowed = AllowedBy(container)
+         where allowed is not null
+         orderby allowed
          select ((string, TimeSpan)?)(
-             $"livenessProbe of container \"{container.Name}\" (failureThreshold {FailuresOf(container.LivenessProbe!)}, periodSeconds {PeriodOf(container.LivenessProbe!)})", longest.Value))
+             $"livenessProbe of container \"{container.Name}\" (failureThreshold {FailuresOf(container.LivenessProbe!)}, "
+                + $"periodSeconds {PeriodOf(container.LivenessProbe!)})",
+             allowed.Value))
         .FirstOrDefault();
 
     /// <summary>How long a migration lets a pod stand still that may for so long: some of it is for the way back.</summary>
-    public static TimeSpan Usable(TimeSpan longest) => longest - (longest / 4 is var reserve && reserve < MostReserve ? reserve : MostReserve);
+    public static TimeSpan Usable(TimeSpan allowed)
+    {
+        var reserve = allowed / 4;
+        return allowed - (reserve < MaxReserve ? reserve : MaxReserve);
+    }
 
     /// <summary>How long a pod of so many bytes stands still at least.</summary>
     public static TimeSpan LeastFor(ulong bytes) => TimeSpan.FromSeconds(Math.Max(Least.TotalSeconds, bytes / BytesPerSecond));
 
     /// <summary>What one container's liveness probe allows; null where it has none.</summary>
-    public static TimeSpan? Longest(V1Container container) =>
+    public static TimeSpan? AllowedBy(V1Container container) =>
         // The first probe may come right after the stop, the fatal one is the last of a row. Defaults: core/v1 Probe.
         container.LivenessProbe is { } probe
             ? TimeSpan.FromSeconds((FailuresOf(probe) - 1) * PeriodOf(probe))

@@ -16,7 +16,7 @@ public static class MigrationObstacles
             yield return ("tcpPolicy", Reasons.AddressNotKept, message);
         }
 
-        if (spec.OnFailure == OnFailurePolicies.Leave && pod is not null && Freeze.LongestOf(pod) is { } longest)
+        if (spec.OnFailure == OnFailurePolicies.Leave && pod is not null && Freeze.AllowedFor(pod) is { } longest)
         {
             yield return (
                 "onFailure",

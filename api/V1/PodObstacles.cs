@@ -111,9 +111,9 @@ public static class PodObstacles
 
     private static IEnumerable<string> TooTight(V1Pod pod)
     {
-        if (Freeze.TightestOf(pod) is { } tightest && tightest.Longest < Freeze.Least)
+        if (Freeze.StrictestProbeOf(pod) is { } strictest && strictest.Allowed < Freeze.Least)
         {
-            yield return $"{tightest.Probe} lets it stand still for {tightest.Longest.TotalSeconds:0} s, and a migration takes up to {Freeze.Least.TotalSeconds:0} s; raise failureThreshold or periodSeconds";
+            yield return $"{strictest.Probe} lets it stand still for {strictest.Allowed.TotalSeconds:0} s, and a migration takes up to {Freeze.Least.TotalSeconds:0} s; raise failureThreshold or periodSeconds";
         }
     }
 

@@ -58,7 +58,7 @@ internal sealed class MigrationLimits(MigrationObjects objects, SilentAgents sil
                 Reasons.TimedOut,
                 $"the pod stood still for {(Now - scope.Condition(ConditionTypes.SourceFenced)!.LastTransitionTime)!.Value.TotalSeconds:0.0} s, and its liveness probes allow "
                 + $"{scope.Status.MaxFreezeSeconds} s, the way back included: raise failureThreshold or periodSeconds"
-                + (objects.FindSource(scope) is { } source && Freeze.TightestOf(source) is { } tightest ? $" of the {tightest.Probe}" : ""));
+                + (objects.FindSource(scope) is { } source && Freeze.StrictestProbeOf(source) is { } strictest ? $" of the {strictest.Probe}" : ""));
         }
 
         return Deadline(scope) is { } end && Now >= end

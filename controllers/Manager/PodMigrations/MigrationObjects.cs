@@ -24,13 +24,8 @@ internal sealed class MigrationObjects(ICluster cluster)
         FindSource(scope)
         ?? throw new TerminalException(Reasons.PodNotFound, "the source pod has gone while it was being migrated");
 
-    public V1Pod? FindTarget(MigrationScope scope) =>
-        cluster.Where(Indexes.PodsByMigration, scope.Uid).FirstOrDefault(p => p.Metadata.NamespaceProperty == scope.Namespace && IsTargetOf(p, scope)
-            // Its label is also that of a pod which somebody has made of its manifest.
-            && (scope.Status.RestoredPodName is { } its ? p.Metadata.Name == its : StrayTargets.IsTarget(p)))
-        // Its label is anybody's to take away; its uid is not.
-        ?? (scope.Status is { RestoredPodName: { } name, RestoredPodUID: { } uid }
-            && cluster.Find<V1Pod>(new ObjectKey(scope.Namespace, name)) is { } pod && pod.Metadata.Uid == uid ? pod : null);
+    /// <summary>The target, by its label or by its uid: anybody may take the label away.</summary>
+    public V1Pod? FindTarget(MigrationScope scope) => FindTargetByLabel(scope) ?? FindTargetByUid(scope);
 
     /// <summary>The target as the API server has it: it may have been created just before the failure.</summary>
     public async Task<V1Pod?> ReadTargetAsync(MigrationScope scope, CancellationToken cancellationToken)
@@ -63,4 +58,19 @@ internal sealed class MigrationObjects(ICluster cluster)
         let content = cluster.Find<ContainerCheckpointContent>(new ObjectKey(null, ContainerCheckpointReconciler.ContentName(part)))
         where content?.Status?.Ready == true && content.Spec.ContainerCheckpointRef.Uid == part.Metadata.Uid
         select content;
+
+    private V1Pod? FindTargetByLabel(MigrationScope scope) =>
+        cluster.Where(Indexes.PodsByMigration, scope.Uid)
+            .Where(p => p.Metadata.NamespaceProperty == scope.Namespace && IsTargetOf(p, scope))
+            // A pod that somebody has made of the target's manifest has its label, too.
+            .FirstOrDefault(p => scope.Status.RestoredPodName is { } name
+                ? p.Metadata.Name == name
+                : StrayTargets.IsTarget(p));
+
+    private V1Pod? FindTargetByUid(MigrationScope scope) =>
+        scope.Status is { RestoredPodName: { } name, RestoredPodUID: { } uid }
+        && cluster.Find<V1Pod>(new ObjectKey(scope.Namespace, name)) is { } pod
+        && pod.Metadata.Uid == uid
+            ? pod
+            : null;
 }

@@ -57,11 +57,11 @@ internal static class NodeObstacles
                 $"tcpPolicy is Reject, and pod {pod.Metadata.Name} has {seen.ConnectedSockets} connected TCP sockets; have it close them, or use tcpPolicy: Close");
         }
 
-        if (Freeze.TightestOf(pod) is { } tightest && Freeze.LeastFor(seen.MemoryBytes + seen.VolumeBytes) is var least && least > tightest.Longest)
+        if (Freeze.StrictestProbeOf(pod) is { } strictest && Freeze.LeastFor(seen.MemoryBytes + seen.VolumeBytes) is var least && least > strictest.Allowed)
         {
             yield return (
                 Reasons.FreezeTooShort,
-                $"{tightest.Probe} lets pod {pod.Metadata.Name} stand still for {tightest.Longest.TotalSeconds:0} s, and to move {Quantity.OfBytes(seen.MemoryBytes + seen.VolumeBytes)} "
+                $"{strictest.Probe} lets pod {pod.Metadata.Name} stand still for {strictest.Allowed.TotalSeconds:0} s, and to move {Quantity.OfBytes(seen.MemoryBytes + seen.VolumeBytes)} "
                 + $"of memory and volumes takes at least {least.TotalSeconds:0.0} s; raise failureThreshold or periodSeconds");
         }
 

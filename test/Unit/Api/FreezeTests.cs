@@ -14,19 +14,19 @@ public sealed class FreezeTests
     [TestCase("""{"failureThreshold":1,"periodSeconds":60}""", 0)]
     [TestCase("""{"failureThreshold":5,"periodSeconds":4,"timeoutSeconds":9}""", 16)]
     public void A_liveness_probe_bounds_the_freeze(string probe, int seconds) =>
-        Freeze.LongestOf(Pod(Container("c", probe))).Should().Be(TimeSpan.FromSeconds(seconds));
+        Freeze.AllowedFor(Pod(Container("c", probe))).Should().Be(TimeSpan.FromSeconds(seconds));
 
     [Test]
-    public void The_tightest_probe_counts_and_a_sidecars_too()
+    public void The_strictest_probe_counts_and_a_sidecars_too()
     {
         var pod = Pod(Container("a", "{}"), Container("b", null));
         var sidecar = Container("s", """{"periodSeconds":3}""") with { RestartPolicy = "Always" };
 
-        Freeze.LongestOf(pod with { Spec = pod.Spec with { InitContainers = [sidecar] } }).Should().Be(TimeSpan.FromSeconds(6));
+        Freeze.AllowedFor(pod with { Spec = pod.Spec with { InitContainers = [sidecar] } }).Should().Be(TimeSpan.FromSeconds(6));
     }
 
     [Test]
-    public void Without_a_probe_there_is_no_bound() => Freeze.LongestOf(Pod(Container("c", null))).Should().BeNull();
+    public void Without_a_probe_there_is_no_bound() => Freeze.AllowedFor(Pod(Container("c", null))).Should().BeNull();
 
     [TestCase("""{"periodSeconds":1,"failureThreshold":2}""", "livenessProbe of container \"c\" (failureThreshold 2, periodSeconds 1) lets it stand still for 1 s, and a migration takes up to 2 s; raise failureThreshold or periodSeconds")]
     [TestCase("""{"failureThreshold":1}""", "livenessProbe of container \"c\" (failureThreshold 1, periodSeconds 10) lets it stand still for 0 s, and a migration takes up to 2 s; raise failureThreshold or periodSeconds")]

@@ -10,29 +10,47 @@ internal sealed class RollBack(
 {
     public async Task RunAsync(MigrationScope scope, V1Condition turned, CancellationToken cancellationToken)
     {
-        var touched = scope.Is(ConditionTypes.Validated);
-        if (touched && !await UndoAsync(scope, turned.Message, cancellationToken))
+        if (!scope.Is(ConditionTypes.Validated))
+        {
+            End(scope, turned, "", scope.Migration.Spec.DryRun == true ? Outcomes.WouldFail : null, isAccessible: null);
+            return;
+        }
+
+        if (!await UndoAsync(scope, turned.Message, cancellationToken))
         {
             return;
         }
 
-        var ended = touched ? resumption.EndedMeanwhile(scope) : [];
+        var ended = resumption.EndedMeanwhile(scope);
+        if (ended.Count == 0 && SourceGoesOn(scope))
+        {
+            End(scope, turned, "", Outcomes.RolledBack, isAccessible: true);
+            return;
+        }
+
         // What an operator asked for that died before it said so stands among the objects.
         var stopped = scope.HasBegun(Steps.Checkpoint) || objects.FindCheckpoint(scope) is not null;
-        var goesOn = touched && ended.Count == 0 && objects.FindSource(scope) is { Metadata.DeletionTimestamp: null, Status.Phase: "Running" }
-            && !nodes.IsLost(scope.Status.SourceNode!);
+        // A source that another migration has is that one's to tell of.
+        var outcome = scope.BelongsToAnother ? null : stopped ? Outcomes.Lost : Outcomes.SourceGone;
+        End(scope, turned, WhatIsLeft(scope, ended, stopped), outcome, isAccessible: false);
+    }
+
+    private void End(MigrationScope scope, V1Condition turned, string addition, string? outcome, bool? isAccessible)
+    {
         scope.Set(ConditionTypes.RolledBack, true, turned.Reason, turned.Message);
-        scope.Phase(MigrationPhases.Failed, turned.Message + (goesOn || !touched ? "" : WhatIsLeft(scope, ended, stopped)));
+        scope.Phase(MigrationPhases.Failed, turned.Message + addition);
         scope.Status = scope.Status with
         {
             StartTime = scope.Status.StartTime ?? scope.FirstBegun ?? time.GetUtcNow().UtcDateTime,
-            Outcome = goesOn ? Outcomes.RolledBack
-                : touched && !scope.BelongsToAnother ? (stopped ? Outcomes.Lost : Outcomes.SourceGone)
-                : scope.Migration.Spec.DryRun == true ? Outcomes.WouldFail : null,
-            PodAccessible = touched ? goesOn : null,
+            Outcome = outcome,
+            PodAccessible = isAccessible,
             CompletionTime = time.GetUtcNow().UtcDateTime,
         };
     }
+
+    private bool SourceGoesOn(MigrationScope scope) =>
+        objects.FindSource(scope) is { Metadata.DeletionTimestamp: null, Status.Phase: "Running" }
+        && !nodes.IsLost(scope.Status.SourceNode!);
 
     /// <returns>Whether all is undone.</returns>
     private async Task<bool> UndoAsync(MigrationScope scope, string why, CancellationToken cancellationToken)
@@ -52,10 +70,13 @@ internal sealed class RollBack(
     {
         var source = scope.Status.SourceNode!;
         var gone = nodes.IsLost(source) ? $"the source is gone with node {source}"
-            : ended.Count > 0 ? $"container {string.Join(", ", ended)} of the source ended while it stood still, and starts again without its memory"
-            : $"the source is gone{(stopped ? " too" : "")}";
-        return !stopped ? $"; {gone}, and nothing of it had been stopped" : scope.Is(ConditionTypes.Checkpointed)
-            ? $"; {gone}, but {CheckpointSettlement.WhatIsKept(scope)}"
-            : $"; {gone}";
+            : ended.Count > 0 ? $"container {string.Join(", ", ended)} of the source ended while it stood still, "
+                + "and starts again without its memory"
+            : stopped ? "the source is gone too"
+            : "the source is gone";
+        var kept = !stopped ? ", and nothing of it had been stopped"
+            : scope.Is(ConditionTypes.Checkpointed) ? $", but {CheckpointSettlement.WhatIsKept(scope)}"
+            : "";
+        return $"; {gone}{kept}";
     }
 }

@@ -74,10 +74,10 @@ internal sealed class ValidateStep(
             SourceNode = pod.Spec.NodeName,
             TargetNode = target,
             PodAccessible = true,
-            MaxFreezeSeconds = (long?)Freeze.LongestOf(pod)?.TotalSeconds,
+            MaxFreezeSeconds = (long?)Freeze.AllowedFor(pod)?.TotalSeconds,
             RestoredPodName = scope.TargetPodName(pod),
         };
-        var freeze = Freeze.LongestOf(pod) is { } longest ? $"; its liveness probes let it stand still for {longest.TotalSeconds:0} s" : "";
+        var freeze = Freeze.AllowedFor(pod) is { } longest ? $"; its liveness probes let it stand still for {longest.TotalSeconds:0} s" : "";
         var passed = string.Concat(silentAgents.Of(scope.Uid).Select(silent => $"; {silent.Message}"));
         scope.Set(ConditionTypes.Validated, true, Reasons.Succeeded, $"pod {pod.Metadata.Name} can move from {pod.Spec.NodeName} to {target}{freeze}{passed}");
         silentAgents.Forget(scope.Uid);
