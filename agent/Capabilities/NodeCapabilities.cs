@@ -29,7 +29,7 @@ internal sealed class NodeCapabilities(
             CpuVendor = facts.CpuVendor,
             Runtime = NodeFacts.Runtime,
             RuntimeVersion = facts.RuntimeVersion,
-            RuntimeMessage = facts.RuntimeMessage,
+            RuntimeMessage = facts.RuntimeMessage is { Length: > 0 } lack ? lack : CriuConfiguration.Fault(options.Value),
             CriuVersion = facts.CriuVersion,
             KubeletCheckpoint = works,
             KubeletMessage = message,

@@ -90,6 +90,23 @@ internal sealed class CriuConfiguration(IOptions<AgentOptions> options) : IDispo
     /// processes be told. <see cref="Thaw"/> opens it. Elsewhere nobody would.</summary>
     private static string LockOf(string policy) => policy == TcpPolicies.Established ? "iptables" : "skip";
 
+    /// <summary>On cgroup v1 nothing but the restore handler can put the tree into all of its hierarchies. On v2 crun and CRIU do,
+    /// and "ignore" would leave it outside of its cgroup namespace, and systemd's scope empty, which ends it with the pod's limits.</summary>
+    internal static string CgroupLine(AgentOptions options) => IsUnified(options) ? "" : "manage-cgroups=ignore\n";
+
+    /// <summary>What in the node's CRIU options keeps its pods from being restored; empty for nothing.</summary>
+    internal static string Fault(AgentOptions options) =>
+        IsUnified(options) && File.Exists(options.CriuConfig) && File.ReadLines(options.CriuConfig).Any(IgnoresCgroups)
+            ? $"{options.CriuConfig} says manage-cgroups=ignore, and on cgroup v2 what is dumped so is not restored in its cgroup; "
+                + "remove that line"
+            : "";
+
+    private static bool IgnoresCgroups(string line) =>
+        line.Split('#')[0].Split([' ', '\t', '='], StringSplitOptions.RemoveEmptyEntries) is ["manage-cgroups", "ignore", ..];
+
+    private static bool IsUnified(AgentOptions options) =>
+        File.Exists(Path.Combine(options.NodeRoot, "sys/fs/cgroup/cgroup.controllers"));
+
     internal static string TcpLine(string policy) => policy switch
     {
         TcpPolicies.Close => "tcp-close\n",

@@ -199,8 +199,10 @@ internal sealed class RestoreStaging(
     {
         folder.Take(temporary);
         RootfsChanges.Prepare(folder.FullName);
-        // The tree stays stopped until the runtime's "start"; its cgroup is the handler's business.
-        folder.CriuConfig.Write($"leave-stopped\nmanage-cgroups=ignore\n{CriuConfiguration.TcpLine(manifest.Origin.TcpPolicy)}".TrimEnd());
+        // The tree stays stopped until the runtime's "start". On cgroup v1 its cgroup is the handler's business.
+        folder.CriuConfig.Write(
+            $"leave-stopped\n{CriuConfiguration.CgroupLine(options.Value)}{CriuConfiguration.TcpLine(manifest.Origin.TcpPolicy)}"
+                .TrimEnd());
         folder.Image.Write(manifest.Dump?.ImageDigest ?? "");
         if (mayBeLazy && guard.Wants(folder))
         {

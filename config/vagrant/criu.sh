@@ -22,6 +22,6 @@ install -m 755 "$work/crun/crun" /usr/bin/crun
 crun --version | grep -q '+CRIU' || { echo "crun was built without CRIU" >&2; exit 1; }
 criu check || { echo "this kernel lacks something that CRIU needs" >&2; exit 1; }
 mkdir -p /etc/criu
-# CRIU leaves cgroups alone; the runtime and the restore handler see to them.
-[ -e /etc/criu/crun.conf ] || echo manage-cgroups=ignore >/etc/criu/crun.conf
+# On cgroup v1 CRIU leaves cgroups alone; the runtime and the restore handler see to them. On v2 it must not.
+[ -e /sys/fs/cgroup/cgroup.controllers ] || echo manage-cgroups=ignore >/etc/criu/crun.conf
 echo "$criu $crun" >/usr/local/share/criu-and-crun
