@@ -48,21 +48,21 @@ public sealed record MountedClaim(string Volume, string Name, bool ReadOnly)
     }
 
     /// <summary>Why no other node could have it beside the source; null where one could.</summary>
-    public (string Reason, string Message)? Obstacle()
+    public Obstacle? Obstacle()
     {
         if (Claim is null)
         {
-            return (Reasons.ClaimNotBound, $"{Subject}, which does not exist; no new pod can mount it");
+            return new(Reasons.ClaimNotBound, $"{Subject}, which does not exist; no new pod can mount it");
         }
 
         if (Claim.Metadata.DeletionTimestamp is not null)
         {
-            return (Reasons.ClaimNotBound, $"{Subject}, which is being deleted, and kubelet gives it to no new pod");
+            return new(Reasons.ClaimNotBound, $"{Subject}, which is being deleted, and kubelet gives it to no new pod");
         }
 
         if (Claim.Status?.Phase != "Bound" || Bound is null)
         {
-            return (
+            return new(
                 Reasons.ClaimNotBound,
                 Claim is { Status.Phase: "Bound", Spec.VolumeName: { } lost } ? $"{Subject}, whose volume {lost} does not exist; no new pod can mount it"
                     : $"{Subject}, which is {Claim.Status?.Phase ?? "Pending"} and not Bound; see kubectl describe pvc {Name}");
@@ -70,7 +70,10 @@ public sealed record MountedClaim(string Volume, string Name, bool ReadOnly)
 
         if (Bound.Spec?.HostPath is not null)
         {
-            return (Reasons.VolumeNotShared, $"{Subject}, whose volume {Bound.Metadata.Name} is a hostPath, which is its node's own; use a volume that both nodes can mount");
+            return new(
+                Reasons.VolumeNotShared,
+                $"{Subject}, whose volume {Bound.Metadata.Name} is a hostPath, which is its node's own; "
+                + "use a volume that both nodes can mount");
         }
 
         // The volume's own modes are those that decide about a second node; the claim's may ask for less. By pods it is counted
@@ -79,21 +82,27 @@ public sealed record MountedClaim(string Volume, string Name, bool ReadOnly)
         var told = $"{Subject}, whose volume {Bound.Metadata.Name} has accessModes {(modes.Count > 0 ? string.Join(", ", modes) : "none")}";
         if (modes.Contains(ReadWriteOncePod) || Claim.Spec?.AccessModes?.Contains(ReadWriteOncePod) == true)
         {
-            return (Reasons.VolumeNotShared, $"{told}, and the claim is for one pod at a time, and the target waits beside the source; use a claim with {ReadWriteMany}");
+            return new(
+                Reasons.VolumeNotShared,
+                $"{told}, and the claim is for one pod at a time, and the target waits beside the source; "
+                + $"use a claim with {ReadWriteMany}");
         }
 
         return modes.Contains(ReadWriteMany) || (modes.Contains(ReadOnlyMany) && (ReadOnly || modes.Count == 1)) ? null
-            : modes.Contains(ReadOnlyMany)
-                ? (Reasons.VolumeNotShared, $"{told}: two nodes can have it for reading only; set persistentVolumeClaim.readOnly, or use a claim with {ReadWriteMany}")
-                : (Reasons.VolumeNotShared, $"{told}: one node at a time can have it, and the target waits beside the source; use a claim with {ReadWriteMany}");
+            : new(
+                Reasons.VolumeNotShared,
+                (modes.Contains(ReadOnlyMany)
+                    ? $"{told}: two nodes can have it for reading only; set persistentVolumeClaim.readOnly, or "
+                    : $"{told}: one node at a time can have it, and the target waits beside the source; ")
+                + $"use a claim with {ReadWriteMany}");
     }
 
     /// <summary>Why a node could not have it, where others may; null where it can, or there is nothing to say of it.</summary>
-    public (string Reason, string Message)? Obstacle(V1Node node)
+    public Obstacle? Obstacle(V1Node node)
     {
         ArgumentNullException.ThrowIfNull(node);
         return NodeSelection.Unmet(Bound?.Spec?.NodeAffinity, node) is { } terms
-            ? (
+            ? new(
                 Reasons.VolumeNotReachable,
                 $"{Subject}, whose volume {Bound!.Metadata.Name} has nodeAffinity {terms}, which node {node.Metadata.Name} does not meet; "
                 + "name another targetNode, or use a volume that both nodes can mount")

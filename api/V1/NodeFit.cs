@@ -16,13 +16,15 @@ public static class NodeFit
     /// <param name="pod">The pod that moves.</param>
     /// <param name="node">The node.</param>
     /// <param name="others">The pods that are on the node, or are bound to it.</param>
-    public static IEnumerable<(string Reason, string Message)> Obstacles(V1Pod pod, V1Node node, IEnumerable<V1Pod> others)
+    public static IEnumerable<Obstacle> Obstacles(V1Pod pod, V1Node node, IEnumerable<V1Pod> others)
     {
         var there = others.Where(o => o.Status?.Phase is not ("Succeeded" or "Failed")).ToList();
-        return Lacking(pod, node, there).Select(message => (Reasons.InsufficientResources, message))
-            .Concat(PortsTaken(pod, node, there).Select(message => (Reasons.InsufficientResources, message)))
-            .Concat(NotTolerated(pod, node).Select(message => (Reasons.TaintNotTolerated, message)))
-            .Concat(NodeSelection.Obstacles(pod, node).Select(message => (Reasons.NodeNotSelected, message)));
+        return Lacking(pod, node, there).Select(message => new Obstacle(Reasons.InsufficientResources, message))
+            .Concat(PortsTaken(pod, node, there)
+                .Select(message => new Obstacle(Reasons.InsufficientResources, message)))
+            .Concat(NotTolerated(pod, node).Select(message => new Obstacle(Reasons.TaintNotTolerated, message)))
+            .Concat(NodeSelection.Obstacles(pod, node)
+                .Select(message => new Obstacle(Reasons.NodeNotSelected, message)));
     }
 
     private static IEnumerable<string> Lacking(V1Pod pod, V1Node node, List<V1Pod> there)

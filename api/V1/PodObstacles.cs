@@ -8,10 +8,10 @@ namespace PodCheckpointing.Api.V1;
 public static class PodObstacles
 {
     /// <summary>Every obstacle, with its reason word; none where the pod can travel.</summary>
-    public static IEnumerable<(string Reason, string Message)> Of(V1Pod pod) =>
-        NotRunning(pod).Select(message => (Reasons.PodNotRunning, message))
-            .Concat(NotMigratable(pod).Select(message => (Reasons.PodNotMigratable, message)))
-            .Concat(TooTight(pod).Select(message => (Reasons.FreezeTooShort, message)));
+    public static IEnumerable<Obstacle> Of(V1Pod pod) =>
+        NotRunning(pod).Select(message => new Obstacle(Reasons.PodNotRunning, message))
+            .Concat(NotMigratable(pod).Select(message => new Obstacle(Reasons.PodNotMigratable, message)))
+            .Concat(TooTight(pod).Select(message => new Obstacle(Reasons.FreezeTooShort, message)));
 
     private static IEnumerable<string> NotRunning(V1Pod pod)
     {

@@ -53,8 +53,9 @@ public sealed class PodPlacement
     /// <summary>Every obstacle, with its reason word; none where the pod may be at a node.</summary>
     /// <param name="node">The node.</param>
     /// <param name="isChosen">Whether nobody has asked for this node: then what cannot be told for certain counts, too.</param>
-    public IEnumerable<(string Reason, string Message)> Obstacles(V1Node node, bool isChosen) =>
-        Why(node, isChosen).Select(why => (Reasons.NodeNotSelected, $"pod {_pod.Metadata.Name} may not be on node {node.Metadata.Name}: {why}"));
+    public IEnumerable<Obstacle> Obstacles(V1Node node, bool isChosen) =>
+        Why(node, isChosen).Select(why => new Obstacle(
+            Reasons.NodeNotSelected, $"pod {_pod.Metadata.Name} may not be on node {node.Metadata.Name}: {why}"));
 
     private IEnumerable<string> Why(V1Node node, bool isChosen)
     {

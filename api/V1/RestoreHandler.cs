@@ -7,7 +7,7 @@ public static class RestoreHandler
 {
     /// <summary>What a node's kubelet (1.31 or later) tells of its runtime; null where nothing stands in the way. The handler's file
     /// stands also where the runtime does not know it.</summary>
-    public static (string Reason, string Message)? Obstacle(V1Node node)
+    public static Obstacle? Obstacle(V1Node node)
     {
         if (node.Status?.RuntimeHandlers is not { Count: > 0 } handlers || handlers.Any(h => h.Name == WellKnown.RestoreRuntimeClass))
         {
@@ -15,7 +15,7 @@ public static class RestoreHandler
         }
 
         var others = string.Join(", ", handlers.Select(h => h.Name).Where(n => n.Length > 0));
-        return (
+        return new(
             Reasons.NodeNotCapable,
             $"the runtime of node {node.Metadata.Name} has no handler {WellKnown.RestoreRuntimeClass} (it has {others}); configure it, and restart the runtime: "
             + "CRI-O also drops a handler whose program was missing when it started");

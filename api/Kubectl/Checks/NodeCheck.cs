@@ -129,7 +129,8 @@ internal static class NodeCheck
         var ready = nodes.Where(node => node.Metadata.Name != pod.Spec.NodeName && Ready(subject, node).Verdict == Verdict.Ok && node.Spec?.Unschedulable != true).ToList();
         var placement = Placement(pod, others, nodes);
         var fit = ready.ConvertAll(node => Fit(subject, pod, node, others, placement, isChosen: true)
-            .Concat(claims.Select(claim => claim.Obstacle(node)).OfType<(string Reason, string Message)>().Select(why => new Finding(subject, Verdict.No, why.Message)))
+            .Concat(claims.Select(claim => claim.Obstacle(node)).OfType<Obstacle>()
+                .Select(why => new Finding(subject, Verdict.No, why.Message)))
             .ToList());
         var chosen = ready.Where((_, i) => fit[i].TrueForAll(finding => finding.Verdict != Verdict.No)).Select(node => node.Metadata.Name).ToList();
         return chosen.Count > 0

@@ -53,7 +53,7 @@ internal sealed record NodePods(string Node, string? Namespace, string? Selector
     /// <summary>What of a pod the operator would refuse, as far as the object shows it; null where nothing does.</summary>
     public static string? WhyStays(V1Pod pod, PodMigrationSpec spec)
     {
-        var found = PodObstacles.Of(pod).Concat(MigrationObstacles.Of(spec, pod).Select(obstacle => (obstacle.Reason, obstacle.Message)))
+        var found = PodObstacles.Of(pod).Concat(MigrationObstacles.Of(spec, pod))
             .GroupBy(obstacle => obstacle.Reason, obstacle => obstacle.Message).ToList();
         return found.Count == 0 ? null : string.Join("; ", found.Select(group => $"{group.Key}: {string.Join("; ", group)}"));
     }

@@ -23,14 +23,14 @@ internal static class NodeReport
         var lacks = NodeObstacles.OfNode(node, answer).ToList();
         if (OddVolume(answer, all) is { } odd)
         {
-            lacks.Add((NodeRoles.Both, Reasons.StoreNotShared, odd));
+            lacks.Add(new(NodeRoles.Both, Reasons.StoreNotShared, odd));
         }
 
         return new CheckpointNodeStatus
         {
             Conditions = lacks.Count == 0
                 ? Ready(before, "True", Reasons.Succeeded, $"pods can be moved away from this node, and to it{OtherRelease(answer)}", now)
-                : Ready(before, "False", lacks[0].Reason, $"{WhatFails(lacks)}: {MigrationValidation.Tell([.. lacks.Select(l => (l.Reason, l.Message))])}", now),
+                : Ready(before, "False", lacks[0].Reason, $"{WhatFails(lacks)}: {Obstacle.Tell(lacks)}", now),
             AgentVersion = answer.AgentVersion,
             RuntimeVersion = Known($"{answer.Runtime} {answer.RuntimeVersion}"),
             CriuVersion = Known(answer.CriuVersion),
@@ -64,7 +64,8 @@ internal static class NodeReport
     private static IList<V1Condition> Ready(CheckpointNodeStatus? before, string status, string reason, string message, DateTime now) =>
         (before?.Conditions).With(ConditionTypes.Ready, status, reason, message, generation: null, now);
 
-    private static string WhatFails(IEnumerable<(NodeRoles For, string, string)> lacks) => lacks.Aggregate(default(NodeRoles), (all, lack) => all | lack.For) switch
+    private static string WhatFails(IEnumerable<NodeLack> lacks) => lacks.Aggregate(
+        default(NodeRoles), (all, lack) => all | lack.For) switch
     {
         NodeRoles.Source => "no pod can be moved away from this node",
         NodeRoles.Target => "no pod can be moved to this node",

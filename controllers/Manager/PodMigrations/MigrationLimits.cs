@@ -45,16 +45,16 @@ internal sealed class MigrationLimits(MigrationObjects objects, SilentAgents sil
     }
 
     /// <summary>Why it must not go on; null where it may.</summary>
-    public (string Reason, string Message)? WhyStop(MigrationScope scope)
+    public Obstacle? WhyStop(MigrationScope scope)
     {
         if (IsToStop(scope))
         {
-            return (Reasons.Aborted, "the migration was asked to stop before the target ran");
+            return new(Reasons.Aborted, "the migration was asked to stop before the target ran");
         }
 
         if (ThawBy(scope) is { } thaw && Now >= thaw)
         {
-            return (
+            return new(
                 Reasons.TimedOut,
                 $"the pod stood still for {(Now - scope.Condition(ConditionTypes.SourceFenced)!.LastTransitionTime)!.Value.TotalSeconds:0.0} s, and its liveness probes allow "
                 + $"{scope.Status.MaxFreezeSeconds} s, the way back included: raise failureThreshold or periodSeconds"
@@ -62,7 +62,9 @@ internal sealed class MigrationLimits(MigrationObjects objects, SilentAgents sil
         }
 
         return Deadline(scope) is { } end && Now >= end
-            ? (Reasons.TimedOut, $"not restored within timeoutSeconds ({scope.Migration.Spec.TimeoutSeconds ?? DefaultTimeoutSeconds})"
+            ? new(
+                Reasons.TimedOut,
+                $"not restored within timeoutSeconds ({scope.Migration.Spec.TimeoutSeconds ?? DefaultTimeoutSeconds})"
                 + string.Concat(silentAgents.Of(scope.Uid).Select(silent => $"; {silent.Message}"))
                 + (!scope.Is(ConditionTypes.TargetPrepared) && objects.FindTarget(scope) is { } target ? MigrationValidation.WhatIsAwaited(target) : ""))
             : null;

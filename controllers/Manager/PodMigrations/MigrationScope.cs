@@ -100,7 +100,7 @@ internal sealed class MigrationScope(PodMigration migration, PodMigrationStatus?
     }
 
     /// <summary>Why it cannot go on for now, and what may be done about it; found in this run.</summary>
-    public (string Reason, string Message)? Stall { get; set; }
+    public Obstacle? Stall { get; set; }
 
     /// <summary>The source is fenced for another migration, which has the word about it; found in this run.</summary>
     public bool BelongsToAnother { get; set; }

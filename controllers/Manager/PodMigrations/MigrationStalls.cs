@@ -24,45 +24,45 @@ internal static class MigrationStalls
         }
     }
 
-    public static (string Reason, string Message)? Why(MigrationScope scope, Exception exception) => exception switch
+    public static Obstacle? Why(MigrationScope scope, Exception exception) => exception switch
     {
         AgentException failure => Why(scope, failure),
-        KubernetesException refused when refused.IsRefusal() => (Reasons.RequestRefused, refused.Message),
+        KubernetesException refused when refused.IsRefusal() => new(Reasons.RequestRefused, refused.Message),
         _ => null,
     };
 
-    private static (string Reason, string Message) Why(MigrationScope scope, AgentException failure) => scope switch
+    private static Obstacle Why(MigrationScope scope, AgentException failure) => scope switch
     {
-        _ when failure.Reason != Reasons.AgentUnavailable => (failure.Reason, failure.Message),
+        _ when failure.Reason != Reasons.AgentUnavailable => new(failure.Reason, failure.Message),
         _ when scope.Is(ConditionTypes.SourceRemoved) || scope.HasBegun(Steps.ColdStart) || scope.HasBegun(Steps.EndSource) => SourceSilent(scope),
         _ when scope.TargetMayRun => TargetSilent(scope),
         _ when scope.Condition(ConditionTypes.RolledBack) is not null => SourceSilent(scope),
-        _ => (failure.Reason, failure.Message),
+        _ => new(failure.Reason, failure.Message),
     };
 
-    public static (string Reason, string Message) TargetSilent(MigrationScope scope)
+    public static Obstacle TargetSilent(MigrationScope scope)
     {
         var (node, pod) = (scope.Status.TargetNode, scope.Status.RestoredPodName);
-        return (
+        return new(
             Reasons.TargetUnreachable,
             $"pod {pod} was let go at node {node}, which does not answer: it may run there, so the source stays stopped at {scope.Status.SourceNode}. "
             + $"When {node} answers, the migration ends by itself. Declare it dead only when it is certain not to run any more, and the source goes on: "
             + $"kubectl -n {scope.Namespace} delete pod {pod} --force, or {DeclareDead(node)}");
     }
 
-    public static (string Reason, string Message) HoldSilent(MigrationScope scope)
+    public static Obstacle HoldSilent(MigrationScope scope)
     {
         var node = scope.Status.TargetNode;
-        return (
+        return new(
             Reasons.AgentUnavailable,
             $"node {node}, which was to take the pod's address, does not answer: the migration ends when it does and has let the address go. "
             + $"Declare it dead only when it is certain not to run any more: {DeclareDead(node)}");
     }
 
-    public static (string Reason, string Message) FreshSilent(MigrationScope scope)
+    public static Obstacle FreshSilent(MigrationScope scope)
     {
         var (node, pod) = (scope.Status.TargetNode, scope.Status.RestoredPodName);
-        return (
+        return new(
             Reasons.AgentUnavailable,
             $"the pod is to start afresh as {pod} at node {node}, which does not answer: the migration ends when it does. "
             + $"Declare it dead only when it is certain not to run any more: {DeclareDead(node)}");
@@ -73,16 +73,16 @@ internal static class MigrationStalls
         $"kubectl taint node {node} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute, or kubectl delete node {node}, which counts after a minute. "
         + $"Take the taint back when the machine is mended: kubectl taint node {node} node.kubernetes.io/out-of-service-";
 
-    public static (string Reason, string Message) SourceSilent(MigrationScope scope) =>
+    public static Obstacle SourceSilent(MigrationScope scope) =>
         SourceSilent(scope, "the source is fenced, does not answer: the migration ends when it does");
 
-    public static (string Reason, string Message) DumpSilent(MigrationScope scope) =>
+    public static Obstacle DumpSilent(MigrationScope scope) =>
         SourceSilent(scope, "the pod is being dumped, does not answer: the migration goes on when it does, and back at the end of its time");
 
-    private static (string Reason, string Message) SourceSilent(MigrationScope scope, string what)
+    private static Obstacle SourceSilent(MigrationScope scope, string what)
     {
         var node = scope.Status.SourceNode;
-        return (
+        return new(
             Reasons.SourceUnreachable,
             $"node {node}, where {what}. Declare it dead only when it is certain not to run any more: {DeclareDead(node)}");
     }

@@ -7,25 +7,27 @@ namespace PodCheckpointing.Manager.PodMigrations;
 /// <summary>Why a migration is not possible: a reason word and what to do. Pure functions of what was read.</summary>
 internal static class MigrationValidation
 {
-    /// <summary>All of the pod that cannot travel, at once.</summary>
-    public static (string Reason, string Message)? OfPod(V1Pod pod) =>
-        PodObstacles.Of(pod).ToList() is { Count: > 0 } found ? (found[0].Reason, string.Join("; ", found.Select(f => f.Message))) : null;
-
     /// <summary>Why a target pod will never wait for its checkpoint.</summary>
-    public static (string Reason, string Message)? OfReceiver(V1Pod target) =>
+    public static Obstacle? OfReceiver(V1Pod target) =>
         OfContainers(target) ?? (target.Metadata.DeletionTimestamp is not null || target.Status?.Phase is "Failed" or "Succeeded"
-            ? (Reasons.RestoreFailed, $"the target pod {target.Metadata.Name} ended before it was restored: {target.Status?.Reason} {target.Status?.Message}".TrimEnd(' ', ':'))
+            ? new(
+                Reasons.RestoreFailed,
+                $"the target pod {target.Metadata.Name} ended before it was restored: "
+                + $"{target.Status?.Reason} {target.Status?.Message}".TrimEnd(' ', ':'))
             : null);
 
     /// <summary>Why a container of a target pod will never be created, and so none of them run.</summary>
-    public static (string Reason, string Message)? OfContainers(V1Pod target)
+    public static Obstacle? OfContainers(V1Pod target)
     {
         // What a container waits for that is not there waits for its checkpoint no less: the source would stand still for it.
         string[] unpulled = ["ErrImageNeverPull", "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ImageInspectError", "SignatureValidationFailed"];
         string[] hopeless = ["CreateContainerConfigError", .. unpulled];
         var stuck = target.LivingStatuses().FirstOrDefault(s => s.RestartCount == 0 && hopeless.Contains(s.State?.Waiting?.Reason));
         return stuck is not null
-            ? (unpulled.Contains(stuck.State!.Waiting!.Reason) ? Reasons.ImageNotPulled : Reasons.NodeNotCapable, $"container {stuck.Name} cannot start at {target.Spec.NodeName}: {stuck.State.Waiting.Reason}: {stuck.State.Waiting.Message}")
+            ? new(
+                unpulled.Contains(stuck.State!.Waiting!.Reason) ? Reasons.ImageNotPulled : Reasons.NodeNotCapable,
+                $"container {stuck.Name} cannot start at {target.Spec.NodeName}: "
+                + $"{stuck.State.Waiting.Reason}: {stuck.State.Waiting.Message}")
             : null;
     }
 
@@ -44,26 +46,24 @@ internal static class MigrationValidation
 
     /// <summary>Why a target cannot be restored for what was made of it when it was created: its containers are the checkpoint's, or
     /// nothing is.</summary>
-    public static (string Reason, string Message)? OfAdmission(V1Pod source, V1Pod target)
+    public static Obstacle? OfAdmission(V1Pod source, V1Pod target)
     {
         var (from, to) = (source.LivingContainers().Select(c => c.Name).ToList(), target.LivingContainers().Select(c => c.Name).ToList());
         return to.Except(from).FirstOrDefault() is { } added
-            ? (Reasons.PodNotMigratable, $"container {added} was put into the target pod {target.Metadata.Name} when it was created, and the source has none: have what does so leave out pods with the label {WellKnown.MigrationUid}")
+            ? new(
+                Reasons.PodNotMigratable,
+                $"container {added} was put into the target pod {target.Metadata.Name} when it was created, and the "
+                + $"source has none: have what does so leave out pods with the label {WellKnown.MigrationUid}")
             : from.Except(to).FirstOrDefault() is { } missing
-            ? (Reasons.PodNotMigratable, $"container {missing} was taken out of the target pod {target.Metadata.Name} when it was created")
+            ? new(
+                Reasons.PodNotMigratable,
+                $"container {missing} was taken out of the target pod {target.Metadata.Name} when it was created")
             : null;
-    }
-
-    /// <summary>All that was found, for people. Each word but the first is said in it: a condition has room for one.</summary>
-    public static string Tell(IReadOnlyCollection<(string Reason, string Message)> found)
-    {
-        var groups = found.GroupBy(f => f.Reason, f => f.Message).ToList();
-        return string.Join("; ", groups.Select(g => (groups.Count > 1 ? g.Key + ": " : "") + string.Join("; ", g.Distinct())));
     }
 
     /// <summary>Ends the way forward where something stands in it.</summary>
     /// <exception cref="TerminalException">Something does.</exception>
-    public static void Refuse((string Reason, string Message)? refusal)
+    public static void Refuse(Obstacle? refusal)
     {
         if (refusal is { } why)
         {
@@ -72,7 +72,7 @@ internal static class MigrationValidation
     }
 
     /// <summary>Whether another migration of the same pod came first.</summary>
-    public static (string Reason, string Message)? OfOthers(PodMigration migration, IEnumerable<PodMigration> all)
+    public static Obstacle? OfOthers(PodMigration migration, IEnumerable<PodMigration> all)
     {
         var other = all.FirstOrDefault(m =>
             m.Metadata.NamespaceProperty == migration.Metadata.NamespaceProperty
@@ -83,6 +83,8 @@ internal static class MigrationValidation
                 || (m.Metadata.CreationTimestamp, m.Metadata.Name).CompareTo((migration.Metadata.CreationTimestamp, migration.Metadata.Name)) < 0));
         return other is null
             ? null
-            : (Reasons.MigrationInProgress, $"PodMigration {other.Metadata.Name} of the same pod is under way; wait for it or abort it");
+            : new(
+                Reasons.MigrationInProgress,
+                $"PodMigration {other.Metadata.Name} of the same pod is under way; wait for it or abort it");
     }
 }

@@ -20,6 +20,12 @@ internal enum NodeRoles
     Both = Source | Target,
 }
 
+/// <summary>What a node lacks by itself.</summary>
+/// <param name="For">What the node cannot be for want of it.</param>
+/// <param name="Reason">A word of <see cref="Reasons"/>.</param>
+/// <param name="Message">What it is, and what to do about it.</param>
+internal sealed record NodeLack(NodeRoles For, string Reason, string Message) : Obstacle(Reason, Message);
+
 /// <summary>What the agents' answers show to stand in the way. Pure functions of them.</summary>
 internal static class NodeObstacles
 {
@@ -28,16 +34,11 @@ internal static class NodeObstacles
     public const string LeastCriu = "4.2";
 
     /// <summary>What the source lacks, and what a look at the pod's processes and volumes shows there.</summary>
-    public static IEnumerable<(string Reason, string Message)> OfSource(V1Pod pod, string tcpPolicy, GetCapabilitiesResponse source)
+    public static IEnumerable<Obstacle> OfSource(V1Pod pod, string tcpPolicy, GetCapabilitiesResponse source)
     {
-        if (source.NodeName.Length == 0)
-        {
-            yield break;
-        }
-
         foreach (var lack in Lacks(source).Where(lack => lack.For.HasFlag(NodeRoles.Source)))
         {
-            yield return (lack.Reason, lack.Message);
+            yield return lack;
         }
 
         if (source.Pod is not { } seen)
@@ -47,19 +48,19 @@ internal static class NodeObstacles
 
         foreach (var obstacle in seen.Obstacles)
         {
-            yield return (Reasons.ProcessNotMigratable, obstacle);
+            yield return new(Reasons.ProcessNotMigratable, obstacle);
         }
 
         if (tcpPolicy == TcpPolicies.Reject && seen.ConnectedSockets > 0)
         {
-            yield return (
+            yield return new(
                 Reasons.EstablishedTcpConnections,
                 $"tcpPolicy is Reject, and pod {pod.Metadata.Name} has {seen.ConnectedSockets} connected TCP sockets; have it close them, or use tcpPolicy: Close");
         }
 
         if (Freeze.StrictestProbeOf(pod) is { } strictest && Freeze.LeastFor(seen.MemoryBytes + seen.VolumeBytes) is var least && least > strictest.Allowed)
         {
-            yield return (
+            yield return new(
                 Reasons.FreezeTooShort,
                 $"{strictest.Probe} lets pod {pod.Metadata.Name} stand still for {strictest.Allowed.TotalSeconds:0} s, and to move {Quantity.OfBytes(seen.MemoryBytes + seen.VolumeBytes)} "
                 + $"of memory and volumes takes at least {least.TotalSeconds:0.0} s; raise failureThreshold or periodSeconds");
@@ -67,7 +68,7 @@ internal static class NodeObstacles
 
         if (seen.MemoryBytes + seen.VolumeBytes > source.StoreFreeBytes)
         {
-            yield return (
+            yield return new(
                 Reasons.NotEnoughSpace,
                 $"a checkpoint of pod {pod.Metadata.Name} takes up to {Quantity.OfBytes(seen.MemoryBytes + seen.VolumeBytes)} "
                 + $"(memory {Quantity.OfBytes(seen.MemoryBytes)}, volumes {Quantity.OfBytes(seen.VolumeBytes)}), and the checkpoint volume has {Quantity.OfBytes(source.StoreFreeBytes)} free");
@@ -76,30 +77,47 @@ internal static class NodeObstacles
         // Older agents do not tell.
         if (source.ArchiveFreeBytes > 0 && seen.MemoryBytes > source.ArchiveFreeBytes)
         {
-            yield return (
+            yield return new(
                 Reasons.NotEnoughSpace,
                 $"a dump of pod {pod.Metadata.Name} takes up to {Quantity.OfBytes(seen.MemoryBytes)}, and node {source.NodeName} has {Quantity.OfBytes(source.ArchiveFreeBytes)} free where kubelet writes it");
         }
     }
 
     /// <summary>What a node lacks by itself, whatever pod is moved away from it or to it.</summary>
-    public static IEnumerable<(NodeRoles For, string Reason, string Message)> OfNode(V1Node node, GetCapabilitiesResponse answer) =>
-        Lacks(answer).Concat(OfRuntime(node).Concat(OfReadiness(node)).Select(lack => (NodeRoles.Target, lack.Reason, lack.Message)));
+    public static IEnumerable<NodeLack> OfNode(V1Node node, GetCapabilitiesResponse answer) =>
+        Lacks(answer).Concat(OfRuntime(node).Concat(OfReadiness(node))
+            .Select(lack => new NodeLack(NodeRoles.Target, lack.Reason, lack.Message)));
 
     /// <summary>That a node is not ready. A cordoned one may be, and pods can be moved away from it.</summary>
-    public static IEnumerable<(string Reason, string Message)> OfReadiness(V1Node node) =>
-        AgentDirectory.IsReady(node) ? [] : [(Reasons.NodeNotCapable, $"node {node.Metadata.Name} is not ready; see kubectl describe node {node.Metadata.Name}")];
+    public static IEnumerable<Obstacle> OfReadiness(V1Node node) =>
+        AgentDirectory.IsReady(node) ? [] :
+        [
+            new(
+                Reasons.NodeNotCapable,
+                $"node {node.Metadata.Name} is not ready; see kubectl describe node {node.Metadata.Name}"),
+        ];
 
     /// <summary>That two nodes have different volumes.</summary>
     public static string NotShared(string here, string there) =>
         $"nodes {here} and {there} do not see the same checkpoint volume; compare what findmnt shows of the checkpoint folder on both";
 
     /// <summary>What a node's kubelet tells of its runtime.</summary>
-    public static IEnumerable<(string Reason, string Message)> OfRuntime(V1Node node) => RestoreHandler.Obstacle(node) is { } lacks ? [lacks] : [];
+    public static IEnumerable<Obstacle> OfRuntime(V1Node node) =>
+        RestoreHandler.Obstacle(node) is { } lacks ? [lacks] : [];
 
-    /// <summary>What the target lacks, by itself and beside the source. An answer without a name stands for an agent that gave
-    /// none.</summary>
-    public static IEnumerable<(string Reason, string Message)> OfTarget(V1Pod pod, GetCapabilitiesResponse source, GetCapabilitiesResponse target)
+    /// <summary>What the target lacks, by itself and beside the source.</summary>
+    /// <param name="pod">The pod that moves.</param>
+    /// <param name="source">What the source's agent says; null where it gave no answer.</param>
+    /// <param name="target">What the target's agent says.</param>
+    public static IEnumerable<Obstacle> OfTarget(
+        V1Pod pod, GetCapabilitiesResponse? source, GetCapabilitiesResponse target) =>
+        Lacks(target).Where(lack => lack.For.HasFlag(NodeRoles.Target))
+            .Concat(source is null ? [] : BesideSource(pod, source, target))
+            .Concat(TargetImages.Choose(pod, source?.Images ?? [], target.Images, target.NodeName)
+                .Select(image => image.Obstacle).OfType<Obstacle>());
+
+    private static IEnumerable<Obstacle> BesideSource(
+        V1Pod pod, GetCapabilitiesResponse source, GetCapabilitiesResponse target)
     {
         var (here, there) = (source.NodeName, target.NodeName);
         var missing = CpuFeatures.Missing(source.Architecture, source.CpuFeatures, target.CpuFeatures);
@@ -118,12 +136,10 @@ internal static class NodeObstacles
             (Reasons.NotEnoughSpace, memory > target.StagingFreeBytes,
                 $"the memory of pod {pod.Metadata.Name} takes {Quantity.OfBytes(memory)}, and node {there} has {Quantity.OfBytes(target.StagingFreeBytes)} free where it is staged"),
         ];
-        return (there.Length > 0 ? Lacks(target) : []).Where(lack => lack.For.HasFlag(NodeRoles.Target)).Select(lack => (lack.Reason, lack.Message))
-            .Concat((here.Length > 0 && there.Length > 0 ? both : []).Where(c => c.Broken).Select(c => (c.Reason, c.Message)))
-            .Concat(TargetImages.Choose(pod, source.Images, target.Images, there).Select(image => image.Obstacle).OfType<(string, string)>());
+        return both.Where(c => c.Broken).Select(c => new Obstacle(c.Reason, c.Message));
     }
 
-    private static IEnumerable<(NodeRoles For, string Reason, string Message)> Lacks(GetCapabilitiesResponse node)
+    private static IEnumerable<NodeLack> Lacks(GetCapabilitiesResponse node)
     {
         (NodeRoles For, bool Broken, string Message)[] all =
         [
@@ -134,7 +150,8 @@ internal static class NodeObstacles
             (NodeRoles.Both, node.RuntimeMessage.Length > 0, $"node {node.NodeName}: {node.RuntimeMessage}"),
             (NodeRoles.Both, node.CriuVersion.Length == 0 || Versions.IsOlder(node.CriuVersion, LeastCriu, parts: 2), WrongCriu(node)),
         ];
-        return all.Where(lack => lack.Broken).Select(lack => (lack.For, Reasons.NodeNotCapable, lack.Message));
+        return all.Where(lack => lack.Broken)
+            .Select(lack => new NodeLack(lack.For, Reasons.NodeNotCapable, lack.Message));
     }
 
     private static string WrongCriu(GetCapabilitiesResponse node) =>

@@ -45,13 +45,15 @@ internal static class TargetImages
     }
 
     /// <summary>Whether a target has other images than the source, after they were pulled.</summary>
-    public static (string Reason, string Message)? Differing(
+    public static Obstacle? Differing(
         V1Pod source, V1Pod target, IEnumerable<NodeImage> here, IEnumerable<NodeImage> there)
     {
         var (running, atSource, atTarget) = (Running(source), ByName(here), ByName(there));
         return target.LivingContainers().FirstOrDefault(c => running.TryGetValue(c.Name, out var ran)
             && atTarget.TryGetValue(c.Image!, out var found) && !IsSame(found, ran, atSource)) is { } other
-                ? (Reasons.ImageNotPresent, Other(other, running[other.Name], atTarget[other.Image!], target.Spec.NodeName!))
+                ? new(
+                    Reasons.ImageNotPresent,
+                    Other(other, running[other.Name], atTarget[other.Image!], target.Spec.NodeName!))
                 : null;
     }
 
@@ -74,7 +76,7 @@ internal static class TargetImages
         var (image, policy) = (container.Image!, PolicyOf(container));
         var named = there.GetValueOrDefault(image);
         var pinned = PinnedTo(image, ran);
-        TargetImage Refused(string why) => new(container.Name, image, false, (Reasons.ImageNotPresent, why));
+        TargetImage Refused(string why) => new(container.Name, image, false, new(Reasons.ImageNotPresent, why));
         if (named is not null && policy != "Always" && IsSame(named, ran, here))
         {
             return new TargetImage(container.Name, image, false, null);
@@ -100,8 +102,10 @@ internal static class TargetImages
         : there.ContainsKey(image.Image) ? image with { IsUnsure = false, IsAtHand = true }
         : image with
         {
-            Obstacle = (Reasons.ImageNotPresent,
-                $"node {node} does not have image {image.Image} of container {image.Container}, and would pull it only while the pod stands still; bring it there"),
+            Obstacle = new(
+                Reasons.ImageNotPresent,
+                $"node {node} does not have image {image.Image} of container {image.Container}, and would pull it only "
+                + "while the pod stands still; bring it there"),
         };
 
     /// <summary>The pod's image by the digest of what runs; null where there is none that its registry would know.</summary>
@@ -136,7 +140,7 @@ internal static class TargetImages
 /// <param name="Image">What the target pod names.</param>
 /// <param name="IsUnsure">Whether it is known only after a pull that it is the same.</param>
 /// <param name="Obstacle">Why the target cannot have it.</param>
-internal sealed record TargetImage(string Container, string Image, bool IsUnsure, (string Reason, string Message)? Obstacle)
+internal sealed record TargetImage(string Container, string Image, bool IsUnsure, Obstacle? Obstacle)
 {
     /// <summary>Whether the node has it, or will have it in time, and so need ask no registry.</summary>
     public bool IsAtHand { get; init; }

@@ -27,26 +27,27 @@ internal static class TargetNodes
     }
 
     /// <summary>Why there is none; nothing where there is one.</summary>
-    public static IEnumerable<(string Reason, string Message)> WhyNone(V1Pod pod, IReadOnlyList<MountedClaim> claims, ICluster cluster)
+    public static IEnumerable<Obstacle> WhyNone(V1Pod pod, IReadOnlyList<MountedClaim> claims, ICluster cluster)
     {
         var placement = Placement(pod, cluster);
         var open = Open(pod, cluster).OrderBy(n => n.Metadata.Name, StringComparer.Ordinal).ToList();
         var why = open.ConvertAll(n => Obstacles(pod, claims, n, cluster, placement, isChosen: true).ToList());
         return open.Count == 0
-            ? [(Reasons.NodeNotFound, "no other node is ready; name a targetNode when there is one")]
+            ? [new(Reasons.NodeNotFound, "no other node is ready; name a targetNode when there is one")]
             : why.Exists(obstacles => obstacles.Count == 0) ? [] : why.Take(MostTold).SelectMany(obstacles => obstacles);
     }
 
     /// <summary>What of a node that was asked for keeps the pod, its restore, or the volumes that it mounts, away.</summary>
-    public static IEnumerable<(string Reason, string Message)> Obstacles(V1Pod pod, IReadOnlyList<MountedClaim> claims, V1Node node, ICluster cluster) =>
+    public static IEnumerable<Obstacle> Obstacles(
+        V1Pod pod, IReadOnlyList<MountedClaim> claims, V1Node node, ICluster cluster) =>
         Obstacles(pod, claims, node, cluster, Placement(pod, cluster), isChosen: false);
 
-    private static IEnumerable<(string Reason, string Message)> Obstacles(
+    private static IEnumerable<Obstacle> Obstacles(
         V1Pod pod, IReadOnlyList<MountedClaim> claims, V1Node node, ICluster cluster, PodPlacement placement, bool isChosen) =>
         NodeFit.Obstacles(pod, node, cluster.Where(Indexes.PodsByNode, node.Metadata.Name!))
             .Concat(placement.Obstacles(node, isChosen))
             .Concat(NodeObstacles.OfRuntime(node))
-            .Concat(claims.Select(claim => claim.Obstacle(node)).OfType<(string, string)>());
+            .Concat(claims.Select(claim => claim.Obstacle(node)).OfType<Obstacle>());
 
     private static PodPlacement Placement(V1Pod pod, ICluster cluster) =>
         new(pod, cluster.All<V1Pod>, cluster.Where(Indexes.ShyPods, Indexes.Shy), [.. cluster.All<V1Node>()]);

@@ -12,7 +12,7 @@ internal static class Verification
     internal static readonly TimeSpan Trial = TimeSpan.FromSeconds(10);
 
     /// <summary>Why the restore is taken to have failed, or null.</summary>
-    public static (string Reason, string Message)? OfContainers(V1Pod target, GetRestoreResponse restore) => FailureOf(
+    public static Obstacle? OfContainers(V1Pod target, GetRestoreResponse restore) => FailureOf(
         target,
         // Both times are of the same node; kubelet's are whole seconds.
         (container, end) => restore.Containers.FirstOrDefault(c => c.ContainerName == container)?.RunningAt?.ToDateTime() is var began
@@ -21,17 +21,17 @@ internal static class Verification
     /// <summary>Why a restore is taken to have failed after all, or null: it was verified, which may be before its trial is over.</summary>
     /// <param name="target">The pod.</param>
     /// <param name="verified">When it was verified, by its node's clock.</param>
-    public static (string Reason, string Message)? AfterVerified(V1Pod target, DateTime verified) => FailureOf(
+    public static Obstacle? AfterVerified(V1Pod target, DateTime verified) => FailureOf(
         // What ended before was judged then.
         target, (_, end) => end.FinishedAt - verified is { } later && later >= TimeSpan.Zero && later < Trial);
 
-    private static (string Reason, string Message)? FailureOf(V1Pod target, Func<string, V1ContainerStateTerminated, bool> isTheRestores)
+    private static Obstacle? FailureOf(V1Pod target, Func<string, V1ContainerStateTerminated, bool> isTheRestores)
     {
         foreach (var status in target.LivingStatuses())
         {
             if (EndOf(status) is { ExitCode: not 0 } end && isTheRestores(status.Name!, end))
             {
-                return (
+                return new(
                     Reasons.RestoreFailed,
                     $"container {status.Name} was restored and ended at once with exit code {end.ExitCode}; see kubectl logs and describe of pod {target.Metadata.Name}");
             }

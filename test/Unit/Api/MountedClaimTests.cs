@@ -25,7 +25,7 @@ public sealed class MountedClaimTests
     [TestCase("ReadWriteOnce,ReadOnlyMany", false, "accessModes ReadWriteOnce, ReadOnlyMany: two nodes can have it for reading only; set persistentVolumeClaim.readOnly")]
     public async Task What_one_node_at_a_time_can_have_is_refused_with_volume_claim_modes_and_remedy(string modes, bool readOnly, string why)
     {
-        var (reason, message) = (await ReadAsync(Claim("Bound"), Volume(modes), readOnly)).Obstacle()!.Value;
+        var (reason, message) = (await ReadAsync(Claim("Bound"), Volume(modes), readOnly)).Obstacle()!;
 
         reason.Should().Be(Reasons.VolumeNotShared);
         message.Should().StartWith("spec.volumes \"data\" mounts claim c, whose volume pv has ").And.Contain(why).And.EndWith("use a claim with ReadWriteMany");
@@ -33,7 +33,7 @@ public sealed class MountedClaimTests
 
     [Test]
     public async Task A_claim_for_one_pod_is_refused_whatever_its_volume_could_do() =>
-        (await ReadAsync(Claim("Bound", "ReadWriteOncePod"), Volume("ReadWriteMany"))).Obstacle()!.Value.Reason.Should().Be(Reasons.VolumeNotShared);
+        (await ReadAsync(Claim("Bound", "ReadWriteOncePod"), Volume("ReadWriteMany"))).Obstacle()!.Reason.Should().Be(Reasons.VolumeNotShared);
 
     [Test]
     public async Task A_claim_for_less_than_its_volume_can_do_is_no_obstacle() =>
@@ -51,7 +51,7 @@ public sealed class MountedClaimTests
 
         static async Task RefusesAsync(V1PersistentVolumeClaim? claim, V1PersistentVolume? volume, string why)
         {
-            var (reason, message) = (await ReadAsync(claim, volume)).Obstacle()!.Value;
+            var (reason, message) = (await ReadAsync(claim, volume)).Obstacle()!;
             reason.Should().Be(Reasons.ClaimNotBound);
             message.Should().Contain(why);
         }
@@ -59,8 +59,8 @@ public sealed class MountedClaimTests
 
     [Test]
     public async Task A_folder_of_the_node_is_refused_whatever_modes_it_is_given() =>
-        (await ReadAsync(Claim("Bound"), Volume("ReadWriteMany", """ "hostPath":{"path":"/srv"} """))).Obstacle()!.Value
-            .Should().Match<(string Reason, string Message)>(o => o.Reason == Reasons.VolumeNotShared && o.Message.Contains("a hostPath"));
+        (await ReadAsync(Claim("Bound"), Volume("ReadWriteMany", """ "hostPath":{"path":"/srv"} """))).Obstacle()!
+            .Should().Match<Obstacle>(o => o.Reason == Reasons.VolumeNotShared && o.Message.Contains("a hostPath"));
 
     [TestCase("y", null)]
     [TestCase("z", "whose volume pv has nodeAffinity zone In x,y, which node b does not meet")]
@@ -76,7 +76,8 @@ public sealed class MountedClaimTests
         }
         else
         {
-            claim.Obstacle(node)!.Value.Should().Match<(string Reason, string Message)>(o => o.Reason == Reasons.VolumeNotReachable && o.Message.Contains(why));
+            claim.Obstacle(node).Should().Match<Obstacle>(o =>
+                o.Reason == Reasons.VolumeNotReachable && o.Message.Contains(why));
         }
     }
 

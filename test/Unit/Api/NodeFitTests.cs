@@ -24,7 +24,7 @@ public sealed class NodeFitTests
     [TestCase("""{"containers":[{"name":"c","resources":{"requests":{"example.com/other":"1"}}}]}""", "requests 1 of example.com/other, and node n has 0 left of 0")]
     [TestCase("""{"containers":[{"name":"c","resources":{"requests":{"cpu":"1900m"}}}],"overhead":{"cpu":"200m"}}""", "requests 2.1 of cpu")]
     public void Lacks_what_the_pod_requests(string spec, string message) =>
-        Obstacles(spec, Roomy).Should().ContainSingle().Which.Should().Match<(string Reason, string Message)>(o =>
+        Obstacles(spec, Roomy).Should().ContainSingle().Which.Should().Match<Obstacle>(o =>
             o.Reason == Reasons.InsufficientResources && o.Message.Contains(message, StringComparison.Ordinal));
 
     [Test]
@@ -120,7 +120,7 @@ public sealed class NodeFitTests
     [TestCase("99999999999999999999E")]
     public void Refuses_what_is_no_quantity(string? text) => Quantity.TryParse(text, out _).Should().BeFalse();
 
-    private static IEnumerable<(string Reason, string Message)> Obstacles(string spec, string allocatable, params V1Pod[] there) =>
+    private static IEnumerable<Obstacle> Obstacles(string spec, string allocatable, params V1Pod[] there) =>
         NodeFit.Obstacles(Pod(spec, "web"), Node(allocatable), there);
 
     // As the API server sends them.

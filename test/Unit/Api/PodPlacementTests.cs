@@ -82,7 +82,9 @@ public sealed class PodPlacementTests
         var pod = Pod("mine", "a1", Web, Affinity("podAntiAffinity", """{"labelSelector":{"matchLabels":{"app":"web"}},"topologyKey":"zone"}"""));
 
         Placement(pod, [Pod("other", "b1", Web)]).Obstacles(Nodes[2], isChosen: false).Should().Equal(
-            (Reasons.NodeNotSelected, "pod mine may not be on node b1: its required anti-affinity keeps it away from pod ns/other in zone b"));
+            new Obstacle(
+                Reasons.NodeNotSelected,
+                "pod mine may not be on node b1: its required anti-affinity keeps it away from pod ns/other in zone b"));
     }
 
     private static string Refused(V1Pod pod, V1Pod[] all, bool isChosen)

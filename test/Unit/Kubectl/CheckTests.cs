@@ -13,7 +13,7 @@ internal sealed class CheckTests
 {
     [TestCaseSource(nameof(Pods))]
     public void Says_of_a_pod_what_the_operator_will_say(V1Pod pod) =>
-        PodCheck.Of(pod).Any(finding => finding.Verdict == Verdict.No).Should().Be(MigrationValidation.OfPod(pod) is not null);
+        PodCheck.Of(pod).Any(finding => finding.Verdict == Verdict.No).Should().Be(PodObstacles.Of(pod).Any());
 
     [TestCaseSource(nameof(Specs))]
     public void Says_of_a_specification_what_the_operator_will_say(PodMigrationSpec spec) =>
@@ -119,7 +119,7 @@ internal sealed class CheckTests
         }).Select(finding => (finding.Subject, finding.Message));
 
         Of("KernelTooOld", "a is old; Note: b").Should().Equal(("KernelTooOld", "a is old; Note: b"));
-        var both = MigrationValidation.Tell([("PodNotMigratable", "x; y"), ("KernelTooOld", "z"), ("PodNotMigratable", "w")]);
+        var both = Obstacle.Tell([new("PodNotMigratable", "x; y"), new("KernelTooOld", "z"), new("PodNotMigratable", "w")]);
         Of("PodNotMigratable", both).Should().Equal(("PodNotMigratable", "x; y; w"), ("KernelTooOld", "z"));
     }
 

@@ -62,7 +62,8 @@ internal sealed class CheckpointNodeTests
 
         await _world.ReconcileAsync();
 
-        var refused = NodeObstacles.OfSource(new V1Pod(), TcpPolicies.Close, answer).Concat(NodeObstacles.OfTarget(new V1Pod(), new GetCapabilitiesResponse(), answer)).ToList();
+        var refused = NodeObstacles.OfSource(new V1Pod(), TcpPolicies.Close, answer)
+            .Concat(NodeObstacles.OfTarget(new V1Pod(), source: null, answer)).ToList();
         refused.Should().NotBeEmpty();
         _world.WhyNot("a").Should().Be($"False {Reasons.NodeNotCapable}: {fails}: {string.Join("; ", refused.Select(r => r.Message).Distinct())}");
     }

@@ -13,7 +13,7 @@ namespace PodCheckpointing.Unit.Manager;
 public sealed class MigrationRulesTests
 {
     [Test]
-    public void A_running_pod_of_its_own_can_travel() => MigrationValidation.OfPod(Running()).Should().BeNull();
+    public void A_running_pod_of_its_own_can_travel() => PodObstacles.Of(Running()).Should().BeEmpty();
 
     [Test]
     public void What_cannot_travel_is_named()
@@ -65,7 +65,7 @@ public sealed class MigrationRulesTests
         var pod = Spec(s => s with { Volumes = [new V1Volume { Name = "v", More = Json(kind, source) }] });
         if (message is null)
         {
-            MigrationValidation.OfPod(pod).Should().BeNull();
+            PodObstacles.Of(pod).Should().BeEmpty();
         }
         else
         {
@@ -78,7 +78,8 @@ public sealed class MigrationRulesTests
     {
         var pod = Of("ReplicaSet", "apps/v1");
         Refused(pod, Reasons.PodNotRunning, "is not ready");
-        MigrationValidation.OfPod(pod with { Status = pod.Status! with { Conditions = [new() { Type = "Ready", Status = "True" }] } }).Should().BeNull();
+        var ready = pod with { Status = pod.Status! with { Conditions = [new() { Type = "Ready", Status = "True" }] } };
+        PodObstacles.Of(ready).Should().BeEmpty();
     }
 
     [Test]
@@ -89,7 +90,7 @@ public sealed class MigrationRulesTests
         {
             Name = "c", State = new V1ContainerState { Waiting = new V1ContainerStateWaiting { Reason = "ErrImageNeverPull", Message = "not present" } },
         };
-        MigrationValidation.OfReceiver(Running() with { Status = new V1PodStatus { ContainerStatuses = [stuck] } })!.Value
+        MigrationValidation.OfReceiver(Running() with { Status = new V1PodStatus { ContainerStatuses = [stuck] } })!
             .Message.Should().Contain("ErrImageNeverPull: not present");
     }
 
@@ -173,8 +174,9 @@ public sealed class MigrationRulesTests
     [Test]
     public void Every_obstacle_is_told_under_its_word()
     {
-        MigrationValidation.Tell([(Reasons.PodNotMigratable, "a"), (Reasons.PodNotMigratable, "b")]).Should().Be("a; b");
-        MigrationValidation.Tell([(Reasons.PodNotMigratable, "a"), (Reasons.KernelTooOld, "c"), (Reasons.PodNotMigratable, "b")])
+        var (a, b) = (new Obstacle(Reasons.PodNotMigratable, "a"), new Obstacle(Reasons.PodNotMigratable, "b"));
+        Obstacle.Tell([a, b]).Should().Be("a; b");
+        Obstacle.Tell([a, new Obstacle(Reasons.KernelTooOld, "c"), b])
             .Should().Be("PodNotMigratable: a; b; KernelTooOld: c");
     }
 
@@ -196,7 +198,7 @@ public sealed class MigrationRulesTests
         var first = Migration("a", 1);
         var second = Migration("b", 2);
         MigrationValidation.OfOthers(first, [first, second]).Should().BeNull();
-        MigrationValidation.OfOthers(second, [first, second])!.Value.Reason.Should().Be(Reasons.MigrationInProgress);
+        MigrationValidation.OfOthers(second, [first, second])!.Reason.Should().Be(Reasons.MigrationInProgress);
         var done = first with { Status = new PodMigrationStatus { CompletionTime = DateTime.UnixEpoch } };
         MigrationValidation.OfOthers(second, [done, second]).Should().BeNull();
     }
@@ -244,9 +246,9 @@ public sealed class MigrationRulesTests
 
     private static void Refused(V1Pod pod, string reason, string word)
     {
-        var (found, message) = MigrationValidation.OfPod(pod)!.Value;
-        found.Should().Be(reason);
-        message.Should().Contain(word);
+        var found = PodObstacles.Of(pod).ToList();
+        found[0].Reason.Should().Be(reason);
+        Obstacle.Tell(found).Should().Contain(word);
     }
 
     private static V1Pod Of(string kind, string version)

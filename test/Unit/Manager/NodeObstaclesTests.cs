@@ -39,13 +39,14 @@ public sealed class NodeObstaclesTests
         Of(Node("a", Older), Node("b", Older)).Should().HaveCount(2).And.OnlyContain(o =>
             o.Reason == Reasons.NodeNotCapable && o.Message.Contains("version 7", StringComparison.Ordinal) && o.Message.Contains("operator"));
         Of(Node("a", Older), Node("b")).Should().ContainSingle().Which.Message.Should().Contain("node a");
-        Of(new GetCapabilitiesResponse(), Node("b", Older)).Should().ContainSingle().Which.Message.Should().Contain("node b");
+        NodeObstacles.OfTarget(Pod, source: null, Node("b", Older)).Should().ContainSingle()
+            .Which.Message.Should().Contain("node b");
     }
 
     [Test]
     public void A_volume_with_the_same_identity_is_a_copy_where_what_was_just_written_is_not_found() =>
         Of(Node("a"), Node("b", n => n.MarkFound = false)).Should().ContainSingle()
-            .Which.Should().Match<(string Reason, string Message)>(o =>
+            .Which.Should().Match<Obstacle>(o =>
                 o.Reason == Reasons.StoreNotShared && o.Message.Contains("node b does not find what node a has just written", StringComparison.Ordinal));
 
     [Test]
@@ -53,11 +54,10 @@ public sealed class NodeObstaclesTests
         Of(Node("a", n => n.StoreMark = ""), Node("b", n => n.MarkFound = false)).Should().BeEmpty();
 
     [Test]
-    public void Of_a_node_that_gave_no_answer_nothing_is_said()
+    public void Beside_a_source_that_gave_no_answer_a_target_is_told_of_by_itself()
     {
-        Of(new GetCapabilitiesResponse(), new GetCapabilitiesResponse()).Should().BeEmpty();
-        Of(Node("a", n => n.FenceHook = false), new GetCapabilitiesResponse()).Should().ContainSingle();
-        Of(new GetCapabilitiesResponse(), Node("b", n => n.CriuVersion = "")).Should().ContainSingle();
+        NodeObstacles.OfTarget(Pod, source: null, Node("b")).Should().BeEmpty();
+        NodeObstacles.OfTarget(Pod, source: null, Node("b", n => n.CriuVersion = "")).Should().ContainSingle();
     }
 
     [Test]
@@ -69,7 +69,8 @@ public sealed class NodeObstaclesTests
     [Test]
     public void A_crun_that_cannot_checkpoint_is_told_of_either_node() =>
         Of(Node("a", n => n.RuntimeMessage = "crun 1.14 is built without CRIU"), Node("b", n => n.RuntimeMessage = "crun is not there")).Should().Equal(
-            (Reasons.NodeNotCapable, "node a: crun 1.14 is built without CRIU"), (Reasons.NodeNotCapable, "node b: crun is not there"));
+            new NodeLack(NodeRoles.Both, Reasons.NodeNotCapable, "node a: crun 1.14 is built without CRIU"),
+            new NodeLack(NodeRoles.Both, Reasons.NodeNotCapable, "node b: crun is not there"));
 
     [TestCase("3.16", "CRIU 3.16")]
     [TestCase("4.1.1", "CRIU 4.1.1")]
@@ -160,13 +161,13 @@ public sealed class NodeObstaclesTests
 
         OfPod(TcpPolicies.Close, source, Node("b", n => n.StagingFreeBytes = 300 * Mebi)).Should().BeEmpty();
         OfPod(TcpPolicies.Close, Node("a"), Node("b")).Should().BeEmpty("an older agent does not look");
-        OfPod(TcpPolicies.Close, source, new GetCapabilitiesResponse()).Should().BeEmpty("the target has not answered");
     }
 
-    private static IEnumerable<(string Reason, string Message)> Of(GetCapabilitiesResponse source, GetCapabilitiesResponse target) =>
+    private static IEnumerable<Obstacle> Of(GetCapabilitiesResponse source, GetCapabilitiesResponse target) =>
         OfPod(TcpPolicies.Close, source, target);
 
-    private static IEnumerable<(string Reason, string Message)> OfPod(string tcpPolicy, GetCapabilitiesResponse source, GetCapabilitiesResponse target) =>
+    private static IEnumerable<Obstacle> OfPod(
+        string tcpPolicy, GetCapabilitiesResponse source, GetCapabilitiesResponse target) =>
         NodeObstacles.OfSource(Pod, tcpPolicy, source).Concat(NodeObstacles.OfTarget(Pod, source, target));
 
     private static GetCapabilitiesResponse Node(string name, Action<GetCapabilitiesResponse>? change = null)

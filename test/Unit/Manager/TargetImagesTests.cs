@@ -58,7 +58,7 @@ public sealed class TargetImagesTests
 
         Choose(source, [], [Image(Tag, there)]).Should().Be(new TargetImage("c", Tag, true, null));
         TargetImages.Differing(source, target, [], [Image(Tag, "sha256:1")]).Should().BeNull();
-        TargetImages.Differing(source, target, [], [Image(Tag, "sha256:2")])!.Value.Reason.Should().Be(Reasons.ImageNotPresent);
+        TargetImages.Differing(source, target, [], [Image(Tag, "sha256:2")])!.Reason.Should().Be(Reasons.ImageNotPresent);
     }
 
     [Test]
@@ -83,7 +83,7 @@ public sealed class TargetImagesTests
         TargetImage D(params NodeImage[] there) => TargetImages.Choose(pod, [], [Image(Tag, ""), .. there], "b").Single(image => image.Container == "d");
 
         D(Image(Side, "sha256:2")).Should().Be(new TargetImage("d", Side, false, null) { IsAtHand = true }, "it is not asked for again, either");
-        D(Image(Side, "")).Obstacle!.Value.Message.Should().Be(
+        D(Image(Side, "")).Obstacle!.Message.Should().Be(
             $"node b does not have image {Side} of container d, and would pull it only while the pod stands still; bring it there");
     }
 
@@ -116,7 +116,8 @@ public sealed class TargetImagesTests
     public void Names_are_compared_spelled_out(string image, string repository) => TargetImages.RepositoryOf(image).Should().Be(repository);
 
     private static void Refused(V1Pod pod, NodeImage there, string why) =>
-        Choose(pod, [], [there]).Obstacle!.Value.Should().Match<(string Reason, string Message)>(o => o.Reason == Reasons.ImageNotPresent && o.Message.Contains(why));
+        Choose(pod, [], [there]).Obstacle.Should().Match<Obstacle>(o =>
+            o.Reason == Reasons.ImageNotPresent && o.Message.Contains(why));
 
     private static TargetImage Choose(V1Pod pod, NodeImage[] here, NodeImage[] there) => TargetImages.Choose(pod, here, there, "b").Single();
 

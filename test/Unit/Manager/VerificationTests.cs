@@ -35,8 +35,8 @@ public sealed class VerificationTests
             (why is not null).Should().Be(fails);
             if (fails)
             {
-                why!.Value.Reason.Should().Be(Reasons.RestoreFailed);
-                why.Value.Message.Should().Contain($"exit code {exitCode}");
+                why!.Reason.Should().Be(Reasons.RestoreFailed);
+                why.Message.Should().Contain($"exit code {exitCode}");
             }
 
             Verification.IsComplete(target, Restored(), 1).Should().BeTrue();

@@ -84,7 +84,9 @@ internal sealed class ColdStart(
 
         if (pod is not null && !MigrationObjects.IsTargetOf(pod, scope))
         {
-            scope.Stall = (Reasons.BindingMismatch, $"a pod named {pod.Metadata.Name} exists and is not this migration's: delete it");
+            scope.Stall = new(
+                Reasons.BindingMismatch,
+                $"a pod named {pod.Metadata.Name} exists and is not this migration's: delete it");
             return;
         }
 
@@ -143,7 +145,7 @@ internal sealed class ColdStart(
             return false;
         }
 
-        scope.Stall = (Reasons.RequestRefused, refusal);
+        scope.Stall = new(Reasons.RequestRefused, refusal);
         queue.AddAfter(ObjectKey.Of(scope.Migration), Again);
         return true;
     }

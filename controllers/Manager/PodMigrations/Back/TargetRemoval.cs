@@ -96,7 +96,10 @@ internal sealed class TargetRemoval(ICluster cluster, MigrationObjects objects, 
             var holder = target.Metadata.Finalizers is { Count: > 0 } finalizers
                 ? $"finalizers hold its object: {string.Join(", ", finalizers)}"
                 : $"kubelet at node {scope.Status.TargetNode} has not ended it: see whether it runs and reaches the API server, and its log";
-            scope.Stall = (Reasons.TargetHeld, $"the source waits for the end of the target pod {target.Metadata.Name}, which is being deleted; {holder}");
+            scope.Stall = new(
+                Reasons.TargetHeld,
+                $"the source waits for the end of the target pod {target.Metadata.Name}, which is being deleted; "
+                + holder);
         }
     }
 }

@@ -76,7 +76,7 @@ internal sealed class CheckpointStep(
 
         scope.Stall = nodes.IsSilent(scope.Status.SourceNode!) ? MigrationStalls.DumpSilent(scope)
             : checkpoint.Status?.Conditions.Find(ConditionTypes.Ready) is { Reason: not (Reasons.Pending or Reasons.CheckpointInProgress) } why
-            ? (why.Reason!, why.Message!)
+            ? new(why.Reason!, why.Message!)
             : null;
     }
 

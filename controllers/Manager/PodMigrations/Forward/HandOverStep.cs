@@ -37,7 +37,11 @@ internal sealed class HandOverStep(
                 // ReplicaSet may start another pod meanwhile.
                 var since = time.GetUtcNow().UtcDateTime - scope.Condition(ConditionTypes.RestoreVerified)!.LastTransitionTime;
                 scope.Phase(MigrationPhases.Finalizing, $"pod {target.Metadata.Name} runs; it takes the source's place in its ReplicaSet when it is ready");
-                scope.Stall = since > ReadySoon ? (Reasons.TargetNotReady, $"pod {target.Metadata.Name} is not ready, so its ReplicaSet would drop it") : null;
+                scope.Stall = since > ReadySoon
+                    ? new(
+                        Reasons.TargetNotReady,
+                        $"pod {target.Metadata.Name} is not ready, so its ReplicaSet would drop it")
+                    : null;
                 return since > ReadyLimit;
             }
 

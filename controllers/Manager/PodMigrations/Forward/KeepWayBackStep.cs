@@ -23,7 +23,7 @@ internal sealed class KeepWayBackStep(MigrationObjects objects, MigrationNodes n
         return true;
     }
 
-    private (string Reason, string Message)? WhyFailed(MigrationScope scope) =>
+    private Obstacle? WhyFailed(MigrationScope scope) =>
         objects.FindTarget(scope) is { } target && scope.Condition(ConditionTypes.RestoreVerified)?.LastTransitionTime is { } verified
             ? Verification.AfterVerified(target, verified + (agents.Find(scope.Status.TargetNode!)?.ClockOffset ?? TimeSpan.Zero))
             : null;

@@ -18,12 +18,12 @@ internal sealed class NodeInquiry(ICluster cluster, NodeCapabilities capabilitie
 
     /// <summary>What stands against each node that could be the target, when all of them have been asked; nothing as long as one
     /// is left.</summary>
-    public List<(string Reason, string Message)> WhyNoneIsLeft(MigrationScope scope, V1Pod pod) =>
+    public List<Obstacle> WhyNoneIsLeft(MigrationScope scope, V1Pod pod) =>
         scope.Migration.Spec.TargetNode is null && Able(scope, pod).Count == 0 ? WhyNot(scope, pod) : [];
 
     /// <summary>Adds what the nodes lack, and what of the pod only its node shows; false while their agents are being asked, or
     /// when another node may be asked in this one's place.</summary>
-    public bool Ask(MigrationScope scope, V1Pod pod, string target, List<(string Reason, string Message)> found, bool dry)
+    public bool Ask(MigrationScope scope, V1Pod pod, string target, List<Obstacle> found, bool dry)
     {
         if (AskOne(() => capabilities.OfSource(scope, pod, pod.Spec.NodeName!), found, dry) is not { } here
             || AskTarget(scope, pod, target, here, found, dry) is not { } there)
@@ -31,8 +31,9 @@ internal sealed class NodeInquiry(ICluster cluster, NodeCapabilities capabilitie
             return false;
         }
 
-        found.AddRange(NodeObstacles.OfSource(pod, scope.TcpPolicy, here));
-        var lacking = NodeObstacles.OfTarget(pod, here, there).ToList();
+        found.AddRange(here.NodeName.Length == 0 ? [] : NodeObstacles.OfSource(pod, scope.TcpPolicy, here));
+        var source = here.NodeName.Length == 0 ? null : here;
+        var lacking = there.NodeName.Length == 0 ? [] : NodeObstacles.OfTarget(pod, source, there).ToList();
         if (lacking.Count > 0 && scope.Migration.Spec.TargetNode is null)
         {
             lacking = WhyNoneIsLeft(scope, pod);
@@ -52,13 +53,13 @@ internal sealed class NodeInquiry(ICluster cluster, NodeCapabilities capabilitie
 
     /// <summary>What the agents' answers so far show against a node; the answers are kept for as long as the migration is under
     /// way.</summary>
-    private List<(string Reason, string Message)> KnownObstacles(MigrationScope scope, V1Pod pod, string target) =>
+    private List<Obstacle> KnownObstacles(MigrationScope scope, V1Pod pod, string target) =>
         capabilities.KnownOfSource(scope, pod.Spec.NodeName!) is { } here
         && capabilities.KnownOfTarget(scope, target) is { } there
             ? [.. NodeObstacles.OfTarget(pod, here, there)]
             : [];
 
-    private List<(string Reason, string Message)> WhyNot(MigrationScope scope, V1Pod pod) =>
+    private List<Obstacle> WhyNot(MigrationScope scope, V1Pod pod) =>
         [
             .. TargetNodes.For(pod, scope.Claims, cluster).Select(node => KnownObstacles(scope, pod, node))
                 .Where(obstacles => obstacles.Count > 0).Take(TargetNodes.MostTold).SelectMany(obstacles => obstacles),
@@ -67,7 +68,7 @@ internal sealed class NodeInquiry(ICluster cluster, NodeCapabilities capabilitie
     /// <summary>The answer of a node that could be the target, as <see cref="AskOne"/> has it. Where nobody has named the node, one
     /// whose agent does not answer is passed over for the next one, and asked again only when no other is left.</summary>
     private GetCapabilitiesResponse? AskTarget(
-        MigrationScope scope, V1Pod pod, string target, GetCapabilitiesResponse here, List<(string Reason, string Message)> found, bool dry)
+        MigrationScope scope, V1Pod pod, string target, GetCapabilitiesResponse here, List<Obstacle> found, bool dry)
     {
         if (scope.Migration.Spec.TargetNode is not null || found.Count > 0)
         {
@@ -94,10 +95,10 @@ internal sealed class NodeInquiry(ICluster cluster, NodeCapabilities capabilitie
             }
 
             // None is left: of those that cannot, and of those that do not answer, it is told together.
-            var all = WhyNot(scope, pod).Concat(silent.Select(s => (exception.Reason, s.Message))).ToList();
+            var all = WhyNot(scope, pod).Concat(silent.Select(s => new Obstacle(exception.Reason, s.Message))).ToList();
             if (!dry && !exception.IsTerminal)
             {
-                throw new AgentException(exception.Reason, MigrationValidation.Tell(all), isTerminal: false, exception);
+                throw new AgentException(exception.Reason, Obstacle.Tell(all), isTerminal: false, exception);
             }
 
             found.AddRange(all);
@@ -108,7 +109,7 @@ internal sealed class NodeInquiry(ICluster cluster, NodeCapabilities capabilitie
     /// <summary>A node's answer: one without a name where its agent fails and that is told with the rest; null while it is
     /// being asked.</summary>
     private static GetCapabilitiesResponse? AskOne(
-        Func<GetCapabilitiesResponse?> ask, List<(string Reason, string Message)> found, bool dry)
+        Func<GetCapabilitiesResponse?> ask, List<Obstacle> found, bool dry)
     {
         try
         {
@@ -117,7 +118,7 @@ internal sealed class NodeInquiry(ICluster cluster, NodeCapabilities capabilitie
         catch (AgentException exception) when (dry || found.Count > 0)
         {
             // An agent that may come back is waited for only where nothing else stands in the way.
-            found.Add((exception.Reason, exception.Message));
+            found.Add(new(exception.Reason, exception.Message));
             return new GetCapabilitiesResponse();
         }
     }

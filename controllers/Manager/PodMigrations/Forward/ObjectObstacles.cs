@@ -9,12 +9,12 @@ namespace PodCheckpointing.Manager.PodMigrations.Forward;
 internal sealed class ObjectObstacles(ICluster cluster, MigrationNodes nodes)
 {
     /// <summary>What the objects show.</summary>
-    public IEnumerable<(string Reason, string Message)> OfObjects(MigrationScope scope, V1Pod? pod)
+    public IEnumerable<Obstacle> OfObjects(MigrationScope scope, V1Pod? pod)
     {
         var spec = scope.Migration.Spec;
-        foreach (var (_, reason, message) in MigrationObstacles.Of(spec, pod))
+        foreach (var obstacle in MigrationObstacles.Of(spec, pod))
         {
-            yield return (reason, message);
+            yield return obstacle;
         }
 
         if (MigrationValidation.OfOthers(
@@ -25,7 +25,7 @@ internal sealed class ObjectObstacles(ICluster cluster, MigrationNodes nodes)
 
         if (pod is null)
         {
-            yield return (Reasons.PodNotFound, $"pod {spec.PodName} does not exist in namespace {scope.Namespace}");
+            yield return new(Reasons.PodNotFound, $"pod {spec.PodName} does not exist in namespace {scope.Namespace}");
             yield break;
         }
 
@@ -33,16 +33,19 @@ internal sealed class ObjectObstacles(ICluster cluster, MigrationNodes nodes)
         if (pod.Metadata.Labels?.TryGetValue(WellKnown.MigrationUid, out var uid) == true
             && cluster.Where(Indexes.MigrationsByUid, uid).FirstOrDefault(m => m.Status?.CompletionTime is null) is { } bringer)
         {
-            yield return (
-                Reasons.MigrationInProgress, $"pod {spec.PodName} is still being brought here by PodMigration {bringer.Metadata.Name}; wait for it or abort it");
+            yield return new(
+                Reasons.MigrationInProgress,
+                $"pod {spec.PodName} is still being brought here by PodMigration {bringer.Metadata.Name}; "
+                + "wait for it or abort it");
         }
 
         if (spec.PodUID is { } pinned && pod.Metadata.Uid != pinned)
         {
-            yield return (Reasons.SourcePodReplaced, $"pod {spec.PodName} has uid {pod.Metadata.Uid}, not {pinned}");
+            yield return new(Reasons.SourcePodReplaced, $"pod {spec.PodName} has uid {pod.Metadata.Uid}, not {pinned}");
         }
 
-        foreach (var obstacle in PodObstacles.Of(pod).Concat(scope.Claims.Select(claim => claim.Obstacle()).OfType<(string, string)>()))
+        var claimed = scope.Claims.Select(claim => claim.Obstacle()).OfType<Obstacle>();
+        foreach (var obstacle in PodObstacles.Of(pod).Concat(claimed))
         {
             yield return obstacle;
         }
@@ -70,7 +73,7 @@ internal sealed class ObjectObstacles(ICluster cluster, MigrationNodes nodes)
     }
 
     /// <summary>Before anything else: a Service that does not lead to the pod would be waited for in vain.</summary>
-    public async Task<(string Reason, string Message)?> OfServiceAsync(
+    public async Task<Obstacle?> OfServiceAsync(
         MigrationScope scope, V1Pod? pod, CancellationToken cancellationToken)
     {
         if (scope.Migration.Spec.ServiceName is not { Length: > 0 } name || pod is null)
@@ -79,16 +82,24 @@ internal sealed class ObjectObstacles(ICluster cluster, MigrationNodes nodes)
         }
 
         var service = await cluster.ReadAsync<V1Service>(new ObjectKey(scope.Namespace, name), cancellationToken);
-        return ServiceObstacles.Of(service, name, pod) is { } why ? (Reasons.ServiceNotSelecting, why) : null;
+        return ServiceObstacles.Of(service, name, pod) is { } why ? new(Reasons.ServiceNotSelecting, why) : null;
     }
 
-    private IEnumerable<(string Reason, string Message)> WhyUnusable(MigrationScope scope, string target, V1Pod pod) => nodes.Find(target) switch
+    private IEnumerable<Obstacle> WhyUnusable(
+        MigrationScope scope, string target, V1Pod pod) => nodes.Find(target) switch
     {
         _ when target == pod.Spec.NodeName =>
-            [(Reasons.NodeNotCapable, $"pod {pod.Metadata.Name} is on node {target} already; name another targetNode")],
-        null => [(Reasons.NodeNotFound, $"node {target} does not exist; see kubectl get nodes")],
+        [
+            new(
+                Reasons.NodeNotCapable,
+                $"pod {pod.Metadata.Name} is on node {target} already; name another targetNode"),
+        ],
+        null => [new(Reasons.NodeNotFound, $"node {target} does not exist; see kubectl get nodes")],
         var node => NodeObstacles.OfReadiness(node)
-            .Concat(node.Spec?.Unschedulable == true ? [(Reasons.NodeNotCapable, $"node {target} is cordoned; kubectl uncordon it, or name another targetNode")] : [])
+            .Concat(node.Spec?.Unschedulable == true ? [Cordoned(target)] : [])
             .Concat(TargetNodes.Obstacles(pod, scope.Claims, node, cluster)),
     };
+
+    private static Obstacle Cordoned(string target) => new(
+        Reasons.NodeNotCapable, $"node {target} is cordoned; kubectl uncordon it, or name another targetNode");
 }

@@ -37,7 +37,7 @@ internal sealed class RemoveSourceStep(
             }
             else if (source is { Metadata: { DeletionTimestamp: { } since, Finalizers.Count: > 0 } } && time.GetUtcNow().UtcDateTime - since > KubeletsTime)
             {
-                scope.Stall = (
+                scope.Stall = new(
                     Reasons.SourceHeld,
                     $"the source pod {source.Metadata.Name} is ended, and its object is held by finalizers: {string.Join(", ", source.Metadata.Finalizers)}");
             }

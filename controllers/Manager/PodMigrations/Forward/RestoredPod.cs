@@ -7,16 +7,16 @@ namespace PodCheckpointing.Manager.PodMigrations.Forward;
 internal sealed class RestoredPod(MigrationObjects objects, MigrationNodes nodes)
 {
     /// <summary>Why the restored pod is not there any more, or soon will not be; null where it is.</summary>
-    public async Task<(string Reason, string Message)?> WhyGoneAsync(MigrationScope scope, CancellationToken cancellationToken)
+    public async Task<Obstacle?> WhyGoneAsync(MigrationScope scope, CancellationToken cancellationToken)
     {
         var (node, name) = (scope.Status.TargetNode!, scope.Status.RestoredPodName);
         if (nodes.IsLost(node))
         {
-            return (Reasons.NodeLost, $"node {node} was lost with the restored pod {name}");
+            return new(Reasons.NodeLost, $"node {node} was lost with the restored pod {name}");
         }
 
         return (objects.FindTarget(scope) ?? await objects.ReadTargetAsync(scope, cancellationToken)) is { Metadata.DeletionTimestamp: null }
             ? null
-            : (Reasons.RestoreFailed, $"the restored pod {name} was deleted before the migration had ended");
+            : new(Reasons.RestoreFailed, $"the restored pod {name} was deleted before the migration had ended");
     }
 }

@@ -13,7 +13,7 @@ internal sealed class StopStep(MigrationLimits limits, MigrationNodes nodes, Age
         scope.Is(ConditionTypes.RestoreVerified) || limits.WhyStop(scope) is not { } why || StopIfInTime(scope, why));
 
     /// <exception cref="TerminalException">It stops.</exception>
-    private bool StopIfInTime(MigrationScope scope, (string Reason, string Message) why)
+    private bool StopIfInTime(MigrationScope scope, Obstacle why)
     {
         if (scope.HasBegun(Steps.Restore))
         {

@@ -58,7 +58,7 @@ internal sealed class ValidateStep(
 
         if (found.Count > 0)
         {
-            throw new TerminalException(found[0].Reason, MigrationValidation.Tell(found));
+            throw new TerminalException(found[0].Reason, Obstacle.Tell(found));
         }
 
         TellChosen(scope, pod!, target!);
@@ -85,13 +85,13 @@ internal sealed class ValidateStep(
         scope.Phase(MigrationPhases.Pending, "the migration is possible");
     }
 
-    private void EndDryRun(MigrationScope scope, List<(string Reason, string Message)> found, V1Pod? pod, string? target)
+    private void EndDryRun(MigrationScope scope, List<Obstacle> found, V1Pod? pod, string? target)
     {
         var good = found.Count == 0;
         var reason = good ? Reasons.Succeeded : found[0].Reason;
         var message = good
             ? $"pod {pod!.Metadata.Name} could move from {pod.Spec.NodeName} to {target}; it was a dry run, nothing was done"
-            : MigrationValidation.Tell(found);
+            : Obstacle.Tell(found);
         scope.Set(ConditionTypes.Validated, good, reason, message);
         scope.Set(ConditionTypes.Ready, good, reason, message);
         scope.End(Steps.Validate, "");
