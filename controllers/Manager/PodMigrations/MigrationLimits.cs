@@ -65,7 +65,7 @@ internal sealed class MigrationLimits(MigrationObjects objects, SilentAgents sil
             ? new(
                 Reasons.TimedOut,
                 $"not restored within timeoutSeconds ({scope.Migration.Spec.TimeoutSeconds ?? DefaultTimeoutSeconds})"
-                + string.Concat(silentAgents.Of(scope.Uid).Select(silent => $"; {silent.Message}"))
+                + string.Concat(silentAgents.Of(scope.Uid).Select(silent => $"; {silent.Why.Message}"))
                 + (!scope.Is(ConditionTypes.TargetPrepared) && objects.FindTarget(scope) is { } target ? MigrationValidation.WhatIsAwaited(target) : ""))
             : null;
     }

@@ -266,6 +266,57 @@ public sealed class ValidationTests
     }
 
     [Test]
+    public async Task Each_silent_agent_is_told_of_under_its_own_word()
+    {
+        _answers["b"] = _ => throw new AgentException(Reasons.AgentUnavailable, "connection refused", isTerminal: false);
+        _answers["c"] = _ => throw new AgentException(Reasons.AgentFailed, "the agent of node c failed: no", isTerminal: false);
+
+        var status = await ValidateAsync(new PodMigrationSpec { PodName = "web", DryRun = true });
+
+        status.Conditions.Find(ConditionTypes.Ready)!.Reason.Should().Be(Reasons.AgentUnavailable);
+        status.Message.Should().Be(
+            "AgentUnavailable: the agent of node b does not answer: connection refused; "
+            + "AgentFailed: the agent of node c failed: no");
+    }
+
+    [TestCase("b", "c")]
+    [TestCase("c", "b")]
+    public async Task An_agent_that_may_come_back_is_waited_for_whatever_another_one_has_said(string silent, string foreign)
+    {
+        var (tries, told) = (0, default(V1Condition));
+        _answers[foreign] = _ => throw new AgentException(Reasons.AgentFailed, "speaks another language", isTerminal: true);
+        _answers[silent] = request =>
+        {
+            told = _cluster.Find<PodMigration>(Key)!.Status?.Conditions.Find(ConditionTypes.Stalled);
+            return ++tries <= SilentAgents.MostTries + 1
+                ? throw new AgentException(Reasons.AgentUnavailable, "connection refused", isTerminal: false)
+                : Answer(silent, request);
+        };
+
+        var status = await ValidateAsync(new PodMigrationSpec { PodName = "web" });
+
+        status.TargetNode.Should().Be(silent);
+        told!.Reason.Should().Be(Reasons.AgentUnavailable, "that is what is waited for");
+        told.Message.Should().Contain($"AgentUnavailable: the agent of node {silent} does not answer: connection refused")
+            .And.Contain("AgentFailed: speaks another language");
+    }
+
+    [TestCase(false)]
+    [TestCase(true)]
+    public async Task Where_the_pods_own_agent_is_silent_that_is_told_and_no_node_looked_for_that_would_do(bool named)
+    {
+        _answers["a"] = _ => throw new AgentException(Reasons.AgentUnavailable, "connection refused", isTerminal: false);
+        _answers["b"] = request => new GetCapabilitiesResponse(Answer("b", request)) { RestoreHandler = false };
+
+        var status = await ValidateAsync(
+            new PodMigrationSpec { PodName = "web", TargetNode = named ? "b" : null, DryRun = true });
+
+        status.Message.Should().Be(named
+            ? "AgentUnavailable: connection refused; NodeNotCapable: node b has no restore handler; install the agent's files"
+            : "connection refused");
+    }
+
+    [Test]
     public async Task A_claim_that_one_node_at_a_time_can_have_is_refused_before_an_agent_is_asked()
     {
         Claim("ReadWriteOnce");

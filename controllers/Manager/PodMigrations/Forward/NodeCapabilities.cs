@@ -14,8 +14,15 @@ internal sealed class NodeCapabilities(AgentCalls calls)
 
     /// <summary>The answer of a node that could be the target, which looks for the mark that the pod's own node has left on the
     /// volume; null while it is being asked.</summary>
-    public GetCapabilitiesResponse? OfTarget(MigrationScope scope, V1Pod pod, string node, GetCapabilitiesResponse here) =>
-        calls.Ask(scope, CallNames.CapabilitiesOfTarget(node), node, (agent, t) => agent.GetCapabilitiesAsync(QuestionToTarget(pod, here), t));
+    /// <param name="scope">The run.</param>
+    /// <param name="pod">The pod that moves.</param>
+    /// <param name="node">The node that is asked.</param>
+    /// <param name="here">The answer of the pod's own node; null where it gave none, and so has left no mark.</param>
+    public GetCapabilitiesResponse? OfTarget(
+        MigrationScope scope, V1Pod pod, string node, GetCapabilitiesResponse? here) =>
+        calls.Ask(
+            scope, CallNames.CapabilitiesOfTarget(node), node,
+            (agent, t) => agent.GetCapabilitiesAsync(QuestionToTarget(pod, here), t));
 
     public GetCapabilitiesResponse? KnownOfSource(MigrationScope scope, string node) =>
         calls.Known<GetCapabilitiesResponse>(scope, CallNames.CapabilitiesOfSource(node));
@@ -28,6 +35,6 @@ internal sealed class NodeCapabilities(AgentCalls calls)
         PodUid = pod.Metadata.Uid, VolumeNames = { pod.EmptyDirs() }, LeaveMark = true, Images = { TargetImages.AtSource(pod) },
     };
 
-    private static GetCapabilitiesRequest QuestionToTarget(V1Pod pod, GetCapabilitiesResponse here) =>
-        new() { FindMark = here.StoreMark, Images = { TargetImages.AtTarget(pod) } };
+    private static GetCapabilitiesRequest QuestionToTarget(V1Pod pod, GetCapabilitiesResponse? here) =>
+        new() { FindMark = here?.StoreMark ?? "", Images = { TargetImages.AtTarget(pod) } };
 }

@@ -25,15 +25,33 @@ internal sealed class NodeInquiry(ICluster cluster, NodeCapabilities capabilitie
     /// when another node may be asked in this one's place.</summary>
     public bool Ask(MigrationScope scope, V1Pod pod, string target, List<Obstacle> found, bool dry)
     {
-        if (AskOne(() => capabilities.OfSource(scope, pod, pod.Spec.NodeName!), found, dry) is not { } here
-            || AskTarget(scope, pod, target, here, found, dry) is not { } there)
+        var toldAll = dry || found.Count > 0;
+        if (AskOne(() => capabilities.OfSource(scope, pod, pod.Spec.NodeName!), toldAll) is not { } here)
         {
             return false;
         }
 
-        found.AddRange(here.NodeName.Length == 0 ? [] : NodeObstacles.OfSource(pod, scope.TcpPolicy, here));
-        var source = here.NodeName.Length == 0 ? null : here;
-        var lacking = there.NodeName.Length == 0 ? [] : NodeObstacles.OfTarget(pod, source, there).ToList();
+        found.AddRange(here.WhyNone);
+        if (here.Capabilities is null && scope.Migration.Spec.TargetNode is null)
+        {
+            // Which node would do shows only beside the pod's own.
+            return true;
+        }
+
+        if (AskTarget(scope, pod, target, here.Capabilities, found.Count > 0, dry) is not { } there)
+        {
+            return false;
+        }
+
+        found.AddRange(there.WhyNone);
+        if (here.Capabilities is { } source)
+        {
+            found.AddRange(NodeObstacles.OfSource(pod, scope.TcpPolicy, source));
+        }
+
+        var lacking = there.Capabilities is { } answer
+            ? NodeObstacles.OfTarget(pod, here.Capabilities, answer).ToList()
+            : [];
         if (lacking.Count > 0 && scope.Migration.Spec.TargetNode is null)
         {
             lacking = WhyNoneIsLeft(scope, pod);
@@ -67,17 +85,18 @@ internal sealed class NodeInquiry(ICluster cluster, NodeCapabilities capabilitie
 
     /// <summary>The answer of a node that could be the target, as <see cref="AskOne"/> has it. Where nobody has named the node, one
     /// whose agent does not answer is passed over for the next one, and asked again only when no other is left.</summary>
-    private GetCapabilitiesResponse? AskTarget(
-        MigrationScope scope, V1Pod pod, string target, GetCapabilitiesResponse here, List<Obstacle> found, bool dry)
+    private NodeAnswer? AskTarget(
+        MigrationScope scope, V1Pod pod, string target, GetCapabilitiesResponse? here, bool isRefused, bool dry)
     {
-        if (scope.Migration.Spec.TargetNode is not null || found.Count > 0)
+        GetCapabilitiesResponse? Ask() => capabilities.OfTarget(scope, pod, target, here);
+        if (scope.Migration.Spec.TargetNode is not null || isRefused)
         {
-            return AskOne(() => capabilities.OfTarget(scope, pod, target, here), found, dry);
+            return AskOne(Ask, dry || isRefused);
         }
 
         try
         {
-            return capabilities.OfTarget(scope, pod, target, here);
+            return NodeAnswer.Of(Ask());
         }
         catch (AgentException exception)
         {
@@ -95,31 +114,35 @@ internal sealed class NodeInquiry(ICluster cluster, NodeCapabilities capabilitie
             }
 
             // None is left: of those that cannot, and of those that do not answer, it is told together.
-            var all = WhyNot(scope, pod).Concat(silent.Select(s => new Obstacle(exception.Reason, s.Message))).ToList();
-            if (!dry && !exception.IsTerminal)
-            {
-                throw new AgentException(exception.Reason, Obstacle.Tell(all), isTerminal: false, exception);
-            }
-
-            found.AddRange(all);
-            return new GetCapabilitiesResponse();
+            List<Obstacle> all = [.. WhyNot(scope, pod), .. silent.Select(s => s.Why)];
+            return dry || silent.FirstOrDefault(s => s.MayAnswer) is not { } awaited
+                ? new NodeAnswer(null, all)
+                : throw new AgentException(awaited.Why.Reason, Obstacle.Tell(all), isTerminal: false, exception);
         }
     }
 
-    /// <summary>A node's answer: one without a name where its agent fails and that is told with the rest; null while it is
-    /// being asked.</summary>
-    private static GetCapabilitiesResponse? AskOne(
-        Func<GetCapabilitiesResponse?> ask, List<Obstacle> found, bool dry)
+    /// <summary>A node's answer; null while it is being asked.</summary>
+    /// <param name="ask">Asks it.</param>
+    /// <param name="toldAll">Whether that its agent fails is told with the rest: one that may come back is waited for only
+    /// where nothing else stands in the way.</param>
+    private static NodeAnswer? AskOne(Func<GetCapabilitiesResponse?> ask, bool toldAll)
     {
         try
         {
-            return ask();
+            return NodeAnswer.Of(ask());
         }
-        catch (AgentException exception) when (dry || found.Count > 0)
+        catch (AgentException exception) when (toldAll)
         {
-            // An agent that may come back is waited for only where nothing else stands in the way.
-            found.Add(new(exception.Reason, exception.Message));
-            return new GetCapabilitiesResponse();
+            return new NodeAnswer(null, [new(exception.Reason, exception.Message)]);
         }
+    }
+
+    /// <summary>What came of asking a node.</summary>
+    /// <param name="Capabilities">What its agent says; null where it gave no answer.</param>
+    /// <param name="WhyNone">Why it gave none.</param>
+    private sealed record NodeAnswer(GetCapabilitiesResponse? Capabilities, IReadOnlyList<Obstacle> WhyNone)
+    {
+        public static NodeAnswer? Of(GetCapabilitiesResponse? capabilities) =>
+            capabilities is null ? null : new NodeAnswer(capabilities, []);
     }
 }

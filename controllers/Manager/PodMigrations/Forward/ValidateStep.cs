@@ -78,7 +78,7 @@ internal sealed class ValidateStep(
             RestoredPodName = scope.TargetPodName(pod),
         };
         var freeze = Freeze.AllowedFor(pod) is { } longest ? $"; its liveness probes let it stand still for {longest.TotalSeconds:0} s" : "";
-        var passed = string.Concat(silentAgents.Of(scope.Uid).Select(silent => $"; {silent.Message}"));
+        var passed = string.Concat(silentAgents.Of(scope.Uid).Select(silent => $"; {silent.Why.Message}"));
         scope.Set(ConditionTypes.Validated, true, Reasons.Succeeded, $"pod {pod.Metadata.Name} can move from {pod.Spec.NodeName} to {target}{freeze}{passed}");
         silentAgents.Forget(scope.Uid);
         scope.End(Steps.Validate, "");
