@@ -8,13 +8,11 @@ namespace PodCheckpointing.Unit.Manager;
 
 /// <summary>What any agent can do: which of them are asked.</summary>
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
-public sealed class AskAnyTests : IAgentDirectory, ILeadership, IDisposable
+public sealed class AskAnyTests : IAgentDirectory, ILeadership
 {
-    private readonly MigrationWorld _agent = new();
+    private readonly Anybody _agent = new();
     private int _asked;
     private int _leadsFor = int.MaxValue;
-
-    public void Dispose() => _agent.Dispose();
 
     ICheckpointAgent? IAgentDirectory.Find(string nodeName) => _agent;
 
@@ -75,4 +73,6 @@ public sealed class AskAnyTests : IAgentDirectory, ILeadership, IDisposable
         var answer = $"answer {++_asked}";
         return failures[_asked - 1] is { } reason ? throw new AgentException(reason, answer, isTerminal: false) : Task.FromResult(answer);
     });
+
+    private sealed class Anybody() : UnaskedAgent("a");
 }

@@ -22,7 +22,9 @@ public sealed class LostDumpTests : IDisposable
     {
         _queue = new WorkQueue(_world.Time);
         _reconciler = new ContainerCheckpointReconciler(
-            _world, _world, new LostNodes(_world, _world.Time), new PendingCalls(TaskScheduler.Default, new SoleLeader(), CancellationToken.None), _world, _queue, _world.Time);
+            _world, _world, new LostNodes(_world, _world.Time),
+            new PendingCalls(new MigrationWorld.Inline(), new SoleLeader(), CancellationToken.None),
+            _world, _queue, _world.Time);
         _world.Put(MigrationWorld.Node("z"));
         _world.Put(new V1Pod
         {
@@ -77,7 +79,8 @@ public sealed class LostDumpTests : IDisposable
         if (gone)
         {
             _world.Take<V1Node>(null, "z");
-            await _reconciler.ReconcileAsync(Key, CancellationToken.None);
+            await FluentActions.Awaiting(() => _reconciler.ReconcileAsync(Key, CancellationToken.None))
+                .Should().ThrowAsync<AgentException>("it may be registering anew, and is asked again");
             _world.Time.Advance(LostNodes.Absence);
         }
         else

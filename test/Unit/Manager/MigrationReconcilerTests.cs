@@ -32,7 +32,16 @@ public sealed class MigrationReconcilerTests : MigrationTests
 
         Lose("a", gone);
 
-        await _world.ReconcileAsync();
+        var looking = FluentActions.Awaiting(_world.ReconcileAsync);
+        if (gone && at == nameof(Prepared))
+        {
+            await looking.Should().ThrowAsync<AgentException>("it is to be fenced there, and is asked again");
+        }
+        else
+        {
+            await looking();
+        }
+
         if (gone)
         {
             _world.Condition(ConditionTypes.RolledBack).Should().BeNull("it may be registering anew");

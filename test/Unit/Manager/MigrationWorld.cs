@@ -1,4 +1,6 @@
 using System.Text.Json.Nodes;
+using FluentAssertions;
+using Google.Protobuf;
 using k8s;
 using k8s.Models;
 using Microsoft.Extensions.Options;
@@ -12,15 +14,21 @@ using PodCheckpointing.Unit.Runtime;
 
 namespace PodCheckpointing.Unit.Manager;
 
-/// <summary>One migration of pod p from node a to node b, its reconciler, and objects and agents that do as they are told.</summary>
-internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAgent, IEventRecorder, IDisposable
+/// <summary>One migration of pod p from node a to node b, its reconciler, and objects and agents that do as they are
+/// told, each agent for its own node.</summary>
+internal sealed class MigrationWorld : ICluster, IAgentDirectory, IEventRecorder, IDisposable
 {
+    public const string Source = "a";
+    public const string Target = "b";
     private static readonly ObjectKey Key = new("n", "m");
     private readonly Dictionary<(Type, ObjectKey), IKubernetesObject<V1ObjectMeta>> _objects = [];
     private readonly PodMigrationReconciler _reconciler;
     private readonly WorkQueue _queue;
+    private readonly Dictionary<string, NodeAgent> _agents = [];
     private readonly Dictionary<Type, object> _answers = [];
-    private readonly List<Action> _unanswered = [];
+
+    // Where a pod is, or was: its agent knows also when its object is gone.
+    private readonly Dictionary<string, string> _homes = new() { ["target-uid"] = Target };
     private int _version;
 
     public MigrationWorld()
@@ -65,11 +73,19 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
     /// <summary>Objects that the API server has otherwise than the informers.</summary>
     public Dictionary<ObjectKey, IKubernetesObject<V1ObjectMeta>> OnServer { get; } = [];
 
+    /// <summary>What agents were asked, in order, and each at its node.</summary>
+    public List<(string Node, IMessage Request)> Calls { get; } = [];
+
     /// <summary>What agents were asked to end or to lift, in order.</summary>
-    public List<Type> Asked { get; } = [];
+    public IEnumerable<Type> Asked => Calls.Select(call => call.Request.GetType())
+        .Where(type => type == typeof(UnfenceRequest) || type == typeof(EndProcessesRequest));
 
     /// <summary>Which containers agents were asked about last.</summary>
-    public IReadOnlyList<string> AskedAbout { get; private set; } = [];
+    public IEnumerable<string> AskedAbout =>
+        Calls.Select(call => call.Request).OfType<GetRestoreRequest>().Last().ContainerNames;
+
+    /// <summary>What agents were asked that is on another node.</summary>
+    public List<string> Astray { get; } = [];
 
     /// <summary>What agents find on the volume.</summary>
     public List<StoredCheckpoint> Stored { get; } = [];
@@ -82,10 +98,6 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
 
     /// <summary>What was deleted, by name.</summary>
     public List<string> Deleted { get; } = [];
-
-    string ICheckpointAgent.NodeName => "a";
-
-    TimeSpan ICheckpointAgent.ClockOffset => TimeSpan.Zero;
 
     public static V1Node Node(string name, bool outOfService = false, string ready = "True") => new()
     {
@@ -144,8 +156,13 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
                 {
                     ContainerCheckpointRef = new ClaimReference { NamespaceProperty = "n", Name = "part", Uid = "part-uid" },
                     Source = new CheckpointSource { ContainerName = "c" },
+                    ArtifactURI = "shared://pod-uid/20261121t000000z-000005/c",
                 },
-                Status = new ContainerCheckpointContentStatus { Ready = true, LeftStopped = true, StoppedAt = Time.GetUtcNow().UtcDateTime },
+                Status = new ContainerCheckpointContentStatus
+                {
+                    Ready = true, LeftStopped = true, StoppedAt = Time.GetUtcNow().UtcDateTime,
+                    CompressedDigest = "sha256:1",
+                },
             });
         }
     }
@@ -161,9 +178,17 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
         Status = status,
     });
 
-    public void Put(IKubernetesObject<V1ObjectMeta> item) => _objects[(item.GetType(), ObjectKey.Of(item))] = item is PodMigration migration
-        ? migration with { Metadata = migration.Metadata with { ResourceVersion = $"{++_version}" } }
-        : item;
+    public void Put(IKubernetesObject<V1ObjectMeta> item)
+    {
+        if (item is V1Pod { Metadata.Uid: { } uid, Spec.NodeName: { } home })
+        {
+            _homes[uid] = home;
+        }
+
+        _objects[(item.GetType(), ObjectKey.Of(item))] = item is PodMigration migration
+            ? migration with { Metadata = migration.Metadata with { ResourceVersion = $"{++_version}" } }
+            : item;
+    }
 
     public void Take<T>(string? space, string name) => _objects.Remove((typeof(T), new ObjectKey(space, name)));
 
@@ -179,23 +204,44 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
         },
     });
 
-    /// <summary>Agents answer so from now on, also to what they have been asked already; what they have no answer for stays under way.</summary>
-    public void Answer<T>(T answer)
-        where T : class
+    /// <summary>The agent of a node, whether there is such a node or not.</summary>
+    public NodeAgent Agent(string node)
     {
-        _answers[typeof(T)] = answer;
-        _unanswered.ForEach(tell => tell());
+        if (!_agents.TryGetValue(node, out var agent))
+        {
+            agent = _agents[node] = new NodeAgent(this, node);
+            foreach (var (call, answer) in _answers)
+            {
+                agent.Answer(call, answer);
+            }
+        }
+
+        return agent;
     }
+
+    /// <summary>The node where a pod is, or was; null where nobody has said.</summary>
+    public string? HomeOf(string pod) => _homes.GetValueOrDefault(pod);
+
+    public bool IsReady(string node) =>
+        Find<V1Node>(new(null, node)) is { } found && AgentDirectory.IsReady(found) && !LostNodes.IsOutOfService(found);
+
+    /// <summary>Every agent answers so from now on, also to what it has been asked already; what it has no answer for
+    /// stays under way.</summary>
+    public void Answer<T>(T answer)
+        where T : class => AnswerAll(typeof(T), answer);
 
     /// <summary>Agents answer such calls never, from now on.</summary>
-    public void Hang<T>() => _answers.Remove(typeof(T));
+    public void Hang<T>()
+    {
+        _answers.Remove(typeof(T));
+        foreach (var agent in _agents.Values)
+        {
+            agent.Hang(typeof(T));
+        }
+    }
 
     /// <summary>Agents refuse calls with this answer from now on.</summary>
-    public void Refuse<T>(AgentException refusal)
-    {
-        _answers[typeof(T)] = refusal;
-        _unanswered.ForEach(tell => tell());
-    }
+    public void Refuse<T>(AgentException refusal) => AnswerAll(typeof(T), refusal);
 
     public void Abort() => Put(Migration with { Spec = Migration.Spec with { Abort = true } });
 
@@ -203,7 +249,12 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
 
     public Task<ReconcileResult> ReconcileAsync() => _reconciler.ReconcileAsync(Key, CancellationToken.None);
 
-    public void Dispose() => _queue.Dispose();
+    /// <summary>No test may have had an agent asked for what is on another node.</summary>
+    public void Dispose()
+    {
+        _queue.Dispose();
+        Astray.Should().BeEmpty();
+    }
 
     public T? Find<T>(ObjectKey key)
         where T : class, IKubernetesObject<V1ObjectMeta> => _objects.GetValueOrDefault((typeof(T), key)) as T;
@@ -289,78 +340,19 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, ICheckpointAge
 
     public void Record(IKubernetesObject<V1ObjectMeta> about, string type, string reason, string message) => Events.Add((type, reason, message));
 
-    ICheckpointAgent? IAgentDirectory.Find(string nodeName) => this;
+    ICheckpointAgent? IAgentDirectory.Find(string nodeName) =>
+        Find<V1Node>(new(null, nodeName)) is null ? null : Agent(nodeName);
 
-    IEnumerable<ICheckpointAgent> IAgentDirectory.Ready() => [this];
+    // One will do where any would: which of several is asked is in AskAnyTests.
+    IEnumerable<ICheckpointAgent> IAgentDirectory.Ready() => [Agent(Source)];
 
-    Task<GetCapabilitiesResponse> ICheckpointAgent.GetCapabilitiesAsync(GetCapabilitiesRequest request, CancellationToken cancellationToken) => Answer<GetCapabilitiesResponse>();
-
-    Task<FenceResponse> ICheckpointAgent.FenceAsync(FenceRequest request, CancellationToken cancellationToken) => Answer<FenceResponse>();
-
-    Task<UnfenceResponse> ICheckpointAgent.UnfenceAsync(UnfenceRequest request, CancellationToken cancellationToken) => Answer<UnfenceResponse>(request);
-
-    Task<EndProcessesResponse> ICheckpointAgent.EndProcessesAsync(EndProcessesRequest request, CancellationToken cancellationToken) => Answer<EndProcessesResponse>(request);
-
-    Task<CheckpointResponse> ICheckpointAgent.CheckpointAsync(CheckpointRequest request, CancellationToken cancellationToken) => Answer<CheckpointResponse>();
-
-    Task<SealResponse> ICheckpointAgent.SealAsync(SealRequest request, CancellationToken cancellationToken) => Answer<SealResponse>();
-
-    Task<DeleteCheckpointResponse> ICheckpointAgent.DeleteCheckpointAsync(DeleteCheckpointRequest request, CancellationToken cancellationToken)
+    private void AnswerAll(Type call, object answer)
     {
-        Removed.Add($"{request.PodUid}/{request.CheckpointId}{(request.ContainerName.Length > 0 ? "/" : "")}{request.ContainerName}");
-        OnRemoved();
-        return Answer<DeleteCheckpointResponse>();
-    }
-
-    Task<VerifyCheckpointResponse> ICheckpointAgent.VerifyCheckpointAsync(VerifyCheckpointRequest request, CancellationToken cancellationToken) => Answer<VerifyCheckpointResponse>();
-
-    IAsyncEnumerable<StoredCheckpoint> ICheckpointAgent.ListCheckpointsAsync(CancellationToken cancellationToken) => Stored.ToAsyncEnumerable();
-
-    Task<StageAheadResponse> ICheckpointAgent.StageAheadAsync(StageAheadRequest request, CancellationToken cancellationToken) => Answer<StageAheadResponse>();
-
-    Task<PrepareRestoreResponse> ICheckpointAgent.PrepareRestoreAsync(PrepareRestoreRequest request, CancellationToken cancellationToken) => Answer<PrepareRestoreResponse>();
-
-    Task<HoldAddressesResponse> ICheckpointAgent.HoldAddressesAsync(HoldAddressesRequest request, CancellationToken cancellationToken) => Answer<HoldAddressesResponse>();
-
-    Task<ReleaseRestoreResponse> ICheckpointAgent.ReleaseRestoreAsync(ReleaseRestoreRequest request, CancellationToken cancellationToken) => Answer<ReleaseRestoreResponse>();
-
-    Task<CancelRestoreResponse> ICheckpointAgent.CancelRestoreAsync(CancelRestoreRequest request, CancellationToken cancellationToken) => Answer<CancelRestoreResponse>();
-
-    Task<GetRestoreResponse> ICheckpointAgent.GetRestoreAsync(GetRestoreRequest request, CancellationToken cancellationToken)
-    {
-        AskedAbout = [.. request.ContainerNames];
-        return Answer<GetRestoreResponse>();
-    }
-
-    private Task<T> Answer<T>(object request)
-    {
-        Asked.Add(request.GetType());
-        return Answer<T>();
-    }
-
-    private Task<T> Answer<T>()
-    {
-        var asked = new TaskCompletionSource<T>();
-        void Tell()
+        _answers[call] = answer;
+        foreach (var agent in _agents.Values)
         {
-            if (!_answers.TryGetValue(typeof(T), out var answer))
-            {
-                return;
-            }
-
-            if (answer is AgentException refusal)
-            {
-                asked.TrySetException(refusal);
-            }
-            else
-            {
-                asked.TrySetResult((T)answer);
-            }
+            agent.Answer(call, answer);
         }
-
-        _unanswered.Add(Tell);
-        Tell();
-        return asked.Task;
     }
 
     /// <summary>At once, and on the caller's thread.</summary>

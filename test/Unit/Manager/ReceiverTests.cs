@@ -140,7 +140,7 @@ public sealed class ReceiverTests : MigrationTests
 
     private static GetCapabilitiesResponse Images(params (string Reference, string Id)[] images) => new()
     {
-        NodeName = "a", Images = { images.Select(image => new NodeImage { Reference = image.Reference, Id = image.Id }) },
+        Images = { images.Select(image => new NodeImage { Reference = image.Reference, Id = image.Id }) },
     };
 
     private void BeginWith(string runs)
