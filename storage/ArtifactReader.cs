@@ -17,19 +17,9 @@ public sealed class ArtifactReader(string path, ContainerManifest manifest, Stor
     /// <summary>What the artifact has to be.</summary>
     public ContainerManifest Manifest => manifest;
 
-    /// <summary>The tar, as a stream that cannot be trusted before its end.</summary>
-    /// <remarks>
-    /// Frames are decompressed ahead on all workers and both digests computed on the way. Where one differs, the read that
-    /// would have returned 0 throws <see cref="CorruptArtifactException"/>; earlier wherever a frame's checksum is wrong.
-    /// </remarks>
-    /// <exception cref="CorruptArtifactException">The file cannot be what the manifest says.</exception>
-    public Stream OpenTar(CancellationToken cancellationToken)
-    {
-        var (ring, tar) = Begin(cancellationToken);
-        return new ArtifactStream(ring, tar, manifest.Size);
-    }
-
     /// <summary>Hands the tar to a sink, frame by frame; all has been compared when this returns.</summary>
+    /// <remarks>Frames are decompressed ahead on all workers and both digests computed on the way. What the sink has
+    /// been given cannot be trusted before.</remarks>
     /// <exception cref="CorruptArtifactException">The artifact is not what the manifest says.</exception>
     public async Task ReadAsync(Func<ReadOnlyMemory<byte>, ValueTask> sink, CancellationToken cancellationToken)
     {

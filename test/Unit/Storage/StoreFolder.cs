@@ -41,8 +41,7 @@ public abstract class StoreFolder
     protected async Task<byte[]> ReadAsync(ContainerManifest manifest)
     {
         using var result = new MemoryStream();
-        await using var tar = Store.Read(manifest).OpenTar(CancellationToken.None);
-        await tar.CopyToAsync(result, 81);
+        await Store.Read(manifest).ReadAsync(bytes => result.WriteAsync(bytes), CancellationToken.None);
         return result.ToArray();
     }
 }
