@@ -13,17 +13,21 @@ public interface ITokenSource
 internal sealed class TokenFile(string path, TimeProvider time) : ITokenSource
 {
     private static readonly TimeSpan Fresh = TimeSpan.FromMinutes(1);
-    private (string Token, DateTimeOffset Until) _last = ("", DateTimeOffset.MinValue);
+
+    // One reference, for requests read it side by side: a token never goes with another one's time.
+    private volatile Reading _last = new("", DateTimeOffset.MinValue);
 
     /// <summary>The token, read again when it was read a minute ago, or was refused.</summary>
     public string Read(string? refused)
     {
-        var now = time.GetUtcNow();
-        if (_last.Until <= now || _last.Token == refused)
+        var (last, now) = (_last, time.GetUtcNow());
+        if (last.Until <= now || last.Token == refused)
         {
-            _last = (File.ReadAllText(path).Trim(), now + Fresh);
+            _last = last = new Reading(File.ReadAllText(path).Trim(), now + Fresh);
         }
 
-        return _last.Token;
+        return last.Token;
     }
+
+    private sealed record Reading(string Token, DateTimeOffset Until);
 }
