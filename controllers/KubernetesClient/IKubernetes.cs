@@ -74,9 +74,6 @@ public sealed record V1DeleteOptions
 
     /// <summary>preconditions that must hold.</summary>
     public V1Preconditions? Preconditions { get; init; }
-
-    /// <summary>propagationPolicy is Background, Foreground or Orphan.</summary>
-    public string? PropagationPolicy { get; init; }
 }
 
 /// <summary>What must hold for a deletion.</summary>
@@ -106,7 +103,10 @@ public interface IKubernetes
         where T : IKubernetesObject<V1ObjectMeta>;
 
     /// <summary>Creates an object.</summary>
-    Task<T> CreateAsync<T>(T item, CancellationToken cancellationToken)
+    /// <param name="item">The object.</param>
+    /// <param name="dryRun">Whether the server is to do all of it but the storing.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    Task<T> CreateAsync<T>(T item, bool dryRun, CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta>;
 
     /// <summary>Replaces an object, or with a subresource a part of it.</summary>
@@ -131,4 +131,12 @@ public interface IKubernetes
         V1DeleteOptions options,
         CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta>;
+}
+
+/// <summary>What is asked of the Kubernetes API most of the time.</summary>
+public static class KubernetesExtensions
+{
+    /// <summary>Creates an object, and stores it.</summary>
+    public static Task<T> CreateAsync<T>(this IKubernetes kubernetes, T item, CancellationToken cancellationToken)
+        where T : IKubernetesObject<V1ObjectMeta> => kubernetes.CreateAsync(item, dryRun: false, cancellationToken);
 }

@@ -77,10 +77,13 @@ public sealed class Kubernetes : IKubernetes, IDisposable
         await SendAsync<T>(HttpMethod.Get, RequestPath.Of<T>(namespaceName, name, null), null, cancellationToken);
 
     /// <inheritdoc/>
-    public async Task<T> CreateAsync<T>(T item, CancellationToken cancellationToken)
+    public async Task<T> CreateAsync<T>(T item, bool dryRun, CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta> =>
         await SendAsync<T>(
-            HttpMethod.Post, RequestPath.Of<T>(item.Metadata.NamespaceProperty, null, null), Json(item), cancellationToken);
+            HttpMethod.Post,
+            RequestPath.Of<T>(item.Metadata.NamespaceProperty, null, null) + (dryRun ? "?dryRun=All" : ""),
+            Json(item),
+            cancellationToken);
 
     /// <inheritdoc/>
     public async Task<T> ReplaceAsync<T>(T item, string? subresource, CancellationToken cancellationToken)

@@ -30,7 +30,4 @@ public sealed class KubernetesException(HttpStatusCode code, V1Status status)
 
     /// <summary>Nothing can be created in the namespace any more: it is being deleted, which nobody can take back.</summary>
     public bool IsNamespaceTerminating => Status.Details?.Causes?.Any(c => c.Reason == "NamespaceTerminating") == true;
-
-    /// <summary>The object breaks a rule.</summary>
-    public bool IsInvalid => Code == HttpStatusCode.UnprocessableEntity;
 }

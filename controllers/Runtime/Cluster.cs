@@ -145,8 +145,7 @@ public sealed class Cluster(IServiceProvider services, IKubernetes kubernetes, s
     {
         try
         {
-            var tried = new PodDryRun { Metadata = pod.Metadata, Spec = pod.Spec };
-            await kubernetes.CreateAsync(tried, cancellationToken).ConfigureAwait(false);
+            await kubernetes.CreateAsync(pod, dryRun: true, cancellationToken).ConfigureAwait(false);
         }
         catch (KubernetesException exception) when (exception.IsAlreadyExists)
         {

@@ -22,8 +22,9 @@ internal sealed class PatientKubernetes(Kubernetes inner, TimeSpan timeout) : IK
     public Task<T> GetAsync<T>(string? namespaceName, string name, CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta> => InTimeAsync(t => inner.GetAsync<T>(namespaceName, name, t), cancellationToken);
 
-    public Task<T> CreateAsync<T>(T item, CancellationToken cancellationToken)
-        where T : IKubernetesObject<V1ObjectMeta> => InTimeAsync(t => inner.CreateAsync(item, t), cancellationToken);
+    public Task<T> CreateAsync<T>(T item, bool dryRun, CancellationToken cancellationToken)
+        where T : IKubernetesObject<V1ObjectMeta> =>
+        InTimeAsync(t => inner.CreateAsync(item, dryRun, t), cancellationToken);
 
     public Task<T> ReplaceAsync<T>(T item, string? subresource, CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta> => InTimeAsync(t => inner.ReplaceAsync(item, subresource, t), cancellationToken);

@@ -58,8 +58,7 @@ internal sealed class Creation(CommandContext context)
         var created = dryRun switch
         {
             "client" => item,
-            "server" => await DryRun.CreateAsync(session.Client, item, CancellationToken.None),
-            _ => await session.Client.CreateAsync(item, CancellationToken.None),
+            _ => await session.Client.CreateAsync(item, dryRun == "server", CancellationToken.None),
         };
         var output = parsed.GetValue(_output);
         if (!parsed.GetValue(_wait))

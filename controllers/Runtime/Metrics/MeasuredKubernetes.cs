@@ -59,9 +59,10 @@ public sealed class MeasuredKubernetes(IKubernetes inner, TimeProvider time) : I
         MeasureAsync<T, T>("get", HttpStatusCode.OK, inner.GetAsync<T>(namespaceName, name, cancellationToken), cancellationToken);
 
     /// <inheritdoc/>
-    public Task<T> CreateAsync<T>(T item, CancellationToken cancellationToken)
+    public Task<T> CreateAsync<T>(T item, bool dryRun, CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta> =>
-        MeasureAsync<T, T>("create", HttpStatusCode.Created, inner.CreateAsync(item, cancellationToken), cancellationToken);
+        MeasureAsync<T, T>(
+            "create", HttpStatusCode.Created, inner.CreateAsync(item, dryRun, cancellationToken), cancellationToken);
 
     /// <inheritdoc/>
     public Task<T> ReplaceAsync<T>(T item, string? subresource, CancellationToken cancellationToken)

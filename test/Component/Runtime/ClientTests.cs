@@ -1,3 +1,4 @@
+using System.Net;
 using FluentAssertions;
 using k8s;
 using k8s.Models;
@@ -67,7 +68,7 @@ internal sealed class ClientTests : RuntimeTests
         var creating = () => Client.CreateAsync(migration, CancellationToken.None);
 
         (await creating.Should().ThrowAsync<KubernetesException>()).Which.Should().Match<KubernetesException>(
-            e => e.IsInvalid && e.Message.Contains("spec.podName"));
+            e => e.Code == HttpStatusCode.UnprocessableEntity && e.Message.Contains("spec.podName"));
     }
 
     [Test]

@@ -39,9 +39,9 @@ internal sealed class FlakyKubernetes(IKubernetes real) : IKubernetes
         where T : IKubernetesObject<V1ObjectMeta> =>
         GuardAsync(t => real.GetAsync<T>(namespaceName, name, t), cancellationToken);
 
-    public Task<T> CreateAsync<T>(T item, CancellationToken cancellationToken)
+    public Task<T> CreateAsync<T>(T item, bool dryRun, CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta> =>
-        GuardAsync(t => real.CreateAsync(item, t), cancellationToken);
+        GuardAsync(t => real.CreateAsync(item, dryRun, t), cancellationToken);
 
     public Task<T> ReplaceAsync<T>(T item, string? subresource, CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta> =>

@@ -145,7 +145,7 @@ internal sealed class FollowerTests
                 var items => Task.FromResult(new KubernetesList<T> { Metadata = new V1ListMeta { ResourceVersion = "listed" }, Items = (T[])items }),
             };
 
-        public Task<T> CreateAsync<T>(T item, CancellationToken cancellationToken)
+        public Task<T> CreateAsync<T>(T item, bool dryRun, CancellationToken cancellationToken)
             where T : IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
 
         public Task<T> ReplaceAsync<T>(T item, string? subresource, CancellationToken cancellationToken)

@@ -140,7 +140,7 @@ internal sealed class NodeCluster : IKubernetes
         }
     }
 
-    public Task<T> CreateAsync<T>(T item, CancellationToken cancellationToken)
+    public Task<T> CreateAsync<T>(T item, bool dryRun, CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta>
     {
         if (Refuses(item) is { } refusal)

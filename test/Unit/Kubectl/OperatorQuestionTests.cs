@@ -51,7 +51,7 @@ internal sealed class OperatorQuestionTests
     {
         private PodMigration? _asked;
 
-        public Task<T> CreateAsync<T>(T item, CancellationToken cancellationToken)
+        public Task<T> CreateAsync<T>(T item, bool dryRun, CancellationToken cancellationToken)
             where T : IKubernetesObject<V1ObjectMeta>
         {
             var asked = (PodMigration)(object)item;

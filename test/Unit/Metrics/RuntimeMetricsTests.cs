@@ -2,6 +2,7 @@ using System.Net;
 using FluentAssertions;
 using k8s;
 using k8s.Models;
+using Microsoft.Extensions.DependencyInjection;
 using NUnit.Framework;
 using PodCheckpointing.Runtime;
 using PodCheckpointing.Runtime.Metrics;
@@ -186,6 +187,18 @@ public sealed class RuntimeMetricsTests
     }
 
     [Test]
+    public async Task What_is_only_tried_is_told_by_its_kind_too()
+    {
+        using var services = new ServiceCollection().BuildServiceProvider();
+        var cluster = new Cluster(
+            services, new MeasuredKubernetes(new ScriptedKubernetes(), _time), "test", new SoleLeader());
+
+        await cluster.TryCreateAsync(new V1Pod { Metadata = new V1ObjectMeta { Name = "a" } }, default);
+
+        Requests("create", "pods", "201").Should().Be(1);
+    }
+
+    [Test]
     public async Task Requests_are_told_by_verb_resource_and_code()
     {
         var server = new ScriptedKubernetes();
@@ -251,7 +264,7 @@ public sealed class RuntimeMetricsTests
         public Task<T> GetAsync<T>(string? namespaceName, string name, CancellationToken cancellationToken)
             where T : IKubernetesObject<V1ObjectMeta> => Answer<T>(default!);
 
-        public Task<T> CreateAsync<T>(T item, CancellationToken cancellationToken)
+        public Task<T> CreateAsync<T>(T item, bool dryRun, CancellationToken cancellationToken)
             where T : IKubernetesObject<V1ObjectMeta> => Answer(item);
 
         public Task<T> ReplaceAsync<T>(T item, string? subresource, CancellationToken cancellationToken)

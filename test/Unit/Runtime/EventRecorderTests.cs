@@ -168,7 +168,7 @@ internal sealed class EventRecorderTests
 
         public IReadOnlyList<string> Counts => Locked(() => _counts.ToList());
 
-        public async Task<T> CreateAsync<T>(T item, CancellationToken cancellationToken)
+        public async Task<T> CreateAsync<T>(T item, bool dryRun, CancellationToken cancellationToken)
             where T : IKubernetesObject<V1ObjectMeta>
         {
             Interlocked.Increment(ref _tries);

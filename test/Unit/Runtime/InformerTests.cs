@@ -242,7 +242,7 @@ public sealed class InformerTests
         public Task<T> GetAsync<T>(string? namespaceName, string name, CancellationToken cancellationToken)
             where T : IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
 
-        public Task<T> CreateAsync<T>(T item, CancellationToken cancellationToken)
+        public Task<T> CreateAsync<T>(T item, bool dryRun, CancellationToken cancellationToken)
             where T : IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
 
         public Task<T> ReplaceAsync<T>(T item, string? subresource, CancellationToken cancellationToken)

@@ -135,7 +135,7 @@ public sealed class LeaderElectionTests
                 ? Task.FromResult((T)(object)lease)
                 : Task.FromException<T>(new KubernetesException(System.Net.HttpStatusCode.NotFound, new V1Status()));
 
-        public Task<T> CreateAsync<T>(T item, CancellationToken cancellationToken)
+        public Task<T> CreateAsync<T>(T item, bool dryRun, CancellationToken cancellationToken)
             where T : IKubernetesObject<V1ObjectMeta> => Written(item);
 
         public Task<T> ReplaceAsync<T>(T item, string? subresource, CancellationToken cancellationToken)
