@@ -1,7 +1,7 @@
 using k8s;
 using k8s.Models;
 using PodCheckpointing.Api.V1;
-using PodCheckpointing.Manager.PodCheckpoints;
+using PodCheckpointing.Manager.Contents;
 using PodCheckpointing.Manager.PodRestores;
 using PodCheckpointing.Runtime;
 
@@ -41,7 +41,13 @@ internal static class Indexes
     public static readonly ObjectIndex<V1EndpointSlice> SlicesByService = new(slice =>
         slice.Metadata.Labels?.TryGetValue(V1EndpointSlice.ServiceName, out var service) == true ? Name(slice.Metadata.NamespaceProperty, service) : null);
 
-    public static readonly ObjectIndex<PodCheckpoint> CheckpointsByContent = new(PodCheckpointReconciler.ContentName);
+    public static readonly ObjectIndex<PodCheckpoint> CheckpointsByContent = new(ContentNames.Of);
+
+    /// <summary>PodCheckpoints by their namespace and artifact: see <see cref="ArtifactKey"/>. Several may be of one.</summary>
+    public static readonly ObjectIndex<PodCheckpoint> PodCheckpointsByArtifact = new(checkpoint =>
+        checkpoint is { Status: { PodUID: { } podUid, CheckpointID: { } checkpointId } }
+            ? ArtifactKey(checkpoint.Metadata.NamespaceProperty, podUid, checkpointId)
+            : null);
 
     /// <summary>PodCheckpoints that are being deleted, by namespace.</summary>
     public static readonly ObjectIndex<PodCheckpoint> LeavingCheckpoints = new(checkpoint => checkpoint.Metadata.DeletionTimestamp is null ? null : checkpoint.Metadata.NamespaceProperty);
@@ -62,6 +68,9 @@ internal static class Indexes
     public static string Name(string? namespaceName, string name) => $"{namespaceName}/{name}";
 
     public static string Whole(CheckpointSource source) => $"{source.PodUID}/{source.CheckpointID}";
+
+    public static string ArtifactKey(string? namespaceName, string podUid, string checkpointId) =>
+        $"{namespaceName}/{podUid}/{checkpointId}";
 
     private static string? ControllerOf(IKubernetesObject<V1ObjectMeta> item) =>
         item.Metadata.OwnerReferences?.FirstOrDefault(r => r.Controller == true)?.Uid;

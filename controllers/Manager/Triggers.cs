@@ -2,7 +2,7 @@ using k8s;
 using k8s.Models;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.Agents;
-using PodCheckpointing.Manager.PodCheckpoints;
+using PodCheckpointing.Manager.Contents;
 using PodCheckpointing.Manager.PodMigrations;
 using PodCheckpointing.Manager.PodRestores;
 using PodCheckpointing.Runtime;
@@ -98,7 +98,7 @@ internal static class Triggers
     /// <summary>Whether a pod waits for its restore, or has waited.</summary>
     private static bool IsRestored(V1Pod pod) => pod.Metadata.Annotations?.ContainsKey(WellKnown.RestoreAnnotation) == true && !StrayTargets.IsTarget(pod);
 
-    private static ObjectKey ContentOf(PodCheckpoint checkpoint) => new(null, PodCheckpointReconciler.ContentName(checkpoint));
+    private static ObjectKey ContentOf(PodCheckpoint checkpoint) => new(null, ContentNames.Of(checkpoint));
 
     private static IEnumerable<ObjectKey> ContentsOf(ContainerCheckpoint part, ICluster cluster) =>
         cluster.Where(Indexes.ContentsByClaim, part.Metadata.Uid!).Select(ObjectKey.Of);

@@ -24,12 +24,19 @@ internal static class Wiring
 
     public static void AddCluster(this IServiceCollection services)
     {
-        services.AddInformer(Indexes.PodsByMigration, Indexes.PodsByNode, Indexes.RestoringPods, Indexes.ShyPods, Indexes.AgentPods).AddInformer<V1Node>().AddInformer(Indexes.SlicesByService)
-            .AddInformer(EndedMigrations.Kept, Indexes.MigrationsByUid, Indexes.MigrationsByPodUid, Indexes.MigrationsByPod, Indexes.MigrationsByService)
-            .AddInformer(Indexes.CheckpointsByContent, Indexes.LeavingCheckpoints)
-            .AddInformer(Indexes.PartsByOwner, Indexes.LeavingParts)
-            .AddInformer(Indexes.PodContentsByCheckpoint).AddInformer<CheckpointNode>()
-            .AddInformer(Indexes.ContentsByClaim, Indexes.ContentsByCheckpoint);
+        services.AddInformer(
+            Indexes.PodsByMigration, Indexes.PodsByNode, Indexes.RestoringPods, Indexes.ShyPods, Indexes.AgentPods);
+        services.AddInformer<V1Node>();
+        services.AddInformer(Indexes.SlicesByService);
+        services.AddInformer(
+            EndedMigrations.Kept,
+            Indexes.MigrationsByUid, Indexes.MigrationsByPodUid, Indexes.MigrationsByPod, Indexes.MigrationsByService);
+        services.AddInformer(
+            Indexes.PodCheckpointsByArtifact, Indexes.CheckpointsByContent, Indexes.LeavingCheckpoints);
+        services.AddInformer(Indexes.PartsByOwner, Indexes.LeavingParts);
+        services.AddInformer(Indexes.PodContentsByCheckpoint);
+        services.AddInformer(Indexes.ContentsByClaim, Indexes.ContentsByCheckpoint);
+        services.AddInformer<CheckpointNode>();
         services.AddSingleton<ICluster>(s => new Cluster(
             s, s.GetRequiredService<IKubernetes>(), "pod-checkpointing", s.GetRequiredService<ILeadership>()));
     }
@@ -116,10 +123,10 @@ internal static class Wiring
         services.AddHostedService(s => s.GetRequiredService<LeaderElection>());
     }
 
-    private static IServiceCollection AddInformer<T>(this IServiceCollection services, params ObjectIndex<T>[] indexes)
+    private static void AddInformer<T>(this IServiceCollection services, params ObjectIndex<T>[] indexes)
         where T : class, IKubernetesObject<V1ObjectMeta> => services.AddInformer(item => item, indexes);
 
-    private static IServiceCollection AddInformer<T>(this IServiceCollection services, Func<T, T> kept, params ObjectIndex<T>[] indexes)
+    private static void AddInformer<T>(this IServiceCollection services, Func<T, T> kept, params ObjectIndex<T>[] indexes)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
         services.AddSingleton(s =>
@@ -136,7 +143,7 @@ internal static class Wiring
         services.AddSingleton<IInformer>(s => s.GetRequiredService<Informer<T>>());
         // Started after the controllers have hung their triggers on: the order of registration is the order of start,
         // and all hosted services are made before the first one starts.
-        return services.AddHostedService(s => s.GetRequiredService<Informer<T>>());
+        services.AddHostedService(s => s.GetRequiredService<Informer<T>>());
     }
 }
 

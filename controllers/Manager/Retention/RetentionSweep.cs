@@ -4,7 +4,7 @@ using Microsoft.Extensions.Options;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.Agents;
-using PodCheckpointing.Manager.PodCheckpoints;
+using PodCheckpointing.Manager.Contents;
 using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.Retention;
@@ -182,7 +182,7 @@ internal sealed class RetentionSweep(
 
     private PodCheckpointContent? ContentOf(PodCheckpoint checkpoint) => cluster.Find<PodCheckpointContent>(ContentKey(checkpoint));
 
-    private static ObjectKey ContentKey(PodCheckpoint checkpoint) => new(null, PodCheckpointReconciler.ContentName(checkpoint));
+    private static ObjectKey ContentKey(PodCheckpoint checkpoint) => new(null, ContentNames.Of(checkpoint));
 
     private static HashSet<(string PodUid, string CheckpointId)> Named(
         IEnumerable<PodCheckpointContent> contents, IEnumerable<ContainerCheckpointContent> parts) =>
