@@ -64,13 +64,4 @@ internal static class Owners
         part.ControllerKey(nameof(PodCheckpoint)) is { } owner && cluster.Find<PodCheckpoint>(owner) is { } whole && part.IsControlledBy(whole)
             ? WhyNeeded(whole, cluster)
             : null;
-
-    public static bool Has(this IKubernetesObject<V1ObjectMeta> item, string finalizer) =>
-        item.Metadata.Finalizers?.Contains(finalizer) == true;
-
-    public static IEnumerable<string> Without(this IKubernetesObject<V1ObjectMeta> item, string finalizer) =>
-        (item.Metadata.Finalizers ?? []).Where(f => f != finalizer);
-
-    public static IEnumerable<string> With(this IKubernetesObject<V1ObjectMeta> item, string finalizer) =>
-        (item.Metadata.Finalizers ?? []).Append(finalizer);
 }

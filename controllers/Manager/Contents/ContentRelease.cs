@@ -33,7 +33,7 @@ internal sealed class ContentRelease(
         T content, CheckpointSource source, bool keepBytes, Action wake, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
-        if (!content.Has(WellKnown.ContentFinalizer))
+        if (!content.HasFinalizer(WellKnown.ContentFinalizer))
         {
             return ReconcileResult.Done;
         }
@@ -44,7 +44,7 @@ internal sealed class ContentRelease(
             return new ReconcileResult(rest);
         }
 
-        await cluster.SetFinalizersAsync(content, content.Without(WellKnown.ContentFinalizer), cancellationToken);
+        await cluster.RemoveFinalizerAsync(content, WellKnown.ContentFinalizer, cancellationToken);
         calls.Forget(Key(content));
         _removals.TryRemove(content.Metadata.Uid!, out _);
         return ReconcileResult.Done;

@@ -31,9 +31,9 @@ internal sealed class PodCheckpointContentReconciler(
         }
 
         // Made by hand, it has no finalizer yet, and its bytes would be lost sight of.
-        if (!content.Has(WellKnown.ContentFinalizer))
+        if (!content.HasFinalizer(WellKnown.ContentFinalizer))
         {
-            await cluster.SetFinalizersAsync(content, content.With(WellKnown.ContentFinalizer), cancellationToken);
+            await cluster.AddFinalizerAsync(content, WellKnown.ContentFinalizer, cancellationToken);
             return ReconcileResult.Done;
         }
 
@@ -45,7 +45,7 @@ internal sealed class PodCheckpointContentReconciler(
             return ReconcileResult.Done;
         }
 
-        if (claim is null && status.ArtifactURI is null && Binding.IsLate(content, "pcpc-", reference, content.Spec.DeletionPolicy))
+        if (claim is null && status.ArtifactURI is null && Binding.IsLate(content, ContentNames.ForPodCheckpoint, reference, content.Spec.DeletionPolicy))
         {
             await cluster.DeleteAsync(content, graceSeconds: null, cancellationToken);
             return ReconcileResult.Done;

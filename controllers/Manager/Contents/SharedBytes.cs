@@ -1,6 +1,5 @@
 using k8s.Models;
 using PodCheckpointing.Api.V1;
-using PodCheckpointing.Manager.PodCheckpoints;
 using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.Contents;

@@ -1,6 +1,6 @@
 using k8s.Models;
 using PodCheckpointing.Api.V1;
-using PodCheckpointing.Manager.ContainerCheckpoints;
+using PodCheckpointing.Manager.Contents;
 using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.PodMigrations;
@@ -55,7 +55,7 @@ internal sealed class MigrationObjects(ICluster cluster)
     public IEnumerable<ContainerCheckpointContent> ContentsOf(PodCheckpoint checkpoint) =>
         from part in cluster.Where(Indexes.PartsByOwner, checkpoint.Metadata.Uid!)
         where part.IsControlledBy(checkpoint)
-        let content = cluster.Find<ContainerCheckpointContent>(new ObjectKey(null, ContainerCheckpointReconciler.ContentName(part)))
+        let content = cluster.Find<ContainerCheckpointContent>(new ObjectKey(null, ContentNames.Of(part)))
         where content?.Status?.Ready == true && content.Spec.ContainerCheckpointRef.Uid == part.Metadata.Uid
         select content;
 
