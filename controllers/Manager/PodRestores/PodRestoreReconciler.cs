@@ -38,6 +38,7 @@ internal sealed class PodRestoreReconciler(
     {
         if (cluster.Find<V1Pod>(key) is not { } pod)
         {
+            _calls.Forget(key);
             return ReconcileResult.Done;
         }
 

@@ -55,6 +55,9 @@ internal sealed class RestoreCalls(IAgentDirectory agents, PendingCalls calls)
     /// <summary>Nobody fetches the answers about a pod any more.</summary>
     public void Forget(V1Pod pod) => calls.Forget(KeyOf(pod));
 
+    /// <summary>The pod is gone, and what its uid was: deleted by force, it was never seen being deleted.</summary>
+    public void Forget(ObjectKey key) => calls.Forget(KeyOf(key));
+
     private static PrepareRestoreRequest RequestFor(
         RestorePlan plan, PodCheckpointContent content, string container, string digest)
     {
@@ -79,7 +82,9 @@ internal sealed class RestoreCalls(IAgentDirectory agents, PendingCalls calls)
         agents.Find(pod.Spec.NodeName!)
         ?? throw new AgentException(Reasons.NodeNotFound, $"node {pod.Spec.NodeName} has no agent", isTerminal: false);
 
-    private static string KeyOf(V1Pod pod) => $"restore/{pod.Metadata.Uid}/";
+    private static string KeyOf(ObjectKey key) => $"restore/{key}/";
+
+    private static string KeyOf(V1Pod pod) => $"{KeyOf(ObjectKey.Of(pod))}{pod.Metadata.Uid}/";
 
     private static string WatchKeyOf(V1Pod pod) => $"{KeyOf(pod)}watch";
 }
