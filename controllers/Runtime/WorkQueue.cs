@@ -137,7 +137,7 @@ public sealed class WorkQueue(
     /// <summary>Asks for another attempt after a failure, later with each one; it never gives up.</summary>
     /// <remarks>A run that an event asked for before the next attempt was due does not count when it fails, too: otherwise
     /// a burst of events during a short outage would put the next attempt off by minutes.</remarks>
-    public void AddAfterFailure(ObjectKey key)
+    public void AddRateLimited(ObjectKey key)
     {
         lock (_lock)
         {
@@ -164,7 +164,7 @@ public sealed class WorkQueue(
     }
 
     /// <summary>The next key; <see cref="Done"/> must follow.</summary>
-    public async Task<ObjectKey> TakeAsync(CancellationToken cancellationToken)
+    public async Task<ObjectKey> GetAsync(CancellationToken cancellationToken)
     {
         await _available.WaitAsync(cancellationToken).ConfigureAwait(false);
         lock (_lock)

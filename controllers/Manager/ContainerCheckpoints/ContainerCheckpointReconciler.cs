@@ -32,7 +32,7 @@ internal sealed class ContainerCheckpointReconciler(
             await ReleaseAsync(checkpoint, cancellationToken);
             // A migration that needs it would wait for it in vain, with its pod fenced: it is made all the same, and goes afterwards.
             if (!checkpoint.HasFinalizer(WellKnown.CheckpointFinalizer)
-                || FindOwner(checkpoint) is not { } owner || Owners.UserOf(owner, cluster) is null)
+                || Owners.OwnerOf(checkpoint, cluster) is not { } owner || Owners.MigrationUsing(owner, cluster) is null)
             {
                 return ReconcileResult.Done;
             }
@@ -96,13 +96,6 @@ internal sealed class ContainerCheckpointReconciler(
 
         return await cluster.CreateOrGetAsync(ContainerCheckpointContents.For(checkpoint, pod), cancellationToken);
     }
-
-    /// <summary>The PodCheckpoint that owns a checkpoint, as last seen; null where there is none.</summary>
-    private PodCheckpoint? FindOwner(ContainerCheckpoint checkpoint) =>
-        checkpoint.ControllerKey(nameof(PodCheckpoint)) is { } key
-        && cluster.Find<PodCheckpoint>(key) is { } owner && checkpoint.IsControlledBy(owner)
-            ? owner
-            : null;
 
     /// <summary>The PodCheckpoint that owns a checkpoint; null where it says that none does.</summary>
     /// <exception cref="TerminalException">That has gone: the checkpoint was created by a call that came late, and a dump would stop a

@@ -58,7 +58,7 @@ internal sealed class PodCheckpointContentReconciler(
         };
         if (status.Ready != true)
         {
-            next = Look(content, next, () => queue.Add(key));
+            next = VerifyOnVolume(content, next, () => queue.Add(key));
         }
 
         await cluster.PatchStatusAsync(content, content.Status, next, cancellationToken);
@@ -67,7 +67,8 @@ internal sealed class PodCheckpointContentReconciler(
     }
 
     /// <summary>What stands on the volume, for a content that nobody here has made.</summary>
-    private PodCheckpointContentStatus Look(PodCheckpointContent content, PodCheckpointContentStatus status, Action wake)
+    private PodCheckpointContentStatus VerifyOnVolume(
+        PodCheckpointContent content, PodCheckpointContentStatus status, Action requeue)
     {
         var source = content.Spec.Source;
         var uri = ArtifactUri.ForPod(source.PodUID, source.CheckpointID).ToString();
@@ -75,7 +76,9 @@ internal sealed class PodCheckpointContentReconciler(
         try
         {
             var request = new VerifyCheckpointRequest { ArtifactUri = uri, ManifestsOnly = true };
-            if (calls.AskAny(call, agents, first: null, (agent, t) => agent.VerifyCheckpointAsync(request, t), wake)?.Checkpoint is not { } stored)
+            var answer = calls.AskAny(
+                call, agents, first: null, (agent, token) => agent.VerifyCheckpointAsync(request, token), requeue);
+            if (answer?.Checkpoint is not { } stored)
             {
                 return status;
             }
@@ -117,7 +120,7 @@ internal sealed class PodCheckpointContentReconciler(
     }
 
     private async Task<ReconcileResult> ReleaseAsync(
-        PodCheckpointContent content, PodCheckpoint? claim, Action wake, CancellationToken cancellationToken)
+        PodCheckpointContent content, PodCheckpoint? claim, Action requeue, CancellationToken cancellationToken)
     {
         if (Binding.WhyHeld(cluster, claim) is { } why)
         {
@@ -136,14 +139,15 @@ internal sealed class PodCheckpointContentReconciler(
         if (!keepBytes)
         {
             // Contents of containers that were retained with it; those with a claim of their own go with that.
-            foreach (var part in cluster.Where(Indexes.ContentsByCheckpoint, Indexes.Whole(content.Spec.Source))
-                .Where(c => c.Metadata.DeletionTimestamp is null))
+            var containers = cluster.ByIndex(
+                Indexes.ContainerContentsByCheckpoint, Indexes.CheckpointKey(content.Spec.Source));
+            foreach (var container in containers.Where(c => c.Metadata.DeletionTimestamp is null))
             {
-                await cluster.DeleteAsync(part, graceSeconds: null, cancellationToken);
+                await cluster.DeleteAsync(container, graceSeconds: null, cancellationToken);
             }
         }
 
-        return await release.ReleaseAsync(content, content.Spec.Source, keepBytes, wake, cancellationToken);
+        return await release.ReleaseAsync(content, content.Spec.Source, keepBytes, requeue, cancellationToken);
     }
 
     private DateTime Now => time.GetUtcNow().UtcDateTime;

@@ -10,7 +10,7 @@ internal sealed class OwnedContainerCheckpoints(ICluster cluster)
 {
     /// <summary>Those that a PodCheckpoint has, as last seen.</summary>
     public List<ContainerCheckpoint> Of(PodCheckpoint checkpoint) =>
-        [.. cluster.Where(Indexes.PartsByOwner, checkpoint.Metadata.Uid!)];
+        [.. cluster.ByIndex(Indexes.ContainerCheckpointsByOwner, checkpoint.Metadata.Uid!)];
 
     /// <summary>One for each container of a PodCheckpoint that has its name; those that are missing are created.</summary>
     /// <exception cref="TerminalException">A name is taken by somebody else's.</exception>

@@ -34,7 +34,7 @@ internal sealed class PodCheckpointReconciler(
         {
             await ReleaseAsync(checkpoint, cancellationToken);
             // A migration that needs it would wait for it in vain, with its pod fenced: it is made all the same, and goes afterwards.
-            if (!checkpoint.HasFinalizer(WellKnown.CheckpointFinalizer) || Owners.UserOf(checkpoint, cluster) is null)
+            if (!checkpoint.HasFinalizer(WellKnown.CheckpointFinalizer) || Owners.MigrationUsing(checkpoint, cluster) is null)
             {
                 return ReconcileResult.Done;
             }

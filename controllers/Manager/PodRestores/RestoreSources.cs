@@ -14,7 +14,7 @@ internal sealed class RestoreSources(ICluster cluster)
     public PodCheckpoint? Find(V1Pod pod, ArtifactUri uri)
     {
         var artifact = Indexes.ArtifactKey(pod.Metadata.NamespaceProperty, uri.PodUid, uri.CheckpointId);
-        var checkpoint = cluster.Where(Indexes.PodCheckpointsByArtifact, artifact).MinBy(c => Rank(c, pod));
+        var checkpoint = cluster.ByIndex(Indexes.PodCheckpointsByArtifact, artifact).MinBy(c => Rank(c, pod));
         // It waits for the pods that it had; one that comes later may find half of its bytes gone.
         return checkpoint?.Metadata.DeletionTimestamp is { } deleted && pod.Metadata.CreationTimestamp >= deleted
             ? throw new TerminalException(
@@ -42,7 +42,7 @@ internal sealed class RestoreSources(ICluster cluster)
     /// <summary>What the objects say of a container's artifact; empty for an imported checkpoint, which has no object for each container:
     /// the agent goes by the checkpoint's own marker.</summary>
     public string DigestOf(PodCheckpointContent content, string container) =>
-        cluster.Where(Indexes.ContentsByCheckpoint, Indexes.Whole(content.Spec.Source))
+        cluster.ByIndex(Indexes.ContainerContentsByCheckpoint, Indexes.CheckpointKey(content.Spec.Source))
             .FirstOrDefault(c => c.Spec.Source.ContainerName == container)?.Status?.CompressedDigest ?? "";
 
     private static int Rank(PodCheckpoint checkpoint, V1Pod pod) => checkpoint switch

@@ -134,13 +134,15 @@ internal sealed class RetentionSweep(
         if (removes)
         {
             // The removal of each takes its time, in which somebody may import the next.
-            var whole = Indexes.Whole(new CheckpointSource { PodUID = checkpoint.PodUid, CheckpointID = checkpoint.CheckpointId });
-            if (cluster.Where(Indexes.PodContentsByCheckpoint, whole).Any() || cluster.Where(Indexes.ContentsByCheckpoint, whole).Any())
+            var key = Indexes.CheckpointKey(
+                new CheckpointSource { PodUID = checkpoint.PodUid, CheckpointID = checkpoint.CheckpointId });
+            if (cluster.ByIndex(Indexes.PodContentsByCheckpoint, key).Any()
+                || cluster.ByIndex(Indexes.ContainerContentsByCheckpoint, key).Any())
             {
                 return;
             }
 
-            Leadership.Demand();
+            Leadership.ThrowIfNotLeading();
         }
 
         ManagerLog.Orphan(

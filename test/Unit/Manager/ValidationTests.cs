@@ -354,7 +354,7 @@ public sealed class ValidationTests
                 return status;
             }
 
-            queue.Done(await queue.TakeAsync(limit.Token));
+            queue.Done(await queue.GetAsync(limit.Token));
         }
     }
 

@@ -67,7 +67,7 @@ internal sealed class CheckpointStep(
     private void AwaitDumps(MigrationScope scope, PodCheckpoint checkpoint)
     {
         // What was begun may stand on the volume whole, though nobody has heard of it: the containers' checkpoints find out.
-        var begun = cluster.Where(Indexes.PartsByOwner, checkpoint.Metadata.Uid!).Any(
+        var begun = cluster.ByIndex(Indexes.ContainerCheckpointsByOwner, checkpoint.Metadata.Uid!).Any(
             p => cluster.Find<ContainerCheckpointContent>(new ObjectKey(null, ContentNames.Of(p))) is not null);
         if (!begun)
         {
