@@ -38,7 +38,8 @@ internal static class Indexes
     public static readonly ObjectIndex<PodMigration> MigrationsByPod = new(migration =>
         NamespacedName(migration.Metadata.NamespaceProperty, migration.Spec.PodName));
 
-    /// <summary>Migrations that have not ended by the Service that they name: see <see cref="NamespacedName"/>.</summary>
+    /// <summary>Migrations that have not ended by the Service that they name:
+    /// see <see cref="NamespacedName"/>.</summary>
     public static readonly ObjectIndex<PodMigration> MigrationsByService = new(migration =>
         migration is { Spec.ServiceName: { } service, Status: { CompletionTime: null } }
             ? NamespacedName(migration.Metadata.NamespaceProperty, service)
@@ -52,7 +53,8 @@ internal static class Indexes
 
     public static readonly ObjectIndex<PodCheckpoint> PodCheckpointsByContent = new(ContentNames.Of);
 
-    /// <summary>PodCheckpoints by namespace and artifact: see <see cref="ArtifactKey"/>. Several may be of one.</summary>
+    /// <summary>PodCheckpoints by namespace and artifact, which several may have: see <see
+    /// cref="ArtifactKey"/>.</summary>
     public static readonly ObjectIndex<PodCheckpoint> PodCheckpointsByArtifact = new(checkpoint =>
         checkpoint is { Status: { PodUID: { } podUid, CheckpointID: { } checkpointId } }
             ? ArtifactKey(checkpoint.Metadata.NamespaceProperty, podUid, checkpointId)
@@ -64,17 +66,20 @@ internal static class Indexes
     public static readonly ObjectIndex<ContainerCheckpoint> ContainerCheckpointsByOwner = new(ControllerOf);
 
     /// <summary>ContainerCheckpoints that are being deleted, by namespace.</summary>
-    public static readonly ObjectIndex<ContainerCheckpoint> TerminatingContainerCheckpoints = new(NamespaceWhereTerminating);
+    public static readonly ObjectIndex<ContainerCheckpoint> TerminatingContainerCheckpoints =
+        new(NamespaceWhereTerminating);
 
     /// <summary>Contents of containers by the uid of their claim.</summary>
     public static readonly ObjectIndex<ContainerCheckpointContent> ContainerContentsByClaim = new(content =>
         content.Spec.ContainerCheckpointRef.Uid);
 
-    /// <summary>Contents of pods by the checkpoint that they name, which several may: see <see cref="CheckpointKey"/>.</summary>
+    /// <summary>Contents of pods by the checkpoint that they name, which several may:
+    /// see <see cref="CheckpointKey"/>.</summary>
     public static readonly ObjectIndex<PodCheckpointContent> PodContentsByCheckpoint = new(content =>
         CheckpointKey(content.Spec.Source));
 
-    /// <summary>Contents of containers by the checkpoint that they are part of: see <see cref="CheckpointKey"/>.</summary>
+    /// <summary>Contents of containers by the checkpoint that they are part of:
+    /// see <see cref="CheckpointKey"/>.</summary>
     public static readonly ObjectIndex<ContainerCheckpointContent> ContainerContentsByCheckpoint = new(content =>
         CheckpointKey(content.Spec.Source));
 

@@ -60,7 +60,8 @@ internal static class Owners
         : null;
 
     /// <summary>Why a container's part of a checkpoint must stay for now; null where it may go.</summary>
-    /// <remarks>Also where its owner is being deleted: in the foreground the garbage collector deletes both at once.</remarks>
+    /// <remarks>Also where its owner is being deleted: in the foreground the garbage collector deletes both at
+    /// once.</remarks>
     public static string? WhyNeeded(ContainerCheckpoint container, ICluster cluster) =>
         OwnerOf(container, cluster) is { } owner ? WhyNeeded(owner, cluster) : null;
 

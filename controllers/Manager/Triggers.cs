@@ -9,7 +9,8 @@ using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager;
 
-/// <summary>Takes down which objects a change has reconciled, for one controller: controller-runtime's Watches.</summary>
+/// <summary>Takes down which objects a change has reconciled, for one controller: controller-runtime's
+/// Watches.</summary>
 internal interface ITriggers
 {
     /// <summary>Whenever an object of a kind changes, or goes, the keys that it is mapped to are enqueued.</summary>
@@ -29,7 +30,9 @@ internal static class Triggers
         .Watch<V1Pod>((pod, cluster) =>
         [
             .. KeysOf(cluster.ByIndex(Indexes.MigrationsByPodUid, pod.Metadata.Uid!)),
-            .. Indexes.PodsByMigration.ValueOf(pod) is { } uid ? KeysOf(cluster.ByIndex(Indexes.MigrationsByUid, uid)) : [],
+            .. Indexes.PodsByMigration.ValueOf(pod) is { } uid
+                ? KeysOf(cluster.ByIndex(Indexes.MigrationsByUid, uid))
+                : [],
         ])
         .Watch<V1Node>((node, cluster) => KeysOf(OfNode(ObjectKey.Of(node), cluster)));
 
@@ -70,7 +73,8 @@ internal static class Triggers
 
     public static void OfContainerContents(ITriggers triggers) => triggers
         .Watch<ContainerCheckpoint>(ContentsOf)
-        // One that is deleted with its claim while the PodCheckpoint is needed waits as that does: for the migration's end,
+        // One that is deleted with its claim while the PodCheckpoint is needed waits as that does: for the migration's
+        // end,
         .Watch<PodCheckpoint>((checkpoint, cluster) => Owners.MigrationUsing(checkpoint, cluster) is null
             ? ContentsOf(TerminatingContainerCheckpoints(checkpoint, cluster), cluster)
             : [])
@@ -124,9 +128,12 @@ internal static class Triggers
 
     /// <summary>Those that a pod may have held.</summary>
     private static IEnumerable<ContainerCheckpoint> TerminatingContainerCheckpoints(V1Pod pod, ICluster cluster) =>
-        IsRestored(pod) ? cluster.ByIndex(Indexes.TerminatingContainerCheckpoints, pod.Metadata.NamespaceProperty!) : [];
+        IsRestored(pod)
+            ? cluster.ByIndex(Indexes.TerminatingContainerCheckpoints, pod.Metadata.NamespaceProperty!)
+            : [];
 
-    private static IEnumerable<ContainerCheckpoint> TerminatingContainerCheckpoints(PodCheckpoint owner, ICluster cluster) =>
+    private static IEnumerable<ContainerCheckpoint> TerminatingContainerCheckpoints(
+        PodCheckpoint owner, ICluster cluster) =>
         cluster.ByIndex(Indexes.ContainerCheckpointsByOwner, owner.Metadata.Uid!)
             .Where(container => container.Metadata.DeletionTimestamp is not null);
 

@@ -10,7 +10,8 @@ public static class Finalizers
     public static bool HasFinalizer(this IKubernetesObject<V1ObjectMeta> item, string finalizer) =>
         item.Metadata.Finalizers?.Contains(finalizer) == true;
 
-    /// <summary>Adds a finalizer to this very version of an object: before the first side effect that it stands for.</summary>
+    /// <summary>Adds a finalizer to this very version of an object: before the first side effect that it stands
+    /// for.</summary>
     /// <exception cref="ConflictException">The object has changed meanwhile.</exception>
     public static Task AddFinalizerAsync<T>(
         this ICluster cluster, T item, string finalizer, CancellationToken cancellationToken)
@@ -22,5 +23,6 @@ public static class Finalizers
     public static Task RemoveFinalizerAsync<T>(
         this ICluster cluster, T item, string finalizer, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta> =>
-        cluster.SetFinalizersAsync(item, (item.Metadata.Finalizers ?? []).Where(f => f != finalizer), cancellationToken);
+        cluster.SetFinalizersAsync(
+            item, (item.Metadata.Finalizers ?? []).Where(f => f != finalizer), cancellationToken);
 }

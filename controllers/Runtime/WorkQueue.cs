@@ -27,12 +27,13 @@ public sealed class WorkQueue(
     private readonly long _began = time.GetTimestamp();
     private readonly Lock _lock = new();
 
-    /// <summary>The keys that wait for a worker, in the order of their coming: those about which something has begun, and the new ones.
-    /// A key is in one of the two lines, or in none.</summary>
+    /// <summary>The keys that wait for a worker, in the order of their coming: those about which something has begun,
+    /// and the new ones. A key is in one of the two lines, or in none.</summary>
     private readonly LinkedList<ObjectKey> _begun = new();
     private readonly LinkedList<ObjectKey> _new = new();
 
-    /// <summary>The keys that a run is asked for: since when, and where they wait; nowhere while a run of theirs goes on.</summary>
+    /// <summary>The keys that a run is asked for: since when, and where they wait; nowhere while a run of theirs goes
+    /// on.</summary>
     private readonly Dictionary<ObjectKey, (long Since, LinkedListNode<ObjectKey>? Place)> _dirty = [];
     private readonly Dictionary<ObjectKey, (long DueAt, bool IsNew)> _processing = [];
     private readonly Dictionary<ObjectKey, int> _failures = [];

@@ -7,8 +7,8 @@ using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.Claims;
 
-/// <summary>What PodCheckpoints and ContainerCheckpoints go through alike, as claims of a content: the finalizer comes before
-/// anything is made, each attempt ends in a status, and the finalizer goes after the content.</summary>
+/// <summary>What PodCheckpoints and ContainerCheckpoints go through alike, as claims of a content: the finalizer comes
+/// before anything is made, each attempt ends in a status, and the finalizer goes after the content.</summary>
 internal sealed class ClaimLifecycle(ICluster cluster, IEventRecorder events)
 {
     /// <summary>Events drive a claim; this is the net below them, and sees that a node is lost.</summary>
@@ -20,7 +20,8 @@ internal sealed class ClaimLifecycle(ICluster cluster, IEventRecorder events)
     /// <param name="report">Writes the status of an attempt that fails.</param>
     /// <param name="attempt">Goes one step, and returns the status after it.</param>
     /// <param name="cancellationToken">Ends the wait for the API server.</param>
-    /// <exception cref="AgentException">An agent failed in a way that may pass: the status says so, and the queue retries.</exception>
+    /// <exception cref="AgentException">An agent failed in a way that may pass: the status says so, and the queue
+    /// retries.</exception>
     public async Task<ReconcileResult> AttemptAsync<TClaim, TStatus>(
         TClaim claim,
         TStatus? stored,
@@ -74,9 +75,11 @@ internal sealed class ClaimLifecycle(ICluster cluster, IEventRecorder events)
 
     /// <summary>Lets a claim that is being deleted go, after the content that goes with it.</summary>
     /// <param name="claim">The claim.</param>
-    /// <param name="content">The content that is deleted with it; null: there is none any more, or it is retained.</param>
+    /// <param name="content">The content that is deleted with it; null: there is none any more, or it is
+    /// retained.</param>
     /// <param name="cancellationToken">Ends the wait for the API server.</param>
-    public async Task ReleaseAsync<TClaim, TContent>(TClaim claim, TContent? content, CancellationToken cancellationToken)
+    public async Task ReleaseAsync<TClaim, TContent>(
+        TClaim claim, TContent? content, CancellationToken cancellationToken)
         where TClaim : class, IKubernetesObject<V1ObjectMeta>
         where TContent : class, IKubernetesObject<V1ObjectMeta>
     {

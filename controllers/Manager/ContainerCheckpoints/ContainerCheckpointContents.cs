@@ -37,7 +37,10 @@ internal static class ContainerCheckpointContents
 
     /// <summary>The status of a bound content whose container has been dumped.</summary>
     public static ContainerCheckpointContentStatus Dumped(
-        ContainerCheckpointContent content, ContainerCheckpoint checkpoint, CheckpointResponse answer, TimeProvider time)
+        ContainerCheckpointContent content,
+        ContainerCheckpoint checkpoint,
+        CheckpointResponse answer,
+        TimeProvider time)
     {
         var status = StatusOf(content, answer);
         return status with
@@ -51,7 +54,8 @@ internal static class ContainerCheckpointContents
     }
 
     /// <summary>What an agent tells of a dump.</summary>
-    internal static ContainerCheckpointContentStatus StatusOf(ContainerCheckpointContent content, CheckpointResponse answer) =>
+    internal static ContainerCheckpointContentStatus StatusOf(
+        ContainerCheckpointContent content, CheckpointResponse answer) =>
         (content.Status ?? new ContainerCheckpointContentStatus()) with
         {
             ObservedGeneration = content.Metadata.Generation,

@@ -30,9 +30,11 @@ internal sealed class ContainerCheckpointReconciler(
         if (checkpoint.Metadata.DeletionTimestamp is not null)
         {
             await ReleaseAsync(checkpoint, cancellationToken);
-            // A migration that needs it would wait for it in vain, with its pod fenced: it is made all the same, and goes afterwards.
+            // A migration that needs it would wait for it in vain, with its pod fenced: it is made all the same, and
+            // goes afterwards.
             if (!checkpoint.HasFinalizer(WellKnown.CheckpointFinalizer)
-                || Owners.OwnerOf(checkpoint, cluster) is not { } owner || Owners.MigrationUsing(owner, cluster) is null)
+                || Owners.OwnerOf(checkpoint, cluster) is not { } owner
+                || Owners.MigrationUsing(owner, cluster) is null)
             {
                 return ReconcileResult.Done;
             }
@@ -46,7 +48,11 @@ internal sealed class ContainerCheckpointReconciler(
 
         var report = new ContainerCheckpointReport(checkpoint, time);
         return await _claims.AttemptAsync(
-            checkpoint, checkpoint.Status, report, () => AttemptAsync(checkpoint, report, cancellationToken), cancellationToken);
+            checkpoint,
+            checkpoint.Status,
+            report,
+            () => AttemptAsync(checkpoint, report, cancellationToken),
+            cancellationToken);
     }
 
     /// <summary>Binds the content, and has the container dumped into it.</summary>
@@ -98,25 +104,29 @@ internal sealed class ContainerCheckpointReconciler(
     }
 
     /// <summary>The PodCheckpoint that owns a checkpoint; null where it says that none does.</summary>
-    /// <exception cref="TerminalException">That has gone: the checkpoint was created by a call that came late, and a dump would stop a
-    /// pod for nobody, or for another migration than the one that holds its fence.</exception>
-    private async Task<PodCheckpoint?> RequireOwnerAsync(ContainerCheckpoint checkpoint, CancellationToken cancellationToken)
+    /// <exception cref="TerminalException">That has gone: the checkpoint was created by a call that came late, and a
+    /// dump would stop a pod for nobody, or for another migration than the one that holds its fence.</exception>
+    private async Task<PodCheckpoint?> RequireOwnerAsync(
+        ContainerCheckpoint checkpoint, CancellationToken cancellationToken)
     {
         if (checkpoint.ControllerKey(nameof(PodCheckpoint)) is not { } key)
         {
             return null;
         }
 
-        var owner = await cluster.FindOrReadAsync<PodCheckpoint>(key, o => checkpoint.IsControlledBy(o), cancellationToken);
+        var owner = await cluster.FindOrReadAsync<PodCheckpoint>(
+            key, o => checkpoint.IsControlledBy(o), cancellationToken);
         return owner is not null && checkpoint.IsControlledBy(owner)
             ? owner
-            : throw new TerminalException(Reasons.BindingMismatch, $"PodCheckpoint {key.Name}, which this is a part of, has gone");
+            : throw new TerminalException(
+                Reasons.BindingMismatch, $"PodCheckpoint {key.Name}, which this is a part of, has gone");
     }
 
     /// <summary>Whether a checkpoint was for a migration that is not its owner any more: nobody holds the pod for it, and a dump
     /// would stop one that serves.</summary>
     private static bool IsOver(PodCheckpoint? owner) =>
-        owner?.Metadata.Labels?.ContainsKey(WellKnown.MigrationUid) == true && owner.ControllerKey(nameof(PodMigration)) is null;
+        owner?.Metadata.Labels?.ContainsKey(WellKnown.MigrationUid) == true
+        && owner.ControllerKey(nameof(PodMigration)) is null;
 
     /// <summary>With Delete the content and its bytes go too, with Retain both stay.</summary>
     private async Task ReleaseAsync(ContainerCheckpoint checkpoint, CancellationToken cancellationToken)
@@ -140,8 +150,8 @@ internal sealed class ContainerCheckpointReconciler(
         await _claims.ReleaseAsync(checkpoint, isDeletedWithIt ? content : null, cancellationToken);
     }
 
-    /// <summary>Whoever says Retain is heard: the claim, its content, or the content of the PodCheckpoint that owns it. So is who has
-    /// given that to another claim, and its containers' contents with it.</summary>
+    /// <summary>Whoever says Retain is heard: the claim, its content, or the content of the PodCheckpoint that owns it.
+    /// So is who has given that to another claim, and its containers' contents with it.</summary>
     private async Task<bool> IsRetainedAsync(
         ContainerCheckpoint checkpoint, ContainerCheckpointContent content, CancellationToken cancellationToken)
     {
@@ -150,15 +160,17 @@ internal sealed class ContainerCheckpointReconciler(
             return true;
         }
 
-        if (checkpoint.ControllerKey(nameof(PodCheckpoint)) is not { } key || cluster.Find<PodCheckpoint>(key) is not { } owner)
+        if (checkpoint.ControllerKey(nameof(PodCheckpoint)) is not { } key
+            || cluster.Find<PodCheckpoint>(key) is not { } owner)
         {
             return false;
         }
 
         // Read, not looked up: bytes do not come back.
-        var whole = await cluster.ReadAsync<PodCheckpointContent>(new ObjectKey(null, ContentNames.Of(owner)), cancellationToken);
-        return Binding.IsRetained(owner.Spec.DeletionPolicy, whole?.Spec.DeletionPolicy)
-            || (whole is not null && whole.Spec.PodCheckpointRef.Uid != owner.Metadata.Uid);
+        var podContent = await cluster.ReadAsync<PodCheckpointContent>(
+            new ObjectKey(null, ContentNames.Of(owner)), cancellationToken);
+        return Binding.IsRetained(owner.Spec.DeletionPolicy, podContent?.Spec.DeletionPolicy)
+            || (podContent is not null && podContent.Spec.PodCheckpointRef.Uid != owner.Metadata.Uid);
     }
 
     private static ObjectKey ContentKey(ContainerCheckpoint checkpoint) => new(null, ContentNames.Of(checkpoint));

@@ -13,7 +13,11 @@ internal sealed class ContainerCheckpointReport(ContainerCheckpoint checkpoint, 
     /// <summary>The same report, of a checkpoint that is bound to a content.</summary>
     public ContainerCheckpointReport Bound(ContainerCheckpointContent content) => new(checkpoint, time)
     {
-        Stored = Stored with { ObservedGeneration = checkpoint.Metadata.Generation, BoundContentName = content.Metadata.Name },
+        Stored = Stored with
+        {
+            ObservedGeneration = checkpoint.Metadata.Generation,
+            BoundContentName = content.Metadata.Name,
+        },
     };
 
     public ContainerCheckpointStatus InProgress(string node, bool isOfMigration)
@@ -30,17 +34,17 @@ internal sealed class ContainerCheckpointReport(ContainerCheckpoint checkpoint, 
             : Waiting(Reasons.CheckpointInProgress, $"node {node} dumps the container");
     }
 
-    public ContainerCheckpointStatus Ready(ContainerCheckpointContent content, ContainerCheckpointContentStatus ready) =>
-        Stored with
-        {
-            Ready = true,
-            ArtifactURI = content.Spec.ArtifactURI,
-            Size = ready.CompressedSize,
-            UncompressedSize = ready.Size,
-            Digest = ready.CompressedDigest,
-            UncompressedDigest = ready.Digest,
-            Conditions = WithReady("True", Reasons.CheckpointCompleted, "the artifact is whole"),
-        };
+    public ContainerCheckpointStatus Ready(
+        ContainerCheckpointContent content, ContainerCheckpointContentStatus ready) => Stored with
+    {
+        Ready = true,
+        ArtifactURI = content.Spec.ArtifactURI,
+        Size = ready.CompressedSize,
+        UncompressedSize = ready.Size,
+        Digest = ready.CompressedDigest,
+        UncompressedDigest = ready.Digest,
+        Conditions = WithReady("True", Reasons.CheckpointCompleted, "the artifact is whole"),
+    };
 
     public ContainerCheckpointStatus Waiting(string reason, string message) => Stored with
     {

@@ -5,7 +5,8 @@ using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.ContainerCheckpoints;
 
-/// <summary>Has agents dump containers, or tell what the volume holds of a dump that nobody has heard the end of.</summary>
+/// <summary>Has agents dump containers, or tell what the volume holds of a dump that nobody has heard the end
+/// of.</summary>
 internal sealed class ContainerDump(IAgentDirectory agents, LostNodes lostNodes, PendingCalls calls)
 {
     /// <summary>What is asked of the agent for a container.</summary>
@@ -21,7 +22,8 @@ internal sealed class ContainerDump(IAgentDirectory agents, LostNodes lostNodes,
             ContainerName = source.ContainerName,
             CheckpointId = source.CheckpointID,
         };
-        // The agent that stores the last one seals the checkpoint: one way there and back less while the pod stands still.
+        // The agent that stores the last one seals the checkpoint: one way there and back less while the pod stands
+        // still.
         if (owner?.Status?.CheckpointID == source.CheckpointID)
         {
             request.SealContainers.AddRange(owner.Status.Containers);
@@ -33,8 +35,9 @@ internal sealed class ContainerDump(IAgentDirectory agents, LostNodes lostNodes,
         return request;
     }
 
-    /// <summary>What the node's agent has stored; null while it does. Of a node that is lost, or a migration that is over, the
-    /// volume may hold it whole, though nobody has heard of it: then any agent tells, for it answers from what stands there.</summary>
+    /// <summary>What the node's agent has stored; null while it does. Of a node that is lost, or a migration that is
+    /// over, the volume may hold it whole, though nobody has heard of it: then any agent tells, for it answers from
+    /// what stands there.</summary>
     /// <exception cref="TerminalException">The node was lost before, or the migration had its end.</exception>
     public CheckpointResponse? Ask(
         ContainerCheckpoint checkpoint, CheckpointRequest request, string node, bool isOver, Action requeue)
@@ -59,8 +62,11 @@ internal sealed class ContainerDump(IAgentDirectory agents, LostNodes lostNodes,
         {
             throw isOver
                 ? new TerminalException(
-                    Reasons.CheckpointFailed, "the migration that it was made for ended before the container was dumped", exception)
-                : new TerminalException(Reasons.NodeLost, $"node {node} was lost before the container was dumped there", exception);
+                    Reasons.CheckpointFailed,
+                    "the migration that it was made for ended before the container was dumped",
+                    exception)
+                : new TerminalException(
+                    Reasons.NodeLost, $"node {node} was lost before the container was dumped there", exception);
         }
     }
 
@@ -71,11 +77,16 @@ internal sealed class ContainerDump(IAgentDirectory agents, LostNodes lostNodes,
     {
         var uri = ArtifactUri.ForContainer(request.PodUid, request.CheckpointId, request.ContainerName).ToString();
         var verify = new VerifyCheckpointRequest { ArtifactUri = uri, ManifestsOnly = true };
-        return calls.AskAny(
-            call + "sought", agents, first: null, (agent, token) => agent.VerifyCheckpointAsync(verify, token), requeue) is null
-                ? null
-                : calls.AskAny(
-                    call + "found", agents, first: null, (agent, token) => agent.CheckpointAsync(request, token), requeue);
+        var stands = calls.AskAny(
+            call + "sought",
+            agents,
+            first: null,
+            (agent, token) => agent.VerifyCheckpointAsync(verify, token),
+            requeue);
+        return stands is null
+            ? null
+            : calls.AskAny(
+                call + "found", agents, first: null, (agent, token) => agent.CheckpointAsync(request, token), requeue);
     }
 
     private static string KeyOf(ContainerCheckpoint checkpoint) => $"ccp/{checkpoint.Metadata.Uid}/";

@@ -70,7 +70,10 @@ internal static class Binding
     /// <param name="reference">The claim.</param>
     /// <param name="deletionPolicy">The content's own.</param>
     public static bool IsLate(
-        IKubernetesObject<V1ObjectMeta> content, Func<string, string> nameFor, ClaimReference reference, string? deletionPolicy) =>
+        IKubernetesObject<V1ObjectMeta> content,
+        Func<string, string> nameFor,
+        ClaimReference reference,
+        string? deletionPolicy) =>
         reference.Uid is { } uid && content.Metadata.Name == nameFor(uid) && !IsRetained(deletionPolicy);
 
     /// <summary>Whether bytes outlive their claim: whoever says Retain is heard.</summary>

@@ -26,7 +26,8 @@ internal sealed class ContainerCheckpointContentReconciler(
                 return ReconcileResult.Done;
             }
 
-            if (status.Ready != true && claim is null && Binding.IsLate(content, ContentNames.ForContainerCheckpoint, reference, content.Spec.DeletionPolicy))
+            if (status.Ready != true && claim is null
+                && Binding.IsLate(content, ContentNames.ForContainerCheckpoint, reference, content.Spec.DeletionPolicy))
             {
                 await cluster.DeleteAsync(content, graceSeconds: null, cancellationToken);
                 return ReconcileResult.Done;

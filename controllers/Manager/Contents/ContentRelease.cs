@@ -89,8 +89,13 @@ internal sealed class ContentRelease(
             {
                 // The node that dumped, for it knows of a dump under way; but any that is ready reaches the volume, and a
                 // dead one must not hold the bytes.
-                if (calls.AskAny(
-                    Key(content), agents, source.NodeName, (agent, token) => agent.DeleteCheckpointAsync(request, token), requeue) is not null)
+                var answer = calls.AskAny(
+                    Key(content),
+                    agents,
+                    source.NodeName,
+                    (agent, token) => agent.DeleteCheckpointAsync(request, token),
+                    requeue);
+                if (answer is not null)
                 {
                     return null;
                 }

@@ -45,7 +45,8 @@ internal sealed class PodCheckpointContentReconciler(
             return ReconcileResult.Done;
         }
 
-        if (claim is null && status.ArtifactURI is null && Binding.IsLate(content, ContentNames.ForPodCheckpoint, reference, content.Spec.DeletionPolicy))
+        if (claim is null && status.ArtifactURI is null
+            && Binding.IsLate(content, ContentNames.ForPodCheckpoint, reference, content.Spec.DeletionPolicy))
         {
             await cluster.DeleteAsync(content, graceSeconds: null, cancellationToken);
             return ReconcileResult.Done;

@@ -29,7 +29,8 @@ internal static class SharedBytes
         bool Keeps(PodCheckpointContent other) =>
             Indexes.CheckpointKey(other.Spec.Source) == Indexes.CheckpointKey(content.Spec.Source)
             && IsToStay(other, cluster)
-            && (owner is null or { Metadata.DeletionTimestamp: not null } || other.Spec.PodCheckpointRef.Uid != owner.Metadata.Uid);
+            && (owner is null or { Metadata.DeletionTimestamp: not null }
+                || other.Spec.PodCheckpointRef.Uid != owner.Metadata.Uid);
         var contents = cluster.ByIndex(Indexes.PodContentsByCheckpoint, Indexes.CheckpointKey(content.Spec.Source));
         foreach (var seen in contents.Where(Keeps).ToList())
         {

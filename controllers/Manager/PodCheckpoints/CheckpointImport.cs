@@ -11,13 +11,15 @@ internal sealed class CheckpointImport(ICluster cluster)
     public async Task<PodCheckpointStatus> BindAsync(
         PodCheckpoint checkpoint, string name, PodCheckpointReport report, CancellationToken cancellationToken)
     {
-        if (cluster.Find<PodCheckpointContent>(new ObjectKey(null, name)) is not { } content || !IsOffered(content, checkpoint))
+        if (cluster.Find<PodCheckpointContent>(new ObjectKey(null, name)) is not { } content
+            || !IsOffered(content, checkpoint))
         {
             // The same words whether it exists or not: what other namespaces have is not this one's business.
             return report.Waiting(
                 Reasons.BindingMismatch,
-                $"PodCheckpointContent {name} is not offered to this PodCheckpoint: an administrator sets its podCheckpointRef to "
-                + $"{checkpoint.Metadata.NamespaceProperty}/{checkpoint.Metadata.Name}, without a uid");
+                $"PodCheckpointContent {name} is not offered to this PodCheckpoint: an administrator sets its "
+                + $"podCheckpointRef to {checkpoint.Metadata.NamespaceProperty}/{checkpoint.Metadata.Name}, "
+                + "without a uid");
         }
 
         var reference = content.Spec.PodCheckpointRef;

@@ -12,9 +12,11 @@ internal sealed class OwnedContainerCheckpoints(ICluster cluster)
     public List<ContainerCheckpoint> Of(PodCheckpoint checkpoint) =>
         [.. cluster.ByIndex(Indexes.ContainerCheckpointsByOwner, checkpoint.Metadata.Uid!)];
 
-    /// <summary>One for each container of a PodCheckpoint that has its name; those that are missing are created.</summary>
+    /// <summary>One for each container of a PodCheckpoint that has its name; those that are missing are
+    /// created.</summary>
     /// <exception cref="TerminalException">A name is taken by somebody else's.</exception>
-    public async Task<List<ContainerCheckpoint>> EnsureAsync(PodCheckpoint checkpoint, CancellationToken cancellationToken)
+    public async Task<List<ContainerCheckpoint>> EnsureAsync(
+        PodCheckpoint checkpoint, CancellationToken cancellationToken)
     {
         var owned = Of(checkpoint);
         var containers = new List<ContainerCheckpoint>();
@@ -61,7 +63,8 @@ internal sealed class OwnedContainerCheckpoints(ICluster cluster)
         },
     };
 
-    /// <summary>By the uid, for names run into one: a with b-c, and a-b with c. And short enough, however long both are.</summary>
+    /// <summary>By the uid, for names run into one: a with b-c, and a-b with c. And short enough, however long both
+    /// are.</summary>
     private static string NameFor(PodCheckpoint checkpoint, string container) =>
         $"{MigrationScope.Shortened(checkpoint.Metadata.Name!)}-{checkpoint.Metadata.Uid![..8]}-{container}";
 }

@@ -34,7 +34,8 @@ internal sealed class PodCheckpointReconciler(
         {
             await ReleaseAsync(checkpoint, cancellationToken);
             // A migration that needs it would wait for it in vain, with its pod fenced: it is made all the same, and goes afterwards.
-            if (!checkpoint.HasFinalizer(WellKnown.CheckpointFinalizer) || Owners.MigrationUsing(checkpoint, cluster) is null)
+            if (!checkpoint.HasFinalizer(WellKnown.CheckpointFinalizer)
+                || Owners.MigrationUsing(checkpoint, cluster) is null)
             {
                 return ReconcileResult.Done;
             }
@@ -43,7 +44,8 @@ internal sealed class PodCheckpointReconciler(
         if (checkpoint.Status is { Error: not null })
         {
             _seal.Forget(checkpoint);
-            // All or nothing: beside a container that failed, the others' dumps are no checkpoint. The failed ones stay, to tell why.
+            // All or nothing: beside a container that failed, the others' dumps are no checkpoint. The failed ones
+            // stay, to tell why.
             await _owned.DeleteAsync(_owned.Of(checkpoint).Where(c => c.Status?.Error is null), cancellationToken);
             return ReconcileResult.Done;
         }
@@ -56,7 +58,11 @@ internal sealed class PodCheckpointReconciler(
 
         var report = new PodCheckpointReport(checkpoint, time);
         return await _claims.AttemptAsync(
-            checkpoint, checkpoint.Status, report, () => AttemptAsync(checkpoint, report, cancellationToken), cancellationToken);
+            checkpoint,
+            checkpoint.Status,
+            report,
+            () => AttemptAsync(checkpoint, report, cancellationToken),
+            cancellationToken);
     }
 
     /// <summary>Whether a checkpoint that was whole has its content still, and that its bytes.</summary>
@@ -69,7 +75,8 @@ internal sealed class PodCheckpointReconciler(
         return content is null || (IsBound(checkpoint, content) && content.Status?.Error is null);
     }
 
-    /// <summary>Imports a content, or goes one step towards one of its own: a name, a content, the containers, the seal.</summary>
+    /// <summary>Imports a content, or goes one step towards one of its own: a name, a content, the containers, the
+    /// seal.</summary>
     private async Task<PodCheckpointStatus> AttemptAsync(
         PodCheckpoint checkpoint, PodCheckpointReport report, CancellationToken cancellationToken)
     {
@@ -96,7 +103,9 @@ internal sealed class PodCheckpointReconciler(
         if (content.Status?.Error is { } lost)
         {
             // Not the end: the volume may come back.
-            return report.Waiting(lost.Reason ?? Reasons.ArtifactMissing, $"the checkpoint is not on the volume any more: {lost.Message}");
+            return report.Waiting(
+                lost.Reason ?? Reasons.ArtifactMissing,
+                $"the checkpoint is not on the volume any more: {lost.Message}");
         }
 
         var containers = await _owned.EnsureAsync(checkpoint, cancellationToken);
@@ -118,7 +127,8 @@ internal sealed class PodCheckpointReconciler(
                 ? MigrationScope.CheckpointIdFor(migration)
                 : throw new TerminalException(
                     Reasons.BindingMismatch,
-                    $"PodCheckpoint {checkpoint.Metadata.Name} is not the one of PodMigration {key.Name}, which owns it");
+                    $"PodCheckpoint {checkpoint.Metadata.Name} is not the one of PodMigration {key.Name}, "
+                    + "which owns it");
     }
 
     /// <summary>The status while a container is not dumped; null when all of them are.</summary>
@@ -134,14 +144,15 @@ internal sealed class PodCheckpointReconciler(
 
         foreach (var container in containers)
         {
-            if (container.Status?.Conditions.Find(ConditionTypes.Ready) is { Status: "False", Reason: not Reasons.CheckpointInProgress } why)
+            var ready = container.Status?.Conditions.Find(ConditionTypes.Ready);
+            if (ready is { Status: "False", Reason: not Reasons.CheckpointInProgress } why)
             {
                 return report.Waiting(why.Reason!, $"container {container.Spec.ContainerName}: {why.Message}");
             }
         }
 
-        var ready = containers.Count(c => c.Status?.Ready == true);
-        return ready < containers.Count ? report.InProgress(ready, containers.Count) : null;
+        var dumped = containers.Count(c => c.Status?.Ready == true);
+        return dumped < containers.Count ? report.InProgress(dumped, containers.Count) : null;
     }
 
     private async Task<PodCheckpointStatus> SealAsync(
@@ -165,7 +176,8 @@ internal sealed class PodCheckpointReconciler(
         return report.Sealing();
     }
 
-    /// <summary>The containers' checkpoints go first, with their bytes; then the marker and what is left; then the claim.</summary>
+    /// <summary>The containers' checkpoints go first, with their bytes; then the marker and what is left; then the
+    /// claim.</summary>
     private async Task ReleaseAsync(PodCheckpoint checkpoint, CancellationToken cancellationToken)
     {
         if (!checkpoint.HasFinalizer(WellKnown.CheckpointFinalizer)

@@ -5,15 +5,16 @@ using PodCheckpointing.Manager.Claims;
 namespace PodCheckpointing.Manager.PodCheckpoints;
 
 /// <summary>The status of a PodCheckpoint, as each end of an attempt leaves it.</summary>
-internal sealed class PodCheckpointReport(PodCheckpoint checkpoint, TimeProvider time) : IClaimReport<PodCheckpointStatus>
+internal sealed class PodCheckpointReport(PodCheckpoint checkpoint, TimeProvider time)
+    : IClaimReport<PodCheckpointStatus>
 {
     /// <summary>The status that the attempt began with.</summary>
     public PodCheckpointStatus Stored { get; private init; } = checkpoint.Status ?? new PodCheckpointStatus();
 
     private DateTime Now => time.GetUtcNow().UtcDateTime;
 
-    /// <summary>Whether a migration has it made, which stops the pod, and tells by itself how far it is: said here, too, that would be
-    /// a write for each container while the pod stands still.</summary>
+    /// <summary>Whether a migration has it made, which stops the pod, and tells by itself how far it is: said here,
+    /// too, that would be a write for each container while the pod stands still.</summary>
     private bool IsOfMigration => checkpoint.ControllerKey(nameof(PodMigration)) is not null;
 
     /// <summary>The same report, of a checkpoint that is bound to a content.</summary>
@@ -37,11 +38,12 @@ internal sealed class PodCheckpointReport(PodCheckpoint checkpoint, TimeProvider
         };
     }
 
-    public PodCheckpointStatus InProgress(int ready, int containers) => IsOfMigration
+    public PodCheckpointStatus InProgress(int dumped, int containers) => IsOfMigration
         ? checkpoint.Status!
         : Stored with
         {
-            Conditions = WithReady("False", Reasons.CheckpointInProgress, $"{ready} of {containers} containers are dumped"),
+            Conditions = WithReady(
+                "False", Reasons.CheckpointInProgress, $"{dumped} of {containers} containers are dumped"),
         };
 
     /// <summary>Nothing new: why the last attempt to seal it failed stands there until one succeeds.</summary>
@@ -71,7 +73,9 @@ internal sealed class PodCheckpointReport(PodCheckpoint checkpoint, TimeProvider
             Size = ready.Size,
             CreationTime = Stored.CreationTime ?? Now,
             Conditions = WithReady(
-                "True", Reasons.CheckpointCompleted, $"pod {source.PodName}'s checkpoint {source.CheckpointID} is imported"),
+                "True",
+                Reasons.CheckpointCompleted,
+                $"pod {source.PodName}'s checkpoint {source.CheckpointID} is imported"),
         };
     }
 

@@ -18,9 +18,10 @@ internal sealed class SourcePods(ICluster cluster)
 
     private static TerminalException? WhyNot(PodCheckpoint checkpoint, V1Pod? pod) => pod switch
     {
-        null => new TerminalException(Reasons.PodNotFound, $"pod {checkpoint.Spec.PodName} does not exist in this namespace"),
-        _ when checkpoint.Spec.PodUID is { } uid && pod.Metadata.Uid != uid =>
-            new TerminalException(Reasons.SourcePodReplaced, $"pod {pod.Metadata.Name} has uid {pod.Metadata.Uid}, not {uid}"),
+        null => new TerminalException(
+            Reasons.PodNotFound, $"pod {checkpoint.Spec.PodName} does not exist in this namespace"),
+        _ when checkpoint.Spec.PodUID is { } uid && pod.Metadata.Uid != uid => new TerminalException(
+            Reasons.SourcePodReplaced, $"pod {pod.Metadata.Name} has uid {pod.Metadata.Uid}, not {uid}"),
         { Metadata.DeletionTimestamp: not null } => NotRunning(pod, "being deleted"),
         { Status.Phase: "Running" } => null,
         _ => NotRunning(pod, pod.Status?.Phase ?? "unknown"),

@@ -50,7 +50,8 @@ internal sealed class PodRestoreReconciler(
 
         if (RestoreRequest.Of(pod) is not { } request)
         {
-            if (pod.Metadata.DeletionTimestamp is not null && pod.Metadata.Annotations?.ContainsKey(WellKnown.RestoreAnnotation) == true)
+            if (pod.Metadata.DeletionTimestamp is not null
+                && pod.Metadata.Annotations?.ContainsKey(WellKnown.RestoreAnnotation) == true)
             {
                 _calls.Forget(pod);
             }
@@ -93,7 +94,8 @@ internal sealed class PodRestoreReconciler(
         }
     }
 
-    private async Task<ReconcileResult> RestoreAsync(RestoreRequest request, Action requeue, CancellationToken cancellationToken)
+    private async Task<ReconcileResult> RestoreAsync(
+        RestoreRequest request, Action requeue, CancellationToken cancellationToken)
     {
         var pod = request.Pod;
         var artifact = request.RequireArtifact();
@@ -110,6 +112,7 @@ internal sealed class PodRestoreReconciler(
                 ? await ConcludeAsync(plan, restored, cancellationToken)
                 : ReconcileResult.Done;
     }
+
     private ReconcileResult AwaitCheckpoint(V1Pod pod, ArtifactUri artifact, PodCheckpoint? checkpoint)
     {
         if (checkpoint is { Status: { Error: null } status, Metadata.DeletionTimestamp: null })

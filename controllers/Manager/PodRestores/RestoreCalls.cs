@@ -23,8 +23,9 @@ internal sealed class RestoreCalls(IAgentDirectory agents, PendingCalls calls)
         foreach (var container in plan.Containers)
         {
             var request = RequestFor(plan, content, container, digestOf(container));
-            staged &= calls.Ask(
-                $"{KeyOf(plan.Pod)}prepare/{container}", token => agent.PrepareRestoreAsync(request, token), requeue) is not null;
+            var answer = calls.Ask(
+                $"{KeyOf(plan.Pod)}prepare/{container}", token => agent.PrepareRestoreAsync(request, token), requeue);
+            staged &= answer is not null;
         }
 
         return staged;

@@ -11,7 +11,11 @@ namespace PodCheckpointing.Manager.PodRestores;
 /// <param name="Containers">The containers that are restored.</param>
 /// <param name="Volumes">The emptyDir volumes that are restored.</param>
 internal sealed record RestorePlan(
-    V1Pod Pod, ArtifactUri Artifact, PodCheckpoint Checkpoint, IReadOnlyList<string> Containers, IReadOnlyList<string> Volumes)
+    V1Pod Pod,
+    ArtifactUri Artifact,
+    PodCheckpoint Checkpoint,
+    IReadOnlyList<string> Containers,
+    IReadOnlyList<string> Volumes)
 {
     /// <summary>The plan for a pod that has all that the checkpoint holds, and no other containers.</summary>
     /// <exception cref="TerminalException">The pod does not.</exception>
@@ -24,7 +28,8 @@ internal sealed record RestorePlan(
         if (volumes.Except(pod.EmptyDirs()).FirstOrDefault() is { } missing)
         {
             throw Refused(
-                $"the pod has no emptyDir volume {missing}, whose content PodCheckpoint {checkpoint.Metadata.Name} holds: add it");
+                $"the pod has no emptyDir volume {missing}, "
+                + $"whose content PodCheckpoint {checkpoint.Metadata.Name} holds: add it");
         }
 
         return new RestorePlan(pod, artifact, checkpoint, containers, [.. volumes]);
@@ -42,7 +47,8 @@ internal sealed record RestorePlan(
         if (pod.Spec.InitContainers?.FirstOrDefault(c => pod.Sidecars().All(s => s.Name != c.Name)) is { } initial)
         {
             // No checkpoint has it, and kubelet starts no other container before it has ended.
-            throw Refused($"init container {initial.Name} had ended before the checkpoint, and what it did is in it: remove it");
+            throw Refused(
+                $"init container {initial.Name} had ended before the checkpoint, and what it did is in it: remove it");
         }
 
         var containers = pod.LivingContainers().Select(c => c.Name).ToList();
@@ -57,8 +63,9 @@ internal sealed record RestorePlan(
         if (containers.Except(held).FirstOrDefault() is { } unknown)
         {
             throw Refused(
-                $"container {unknown} is not in PodCheckpoint {checkpoint.Metadata.Name}, which has {string.Join(", ", held)}: "
-                + "remove it, or name one container's artifact in the annotation");
+                $"container {unknown} is not in PodCheckpoint {checkpoint.Metadata.Name}, "
+                + $"which has {string.Join(", ", held)}: remove it, "
+                + "or name one container's artifact in the annotation");
         }
     }
 

@@ -5,11 +5,12 @@ using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.PodRestores;
 
-/// <summary>Finds what pods are restored from: a PodCheckpoint of their namespace, and the content that it is bound to.</summary>
+/// <summary>Finds what pods are restored from: a PodCheckpoint of their namespace, and the content that it is bound
+/// to.</summary>
 internal sealed class RestoreSources(ICluster cluster)
 {
-    /// <summary>The PodCheckpoint of an artifact that serves a pod best; null where the pod's namespace has none. Several may be of one
-    /// artifact, imported ones beside the one that made it.</summary>
+    /// <summary>The PodCheckpoint of an artifact that serves a pod best; null where the pod's namespace has none.
+    /// Several may be of one artifact, imported ones beside the one that made it.</summary>
     /// <exception cref="TerminalException">The best one was being deleted already when the pod was created.</exception>
     public PodCheckpoint? Find(V1Pod pod, ArtifactUri uri)
     {
@@ -39,8 +40,8 @@ internal sealed class RestoreSources(ICluster cluster)
                     $"PodCheckpoint {checkpoint.Metadata.Name} and its content do not point at each other");
     }
 
-    /// <summary>What the objects say of a container's artifact; empty for an imported checkpoint, which has no object for each container:
-    /// the agent goes by the checkpoint's own marker.</summary>
+    /// <summary>What the objects say of a container's artifact; empty for an imported checkpoint, which has no object
+    /// for each container: the agent goes by the checkpoint's own marker.</summary>
     public string DigestOf(PodCheckpointContent content, string container) =>
         cluster.ByIndex(Indexes.ContainerContentsByCheckpoint, Indexes.CheckpointKey(content.Spec.Source))
             .FirstOrDefault(c => c.Spec.Source.ContainerName == container)?.Status?.CompressedDigest ?? "";
@@ -48,7 +49,8 @@ internal sealed class RestoreSources(ICluster cluster)
     private static int Rank(PodCheckpoint checkpoint, V1Pod pod) => checkpoint switch
     {
         { Metadata.DeletionTimestamp: null, Status.Ready: true } => 0,
-        { Metadata.DeletionTimestamp: { } deleted, Status.Ready: true } when pod.Metadata.CreationTimestamp < deleted => 1,
+        { Metadata.DeletionTimestamp: { } deleted, Status.Ready: true }
+            when pod.Metadata.CreationTimestamp < deleted => 1,
         { Metadata.DeletionTimestamp: null, Status.Error: null } => 2,
         _ => 3,
     };

@@ -103,8 +103,8 @@ public sealed class RestoreChoiceTests
     {
         using var world = NewWorld();
         using var queue = new WorkQueue(world.Time);
-        var reconciler = new PodRestoreReconciler(
-            world, world, new PendingCalls(new MigrationWorld.Inline(), new SoleLeader(), CancellationToken.None), world, queue, world.Time);
+        var calls = new PendingCalls(new MigrationWorld.Inline(), new SoleLeader(), CancellationToken.None);
+        var reconciler = new PodRestoreReconciler(world, world, calls, world, queue, world.Time);
         Put(world, "whole");
         world.Hang<GetRestoreResponse>();
         await reconciler.ReconcileAsync(Key, CancellationToken.None);
@@ -114,7 +114,8 @@ public sealed class RestoreChoiceTests
         await reconciler.ReconcileAsync(Key, CancellationToken.None);
 
         world.Put(pod);
-        world.Refuse<PrepareRestoreResponse>(new AgentException(Reasons.AgentUnavailable, "asked again", isTerminal: false));
+        world.Refuse<PrepareRestoreResponse>(
+            new AgentException(Reasons.AgentUnavailable, "asked again", isTerminal: false));
         await FluentActions.Awaiting(() => reconciler.ReconcileAsync(Key, CancellationToken.None)).Should()
             .ThrowAsync<AgentException>("nothing is known of it").WithMessage("asked again");
     }
