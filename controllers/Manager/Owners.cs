@@ -32,8 +32,8 @@ internal static class Owners
     /// <summary>The migration that a container's content was made for, if it was.</summary>
     public static IEnumerable<PodMigration> MigrationOf(ContainerCheckpointContent content, ICluster cluster) =>
         content.Spec.ContainerCheckpointRef is { Name: { } name } claim
-        && cluster.Find<ContainerCheckpoint>(new ObjectKey(claim.NamespaceProperty, name))?.ControllerKey(nameof(PodCheckpoint)) is { } whole
-        && cluster.Find<PodCheckpoint>(whole)?.ControllerKey(nameof(PodMigration)) is { } key
+        && cluster.Find<ContainerCheckpoint>(new ObjectKey(claim.NamespaceProperty, name))?.ControllerKey(nameof(PodCheckpoint)) is { } owner
+        && cluster.Find<PodCheckpoint>(owner)?.ControllerKey(nameof(PodMigration)) is { } key
         && cluster.Find<PodMigration>(key) is { } migration
             ? [migration]
             : [];

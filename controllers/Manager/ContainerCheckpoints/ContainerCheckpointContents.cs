@@ -14,12 +14,7 @@ internal static class ContainerCheckpointContents
         Metadata = new V1ObjectMeta { Name = ContentNames.Of(checkpoint), Finalizers = [WellKnown.ContentFinalizer] },
         Spec = new ContainerCheckpointContentSpec
         {
-            ContainerCheckpointRef = new ClaimReference
-            {
-                NamespaceProperty = checkpoint.Metadata.NamespaceProperty!,
-                Name = checkpoint.Metadata.Name!,
-                Uid = checkpoint.Metadata.Uid,
-            },
+            ContainerCheckpointRef = Binding.ReferenceTo(checkpoint),
             DeletionPolicy = checkpoint.Spec.DeletionPolicy ?? DeletionPolicies.Delete,
             Source = new CheckpointSource
             {

@@ -8,6 +8,14 @@ namespace PodCheckpointing.Manager.Contents;
 /// <summary>How contents and claims point at each other.</summary>
 internal static class Binding
 {
+    /// <summary>How a content points at its claim: by the uid, too, for a name alone proves nothing.</summary>
+    public static ClaimReference ReferenceTo(IKubernetesObject<V1ObjectMeta> claim) => new()
+    {
+        NamespaceProperty = claim.Metadata.NamespaceProperty!,
+        Name = claim.Metadata.Name!,
+        Uid = claim.Metadata.Uid,
+    };
+
     /// <summary>The Bound condition of a content, by what its reference says and the claim that it has found.</summary>
     public static IList<V1Condition> WithBound(
         this IList<V1Condition>? conditions,

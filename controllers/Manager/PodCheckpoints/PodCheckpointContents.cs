@@ -14,12 +14,7 @@ internal static class PodCheckpointContents
         Metadata = new V1ObjectMeta { Name = ContentNames.Of(checkpoint), Finalizers = [WellKnown.ContentFinalizer] },
         Spec = new PodCheckpointContentSpec
         {
-            PodCheckpointRef = new ClaimReference
-            {
-                NamespaceProperty = checkpoint.Metadata.NamespaceProperty!,
-                Name = checkpoint.Metadata.Name!,
-                Uid = checkpoint.Metadata.Uid,
-            },
+            PodCheckpointRef = Binding.ReferenceTo(checkpoint),
             DeletionPolicy = checkpoint.Spec.DeletionPolicy ?? DeletionPolicies.Delete,
             Source = new CheckpointSource
             {
