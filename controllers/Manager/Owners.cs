@@ -32,14 +32,14 @@ internal static class Owners
     /// <summary>The migration that a container's content was made for, if it was.</summary>
     public static IEnumerable<PodMigration> MigrationOf(ContainerCheckpointContent content, ICluster cluster) =>
         content.Spec.ContainerCheckpointRef is { Name: { } name } claim
-        && cluster.Find<ContainerCheckpoint>(new ObjectKey(claim.NamespaceProperty, name))?.ControllerKey(nameof(PodCheckpoint)) is { } whole
-        && cluster.Find<PodCheckpoint>(whole)?.ControllerKey(nameof(PodMigration)) is { } key
+        && cluster.Find<ContainerCheckpoint>(new ObjectKey(claim.NamespaceProperty, name))?.ControllerKey(nameof(PodCheckpoint)) is { } owner
+        && cluster.Find<PodCheckpoint>(owner)?.ControllerKey(nameof(PodMigration)) is { } key
         && cluster.Find<PodMigration>(key) is { } migration
             ? [migration]
             : [];
 
     /// <summary>The migration that needs a checkpoint still: it has made it and not ended, and the checkpoint has not failed.</summary>
-    public static PodMigration? UserOf(PodCheckpoint checkpoint, ICluster cluster) =>
+    public static PodMigration? MigrationUsing(PodCheckpoint checkpoint, ICluster cluster) =>
         checkpoint.Status?.Error is null
         && checkpoint.ControllerKey(nameof(PodMigration)) is { } key
         && cluster.Find<PodMigration>(key) is { } migration
@@ -50,27 +50,25 @@ internal static class Owners
 
     /// <summary>Why a checkpoint's bytes must stay for now; null where they may go.</summary>
     public static string? WhyNeeded(PodCheckpoint checkpoint, ICluster cluster) =>
-        UserOf(checkpoint, cluster) is { } migration
+        MigrationUsing(checkpoint, cluster) is { } migration
             ? $"PodMigration {migration.Metadata.Name} moves a pod by it; it goes when that has ended"
         // One that comes after the deletion is refused: were it waited for, they could come for ever.
-        : cluster.Where(Indexes.RestoringPods, checkpoint.Metadata.NamespaceProperty!).FirstOrDefault(p =>
-            RestoreRequest.IsRestoring(p, checkpoint) && !(p.Metadata.CreationTimestamp >= checkpoint.Metadata.DeletionTimestamp)) is { } user
+        : cluster.ByIndex(Indexes.RestoringPodsByNamespace, checkpoint.Metadata.NamespaceProperty!).FirstOrDefault(p =>
+            RestoreRequest.IsRestoring(p, checkpoint)
+            && !(p.Metadata.CreationTimestamp >= checkpoint.Metadata.DeletionTimestamp)) is { } user
             ? $"pod {user.Metadata.Name} is being restored from it; it goes when that has ended, or the pod is deleted"
         : null;
 
     /// <summary>Why a container's part of a checkpoint must stay for now; null where it may go.</summary>
-    /// <remarks>Also of a whole that is being deleted: in the foreground the garbage collector deletes both at once.</remarks>
-    public static string? WhyNeeded(ContainerCheckpoint part, ICluster cluster) =>
-        part.ControllerKey(nameof(PodCheckpoint)) is { } owner && cluster.Find<PodCheckpoint>(owner) is { } whole && part.IsControlledBy(whole)
-            ? WhyNeeded(whole, cluster)
+    /// <remarks>Also where its owner is being deleted: in the foreground the garbage collector deletes both at
+    /// once.</remarks>
+    public static string? WhyNeeded(ContainerCheckpoint container, ICluster cluster) =>
+        OwnerOf(container, cluster) is { } owner ? WhyNeeded(owner, cluster) : null;
+
+    /// <summary>The PodCheckpoint that owns a ContainerCheckpoint, as last seen; null where there is none.</summary>
+    public static PodCheckpoint? OwnerOf(ContainerCheckpoint container, ICluster cluster) =>
+        container.ControllerKey(nameof(PodCheckpoint)) is { } key
+        && cluster.Find<PodCheckpoint>(key) is { } owner && container.IsControlledBy(owner)
+            ? owner
             : null;
-
-    public static bool Has(this IKubernetesObject<V1ObjectMeta> item, string finalizer) =>
-        item.Metadata.Finalizers?.Contains(finalizer) == true;
-
-    public static IEnumerable<string> Without(this IKubernetesObject<V1ObjectMeta> item, string finalizer) =>
-        (item.Metadata.Finalizers ?? []).Where(f => f != finalizer);
-
-    public static IEnumerable<string> With(this IKubernetesObject<V1ObjectMeta> item, string finalizer) =>
-        (item.Metadata.Finalizers ?? []).Append(finalizer);
 }

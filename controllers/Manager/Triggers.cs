@@ -2,115 +2,143 @@ using k8s;
 using k8s.Models;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.Agents;
-using PodCheckpointing.Manager.PodCheckpoints;
+using PodCheckpointing.Manager.Contents;
 using PodCheckpointing.Manager.PodMigrations;
 using PodCheckpointing.Manager.PodRestores;
 using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager;
 
-/// <summary>Takes down which objects a change wakes, for one controller.</summary>
+/// <summary>Takes down which objects a change has reconciled, for one controller: controller-runtime's
+/// Watches.</summary>
 internal interface ITriggers
 {
-    /// <summary>Whenever an object of a kind changes, or goes, these keys are looked at.</summary>
-    ITriggers On<T>(Func<T, ICluster, IEnumerable<ObjectKey>> wakes)
+    /// <summary>Whenever an object of a kind changes, or goes, the keys that it is mapped to are enqueued.</summary>
+    ITriggers Watch<T>(Func<T, ICluster, IEnumerable<ObjectKey>> map)
         where T : class, IKubernetesObject<V1ObjectMeta>;
 }
 
-/// <summary>Whose changes wake which objects; every controller is also woken by its own kind.</summary>
+/// <summary>Whose changes have which objects reconciled; every controller also watches its own kind.</summary>
 internal static class Triggers
 {
     public static void OfMigrations(ITriggers triggers) => triggers
-        .On<PodCheckpoint>((checkpoint, _) => Controller(checkpoint, nameof(PodMigration)))
-        .On<V1EndpointSlice>((slice, cluster) => Indexes.SlicesByService.Of(slice) is { } service
-            ? cluster.Where(Indexes.MigrationsByService, service).Select(ObjectKey.Of)
+        .Watch<PodCheckpoint>((checkpoint, _) => Controller(checkpoint, nameof(PodMigration)))
+        .Watch<V1EndpointSlice>((slice, cluster) => Indexes.EndpointSlicesByService.ValueOf(slice) is { } service
+            ? KeysOf(cluster.ByIndex(Indexes.MigrationsByService, service))
             : [])
-        .On<ContainerCheckpointContent>((content, cluster) => Owners.MigrationOf(content, cluster).Select(ObjectKey.Of))
-        .On<V1Pod>((pod, cluster) => cluster.Where(Indexes.MigrationsByPodUid, pod.Metadata.Uid!)
-            .Concat(Indexes.PodsByMigration.Of(pod) is { } uid ? cluster.Where(Indexes.MigrationsByUid, uid) : [])
-            .Select(ObjectKey.Of))
-        .On<V1Node>((node, cluster) => OfNode(ObjectKey.Of(node), cluster).Select(ObjectKey.Of));
+        .Watch<ContainerCheckpointContent>((content, cluster) => KeysOf(Owners.MigrationOf(content, cluster)))
+        .Watch<V1Pod>((pod, cluster) =>
+        [
+            .. KeysOf(cluster.ByIndex(Indexes.MigrationsByPodUid, pod.Metadata.Uid!)),
+            .. Indexes.PodsByMigration.ValueOf(pod) is { } uid
+                ? KeysOf(cluster.ByIndex(Indexes.MigrationsByUid, uid))
+                : [],
+        ])
+        .Watch<V1Node>((node, cluster) => KeysOf(OfNode(ObjectKey.Of(node), cluster)));
 
     public static void OfPodCheckpoints(ITriggers triggers) => triggers
-        .On<ContainerCheckpoint>((part, _) => Controller(part, nameof(PodCheckpoint)))
-        .On<PodCheckpointContent>((content, cluster) => cluster
-            .Where(Indexes.CheckpointsByContent, content.Metadata.Name!).Select(ObjectKey.Of))
+        .Watch<ContainerCheckpoint>((container, _) => Controller(container, nameof(PodCheckpoint)))
+        .Watch<PodCheckpointContent>((content, cluster) =>
+            KeysOf(cluster.ByIndex(Indexes.PodCheckpointsByContent, content.Metadata.Name!)))
         // One that is being deleted waits for the migration to end,
-        .On<PodMigration>((migration, _) => migration.Status?.CompletionTime is null
-            ? []
-            : [new ObjectKey(migration.Metadata.NamespaceProperty, MigrationScope.CheckpointNameFor(migration))])
+        .Watch<PodMigration>((migration, _) => HasEnded(migration) ? [CheckpointOf(migration)] : [])
         // and for the pods that are restored from it.
-        .On<V1Pod>((pod, cluster) => IsRestored(pod)
-            ? cluster.Where(Indexes.LeavingCheckpoints, pod.Metadata.NamespaceProperty!).Select(ObjectKey.Of)
-            : []);
+        .Watch<V1Pod>((pod, cluster) => KeysOf(TerminatingPodCheckpoints(pod, cluster)));
 
     public static void OfContainerCheckpoints(ITriggers triggers) => triggers
-        .On<ContainerCheckpointContent>((content, _) => Claim(content.Spec.ContainerCheckpointRef))
-        // One that is deleted while the whole is needed waits until the whole may go: for its migration's end,
-        .On<PodCheckpoint>((checkpoint, cluster) => Owners.UserOf(checkpoint, cluster) is not null ? [] : LeavingParts(checkpoint, cluster))
-        .On<PodMigration>((migration, cluster) => migration.Status?.CompletionTime is not null
-            && cluster.Find<PodCheckpoint>(new ObjectKey(migration.Metadata.NamespaceProperty, MigrationScope.CheckpointNameFor(migration))) is { } whole
-            ? LeavingParts(whole, cluster)
+        .Watch<ContainerCheckpointContent>((content, _) => Claim(content.Spec.ContainerCheckpointRef))
+        // One that is deleted while its PodCheckpoint is needed waits until that may go: for the migration's end,
+        .Watch<PodCheckpoint>((checkpoint, cluster) => Owners.MigrationUsing(checkpoint, cluster) is null
+            ? KeysOf(TerminatingContainerCheckpoints(checkpoint, cluster))
             : [])
+        .Watch<PodMigration>((migration, cluster) => HasEnded(migration)
+            && cluster.Find<PodCheckpoint>(CheckpointOf(migration)) is { } checkpoint
+                ? KeysOf(TerminatingContainerCheckpoints(checkpoint, cluster))
+                : [])
         // and for the pods that are restored from it.
-        .On<V1Pod>((pod, cluster) => IsRestored(pod)
-            ? cluster.Where(Indexes.LeavingParts, pod.Metadata.NamespaceProperty!).Select(ObjectKey.Of)
-            : [])
+        .Watch<V1Pod>((pod, cluster) => KeysOf(TerminatingContainerCheckpoints(pod, cluster)))
         // What is lost with its node, or is not: nobody else will say.
-        .On<V1Node>((node, cluster) => LostNodes.IsOutOfService(node)
+        .Watch<V1Node>((node, cluster) => LostNodes.IsOutOfService(node)
             ? cluster.All<ContainerCheckpointContent>()
                 .Where(c => c.Status?.Ready != true && c.Spec.Source.NodeName == node.Metadata.Name)
                 .SelectMany(c => Claim(c.Spec.ContainerCheckpointRef))
             : []);
 
     public static void OfPodContents(ITriggers triggers) => triggers
-        .On<PodCheckpoint>((checkpoint, _) => [ContentOf(checkpoint)])
+        .Watch<PodCheckpoint>((checkpoint, _) => [ContentOf(checkpoint)])
         // One that is deleted with its claim while somebody needs the bytes waits as that does: for the migration's end,
-        .On<PodMigration>((migration, cluster) => migration.Status?.CompletionTime is null ? [] : LeavingCheckpoints(migration, cluster).Select(ContentOf))
+        .Watch<PodMigration>((migration, cluster) => TerminatingPodCheckpoints(migration, cluster).Select(ContentOf))
         // and for the pods that are restored from it.
-        .On<V1Pod>((pod, cluster) => IsRestored(pod)
-            ? cluster.Where(Indexes.LeavingCheckpoints, pod.Metadata.NamespaceProperty!).Select(ContentOf)
-            : []);
+        .Watch<V1Pod>((pod, cluster) => TerminatingPodCheckpoints(pod, cluster).Select(ContentOf));
 
     public static void OfContainerContents(ITriggers triggers) => triggers
-        .On<ContainerCheckpoint>((checkpoint, cluster) => ContentsOf(checkpoint, cluster))
-        // One that is deleted with its claim while the whole is needed waits as that does: for its migration's end,
-        .On<PodCheckpoint>((checkpoint, cluster) => Owners.UserOf(checkpoint, cluster) is not null ? [] : LeavingContents(checkpoint, cluster))
-        .On<PodMigration>((migration, cluster) => migration.Status?.CompletionTime is null
-            ? []
-            : LeavingCheckpoints(migration, cluster).SelectMany(whole => LeavingContents(whole, cluster)))
+        .Watch<ContainerCheckpoint>(ContentsOf)
+        // One that is deleted with its claim while the PodCheckpoint is needed waits as that does: for the migration's
+        // end,
+        .Watch<PodCheckpoint>((checkpoint, cluster) => Owners.MigrationUsing(checkpoint, cluster) is null
+            ? ContentsOf(TerminatingContainerCheckpoints(checkpoint, cluster), cluster)
+            : [])
+        .Watch<PodMigration>((migration, cluster) => TerminatingPodCheckpoints(migration, cluster)
+            .SelectMany(checkpoint => ContentsOf(TerminatingContainerCheckpoints(checkpoint, cluster), cluster)))
         // and for the pods that are restored from it.
-        .On<V1Pod>((pod, cluster) => IsRestored(pod)
-            ? cluster.Where(Indexes.LeavingParts, pod.Metadata.NamespaceProperty!).SelectMany(part => ContentsOf(part, cluster))
-            : []);
+        .Watch<V1Pod>((pod, cluster) => ContentsOf(TerminatingContainerCheckpoints(pod, cluster), cluster));
 
     public static void OfRestores(ITriggers triggers) => triggers
         // Targets of a migration that has ended without them.
-        .On<PodMigration>((migration, cluster) => cluster.Where(Indexes.PodsByMigration, migration.Metadata.Uid!).Where(StrayTargets.MayBe).Select(ObjectKey.Of))
-        .On<PodCheckpoint>((checkpoint, cluster) => cluster
-            .Where(Indexes.RestoringPods, checkpoint.Metadata.NamespaceProperty!).Where(pod => RestoreRequest.IsRestoring(pod, checkpoint)).Select(ObjectKey.Of));
+        .Watch<PodMigration>((migration, cluster) => KeysOf(
+            cluster.ByIndex(Indexes.PodsByMigration, migration.Metadata.Uid!).Where(StrayTargets.MayBe)))
+        .Watch<PodCheckpoint>((checkpoint, cluster) => KeysOf(
+            cluster.ByIndex(Indexes.RestoringPodsByNamespace, checkpoint.Metadata.NamespaceProperty!)
+                .Where(pod => RestoreRequest.IsRestoring(pod, checkpoint))));
 
     public static void OfNodes(ITriggers triggers) => triggers
-        .On<V1Node>((node, _) => [ObjectKey.Of(node)])
+        .Watch<V1Node>((node, _) => [ObjectKey.Of(node)])
         // Its agent comes, is ready, or goes.
-        .On<V1Pod>((pod, _) => AgentPods.Contains(pod) && pod.Spec.NodeName is { } node ? [new ObjectKey(null, node)] : []);
+        .Watch<V1Pod>((pod, _) => AgentPods.Contains(pod) && pod.Spec.NodeName is { } node
+            ? [new ObjectKey(null, node)]
+            : []);
+
+    private static bool HasEnded(PodMigration migration) => migration.Status?.CompletionTime is not null;
 
     /// <summary>Whether a pod waits for its restore, or has waited.</summary>
-    private static bool IsRestored(V1Pod pod) => pod.Metadata.Annotations?.ContainsKey(WellKnown.RestoreAnnotation) == true && !StrayTargets.IsTarget(pod);
+    private static bool IsRestored(V1Pod pod) =>
+        pod.Metadata.Annotations?.ContainsKey(WellKnown.RestoreAnnotation) == true && !StrayTargets.IsTarget(pod);
 
-    private static ObjectKey ContentOf(PodCheckpoint checkpoint) => new(null, PodCheckpointReconciler.ContentName(checkpoint));
+    private static ObjectKey CheckpointOf(PodMigration migration) =>
+        new(migration.Metadata.NamespaceProperty, MigrationScope.CheckpointNameFor(migration));
 
-    private static IEnumerable<ObjectKey> ContentsOf(ContainerCheckpoint part, ICluster cluster) =>
-        cluster.Where(Indexes.ContentsByClaim, part.Metadata.Uid!).Select(ObjectKey.Of);
+    private static ObjectKey ContentOf(PodCheckpoint checkpoint) => new(null, ContentNames.Of(checkpoint));
 
-    private static IEnumerable<PodCheckpoint> LeavingCheckpoints(PodMigration migration, ICluster cluster) =>
-        cluster.Where(Indexes.LeavingCheckpoints, migration.Metadata.NamespaceProperty!).Where(checkpoint => checkpoint.IsControlledBy(migration));
+    private static IEnumerable<ObjectKey> ContentsOf(IEnumerable<ContainerCheckpoint> containers, ICluster cluster) =>
+        containers.SelectMany(container => ContentsOf(container, cluster));
 
-    private static IEnumerable<ObjectKey> LeavingContents(PodCheckpoint whole, ICluster cluster) =>
-        cluster.Where(Indexes.PartsByOwner, whole.Metadata.Uid!).Where(p => p.Metadata.DeletionTimestamp is not null).SelectMany(p => ContentsOf(p, cluster));
+    private static IEnumerable<ObjectKey> ContentsOf(ContainerCheckpoint container, ICluster cluster) =>
+        KeysOf(cluster.ByIndex(Indexes.ContainerContentsByClaim, container.Metadata.Uid!));
 
-    private static IEnumerable<ObjectKey> LeavingParts(PodCheckpoint whole, ICluster cluster) =>
-        cluster.Where(Indexes.PartsByOwner, whole.Metadata.Uid!).Where(p => p.Metadata.DeletionTimestamp is not null).Select(ObjectKey.Of);
+    /// <summary>Those that a migration may have held: none before its end.</summary>
+    private static IEnumerable<PodCheckpoint> TerminatingPodCheckpoints(PodMigration migration, ICluster cluster) =>
+        HasEnded(migration)
+            ? cluster.ByIndex(Indexes.TerminatingPodCheckpoints, migration.Metadata.NamespaceProperty!)
+                .Where(checkpoint => checkpoint.IsControlledBy(migration))
+            : [];
+
+    /// <summary>Those that a pod may have held.</summary>
+    private static IEnumerable<PodCheckpoint> TerminatingPodCheckpoints(V1Pod pod, ICluster cluster) =>
+        IsRestored(pod) ? cluster.ByIndex(Indexes.TerminatingPodCheckpoints, pod.Metadata.NamespaceProperty!) : [];
+
+    /// <summary>Those that a pod may have held.</summary>
+    private static IEnumerable<ContainerCheckpoint> TerminatingContainerCheckpoints(V1Pod pod, ICluster cluster) =>
+        IsRestored(pod)
+            ? cluster.ByIndex(Indexes.TerminatingContainerCheckpoints, pod.Metadata.NamespaceProperty!)
+            : [];
+
+    private static IEnumerable<ContainerCheckpoint> TerminatingContainerCheckpoints(
+        PodCheckpoint owner, ICluster cluster) =>
+        cluster.ByIndex(Indexes.ContainerCheckpointsByOwner, owner.Metadata.Uid!)
+            .Where(container => container.Metadata.DeletionTimestamp is not null);
+
+    private static IEnumerable<ObjectKey> KeysOf(IEnumerable<IKubernetesObject<V1ObjectMeta>> items) =>
+        items.Select(ObjectKey.Of);
 
     /// <summary>That a node is back is what those wait for that it has stalled; that it is lost for certain concerns all.</summary>
     private static IEnumerable<PodMigration> OfNode(ObjectKey node, ICluster cluster)

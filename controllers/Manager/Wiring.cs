@@ -24,12 +24,20 @@ internal static class Wiring
 
     public static void AddCluster(this IServiceCollection services)
     {
-        services.AddInformer(Indexes.PodsByMigration, Indexes.PodsByNode, Indexes.RestoringPods, Indexes.ShyPods, Indexes.AgentPods).AddInformer<V1Node>().AddInformer(Indexes.SlicesByService)
-            .AddInformer(EndedMigrations.Kept, Indexes.MigrationsByUid, Indexes.MigrationsByPodUid, Indexes.MigrationsByPod, Indexes.MigrationsByService)
-            .AddInformer(Indexes.CheckpointsByContent, Indexes.LeavingCheckpoints)
-            .AddInformer(Indexes.PartsByOwner, Indexes.LeavingParts)
-            .AddInformer(Indexes.PodContentsByCheckpoint).AddInformer<CheckpointNode>()
-            .AddInformer(Indexes.ContentsByClaim, Indexes.ContentsByCheckpoint);
+        services.AddInformer(
+            Indexes.PodsByMigration, Indexes.PodsByNode, Indexes.RestoringPodsByNamespace, Indexes.PodsWithAntiAffinity,
+            Indexes.AgentPods);
+        services.AddInformer<V1Node>();
+        services.AddInformer(Indexes.EndpointSlicesByService);
+        services.AddInformer(
+            EndedMigrations.Strip,
+            Indexes.MigrationsByUid, Indexes.MigrationsByPodUid, Indexes.MigrationsByPod, Indexes.MigrationsByService);
+        services.AddInformer(
+            Indexes.PodCheckpointsByContent, Indexes.PodCheckpointsByArtifact, Indexes.TerminatingPodCheckpoints);
+        services.AddInformer(Indexes.ContainerCheckpointsByOwner, Indexes.TerminatingContainerCheckpoints);
+        services.AddInformer(Indexes.PodContentsByCheckpoint);
+        services.AddInformer(Indexes.ContainerContentsByClaim, Indexes.ContainerContentsByCheckpoint);
+        services.AddInformer<CheckpointNode>();
         services.AddSingleton<ICluster>(s => new Cluster(
             s, s.GetRequiredService<IKubernetes>(), "pod-checkpointing", s.GetRequiredService<ILeadership>()));
     }
@@ -41,7 +49,7 @@ internal static class Wiring
         services.AddSingleton(provider =>
         {
             var lost = ActivatorUtilities.CreateInstance<LostNodes>(provider);
-            provider.GetRequiredService<Informer<V1Node>>().OnChange(lost.See);
+            provider.GetRequiredService<Informer<V1Node>>().AddEventHandler(lost.Observe);
             return lost;
         });
         services.AddController<PodMigrationReconciler, PodMigration>(Triggers.OfMigrations);
@@ -66,7 +74,7 @@ internal static class Wiring
                 provider.GetRequiredService<TimeProvider>(), LongestRetry, RuntimeMetrics.KindOf(typeof(TPrimary)),
                 key => informer.Find(key) is { } item && IsNew(item, provider.GetRequiredService<MigrationSlots>()),
                 Math.Max(1, options.Workers / 2));
-            informer.OnChange(item => queue.Add(ObjectKey.Of(item)));
+            informer.AddEventHandler(item => queue.Add(ObjectKey.Of(item)));
             triggers(new ControllerTriggers(provider, queue));
             return new Controller(
                 typeof(TPrimary).Name,
@@ -116,16 +124,17 @@ internal static class Wiring
         services.AddHostedService(s => s.GetRequiredService<LeaderElection>());
     }
 
-    private static IServiceCollection AddInformer<T>(this IServiceCollection services, params ObjectIndex<T>[] indexes)
+    private static void AddInformer<T>(this IServiceCollection services, params ObjectIndex<T>[] indexes)
         where T : class, IKubernetesObject<V1ObjectMeta> => services.AddInformer(item => item, indexes);
 
-    private static IServiceCollection AddInformer<T>(this IServiceCollection services, Func<T, T> kept, params ObjectIndex<T>[] indexes)
+    private static void AddInformer<T>(
+        this IServiceCollection services, Func<T, T> transform, params ObjectIndex<T>[] indexes)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
         services.AddSingleton(s =>
         {
             var informer = ActivatorUtilities.CreateInstance<Informer<T>>(s);
-            informer.Keep(kept);
+            informer.SetTransform(transform);
             foreach (var index in indexes)
             {
                 informer.AddIndex(index);
@@ -136,19 +145,19 @@ internal static class Wiring
         services.AddSingleton<IInformer>(s => s.GetRequiredService<Informer<T>>());
         // Started after the controllers have hung their triggers on: the order of registration is the order of start,
         // and all hosted services are made before the first one starts.
-        return services.AddHostedService(s => s.GetRequiredService<Informer<T>>());
+        services.AddHostedService(s => s.GetRequiredService<Informer<T>>());
     }
 }
 
 /// <summary>Hangs a controller's triggers on the informers.</summary>
 internal sealed class ControllerTriggers(IServiceProvider services, WorkQueue queue) : ITriggers
 {
-    public ITriggers On<T>(Func<T, ICluster, IEnumerable<ObjectKey>> wakes)
+    public ITriggers Watch<T>(Func<T, ICluster, IEnumerable<ObjectKey>> map)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
-        services.GetRequiredService<Informer<T>>().OnChange(item =>
+        services.GetRequiredService<Informer<T>>().AddEventHandler(item =>
         {
-            foreach (var key in wakes(item, services.GetRequiredService<ICluster>()))
+            foreach (var key in map(item, services.GetRequiredService<ICluster>()))
             {
                 queue.Add(key);
             }

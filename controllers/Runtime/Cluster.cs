@@ -17,9 +17,9 @@ public interface ICluster
         where T : class, IKubernetesObject<V1ObjectMeta>;
 
     /// <summary>The objects of a kind, as last seen, that an index finds by a value.</summary>
-    IEnumerable<T> Where<T>(ObjectIndex<T> index, string value)
+    IEnumerable<T> ByIndex<T>(ObjectIndex<T> index, string value)
         where T : class, IKubernetesObject<V1ObjectMeta> =>
-        All<T>().Where(item => index.Of(item) == value);
+        All<T>().Where(item => index.ValueOf(item) == value);
 
     /// <summary>An object as the API server has it now, or null: for the rare decision that must not rest on a view
     /// that may lag behind.</summary>
@@ -89,9 +89,9 @@ public sealed class Cluster(IServiceProvider services, IKubernetes kubernetes, s
         services.GetRequiredService<Informer<T>>().All;
 
     /// <inheritdoc/>
-    public IEnumerable<T> Where<T>(ObjectIndex<T> index, string value)
+    public IEnumerable<T> ByIndex<T>(ObjectIndex<T> index, string value)
         where T : class, IKubernetesObject<V1ObjectMeta> =>
-        services.GetRequiredService<Informer<T>>().Where(index, value);
+        services.GetRequiredService<Informer<T>>().ByIndex(index, value);
 
     /// <inheritdoc/>
     public async Task<T?> ReadAsync<T>(ObjectKey key, CancellationToken cancellationToken)
@@ -128,10 +128,10 @@ public sealed class Cluster(IServiceProvider services, IKubernetes kubernetes, s
     public async Task<T> CreateOrGetAsync<T>(T item, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
-        leadership.Demand();
+        leadership.ThrowIfNotLeading();
         try
         {
-            return Learn(await kubernetes.CreateAsync(item, cancellationToken).ConfigureAwait(false));
+            return RecordWrite(await kubernetes.CreateAsync(item, cancellationToken).ConfigureAwait(false));
         }
         catch (KubernetesException exception) when (exception.IsAlreadyExists)
         {
@@ -210,7 +210,7 @@ public sealed class Cluster(IServiceProvider services, IKubernetes kubernetes, s
     private async Task<bool> DeleteAsync<T>(T item, long? graceSeconds, V1Preconditions preconditions, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
-        leadership.Demand();
+        leadership.ThrowIfNotLeading();
         try
         {
             await kubernetes.DeleteAsync<T>(
@@ -229,14 +229,14 @@ public sealed class Cluster(IServiceProvider services, IKubernetes kubernetes, s
     private async Task PatchAsync<T>(T item, string? subresource, JsonObject patch, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
-        leadership.Demand();
+        leadership.ThrowIfNotLeading();
         var metadata = patch["metadata"]?.AsObject() ?? [];
         patch["metadata"] = metadata;
         metadata["uid"] = item.Metadata.Uid;
         metadata["resourceVersion"] = item.Metadata.ResourceVersion;
         try
         {
-            Learn(await kubernetes.PatchAsync<T>(
+            RecordWrite(await kubernetes.PatchAsync<T>(
                 item.Metadata.NamespaceProperty, item.Metadata.Name!, subresource, PatchType.Merge, patch.ToJsonString(),
                 fieldManager, cancellationToken).ConfigureAwait(false));
         }
@@ -246,10 +246,10 @@ public sealed class Cluster(IServiceProvider services, IKubernetes kubernetes, s
         }
     }
 
-    private T Learn<T>(T written)
+    private T RecordWrite<T>(T written)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
-        services.GetService<Informer<T>>()?.Learn(written);
+        services.GetService<Informer<T>>()?.RecordWrite(written);
         return written;
     }
 }

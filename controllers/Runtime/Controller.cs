@@ -68,7 +68,7 @@ public sealed class Controller(
     {
         while (!cancellationToken.IsCancellationRequested)
         {
-            var key = await queue.TakeAsync(cancellationToken).ConfigureAwait(false);
+            var key = await queue.GetAsync(cancellationToken).ConfigureAwait(false);
             try
             {
                 var result = await reconciler.ReconcileAsync(key, cancellationToken).ConfigureAwait(false);
@@ -86,7 +86,7 @@ public sealed class Controller(
             catch (NotLeadingException)
             {
                 // The word that it is lost is on its way; or the Lease is renewed yet.
-                queue.AddAfterFailure(key);
+                queue.AddRateLimited(key);
             }
             catch (TerminalException exception)
             {
@@ -107,7 +107,7 @@ public sealed class Controller(
             catch (Exception exception)
             {
                 RuntimeLog.ReconcileFailed(logger, exception, name, key.ToString());
-                queue.AddAfterFailure(key);
+                queue.AddRateLimited(key);
             }
             finally
             {

@@ -15,7 +15,7 @@ public interface IInformer
 
 /// <summary>Keeps a copy of all objects of a kind: a list, then a watch, then again.</summary>
 /// <remarks>As client-go's reflector. Objects handed out are shared and never changed. What this process has written itself is
-/// in the copy at once: see <see cref="Learn"/>.</remarks>
+/// in the copy at once: see <see cref="RecordWrite"/>.</remarks>
 public sealed class Informer<T> : BackgroundService, IInformer
     where T : class, IKubernetesObject<V1ObjectMeta>
 {
@@ -49,23 +49,23 @@ public sealed class Informer<T> : BackgroundService, IInformer
     public ICollection<T> All => _store.All;
 
     /// <summary>Is told every object that came, changed or went.</summary>
-    public void OnChange(Action<T> handler) => _changed += handler;
+    public void AddEventHandler(Action<T> handler) => _changed += handler;
 
     /// <summary>Keeps only what this leaves of an object; those who are told of a change are told all. Before the start.</summary>
-    public void Keep(Func<T, T> kept) => _store.Keep(kept);
+    public void SetTransform(Func<T, T> transform) => _store.SetTransform(transform);
 
     /// <summary>Has objects found by an index from now on; before the start.</summary>
     public void AddIndex(ObjectIndex<T> index) => _store.AddIndex(index);
 
     /// <summary>The objects that an index finds by a value.</summary>
-    public IReadOnlyList<T> Where(ObjectIndex<T> index, string value) => _store.Where(index, value);
+    public IReadOnlyList<T> ByIndex(ObjectIndex<T> index, string value) => _store.ByIndex(index, value);
 
     /// <summary>One object, or null.</summary>
     public T? Find(ObjectKey key) => _store.Find(key);
 
     /// <summary>Takes what the API server has answered to a write, which a watch tells a moment later: until then the next run
     /// would see the object as it was, and do the same once more in vain.</summary>
-    public void Learn(T item) => _store.Learn(item);
+    public void RecordWrite(T item) => _store.RecordWrite(item);
 
     /// <inheritdoc/>
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -120,7 +120,7 @@ public sealed class Informer<T> : BackgroundService, IInformer
             var page = await _kubernetes.ListAsync<T>(new ListOptions { Limit = PageSize, Continue = next }, cancellationToken)
                 .ConfigureAwait(false);
             seen.UnionWith(page.Items.Select(item => ObjectKey.Of(item)));
-            _store.List(page.Items, page.Metadata.ResourceVersion);
+            _store.AddPage(page.Items, page.Metadata.ResourceVersion);
             (next, version) = (page.Metadata.Continue, page.Metadata.ResourceVersion);
         }
         while (!string.IsNullOrEmpty(next));
@@ -145,8 +145,8 @@ public sealed class Informer<T> : BackgroundService, IInformer
             {
                 version = item.Metadata.ResourceVersion;
                 _failures = 0;
-                _metrics.Told();
-                _store.See(type, item);
+                _metrics.EventReceived();
+                _store.ApplyEvent(type, item);
             }
 
             await RestAsync(began, Shortest, TimeSpan.Zero, cancellationToken).ConfigureAwait(false);
@@ -157,23 +157,23 @@ public sealed class Informer<T> : BackgroundService, IInformer
     {
         if (kept is null)
         {
-            _metrics.Went();
+            _metrics.ObjectRemoved();
         }
         else if (old is null)
         {
-            _metrics.Came();
+            _metrics.ObjectAdded();
         }
         else if (old.Metadata.Uid != item.Metadata.Uid)
         {
             // A list finds a namesake where the old one went unseen: who waits for its end knows it by its uid.
-            Tell(old);
+            Notify(old);
         }
 
-        Tell(item);
+        Notify(item);
     }
 
     // Each of them, whatever another one makes of it: an event that is not told now is never told.
-    private void Tell(T item)
+    private void Notify(T item)
     {
         foreach (var handler in _changed?.GetInvocationList() ?? [])
         {

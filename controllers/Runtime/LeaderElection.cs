@@ -41,7 +41,7 @@ public interface ILeadership
 
     /// <summary>To be asked before each thing that is done.</summary>
     /// <exception cref="NotLeadingException">Somebody else may act by now.</exception>
-    void Demand()
+    void ThrowIfNotLeading()
     {
         if (!Leads)
         {

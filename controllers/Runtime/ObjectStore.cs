@@ -16,29 +16,29 @@ internal sealed class ObjectStore<T>(Action<T, T?, T?> changed)
     private readonly ConcurrentDictionary<ObjectKey, T> _objects = new();
     private readonly Dictionary<ObjectIndex<T>, ConcurrentDictionary<string, ImmutableArray<T>>> _indexes = [];
     private readonly Lock _lock = new();
-    private Func<T, T> _kept = item => item;
-    private ulong _seen;
+    private Func<T, T> _transform = item => item;
+    private ulong _latest;
 
     public ICollection<T> All => _objects.Values;
 
-    public void Keep(Func<T, T> kept) => _kept = kept;
+    public void SetTransform(Func<T, T> transform) => _transform = transform;
 
     public void AddIndex(ObjectIndex<T> index) => _indexes[index] = new ConcurrentDictionary<string, ImmutableArray<T>>();
 
-    public IReadOnlyList<T> Where(ObjectIndex<T> index, string value) =>
+    public IReadOnlyList<T> ByIndex(ObjectIndex<T> index, string value) =>
         _indexes[index].TryGetValue(value, out var found) ? found : [];
 
     public T? Find(ObjectKey key) => _objects.GetValueOrDefault(key);
 
     /// <summary>One page of a list, whose version is that of its beginning.</summary>
-    public void List(IEnumerable<T> items, string? version)
+    public void AddPage(IEnumerable<T> items, string? version)
     {
         lock (_lock)
         {
-            if (VersionOf(version) < _seen)
+            if (VersionOf(version) < _latest)
             {
                 // The server has been put back to an earlier state: whatever was newer has never been.
-                _seen = 0;
+                _latest = 0;
             }
 
             foreach (var item in items)
@@ -54,8 +54,8 @@ internal sealed class ObjectStore<T>(Action<T, T?, T?> changed)
         lock (_lock)
         {
             // Put back to an earlier state, or at the first time, there is nothing that could be newer.
-            var asOf = _seen == 0 ? 0 : VersionOf(version);
-            _seen = VersionOf(version);
+            var asOf = _latest == 0 ? 0 : VersionOf(version);
+            _latest = VersionOf(version);
             foreach (var key in _objects.Keys.Where(k => !listed.Contains(k)).ToList())
             {
                 Remove(key, asOf);
@@ -64,14 +64,14 @@ internal sealed class ObjectStore<T>(Action<T, T?, T?> changed)
     }
 
     /// <summary>An event of the watch.</summary>
-    public void See(WatchEventType type, T item)
+    public void ApplyEvent(WatchEventType type, T item)
     {
         lock (_lock)
         {
-            _seen = VersionOf(item.Metadata.ResourceVersion);
+            _latest = VersionOf(item.Metadata.ResourceVersion);
             if (type == WatchEventType.Deleted)
             {
-                Remove(ObjectKey.Of(item), _seen);
+                Remove(ObjectKey.Of(item), _latest);
             }
             else if (type != WatchEventType.Bookmark)
             {
@@ -83,11 +83,11 @@ internal sealed class ObjectStore<T>(Action<T, T?, T?> changed)
     /// <summary>What the server has answered to a write.</summary>
     /// <remarks>A watch tells in the order of the versions. What is not newer than the last one that it has told is here
     /// already, or was and has gone.</remarks>
-    public void Learn(T item)
+    public void RecordWrite(T item)
     {
         lock (_lock)
         {
-            if (_seen > 0 && VersionOf(item.Metadata.ResourceVersion) > _seen)
+            if (_latest > 0 && VersionOf(item.Metadata.ResourceVersion) > _latest)
             {
                 Put(item);
             }
@@ -104,7 +104,7 @@ internal sealed class ObjectStore<T>(Action<T, T?, T?> changed)
         var key = ObjectKey.Of(item);
         _objects.TryGetValue(key, out var old);
         if (old is not null && (old.Metadata.ResourceVersion == item.Metadata.ResourceVersion
-            || (_seen > 0 && IsNewer(old, VersionOf(item.Metadata.ResourceVersion)))))
+            || (_latest > 0 && IsNewer(old, VersionOf(item.Metadata.ResourceVersion)))))
         {
             return;
         }
@@ -114,7 +114,7 @@ internal sealed class ObjectStore<T>(Action<T, T?, T?> changed)
 
     private void Replace(ObjectKey key, T item, T? old)
     {
-        var kept = _kept(item);
+        var kept = _transform(item);
         _objects[key] = kept;
         Reindex(old, kept);
         changed(item, old, kept);
@@ -144,7 +144,7 @@ internal sealed class ObjectStore<T>(Action<T, T?, T?> changed)
     {
         foreach (var (index, found) in _indexes)
         {
-            var (before, after) = (old is null ? null : index.Of(old), item is null ? null : index.Of(item));
+            var (before, after) = (old is null ? null : index.ValueOf(old), item is null ? null : index.ValueOf(item));
             if (before is not null && found.TryGetValue(before, out var all))
             {
                 all = all.Remove(old!, ReferenceEqualityComparer.Instance);

@@ -26,14 +26,23 @@ public sealed class WorkQueue(
     private readonly TimeSpan _longestDelay = longestDelay ?? TimeSpan.FromMinutes(5);
     private readonly long _began = time.GetTimestamp();
     private readonly Lock _lock = new();
-    private readonly Queue<ObjectKey> _ready = new();
-    private readonly NewKeys _new = new(mostNew);
-    private readonly Dictionary<ObjectKey, long> _queued = [];
+
+    /// <summary>The keys that wait for a worker, in the order of their coming: those about which something has begun,
+    /// and the new ones. A key is in one of the two lines, or in none.</summary>
+    private readonly LinkedList<ObjectKey> _begun = new();
+    private readonly LinkedList<ObjectKey> _new = new();
+
+    /// <summary>The keys that a run is asked for: since when, and where they wait; nowhere while a run of theirs goes
+    /// on.</summary>
+    private readonly Dictionary<ObjectKey, (long Since, LinkedListNode<ObjectKey>? Place)> _dirty = [];
     private readonly Dictionary<ObjectKey, (long DueAt, bool IsNew)> _processing = [];
     private readonly Dictionary<ObjectKey, int> _failures = [];
     private readonly Dictionary<ObjectKey, (TimeSpan At, ITimer Timer)> _later = [];
+
+    /// <summary>Has a worker go on for each key that it may take.</summary>
     private readonly SemaphoreSlim _available = new(0);
     private readonly QueueMetrics? _metrics = name is null ? null : new QueueMetrics(name, time);
+    private int _offered;
     private int _turns;
     private bool _disposed;
 
@@ -44,7 +53,7 @@ public sealed class WorkQueue(
         {
             lock (_lock)
             {
-                return _ready.Count + _new.Count;
+                return _begun.Count + _new.Count;
             }
         }
     }
@@ -60,16 +69,26 @@ public sealed class WorkQueue(
                 return;
             }
 
-            if (!_queued.TryAdd(key, time.GetTimestamp()))
+            if (_dirty.TryGetValue(key, out var waiting))
             {
-                Advance(key);
+                // A new key that waits, and is not new any more, waits no longer than others.
+                if (waiting.Place?.List == _new && LineOf(key) == _begun)
+                {
+                    _new.Remove(waiting.Place);
+                    Enqueue(key, _begun);
+                }
+
                 return;
             }
 
             _metrics?.Added(key);
-            if (!_processing.ContainsKey(key))
+            if (_processing.ContainsKey(key))
             {
-                Enqueue(key);
+                _dirty.Add(key, (time.GetTimestamp(), null));
+            }
+            else
+            {
+                Enqueue(key, LineOf(key));
             }
         }
     }
@@ -119,7 +138,7 @@ public sealed class WorkQueue(
     /// <summary>Asks for another attempt after a failure, later with each one; it never gives up.</summary>
     /// <remarks>A run that an event asked for before the next attempt was due does not count when it fails, too: otherwise
     /// a burst of events during a short outage would put the next attempt off by minutes.</remarks>
-    public void AddAfterFailure(ObjectKey key)
+    public void AddRateLimited(ObjectKey key)
     {
         lock (_lock)
         {
@@ -146,16 +165,18 @@ public sealed class WorkQueue(
     }
 
     /// <summary>The next key; <see cref="Done"/> must follow.</summary>
-    public async Task<ObjectKey> TakeAsync(CancellationToken cancellationToken)
+    public async Task<ObjectKey> GetAsync(CancellationToken cancellationToken)
     {
         await _available.WaitAsync(cancellationToken).ConfigureAwait(false);
         lock (_lock)
         {
-            var turnOfNew = ++_turns % TurnOfNew == 0 && _new.MayTake;
-            var hasBegun = !turnOfNew && _ready.Count > 0;
-            var key = hasBegun ? _ready.Dequeue() : _new.Take();
-            _queued.Remove(key, out var at);
-            _processing.Add(key, (at, !hasBegun));
+            _offered--;
+            var turnOfNew = ++_turns % TurnOfNew == 0 && NewThatMayBeTaken > 0;
+            var line = _begun.Count > 0 && !turnOfNew ? _begun : _new;
+            var key = line.First!.Value;
+            line.RemoveFirst();
+            _dirty.Remove(key, out var waiting);
+            _processing.Add(key, (waiting.Since, line == _new));
             _metrics?.Taken(key);
             return key;
         }
@@ -166,17 +187,20 @@ public sealed class WorkQueue(
     {
         lock (_lock)
         {
-            if (_processing.Remove(key, out var run) && run.IsNew)
+            _processing.Remove(key);
+            _metrics?.Done(key);
+            if (_disposed)
             {
-                Offer(_new.Done());
+                return;
             }
 
-            _metrics?.Done(key);
-            if (!_disposed && _queued.ContainsKey(key))
+            if (_dirty.ContainsKey(key))
             {
-                _queued[key] = time.GetTimestamp();
-                Enqueue(key);
+                Enqueue(key, LineOf(key));
             }
+
+            // Where its run was of a new key, another one may follow.
+            Offer();
         }
     }
 
@@ -198,35 +222,26 @@ public sealed class WorkQueue(
         _metrics?.Dispose();
     }
 
-    private void Enqueue(ObjectKey key)
-    {
-        if (isNew?.Invoke(key) == true)
-        {
-            Offer(_new.Add(key));
-            return;
-        }
+    private int NewThatMayBeTaken =>
+        Math.Min(_new.Count, Math.Max(0, mostNew - _processing.Values.Count(run => run.IsNew)));
 
-        _ready.Enqueue(key);
-        _available.Release();
+    private LinkedList<ObjectKey> LineOf(ObjectKey key) => isNew?.Invoke(key) == true ? _new : _begun;
+
+    /// <summary>Puts a key into a line: from now on it could be taken.</summary>
+    private void Enqueue(ObjectKey key, LinkedList<ObjectKey> line)
+    {
+        _dirty[key] = (time.GetTimestamp(), line.AddLast(key));
+        Offer();
     }
 
-    /// <summary>A new key that waits, and is not new any more, waits no longer than others.</summary>
-    private void Advance(ObjectKey key)
+    /// <summary>For each key that may be taken, and was not offered yet, a worker may go on.</summary>
+    private void Offer()
     {
-        if (_new.Holds(key) && isNew!(key) == false)
+        var more = _begun.Count + NewThatMayBeTaken - _offered;
+        if (more > 0)
         {
-            _queued[key] = time.GetTimestamp();
-            _ready.Enqueue(key);
-            Offer(_new.Remove(key) ? 0 : 1);
-        }
-    }
-
-    /// <summary>For each key that may be taken, a worker may go on.</summary>
-    private void Offer(int keys)
-    {
-        if (keys > 0)
-        {
-            _available.Release(keys);
+            _offered += more;
+            _available.Release(more);
         }
     }
 

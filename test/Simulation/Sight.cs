@@ -38,11 +38,11 @@ internal sealed class Sight<T> : Sight
         });
         if (this is Sight<Api.V1.PodMigration> { _store: var migrations })
         {
-            migrations.Keep(EndedMigrations.Kept);
+            migrations.SetTransform(EndedMigrations.Strip);
         }
 
         var all = server.All<T>().ToList();
-        _store.List(all, server.Version);
+        _store.AddPage(all, server.Version);
         _store.EndList([.. all.Select(item => ObjectKey.Of(item))], server.Version);
     }
 
@@ -54,12 +54,12 @@ internal sealed class Sight<T> : Sight
 
     public T? Find(ObjectKey key) => _store.Find(key);
 
-    public void Learn(T written) => _store.Learn(written);
+    public void Learn(T written) => _store.RecordWrite(written);
 
     public override void See()
     {
         var (type, item) = _events.Dequeue();
-        _store.See(type, item);
+        _store.ApplyEvent(type, item);
     }
 
     public override void Enqueue(IKubernetesObject<V1ObjectMeta> item, bool gone) =>

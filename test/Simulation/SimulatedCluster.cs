@@ -145,7 +145,7 @@ internal sealed class SimulatedCluster : ICluster
     /// <summary>As Cluster does, before each write.</summary>
     private Task<T> Call<T>(string name, Func<T> effect)
     {
-        _leadership.Demand();
+        _leadership.ThrowIfNotLeading();
         return _operations.BeginAsync(_caller, name, () => true, effect, _server.WhySilent);
     }
 

@@ -71,7 +71,7 @@ internal sealed class SimulatedOperator : IDisposable, ILeadership
             where TPrimary : class, IKubernetesObject<V1ObjectMeta>
         {
             var queue = new WorkQueue(time);
-            triggers(new SimulatedTriggers(Cluster, queue).On<TPrimary>((item, _) => [ObjectKey.Of(item)]));
+            triggers(new SimulatedTriggers(Cluster, queue).Watch<TPrimary>((item, _) => [ObjectKey.Of(item)]));
             foreach (var item in Cluster.All<TPrimary>())
             {
                 queue.Add(ObjectKey.Of(item));
@@ -116,7 +116,7 @@ internal sealed class SimulatedOperator : IDisposable, ILeadership
     {
         var loops = _loops.Where(l => l.Queue.Count > 0 && l.Busy < Workers).ToList();
         var loop = loops[random.Next(loops.Count)];
-        var key = loop.Queue.TakeAsync(CancellationToken.None).GetAwaiter().GetResult();
+        var key = loop.Queue.GetAsync(CancellationToken.None).GetAwaiter().GetResult();
         loop.Busy++;
         _ = Task.Factory.StartNew(() => RunAsync(loop, key), CancellationToken.None, TaskCreationOptions.DenyChildAttach, Scheduler);
     }
@@ -200,7 +200,7 @@ internal sealed class SimulatedOperator : IDisposable, ILeadership
         }
         catch (Exception exception) when (exception is AgentException or HttpRequestException or KubernetesException)
         {
-            loop.Queue.AddAfterFailure(key);
+            loop.Queue.AddRateLimited(key);
         }
         catch (OperationCanceledException) when (!Leads)
         {
@@ -230,14 +230,14 @@ internal sealed class SimulatedOperator : IDisposable, ILeadership
     /// <summary>Hangs a controller's triggers on what the cluster sees.</summary>
     private sealed class SimulatedTriggers(SimulatedCluster cluster, WorkQueue queue) : ITriggers
     {
-        public ITriggers On<T>(Func<T, ICluster, IEnumerable<ObjectKey>> wakes)
+        public ITriggers Watch<T>(Func<T, ICluster, IEnumerable<ObjectKey>> map)
             where T : class, IKubernetesObject<V1ObjectMeta>
         {
             cluster.Saw += item =>
             {
                 if (item is T one)
                 {
-                    foreach (var key in wakes(one, cluster))
+                    foreach (var key in map(one, cluster))
                     {
                         queue.Add(key);
                     }

@@ -76,7 +76,7 @@ internal sealed class CheckpointAgent(string nodeName, CheckpointServiceClient c
     {
         var sent = time.GetUtcNow();
         var response = await GuardAsync(client.GetCapabilitiesAsync(request, Short, cancellationToken));
-        _clock.Learn(sent, time.GetUtcNow(), response.Clock);
+        _clock.AddSample(sent, time.GetUtcNow(), response.Clock);
         return response.NodeName == nodeName
             ? response
             : throw new AgentException(
@@ -87,7 +87,7 @@ internal sealed class CheckpointAgent(string nodeName, CheckpointServiceClient c
     {
         var sent = time.GetUtcNow();
         var response = await GuardAsync(client.FenceAsync(request, Short, cancellationToken));
-        _clock.Learn(sent, time.GetUtcNow(), response.Clock);
+        _clock.AddSample(sent, time.GetUtcNow(), response.Clock);
         return response;
     }
 

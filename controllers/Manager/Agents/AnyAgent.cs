@@ -23,7 +23,7 @@ internal static class AnyAgent
         var refusals = 0;
         foreach (var agent in agents.Ready().OrderByDescending(a => a.NodeName == first).ToList())
         {
-            leadership.Demand();
+            leadership.ThrowIfNotLeading();
             try
             {
                 return await call(agent);

@@ -27,7 +27,7 @@ internal sealed class LostNodes(ICluster cluster, TimeProvider time)
         : time.GetElapsedTime(_awaySince.GetOrAdd(name, _ => time.GetTimestamp())) >= Absence;
 
     /// <summary>Is told of each change of a node, and of its end: one that was back for a moment begins anew.</summary>
-    public void See(V1Node node)
+    public void Observe(V1Node node)
     {
         if (Look(node.Metadata.Name!) is null)
         {

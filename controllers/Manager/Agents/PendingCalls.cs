@@ -17,13 +17,13 @@ internal sealed class PendingCalls(TaskScheduler scheduler, ILeadership leadersh
     /// <summary>The result of a call, begun at the first time of asking; null while it is under way.</summary>
     /// <param name="key">Says which call it is; the same key never stands for two different calls.</param>
     /// <param name="call">Begins the call.</param>
-    /// <param name="wake">Is run when the call has ended, however it ended.</param>
+    /// <param name="requeue">Is run when the call has ended, however it ended.</param>
     /// <returns>The result, kept until <see cref="Forget"/>; null while the call is under way.</returns>
     /// <exception cref="AgentException">The call failed. The failure is told once; asking again begins a new call.</exception>
-    public TResult? Ask<TResult>(string key, Func<CancellationToken, Task<TResult>> call, Action wake)
+    public TResult? Ask<TResult>(string key, Func<CancellationToken, Task<TResult>> call, Action requeue)
         where TResult : class
     {
-        var task = (Task<TResult>)_calls.GetOrAdd(key, _ => Begin(call, wake));
+        var task = (Task<TResult>)_calls.GetOrAdd(key, _ => Begin(call, requeue));
         if (!task.IsCompleted)
         {
             return null;
@@ -40,9 +40,13 @@ internal sealed class PendingCalls(TaskScheduler scheduler, ILeadership leadersh
     /// <summary>The result of a call to whichever agent answers: see <see cref="AnyAgent.AskAnyAsync"/> and the other
     /// <see cref="Ask"/>.</summary>
     public TResult? AskAny<TResult>(
-        string key, IAgentDirectory agents, string? first, Func<ICheckpointAgent, CancellationToken, Task<TResult>> call, Action wake)
+        string key,
+        IAgentDirectory agents,
+        string? first,
+        Func<ICheckpointAgent, CancellationToken, Task<TResult>> call,
+        Action requeue)
         where TResult : class =>
-        Ask(key, t => agents.AskAnyAsync(first, leadership, agent => call(agent, t)), wake);
+        Ask(key, t => agents.AskAnyAsync(first, leadership, agent => call(agent, t)), requeue);
 
     /// <summary>The result of a call that has ended well; begins none.</summary>
     public TResult? Known<TResult>(string key)
@@ -69,7 +73,7 @@ internal sealed class PendingCalls(TaskScheduler scheduler, ILeadership leadersh
         }
     }
 
-    private Task<TResult> Begin<TResult>(Func<CancellationToken, Task<TResult>> call, Action wake)
+    private Task<TResult> Begin<TResult>(Func<CancellationToken, Task<TResult>> call, Action requeue)
     {
         // Not on the caller's thread: GetOrAdd may run this more than once, but only for one key at a time, and a key
         // belongs to one object, which has one worker.
@@ -77,12 +81,12 @@ internal sealed class PendingCalls(TaskScheduler scheduler, ILeadership leadersh
         var task = Task.Factory.StartNew(
             () =>
             {
-                leadership.Demand();
+                leadership.ThrowIfNotLeading();
                 return call(stopping);
             },
             CancellationToken.None, TaskCreationOptions.DenyChildAttach, scheduler).Unwrap();
         _ = task.ContinueWith(
-            _ => wake(),
+            _ => requeue(),
             CancellationToken.None,
             TaskContinuationOptions.None,
             scheduler);

@@ -8,6 +8,14 @@ namespace PodCheckpointing.Manager.Contents;
 /// <summary>How contents and claims point at each other.</summary>
 internal static class Binding
 {
+    /// <summary>How a content points at its claim: by the uid, too, for a name alone proves nothing.</summary>
+    public static ClaimReference ReferenceTo(IKubernetesObject<V1ObjectMeta> claim) => new()
+    {
+        NamespaceProperty = claim.Metadata.NamespaceProperty!,
+        Name = claim.Metadata.Name!,
+        Uid = claim.Metadata.Uid,
+    };
+
     /// <summary>The Bound condition of a content, by what its reference says and the claim that it has found.</summary>
     public static IList<V1Condition> WithBound(
         this IList<V1Condition>? conditions,
@@ -39,9 +47,8 @@ internal static class Binding
         }
 
         var key = new ObjectKey(reference.NamespaceProperty, reference.Name);
-        return cluster.Find<TClaim>(key) is { } seen && seen.Metadata.Uid == uid ? seen
-            : await cluster.ReadAsync<TClaim>(key, cancellationToken) is { } there && there.Metadata.Uid == uid ? there
-            : null;
+        var claim = await cluster.FindOrReadAsync<TClaim>(key, c => c.Metadata.Uid == uid, cancellationToken);
+        return claim?.Metadata.Uid == uid ? claim : null;
     }
 
     /// <summary>Why a content that is being deleted must stay for now: its claim is there to stay, or waits itself for who needs the bytes;
@@ -67,11 +74,15 @@ internal static class Binding
     /// <summary>Whether a content without a claim was created by a call that came when that had gone: one that is bound by its very
     /// name, and is not to outlive its claim.</summary>
     /// <param name="content">The content, which holds nothing yet.</param>
-    /// <param name="prefix">What contents that the operator makes are called, before the claim's uid.</param>
+    /// <param name="nameFor">How the operator calls the content that it makes for a claim's uid.</param>
     /// <param name="reference">The claim.</param>
     /// <param name="deletionPolicy">The content's own.</param>
-    public static bool IsLate(IKubernetesObject<V1ObjectMeta> content, string prefix, ClaimReference reference, string? deletionPolicy) =>
-        reference.Uid is { } uid && content.Metadata.Name == prefix + uid && !IsRetained(deletionPolicy);
+    public static bool IsLate(
+        IKubernetesObject<V1ObjectMeta> content,
+        Func<string, string> nameFor,
+        ClaimReference reference,
+        string? deletionPolicy) =>
+        reference.Uid is { } uid && content.Metadata.Name == nameFor(uid) && !IsRetained(deletionPolicy);
 
     /// <summary>Whether bytes outlive their claim: whoever says Retain is heard.</summary>
     public static bool IsRetained(params string?[] policies) => policies.Contains(DeletionPolicies.Retain);

@@ -26,7 +26,8 @@ internal sealed class ContainerCheckpointContentReconciler(
                 return ReconcileResult.Done;
             }
 
-            if (status.Ready != true && claim is null && Binding.IsLate(content, "ccpc-", reference, content.Spec.DeletionPolicy))
+            if (status.Ready != true && claim is null
+                && Binding.IsLate(content, ContentNames.ForContainerCheckpoint, reference, content.Spec.DeletionPolicy))
             {
                 await cluster.DeleteAsync(content, graceSeconds: null, cancellationToken);
                 return ReconcileResult.Done;
@@ -47,7 +48,7 @@ internal sealed class ContainerCheckpointContentReconciler(
         else
         {
             var keepBytes = Binding.IsRetained(content.Spec.DeletionPolicy, claim?.Spec.DeletionPolicy)
-                || (content.Has(WellKnown.ContentFinalizer) && !release.IsUnderWay(content)
+                || (content.HasFinalizer(WellKnown.ContentFinalizer) && !release.IsUnderWay(content)
                     && await cluster.KeeperOfAsync(content, claim, isSure: release.HasBegun(content), cancellationToken) is not null);
             return await release.ReleaseAsync(content, content.Spec.Source, keepBytes, () => queue.Add(key), cancellationToken);
         }

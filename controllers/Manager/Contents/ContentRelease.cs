@@ -27,24 +27,24 @@ internal sealed class ContentRelease(
     /// <summary>How far the removal of each content's bytes has come, in this life of the operator.</summary>
     private readonly ConcurrentDictionary<string, Removal> _removals = new();
 
-    /// <summary>Goes one step; <paramref name="wake"/> is run when there is more to do.</summary>
+    /// <summary>Goes one step; <paramref name="requeue"/> is run when there is more to do.</summary>
     /// <returns>When it is to be looked at again, though nothing happens.</returns>
     public async Task<ReconcileResult> ReleaseAsync<T>(
-        T content, CheckpointSource source, bool keepBytes, Action wake, CancellationToken cancellationToken)
+        T content, CheckpointSource source, bool keepBytes, Action requeue, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
-        if (!content.Has(WellKnown.ContentFinalizer))
+        if (!content.HasFinalizer(WellKnown.ContentFinalizer))
         {
             return ReconcileResult.Done;
         }
 
         // No answer wakes anybody where a volume hangs.
-        if (!keepBytes && RemoveBytes(content, source, wake) is { } rest)
+        if (!keepBytes && RemoveBytes(content, source, requeue) is { } rest)
         {
             return new ReconcileResult(rest);
         }
 
-        await cluster.SetFinalizersAsync(content, content.Without(WellKnown.ContentFinalizer), cancellationToken);
+        await cluster.RemoveFinalizerAsync(content, WellKnown.ContentFinalizer, cancellationToken);
         calls.Forget(Key(content));
         _removals.TryRemove(content.Metadata.Uid!, out _);
         return ReconcileResult.Done;
@@ -62,7 +62,7 @@ internal sealed class ContentRelease(
 
     /// <summary>Asks for the bytes to be removed, unless that is under way, or has just failed.</summary>
     /// <returns>How long to wait; null where the bytes are gone, or have been given up.</returns>
-    private TimeSpan? RemoveBytes(IKubernetesObject<V1ObjectMeta> content, CheckpointSource source, Action wake)
+    private TimeSpan? RemoveBytes(IKubernetesObject<V1ObjectMeta> content, CheckpointSource source, Action requeue)
     {
         var now = time.GetUtcNow().UtcDateTime;
         var removal = _removals.GetOrAdd(content.Metadata.Uid!, _ => new Removal { Since = now });
@@ -89,7 +89,13 @@ internal sealed class ContentRelease(
             {
                 // The node that dumped, for it knows of a dump under way; but any that is ready reaches the volume, and a
                 // dead one must not hold the bytes.
-                if (calls.AskAny(Key(content), agents, source.NodeName, (agent, t) => agent.DeleteCheckpointAsync(request, t), wake) is not null)
+                var answer = calls.AskAny(
+                    Key(content),
+                    agents,
+                    source.NodeName,
+                    (agent, token) => agent.DeleteCheckpointAsync(request, token),
+                    requeue);
+                if (answer is not null)
                 {
                     return null;
                 }

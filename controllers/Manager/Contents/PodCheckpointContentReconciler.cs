@@ -31,9 +31,9 @@ internal sealed class PodCheckpointContentReconciler(
         }
 
         // Made by hand, it has no finalizer yet, and its bytes would be lost sight of.
-        if (!content.Has(WellKnown.ContentFinalizer))
+        if (!content.HasFinalizer(WellKnown.ContentFinalizer))
         {
-            await cluster.SetFinalizersAsync(content, content.With(WellKnown.ContentFinalizer), cancellationToken);
+            await cluster.AddFinalizerAsync(content, WellKnown.ContentFinalizer, cancellationToken);
             return ReconcileResult.Done;
         }
 
@@ -45,7 +45,8 @@ internal sealed class PodCheckpointContentReconciler(
             return ReconcileResult.Done;
         }
 
-        if (claim is null && status.ArtifactURI is null && Binding.IsLate(content, "pcpc-", reference, content.Spec.DeletionPolicy))
+        if (claim is null && status.ArtifactURI is null
+            && Binding.IsLate(content, ContentNames.ForPodCheckpoint, reference, content.Spec.DeletionPolicy))
         {
             await cluster.DeleteAsync(content, graceSeconds: null, cancellationToken);
             return ReconcileResult.Done;
@@ -58,7 +59,7 @@ internal sealed class PodCheckpointContentReconciler(
         };
         if (status.Ready != true)
         {
-            next = Look(content, next, () => queue.Add(key));
+            next = VerifyOnVolume(content, next, () => queue.Add(key));
         }
 
         await cluster.PatchStatusAsync(content, content.Status, next, cancellationToken);
@@ -67,7 +68,8 @@ internal sealed class PodCheckpointContentReconciler(
     }
 
     /// <summary>What stands on the volume, for a content that nobody here has made.</summary>
-    private PodCheckpointContentStatus Look(PodCheckpointContent content, PodCheckpointContentStatus status, Action wake)
+    private PodCheckpointContentStatus VerifyOnVolume(
+        PodCheckpointContent content, PodCheckpointContentStatus status, Action requeue)
     {
         var source = content.Spec.Source;
         var uri = ArtifactUri.ForPod(source.PodUID, source.CheckpointID).ToString();
@@ -75,7 +77,9 @@ internal sealed class PodCheckpointContentReconciler(
         try
         {
             var request = new VerifyCheckpointRequest { ArtifactUri = uri, ManifestsOnly = true };
-            if (calls.AskAny(call, agents, first: null, (agent, t) => agent.VerifyCheckpointAsync(request, t), wake)?.Checkpoint is not { } stored)
+            var answer = calls.AskAny(
+                call, agents, first: null, (agent, token) => agent.VerifyCheckpointAsync(request, token), requeue);
+            if (answer?.Checkpoint is not { } stored)
             {
                 return status;
             }
@@ -117,7 +121,7 @@ internal sealed class PodCheckpointContentReconciler(
     }
 
     private async Task<ReconcileResult> ReleaseAsync(
-        PodCheckpointContent content, PodCheckpoint? claim, Action wake, CancellationToken cancellationToken)
+        PodCheckpointContent content, PodCheckpoint? claim, Action requeue, CancellationToken cancellationToken)
     {
         if (Binding.WhyHeld(cluster, claim) is { } why)
         {
@@ -136,14 +140,15 @@ internal sealed class PodCheckpointContentReconciler(
         if (!keepBytes)
         {
             // Contents of containers that were retained with it; those with a claim of their own go with that.
-            foreach (var part in cluster.Where(Indexes.ContentsByCheckpoint, Indexes.Whole(content.Spec.Source))
-                .Where(c => c.Metadata.DeletionTimestamp is null))
+            var containers = cluster.ByIndex(
+                Indexes.ContainerContentsByCheckpoint, Indexes.CheckpointKey(content.Spec.Source));
+            foreach (var container in containers.Where(c => c.Metadata.DeletionTimestamp is null))
             {
-                await cluster.DeleteAsync(part, graceSeconds: null, cancellationToken);
+                await cluster.DeleteAsync(container, graceSeconds: null, cancellationToken);
             }
         }
 
-        return await release.ReleaseAsync(content, content.Spec.Source, keepBytes, wake, cancellationToken);
+        return await release.ReleaseAsync(content, content.Spec.Source, keepBytes, requeue, cancellationToken);
     }
 
     private DateTime Now => time.GetUtcNow().UtcDateTime;

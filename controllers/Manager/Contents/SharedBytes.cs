@@ -1,6 +1,5 @@
 using k8s.Models;
 using PodCheckpointing.Api.V1;
-using PodCheckpointing.Manager.PodCheckpoints;
 using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.Contents;
@@ -12,7 +11,7 @@ internal static class SharedBytes
     /// <remarks>As seen: who saw that this content is being deleted has seen all that were made before, for both are told by one
     /// watch.</remarks>
     public static PodCheckpointContent? OtherOf(this ICluster cluster, PodCheckpointContent content) =>
-        cluster.Where(Indexes.PodContentsByCheckpoint, Indexes.Whole(content.Spec.Source))
+        cluster.ByIndex(Indexes.PodContentsByCheckpoint, Indexes.CheckpointKey(content.Spec.Source))
             .FirstOrDefault(c => c.Metadata.Uid != content.Metadata.Uid && IsToStay(c, cluster));
 
     /// <summary>The content of a whole checkpoint that a container's bytes stay for: another one than that of the checkpoint that
@@ -26,14 +25,14 @@ internal static class SharedBytes
     public static async Task<PodCheckpointContent?> KeeperOfAsync(
         this ICluster cluster, ContainerCheckpointContent content, ContainerCheckpoint? claim, bool isSure, CancellationToken cancellationToken)
     {
-        var whole = claim?.ControllerKey(nameof(PodCheckpoint)) is { } key && cluster.Find<PodCheckpoint>(key) is { } found && claim.IsControlledBy(found)
-            ? found
-            : null;
+        var owner = claim is null ? null : Owners.OwnerOf(claim, cluster);
         bool Keeps(PodCheckpointContent other) =>
-            Indexes.Whole(other.Spec.Source) == Indexes.Whole(content.Spec.Source)
+            Indexes.CheckpointKey(other.Spec.Source) == Indexes.CheckpointKey(content.Spec.Source)
             && IsToStay(other, cluster)
-            && (whole is null or { Metadata.DeletionTimestamp: not null } || other.Spec.PodCheckpointRef.Uid != whole.Metadata.Uid);
-        foreach (var seen in cluster.Where(Indexes.PodContentsByCheckpoint, Indexes.Whole(content.Spec.Source)).Where(Keeps).ToList())
+            && (owner is null or { Metadata.DeletionTimestamp: not null }
+                || other.Spec.PodCheckpointRef.Uid != owner.Metadata.Uid);
+        var contents = cluster.ByIndex(Indexes.PodContentsByCheckpoint, Indexes.CheckpointKey(content.Spec.Source));
+        foreach (var seen in contents.Where(Keeps).ToList())
         {
             if (await cluster.ReadAsync<PodCheckpointContent>(ObjectKey.Of(seen), cancellationToken) is { } there && Keeps(there))
             {

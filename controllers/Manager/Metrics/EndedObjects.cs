@@ -16,7 +16,7 @@ internal sealed class EndedObjects(ILeadership leadership, TimeProvider time)
 
     public bool Leads => leadership.Leads;
 
-    public void See(PodMigration migration)
+    public void Observe(PodMigration migration)
     {
         if (migration.Status is not { CompletionTime: { } end } status || migration.Spec.DryRun == true
             || !_migrations.IsNew(migration.Metadata.Uid!, true, out _) || !Leads || end < _began)
@@ -57,7 +57,7 @@ internal sealed class EndedObjects(ILeadership leadership, TimeProvider time)
         }
     }
 
-    public void See(PodCheckpoint checkpoint)
+    public void Observe(PodCheckpoint checkpoint)
     {
         var ready = checkpoint.Status?.Conditions.Find(ConditionTypes.Ready);
         if (!_checkpoints.IsNew(checkpoint.Metadata.Uid!, (ready?.Status, ready?.Reason), out var took)

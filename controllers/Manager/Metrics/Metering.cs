@@ -32,11 +32,11 @@ internal static class Metering
         var ended = app.Services.GetRequiredService<EndedObjects>();
         var migrations = app.Services.GetRequiredService<Informer<PodMigration>>();
         var checkpoints = app.Services.GetRequiredService<Informer<PodCheckpoint>>();
-        migrations.OnChange(ended.See);
-        checkpoints.OnChange(ended.See);
+        migrations.AddEventHandler(ended.Observe);
+        checkpoints.AddEventHandler(ended.Observe);
         var traces = app.Services.GetRequiredService<MigrationTraces>();
-        migrations.OnChange(traces.See);
-        checkpoints.OnChange(traces.See);
+        migrations.AddEventHandler(traces.Observe);
+        checkpoints.AddEventHandler(traces.Observe);
         OperatorMetrics.MigrationObjects.From(() => !ended.Leads
             ? []
             : OperatorMetrics.MigrationObjects.Definition.Labels[0].Values.Select(phase => OperatorMetrics.MigrationObjects.Value(

@@ -30,7 +30,7 @@ internal sealed class MigrationTraces(ICluster cluster)
         where T : class, IKubernetesObject<V1ObjectMeta> => new TracedReconciler<T>(this, inner);
 
     /// <summary>Ends the trace of a migration that has ended, and tells its steps as they are written in it.</summary>
-    public void See(PodMigration migration)
+    public void Observe(PodMigration migration)
     {
         if (migration.Status is not { CompletionTime: not null } status
             || !_roots.TryRemove(migration.Metadata.Uid!, out var root))
@@ -55,7 +55,7 @@ internal sealed class MigrationTraces(ICluster cluster)
     }
 
     /// <summary>Ends the trace of a checkpoint that stands by itself.</summary>
-    public void See(PodCheckpoint checkpoint)
+    public void Observe(PodCheckpoint checkpoint)
     {
         if (HasEnded(checkpoint) && _roots.TryRemove(checkpoint.Metadata.Uid!, out var root))
         {

@@ -33,7 +33,7 @@ internal sealed class CheckpointNodeReconciler(
         }
 
         var known = cluster.Find<CheckpointNode>(key);
-        var pods = cluster.Where(Indexes.AgentPods, home.Namespace).ToList();
+        var pods = cluster.ByIndex(Indexes.AgentPods, home.Namespace).ToList();
         var seen = WhatMatters(node, pods);
         if (known is not null && _told.TryGetValue(key.Name, out var last) && last.Seen == seen
             && IntervalOf(key.Name) - time.GetElapsedTime(last.At) is var rest && rest > TimeSpan.Zero)

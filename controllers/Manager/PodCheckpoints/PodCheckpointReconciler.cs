@@ -1,8 +1,6 @@
-using System.Runtime.ExceptionServices;
-using k8s.Models;
-using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.Agents;
+using PodCheckpointing.Manager.Claims;
 using PodCheckpointing.Manager.Contents;
 using PodCheckpointing.Manager.PodMigrations;
 using PodCheckpointing.Runtime;
@@ -10,7 +8,7 @@ using PodCheckpointing.Runtime;
 namespace PodCheckpointing.Manager.PodCheckpoints;
 
 /// <summary>Has all containers of a pod dumped, and seals the checkpoint when every one of them stands.</summary>
-internal sealed partial class PodCheckpointReconciler(
+internal sealed class PodCheckpointReconciler(
     ICluster cluster,
     IAgentDirectory agents,
     LostNodes lostNodes,
@@ -19,6 +17,12 @@ internal sealed partial class PodCheckpointReconciler(
     WorkQueue queue,
     TimeProvider time) : IReconciler
 {
+    private readonly ClaimLifecycle _claims = new(cluster, events);
+    private readonly OwnedContainerCheckpoints _owned = new(cluster);
+    private readonly CheckpointImport _import = new(cluster);
+    private readonly SourcePods _sources = new(cluster);
+    private readonly CheckpointSeal _seal = new(agents, lostNodes, calls);
+
     public async Task<ReconcileResult> ReconcileAsync(ObjectKey key, CancellationToken cancellationToken)
     {
         if (cluster.Find<PodCheckpoint>(key) is not { } checkpoint)
@@ -28,172 +32,85 @@ internal sealed partial class PodCheckpointReconciler(
 
         if (checkpoint.Metadata.DeletionTimestamp is not null)
         {
-            var released = await ReleaseAsync(checkpoint, cancellationToken);
+            await ReleaseAsync(checkpoint, cancellationToken);
             // A migration that needs it would wait for it in vain, with its pod fenced: it is made all the same, and goes afterwards.
-            if (!checkpoint.Has(WellKnown.CheckpointFinalizer) || Owners.UserOf(checkpoint, cluster) is null)
+            if (!checkpoint.HasFinalizer(WellKnown.CheckpointFinalizer)
+                || Owners.MigrationUsing(checkpoint, cluster) is null)
             {
-                return released;
+                return ReconcileResult.Done;
             }
         }
 
         if (checkpoint.Status is { Error: not null })
         {
-            ForgetAnswers(checkpoint);
-            await DropPartsAsync(checkpoint, cancellationToken);
+            _seal.Forget(checkpoint);
+            // All or nothing: beside a container that failed, the others' dumps are no checkpoint. The failed ones
+            // stay, to tell why.
+            await _owned.DeleteAsync(_owned.Of(checkpoint).Where(c => c.Status?.Error is null), cancellationToken);
             return ReconcileResult.Done;
         }
 
         if (checkpoint.Status is { Ready: true } && await IsStillWholeAsync(checkpoint, cancellationToken))
         {
-            ForgetAnswers(checkpoint);
+            _seal.Forget(checkpoint);
             return ReconcileResult.Done;
         }
 
-        if (!checkpoint.Has(WellKnown.CheckpointFinalizer))
-        {
-            await cluster.SetFinalizersAsync(checkpoint, checkpoint.With(WellKnown.CheckpointFinalizer), cancellationToken);
-            return ReconcileResult.Done;
-        }
-
-        var status = checkpoint.Status ?? new PodCheckpointStatus();
-        PodCheckpointStatus next;
-        AgentException? passing = null;
-        try
-        {
-            next = await StepAsync(checkpoint, status, () => queue.Add(key), cancellationToken);
-        }
-        catch (Exception exception) when (Failures.TerminalReasonOf(exception) is { } reason)
-        {
-            next = status with
-            {
-                Ready = false,
-                ObservedGeneration = checkpoint.Metadata.Generation,
-                Error = new CheckpointError { Time = Now, Reason = reason, Message = exception.Message },
-                Conditions = Condition(checkpoint, status, "False", reason, exception.Message),
-            };
-        }
-        catch (AgentException exception)
-        {
-            // It is tried again, for as long as it takes: so that it can be seen what it waits for.
-            next = Waiting(checkpoint, status, exception.Reason, exception.Message);
-            passing = exception;
-        }
-
-        await cluster.PatchStatusAsync(checkpoint, checkpoint.Status, next, cancellationToken);
-        events.RecordChanges(checkpoint, checkpoint.Status?.Conditions, next.Conditions);
-        if (passing is not null)
-        {
-            ExceptionDispatchInfo.Throw(passing);
-        }
-
-        // Events drive it; the look is the net below them.
-        return new ReconcileResult(next is { Ready: true } or { Error: not null } ? null : PodMigrationReconciler.Resync);
+        var report = new PodCheckpointReport(checkpoint, time);
+        return await _claims.AttemptAsync(
+            checkpoint,
+            checkpoint.Status,
+            report,
+            () => AttemptAsync(checkpoint, report, cancellationToken),
+            cancellationToken);
     }
-
-    internal static string ContentName(PodCheckpoint checkpoint) =>
-        checkpoint.Spec.PodCheckpointContentName ?? $"pcpc-{checkpoint.Metadata.Uid}";
-
-    private DateTime Now => time.GetUtcNow().UtcDateTime;
 
     /// <summary>Whether a checkpoint that was whole has its content still, and that its bytes.</summary>
     private async Task<bool> IsStillWholeAsync(PodCheckpoint checkpoint, CancellationToken cancellationToken)
     {
-        var key = new ObjectKey(null, ContentName(checkpoint));
-        bool IsBound(PodCheckpointContent? content) => content?.Spec.PodCheckpointRef.Uid == checkpoint.Metadata.Uid;
-        var content = cluster.Find<PodCheckpointContent>(key);
         // Who was given it is not refused for a view that lags behind. Where there is none any more, nothing is made in its place:
         // that would be another dump.
-        if (!IsBound(content))
-        {
-            content = await cluster.ReadAsync<PodCheckpointContent>(key, cancellationToken);
-        }
-
-        return content is null || (IsBound(content) && content.Status?.Error is null);
+        var content = await cluster.FindOrReadAsync<PodCheckpointContent>(
+            ContentKey(checkpoint), c => IsBound(checkpoint, c), cancellationToken);
+        return content is null || (IsBound(checkpoint, content) && content.Status?.Error is null);
     }
 
-    private async Task<PodCheckpointStatus> StepAsync(
-        PodCheckpoint checkpoint, PodCheckpointStatus status, Action wake, CancellationToken cancellationToken)
+    /// <summary>Imports a content, or goes one step towards one of its own: a name, a content, the containers, the
+    /// seal.</summary>
+    private async Task<PodCheckpointStatus> AttemptAsync(
+        PodCheckpoint checkpoint, PodCheckpointReport report, CancellationToken cancellationToken)
     {
         if (checkpoint.Spec.PodCheckpointContentName is { } import)
         {
-            return await ImportAsync(checkpoint, import, status, cancellationToken);
+            return await _import.BindAsync(checkpoint, import, report, cancellationToken);
         }
 
-        if (status.CheckpointID is null)
+        if (report.Stored.CheckpointID is null)
         {
             // Chosen once and stored before anything happens: whoever comes next goes on with the same checkpoint.
-            var pod = await FindPodAsync(checkpoint, cancellationToken);
-            return status with
-            {
-                ObservedGeneration = checkpoint.Metadata.Generation,
-                Ready = false,
-                CheckpointID = IdFor(checkpoint),
-                PodUID = pod.Metadata.Uid,
-                NodeName = pod.Spec.NodeName,
-                Containers = [.. pod.LivingContainers().Select(c => c.Name)],
-                // A pod that runs on would write into them while they are read.
-                Volumes = IsMigrations(checkpoint) ? pod.EmptyDirs() is { Count: > 0 } volumes ? [.. volumes] : null : null,
-                Conditions = Condition(
-                    checkpoint, status, "False", Reasons.Pending, $"the checkpoint has its name{LeftOut(checkpoint, pod)}"),
-            };
+            var pod = await _sources.FindAsync(checkpoint, cancellationToken);
+            return report.Named(IdFor(checkpoint), pod);
         }
 
-        var content = cluster.Find<PodCheckpointContent>(new ObjectKey(null, ContentName(checkpoint)))
-            ?? await cluster.CreateOrGetAsync(ContentFor(checkpoint, status), cancellationToken);
-        if (content.Spec.PodCheckpointRef.Uid != checkpoint.Metadata.Uid)
+        var content = cluster.Find<PodCheckpointContent>(ContentKey(checkpoint))
+            ?? await cluster.CreateOrGetAsync(PodCheckpointContents.For(checkpoint), cancellationToken);
+        if (!IsBound(checkpoint, content))
         {
             throw new TerminalException(Reasons.BindingMismatch, $"content {content.Metadata.Name} belongs to another PodCheckpoint");
         }
 
-        status = status with { BoundContentName = content.Metadata.Name };
+        report = report.Bound(content);
         if (content.Status?.Error is { } lost)
         {
             // Not the end: the volume may come back.
-            return Waiting(checkpoint, status, lost.Reason ?? Reasons.ArtifactMissing, $"the checkpoint is not on the volume any more: {lost.Message}");
+            return report.Waiting(
+                lost.Reason ?? Reasons.ArtifactMissing,
+                $"the checkpoint is not on the volume any more: {lost.Message}");
         }
 
-        var parts = new List<ContainerCheckpoint>();
-        foreach (var container in status.Containers ?? [])
-        {
-            parts.Add(await EnsurePartAsync(checkpoint, status, container, cancellationToken));
-        }
-
-        if (parts.FirstOrDefault(p => p.Status?.Error is not null) is { } failed)
-        {
-            throw new TerminalException(
-                failed.Status!.Error!.Reason ?? Reasons.CheckpointFailed,
-                $"container {failed.Spec.ContainerName}: {failed.Status.Error.Message}");
-        }
-
-        var ready = parts.Count(p => p.Status?.Ready == true);
-        if (parts.Select(p => (p.Spec.ContainerName, Ready: p.Status?.Conditions.Find(ConditionTypes.Ready)))
-            .FirstOrDefault(p => p.Ready is { Status: "False", Reason: not Reasons.CheckpointInProgress }) is { Ready: { } why } waiting)
-        {
-            return Waiting(checkpoint, status, why.Reason!, $"container {waiting.ContainerName}: {why.Message}");
-        }
-
-        return ready < parts.Count
-            ? Meanwhile(checkpoint, status with
-            {
-                Conditions = Condition(
-                    checkpoint, status, "False", Reasons.CheckpointInProgress, $"{ready} of {parts.Count} containers are dumped"),
-            })
-            : await SealAsync(checkpoint, status, content, parts, wake, cancellationToken);
-    }
-
-    /// <summary>How far a migration's checkpoint is, the migration tells: said here, too, it would be a write for each
-    /// container while the pod stands still.</summary>
-    private static PodCheckpointStatus Meanwhile(PodCheckpoint checkpoint, PodCheckpointStatus status) =>
-        IsMigrations(checkpoint) ? checkpoint.Status! : status;
-
-    private static bool IsMigrations(PodCheckpoint checkpoint) => checkpoint.ControllerKey(nameof(PodMigration)) is not null;
-
-    /// <summary>What a reader might expect in the checkpoint, and will not find there.</summary>
-    private static string LeftOut(PodCheckpoint checkpoint, V1Pod pod)
-    {
-        var without = pod.EphemeralContainers().Select(c => $"ephemeral container {c}")
-            .Concat(IsMigrations(checkpoint) ? [] : pod.EmptyDirs().Select(v => $"content of emptyDir volume {v}")).ToList();
-        return without.Count == 0 ? "" : $"; not in it: {string.Join(", ", without)}";
+        var containers = await _owned.EnsureAsync(checkpoint, cancellationToken);
+        return Unfinished(containers, report)
+            ?? await SealAsync(checkpoint, content, containers, report, cancellationToken);
     }
 
     /// <summary>A migration's checkpoint has the id that its target pod has been told.</summary>
@@ -209,150 +126,88 @@ internal sealed partial class PodCheckpointReconciler(
             && MigrationScope.CheckpointNameFor(migration) == checkpoint.Metadata.Name
                 ? MigrationScope.CheckpointIdFor(migration)
                 : throw new TerminalException(
-                    Reasons.BindingMismatch, $"PodCheckpoint {checkpoint.Metadata.Name} is not the one of PodMigration {key.Name}, which owns it");
+                    Reasons.BindingMismatch,
+                    $"PodCheckpoint {checkpoint.Metadata.Name} is not the one of PodMigration {key.Name}, "
+                    + "which owns it");
+    }
+
+    /// <summary>The status while a container is not dumped; null when all of them are.</summary>
+    /// <exception cref="TerminalException">One of them has failed.</exception>
+    private static PodCheckpointStatus? Unfinished(List<ContainerCheckpoint> containers, PodCheckpointReport report)
+    {
+        if (containers.Find(c => c.Status?.Error is not null) is { } failed)
+        {
+            throw new TerminalException(
+                failed.Status!.Error!.Reason ?? Reasons.CheckpointFailed,
+                $"container {failed.Spec.ContainerName}: {failed.Status.Error.Message}");
+        }
+
+        foreach (var container in containers)
+        {
+            var ready = container.Status?.Conditions.Find(ConditionTypes.Ready);
+            if (ready is { Status: "False", Reason: not Reasons.CheckpointInProgress } why)
+            {
+                return report.Waiting(why.Reason!, $"container {container.Spec.ContainerName}: {why.Message}");
+            }
+        }
+
+        var dumped = containers.Count(c => c.Status?.Ready == true);
+        return dumped < containers.Count ? report.InProgress(dumped, containers.Count) : null;
     }
 
     private async Task<PodCheckpointStatus> SealAsync(
         PodCheckpoint checkpoint,
-        PodCheckpointStatus status,
         PodCheckpointContent content,
-        List<ContainerCheckpoint> parts,
-        Action wake,
+        List<ContainerCheckpoint> containers,
+        PodCheckpointReport report,
         CancellationToken cancellationToken)
     {
-        if (content.Status?.Ready != true)
+        if (content.Status?.Ready == true)
         {
-            var request = new SealRequest { PodUid = status.PodUID, CheckpointId = status.CheckpointID };
-            request.ContainerNames.AddRange(parts.Select(p => p.Spec.ContainerName));
-            request.VolumeNames.AddRange(status.Volumes ?? []);
-            if (Seal($"pcp/{checkpoint.Metadata.Uid}/seal", status.NodeName!, request, wake) is not { } sealedNow)
-            {
-                // Why the last attempt failed stands there until one succeeds.
-                return Meanwhile(checkpoint, status);
-            }
-
-            await cluster.PatchStatusAsync(
-                content,
-                content.Status,
-                (content.Status ?? new PodCheckpointContentStatus()) with
-                {
-                    ObservedGeneration = content.Metadata.Generation,
-                    Ready = true,
-                    Conditions = (content.Status?.Conditions)
-                        .WithBound(content, content.Spec.PodCheckpointRef, checkpoint, time)
-                        .With(
-                            ConditionTypes.Ready, "True", Reasons.CheckpointCompleted, "the checkpoint is whole",
-                            content.Metadata.Generation, Now),
-                    Containers = [.. parts.Select(p => p.Spec.ContainerName)],
-                    Volumes = status.Volumes,
-                    ArtifactURI = sealedNow.ArtifactUri,
-                    Size = (long)sealedNow.CompressedSize,
-                    ContainerContents = [.. parts.Select(p => p.Status!.BoundContentName!)],
-                },
-                cancellationToken);
-            return Meanwhile(checkpoint, status);
+            return report.Ready(content.Status);
         }
 
-        return status with
+        if (_seal.Ask(checkpoint, containers, () => queue.Add(ObjectKey.Of(checkpoint))) is { } answer)
         {
-            Ready = true,
-            Size = content.Status.Size,
-            CreationTime = status.CreationTime ?? Now,
-            Conditions = Condition(checkpoint, status, "True", Reasons.CheckpointCompleted, "the checkpoint is whole"),
-        };
-    }
-
-    /// <summary>Any agent seals what stands, where the node is lost by now.</summary>
-    private SealResponse? Seal(string call, string node, SealRequest request, Action wake) => lostNodes.Contains(node)
-        ? calls.AskAny(call, agents, first: null, (other, t) => other.SealAsync(request, t), wake)
-        : calls.Ask(call, t => agents.Require(node).SealAsync(request, t), wake);
-
-    private async Task<ContainerCheckpoint> EnsurePartAsync(
-        PodCheckpoint checkpoint, PodCheckpointStatus status, string container, CancellationToken cancellationToken)
-    {
-        var name = PartName(checkpoint, container);
-        // Whatever it is called: an earlier operator may have made it.
-        var part = PartsOf(checkpoint).FirstOrDefault(p => p.Spec.ContainerName == container)
-            ?? await cluster.CreateOrGetAsync(
-                new ContainerCheckpoint
-                {
-                    Metadata = new V1ObjectMeta
-                    {
-                        Name = name,
-                        NamespaceProperty = checkpoint.Metadata.NamespaceProperty,
-                        OwnerReferences = [Owners.ControllerReference(checkpoint)],
-                        Finalizers = [WellKnown.CheckpointFinalizer],
-                    },
-                    Spec = new ContainerCheckpointSpec
-                    {
-                        PodName = checkpoint.Spec.PodName,
-                        ContainerName = container,
-                        PodUID = status.PodUID!,
-                        CheckpointID = status.CheckpointID!,
-                        DeletionPolicy = checkpoint.Spec.DeletionPolicy,
-                    },
-                },
-                cancellationToken);
-        return part.IsControlledBy(checkpoint)
-            ? part
-            : throw new TerminalException(
-                Reasons.BindingMismatch, $"ContainerCheckpoint {name} exists and belongs to somebody else: delete it");
-    }
-
-    /// <summary>By the uid, for names run into one: a with b-c, and a-b with c. And short enough, however long both are.</summary>
-    private static string PartName(PodCheckpoint checkpoint, string container) =>
-        $"{MigrationScope.Shortened(checkpoint.Metadata.Name!)}-{checkpoint.Metadata.Uid![..8]}-{container}";
-
-    /// <summary>The pod, which can be dumped.</summary>
-    /// <exception cref="TerminalException">It cannot, as the API server has it now: a view may lag behind.</exception>
-    private async Task<V1Pod> FindPodAsync(PodCheckpoint checkpoint, CancellationToken cancellationToken)
-    {
-        var key = new ObjectKey(checkpoint.Metadata.NamespaceProperty, checkpoint.Spec.PodName);
-        var pod = cluster.Find<V1Pod>(key);
-        if (WhyNot(checkpoint, pod) is not null)
-        {
-            pod = await cluster.ReadAsync<V1Pod>(key, cancellationToken);
+            var status = PodCheckpointContents.Sealed(content, checkpoint, containers, answer, time);
+            await cluster.PatchStatusAsync(content, content.Status, status, cancellationToken);
         }
 
-        return WhyNot(checkpoint, pod) is { } why ? throw why : pod!;
+        return report.Sealing();
     }
 
-    private static TerminalException? WhyNot(PodCheckpoint checkpoint, V1Pod? pod) => pod switch
+    /// <summary>The containers' checkpoints go first, with their bytes; then the marker and what is left; then the
+    /// claim.</summary>
+    private async Task ReleaseAsync(PodCheckpoint checkpoint, CancellationToken cancellationToken)
     {
-        null => new TerminalException(Reasons.PodNotFound, $"pod {checkpoint.Spec.PodName} does not exist in this namespace"),
-        _ when checkpoint.Spec.PodUID is { } uid && pod.Metadata.Uid != uid =>
-            new TerminalException(Reasons.SourcePodReplaced, $"pod {pod.Metadata.Name} has uid {pod.Metadata.Uid}, not {uid}"),
-        { Metadata.DeletionTimestamp: not null } =>
-            new TerminalException(Reasons.PodNotRunning, $"pod {pod.Metadata.Name} is being deleted; only a running pod can be dumped"),
-        { Status.Phase: "Running" } => null,
-        _ => new TerminalException(
-            Reasons.PodNotRunning, $"pod {pod.Metadata.Name} is {pod.Status?.Phase ?? "unknown"}; only a running pod can be dumped"),
-    };
-
-    private static PodCheckpointContent ContentFor(PodCheckpoint checkpoint, PodCheckpointStatus status) => new()
-    {
-        Metadata = new V1ObjectMeta { Name = ContentName(checkpoint), Finalizers = [WellKnown.ContentFinalizer] },
-        Spec = new PodCheckpointContentSpec
+        if (!checkpoint.HasFinalizer(WellKnown.CheckpointFinalizer)
+            || _claims.IsHeld(checkpoint, Owners.WhyNeeded(checkpoint, cluster)))
         {
-            PodCheckpointRef = new ClaimReference
-            {
-                NamespaceProperty = checkpoint.Metadata.NamespaceProperty!,
-                Name = checkpoint.Metadata.Name!,
-                Uid = checkpoint.Metadata.Uid,
-            },
-            DeletionPolicy = checkpoint.Spec.DeletionPolicy ?? DeletionPolicies.Delete,
-            Source = new CheckpointSource
-            {
-                PodNamespace = checkpoint.Metadata.NamespaceProperty!,
-                PodName = checkpoint.Spec.PodName,
-                PodUID = status.PodUID!,
-                NodeName = status.NodeName!,
-                CheckpointID = status.CheckpointID!,
-            },
-        },
-    };
+            return;
+        }
 
-    private IList<V1Condition> Condition(
-        PodCheckpoint checkpoint, PodCheckpointStatus status, string value, string reason, string message) =>
-        status.Conditions.With(ConditionTypes.Ready, value, reason, message, checkpoint.Metadata.Generation, Now);
+        var containers = _owned.Of(checkpoint);
+        if (containers.Count > 0)
+        {
+            await _owned.DeleteAsync(containers, cancellationToken);
+            return;
+        }
+
+        // Read, not looked up: one that has just been made and is not seen yet would be left behind.
+        var content = await cluster.ReadAsync<PodCheckpointContent>(ContentKey(checkpoint), cancellationToken);
+        var isDeletedWithIt = content is not null
+            && IsBound(checkpoint, content)
+            && !Binding.IsRetained(checkpoint.Spec.DeletionPolicy, content.Spec.DeletionPolicy);
+        if (!isDeletedWithIt)
+        {
+            _seal.Forget(checkpoint);
+        }
+
+        await _claims.ReleaseAsync(checkpoint, isDeletedWithIt ? content : null, cancellationToken);
+    }
+
+    private static bool IsBound(PodCheckpoint checkpoint, PodCheckpointContent content) =>
+        content.Spec.PodCheckpointRef.Uid == checkpoint.Metadata.Uid;
+
+    private static ObjectKey ContentKey(PodCheckpoint checkpoint) => new(null, ContentNames.Of(checkpoint));
 }

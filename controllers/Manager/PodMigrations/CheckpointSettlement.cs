@@ -14,7 +14,7 @@ internal sealed class CheckpointSettlement(ICluster cluster, MigrationObjects ob
         // As the server has it: it may have been created a moment before the end. Or after it, by a call that came late, which
         // is seen like any other change.
         var name = new ObjectKey(migration.Metadata.NamespaceProperty, MigrationScope.CheckpointNameFor(migration));
-        var found = migration.Has(WellKnown.MigrationFinalizer)
+        var found = migration.HasFinalizer(WellKnown.MigrationFinalizer)
             ? await cluster.ReadAsync<PodCheckpoint>(name, cancellationToken)
             : cluster.Find<PodCheckpoint>(name);
         if (found is not { Metadata.DeletionTimestamp: null } checkpoint || !checkpoint.IsControlledBy(migration))

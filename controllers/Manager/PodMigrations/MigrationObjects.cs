@@ -1,6 +1,6 @@
 using k8s.Models;
 using PodCheckpointing.Api.V1;
-using PodCheckpointing.Manager.ContainerCheckpoints;
+using PodCheckpointing.Manager.Contents;
 using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.PodMigrations;
@@ -53,14 +53,14 @@ internal sealed class MigrationObjects(ICluster cluster)
 
     /// <summary>The contents of a checkpoint's containers, each bound both ways.</summary>
     public IEnumerable<ContainerCheckpointContent> ContentsOf(PodCheckpoint checkpoint) =>
-        from part in cluster.Where(Indexes.PartsByOwner, checkpoint.Metadata.Uid!)
+        from part in cluster.ByIndex(Indexes.ContainerCheckpointsByOwner, checkpoint.Metadata.Uid!)
         where part.IsControlledBy(checkpoint)
-        let content = cluster.Find<ContainerCheckpointContent>(new ObjectKey(null, ContainerCheckpointReconciler.ContentName(part)))
+        let content = cluster.Find<ContainerCheckpointContent>(new ObjectKey(null, ContentNames.Of(part)))
         where content?.Status?.Ready == true && content.Spec.ContainerCheckpointRef.Uid == part.Metadata.Uid
         select content;
 
     private V1Pod? FindTargetByLabel(MigrationScope scope) =>
-        cluster.Where(Indexes.PodsByMigration, scope.Uid)
+        cluster.ByIndex(Indexes.PodsByMigration, scope.Uid)
             .Where(p => p.Metadata.NamespaceProperty == scope.Namespace && IsTargetOf(p, scope))
             // A pod that somebody has made of the target's manifest has its label, too.
             .FirstOrDefault(p => scope.Status.RestoredPodName is { } name

@@ -47,7 +47,7 @@ internal sealed class PodMigrationReconciler(
             slots.Release(key);
         }
 
-        if (finished || !migration.Has(WellKnown.MigrationFinalizer))
+        if (finished || !migration.HasFinalizer(WellKnown.MigrationFinalizer))
         {
             await SettleAsync(migration, finished, cancellationToken);
             return ReconcileResult.Done;
@@ -111,17 +111,16 @@ internal sealed class PodMigrationReconciler(
         {
             if (migration.Metadata.DeletionTimestamp is null)
             {
-                await cluster.SetFinalizersAsync(migration, migration.With(WellKnown.MigrationFinalizer), cancellationToken);
+                await cluster.AddFinalizerAsync(migration, WellKnown.MigrationFinalizer, cancellationToken);
             }
 
             return;
         }
 
         await _plan.SettleAsync(migration, cancellationToken);
-        if (migration.Has(WellKnown.MigrationFinalizer))
+        if (migration.HasFinalizer(WellKnown.MigrationFinalizer))
         {
-            await cluster.SetFinalizersAsync(
-                migration, migration.Without(WellKnown.MigrationFinalizer), CancellationToken.None);
+            await cluster.RemoveFinalizerAsync(migration, WellKnown.MigrationFinalizer, CancellationToken.None);
         }
     }
 

@@ -28,7 +28,7 @@ internal sealed class StrayTargets(ICluster cluster, IEventRecorder events)
     public async Task RemoveAsync(V1Pod pod, CancellationToken cancellationToken)
     {
         var uid = pod.Metadata.Labels![WellKnown.MigrationUid];
-        var seen = cluster.Where(Indexes.MigrationsByUid, uid).FirstOrDefault();
+        var seen = cluster.ByIndex(Indexes.MigrationsByUid, uid).FirstOrDefault();
         if (seen is not null && seen.Status?.CompletionTime is null)
         {
             return;

@@ -21,7 +21,7 @@ internal static class TargetNodes
             .. Open(pod, cluster)
                 .Where(n => !Obstacles(pod, claims, n, cluster, placement, isChosen: true).Any())
                 .Select(n => n.Metadata.Name!)
-                .OrderBy(name => cluster.Where(Indexes.PodsByNode, name).Count())
+                .OrderBy(name => cluster.ByIndex(Indexes.PodsByNode, name).Count())
                 .ThenBy(name => name, StringComparer.Ordinal),
         ];
     }
@@ -44,13 +44,17 @@ internal static class TargetNodes
 
     private static IEnumerable<Obstacle> Obstacles(
         V1Pod pod, IReadOnlyList<MountedClaim> claims, V1Node node, ICluster cluster, PodPlacement placement, bool isChosen) =>
-        NodeFit.Obstacles(pod, node, cluster.Where(Indexes.PodsByNode, node.Metadata.Name!))
+        NodeFit.Obstacles(pod, node, cluster.ByIndex(Indexes.PodsByNode, node.Metadata.Name!))
             .Concat(placement.Obstacles(node, isChosen))
             .Concat(NodeObstacles.OfRuntime(node))
             .Concat(claims.Select(claim => claim.Obstacle(node)).OfType<Obstacle>());
 
     private static PodPlacement Placement(V1Pod pod, ICluster cluster) =>
-        new(pod, cluster.All<V1Pod>, cluster.Where(Indexes.ShyPods, Indexes.Shy), [.. cluster.All<V1Node>()]);
+        new(
+            pod,
+            cluster.All<V1Pod>,
+            cluster.ByIndex(Indexes.PodsWithAntiAffinity, Indexes.AntiAffinity),
+            [.. cluster.All<V1Node>()]);
 
     /// <summary>Whether a node is ready and not cordoned.</summary>
     public static bool IsOpen(V1Node node) => AgentDirectory.IsReady(node) && node.Spec?.Unschedulable != true;

@@ -1,6 +1,7 @@
 using k8s.Models;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.PodMigrations;
+using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.PodRestores;
 
@@ -25,9 +26,20 @@ internal sealed record RestoreRequest(V1Pod Pod, ArtifactUri? Artifact)
     /// <summary>Whether a pod still needs the bytes of a checkpoint.</summary>
     public static bool IsRestoring(V1Pod pod, PodCheckpoint checkpoint) =>
         pod.Metadata.NamespaceProperty == checkpoint.Metadata.NamespaceProperty
-        && Of(pod) is { Artifact: { } uri } && IsOf(uri, checkpoint);
+        && Of(pod) is { Artifact: { } uri }
+        && checkpoint.Status is { } status && status.PodUID == uri.PodUid && status.CheckpointID == uri.CheckpointId;
 
-    /// <summary>Whether an artifact belongs to a checkpoint.</summary>
-    public static bool IsOf(ArtifactUri uri, PodCheckpoint checkpoint) =>
-        checkpoint.Status?.PodUID == uri.PodUid && checkpoint.Status?.CheckpointID == uri.CheckpointId;
+    /// <summary>The artifact, of a pod that its node can restore.</summary>
+    /// <exception cref="TerminalException">The pod says it in a way that nobody understands.</exception>
+    public ArtifactUri RequireArtifact()
+    {
+        var uri = Artifact ?? throw new TerminalException(
+            Reasons.RestoreRefused,
+            $"annotation {WellKnown.RestoreAnnotation} is no artifact's URI: write shared://<podUID>/<checkpointID>, "
+            + "as status.podUID and status.checkpointID of the PodCheckpoint have them");
+        return Pod.Spec.RuntimeClassName == WellKnown.RestoreRuntimeClass ? uri : throw new TerminalException(
+            Reasons.RestoreRefused,
+            $"spec.runtimeClassName is \"{Pod.Spec.RuntimeClassName}\", so the pod has started afresh: "
+            + $"set it to {WellKnown.RestoreRuntimeClass}");
+    }
 }

@@ -1,4 +1,5 @@
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.Retention;
 
@@ -19,7 +20,7 @@ internal static class MigrationExpiry
         && Ttl(migration, otherwise) is { } seconds
         && now - ended >= TimeSpan.FromSeconds(seconds)
         // The checkpoint is deleted, or given to nobody, before the finalizer goes.
-        && !migration.Has(WellKnown.MigrationFinalizer)
+        && !migration.HasFinalizer(WellKnown.MigrationFinalizer)
         && !status.Conditions.IsTrue(ConditionTypes.Stalled);
 
     /// <summary>After how many seconds it goes; null: never.</summary>

@@ -4,7 +4,7 @@ using Microsoft.Extensions.Options;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.Agents;
-using PodCheckpointing.Manager.PodCheckpoints;
+using PodCheckpointing.Manager.Contents;
 using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.Retention;
@@ -134,13 +134,15 @@ internal sealed class RetentionSweep(
         if (removes)
         {
             // The removal of each takes its time, in which somebody may import the next.
-            var whole = Indexes.Whole(new CheckpointSource { PodUID = checkpoint.PodUid, CheckpointID = checkpoint.CheckpointId });
-            if (cluster.Where(Indexes.PodContentsByCheckpoint, whole).Any() || cluster.Where(Indexes.ContentsByCheckpoint, whole).Any())
+            var key = Indexes.CheckpointKey(
+                new CheckpointSource { PodUID = checkpoint.PodUid, CheckpointID = checkpoint.CheckpointId });
+            if (cluster.ByIndex(Indexes.PodContentsByCheckpoint, key).Any()
+                || cluster.ByIndex(Indexes.ContainerContentsByCheckpoint, key).Any())
             {
                 return;
             }
 
-            Leadership.Demand();
+            Leadership.ThrowIfNotLeading();
         }
 
         ManagerLog.Orphan(
@@ -182,7 +184,7 @@ internal sealed class RetentionSweep(
 
     private PodCheckpointContent? ContentOf(PodCheckpoint checkpoint) => cluster.Find<PodCheckpointContent>(ContentKey(checkpoint));
 
-    private static ObjectKey ContentKey(PodCheckpoint checkpoint) => new(null, PodCheckpointReconciler.ContentName(checkpoint));
+    private static ObjectKey ContentKey(PodCheckpoint checkpoint) => new(null, ContentNames.Of(checkpoint));
 
     private static HashSet<(string PodUid, string CheckpointId)> Named(
         IEnumerable<PodCheckpointContent> contents, IEnumerable<ContainerCheckpointContent> parts) =>

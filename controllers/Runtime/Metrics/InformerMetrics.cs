@@ -23,15 +23,15 @@ internal sealed class InformerMetrics
         RuntimeMetrics.InformerLastEvent.Set(Now(), _kind);
     }
 
-    public void Told()
+    public void EventReceived()
     {
         RuntimeMetrics.InformerEvents.Count(_kind);
         RuntimeMetrics.InformerLastEvent.Set(Now(), _kind);
     }
 
-    public void Came() => RuntimeMetrics.InformerObjects.Move(1, _kind);
+    public void ObjectAdded() => RuntimeMetrics.InformerObjects.Move(1, _kind);
 
-    public void Went() => RuntimeMetrics.InformerObjects.Move(-1, _kind);
+    public void ObjectRemoved() => RuntimeMetrics.InformerObjects.Move(-1, _kind);
 
     public void Expired() => RuntimeMetrics.InformerRestarts.Count(_kind, "expired");
 

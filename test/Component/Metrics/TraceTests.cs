@@ -95,7 +95,7 @@ internal sealed class TraceTests
         await woken.Task.WaitAsync(Deadline);
         await reconciler.ReconcileAsync(key, default);
         _ended.Should().NotContain(a => a.OperationName == nameof(PodMigration), "it goes on");
-        traces.See(((FewObjects)(object)cluster).End());
+        traces.Observe(((FewObjects)(object)cluster).End());
         await migration.ReconcileAsync(key, default);
 
         var spans = _ended.ToList();

@@ -22,7 +22,7 @@ internal sealed class InformerTests : RuntimeTests
         _line = new FlakyKubernetes(Client);
         _told = new ConcurrentQueue<string>();
         _informer = new Informer<V1Pod>(_line, TimeProvider.System, NullLogger<Informer<V1Pod>>.Instance);
-        _informer.OnChange(pod => _told.Enqueue(pod.Metadata.Name!));
+        _informer.AddEventHandler(pod => _told.Enqueue(pod.Metadata.Name!));
         await _informer.StartAsync(CancellationToken.None);
         await _informer.Synced.WaitAsync(TimeSpan.FromSeconds(120));
     }

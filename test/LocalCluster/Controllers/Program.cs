@@ -13,14 +13,14 @@ services.AddSingleton<IKubernetes>(
         builder.Configuration["Kubeconfig"] ?? throw new InvalidOperationException("--Kubeconfig=FILE is missing"), context: null)));
 services.AddSingleton<ICluster>(s => new Cluster(s, s.GetRequiredService<IKubernetes>(), "bench-controllers", new SoleLeader()));
 services.AddSingleton<Expectations>();
-Add<DeploymentReconciler, V1Deployment>((s, queue) => s.GetRequiredService<Informer<V1ReplicaSet>>().OnChange(set =>
+Add<DeploymentReconciler, V1Deployment>((s, queue) => s.GetRequiredService<Informer<V1ReplicaSet>>().AddEventHandler(set =>
     Wake(queue, set, "Deployment")));
 Add<ReplicaSetReconciler, V1ReplicaSet>((s, queue) =>
 {
     var pods = s.GetRequiredService<Informer<V1Pod>>();
     var sets = s.GetRequiredService<Informer<V1ReplicaSet>>();
     var owners = new ConcurrentDictionary<string, ObjectKey>();
-    pods.OnChange(pod =>
+    pods.AddEventHandler(pod =>
     {
         var gone = pods.Find(ObjectKey.Of(pod))?.Metadata.Uid != pod.Metadata.Uid;
         s.GetRequiredService<Expectations>().Saw(pod, gone);
@@ -52,7 +52,7 @@ Add<ReplicaSetReconciler, V1ReplicaSet>((s, queue) =>
 Add<EndpointSliceReconciler, V1Service>((s, queue) =>
 {
     var known = s.GetRequiredService<Informer<V1Service>>();
-    s.GetRequiredService<Informer<V1Pod>>().OnChange(pod =>
+    s.GetRequiredService<Informer<V1Pod>>().AddEventHandler(pod =>
     {
         foreach (var service in known.All.Where(k => k.Metadata.NamespaceProperty == pod.Metadata.NamespaceProperty))
         {
@@ -86,7 +86,7 @@ void Add<TReconciler, T>(Action<IServiceProvider, WorkQueue> triggers)
     services.AddSingleton<IHostedService>(s =>
     {
         var queue = new WorkQueue(s.GetRequiredService<TimeProvider>(), TimeSpan.FromSeconds(5));
-        s.GetRequiredService<Informer<T>>().OnChange(item => queue.Add(ObjectKey.Of(item)));
+        s.GetRequiredService<Informer<T>>().AddEventHandler(item => queue.Add(ObjectKey.Of(item)));
         triggers(s, queue);
         return new Controller(
             typeof(T).Name, queue, ActivatorUtilities.CreateInstance<TReconciler>(s), [.. s.GetServices<IInformer>()], new SoleLeader(),

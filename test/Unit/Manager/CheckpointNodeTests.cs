@@ -429,10 +429,10 @@ internal sealed class CheckpointNodeTests
     {
         private readonly List<(Type Kind, Func<object, IEnumerable<ObjectKey>> Wakes)> _all = [];
 
-        public ITriggers On<T>(Func<T, ICluster, IEnumerable<ObjectKey>> wakes)
+        public ITriggers Watch<T>(Func<T, ICluster, IEnumerable<ObjectKey>> map)
             where T : class, IKubernetesObject<V1ObjectMeta>
         {
-            _all.Add((typeof(T), item => wakes((T)item, null!)));
+            _all.Add((typeof(T), item => map((T)item, null!)));
             return this;
         }
 

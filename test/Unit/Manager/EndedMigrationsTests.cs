@@ -24,8 +24,8 @@ public sealed class EndedMigrationsTests
     [Test]
     public void One_that_is_under_way_is_kept_whole()
     {
-        EndedMigrations.Kept(UnderWay).Should().BeSameAs(UnderWay);
-        EndedMigrations.Kept(UnderWay with { Status = null }).Status.Should().BeNull();
+        EndedMigrations.Strip(UnderWay).Should().BeSameAs(UnderWay);
+        EndedMigrations.Strip(UnderWay with { Status = null }).Status.Should().BeNull();
     }
 
     [Test]
@@ -33,11 +33,11 @@ public sealed class EndedMigrationsTests
     {
         var ended = UnderWay with { Status = UnderWay.Status! with { CompletionTime = DateTime.UnixEpoch } };
 
-        var kept = EndedMigrations.Kept(ended);
+        var kept = EndedMigrations.Strip(ended);
 
         foreach (var index in new[] { Indexes.MigrationsByUid, Indexes.MigrationsByPodUid, Indexes.MigrationsByPod, Indexes.MigrationsByService })
         {
-            index.Of(kept).Should().Be(index.Of(ended));
+            index.ValueOf(kept).Should().Be(index.ValueOf(ended));
         }
 
         (kept.Metadata, kept.Spec).Should().Be((ended.Metadata, ended.Spec));

@@ -48,9 +48,9 @@ public sealed class LostNodesTests : MigrationTests
         _lost.Contains("a").Should().BeFalse();
         _world.Time.Advance(LostNodes.Absence / 2);
         _world.Put(node);
-        _lost.See(node);
+        _lost.Observe(node);
         _world.Take<V1Node>(null, "a");
-        _lost.See(node);
+        _lost.Observe(node);
         _world.Time.Advance(LostNodes.Absence / 2);
 
         _lost.Contains("a").Should().BeFalse();

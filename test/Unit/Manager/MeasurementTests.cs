@@ -12,7 +12,7 @@ public sealed class MeasurementTests
     [Test]
     public void A_content_says_which_digest_is_of_the_tar_and_which_of_the_artifact()
     {
-        var status = ContainerCheckpointReconciler.StatusOf(
+        var status = ContainerCheckpointContents.StatusOf(
             new ContainerCheckpointContent(),
             new CheckpointResponse
             {

@@ -307,10 +307,10 @@ public sealed class MigrationReconcilerTests : MigrationTests
     {
         public Func<V1Node, ICluster, IEnumerable<ObjectKey>> Wakes { get; private set; } = null!;
 
-        public ITriggers On<T>(Func<T, ICluster, IEnumerable<ObjectKey>> wakes)
+        public ITriggers Watch<T>(Func<T, ICluster, IEnumerable<ObjectKey>> map)
             where T : class, IKubernetesObject<V1ObjectMeta>
         {
-            if (wakes is Func<V1Node, ICluster, IEnumerable<ObjectKey>> ofNodes)
+            if (map is Func<V1Node, ICluster, IEnumerable<ObjectKey>> ofNodes)
             {
                 Wakes = ofNodes;
             }

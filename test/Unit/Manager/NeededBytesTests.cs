@@ -129,12 +129,12 @@ public sealed class NeededBytesTests : IDisposable
     {
         public List<ObjectKey> Keys { get; } = [];
 
-        public ITriggers On<T>(Func<T, ICluster, IEnumerable<ObjectKey>> wakes)
+        public ITriggers Watch<T>(Func<T, ICluster, IEnumerable<ObjectKey>> map)
             where T : class, IKubernetesObject<V1ObjectMeta>
         {
             if (changed is T item)
             {
-                Keys.AddRange(wakes(item, cluster));
+                Keys.AddRange(map(item, cluster));
             }
 
             return this;

@@ -98,6 +98,28 @@ public sealed class RestoreChoiceTests
         world.Events.Should().Contain(("Warning", Reasons.AgentUnavailable, "is not restored yet: connection refused"));
     }
 
+    [Test]
+    public async Task What_agents_have_answered_about_a_pod_is_forgotten_when_it_is_deleted_by_force()
+    {
+        using var world = NewWorld();
+        using var queue = new WorkQueue(world.Time);
+        var calls = new PendingCalls(new MigrationWorld.Inline(), new SoleLeader(), CancellationToken.None);
+        var reconciler = new PodRestoreReconciler(world, world, calls, world, queue, world.Time);
+        Put(world, "whole");
+        world.Hang<GetRestoreResponse>();
+        await reconciler.ReconcileAsync(Key, CancellationToken.None);
+        var pod = world.Find<V1Pod>(Key)!;
+
+        world.Take<V1Pod>("n", "again");
+        await reconciler.ReconcileAsync(Key, CancellationToken.None);
+
+        world.Put(pod);
+        world.Refuse<PrepareRestoreResponse>(
+            new AgentException(Reasons.AgentUnavailable, "asked again", isTerminal: false));
+        await FluentActions.Awaiting(() => reconciler.ReconcileAsync(Key, CancellationToken.None)).Should()
+            .ThrowAsync<AgentException>("nothing is known of it").WithMessage("asked again");
+    }
+
     [TestCase(null, false)]
     [TestCase("Always", true)]
     public async Task A_pod_whose_first_container_would_wait_for_a_checkpoint_that_it_is_not_in_is_refused(string? restartPolicy, bool restored)

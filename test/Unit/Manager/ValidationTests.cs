@@ -405,7 +405,7 @@ public sealed class ValidationTests
                 return status;
             }
 
-            queue.Done(await queue.TakeAsync(limit.Token));
+            queue.Done(await queue.GetAsync(limit.Token));
         }
     }
 

@@ -31,12 +31,12 @@ public sealed class EndedObjectsTests
     public void A_migration_counts_once_when_it_ends()
     {
         var migration = Migration("m1", null);
-        _ended.See(migration);
+        _ended.Observe(migration);
         _exporter.Of("podmigration_operations_total{result=\"success\"}").Should().Be(0);
 
         var ended = Ended(migration, Outcomes.Restored, ConditionTypes.Ready, "True", Reasons.Succeeded);
-        _ended.See(ended);
-        _ended.See(ended with { Metadata = ended.Metadata with { ResourceVersion = "9" } });
+        _ended.Observe(ended);
+        _ended.Observe(ended with { Metadata = ended.Metadata with { ResourceVersion = "9" } });
 
         _exporter.Of("podmigration_operations_total{result=\"success\"}").Should().Be(1);
         _exporter.Of("podmigration_operations_total{result=\"failure\"}").Should().Be(0);
@@ -51,7 +51,7 @@ public sealed class EndedObjectsTests
     [Test]
     public void A_migration_that_went_back_is_a_failure_with_its_reason_and_no_downtime()
     {
-        _ended.See(Ended(Migration("m1", null), Outcomes.RolledBack, ConditionTypes.RolledBack, "True", Reasons.RestoreFailed));
+        _ended.Observe(Ended(Migration("m1", null), Outcomes.RolledBack, ConditionTypes.RolledBack, "True", Reasons.RestoreFailed));
 
         _exporter.Of("podmigration_operations_total{result=\"failure\"}").Should().Be(1);
         _exporter.Of("podmigration_outcomes_total{outcome=\"RolledBack\",reason=\"RestoreFailed\"}").Should().Be(1);
@@ -62,10 +62,10 @@ public sealed class EndedObjectsTests
     public void A_pod_that_is_lost_is_counted_by_itself()
     {
         _exporter.Of("podmigration_lost_total").Should().Be(0, "increase() must see the first one");
-        _ended.See(Ended(Migration("m1", null), Outcomes.RolledBack, ConditionTypes.RolledBack, "True", Reasons.RestoreFailed));
+        _ended.Observe(Ended(Migration("m1", null), Outcomes.RolledBack, ConditionTypes.RolledBack, "True", Reasons.RestoreFailed));
         _exporter.Of("podmigration_lost_total").Should().Be(0);
 
-        _ended.See(Ended(Migration("m2", null), Outcomes.Lost, ConditionTypes.RolledBack, "False", Reasons.NodeLost));
+        _ended.Observe(Ended(Migration("m2", null), Outcomes.Lost, ConditionTypes.RolledBack, "False", Reasons.NodeLost));
 
         _exporter.Of("podmigration_lost_total").Should().Be(1);
     }
@@ -76,7 +76,7 @@ public sealed class EndedObjectsTests
     [TestCase(Outcomes.RolledBack, Reasons.TimedOut, "failure")]
     public void What_somebody_has_ended_is_no_failure(string outcome, string reason, string result)
     {
-        _ended.See(Ended(Migration("m1", null), outcome, ConditionTypes.RolledBack, "True", reason));
+        _ended.Observe(Ended(Migration("m1", null), outcome, ConditionTypes.RolledBack, "True", reason));
 
         _exporter.Of($"podmigration_operations_total{{result=\"{result}\"}}").Should().Be(1);
         _exporter.Of($"podmigration_operations_total{{result=\"{(result == "failure" ? "aborted" : "failure")}\"}}").Should().Be(0);
@@ -88,7 +88,7 @@ public sealed class EndedObjectsTests
     public void One_that_was_asked_to_stop_before_it_began_is_refused_no_more_than_it_failed()
     {
         var stopped = Ended(Migration("m1", null), null, ConditionTypes.RolledBack, "True", Reasons.Aborted);
-        _ended.See(stopped with { Status = stopped.Status! with { Conditions = [stopped.Status.Conditions![0]] } });
+        _ended.Observe(stopped with { Status = stopped.Status! with { Conditions = [stopped.Status.Conditions![0]] } });
 
         _exporter.Of("podmigration_operations_total{result=\"aborted\"}").Should().Be(1);
         _exporter.Of("podmigration_operations_total{result=\"refused\"}").Should().Be(0);
@@ -120,7 +120,7 @@ public sealed class EndedObjectsTests
     public void One_that_was_never_possible_is_refused_and_no_failure()
     {
         var refused = Ended(Migration("m1", null), null, ConditionTypes.RolledBack, "True", Reasons.PodNotFound);
-        _ended.See(refused with { Status = refused.Status! with { Conditions = [refused.Status.Conditions![0]] } });
+        _ended.Observe(refused with { Status = refused.Status! with { Conditions = [refused.Status.Conditions![0]] } });
 
         _exporter.Of("podmigration_operations_total{result=\"refused\"}").Should().Be(1);
         _exporter.Of("podmigration_operations_total{result=\"failure\"}").Should().Be(0);
@@ -129,7 +129,7 @@ public sealed class EndedObjectsTests
     [Test]
     public void A_word_that_somebody_else_wrote_is_no_label()
     {
-        _ended.See(Ended(Migration("m1", null), null, ConditionTypes.RolledBack, "True", "MyOwnReason-4711"));
+        _ended.Observe(Ended(Migration("m1", null), null, ConditionTypes.RolledBack, "True", "MyOwnReason-4711"));
 
         _exporter.Of("podmigration_outcomes_total{outcome=\"None\",reason=\"Other\"}").Should().Be(1);
     }
@@ -139,9 +139,9 @@ public sealed class EndedObjectsTests
     {
         _leadership.Lose();
         var ended = Ended(Migration("m1", null), Outcomes.Restored, ConditionTypes.Ready, "True", Reasons.Succeeded);
-        _ended.See(ended);
+        _ended.Observe(ended);
         _leadership.Lead();
-        _ended.See(ended);
+        _ended.Observe(ended);
 
         _exporter.Of("podmigration_operations_total{result=\"success\"}").Should().Be(0);
     }
@@ -152,7 +152,7 @@ public sealed class EndedObjectsTests
         var old = Ended(Migration("m1", null), Outcomes.Restored, ConditionTypes.Ready, "True", Reasons.Succeeded);
         _time.Advance(TimeSpan.FromMinutes(1));
 
-        new EndedObjects(_leadership, _time).See(old);
+        new EndedObjects(_leadership, _time).Observe(old);
 
         _exporter.Of("podmigration_operations_total{result=\"success\"}").Should().Be(0);
     }
@@ -164,17 +164,17 @@ public sealed class EndedObjectsTests
         {
             Metadata = new V1ObjectMeta { Uid = "c1", CreationTimestamp = _time.GetUtcNow().UtcDateTime },
         };
-        _ended.See(checkpoint);
+        _ended.Observe(checkpoint);
         var going = checkpoint with { Status = new PodCheckpointStatus { Conditions = Ready("False", Reasons.CheckpointInProgress) } };
-        _ended.See(going);
-        _ended.See(going);
+        _ended.Observe(going);
+        _ended.Observe(going);
         _time.Advance(TimeSpan.FromSeconds(2));
         var ready = checkpoint with
         {
             Status = new PodCheckpointStatus { Ready = true, Size = 77, Conditions = Ready("True", Reasons.CheckpointCompleted) },
         };
-        _ended.See(ready);
-        _ended.See(ready);
+        _ended.Observe(ready);
+        _ended.Observe(ready);
 
         _exporter.Of("podcheckpoint_ready_condition_total{status=\"False\",reason=\"CheckpointInProgress\"}").Should().Be(1);
         _exporter.Of("podcheckpoint_ready_condition_total{status=\"True\",reason=\"CheckpointCompleted\"}").Should().Be(1);
@@ -186,7 +186,7 @@ public sealed class EndedObjectsTests
     [Test]
     public void A_failed_checkpoint_is_a_failure()
     {
-        _ended.See(new PodCheckpoint
+        _ended.Observe(new PodCheckpoint
         {
             Metadata = new V1ObjectMeta { Uid = "c1" },
             Status = new PodCheckpointStatus

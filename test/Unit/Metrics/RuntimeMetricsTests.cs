@@ -34,12 +34,12 @@ public sealed class RuntimeMetricsTests
         Of("workqueue_adds_total").Should().Be(2, "a key that waits is not added again");
 
         _time.Advance(TimeSpan.FromSeconds(3));
-        (await queue.TakeAsync(default)).Should().Be(A);
+        (await queue.GetAsync(default)).Should().Be(A);
         Of("workqueue_depth").Should().Be(1);
         Of("workqueue_queue_duration_seconds_sum").Should().Be(3);
 
         _time.Advance(TimeSpan.FromSeconds(2));
-        await queue.TakeAsync(default);
+        await queue.GetAsync(default);
         _time.Advance(TimeSpan.FromSeconds(1));
         Of("workqueue_unfinished_work_seconds").Should().Be(4);
         Of("workqueue_longest_running_processor_seconds").Should().Be(3);
@@ -49,7 +49,7 @@ public sealed class RuntimeMetricsTests
         Of("workqueue_depth").Should().Be(1);
         queue.Done(A);
         Of("workqueue_work_duration_seconds_sum").Should().Be(3);
-        await queue.TakeAsync(default);
+        await queue.GetAsync(default);
         queue.Done(A);
         queue.Done(B);
         Of("workqueue_depth").Should().Be(0);
@@ -74,7 +74,7 @@ public sealed class RuntimeMetricsTests
             queue);
         queue.Add(A);
         _time.Advance(TimeSpan.FromSeconds(1));
-        await measured.ReconcileAsync(await queue.TakeAsync(default), default);
+        await measured.ReconcileAsync(await queue.GetAsync(default), default);
         await new MeasuredReconciler(new Acting(() => { }), "c", _time, queue).ReconcileAsync(A, default);
 
         Reaction.Acts();
@@ -103,7 +103,7 @@ public sealed class RuntimeMetricsTests
             queue);
         queue.Add(A);
 
-        await measured.ReconcileAsync(await queue.TakeAsync(default), default);
+        await measured.ReconcileAsync(await queue.GetAsync(default), default);
 
         _exporter.Of("operator_event_to_effect_seconds_sum{controller=\"reads\"}").Should().Be(1);
     }
@@ -117,13 +117,13 @@ public sealed class RuntimeMetricsTests
         queue.Add(A);
         queue.Add(B);
         _time.Advance(TimeSpan.FromSeconds(60));
-        await measured.ReconcileAsync(await queue.TakeAsync(default), default);
+        await measured.ReconcileAsync(await queue.GetAsync(default), default);
         _exporter.Of("operator_event_to_effect_seconds_count{controller=\"limited\"}").Should().BeNull("it has told that it waits, no more");
 
         begun.Add(B);
         queue.Add(B);
         _time.Advance(TimeSpan.FromSeconds(2));
-        await measured.ReconcileAsync(await queue.TakeAsync(default), default);
+        await measured.ReconcileAsync(await queue.GetAsync(default), default);
         _exporter.Of("operator_event_to_effect_seconds_sum{controller=\"limited\"}").Should().Be(2);
     }
 
@@ -131,7 +131,7 @@ public sealed class RuntimeMetricsTests
     public void A_queue_tells_retries()
     {
         using var queue = new WorkQueue(_time, name: "q");
-        queue.AddAfterFailure(A);
+        queue.AddRateLimited(A);
         queue.AddAfter(B, TimeSpan.FromSeconds(1));
 
         Of("workqueue_retries_total").Should().Be(1);

@@ -45,7 +45,7 @@ public sealed class ControllerTests
         public Task<ReconcileResult> ReconcileAsync(ObjectKey key, CancellationToken cancellationToken)
         {
             _runs++;
-            ((ILeadership)this).Demand();
+            ((ILeadership)this).ThrowIfNotLeading();
             Done.SetResult();
             return Task.FromResult(ReconcileResult.Done);
         }

@@ -22,7 +22,7 @@ public sealed class InformerTests
         var told = Channel.CreateUnbounded<string>();
         var time = new HandTime();
         using var informer = new Informer<V1Pod>(server, time, NullLogger<Informer<V1Pod>>.Instance);
-        informer.OnChange(pod => told.Writer.TryWrite(pod.Metadata.Uid!));
+        informer.AddEventHandler(pod => told.Writer.TryWrite(pod.Metadata.Uid!));
         await informer.StartAsync(CancellationToken.None);
         (await NextAsync(told)).Should().Be("first");
         (await server.WatchedAsync()).Fail();
@@ -39,8 +39,8 @@ public sealed class InformerTests
         var server = new Server([Pod("a", "first", "1")]);
         var told = Channel.CreateUnbounded<string>();
         using var informer = new Informer<V1Pod>(server, new HandTime(), NullLogger<Informer<V1Pod>>.Instance);
-        informer.Keep(pod => pod with { Metadata = pod.Metadata with { Uid = null } });
-        informer.OnChange(pod => told.Writer.TryWrite(pod.Metadata.Uid!));
+        informer.SetTransform(pod => pod with { Metadata = pod.Metadata with { Uid = null } });
+        informer.AddEventHandler(pod => told.Writer.TryWrite(pod.Metadata.Uid!));
         await informer.StartAsync(CancellationToken.None);
 
         (await NextAsync(told)).Should().Be("first");
@@ -139,7 +139,7 @@ public sealed class InformerTests
         Names("n2").Should().Equal("a");
         await informer.StopAsync(CancellationToken.None);
 
-        IEnumerable<string> Names(string node) => informer.Where(byNode, node).Select(p => p.Metadata.Name!).Order(StringComparer.Ordinal);
+        IEnumerable<string> Names(string node) => informer.ByIndex(byNode, node).Select(p => p.Metadata.Name!).Order(StringComparer.Ordinal);
     }
 
     private static async Task<Session> WatchAsync(Server server, HandTime time)

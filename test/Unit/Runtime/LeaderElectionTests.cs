@@ -59,16 +59,16 @@ public sealed class LeaderElectionTests
     {
         using var candidate = Candidate();
         ILeadership leadership = candidate;
-        leadership.Invoking(l => l.Demand()).Should().Throw<NotLeadingException>("it does not lead yet");
+        leadership.Invoking(l => l.ThrowIfNotLeading()).Should().Throw<NotLeadingException>("it does not lead yet");
         await candidate.StartAsync(CancellationToken.None);
         await UntilAsync(() => candidate.Leads);
-        leadership.Demand();
+        leadership.ThrowIfNotLeading();
 
         // Its own timers have not run yet when the process goes on: whoever acts first must ask the clock.
         _leases.BeforeAnswer = () => throw new HttpIOException(HttpRequestError.ResponseEnded, "nobody answers");
         _time.Advance(TimeSpan.FromSeconds(11));
         leadership.Leads.Should().BeFalse();
-        leadership.Invoking(l => l.Demand()).Should().Throw<NotLeadingException>();
+        leadership.Invoking(l => l.ThrowIfNotLeading()).Should().Throw<NotLeadingException>();
         _leases.BeforeAnswer = null;
         await candidate.StopAsync(CancellationToken.None);
     }

@@ -18,7 +18,7 @@ public sealed class ObjectStoreTests
     {
         _told.Clear();
         _store = new ObjectStore<V1Pod>((item, _, kept) => _told.Add(kept is null ? $"-{item.Metadata.Uid}" : $"{item.Metadata.Uid}@{item.Metadata.ResourceVersion}"));
-        _store.List([Pod("a", "u", 5)], "10");
+        _store.AddPage([Pod("a", "u", 5)], "10");
         _store.EndList([A], "10");
         _told.Clear();
     }
@@ -26,9 +26,9 @@ public sealed class ObjectStoreTests
     [Test]
     public void What_was_written_is_there_before_the_watch_tells_and_is_told_once()
     {
-        _store.Learn(Pod("a", "u", 12));
-        _store.See(WatchEventType.Modified, Pod("a", "u", 11));
-        _store.See(WatchEventType.Modified, Pod("a", "u", 12));
+        _store.RecordWrite(Pod("a", "u", 12));
+        _store.ApplyEvent(WatchEventType.Modified, Pod("a", "u", 11));
+        _store.ApplyEvent(WatchEventType.Modified, Pod("a", "u", 12));
 
         _store.Find(A)!.Metadata.ResourceVersion.Should().Be("12", "the watch was behind");
         _told.Should().Equal("u@12");
@@ -37,9 +37,9 @@ public sealed class ObjectStoreTests
     [Test]
     public void An_answer_that_comes_after_the_watch_has_told_of_the_end_brings_nothing_back()
     {
-        _store.See(WatchEventType.Modified, Pod("a", "u", 12));
-        _store.See(WatchEventType.Deleted, Pod("a", "u", 13));
-        _store.Learn(Pod("a", "u", 12));
+        _store.ApplyEvent(WatchEventType.Modified, Pod("a", "u", 12));
+        _store.ApplyEvent(WatchEventType.Deleted, Pod("a", "u", 13));
+        _store.RecordWrite(Pod("a", "u", 12));
 
         _store.Find(A).Should().BeNull();
         _told.Should().Equal("u@12", "-u");
@@ -48,15 +48,15 @@ public sealed class ObjectStoreTests
     [Test]
     public void What_was_made_here_outlives_the_end_of_its_namesake_and_a_list_from_before()
     {
-        _store.Learn(Pod("a", "second", 20));
-        _store.Learn(Pod("b", "other", 21));
-        _store.See(WatchEventType.Deleted, Pod("a", "u", 15));
-        _store.List([Pod("a", "u", 5)], "15");
+        _store.RecordWrite(Pod("a", "second", 20));
+        _store.RecordWrite(Pod("b", "other", 21));
+        _store.ApplyEvent(WatchEventType.Deleted, Pod("a", "u", 15));
+        _store.AddPage([Pod("a", "u", 5)], "15");
         _store.EndList([A], "15");
 
         _store.Find(A)!.Metadata.Uid.Should().Be("second");
         _store.Find(new ObjectKey("ns", "b")).Should().NotBeNull();
-        _store.List([], "30");
+        _store.AddPage([], "30");
         _store.EndList([], "30");
         _store.All.Should().BeEmpty("a later list knows");
     }
@@ -64,20 +64,20 @@ public sealed class ObjectStoreTests
     [Test]
     public void One_whose_last_finalizer_was_taken_has_none_until_the_watch_tells_its_end()
     {
-        _store.See(WatchEventType.Modified, Leaving("a", "u", 12, "f"));
-        _store.Learn(Leaving("a", "u", 12));
+        _store.ApplyEvent(WatchEventType.Modified, Leaving("a", "u", 12, "f"));
+        _store.RecordWrite(Leaving("a", "u", 12));
 
         _store.Find(A)!.Metadata.Finalizers.Should().BeNullOrEmpty();
-        _store.See(WatchEventType.Deleted, Leaving("a", "u", 13));
+        _store.ApplyEvent(WatchEventType.Deleted, Leaving("a", "u", 13));
         _store.Find(A).Should().BeNull();
     }
 
     [Test]
     public void A_server_that_was_put_back_is_believed()
     {
-        _store.See(WatchEventType.Modified, Pod("a", "u", 100));
-        _store.See(WatchEventType.Added, Pod("b", "v", 101));
-        _store.List([Pod("a", "u", 50)], "60");
+        _store.ApplyEvent(WatchEventType.Modified, Pod("a", "u", 100));
+        _store.ApplyEvent(WatchEventType.Added, Pod("b", "v", 101));
+        _store.AddPage([Pod("a", "u", 50)], "60");
         _store.EndList([A], "60");
 
         _store.Find(A)!.Metadata.ResourceVersion.Should().Be("50");
@@ -88,11 +88,11 @@ public sealed class ObjectStoreTests
     public void Of_versions_that_are_no_numbers_nothing_is_concluded()
     {
         var odd = Pod("a", "u", 1) with { Metadata = new V1ObjectMeta { Name = "a", NamespaceProperty = "ns", Uid = "u", ResourceVersion = "x" } };
-        _store.Learn(odd);
+        _store.RecordWrite(odd);
         _store.Find(A)!.Metadata.ResourceVersion.Should().Be("5");
-        _store.See(WatchEventType.Modified, odd);
+        _store.ApplyEvent(WatchEventType.Modified, odd);
         _store.Find(A)!.Metadata.ResourceVersion.Should().Be("x");
-        _store.See(WatchEventType.Deleted, odd);
+        _store.ApplyEvent(WatchEventType.Deleted, odd);
         _store.Find(A).Should().BeNull();
     }
 

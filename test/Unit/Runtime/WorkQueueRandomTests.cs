@@ -60,7 +60,7 @@ public sealed class WorkQueueRandomTests
         }
 
         queue.Count.Should().Be(0);
-        queue.TakeAsync(CancellationToken.None).IsCompleted.Should().BeFalse("nothing is offered that is not there");
+        queue.GetAsync(CancellationToken.None).IsCompleted.Should().BeFalse("nothing is offered that is not there");
     }
 
     private bool MayTake => _ready.Count > 0 || (_new.Count > 0 && _working.Values.Count(isNew => isNew) < MostNew);
@@ -90,7 +90,7 @@ public sealed class WorkQueueRandomTests
 
     private async Task TakeAsync(WorkQueue queue)
     {
-        var key = await queue.TakeAsync(CancellationToken.None).WaitAsync(Patience);
+        var key = await queue.GetAsync(CancellationToken.None).WaitAsync(Patience);
         var isNew = queue.DueAt(key) is null;
         (isNew ? _new : _ready).Remove(key).Should().BeTrue("nobody works unasked, and nothing waits twice");
         _working.TryAdd(key, isNew).Should().BeTrue("it has no worker yet");

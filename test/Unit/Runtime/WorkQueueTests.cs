@@ -14,7 +14,7 @@ public sealed class WorkQueueTests
         using var queue = new WorkQueue(TimeProvider.System);
         queue.Add(Key);
         queue.Add(Key);
-        (await queue.TakeAsync(CancellationToken.None)).Should().Be(Key);
+        (await queue.GetAsync(CancellationToken.None)).Should().Be(Key);
         queue.Done(Key);
         queue.Count.Should().Be(0);
     }
@@ -24,7 +24,7 @@ public sealed class WorkQueueTests
     {
         using var queue = new WorkQueue(TimeProvider.System);
         queue.Add(Key);
-        await queue.TakeAsync(CancellationToken.None);
+        await queue.GetAsync(CancellationToken.None);
         queue.Add(Key);
         queue.Count.Should().Be(0, "one key has one worker");
         queue.Done(Key);
@@ -50,13 +50,13 @@ public sealed class WorkQueueTests
     {
         var time = new HandTime();
         using var queue = new WorkQueue(time);
-        queue.AddAfterFailure(Key);
+        queue.AddRateLimited(Key);
         time.Advance(TimeSpan.FromSeconds(0.5));
         queue.Count.Should().Be(1);
         var other = new ObjectKey("ns", "b");
-        queue.AddAfterFailure(other);
+        queue.AddRateLimited(other);
         time.Advance(TimeSpan.FromSeconds(0.5));
-        queue.AddAfterFailure(other);
+        queue.AddRateLimited(other);
         time.Advance(TimeSpan.FromSeconds(0.9));
         queue.Count.Should().Be(2, "the second wait is twice the first, and what waits already counts once");
     }
@@ -84,7 +84,7 @@ public sealed class WorkQueueTests
         late();
         queue.Count.Should().Be(0, "the earlier time stands in its place");
         time.Advance(TimeSpan.FromSeconds(5));
-        (await queue.TakeAsync(CancellationToken.None)).Should().Be(Key);
+        (await queue.GetAsync(CancellationToken.None)).Should().Be(Key);
     }
 
     [Test]
@@ -106,14 +106,14 @@ public sealed class WorkQueueTests
         for (var i = 0; i < 12; i++)
         {
             queue.Add(Key);
-            await queue.TakeAsync(CancellationToken.None);
-            queue.AddAfterFailure(Key);
+            await queue.GetAsync(CancellationToken.None);
+            queue.AddRateLimited(Key);
             queue.Done(Key);
         }
 
         time.Advance(TimeSpan.FromSeconds(0.5));
-        await queue.TakeAsync(CancellationToken.None);
-        queue.AddAfterFailure(Key);
+        await queue.GetAsync(CancellationToken.None);
+        queue.AddRateLimited(Key);
         queue.Done(Key);
         time.Advance(TimeSpan.FromSeconds(1));
         queue.Count.Should().Be(1, "it has waited for one failure only, so this is the second");
@@ -126,10 +126,10 @@ public sealed class WorkQueueTests
         using var queue = new WorkQueue(time, longestDelay: TimeSpan.FromSeconds(10));
         for (var i = 0; i < 12; i++)
         {
-            queue.AddAfterFailure(Key);
+            queue.AddRateLimited(Key);
             time.Advance(TimeSpan.FromSeconds(10));
             queue.Count.Should().Be(1);
-            await queue.TakeAsync(CancellationToken.None);
+            await queue.GetAsync(CancellationToken.None);
             queue.Done(Key);
         }
     }
@@ -145,12 +145,12 @@ public sealed class WorkQueueTests
 
         queue.Add(Key);
         queue.Count.Should().Be(1001);
-        (await queue.TakeAsync(CancellationToken.None)).Should().Be(Key);
+        (await queue.GetAsync(CancellationToken.None)).Should().Be(Key);
         queue.Add(Key);
-        (await queue.TakeAsync(CancellationToken.None)).Name.Should().Be("new0", "nobody has the same key twice");
+        (await queue.GetAsync(CancellationToken.None)).Name.Should().Be("new0", "nobody has the same key twice");
         queue.Done(Key);
-        (await queue.TakeAsync(CancellationToken.None)).Should().Be(Key);
-        (await queue.TakeAsync(CancellationToken.None)).Name.Should().Be("new1", "new ones come in their order");
+        (await queue.GetAsync(CancellationToken.None)).Should().Be(Key);
+        (await queue.GetAsync(CancellationToken.None)).Name.Should().Be("new1", "new ones come in their order");
         for (var n = 0; n < 10; n++)
         {
             queue.Add(new ObjectKey("ns", $"begun{n}"));
@@ -159,7 +159,7 @@ public sealed class WorkQueueTests
         var next = new List<string>();
         for (var n = 0; n < 8; n++)
         {
-            next.Add((await queue.TakeAsync(CancellationToken.None)).Name);
+            next.Add((await queue.GetAsync(CancellationToken.None)).Name);
         }
 
         next.Should().Equal(["begun0", "begun1", "begun2", "new2", "begun3", "begun4", "begun5", "new3"], "they wait long, but not for ever");
@@ -173,14 +173,14 @@ public sealed class WorkQueueTests
         queue.Add(Key);
         time.Advance(TimeSpan.FromSeconds(3));
         queue.Add(Key);
-        await queue.TakeAsync(CancellationToken.None);
+        await queue.GetAsync(CancellationToken.None);
         time.Advance(TimeSpan.FromSeconds(1));
         queue.Add(Key);
         time.GetElapsedTime(queue.DueAt(Key)!.Value).TotalSeconds.Should().Be(4, "the first of them counts, and the one for the next run does not");
         time.Advance(TimeSpan.FromSeconds(5));
         queue.Done(Key);
         time.Advance(TimeSpan.FromSeconds(2));
-        await queue.TakeAsync(CancellationToken.None);
+        await queue.GetAsync(CancellationToken.None);
         time.GetElapsedTime(queue.DueAt(Key)!.Value).TotalSeconds.Should().Be(2, "while the other run went on it could not");
     }
 
@@ -193,14 +193,14 @@ public sealed class WorkQueueTests
             queue.Add(new ObjectKey("ns", $"new{n}"));
         }
 
-        var (first, _) = (await queue.TakeAsync(CancellationToken.None), await queue.TakeAsync(CancellationToken.None));
-        var third = queue.TakeAsync(CancellationToken.None);
+        var (first, _) = (await queue.GetAsync(CancellationToken.None), await queue.GetAsync(CancellationToken.None));
+        var third = queue.GetAsync(CancellationToken.None);
         third.IsCompleted.Should().BeFalse("two workers have new ones");
         queue.Add(Key);
         (await third).Should().Be(Key);
         queue.Done(first);
-        (await queue.TakeAsync(CancellationToken.None)).Name.Should().Be("new2");
-        queue.TakeAsync(CancellationToken.None).IsCompleted.Should().BeFalse();
+        (await queue.GetAsync(CancellationToken.None)).Name.Should().Be("new2");
+        queue.GetAsync(CancellationToken.None).IsCompleted.Should().BeFalse();
         queue.Count.Should().Be(2);
     }
 
@@ -215,7 +215,7 @@ public sealed class WorkQueueTests
             queue.Add(new ObjectKey("ns", $"new{n}"));
         }
 
-        await queue.TakeAsync(CancellationToken.None);
+        await queue.GetAsync(CancellationToken.None);
         time.Advance(TimeSpan.FromSeconds(9));
         var last = new ObjectKey("ns", "new2");
         queue.DueAt(new ObjectKey("ns", "new0")).Should().BeNull("it waits for others, which is nobody's delay");
@@ -223,12 +223,12 @@ public sealed class WorkQueueTests
         queue.Add(last);
         time.Advance(TimeSpan.FromSeconds(1));
 
-        (await queue.TakeAsync(CancellationToken.None)).Should().Be(last);
+        (await queue.GetAsync(CancellationToken.None)).Should().Be(last);
         time.GetElapsedTime(queue.DueAt(last)!.Value).TotalSeconds.Should().Be(1, "since it may begin");
         queue.Done(new ObjectKey("ns", "new0"));
         queue.Done(last);
-        (await queue.TakeAsync(CancellationToken.None)).Name.Should().Be("new1");
-        queue.TakeAsync(CancellationToken.None).IsCompleted.Should().BeFalse("each was there once");
+        (await queue.GetAsync(CancellationToken.None)).Name.Should().Be("new1");
+        queue.GetAsync(CancellationToken.None).IsCompleted.Should().BeFalse("each was there once");
     }
 
     [Test]
@@ -240,8 +240,8 @@ public sealed class WorkQueueTests
         begun.Add(Key);
         queue.Add(Key);
 
-        (await queue.TakeAsync(CancellationToken.None)).Should().Be(Key);
-        queue.TakeAsync(CancellationToken.None).IsCompleted.Should().BeFalse();
+        (await queue.GetAsync(CancellationToken.None)).Should().Be(Key);
+        queue.GetAsync(CancellationToken.None).IsCompleted.Should().BeFalse();
         queue.Count.Should().Be(0);
     }
 }

@@ -2,7 +2,7 @@ using k8s.Models;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.Agents;
-using PodCheckpointing.Manager.ContainerCheckpoints;
+using PodCheckpointing.Manager.Contents;
 using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.PodMigrations.Forward;
@@ -67,8 +67,8 @@ internal sealed class CheckpointStep(
     private void AwaitDumps(MigrationScope scope, PodCheckpoint checkpoint)
     {
         // What was begun may stand on the volume whole, though nobody has heard of it: the containers' checkpoints find out.
-        var begun = cluster.Where(Indexes.PartsByOwner, checkpoint.Metadata.Uid!).Any(
-            p => cluster.Find<ContainerCheckpointContent>(new ObjectKey(null, ContainerCheckpointReconciler.ContentName(p))) is not null);
+        var begun = cluster.ByIndex(Indexes.ContainerCheckpointsByOwner, checkpoint.Metadata.Uid!).Any(
+            p => cluster.Find<ContainerCheckpointContent>(new ObjectKey(null, ContentNames.Of(p))) is not null);
         if (!begun)
         {
             nodes.RequireSource(scope);

@@ -18,7 +18,9 @@ internal sealed class ObjectObstacles(ICluster cluster, MigrationNodes nodes)
         }
 
         if (MigrationValidation.OfOthers(
-                scope.Migration, cluster.Where(Indexes.MigrationsByPod, Indexes.Name(scope.Namespace, spec.PodName))) is { } other)
+                scope.Migration,
+                cluster.ByIndex(
+                    Indexes.MigrationsByPod, Indexes.NamespacedName(scope.Namespace, spec.PodName))) is { } other)
         {
             yield return other;
         }
@@ -31,7 +33,8 @@ internal sealed class ObjectObstacles(ICluster cluster, MigrationNodes nodes)
 
         // Its target, while the source may still be let go on: moved on, it would be taken for one that has failed, and both would run.
         if (pod.Metadata.Labels?.TryGetValue(WellKnown.MigrationUid, out var uid) == true
-            && cluster.Where(Indexes.MigrationsByUid, uid).FirstOrDefault(m => m.Status?.CompletionTime is null) is { } bringer)
+            && cluster.ByIndex(Indexes.MigrationsByUid, uid)
+                .FirstOrDefault(m => m.Status?.CompletionTime is null) is { } bringer)
         {
             yield return new(
                 Reasons.MigrationInProgress,

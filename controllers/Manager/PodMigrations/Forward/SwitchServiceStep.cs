@@ -18,7 +18,7 @@ internal sealed class SwitchServiceStep(ICluster cluster, TimeProvider time) : I
         }
 
         scope.Begin(Steps.Service);
-        var endpoints = cluster.Where(Indexes.SlicesByService, Indexes.Name(scope.Namespace, name))
+        var endpoints = cluster.ByIndex(Indexes.EndpointSlicesByService, Indexes.NamespacedName(scope.Namespace, name))
             .SelectMany(s => s.Endpoints).ToList();
         var why = ServiceSwitch.Missing(endpoints, name, scope.Status);
         if (why is null)
