@@ -14,11 +14,11 @@ internal sealed partial class PodCheckpointReconciler
         cluster.Where(Indexes.PartsByOwner, checkpoint.Metadata.Uid!);
 
     /// <summary>All or nothing: beside a container that failed, the others' dumps are no checkpoint. The failed ones stay,
-    /// to tell why.</summary>
+    /// to tell why; of a migration all do until its end, to tell which containers it has stopped.</summary>
     private async Task DropPartsAsync(PodCheckpoint checkpoint, CancellationToken cancellationToken)
     {
         foreach (var part in PartsOf(checkpoint).Where(p =>
-            p.Status?.Error is null && p.Metadata.DeletionTimestamp is null).ToList())
+            !IsMigrations(checkpoint) && p.Status?.Error is null && p.Metadata.DeletionTimestamp is null).ToList())
         {
             await cluster.DeleteAsync(part, graceSeconds: null, cancellationToken);
         }
