@@ -39,7 +39,7 @@ internal sealed class CrowdPlay : Play
             }
         }
 
-        _troubles = new Troubles(Server, World, Random, Trace, kept: true, ofMigration: false);
+        _troubles = new Troubles(Server, World, Random, Trace, seed, kept: true, ofMigration: false);
         Begin();
     }
 

@@ -11,7 +11,7 @@ internal static class KubeletReport
     {
         var said = pod.Status?.ContainerStatuses?.Select(s => (s.Name, s.State?.Running is not null, s.RestartCount)) ?? [];
         var started = copy.Containers.Where(c => c.Started).ToList();
-        return started.Select(c => (c.Name, c.Life != Life.Dead, c.Restarts)).SequenceEqual(said)
+        return started.Select(c => (c.Name, c.Life != Life.Dead, RestartsOf(c))).SequenceEqual(said)
             && (started.Count == 0 || IsReady(pod, copy) == pod.IsReady())
             ? null
             : new V1PodStatus
@@ -33,9 +33,17 @@ internal static class KubeletReport
         {
             Name = container.Name,
             Ready = runs,
-            RestartCount = container.Restarts,
+            RestartCount = RestartsOf(container),
             State = runs ? new V1ContainerState { Running = new V1ContainerStateRunning() } : end,
-            LastState = container.Restarts > 0 ? end : null,
+            LastState = container.Restarts > 0 ? end : container.VainCreates > 0 ? InVain(container) : null,
         };
     }
+
+    private static int RestartsOf(Processes container) => container.Restarts + container.VainCreates;
+
+    /// <summary>As containerd tells of a container that it could not start.</summary>
+    private static V1ContainerState InVain(Processes container) => new()
+    {
+        Terminated = new V1ContainerStateTerminated { ExitCode = 128, Reason = "StartError", FinishedAt = container.VainUntil.UtcDateTime },
+    };
 }

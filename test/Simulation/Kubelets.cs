@@ -8,6 +8,9 @@ namespace PodCheckpointing.Simulation;
 /// <summary>What kubelets, runtimes and collectors do by themselves.</summary>
 internal sealed class Kubelets(SimulatedServer server, World world, Random random, TimeProvider time)
 {
+    /// <summary>For how long a create waits for its checkpoint (Handler/checkpoint-restore): less than kubelet waits for the runtime.</summary>
+    private static readonly TimeSpan HandlersTime = TimeSpan.FromSeconds(100);
+
     /// <summary>Everything that could happen next, but for counting on.</summary>
     public List<(string Name, Action Do)> Possible()
     {
@@ -15,7 +18,7 @@ internal sealed class Kubelets(SimulatedServer server, World world, Random rando
         List<(string, Action)> result = [.. pods.SelectMany(ActsOn), .. Collectors()];
 
         // Whose object was deleted by force.
-        foreach (var copy in world.Copies.Where(c => c.Lives && world.Nodes[c.Node].IsUp && pods.All(p => p.Metadata.Uid != c.PodUid)))
+        foreach (var copy in world.Copies.Where(c => c.Lives && world.Nodes[c.Node] is { IsUp: true, KubeletLives: true } && pods.All(p => p.Metadata.Uid != c.PodUid)))
         {
             result.Add(($"kubelet kills what is left of {copy.PodUid[..8]}", () => world.Kill(copy)));
         }
@@ -40,7 +43,7 @@ internal sealed class Kubelets(SimulatedServer server, World world, Random rando
             return node.IsGivenUp ? [($"collector removes {pod.Metadata.Name}", () => server.Remove(pod))] : [];
         }
 
-        if (node.IsOff)
+        if (node.IsOff || !node.KubeletLives)
         {
             return [];
         }
@@ -60,13 +63,13 @@ internal sealed class Kubelets(SimulatedServer server, World world, Random rando
                 : [($"kubelet starts {pod.Metadata.Name}", () => world.Copies.Add(new Copy(pod.Metadata.Uid!, node.Name, []) { Migration = migration }))];
         }
 
-        return [.. Creates(pod, copy, node), .. Restores(pod, copy, node), .. Restarts(pod, copy, node), .. Reports(pod, copy, node)];
+        return [.. Creates(pod, copy, node), .. Restores(pod, copy, node), .. Probes(pod, copy, node), .. Restarts(pod, copy, node), .. Reports(pod, copy, node)];
     }
 
     private IEnumerable<(string, Action)> Creates(V1Pod pod, Copy copy, Node node)
     {
         if (copy.Containers.Count < pod.Spec.Containers.Count && copy.Containers.All(c => c.Started)
-            && (IsRestored(pod) || !node.Fences.ContainsKey(copy.PodUid)))
+            && (IsRestored(pod) ? !node.IsFull : !node.Fences.ContainsKey(copy.PodUid)))
         {
             yield return ($"create in {pod.Metadata.Name}", () => world.Create(copy, pod.Spec.Containers[copy.Containers.Count].Name, IsRestored(pod)));
         }
@@ -74,6 +77,13 @@ internal sealed class Kubelets(SimulatedServer server, World world, Random rando
 
     private IEnumerable<(string, Action)> Restores(V1Pod pod, Copy copy, Node node)
     {
+        var last = copy.Containers.LastOrDefault();
+        if (last?.Life == Life.Waiting && time.GetUtcNow() - last.CreatedAt >= HandlersTime
+            && (node.Stages.GetValueOrDefault(copy.PodUid) is not { } known || (known.Failed is null && world.Staged(last.Name, known) is null)))
+        {
+            yield return ($"{pod.Metadata.Name}/{last.Name} has waited in vain", () => world.WaitInVain(copy, last, says: true));
+        }
+
         if (node.Stages.GetValueOrDefault(copy.PodUid) is not { Failed: null } stage)
         {
             yield break;
@@ -81,7 +91,7 @@ internal sealed class Kubelets(SimulatedServer server, World world, Random rando
 
         foreach (var container in copy.Containers)
         {
-            if (container.Life == Life.Waiting && ValueFor(container.Name, stage) is { } value && !stage.Broken.Contains(container.Name))
+            if (container.Life == Life.Waiting && world.Staged(container.Name, stage) is { } value && !stage.Broken.Contains(container.Name))
             {
                 yield return ($"restores {pod.Metadata.Name}/{container.Name}", () => world.Restore(copy, container, stage, value));
             }
@@ -91,6 +101,7 @@ internal sealed class Kubelets(SimulatedServer server, World world, Random rando
                 yield return ($"starts {pod.Metadata.Name}/{container.Name}", () =>
                 {
                     container.Started = true;
+                    container.StandsSince = time.GetUtcNow();
                     if (stage.Go)
                     {
                         world.Continue(copy, stage);
@@ -100,11 +111,27 @@ internal sealed class Kubelets(SimulatedServer server, World world, Random rando
         }
     }
 
-    /// <summary>What was staged; or is staged ahead, and written.</summary>
-    private long? ValueFor(string container, Stage stage) =>
-        stage.Values.TryGetValue(container, out var value) ? value
-        : stage.Ahead.TryGetValue(container, out var whole) ? world.Store.GetValueOrDefault(whole)?.GetValueOrDefault(container)?.Value
-        : null;
+    /// <summary>A stopped process answers no probe; what kubelet does about that, the fence does not hinder (fence.md).</summary>
+    private IEnumerable<(string, Action)> Probes(V1Pod pod, Copy copy, Node node)
+    {
+        foreach (var container in copy.Containers.Where(c => c is { Life: Life.Stopped or Life.Restored, StandsSince: not null } or { KilledAt: not null, Life: Life.Running }))
+        {
+            var now = time.GetUtcNow();
+            if (container.KilledAt is { } end)
+            {
+                if (container.Life == Life.Running || now >= end)
+                {
+                    yield return ($"{pod.Metadata.Name}/{container.Name} ends for its probe", () =>
+                        world.EndAsked(copy, container, node.Stages.GetValueOrDefault(copy.PodUid)));
+                }
+            }
+            else if (pod.Spec.Containers.Single(c => c.Name == container.Name) is var spec && Freeze.Longest(spec) is { } longest
+                && now - container.StandsSince >= longest)
+            {
+                yield return ($"{pod.Metadata.Name}/{container.Name} answers no probe", () => world.Ask(container));
+            }
+        }
+    }
 
     private IEnumerable<(string, Action)> Restarts(V1Pod pod, Copy copy, Node node)
     {

@@ -27,10 +27,10 @@ internal sealed class Scenario : Play
             },
             Spec = new V1PodSpec
             {
-                NodeName = "a", Containers = [.. Enumerable.Range(0, Random.Next(1, 3)).Select(n => new V1Container { Name = $"c{n}" })],
+                NodeName = "a", Containers = [.. Enumerable.Range(0, Random.Next(1, 3)).Select(n => new V1Container { Name = $"c{n}", LivenessProbe = Faults.ProbeOf(seed) })],
             },
         });
-        _troubles = new Troubles(Server, World, Random, Trace, owned);
+        _troubles = new Troubles(Server, World, Random, Trace, seed, owned);
         _judge = new Judge(Server, World, _troubles);
         Begin();
     }
@@ -60,6 +60,11 @@ internal sealed class Scenario : Play
             if (step == 2 * FaultySteps)
             {
                 _troubles.SayAgain();
+            }
+
+            if (step > 2 * FaultySteps && step % 100 == 0 && _troubles.Faults.Stand)
+            {
+                MendWhatIsTold();
             }
 
             // What only a dead node could answer is tried until the deadline, with a back-off that has a ceiling.
@@ -187,6 +192,16 @@ internal sealed class Scenario : Play
         }
     }
 
+    /// <summary>Whoever waits for what is broken says so; then somebody mends it.</summary>
+    private void MendWhatIsTold()
+    {
+        var waiting = Server.All<PodMigration>().Where(m => m.Status?.CompletionTime is null).ToList();
+        if (waiting.All(m => m.Status is { Outcome: Outcomes.Left } || (m.Status?.Conditions.IsTrue(ConditionTypes.Stalled) ?? false)))
+        {
+            _troubles.Faults.Mend();
+        }
+    }
+
     /// <summary>Whether something waits for ever for what somebody must say; then its status tells him so.</summary>
     private bool Unended()
     {
@@ -216,7 +231,7 @@ internal sealed class Scenario : Play
         if (limits.Count > 0)
         {
             // Nothing is in the way any more, and nobody does anything: a wake-up was lost.
-            if (World.Nodes.Values.All(n => !n.IsDead))
+            if (World.Nodes.Values.All(n => !n.IsDead) && !_troubles.Faults.Stand)
             {
                 World.Violations.Add("nothing happens, and a migration waits for its deadline");
             }
@@ -227,7 +242,7 @@ internal sealed class Scenario : Play
         }
 
         // The user has seen what was left, and has it rolled back; or he is told that a dead node holds it up, and helps.
-        return _troubles.DropSnapshot() || _troubles.AbortWhatWasLeft() || (Unended() && _troubles.SayAgain());
+        return _troubles.Faults.Mend() || _troubles.DropSnapshot() || _troubles.AbortWhatWasLeft() || (Unended() && _troubles.SayAgain());
     }
 
     /// <summary>A source that goes on is not taken away for a fresh pod.</summary>

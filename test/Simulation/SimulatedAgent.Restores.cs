@@ -127,11 +127,18 @@ internal sealed partial class SimulatedAgent
     public Task<CancelRestoreResponse> CancelRestoreAsync(CancelRestoreRequest request, CancellationToken cancellationToken) =>
         Call("cancel", () =>
         {
+            if (node.IsFull && world.On(node, request.PodUid) is not { Containers.Count: > 0 } && !node.Stages.ContainsKey(request.PodUid))
+            {
+                // No room for the folder that the verdict would be in.
+                throw new AgentException(Reasons.AgentFailed, "the agent failed: IOException; see the server's log", isTerminal: false);
+            }
+
             var stage = StageOf(request.PodUid);
             stage.Verdict ??= "Cancelled";
             var hasRun = stage.Verdict == "Run";
-            if (!hasRun || !request.UnlessRun)
+            if ((!hasRun || !request.UnlessRun) && !node.IsFull)
             {
+                // A full disk has no room for a word: by the verdict alone nothing runs.
                 stage.Failed = request.Reason;
             }
 
@@ -153,9 +160,11 @@ internal sealed partial class SimulatedAgent
         var life = world.On(node, podUid)?.Containers.FirstOrDefault(c => c.Name == container)?.Life;
         return stage?.Verdict == "Run" && life is not null ? (stage.HasBooted ? "Failed" : "Running")
             : stage?.Failed is not null || stage?.Broken.Contains(container) == true ? "Failed"
+            : stage?.Late.Contains(container) == true && world.Staged(container, stage) is null ? "Failed"
             : life == Life.Restored ? "Restored"
             : stage?.Values.ContainsKey(container) == true ? "Staged"
-            : life == Life.Waiting ? "Waiting"
+            // That the handler was killed meanwhile nobody has told.
+            : life == Life.Waiting || stage?.InVain.ContainsKey(container) == true ? "Waiting"
             : "Absent";
     }
 

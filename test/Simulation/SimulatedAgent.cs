@@ -18,7 +18,7 @@ internal sealed partial class SimulatedAgent(Caller caller, World world, Node no
     public Task<GetCapabilitiesResponse> GetCapabilitiesAsync(GetCapabilitiesRequest request, CancellationToken cancellationToken) =>
         Call("capabilities", () => new GetCapabilitiesResponse
         {
-            NodeName = node.Name, KubeletCheckpoint = true, FenceHook = true, RestoreHandler = true, StoreId = "s",
+            NodeName = node.Name, KubeletCheckpoint = node.KubeletLives, FenceHook = true, RestoreHandler = true, StoreId = "s",
             Architecture = "x", Runtime = "crun", CriuVersion = "4.2", ProtocolVersion = 1,
             // One volume: what any node has left is there for the others, and nothing else.
             StoreMark = request.LeaveMark ? Mark + node.Name : "", MarkFound = request.FindMark.StartsWith(Mark, StringComparison.Ordinal),
@@ -64,22 +64,34 @@ internal sealed partial class SimulatedAgent(Caller caller, World world, Node no
             life,
             () =>
             {
+                IReadOnlyList<string>? going = null;
                 if (node.Fences.GetValueOrDefault(request.PodUid) == request.Holder)
                 {
-                    node.Continued.TryAdd(
-                        (request.PodUid, request.Holder),
-                        request.Resume ? [.. world.On(node, request.PodUid)?.Containers.Where(c => c.Life != Life.Dead).Select(c => c.Name) ?? []] : []);
+                    going = request.Resume ? [.. world.On(node, request.PodUid)?.Containers.Where(c => c.Life != Life.Dead).Select(c => c.Name) ?? []] : [];
+                    if (!node.IsFull)
+                    {
+                        // What has no room is said once, and nobody knows it afterwards (FenceBook.Note).
+                        node.Continued.TryAdd((request.PodUid, request.Holder), going);
+                    }
+
                     if (request.Resume)
                     {
                         world.LetGoOn.Add((request.PodUid, request.Holder));
                         world.Resume(node, request.PodUid);
                     }
 
+                    if (request.Resume)
+                    {
+                        // What has been dumped and is not stored has come to nothing (Thaw, CheckpointOperation).
+                        node.Dumps.Where(d => d.Key.PodUid == request.PodUid && d.Value.Fenced).ToList().ForEach(d => node.Dumps.Remove(d.Key));
+                    }
+
                     node.Fences.Remove(request.PodUid);
                 }
 
-                var response = new UnfenceResponse { Lifted = node.Continued.TryGetValue((request.PodUid, request.Holder), out var continued) };
-                response.ContainerNames.AddRange(continued ?? []);
+                going = node.Continued.GetValueOrDefault((request.PodUid, request.Holder), going!);
+                var response = new UnfenceResponse { Lifted = going is not null };
+                response.ContainerNames.AddRange(going ?? []);
                 return response;
             },
             // It waits for dumps that are under way.
@@ -133,6 +145,12 @@ internal sealed partial class SimulatedAgent(Caller caller, World world, Node no
                 world.Violations.Add($"{request.ContainerName} is dumped, and no migration holds its pod");
             }
 
+            if (!node.KubeletLives)
+            {
+                // Tried again for half a minute by the agent, and then by whoever asks (KubeletClient).
+                throw new AgentException(Reasons.KubeletUnavailable, "kubelet does not answer", isTerminal: false);
+            }
+
             node.Dumps[key] = new Dump
             {
                 Container = request.ContainerName, Fenced = node.Fences.ContainsKey(request.PodUid),
@@ -162,7 +180,10 @@ internal sealed partial class SimulatedAgent(Caller caller, World world, Node no
                     world.Sealed.Add(whole);
                 }
 
-                var part = world.Store.GetValueOrDefault(whole)?.GetValueOrDefault(request.ContainerName) ?? throw Unavailable();
+                var part = world.Store.GetValueOrDefault(whole)?.GetValueOrDefault(request.ContainerName)
+                    ?? throw (node.Lifted.ContainsKey((request.PodUid, request.FenceHolder))
+                        ? new AgentException(Reasons.CheckpointFailed, "the pod's fence is lifted, and the checkpoint with it given up", isTerminal: true)
+                        : Unavailable());
                 return new CheckpointResponse
                 {
                     CompressedDigest = "d", Digest = "d", Size = 1, CompressedSize = 1, StoppedAt = Timestamp.FromDateTimeOffset(part.TakenAt),
@@ -237,8 +258,8 @@ internal sealed partial class SimulatedAgent(Caller caller, World world, Node no
         operations.BeginAsync(
             caller,
             $"{node.Name}: {name}",
-            () => !node.Answers || ready is null || ready(),
-            () => node.Answers ? effect() : throw Unavailable(),
+            () => !node.Answers || node.Fault?.Instead(name) is not null || ready is null || ready(),
+            () => node.Answers ? Answer(name, effect) : throw Unavailable(),
             Unavailable);
 
     /// <summary>A call that its caller waits for while the agent goes on with it.</summary>
@@ -249,14 +270,25 @@ internal sealed partial class SimulatedAgent(Caller caller, World world, Node no
         operations.BeginAsync(
             node.Agent,
             $"{node.Name}: {name}",
-            () => !IsAtIt(life) || ready(),
+            () => !IsAtIt(life) || node.Fault?.Instead(name) is not null || ready(),
             () =>
             {
-                var result = IsAtIt(life) ? effect() : throw Unavailable();
+                var result = IsAtIt(life) ? Answer(name, effect) : throw Unavailable();
                 // It comes to its end behind a cut cable, too; nobody hears of it.
                 return node.Answers ? result : throw Unavailable();
             },
             Unavailable);
+
+    private T Answer<T>(string name, Func<T> effect)
+    {
+        if (node.Fault?.Instead(name) is { } failure)
+        {
+            throw failure;
+        }
+
+        var result = effect();
+        return node.Fault?.Afterwards(name) is { } late ? throw late : result;
+    }
 
     private bool IsAtIt(int life) => node is { AgentLives: true, IsDead: false } && node.Agents == life;
 

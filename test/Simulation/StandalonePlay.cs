@@ -40,7 +40,7 @@ internal sealed class StandalonePlay : Play
             _plan[Random.Next(1000)] = DeleteCheckpoint;
         }
 
-        _troubles = new Troubles(Server, World, Random, Trace, kept: true, ofMigration: false);
+        _troubles = new Troubles(Server, World, Random, Trace, seed, kept: true, ofMigration: false);
         Begin();
     }
 

@@ -78,7 +78,7 @@ internal sealed partial class Troubles
         {
             _world.DeletedByUser.Add(pod.Metadata.Uid!);
             // By force only where kubelet can still take away what runs, as the user is warned.
-            if (_random.Next(3) == 0 && _world.Nodes.Values.All(n => !n.IsCut))
+            if (_random.Next(3) == 0 && _world.Nodes.Values.All(n => n is { IsCut: false, KubeletLives: true }))
             {
                 _world.Nodes.Values.ToList().ForEach(n => n.MayBeCut = false);
                 _server.Remove(pod);

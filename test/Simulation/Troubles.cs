@@ -34,9 +34,10 @@ internal sealed partial class Troubles
     /// <param name="world">The nodes.</param>
     /// <param name="random">The seed's.</param>
     /// <param name="trace">Is told what happens.</param>
+    /// <param name="seed">The seed.</param>
     /// <param name="kept">No pod is taken away, and no node is lost: whatever ends then has been ended by us.</param>
     /// <param name="ofMigration">Whether a user has a migration m of pod p in his hands.</param>
-    public Troubles(SimulatedServer server, World world, Random random, List<string> trace, bool kept = false, bool ofMigration = true)
+    public Troubles(SimulatedServer server, World world, Random random, List<string> trace, int seed, bool kept = false, bool ofMigration = true)
     {
         (_server, _world, _random, _trace) = (server, world, random, trace);
         _crashes = random.Next(3) == 0 ? 0 : random.Next(40, 300);
@@ -90,12 +91,16 @@ internal sealed partial class Troubles
             clock.ClockOffset = TimeSpan.FromSeconds(random.Next(-3, 4));
         }
 
+        Faults = new Faults(world, seed, trace, name => Ready(name, world.Nodes[name].IsUp), ofMigration);
         Ttl = random.Next(6) == 0 ? random.Next(60) : null;
         OnlyDelay = _plan.Values.All(p => p.Name == Snapshots)
-            && Timeout is null && !DryRun && !world.DumpsFail && !world.RestoresFail && world.Failures == 0;
+            && Faults.OnlyDelay && Timeout is null && !DryRun && !world.DumpsFail && !world.RestoresFail && world.Failures == 0;
         TakesCheckpoints = _plan.Values.Any(p => p.Name is InTheForeground or ItsCheckpoint);
-        AreNone = OnlyDelay && _plan.Count == 0 && _crashes == 0 && _lateEnds == 0;
+        AreNone = OnlyDelay && Faults.AreNone && _plan.Count == 0 && _crashes == 0 && _lateEnds == 0;
     }
+
+    /// <summary>What breaks inside of the nodes.</summary>
+    public Faults Faults { get; }
 
     public string? OnFailure { get; }
 
@@ -126,6 +131,7 @@ internal sealed partial class Troubles
             act.Do();
         }
 
+        Faults.Happen(step);
         foreach (var due in _waiting.Where(w => w.When()).ToList())
         {
             _waiting.Remove(due);
@@ -166,6 +172,7 @@ internal sealed partial class Troubles
             }
         }
 
+        Faults.End();
         _atTheEnd.ForEach(act => act());
     }
 
@@ -228,9 +235,14 @@ internal sealed partial class Troubles
         Ready(name, !node.IsCut);
     }
 
-    private void Ready(string name, bool ready) =>
-        _server.Edit(_server.Find<V1Node>(null, name)!, json =>
-            json["status"]!["conditions"]![0]!["status"] = ready ? "True" : "False");
+    private void Ready(string name, bool ready)
+    {
+        // Of one whose object was deleted nobody tells.
+        if (_server.Find<V1Node>(null, name) is { } node)
+        {
+            _server.Edit(node, json => json["status"]!["conditions"]![0]!["status"] = ready && _world.Nodes[name].KubeletLives ? "True" : "False");
+        }
+    }
 
     private void Lose(string name)
     {

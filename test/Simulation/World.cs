@@ -6,10 +6,13 @@ using PodCheckpointing.Manager.Retention;
 namespace PodCheckpointing.Simulation;
 
 /// <summary>The nodes, the volume, and what is done to the processes there.</summary>
-internal sealed class World(SimulatedServer server, Random random, TimeProvider time)
+internal sealed partial class World(SimulatedServer server, Random random, TimeProvider time)
 {
     /// <summary>A target that fails within this time has not stood its restore.</summary>
     private static readonly TimeSpan Trial = TimeSpan.FromSeconds(10);
+
+    /// <summary>terminationGracePeriodSeconds of every pod.</summary>
+    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(30);
 
     /// <summary>The last number that each container of the pod has said, wherever it ran.</summary>
     private readonly Dictionary<string, long> _said = [];
@@ -170,6 +173,7 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
         foreach (var container in On(node, podUid)?.Containers.Where(c => c.Life == Life.Stopped) ?? [])
         {
             container.Life = Life.Running;
+            container.StandsSince = null;
             if (Copies.Any(c => c.PodUid != podUid && c.IsExcused))
             {
                 _said[container.Name] = container.Counter;
@@ -180,8 +184,10 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
     /// <summary>A source is ended for the target that has come through: nothing of it may begin again.</summary>
     public void EndForGood(Node node, string podUid)
     {
+        // What ended under another fence before has: this end is nobody's loss.
+        var before = On(node, podUid)?.Containers.Select(c => (c, c.DiedFor, c.DiedUnder)).ToList() ?? [];
         End(node, podUid);
-        On(node, podUid)?.Containers.ForEach(c => (c.IsEnded, c.DiedFor, c.DiedUnder) = (true, null, null));
+        before.ForEach(b => (b.c.IsEnded, b.c.DiedFor, b.c.DiedUnder) = (true, b.DiedFor, b.DiedUnder));
     }
 
     /// <summary>All processes of a pod are killed, or those of one kind; its kubelet starts them again unless a fence stands, or they
@@ -192,50 +198,6 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
         {
             End(node, container);
         }
-    }
-
-    /// <summary>A kubelet ends a pod.</summary>
-    public void Kill(Copy copy)
-    {
-        copy.IsTaken |= DeletedByUser.Contains(copy.PodUid) && copy.HasRun;
-        foreach (var container in copy.Containers)
-        {
-            (container.Life, container.End) = (Life.Dead, null);
-        }
-    }
-
-    /// <summary>A container is created: it begins, or waits for its checkpoint.</summary>
-    public void Create(Copy copy, string name, bool restores)
-    {
-        copy.Containers.Add(new Processes(name));
-        if (!restores)
-        {
-            Start(copy, copy.Containers[^1]);
-            copy.Containers[^1].Restarts = 0;
-        }
-    }
-
-    /// <summary>As any container is started: it counts from the beginning.</summary>
-    public void Start(Copy copy, Processes container)
-    {
-        if (container.IsEnded)
-        {
-            Violations.Add($"{container.Name} on {copy.Node} was ended for a target that has it all, and begins again");
-        }
-
-        (container.Life, container.Counter, container.Started) = (Life.Running, 0, true);
-        container.Restarts++;
-        _said[NameOf(copy, container)] = 0;
-    }
-
-    /// <summary>A container fails by itself.</summary>
-    public void Fail(Copy copy, Processes container, Stage? stage)
-    {
-        Failures--;
-        Died(Nodes[copy.Node], copy, container);
-        container.Life = Life.Dead;
-        container.End = new V1ContainerStateTerminated { ExitCode = 1, FinishedAt = NowAt(Nodes[copy.Node]).UtcDateTime };
-        copy.HasFailed |= stage is not null && NowAt(Nodes[copy.Node]) - stage.RunAt < Trial;
     }
 
     /// <summary>Lets restored processes run, when all of them have been started.</summary>
@@ -256,7 +218,10 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
         if ((stage.Verdict ??= "Run") == "Run" && copy.Containers.Any(c => c.Life == Life.Restored))
         {
             (copy.RanAt, stage.RunAt) = (time.GetUtcNow(), NowAt(Nodes[copy.Node]));
-            copy.Containers.ForEach(c => c.Life = c.Life == Life.Restored ? Life.Running : c.Life);
+            foreach (var restored in copy.Containers.Where(c => c.Life == Life.Restored))
+            {
+                (restored.Life, restored.StandsSince) = (Life.Running, null);
+            }
         }
     }
 
@@ -287,11 +252,22 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
             return;
         }
 
+        if (node.IsFull)
+        {
+            // CRIU has left it stopped by then, or had no room itself: the archive is written last (kubelet-and-crio.md).
+            dump.Failed = true;
+            if (dump.Fenced && random.Next(2) == 0)
+            {
+                Stop(On(node, podUid)!, container);
+            }
+
+            return;
+        }
+
         (dump.Value, dump.TakenAt) = (container.Counter, NowAt(node));
         if (dump.Fenced)
         {
-            On(node, podUid)!.StoppedAt ??= time.GetUtcNow();
-            container.Life = Life.Stopped;
+            Stop(On(node, podUid)!, container);
         }
     }
 
@@ -302,7 +278,15 @@ internal sealed class World(SimulatedServer server, Random random, TimeProvider 
     {
         Died(node, Copies.First(c => c.Containers.Contains(container)), container);
         container.Life = Life.Dead;
+        container.StandsSince = container.KilledAt = null;
         container.End = new V1ContainerStateTerminated { ExitCode = 137, FinishedAt = NowAt(node).UtcDateTime };
+    }
+
+    private void Stop(Copy copy, Processes container)
+    {
+        copy.StoppedAt ??= time.GetUtcNow();
+        container.Life = Life.Stopped;
+        container.StandsSince = time.GetUtcNow();
     }
 
     private void Died(Node node, Copy copy, Processes container)

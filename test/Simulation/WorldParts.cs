@@ -32,6 +32,21 @@ internal sealed class Processes(string name)
 
     public int Restarts { get; set; }
 
+    /// <summary>Since when it stands still and kubelet asks it; null where it does not.</summary>
+    public DateTimeOffset? StandsSince { get; set; }
+
+    /// <summary>When kubelet kills it, which has asked it to end: that it hears when it goes on. Null: it has not.</summary>
+    public DateTimeOffset? KilledAt { get; set; }
+
+    /// <summary>When it was created, to wait for its checkpoint.</summary>
+    public DateTimeOffset CreatedAt { get; init; }
+
+    /// <summary>How often it was created before, and waited for its checkpoint in vain; kubelet counts them as restarts.</summary>
+    public int VainCreates { get; init; }
+
+    /// <summary>When the last of those came to its end, by its node's clock.</summary>
+    public DateTimeOffset VainUntil { get; init; }
+
     /// <summary>Whose fence stood when it ended; null where none did.</summary>
     public string? DiedUnder { get; set; }
 
@@ -102,6 +117,12 @@ internal sealed class Stage
 
     public HashSet<string> Broken { get; } = [];
 
+    /// <summary>Containers whose creates have come to nothing before anything was staged: how often, and when the last one.</summary>
+    public Dictionary<string, (int Creates, DateTimeOffset At)> InVain { get; } = [];
+
+    /// <summary>Containers whose create has said so, and which nobody has created again.</summary>
+    public HashSet<string> Late { get; } = [];
+
     public List<string> Members { get; set; } = [];
 
     public bool Go { get; set; }
@@ -123,6 +144,8 @@ internal sealed class Node(string name)
     public string Name { get; } = name;
 
     public bool AgentLives { get; set; } = true;
+
+    public bool KubeletLives { get; set; } = true;
 
     /// <summary>How far its clock is ahead.</summary>
     public TimeSpan ClockOffset { get; set; }
@@ -152,6 +175,12 @@ internal sealed class Node(string name)
 
     /// <summary>Counts the agent's lives.</summary>
     public int Agents { get; set; }
+
+    /// <summary>What is wrong with its agent, or with what that needs; null: nothing.</summary>
+    public AgentFault? Fault { get; set; }
+
+    /// <summary>Its own disk has no room.</summary>
+    public bool IsFull => Fault?.IsFullDisk == true;
 
     public Dictionary<string, string> Fences { get; } = [];
 

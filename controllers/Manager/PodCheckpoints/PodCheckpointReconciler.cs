@@ -45,8 +45,12 @@ internal sealed class PodCheckpointReconciler(
         {
             _seal.Forget(checkpoint);
             // All or nothing: beside a container that failed, the others' dumps are no checkpoint. The failed ones
-            // stay, to tell why.
-            await _owned.DeleteAsync(_owned.Of(checkpoint).Where(c => c.Status?.Error is null), cancellationToken);
+            // stay, to tell why; of a migration all do until its end, to tell which containers it has stopped.
+            if (checkpoint.ControllerKey(nameof(PodMigration)) is null)
+            {
+                await _owned.DeleteAsync(_owned.Of(checkpoint).Where(c => c.Status?.Error is null), cancellationToken);
+            }
+
             return ReconcileResult.Done;
         }
 

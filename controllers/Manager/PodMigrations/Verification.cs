@@ -11,12 +11,14 @@ internal static class Verification
     /// ends later, or ends well, is the application's own doing.</summary>
     internal static readonly TimeSpan Trial = TimeSpan.FromSeconds(10);
 
+    /// <summary>containerd's word for what it could not start: nothing of it ran.</summary>
+    private const string StartError = "StartError";
+
     /// <summary>Why the restore is taken to have failed, or null.</summary>
     public static Obstacle? OfContainers(V1Pod target, GetRestoreResponse restore) => FailureOf(
         target,
-        // Both times are of the same node; kubelet's are whole seconds.
-        (container, end) => restore.Containers.FirstOrDefault(c => c.ContainerName == container)?.RunningAt?.ToDateTime() is var began
-            && (end.FinishedAt is null || began is null || end.FinishedAt - began < Trial));
+        (container, end) => BeganAt(restore, container) is var began
+            && !IsBefore(end, began) && (end.FinishedAt is null || began is null || end.FinishedAt - began < Trial));
 
     /// <summary>Why a restore is taken to have failed after all, or null: it was verified, which may be before its trial is over.</summary>
     /// <param name="target">The pod.</param>
@@ -42,8 +44,17 @@ internal static class Verification
 
     /// <summary>Whether kubelet has seen every container run; of one that its agent knows to have ended, how that was.</summary>
     public static bool IsComplete(V1Pod target, GetRestoreResponse restore, int containers) =>
-        target.LivingStatuses().Count(s => EndOf(s) is not null
+        target.LivingStatuses().Count(s => (EndOf(s) is { } end && !IsBefore(end, BeganAt(restore, s.Name!)))
             || (s.State?.Running is not null && !restore.Containers.Any(c => c.ContainerName == s.Name && c.Ended))) >= containers;
+
+    private static DateTime? BeganAt(GetRestoreResponse restore, string container) =>
+        restore.Containers.FirstOrDefault(c => c.ContainerName == container)?.RunningAt?.ToDateTime();
+
+    /// <summary>Whether what ended was a create that waited for the checkpoint in vain, before the one that was
+    /// restored: a runtime tells that as an end, too. Both times are of the same node; kubelet's are whole
+    /// seconds.</summary>
+    private static bool IsBefore(V1ContainerStateTerminated end, DateTime? began) =>
+        end.Reason == StartError || end.FinishedAt <= began - TimeSpan.FromSeconds(1);
 
     private static V1ContainerStateTerminated? EndOf(V1ContainerStatus status) =>
         status.State?.Terminated ?? (status.RestartCount > 0 ? status.LastState?.Terminated : null);

@@ -93,6 +93,28 @@ public sealed class CheckpointReleaseTests : MigrationTests
         _world.MetadataPatches.Should().Equal(("whole", "finalizers: "));
     }
 
+    [TestCase(true)]
+    [TestCase(false, "part")]
+    public async Task What_stands_beside_a_container_that_failed_tells_a_migration_what_it_has_stopped(
+        bool migrates, params string[] dropped)
+    {
+        var owner = migrates ? Owners.ControllerReference(_world.Migration) : new V1OwnerReference { Uid = "x" };
+        var whole = new PodCheckpoint
+        {
+            Metadata = Meta("whole", owner, deleted: false),
+            Status = new PodCheckpointStatus { Error = new CheckpointError { Reason = Reasons.PodNotRunning } },
+        };
+        _world.Put(whole);
+        _world.Put(new ContainerCheckpoint
+        {
+            Metadata = Meta("part", Owners.ControllerReference(whole), deleted: false),
+        });
+
+        await ReconcileWholeAsync();
+
+        _world.Deleted.Should().Equal(dropped);
+    }
+
     [Test]
     public async Task A_part_waits_for_the_migration_that_needs_the_whole([Values] bool leaving)
     {

@@ -43,6 +43,32 @@ public sealed class VerificationTests
         }
     }
 
+    [TestCase(null, -20)]
+    [TestCase("StartError", 0)]
+    public void A_create_that_waited_in_vain_says_nothing_of_the_one_after_it_that_was_restored(string? reason, int seconds)
+    {
+        var vain = new V1ContainerState
+        {
+            Terminated = new V1ContainerStateTerminated
+            {
+                ExitCode = 128, Reason = reason, FinishedAt = Began.AddSeconds(seconds),
+            },
+        };
+        var behind = Target(new V1ContainerStatus { Name = "c", State = vain });
+        var now = Target(new V1ContainerStatus
+        {
+            Name = "c",
+            State = new V1ContainerState { Running = new V1ContainerStateRunning() },
+            LastState = vain,
+            RestartCount = 1,
+        });
+
+        Verification.OfContainers(behind, Restored()).Should().BeNull();
+        Verification.IsComplete(behind, Restored(), 1).Should().BeFalse("kubelet has not seen the one that runs");
+        Verification.OfContainers(now, Restored()).Should().BeNull();
+        Verification.IsComplete(now, Restored(), 1).Should().BeTrue();
+    }
+
     [Test]
     public void What_kubelet_has_not_seen_run_is_waited_for()
     {
