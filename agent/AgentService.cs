@@ -72,7 +72,7 @@ internal sealed class AgentService(
         var received = Now();
         if (request.Holder.Length == 0)
         {
-            throw Refusal.Because(StatusCode.InvalidArgument, "InvalidArgument", "holder is empty: name the migration's uid");
+            throw Refusal.Because(StatusCode.InvalidArgument, Reasons.InvalidArgument, "holder is empty: name the migration's uid");
         }
 
         // A call that comes when the pod has left would leave a fence that nobody lifts.
@@ -187,9 +187,9 @@ internal sealed class AgentService(
         {
             throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.CheckpointFailed, exception.Message, exception);
         }
-        catch (IOException exception)
+        catch (Exception exception) when (AbsentVolume.IsMeantBy(exception))
         {
-            throw FullDisk.RefusalOf(exception, options.Value) ?? Unavailable(exception);
+            throw FullDisk.RefusalOf(exception, options.Value) ?? AbsentVolume.RefusalOf(exception, options.Value);
         }
 
         return Task.FromResult(new SealResponse
@@ -250,9 +250,6 @@ internal sealed class AgentService(
             await Task.Delay(TimeSpan.FromMilliseconds(200), time, cancellationToken);
         }
     }
-
-    private static RpcException Unavailable(IOException exception) =>
-        Refusal.Because(StatusCode.Unavailable, Reasons.StoreUnavailable, $"the volume refuses: {exception.Message}", exception);
 
     /// <summary>Whether the runtime says that it has nothing of a pod; one that does not answer says nothing.</summary>
     private async Task<bool> HasLeftAsync(string podUid, CancellationToken cancellationToken)

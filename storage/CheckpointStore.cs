@@ -33,6 +33,10 @@ public sealed partial class CheckpointStore
         _options.Check();
     }
 
+    /// <summary>Whether something can be a uid, or the name of a container or a volume: 1 to 63 lower-case letters,
+    /// digits and dashes, the first no dash. Such a name leads nowhere, and means nothing to a shell.</summary>
+    public static bool IsName(string name) => Name().IsMatch(name);
+
     /// <summary>An identity that the volume carries: equal for two nodes only when both see the same volume.</summary>
     public string StoreId()
     {
@@ -247,7 +251,7 @@ public sealed partial class CheckpointStore
         var name = container is null ? "c" : container.StartsWith(Volumes, StringComparison.Ordinal) ? container[Volumes.Length..] : container;
         foreach (var (what, part) in new[] { ("pod uid", podUid), ("checkpoint id", checkpointId), ("container", name) })
         {
-            if (!Part().IsMatch(part))
+            if (!IsName(part))
             {
                 throw new ArgumentException($"{what} \"{part}\" is not valid: lower-case letters, digits and dashes only");
             }
@@ -257,5 +261,5 @@ public sealed partial class CheckpointStore
     }
 
     [GeneratedRegex(@"\A[0-9a-z][-0-9a-z]{0,62}\z")]
-    private static partial Regex Part();
+    private static partial Regex Name();
 }

@@ -65,11 +65,9 @@ internal sealed class NodeCapabilities(
         {
             throw Refusal.Because(StatusCode.InvalidArgument, Reasons.InvalidArgument, exception.Message, exception);
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or TimeoutException)
+        catch (Exception exception) when (AbsentVolume.IsMeantBy(exception))
         {
-            throw Refusal.Because(
-                StatusCode.Unavailable, Reasons.StoreUnavailable,
-                $"the volume at {options.Value.StoreRoot} of node {options.Value.NodeName} refuses: {exception.Message}", exception);
+            throw AbsentVolume.RefusalOf(exception, options.Value);
         }
     }
 

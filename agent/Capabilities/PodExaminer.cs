@@ -49,7 +49,13 @@ internal sealed class PodExaminer(ContainerRuntime runtime, VolumeContent volume
 
         foreach (var volume in volumeNames)
         {
-            found.VolumeBytes += (ulong)await volumes.WeighAsync(podUid, volume, cancellationToken);
+            var (bytes, isInMemory) = await volumes.WeighAsync(podUid, volume, cancellationToken);
+            found.VolumeBytes += (ulong)bytes;
+            if (isInMemory)
+            {
+                // One after the other is laid on the target's disk.
+                found.LargestMemoryVolumeBytes = Math.Max(found.LargestMemoryVolumeBytes, (ulong)bytes);
+            }
         }
 
         return found;

@@ -155,8 +155,7 @@ internal sealed class Checkpointer(
                     Refusal.Because(StatusCode.DataLoss, Reasons.CheckpointFailed, corrupt.Message, corrupt),
                 // Nobody knows when there will be room, and the pod stands still.
                 _ when FullDisk.RefusalOf(exception, options.Value) is { } full => full,
-                IOException io => Refusal.Because(
-                    StatusCode.Unavailable, Reasons.StoreUnavailable, $"the volume refuses: {io.Message}", io),
+                _ when AbsentVolume.IsMeantBy(exception) => AbsentVolume.RefusalOf(exception, options.Value),
                 _ => exception,
             };
         }

@@ -38,15 +38,15 @@ internal sealed class StoreInventory(CheckpointStore store, StoreCalls calls, IO
         }
         catch (Exception exception) when (exception is FormatException or ArgumentException)
         {
-            throw Refusal.Because(StatusCode.InvalidArgument, "InvalidArgument", exception.Message, exception);
+            throw Refusal.Because(StatusCode.InvalidArgument, Reasons.InvalidArgument, exception.Message, exception);
         }
         catch (CorruptArtifactException exception)
         {
             throw Refusal.Because(StatusCode.DataLoss, Reasons.ArtifactMissing, exception.Message, exception);
         }
-        catch (Exception exception) when (IsOfVolume(exception))
+        catch (Exception exception) when (AbsentVolume.IsMeantBy(exception))
         {
-            throw Unavailable(exception);
+            throw AbsentVolume.RefusalOf(exception, options.Value);
         }
     }
 
@@ -66,9 +66,9 @@ internal sealed class StoreInventory(CheckpointStore store, StoreCalls calls, IO
             {
                 next = await calls.WorkAsync(Next, cancellationToken);
             }
-            catch (Exception exception) when (IsOfVolume(exception))
+            catch (Exception exception) when (AbsentVolume.IsMeantBy(exception))
             {
-                throw Unavailable(exception);
+                throw AbsentVolume.RefusalOf(exception, options.Value);
             }
 
             if (next is null)
@@ -92,12 +92,12 @@ internal sealed class StoreInventory(CheckpointStore store, StoreCalls calls, IO
         }
         catch (StoreInUseException exception)
         {
-            // No other agent is asked instead, which might not see the lock: see IAgentDirectory.AskAnyAsync.
+            // No other agent is asked instead, which might not see the lock: see AnyAgent.AskAnyAsync.
             throw Refusal.Because(StatusCode.Unavailable, Reasons.CheckpointInProgress, exception.Message, exception);
         }
-        catch (Exception exception) when (IsOfVolume(exception))
+        catch (Exception exception) when (AbsentVolume.IsMeantBy(exception))
         {
-            throw Unavailable(exception);
+            throw AbsentVolume.RefusalOf(exception, options.Value);
         }
     }
 
@@ -115,11 +115,6 @@ internal sealed class StoreInventory(CheckpointStore store, StoreCalls calls, IO
 
         return manifests;
     }
-
-    private static bool IsOfVolume(Exception exception) => exception is IOException or UnauthorizedAccessException or TimeoutException;
-
-    private static RpcException Unavailable(Exception exception) =>
-        Refusal.Because(StatusCode.Unavailable, Reasons.StoreUnavailable, $"the volume refuses: {exception.Message}", exception);
 
     private static StoredCheckpoint Describe(
         string podUid, string checkpointId, bool isSealed, long bytes, DateTime written, IReadOnlyList<ContainerManifest> manifests)

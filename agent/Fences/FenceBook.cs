@@ -173,11 +173,6 @@ internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider tim
 
     private static string[] Files(string folder) => Directory.Exists(folder) ? Directory.GetFiles(folder) : [];
 
-    private static string Checked(string name, string text) =>
-        text.Length is > 0 and < 64 && text.All(c => char.IsAsciiLetterOrDigit(c) || c == '-')
-            ? text
-            : throw Refusal.Because(StatusCode.InvalidArgument, "InvalidArgument", $"{name} \"{text}\" is not a uid");
-
     private bool IsOld(string file) => time.GetUtcNow() - File.GetLastWriteTimeUtc(file) > Late;
 
     private bool IsLifted(string podUid, string holder) => File.Exists(MarkOf(podUid, holder));
@@ -219,10 +214,10 @@ internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider tim
         return continued;
     }
 
-    private string PathOf(string podUid) => Path.Combine(_folder, Checked("pod_uid", podUid));
+    private string PathOf(string podUid) => Path.Combine(_folder, Field.Name("pod_uid", podUid));
 
     private string SpareOf(string podUid, string holder) => MarkOf(podUid, holder) + ".spare";
 
     private string MarkOf(string podUid, string holder) =>
-        Path.Combine(_lifted, $"{Checked("pod_uid", podUid)}.{Checked("holder", holder)}");
+        Path.Combine(_lifted, $"{Field.Name("pod_uid", podUid)}.{Field.Name("holder", holder)}");
 }

@@ -22,7 +22,7 @@ internal sealed class ImageConversion(
         var uri = ArtifactUri.TryParse(request.ArtifactUri, out var parsed) && parsed.Container is not null
             ? parsed
             : throw Refusal.Because(
-                StatusCode.InvalidArgument, "InvalidArgument", $"artifact_uri \"{request.ArtifactUri}\" names no container's artifact");
+                StatusCode.InvalidArgument, Reasons.InvalidArgument, $"artifact_uri \"{request.ArtifactUri}\" names no container's artifact");
         var started = time.GetTimestamp();
         await _one.WaitAsync(cancellationToken);
         try
@@ -81,16 +81,16 @@ internal sealed class ImageConversion(
 
     private static RpcException? RefusalOf(Exception exception) => exception switch
     {
-        FormatException => Refusal.Because(StatusCode.InvalidArgument, "InvalidArgument", exception.Message, exception),
+        FormatException => Refusal.Because(StatusCode.InvalidArgument, Reasons.InvalidArgument, exception.Message, exception),
         CorruptArtifactException => Refusal.Because(StatusCode.DataLoss, Reasons.CheckpointFailed, exception.Message, exception),
         RegistryException { Failure: RegistryFailure.Unavailable } =>
-            Refusal.Because(StatusCode.Unavailable, "RegistryUnavailable", exception.Message, exception),
+            Refusal.Because(StatusCode.Unavailable, Reasons.RegistryUnavailable, exception.Message, exception),
         RegistryException { Failure: RegistryFailure.Denied } =>
-            Refusal.Because(StatusCode.PermissionDenied, "RegistryDenied", exception.Message, exception),
+            Refusal.Because(StatusCode.PermissionDenied, Reasons.RegistryDenied, exception.Message, exception),
         RegistryException { Failure: RegistryFailure.WrongDigest } =>
-            Refusal.Because(StatusCode.DataLoss, "RegistryWrongDigest", exception.Message, exception),
-        RegistryException => Refusal.Because(StatusCode.FailedPrecondition, "RegistryRefused", exception.Message, exception),
-        NodeStoreException => Refusal.Because(StatusCode.FailedPrecondition, "NodeStoreFailed", exception.Message, exception),
+            Refusal.Because(StatusCode.DataLoss, Reasons.RegistryWrongDigest, exception.Message, exception),
+        RegistryException => Refusal.Because(StatusCode.FailedPrecondition, Reasons.RegistryRefused, exception.Message, exception),
+        NodeStoreException => Refusal.Because(StatusCode.FailedPrecondition, Reasons.NodeStoreFailed, exception.Message, exception),
         IOException => Refusal.Because(StatusCode.Unavailable, Reasons.CheckpointFailed, exception.Message, exception),
         _ => null,
     };

@@ -26,11 +26,12 @@ internal sealed class KubeletClient : IDisposable
 
     private readonly HttpClient _http;
     private readonly AgentOptions _options;
+    private readonly TimeProvider _time;
     private readonly ResiliencePipeline<HttpResponseMessage> _beforeTheDump;
 
     public KubeletClient(IOptions<AgentOptions> options, TimeProvider time)
     {
-        _options = options.Value;
+        (_options, _time) = (options.Value, time);
         var tls = new SslClientAuthenticationOptions
         {
             // Read for each connection: a cluster's authorities are rotated.
@@ -72,8 +73,9 @@ internal sealed class KubeletClient : IDisposable
         string podNamespace, string pod, string container, uint timeoutSeconds, CancellationToken cancellationToken)
     {
         var seconds = timeoutSeconds == 0 ? DefaultTimeoutSeconds : timeoutSeconds;
-        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        deadline.CancelAfter(TimeSpan.FromSeconds(Math.Max(seconds, DefaultTimeoutSeconds) + 30));
+        var limit = TimeSpan.FromSeconds(Math.Max(seconds, DefaultTimeoutSeconds) + 30);
+        using var patience = new CancellationTokenSource(limit, _time);
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, patience.Token);
         var path = $"/checkpoint/{podNamespace}/{pod}/{container}?timeout={seconds}";
         HttpResponseMessage response;
         try
@@ -89,7 +91,10 @@ internal sealed class KubeletClient : IDisposable
         catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
         {
             throw Refusal.Because(
-                StatusCode.Unavailable, Reasons.KubeletUnavailable, $"kubelet has not answered within {seconds} s", exception);
+                StatusCode.Unavailable,
+                Reasons.KubeletUnavailable,
+                $"kubelet has not answered within {limit.TotalSeconds:0} s",
+                exception);
         }
 
         using (response)
@@ -119,43 +124,44 @@ internal sealed class KubeletClient : IDisposable
     internal static RpcException Explain(HttpStatusCode code, string text) => (code, text) switch
     {
         (HttpStatusCode.NotFound, "pod does not exist") =>
-            Refusal.Because(StatusCode.NotFound, "PodNotFound", "the pod does not exist on this node"),
+            Refusal.Because(StatusCode.NotFound, Reasons.PodNotFound, "the pod does not exist on this node"),
         (HttpStatusCode.NotFound, "404 page not found") => Refusal.Because(
             StatusCode.FailedPrecondition,
-            "CheckpointDisabled",
+            Reasons.CheckpointDisabled,
             "kubelet has no checkpoint endpoint: turn on its feature gate ContainerCheckpoint"),
         (HttpStatusCode.NotFound, _) =>
-            Refusal.Because(StatusCode.NotFound, "ContainerNotFound", $"kubelet: {text}"),
+            Refusal.Because(StatusCode.NotFound, Reasons.ContainerNotFound, $"kubelet: {text}"),
         (HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden, _) => Refusal.Because(
             StatusCode.PermissionDenied,
-            "KubeletForbidden",
+            Reasons.KubeletForbidden,
             $"kubelet does not let the agent checkpoint: {text}; grant its identity create on nodes/checkpoint"),
         (HttpStatusCode.ServiceUnavailable, _) => Refusal.Because(
-            StatusCode.Unavailable, Reasons.KubeletUnavailable, $"kubelet has no time: {Short(text)}"),
+            StatusCode.Unavailable, Reasons.KubeletUnavailable, $"kubelet is busy (503): {Short(text)}"),
         (_, var t) when Unknown.Any(u => t.Contains(u, StringComparison.Ordinal)) => Refusal.Because(
             StatusCode.Unavailable, Reasons.KubeletUnavailable, $"kubelet has not seen the end of the dump: {Short(text)}"),
         (_, var t) when t.Contains("Connected TCP socket", StringComparison.Ordinal) => ConnectedSocketsRefused("CRIU found one"),
         (_, var t) when t.Contains("checkpoint/restore support not available", StringComparison.Ordinal) =>
             Refusal.Because(
                 StatusCode.FailedPrecondition,
-                "CheckpointDisabled",
+                Reasons.CheckpointDisabled,
                 "the container runtime of the node has CRIU support switched off: see config/crio"),
         (_, var t) when t.EndsWith("not found)", StringComparison.Ordinal) => Refusal.Because(
-            StatusCode.FailedPrecondition, "PodNotRunning", $"the container does not run: {text}"),
+            StatusCode.FailedPrecondition, Reasons.PodNotRunning, $"the container does not run: {text}"),
         (_, var t) when FullDisk.IsMeantBy(t) => Refusal.Because(
             StatusCode.FailedPrecondition,
             Reasons.NotEnoughSpace,
             $"a disk of the node is full where the runtime dumps or kubelet writes its archive; make room there: {Short(text)}"),
         _ => Refusal.Because(
-            StatusCode.FailedPrecondition, "CheckpointFailed", $"the runtime could not dump the container: {Short(text)}"),
+            StatusCode.FailedPrecondition, Reasons.CheckpointFailed, $"the runtime could not dump the container: {Short(text)}"),
     };
 
-    /// <summary>Connected sockets, and no option that says what to do with them.</summary>
+    /// <summary>Connected sockets, and no option that says what to do with them: a migration with tcpPolicy Reject, or
+    /// a snapshot, which has no policy.</summary>
     internal static RpcException ConnectedSocketsRefused(string found) => Refusal.Because(
         StatusCode.FailedPrecondition,
-        "EstablishedTcpConnections",
-        $"the container has connected TCP sockets ({found}) and the policy is to refuse them: migrate with "
-        + "tcpPolicy: Close, so that the application reconnects, or try when it has none");
+        Reasons.EstablishedTcpConnections,
+        $"the container has connected TCP sockets ({found}): a migration closes them with tcpPolicy: Close, and the "
+        + "application reconnects; with Reject it is begun, and a snapshot is taken when there are none");
 
     // Of a connection that was not trusted the first words only say so.
     private static string Why(HttpRequestException exception)
@@ -175,7 +181,7 @@ internal sealed class KubeletClient : IDisposable
     {
         using var document = JsonDocument.Parse(json);
         return document.RootElement.GetProperty("items")[0].GetString()
-            ?? throw Refusal.Because(StatusCode.Internal, "CheckpointFailed", "kubelet named no file");
+            ?? throw Refusal.Because(StatusCode.Internal, Reasons.CheckpointFailed, "kubelet named no file");
     }
 
     private async Task<HttpResponseMessage> SendAsync(string path, CancellationToken cancellationToken)

@@ -206,7 +206,7 @@ internal sealed class AddressHolds(
     private static IPAddress Parse(string address) =>
         IPAddress.TryParse(address, out var parsed)
             ? parsed
-            : throw Refusal.Because(StatusCode.InvalidArgument, "InvalidArgument", $"\"{address}\" is not an address");
+            : throw Refusal.Because(StatusCode.InvalidArgument, Reasons.InvalidArgument, $"\"{address}\" is not an address");
 
     private async Task OneAtATimeAsync(Func<Task> work, CancellationToken cancellationToken)
     {
@@ -222,8 +222,5 @@ internal sealed class AddressHolds(
     }
 
     // It goes into a shell script, too.
-    private string PathOf(string holder) =>
-        holder.Length is > 0 and < 64 && holder.All(c => char.IsAsciiLetterOrDigit(c) || c == '-')
-            ? Path.Combine(_folder, holder)
-            : throw Refusal.Because(StatusCode.InvalidArgument, "InvalidArgument", $"holder \"{holder}\" is not a uid");
+    private string PathOf(string holder) => Path.Combine(_folder, Field.Name("holder", holder));
 }

@@ -14,7 +14,8 @@ internal readonly record struct PodRestoreFolder(string FullName)
 
     /// <summary>A pod's.</summary>
     /// <exception cref="RpcException">INVALID_ARGUMENT: that is no uid.</exception>
-    public static PodRestoreFolder Of(AgentOptions options, string podUid) => new(Path.Combine(options.RestoresFolder, Checked(podUid)));
+    public static PodRestoreFolder Of(AgentOptions options, string podUid) =>
+        new(Path.Combine(options.RestoresFolder, Field.Name("pod_uid", podUid)));
 
     /// <summary>Of all pods that have one. The handler's own records begin with a dot.</summary>
     public static List<PodRestoreFolder> All(AgentOptions options) => [.. Below(options.RestoresFolder).Select(f => new PodRestoreFolder(f))];
@@ -35,7 +36,8 @@ internal readonly record struct PodRestoreFolder(string FullName)
 
     /// <summary>Where a container of it is restored.</summary>
     /// <exception cref="RpcException">INVALID_ARGUMENT: that is no container's name.</exception>
-    public ContainerRestoreFolder Of(string container) => new(Path.Combine(FullName, Checked(container)));
+    public ContainerRestoreFolder Of(string container) =>
+        new(Path.Combine(FullName, Field.Name("container_name", container)));
 
     /// <summary>The containers that have a folder. What else begins with a dot is the agent's own.</summary>
     public List<ContainerRestoreFolder> Containers => [.. Below(FullName).Select(f => new ContainerRestoreFolder(f))];
@@ -79,9 +81,4 @@ internal readonly record struct PodRestoreFolder(string FullName)
         Directory.Exists(folder) ? Directory.GetDirectories(folder).Where(f => Path.GetFileName(f)[0] != '.') : [];
 
     private RestoreFile At(string name) => new(Path.Combine(FullName, name));
-
-    private static string Checked(string part) =>
-        part.Length is > 0 and <= 63 && part.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '-')
-            ? part
-            : throw Refusal.Because(StatusCode.InvalidArgument, Reasons.InvalidArgument, $"\"{part}\" is no uid or container name");
 }

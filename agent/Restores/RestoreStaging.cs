@@ -264,5 +264,5 @@ internal sealed class RestoreStaging(
     private static ArtifactUri UriOf(string text) =>
         ArtifactUri.TryParse(text, out var uri) && uri.Container is not null
             ? uri
-            : throw Refusal.Because(StatusCode.InvalidArgument, "InvalidArgument", $"artifact_uri \"{text}\" names no container's artifact");
+            : throw Refusal.Because(StatusCode.InvalidArgument, Reasons.InvalidArgument, $"artifact_uri \"{text}\" names no container's artifact");
 }

@@ -3,6 +3,7 @@ using Grpc.Core;
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Agent.Processes;
 using PodCheckpointing.Agent.Restores;
+using PodCheckpointing.Api.Agent;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Storage;
 using PodCheckpointing.Storage.Archives;
@@ -19,9 +20,6 @@ internal sealed class VolumeContent(CheckpointStore store, PodCgroup cgroup, IOp
 
     /// <summary>What a file takes on a disk beside its content, at most.</summary>
     private const long Block = 4096;
-
-    /// <summary>What is left of a disk beside the content that is laid there.</summary>
-    private const long Spare = 64 << 20;
 
     /// <summary>How the store names a volume's content.</summary>
     public static string NameOf(string volume) => ".volumes/" + volume;
@@ -104,7 +102,7 @@ internal sealed class VolumeContent(CheckpointStore store, PodCgroup cgroup, IOp
     /// disk would be filled, which others need.</summary>
     private bool CanBeStaged(string podUid, ContainerManifest manifest) =>
         cgroup.Find(podUid) is not null
-        && manifest.Size + (manifest.Entries * Block) + Spare <= new DriveInfo(options.Value.StateRoot).AvailableFreeSpace;
+        && manifest.Size + (manifest.Entries * Block) + StagingSpace.Spare <= new DriveInfo(options.Value.StateRoot).AvailableFreeSpace;
 
     /// <summary>Puts it there on the pod's own account: what the agent wrote would be the agent's memory for as long as the pod lives.</summary>
     /// <returns>Whether it could be had so.</returns>
@@ -135,13 +133,13 @@ internal sealed class VolumeContent(CheckpointStore store, PodCgroup cgroup, IOp
 
     private static bool IsInMemory(string folder) => new DriveInfo(folder).DriveFormat == "tmpfs";
 
-    /// <summary>How many bytes a volume takes; 0 where that is not found out in time.</summary>
-    public async Task<long> WeighAsync(string podUid, string volume, CancellationToken cancellationToken)
+    /// <summary>How many bytes a volume takes, and whether it is in memory; 0 where that is not found out in time.</summary>
+    public async Task<(long Bytes, bool IsInMemory)> WeighAsync(string podUid, string volume, CancellationToken cancellationToken)
     {
         var folder = FolderOf(podUid, volume);
         if (!Directory.Exists(folder))
         {
-            return 0;
+            return default;
         }
 
         try
@@ -149,24 +147,20 @@ internal sealed class VolumeContent(CheckpointStore store, PodCgroup cgroup, IOp
             // What files go meanwhile it complains about, and counts the others.
             var du = await NodeProcess.RunAsync(
                 ["du", "--summarize", "--block-size=1", "--one-file-system", "--", folder], feed: null, WeighingLimit, cancellationToken);
-            return long.TryParse(du.Output.Split('\t')[0], CultureInfo.InvariantCulture, out var bytes) ? bytes : 0;
+            return long.TryParse(du.Output.Split('\t')[0], CultureInfo.InvariantCulture, out var bytes)
+                ? (bytes, IsInMemory(folder))
+                : default;
         }
         catch (TimeoutException)
         {
-            return 0;
+            return default;
         }
     }
 
-    private string FolderOf(string podUid, string volume)
-    {
-        foreach (var part in new[] { podUid, volume })
-        {
-            if (part.Length is 0 or > 63 || !part.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '-'))
-            {
-                throw Refusal.Because(StatusCode.InvalidArgument, "InvalidArgument", $"\"{part}\" is no uid or volume name");
-            }
-        }
-
-        return Path.Combine(options.Value.KubeletPods, podUid, "volumes", "kubernetes.io~empty-dir", volume);
-    }
+    private string FolderOf(string podUid, string volume) => Path.Combine(
+        options.Value.KubeletPods,
+        Field.Name("pod_uid", podUid),
+        "volumes",
+        "kubernetes.io~empty-dir",
+        Field.Name("volume_names", volume));
 }

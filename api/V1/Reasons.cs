@@ -41,8 +41,10 @@ public static class Reasons
     /// ended needs a new attempt.</remarks>
     public const string ContainerNotFound = "ContainerNotFound";
 
-    /// <summary>The pod has connected TCP sockets, and spec.tcpPolicy is Reject; the message counts them.</summary>
-    /// <remarks>Let the application close them, or use tcpPolicy: Close and let it connect again.</remarks>
+    /// <summary>The pod has connected TCP sockets, and spec.tcpPolicy is Reject; or it is a snapshot, which closes none. The
+    /// message counts them.</summary>
+    /// <remarks>Let the application close them, or migrate with tcpPolicy: Close and let it connect again. A snapshot is taken
+    /// when there are none.</remarks>
     public const string EstablishedTcpConnections = "EstablishedTcpConnections";
 
     /// <summary>The target would not have the pod's address, which tcpPolicy Established needs, or which the pod asks for in a

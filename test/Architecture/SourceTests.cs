@@ -58,6 +58,20 @@ public sealed partial class SourceTests
         Product(".cs").SelectMany(file => EventId().Matches(RepositoryFiles.Read(file)).Select(id => (Process: file.Split('/')[0], Id: id.Groups[1].Value)))
             .GroupBy(one => one).Where(events => events.Count() > 1).Select(events => events.Key).Should().BeEmpty();
 
+    /// <summary>Reasons has its meaning and remedy, and the compiler sees to the rest.</summary>
+    [Test]
+    public void A_reason_is_named_by_its_constant()
+    {
+        var reasons = Constant().Matches(RepositoryFiles.Read("api/V1/Reasons.cs")).Select(c => c.Groups[1].Value).ToHashSet();
+        reasons.Should().Contain("PodNotFound");
+
+        Product(".cs").SelectMany(file => ReasonPassed().Matches(RepositoryFiles.Read(file)).Select(found => (file, found.Value)))
+            .Should().BeEmpty();
+        Product(".cs").Where(file => file.Split('/')[0] is "agent" or "controllers")
+            .SelectMany(file => CompoundWord().Matches(RepositoryFiles.Read(file)).Select(found => (file, Word: found.Groups[1].Value)))
+            .Where(found => reasons.Contains(found.Word)).Should().BeEmpty();
+    }
+
     private static IEnumerable<string> Product(string extension) => RepositoryFiles.All.Where(file =>
         file.EndsWith(extension, StringComparison.Ordinal) && !file.StartsWith("test/", StringComparison.Ordinal));
 
@@ -73,6 +87,19 @@ public sealed partial class SourceTests
 
     [GeneratedRegex(@"LoggerMessage\(\s*(\d+),", RegexOptions.CultureInvariant)]
     private static partial Regex EventId();
+
+    [GeneratedRegex(@"const string (\w+) = ", RegexOptions.CultureInvariant)]
+    private static partial Regex Constant();
+
+    // Of a refusal, of an exception that carries a reason, of an event.
+    [GeneratedRegex(
+        @"(?:Refusal\.Because\(\s*StatusCode\.\w+|(?:Terminal|Agent)Exception\(|\.Record\([^;""]*""(?:Normal|Warning)"")[,\s]*""",
+        RegexOptions.CultureInvariant)]
+    private static partial Regex ReasonPassed();
+
+    // A single word, as Pending, is a phase, too.
+    [GeneratedRegex(@"""([A-Z][a-z]+(?:[A-Z][a-z]+)+)""", RegexOptions.CultureInvariant)]
+    private static partial Regex CompoundWord();
 
     // The projects are called PodCheckpointing, and their metrics begin with it; that word alone is allowed.
     [GeneratedRegex(@"checkpoint(?!ing(\b|_))", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]

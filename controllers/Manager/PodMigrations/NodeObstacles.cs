@@ -122,6 +122,7 @@ internal static class NodeObstacles
         var (here, there) = (source.NodeName, target.NodeName);
         var missing = CpuFeatures.Missing(source.Architecture, source.CpuFeatures, target.CpuFeatures);
         var memory = source.Pod?.MemoryBytes ?? 0;
+        var volume = source.Pod?.LargestMemoryVolumeBytes ?? 0;
         (string Reason, bool Broken, string Message)[] both =
         [
             (Reasons.NodeNotCapable, source.Runtime != target.Runtime, $"nodes {here} and {there} have different runtimes: {source.Runtime}, {target.Runtime}"),
@@ -135,6 +136,10 @@ internal static class NodeObstacles
             (Reasons.CriuTooOld, Versions.IsOlder(target.CriuVersion, source.CriuVersion, parts: 2), $"node {there} has CRIU {target.CriuVersion}, older than {source.CriuVersion} of node {here}"),
             (Reasons.NotEnoughSpace, memory > target.StagingFreeBytes,
                 $"the memory of pod {pod.Metadata.Name} takes {Quantity.OfBytes(memory)}, and node {there} has {Quantity.OfBytes(target.StagingFreeBytes)} free where it is staged"),
+            (Reasons.NotEnoughSpace, volume > 0 && volume + StagingSpace.Spare > target.StagingFreeBytes,
+                $"a volume in memory of pod {pod.Metadata.Name} holds {Quantity.OfBytes(volume)}, which needs as much of "
+                + $"node {there}'s disk on its way, with {Quantity.OfBytes(StagingSpace.Spare)} to spare, and node {there} has "
+                + $"{Quantity.OfBytes(target.StagingFreeBytes)} free where it is staged; make room there"),
         ];
         return both.Where(c => c.Broken).Select(c => new Obstacle(c.Reason, c.Message));
     }

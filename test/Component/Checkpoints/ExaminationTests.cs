@@ -5,6 +5,7 @@ using NUnit.Framework;
 using PodCheckpointing.Api.Agent;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Component.Store;
 
 namespace PodCheckpointing.Component.Checkpoints;
 
@@ -73,6 +74,29 @@ internal sealed class ExaminationTests
         answer.CpuFeatures.Should().NotBeEmpty();
         answer.CpuVendor.Should().NotBeEmpty();
         answer.ArchiveFreeBytes.Should().BePositive();
+    }
+
+    [Test]
+    public async Task Of_the_volumes_in_memory_the_largest_is_told()
+    {
+        string[] names = ["small", "large", "tiny"];
+        try
+        {
+            foreach (var (name, megabytes) in names.Zip([2, 3, 1]))
+            {
+                await StoragePeers.RunAsync("mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", _node.Volume(Pod, name));
+                await File.WriteAllBytesAsync(Path.Combine(_node.Volume(Pod, name), "file"), new byte[megabytes << 20]);
+            }
+
+            (await AskAsync(names)).Pod.LargestMemoryVolumeBytes.Should().Be(3 << 20);
+        }
+        finally
+        {
+            foreach (var name in names)
+            {
+                await StoragePeers.RunAsync("umount", _node.Volume(Pod, name));
+            }
+        }
     }
 
     [Test]

@@ -208,6 +208,8 @@ internal sealed class AddressHoldsTests
     [TestCase("m1", "")]
     [TestCase("m1; reboot", "10.0.0.5")]
     [TestCase("../m1", "10.0.0.5")]
+    [TestCase("M1", "10.0.0.5")]
+    [TestCase("-m1", "10.0.0.5")]
     public async Task What_is_no_uid_or_no_address_comes_into_no_script(string holder, string address)
     {
         var holding = () => _holds.HoldAsync(holder, [address], TimeSpan.Zero, CancellationToken.None);

@@ -274,6 +274,9 @@ internal sealed class FenceBookTests
     [TestCase("a.b", "m")]
     [TestCase("a", "")]
     [TestCase("a", "../m")]
+    [TestCase("A", "m")]
+    [TestCase("-a", "m")]
+    [TestCase("a", "M")]
     public async Task A_fence_for_no_uid_is_refused(string uid, string holder)
     {
         Code(() => New().Fence(uid, holder, "Close")).Should().Be(StatusCode.InvalidArgument);

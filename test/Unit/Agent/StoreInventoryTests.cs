@@ -146,6 +146,7 @@ public sealed class StoreInventoryTests : StoreFolder
         var refusal = (await FluentActions.Awaiting(() => asked).Should().ThrowAsync<RpcException>()).Which;
 
         (refusal.StatusCode, AgentReasons.Of(refusal)).Should().Be((StatusCode.Unavailable, Reasons.StoreUnavailable));
-        refusal.Status.Detail.Should().Contain("it has not answered for");
+        refusal.Status.Detail
+            .Should().StartWith($"cannot access the checkpoint volume at {Root} of node ").And.Contain("it has not answered for");
     }
 }

@@ -72,6 +72,26 @@ public sealed class VolumeContentTests : StoreFolder
     }
 
     [Test]
+    public async Task A_volume_is_weighed_and_said_to_be_in_memory_where_it_is()
+    {
+        var pods = Directory.CreateDirectory($"/dev/shm/pods-{Guid.NewGuid():n}").FullName;
+        try
+        {
+            var folder = Directory.CreateDirectory(Path.Combine(pods, Target, "volumes", "kubernetes.io~empty-dir", "scratch")).FullName;
+            await File.WriteAllBytesAsync(Path.Combine(folder, "kept"), new byte[1 << 20]);
+            var options = Options.Create(new AgentOptions { KubeletPods = pods, NodeRoot = Out });
+            var volumes = new VolumeContent(Store, new PodCgroup(options), options);
+
+            (await volumes.WeighAsync(Target, "scratch", CancellationToken.None)).Should().Be((1 << 20, true));
+            (await volumes.WeighAsync(Target, "another", CancellationToken.None)).Should().Be((0, false));
+        }
+        finally
+        {
+            Directory.Delete(pods, recursive: true);
+        }
+    }
+
+    [Test]
     public async Task A_volume_in_memory_of_a_pod_without_a_group_is_not_laid_on_the_disk_first()
     {
         await File.WriteAllTextAsync(Path.Combine(FolderOf(Pod), "kept"), "content");

@@ -163,6 +163,25 @@ public sealed class NodeObstaclesTests
         OfPod(TcpPolicies.Close, Node("a"), Node("b")).Should().BeEmpty("an older agent does not look");
     }
 
+    [TestCase(900, 900, false)]
+    [TestCase(900, 963, false)]
+    [TestCase(900, 964, true)]
+    [TestCase(0, 0, true)]
+    public void A_volume_in_memory_must_fit_on_the_targets_disk_on_its_way(int largest, int free, bool fits)
+    {
+        var seen = new PodExamination { VolumeBytes = 3000 * Mebi, LargestMemoryVolumeBytes = (ulong)largest * Mebi };
+        var source = Node("a", n => (n.Pod, n.StoreFreeBytes) = (seen, 5000 * Mebi));
+
+        var found = OfPod(TcpPolicies.Close, source, Node("b", n => n.StagingFreeBytes = (ulong)free * Mebi)).ToList();
+
+        found.Select(f => f.Reason).Should().Equal(fits ? [] : [Reasons.NotEnoughSpace]);
+        if (!fits)
+        {
+            found[0].Message.Should().StartWith("a volume in memory of pod web holds 900 MiB")
+                .And.Contain("with 64 MiB to spare").And.Contain($"and node b has {free} MiB free where");
+        }
+    }
+
     private static IEnumerable<Obstacle> Of(GetCapabilitiesResponse source, GetCapabilitiesResponse target) =>
         OfPod(TcpPolicies.Close, source, target);
 
