@@ -125,7 +125,7 @@ internal sealed class Kubelets(SimulatedServer server, World world, Random rando
                         world.EndAsked(copy, container, node.Stages.GetValueOrDefault(copy.PodUid)));
                 }
             }
-            else if (pod.Spec.Containers.Single(c => c.Name == container.Name) is var spec && Freeze.Longest(spec) is { } longest
+            else if (pod.Spec.Containers.Single(c => c.Name == container.Name) is var spec && Freeze.AllowedBy(spec) is { } longest
                 && now - container.StandsSince >= longest)
             {
                 yield return ($"{pod.Metadata.Name}/{container.Name} answers no probe", () => world.Ask(container));
