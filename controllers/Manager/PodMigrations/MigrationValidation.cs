@@ -12,8 +12,8 @@ internal static class MigrationValidation
         OfContainers(target) ?? (target.Metadata.DeletionTimestamp is not null || target.Status?.Phase is "Failed" or "Succeeded"
             ? new(
                 Reasons.RestoreFailed,
-                $"the target pod {target.Metadata.Name} ended before it was restored: "
-                + $"{target.Status?.Reason} {target.Status?.Message}".TrimEnd(' ', ':'))
+                ($"the target pod {target.Metadata.Name} ended before it was restored: "
+                    + $"{target.Status?.Reason} {target.Status?.Message}").TrimEnd(' ', ':'))
             : null);
 
     /// <summary>Why a container of a target pod will never be created, and so none of them run.</summary>

@@ -33,7 +33,8 @@ public sealed class MountedClaimTests
 
     [Test]
     public async Task A_claim_for_one_pod_is_refused_whatever_its_volume_could_do() =>
-        (await ReadAsync(Claim("Bound", "ReadWriteOncePod"), Volume("ReadWriteMany"))).Obstacle()!.Reason.Should().Be(Reasons.VolumeNotShared);
+        (await ReadAsync(Claim("Bound", "ReadWriteOncePod"), Volume("ReadWriteMany"))).Obstacle()!
+            .Reason.Should().Be(Reasons.VolumeNotShared);
 
     [Test]
     public async Task A_claim_for_less_than_its_volume_can_do_is_no_obstacle() =>

@@ -84,7 +84,8 @@ public sealed class PodPlacementTests
         Placement(pod, [Pod("other", "b1", Web)]).Obstacles(Nodes[2], isChosen: false).Should().Equal(
             new Obstacle(
                 Reasons.NodeNotSelected,
-                "pod mine may not be on node b1: its required anti-affinity keeps it away from pod ns/other in zone b"));
+                "pod mine may not be on node b1: its required anti-affinity keeps it away from pod ns/other "
+                + "in zone b"));
     }
 
     private static string Refused(V1Pod pod, V1Pod[] all, bool isChosen)

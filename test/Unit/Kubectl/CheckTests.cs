@@ -119,7 +119,8 @@ internal sealed class CheckTests
         }).Select(finding => (finding.Subject, finding.Message));
 
         Of("KernelTooOld", "a is old; Note: b").Should().Equal(("KernelTooOld", "a is old; Note: b"));
-        var both = Obstacle.Tell([new("PodNotMigratable", "x; y"), new("KernelTooOld", "z"), new("PodNotMigratable", "w")]);
+        var both = Obstacle.Tell(
+            [new("PodNotMigratable", "x; y"), new("KernelTooOld", "z"), new("PodNotMigratable", "w")]);
         Of("PodNotMigratable", both).Should().Equal(("PodNotMigratable", "x; y; w"), ("KernelTooOld", "z"));
     }
 

@@ -52,7 +52,7 @@ public sealed class AskedNodesTests : MigrationTests
 
         _world.Status.Outcome.Should().Be(Outcomes.Restored);
         _world.Status.DowntimeMilliseconds.Should().Be(250);
-        _world.Calls.Select(call => $"{call.Node} {call.Request.Descriptor.Name}").Should().Equal(
+        _world.AskedAt.Should().Equal(
             "a FenceRequest", "b HoldAddressesRequest", "b GetRestoreRequest", "b PrepareRestoreRequest",
             "b GetRestoreRequest", "b ReleaseRestoreRequest", "b GetRestoreRequest", "b GetRestoreRequest",
             "a EndProcessesRequest", "a UnfenceRequest");
@@ -77,9 +77,43 @@ public sealed class AskedNodesTests : MigrationTests
 
         await _world.ReconcileAsync();
 
-        _world.Calls.Select(call => $"{call.Node} {call.Request.Descriptor.Name}")
-            .Should().Equal(known ? ["b StageAheadRequest"] : []);
+        _world.AskedAt.Should().Equal(known ? ["b StageAheadRequest"] : []);
         _world.Status.Phase.Should().Be(MigrationPhases.Checkpointing);
+    }
+
+    [Test]
+    public async Task What_stands_at_the_target_is_undone_there_and_the_source_goes_on_at_its_own_node()
+    {
+        _world.HasCome(Dumped, Steps.Hold, Steps.Restore);
+        _world.PutTarget();
+        TurnBack();
+        _world.Answer(new CancelRestoreResponse { HasRun = true });
+        _world.Answer(new UnfenceResponse());
+        _world.Answer(new HoldAddressesResponse());
+
+        await _world.ReconcileAFewTimesAsync();
+
+        _world.Status.Outcome.Should().Be(Outcomes.RolledBack);
+        _world.AskedAt.Should().Equal(
+            "b CancelRestoreRequest", "b CancelRestoreRequest", "a UnfenceRequest", "b HoldAddressesRequest");
+    }
+
+    [Test]
+    public async Task A_source_that_is_started_afresh_elsewhere_ends_at_its_own_node()
+    {
+        _world.HasCome(Fenced, Steps.Receive, Steps.Fence);
+        TurnBack();
+        _world.Put(_world.Migration with
+        {
+            Spec = _world.Migration.Spec with { OnFailure = OnFailurePolicies.ColdStart },
+        });
+        _world.Answer(new CancelRestoreResponse());
+        _world.Answer(new UnfenceResponse());
+
+        await _world.ReconcileAFewTimesAsync();
+
+        _world.Deleted.Should().Equal("p");
+        _world.AskedAt.Should().Equal("b CancelRestoreRequest", "a UnfenceRequest", "a CancelRestoreRequest");
     }
 
     [TestCase(3, true)]
@@ -104,4 +138,13 @@ public sealed class AskedNodesTests : MigrationTests
 
         (_world.Condition(ConditionTypes.RolledBack) is not null).Should().Be(back);
     }
+
+    private void TurnBack() => _world.Put(_world.Migration with
+    {
+        Status = _world.Status with
+        {
+            Conditions = _world.Status.Conditions.With(
+                ConditionTypes.RolledBack, "False", Reasons.RestoreFailed, "CRIU says no", 1, DateTime.UnixEpoch),
+        },
+    });
 }

@@ -86,6 +86,8 @@ public sealed class MigrationRulesTests
     public void A_target_that_will_never_wait_is_given_up_at_once()
     {
         MigrationValidation.OfReceiver(Running()).Should().BeNull();
+        MigrationValidation.OfReceiver(Running() with { Status = new V1PodStatus { Phase = "Failed" } })!
+            .Message.Should().Be("the target pod p ended before it was restored");
         var stuck = new V1ContainerStatus
         {
             Name = "c", State = new V1ContainerState { Waiting = new V1ContainerStateWaiting { Reason = "ErrImageNeverPull", Message = "not present" } },

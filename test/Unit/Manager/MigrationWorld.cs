@@ -76,6 +76,9 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, IEventRecorder
     /// <summary>What agents were asked, in order, and each at its node.</summary>
     public List<(string Node, IMessage Request)> Calls { get; } = [];
 
+    /// <summary>The same for people: node and request.</summary>
+    public IEnumerable<string> AskedAt => Calls.Select(call => $"{call.Node} {call.Request.Descriptor.Name}");
+
     /// <summary>What agents were asked to end or to lift, in order.</summary>
     public IEnumerable<Type> Asked => Calls.Select(call => call.Request.GetType())
         .Where(type => type == typeof(UnfenceRequest) || type == typeof(EndProcessesRequest));

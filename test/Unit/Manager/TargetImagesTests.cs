@@ -58,7 +58,8 @@ public sealed class TargetImagesTests
 
         Choose(source, [], [Image(Tag, there)]).Should().Be(new TargetImage("c", Tag, true, null));
         TargetImages.Differing(source, target, [], [Image(Tag, "sha256:1")]).Should().BeNull();
-        TargetImages.Differing(source, target, [], [Image(Tag, "sha256:2")])!.Reason.Should().Be(Reasons.ImageNotPresent);
+        TargetImages.Differing(source, target, [], [Image(Tag, "sha256:2")])!
+            .Reason.Should().Be(Reasons.ImageNotPresent);
     }
 
     [Test]

@@ -268,8 +268,9 @@ public sealed class ValidationTests
     [Test]
     public async Task Each_silent_agent_is_told_of_under_its_own_word()
     {
-        _answers["b"] = _ => throw new AgentException(Reasons.AgentUnavailable, "connection refused", isTerminal: false);
-        _answers["c"] = _ => throw new AgentException(Reasons.AgentFailed, "the agent of node c failed: no", isTerminal: false);
+        _answers["b"] = _ => throw Silent;
+        _answers["c"] = _ => throw new AgentException(
+            Reasons.AgentFailed, "the agent of node c failed: no", isTerminal: false);
 
         var status = await ValidateAsync(new PodMigrationSpec { PodName = "web", DryRun = true });
 
@@ -281,15 +282,17 @@ public sealed class ValidationTests
 
     [TestCase("b", "c")]
     [TestCase("c", "b")]
-    public async Task An_agent_that_may_come_back_is_waited_for_whatever_another_one_has_said(string silent, string foreign)
+    public async Task An_agent_that_may_come_back_is_waited_for_whatever_another_one_has_said(
+        string silent, string foreign)
     {
         var (tries, told) = (0, default(V1Condition));
-        _answers[foreign] = _ => throw new AgentException(Reasons.AgentFailed, "speaks another language", isTerminal: true);
+        _answers[foreign] = _ => throw new AgentException(
+            Reasons.AgentFailed, "speaks another language", isTerminal: true);
         _answers[silent] = request =>
         {
             told = _cluster.Find<PodMigration>(Key)!.Status?.Conditions.Find(ConditionTypes.Stalled);
             return ++tries <= SilentAgents.MostTries + 1
-                ? throw new AgentException(Reasons.AgentUnavailable, "connection refused", isTerminal: false)
+                ? throw Silent
                 : Answer(silent, request);
         };
 
@@ -297,22 +300,23 @@ public sealed class ValidationTests
 
         status.TargetNode.Should().Be(silent);
         told!.Reason.Should().Be(Reasons.AgentUnavailable, "that is what is waited for");
-        told.Message.Should().Contain($"AgentUnavailable: the agent of node {silent} does not answer: connection refused")
-            .And.Contain("AgentFailed: speaks another language");
+        told.Message.Should().Contain("AgentFailed: speaks another language")
+            .And.Contain($"AgentUnavailable: the agent of node {silent} does not answer: connection refused");
     }
 
     [TestCase(false)]
     [TestCase(true)]
     public async Task Where_the_pods_own_agent_is_silent_that_is_told_and_no_node_looked_for_that_would_do(bool named)
     {
-        _answers["a"] = _ => throw new AgentException(Reasons.AgentUnavailable, "connection refused", isTerminal: false);
+        _answers["a"] = _ => throw Silent;
         _answers["b"] = request => new GetCapabilitiesResponse(Answer("b", request)) { RestoreHandler = false };
 
         var status = await ValidateAsync(
             new PodMigrationSpec { PodName = "web", TargetNode = named ? "b" : null, DryRun = true });
 
         status.Message.Should().Be(named
-            ? "AgentUnavailable: connection refused; NodeNotCapable: node b has no restore handler; install the agent's files"
+            ? "AgentUnavailable: connection refused; "
+                + "NodeNotCapable: node b has no restore handler; install the agent's files"
             : "connection refused");
     }
 
@@ -347,6 +351,8 @@ public sealed class ValidationTests
         (await ValidateAsync(new PodMigrationSpec { PodName = "web", TargetNode = node })).Conditions.Find(ConditionTypes.Ready)!
             .Should().Match<V1Condition>(c => c.Status == "False" && c.Reason == Reasons.VolumeNotReachable && c.Message!.Contains(why));
     }
+
+    private static AgentException Silent => new(Reasons.AgentUnavailable, "connection refused", isTerminal: false);
 
     private void Claim(string mode, string? node = null)
     {

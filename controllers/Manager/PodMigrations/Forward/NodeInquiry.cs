@@ -123,8 +123,8 @@ internal sealed class NodeInquiry(ICluster cluster, NodeCapabilities capabilitie
 
     /// <summary>A node's answer; null while it is being asked.</summary>
     /// <param name="ask">Asks it.</param>
-    /// <param name="toldAll">Whether that its agent fails is told with the rest: one that may come back is waited for only
-    /// where nothing else stands in the way.</param>
+    /// <param name="toldAll">Whether that its agent fails is told with the rest: one that may come back is waited for
+    /// only where nothing else stands in the way.</param>
     private static NodeAnswer? AskOne(Func<GetCapabilitiesResponse?> ask, bool toldAll)
     {
         try
