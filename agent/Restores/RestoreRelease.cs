@@ -104,7 +104,9 @@ internal sealed class RestoreRelease(
         foreach (var unconfirmed in members.Where(m => m.Unconfirmed.Exists))
         {
             throw Refusal.Because(
-                StatusCode.FailedPrecondition, Reasons.RestoreFailed, $"container {unconfirmed.Name} was restored from what may not be sealed");
+                StatusCode.FailedPrecondition,
+                Reasons.RestoreFailed,
+                $"container {unconfirmed.Name} was restored from a checkpoint that is not confirmed as sealed");
         }
 
         foreach (var member in members.Where(m => m.PagesAreComing && !m.Running.Exists))
@@ -132,7 +134,7 @@ internal sealed class RestoreRelease(
 
         // Of a release that was cut off some run already. Before any other does: a pod does not run in part.
         var processes = waiting.Select(m => (Member: m, First: FirstOf(m))).ToList();
-        var at = (time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * 100;
+        var at = time.UnixNanoseconds();
         foreach (var member in waiting)
         {
             // What is said afterwards needs its room before: on a full disk nothing is decided.

@@ -50,7 +50,7 @@ internal sealed class WriteBehind(SafeFileHandle file, string path, bool drop) :
     {
         if (_shown < _filled)
         {
-            Naming(path, () => RandomAccess.Write(file, _buffer.GetSpan()[_shown.._filled], _written + _shown));
+            WithPathInError(path, () => RandomAccess.Write(file, _buffer.GetSpan()[_shown.._filled], _written + _shown));
             _shown = _filled;
         }
     }
@@ -58,7 +58,7 @@ internal sealed class WriteBehind(SafeFileHandle file, string path, bool drop) :
     /// <summary>Waits until all that was written to a file is durable.</summary>
     public static void Sync(SafeFileHandle file, string path, bool drop)
     {
-        Naming(path, () => RandomAccess.FlushToDisk(file));
+        WithPathInError(path, () => RandomAccess.FlushToDisk(file));
         if (drop)
         {
             Posix.Forget(file, 0, 0);
@@ -74,17 +74,17 @@ internal sealed class WriteBehind(SafeFileHandle file, string path, bool drop) :
         (_filled, _shown) = (0, 0);
         if (drop && _written - _pushed >= Window)
         {
-            Naming(path, () => Posix.BeginWriteBack(file, _pushed, Window));
+            WithPathInError(path, () => Posix.BeginWriteBack(file, _pushed, Window));
             if (_pushed >= Window)
             {
-                Naming(path, () => Posix.FinishWriteBack(file, _pushed - Window, Window));
+                WithPathInError(path, () => Posix.FinishWriteBack(file, _pushed - Window, Window));
             }
 
             _pushed += Window;
         }
     }
 
-    private static void Naming(string path, Action action)
+    private static void WithPathInError(string path, Action action)
     {
         try
         {

@@ -104,7 +104,7 @@ public sealed class AheadStagingTests : StoreFolder
         await Refused(release.ReleaseAsync(Target, CancellationToken.None));
         // As if another container of the pod had been prepared.
         await File.WriteAllTextAsync(Path.Combine(Folder, "../members"), "c\n");
-        (await Refused(release.ReleaseAsync(Target, CancellationToken.None))).Should().Contain("container c").And.Contain("may not be sealed");
+        (await Refused(release.ReleaseAsync(Target, CancellationToken.None))).Should().Contain("container c").And.Contain("not confirmed as sealed");
         File.Exists(Path.Combine(Folder, "../go")).Should().BeFalse();
 
         Store.Seal(Pod, Id, ["c"]);
