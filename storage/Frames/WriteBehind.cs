@@ -39,7 +39,14 @@ internal sealed class WriteBehind(SafeFileHandle file, string path, bool drop) :
     public void Finish()
     {
         WriteRest();
-        Sync(file, path, drop);
+        if (drop)
+        {
+            SyncAndDrop(file, path);
+        }
+        else
+        {
+            Sync(file, path);
+        }
     }
 
     /// <summary>Writes what is left; <see cref="Sync"/> is the caller's business.</summary>
@@ -56,13 +63,14 @@ internal sealed class WriteBehind(SafeFileHandle file, string path, bool drop) :
     }
 
     /// <summary>Waits until all that was written to a file is durable.</summary>
-    public static void Sync(SafeFileHandle file, string path, bool drop)
-    {
+    public static void Sync(SafeFileHandle file, string path) =>
         WithPathInError(path, () => RandomAccess.FlushToDisk(file));
-        if (drop)
-        {
-            Posix.Forget(file, 0, 0);
-        }
+
+    /// <summary>Waits until all that was written to a file is durable, and drops it from memory.</summary>
+    public static void SyncAndDrop(SafeFileHandle file, string path)
+    {
+        Sync(file, path);
+        Posix.Forget(file, 0, 0);
     }
 
     public void Dispose() => ((IDisposable)_buffer).Dispose();
