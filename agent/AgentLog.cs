@@ -24,28 +24,31 @@ internal static partial class AgentLog
     [LoggerMessage(5006, LogLevel.Information, "Removed {Count} leftovers of dead writers from the volume")]
     public static partial void StoreSwept(ILogger logger, int count);
 
-    [LoggerMessage(5009, LogLevel.Debug, "The next archive is stored when it is written: its beginning cannot be watched")]
+    [LoggerMessage(5009, LogLevel.Debug, "Cannot watch the checkpoint folder; the archive will be stored once complete")]
     public static partial void NotWatched(ILogger logger, Exception exception);
 
-    [LoggerMessage(5010, LogLevel.Warning, "An archive is stored from its beginning, as it could not be while it was written")]
+    [LoggerMessage(5010, LogLevel.Warning, "Could not follow the archive; storing it from the start")]
     public static partial void NotFollowed(ILogger logger, Exception exception);
 
     [LoggerMessage(5011, LogLevel.Information, "Guards {Count} processes whose pages are still to come, of {Folder}")]
     public static partial void Guarded(ILogger logger, int count, string folder);
 
-    [LoggerMessage(5012, LogLevel.Error, "Killed the processes of {Folder}: not all of their pages could be brought")]
+    [LoggerMessage(5012, LogLevel.Error, "Killed the processes of {Folder}: not all memory pages could be loaded")]
     public static partial void PagesLost(ILogger logger, Exception? exception, string folder);
 
-    [LoggerMessage(5013, LogLevel.Information, "Container {Container} of pod {PodUid} is staged when its checkpoint is whole, for it could not be while that was written: {Reason}")]
+    [LoggerMessage(
+        5013,
+        LogLevel.Information,
+        "Could not stage container {Container} of pod {PodUid} ahead: {Reason}; staging after the seal")]
     public static partial void NotAhead(ILogger logger, string podUid, string container, string reason);
 
-    [LoggerMessage(5014, LogLevel.Warning, "Let the addresses of {Count} migrations go that nobody has let go in time: this node was given up as lost")]
+    [LoggerMessage(5014, LogLevel.Warning, "Released expired address holds of {Count} migrations")]
     public static partial void LetGo(ILogger logger, int count);
 
-    [LoggerMessage(5015, LogLevel.Information, "Could not rehearse a restore, so the first pod of this node will wait longer")]
+    [LoggerMessage(5015, LogLevel.Information, "Warm-up restore failed; the first restore on this node will be slower")]
     public static partial void NotRehearsed(ILogger logger, Exception exception);
 
-    [LoggerMessage(5016, LogLevel.Warning, "The packet filter of migration {Holder}'s addresses is not as it should be, which is tried again")]
+    [LoggerMessage(5016, LogLevel.Warning, "Could not update packet filter rules of migration {Holder}; retrying")]
     public static partial void HoldFailed(ILogger logger, Exception exception, string holder);
 
     [LoggerMessage(5017, LogLevel.Information, "Killed {Count} processes of pod {PodUid}, which goes on elsewhere")]

@@ -40,7 +40,7 @@ internal sealed class AgentService(
 
     public override async Task<CheckpointResponse> CheckpointAsync(CheckpointRequest request, ServerCallContext context)
     {
-        var received = Now();
+        var received = time.UnixNanoseconds();
         var response = (await checkpointer.CheckpointAsync(request, context.CancellationToken)).Clone();
         response.Clock = Clock(received);
         return response;
@@ -49,19 +49,13 @@ internal sealed class AgentService(
     public override Task<ConvertResponse> ConvertCheckpointToImageAsync(ConvertRequest request, ServerCallContext context) =>
         conversion.ConvertAsync(request, context.CancellationToken);
 
-    public override async IAsyncEnumerable<CheckpointProgress> WatchCheckpointAsync(
-        WatchCheckpointRequest request, ServerCallContext context)
-    {
-        await foreach (var progress in WatchAsync(request, context.CancellationToken))
-        {
-            yield return progress;
-        }
-    }
+    public override IAsyncEnumerable<CheckpointProgress> WatchCheckpointAsync(
+        WatchCheckpointRequest request, ServerCallContext context) => WatchAsync(request, context.CancellationToken);
 
     public override async Task<GetCapabilitiesResponse> GetCapabilitiesAsync(
         GetCapabilitiesRequest request, ServerCallContext context)
     {
-        var received = Now();
+        var received = time.UnixNanoseconds();
         var response = await capabilities.DescribeAsync(request, context.CancellationToken);
         response.Clock = Clock(received);
         return response;
@@ -69,7 +63,7 @@ internal sealed class AgentService(
 
     public override async Task<FenceResponse> FenceAsync(FenceRequest request, ServerCallContext context)
     {
-        var received = Now();
+        var received = time.UnixNanoseconds();
         if (request.Holder.Length == 0)
         {
             throw Refusal.Because(StatusCode.InvalidArgument, Reasons.InvalidArgument, "holder is empty: name the migration's uid");
@@ -96,20 +90,16 @@ internal sealed class AgentService(
 
     public override async Task<UnfenceResponse> UnfenceAsync(UnfenceRequest request, ServerCallContext context)
     {
-        var received = Now();
-        var response = new UnfenceResponse();
-        var continued = await fences.LiftAsync(
+        var received = time.UnixNanoseconds();
+        var (processes, continued) = await fences.LiftAsync(
             request.PodUid,
             request.Holder,
-            async () =>
-            {
-                var (processes, containers) = request.Resume ? await thaw.ContinueAsync(request.PodUid, context.CancellationToken) : (0, []);
-                response.ResumedProcesses = (uint)processes;
-                return containers;
-            });
-        response.Lifted = continued is not null;
+            async () => request.Resume ? await thaw.ContinueAsync(request.PodUid, context.CancellationToken) : (0, []));
+        var response = new UnfenceResponse
+        {
+            Lifted = continued is not null, ResumedProcesses = (uint)processes, Clock = Clock(received),
+        };
         response.ContainerNames.AddRange(continued ?? []);
-        response.Clock = Clock(received);
         return response;
     }
 
@@ -121,7 +111,7 @@ internal sealed class AgentService(
     public override async Task<PrepareRestoreResponse> PrepareRestoreAsync(
         PrepareRestoreRequest request, ServerCallContext context)
     {
-        var received = Now();
+        var received = time.UnixNanoseconds();
         var bytes = await staging.PrepareAsync(request, context.CancellationToken);
         return new PrepareRestoreResponse { StagedBytes = (ulong)bytes, Clock = Clock(received) };
     }
@@ -181,7 +171,7 @@ internal sealed class AgentService(
         try
         {
             checkpointer.Seal(
-                request.PodUid, request.CheckpointId, [.. request.ContainerNames, .. request.VolumeNames.Select(VolumeContent.NameOf)]);
+                request.PodUid, request.CheckpointId, [.. request.ContainerNames, .. request.VolumeNames.Select(CheckpointStore.NameOfVolume)]);
         }
         catch (CorruptArtifactException exception)
         {
@@ -195,7 +185,7 @@ internal sealed class AgentService(
         return Task.FromResult(new SealResponse
         {
             ArtifactUri = ArtifactUri.ForPod(request.PodUid, request.CheckpointId).ToString(),
-            CompressedSize = (ulong)request.ContainerNames.Concat(request.VolumeNames.Select(VolumeContent.NameOf)).Sum(
+            CompressedSize = (ulong)request.ContainerNames.Concat(request.VolumeNames.Select(CheckpointStore.NameOfVolume)).Sum(
                 c => store.Find(request.PodUid, request.CheckpointId, c)?.CompressedSize ?? 0),
         });
     }
@@ -235,14 +225,14 @@ internal sealed class AgentService(
         CheckpointProgress? last = null;
         while (true)
         {
-            var progress = checkpointer.ProgressOf(request) ?? new CheckpointProgress { Phase = "Pending" };
+            var progress = checkpointer.ProgressOf(request) ?? new CheckpointProgress { Phase = CheckpointPhases.Pending };
             if (!progress.Equals(last))
             {
                 yield return progress;
                 last = progress;
             }
 
-            if (progress.Phase is "Done" or "Failed")
+            if (progress.Phase is CheckpointPhases.Done or CheckpointPhases.Failed)
             {
                 yield break;
             }
@@ -264,7 +254,5 @@ internal sealed class AgentService(
         }
     }
 
-    private long Now() => (time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * 100;
-
-    private ClockSample Clock(long received) => new() { ReceivedUnixNanos = received, SentUnixNanos = Now() };
+    private ClockSample Clock(long received) => new() { ReceivedUnixNanos = received, SentUnixNanos = time.UnixNanoseconds() };
 }

@@ -10,7 +10,7 @@ internal sealed partial class NodeFacts
     public const string Runtime = "crun";
 
     /// <summary>Asked once, and on a node that may have just booted.</summary>
-    private static readonly TimeSpan Longest = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan CommandTimeout = TimeSpan.FromMinutes(1);
 
     private readonly (string Version, string Message) _crun;
 
@@ -23,7 +23,7 @@ internal sealed partial class NodeFacts
     /// <summary>Asks the programs.</summary>
     public static async Task<NodeFacts> AskAsync(AgentOptions options) => new(
         // The restore handler hands the question on to the crun that it restores with.
-        await SaidAsync([.. options.Images.NodeCommand, options.RestoreHandler, "--version"]), await SaidAsync(["criu", "--version"]));
+        await OutputOfAsync([.. options.Images.NodeCommand, options.RestoreHandler, "--version"]), await OutputOfAsync(["criu", "--version"]));
 
     public string RuntimeVersion => _crun.Version;
 
@@ -64,11 +64,11 @@ internal sealed partial class NodeFacts
         var match => (match.Groups[1].Value, ""),
     };
 
-    private static async Task<string> SaidAsync(string[] command)
+    private static async Task<string> OutputOfAsync(string[] command)
     {
         try
         {
-            var said = await NodeProcess.RunAsync(command, feed: null, Longest, CancellationToken.None);
+            var said = await NodeProcess.RunAsync(command, feed: null, CommandTimeout, CancellationToken.None);
             return said.Output + said.Errors;
         }
         catch (Exception exception) when (exception is IOException or TimeoutException)

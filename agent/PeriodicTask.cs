@@ -19,9 +19,9 @@ internal abstract class PeriodicTask(string what, TimeSpan period, bool atOnce, 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(period, time);
-        while (atOnce || await timer.WaitForNextTickAsync(stoppingToken))
+        var isDue = atOnce || await timer.WaitForNextTickAsync(stoppingToken);
+        while (isDue)
         {
-            atOnce = false;
             try
             {
                 await DoAsync(stoppingToken);
@@ -30,6 +30,8 @@ internal abstract class PeriodicTask(string what, TimeSpan period, bool atOnce, 
             {
                 AgentLog.Failed(logger, exception, what);
             }
+
+            isDue = await timer.WaitForNextTickAsync(stoppingToken);
         }
     }
 }

@@ -46,7 +46,7 @@ internal static class Wiring
     {
         services.AddSingleton<CriuConfiguration>();
         services.AddHosted<LastDump>();
-        services.Configure<HostOptions>(host => host.ShutdownTimeout = LastDump.Longest);
+        services.Configure<HostOptions>(host => host.ShutdownTimeout = LastDump.ShutdownTimeout);
         services.AddSingleton<DumpJournal>();
         services.AddSingleton<Dumper>();
         services.AddSingleton<ArchiveWatch>();

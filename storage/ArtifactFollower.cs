@@ -24,7 +24,7 @@ public sealed class ArtifactFollower(IReadOnlyList<string> folders, string name,
     private const int FramesInFlight = Workers + 3;
     // Often at first: of a small pod each look is downtime. A large one writes for so long that a network volume is better spared.
     private static readonly TimeSpan Small = TimeSpan.FromSeconds(2);
-    private static readonly (TimeSpan Often, TimeSpan Seldom) Looks = (TimeSpan.FromMilliseconds(2), TimeSpan.FromMilliseconds(4));
+    private static readonly (TimeSpan Often, TimeSpan Seldom) PollIntervals = (TimeSpan.FromMilliseconds(2), TimeSpan.FromMilliseconds(4));
     private readonly long _since = time.GetTimestamp();
     private readonly string _path = Path.Combine(folders[^1], name);
 
@@ -48,7 +48,7 @@ public sealed class ArtifactFollower(IReadOnlyList<string> folders, string name,
                 throw new CorruptArtifactException($"{_path} is missing");
             }
 
-            await Task.WhenAny(finished, Task.Delay(Look(), time, cancellationToken)).ConfigureAwait(false);
+            await Task.WhenAny(finished, Task.Delay(PollInterval(), time, cancellationToken)).ConfigureAwait(false);
             cancellationToken.ThrowIfCancellationRequested();
         }
 
@@ -142,7 +142,7 @@ public sealed class ArtifactFollower(IReadOnlyList<string> folders, string name,
 
                 file.Dispose();
                 file = null;
-                Task.WhenAny(finished, Task.Delay(Look(), time, ring.Stopping)).GetAwaiter().GetResult();
+                Task.WhenAny(finished, Task.Delay(PollInterval(), time, ring.Stopping)).GetAwaiter().GetResult();
                 ring.Stopping.ThrowIfCancellationRequested();
             }
         }
@@ -152,7 +152,7 @@ public sealed class ArtifactFollower(IReadOnlyList<string> folders, string name,
         }
     }
 
-    private TimeSpan Look() => time.GetElapsedTime(_since) < Small ? Looks.Often : Looks.Seldom;
+    private TimeSpan PollInterval() => time.GetElapsedTime(_since) < Small ? PollIntervals.Often : PollIntervals.Seldom;
 
     private Frame? FrameAt(ReadOnlySpan<byte> bytes)
     {

@@ -1,3 +1,4 @@
+using Microsoft.Win32.SafeHandles;
 using PodCheckpointing.Storage.Archives;
 using PodCheckpointing.Storage.Frames;
 
@@ -55,7 +56,6 @@ public sealed partial class CheckpointStore
         MakeFolders(folder);
         var partial = Path.Combine(folder, Artifact + ".partial");
         using var opened = OpenPartial(partial);
-        var file = opened.SafeFileHandle;
         try
         {
             // Whoever held the lock before may have finished meanwhile.
@@ -65,40 +65,69 @@ public sealed partial class CheckpointStore
                 return finished;
             }
 
-            RandomAccess.SetLength(file, 0);
-            // Of a writer that has died.
-            WholeFile.Withdraw(Path.Combine(folder, ManifestFile));
-            var volume = container.StartsWith(Volumes, StringComparison.Ordinal);
-            var walker = volume ? new ArchiveWalker([], []) : new ArchiveWalker(Needed, Kept);
-            var written = await new ArtifactWriter(_options, walker, progress)
-                .WriteAsync(tar, file, partial, cancellationToken).ConfigureAwait(false);
-            // It takes as long as what its maker still has to do.
-            var durable = Task.Run(() => WriteBehind.Sync(file, partial, _options.DropFromMemory), CancellationToken.None);
-            var manifest = written with
-            {
-                PodUID = podUid,
-                CheckpointID = checkpointId,
-                Container = container,
-                Origin = await AfterwardsAsync(origin, durable).ConfigureAwait(false),
-                Entries = walker.Entries,
-                Dump = DumpDescription.From(walker.ContentOf("config.dump"), walker.ContentOf("spec.dump")),
-                Criu = walker.ContentOf(Statistics) is { } statistics ? CriuStatistics.From(statistics) : null,
-                CreatedAt = _time.GetUtcNow().UtcDateTime,
-            };
-            var content = ManifestJson.Write(manifest);
-            WholeFile.Announce(Path.Combine(folder, ManifestFile), content);
-            await durable.ConfigureAwait(false);
-            File.Move(partial, Path.Combine(folder, Artifact), overwrite: true);
-            // Before the manifest can be there, the bytes have to be, under their name.
-            Posix.SyncDirectory(folder);
-            WholeFile.Write(Path.Combine(folder, ManifestFile), content);
-            return manifest;
+            return await WriteAsync(
+                new ContainerManifest { PodUID = podUid, CheckpointID = checkpointId, Container = container },
+                folder, tar, opened, origin, progress, cancellationToken).ConfigureAwait(false);
         }
         catch
         {
             // Under the lock: the next writer must not find its own file removed.
             RemoveUnfinished(folder);
             throw;
+        }
+    }
+
+    /// <summary>Bytes, then their name, then the manifest: each is durable before the next is there.</summary>
+    private async Task<ContainerManifest> WriteAsync(
+        ContainerManifest key,
+        string folder,
+        Stream tar,
+        FileStream partial,
+        Func<Task<Origin>> origin,
+        IProgress<long> progress,
+        CancellationToken cancellationToken)
+    {
+        var (file, manifestPath) = (partial.SafeFileHandle, Path.Combine(folder, ManifestFile));
+        RandomAccess.SetLength(file, 0);
+        // Of a writer that has died.
+        WholeFile.Withdraw(manifestPath);
+        var walker = key.Container.StartsWith(Volumes, StringComparison.Ordinal)
+            ? new ArchiveWalker([], [])
+            : new ArchiveWalker(Needed, Kept);
+        var written = await new ArtifactWriter(_options, walker, progress)
+            .WriteAsync(tar, file, partial.Name, cancellationToken).ConfigureAwait(false);
+        // It takes as long as what its maker still has to do.
+        var durable = Task.Run(() => Sync(file, partial.Name), CancellationToken.None);
+        var manifest = written with
+        {
+            PodUID = key.PodUID,
+            CheckpointID = key.CheckpointID,
+            Container = key.Container,
+            Origin = await AfterwardsAsync(origin, durable).ConfigureAwait(false),
+            Entries = walker.Entries,
+            Dump = DumpDescription.From(walker.ContentOf("config.dump"), walker.ContentOf("spec.dump")),
+            Criu = walker.ContentOf(Statistics) is { } statistics ? CriuStatistics.From(statistics) : null,
+            CreatedAt = _time.GetUtcNow().UtcDateTime,
+        };
+        var content = ManifestJson.Write(manifest);
+        WholeFile.Announce(manifestPath, content);
+        await durable.ConfigureAwait(false);
+        File.Move(partial.Name, Path.Combine(folder, Artifact), overwrite: true);
+        // Before the manifest can be there, the bytes have to be, under their name.
+        Posix.SyncDirectory(folder);
+        WholeFile.Write(manifestPath, content);
+        return manifest;
+    }
+
+    private void Sync(SafeFileHandle file, string path)
+    {
+        if (_options.DropFromMemory)
+        {
+            WriteBehind.SyncAndDrop(file, path);
+        }
+        else
+        {
+            WriteBehind.Sync(file, path);
         }
     }
 

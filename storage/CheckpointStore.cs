@@ -15,7 +15,8 @@ public sealed partial class CheckpointStore
     internal const string Artifact = "dump.tar.zst";
     internal const string ManifestFile = "manifest.json";
     internal const string Marker = ".checkpoint-complete";
-    internal const string Volumes = ".volumes/";
+    internal const string VolumesFolder = ".volumes";
+    private const string Volumes = VolumesFolder + "/";
     private const string Statistics = "stats-dump";
     private static readonly string[] Needed = ["checkpoint/inventory.img", "config.dump", "spec.dump"];
     private static readonly string[] Kept = [Statistics, "config.dump", "spec.dump"];
@@ -33,9 +34,14 @@ public sealed partial class CheckpointStore
         _options.Check();
     }
 
+    internal string Root => _root;
+
     /// <summary>Whether something can be a uid, or the name of a container or a volume: 1 to 63 lower-case letters,
     /// digits and dashes, the first no dash. Such a name leads nowhere, and means nothing to a shell.</summary>
     public static bool IsName(string name) => Name().IsMatch(name);
+
+    /// <summary>How it knows the content of a volume, among the containers.</summary>
+    public static string NameOfVolume(string volume) => Volumes + volume;
 
     /// <summary>An identity that the volume carries: equal for two nodes only when both see the same volume.</summary>
     public string StoreId()
@@ -211,7 +217,7 @@ public sealed partial class CheckpointStore
         if (folder != _root && !Posix.Exists(folder))
         {
             MakeFolders(Path.GetDirectoryName(folder)!);
-            Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            Directory.CreateDirectory(folder, WholeFile.OwnersFolder);
         }
     }
 
@@ -247,18 +253,17 @@ public sealed partial class CheckpointStore
 
     internal string FolderOf(string podUid, string checkpointId, string? container)
     {
-        // Content of a volume lies beside the containers, out of the way of their names.
-        var name = container is null ? "c" : container.StartsWith(Volumes, StringComparison.Ordinal) ? container[Volumes.Length..] : container;
-        foreach (var (what, part) in new[] { ("pod uid", podUid), ("checkpoint id", checkpointId), ("container", name) })
-        {
-            if (!IsName(part))
-            {
-                throw new ArgumentException($"{what} \"{part}\" is not valid: lower-case letters, digits and dashes only");
-            }
-        }
-
-        return container is null ? Path.Combine(_root, podUid, checkpointId) : Path.Combine(_root, podUid, checkpointId, container);
+        var folder = Path.Combine(_root, Valid("pod uid", podUid), Valid("checkpoint id", checkpointId));
+        return container is null ? folder
+            // Content of a volume lies beside the containers, out of the way of their names.
+            : container.StartsWith(Volumes, StringComparison.Ordinal)
+                ? Path.Combine(folder, Volumes, Valid("volume", container[Volumes.Length..]))
+                : Path.Combine(folder, Valid("container", container));
     }
+
+    private static string Valid(string what, string name) => IsName(name)
+        ? name
+        : throw new ArgumentException($"{what} \"{name}\" is not valid: lower-case letters, digits and dashes only");
 
     [GeneratedRegex(@"\A[0-9a-z][-0-9a-z]{0,62}\z")]
     private static partial Regex Name();

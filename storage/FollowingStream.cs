@@ -10,7 +10,7 @@ namespace PodCheckpointing.Storage;
 /// </remarks>
 public sealed class FollowingStream(Stream file, Task writer, TimeProvider time) : Stream
 {
-    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(2);
+    private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(2);
 
     /// <inheritdoc/>
     public override bool CanRead => true;
@@ -50,7 +50,7 @@ public sealed class FollowingStream(Stream file, Task writer, TimeProvider time)
                 return 0;
             }
 
-            await Task.WhenAny(writer, Task.Delay(Look, time, cancellationToken)).ConfigureAwait(false);
+            await Task.WhenAny(writer, Task.Delay(PollInterval, time, cancellationToken)).ConfigureAwait(false);
             cancellationToken.ThrowIfCancellationRequested();
         }
 

@@ -20,7 +20,6 @@ internal static unsafe partial class Posix
     private const int Invalid = 22;
     private const int IllegalSeek = 29;
     private const int NotImplemented = 38;
-    private const int CurrentFolder = -100;
     private const int ForceSync = 0x2000;
     private const uint ChangeTime = 0x80;
     private const int GetLock = 36;
@@ -141,7 +140,7 @@ internal static unsafe partial class Posix
         int descriptor;
         do
         {
-            descriptor = Archives.TreeCalls.openat(CurrentFolder, Archives.TreeCalls.Z(path), flags, 0x180);
+            descriptor = Archives.TreeCalls.openat(Archives.TreeCalls.AtFdCwd, Archives.TreeCalls.Z(path), flags, 0x180);
         }
         while (descriptor < 0 && Marshal.GetLastPInvokeError() == Interrupted);
 
@@ -156,7 +155,7 @@ internal static unsafe partial class Posix
     {
         // struct statx, of which nothing is read.
         var status = stackalloc byte[256];
-        return statx(CurrentFolder, folder, ForceSync, ChangeTime, status) == 0;
+        return statx(Archives.TreeCalls.AtFdCwd, folder, ForceSync, ChangeTime, status) == 0;
     }
 
     /// <summary>Locks one byte of a file for its open file description; false when somebody else holds it.</summary>

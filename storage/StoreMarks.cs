@@ -16,7 +16,7 @@ public sealed class StoreMarks(string root, TimeProvider time) : IDisposable
     public static readonly TimeSpan Lifetime = TimeSpan.FromMinutes(1);
 
     private const string Prefix = ".mark-";
-    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(100);
     private const int Looks = 20;
     private readonly Lock _lock = new();
     private readonly Dictionary<string, ITimer> _removals = [];
@@ -59,7 +59,7 @@ public sealed class StoreMarks(string root, TimeProvider time) : IDisposable
         {
             if (look > 0)
             {
-                await Task.Delay(Look, time, cancellationToken).ConfigureAwait(false);
+                await Task.Delay(PollInterval, time, cancellationToken).ConfigureAwait(false);
                 Posix.Renew(root);
             }
 

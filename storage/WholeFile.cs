@@ -61,6 +61,9 @@ public static class WholeFile
     /// <exception cref="IOException">The disk fails.</exception>
     public static void SyncFolder(string path) => Posix.SyncDirectory(path);
 
+    /// <summary>The mode of folders with memory of processes, which holds their secrets: nobody else may enter.</summary>
+    public const UnixFileMode OwnersFolder = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+
     /// <summary>Makes a folder, and those above it, that outlive a power failure as what is written into them does.</summary>
     /// <exception cref="IOException">The disk fails.</exception>
     public static void MakeFolder(string path)

@@ -58,8 +58,12 @@ internal sealed class NodeCapabilities(
         {
             (response.StoreId, response.StoreFreeBytes, response.StoreMark) = await calls.AskAsync(
                 () => (store.StoreId(), (ulong)store.FreeBytes(), request.LeaveMark ? marks.Leave() : ""), cancellationToken);
-            response.MarkFound = request.FindMark.Length > 0
-                && await await calls.AskAsync(() => marks.FindAsync(request.FindMark, cancellationToken), cancellationToken);
+            if (request.FindMark.Length > 0)
+            {
+                // It looks more than once: only the first look may hang.
+                var looking = await calls.AskAsync(() => marks.FindAsync(request.FindMark, cancellationToken), cancellationToken);
+                response.MarkFound = await looking;
+            }
         }
         catch (ArgumentException exception)
         {

@@ -9,7 +9,7 @@ namespace PodCheckpointing.Agent.Capabilities;
 internal static partial class OpenFiles
 {
     private const string Anonymous = "anon_inode:";
-    private const int CurrentFolder = -100;
+    private const int AtFdCwd = -100;
     private const uint BasicStatistics = 0x7ff;
     private const int BlockSize = 512;
     private const int TypeMask = 0xF000;
@@ -68,7 +68,7 @@ internal static partial class OpenFiles
 
     private static (string Kind, string Message)? OfFile(string path, string target, long ghostLimit)
     {
-        if (StatX(CurrentFolder, path, 0, BasicStatistics, out var file) != 0)
+        if (StatX(AtFdCwd, path, 0, BasicStatistics, out var file) != 0)
         {
             // Closed meanwhile.
             return null;

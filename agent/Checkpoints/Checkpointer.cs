@@ -30,7 +30,7 @@ internal sealed class Checkpointer(
 
     private readonly ConcurrentDictionary<ContainerKey, (CheckpointOperation Operation, Lazy<Task<CheckpointResponse>> Response)> _running = new();
     // No marker may come to stand over these: the pod ran on before it did.
-    private readonly PodMemory _abandoned = new();
+    private readonly PerPodFlags _abandoned = new();
     private readonly KeyedLock<(string PodUid, string Container)> _containers = new();
     // Of two containers that are stored at once, one seals, and takes the volumes before it does.
     private readonly KeyedLock<(string PodUid, string CheckpointId)> _checkpoints = new();
@@ -125,7 +125,7 @@ internal sealed class Checkpointer(
     {
         var key = new ContainerKey(request.PodUid, request.CheckpointId, request.ContainerName);
         return store.Find(request.PodUid, request.CheckpointId, request.ContainerName) is { } done
-            ? new CheckpointProgress { Phase = "Done", Bytes = (ulong)done.Size, TotalBytes = (ulong)done.Size }
+            ? new CheckpointProgress { Phase = CheckpointPhases.Done, Bytes = (ulong)done.Size, TotalBytes = (ulong)done.Size }
             : _progress.GetValueOrDefault(key);
     }
 
@@ -145,7 +145,7 @@ internal sealed class Checkpointer(
         }
         catch (Exception exception)
         {
-            var failed = new CheckpointProgress { Phase = "Failed", Message = exception.Message };
+            var failed = new CheckpointProgress { Phase = CheckpointPhases.Failed, Message = exception.Message };
             _progress[key] = failed;
             _ = Task.Delay(Remembered, time).ContinueWith(_ => _progress.TryRemove(KeyValuePair.Create(key, failed)), TaskScheduler.Default);
             throw exception switch
@@ -185,7 +185,7 @@ internal sealed class Checkpointer(
         }
 
         var fence = fences.FindForDump(request.PodUid, request.FenceHolder);
-        _progress[key] = new CheckpointProgress { Phase = "Dumping" };
+        _progress[key] = new CheckpointProgress { Phase = CheckpointPhases.Dumping };
         using var beginning = archives.Watch(request);
         var dumping = operation.Dump(abandoned => dumper.DumpAsync(request, container, fence, abandoned));
         Task<ContainerManifest> StoreAsync(Stream tar, Func<Task<Dump>> dump) => store.WriteAsync(
@@ -194,7 +194,7 @@ internal sealed class Checkpointer(
             request.ContainerName,
             tar,
             async () => OriginOf(request, container, fence, await dump()),
-            new StoredBytes(bytes => _progress[key] = new CheckpointProgress { Phase = "Storing", Bytes = (ulong)bytes }),
+            new StoredBytes(bytes => _progress[key] = new CheckpointProgress { Phase = CheckpointPhases.Storing, Bytes = (ulong)bytes }),
             operation.Abandoned);
 
         var manifest = await beginning.FollowAsync(dumping, StoreAsync);
@@ -252,7 +252,7 @@ internal sealed class Checkpointer(
         }
 
         await operation.SealAsync(() => store.Seal(
-            request.PodUid, request.CheckpointId, [.. request.SealContainers, .. request.VolumeNames.Select(VolumeContent.NameOf)]));
+            request.PodUid, request.CheckpointId, [.. request.SealContainers, .. request.VolumeNames.Select(CheckpointStore.NameOfVolume)]));
     }
 
     private static CheckpointResponse Response(ContainerManifest manifest) => new()

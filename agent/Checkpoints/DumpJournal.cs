@@ -19,9 +19,9 @@ internal sealed class DumpJournal(IOptions<AgentOptions> options, TimeProvider t
     private static readonly TimeSpan Rest = TimeSpan.FromSeconds(3);
 
     /// <summary>How long one call waits for an archive that does not come, though the container does not run as usual.</summary>
-    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(150);
+    private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(150);
 
-    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(100);
     private readonly string _folder = Path.Combine(options.Value.StateRoot, "dumps");
 
     /// <summary>When this very checkpoint's dump was begun, if nobody has seen it end. Another checkpoint's archive is never
@@ -114,12 +114,12 @@ internal sealed class DumpJournal(IOptions<AgentOptions> options, TimeProvider t
                 rested = time.GetTimestamp();
             }
 
-            if (last.Path is null && (time.GetElapsedTime(rested) >= Rest || time.GetElapsedTime(began) >= Longest))
+            if (last.Path is null && (time.GetElapsedTime(rested) >= Rest || time.GetElapsedTime(began) >= MaxWait))
             {
                 return null;
             }
 
-            await Task.Delay(Look, time, cancellationToken);
+            await Task.Delay(PollInterval, time, cancellationToken);
         }
     }
 
@@ -145,7 +145,7 @@ internal sealed class DumpJournal(IOptions<AgentOptions> options, TimeProvider t
             {
                 PodNamespace = entry.PodNamespace, PodName = entry.PodName, ContainerName = Path.GetExtension(path).TrimStart('.'),
             };
-            foreach (var archive in Archives(request, entry.Since).Where(f => MadeAt(request, f.Name) <= entry.Since + Longest).ToList())
+            foreach (var archive in Archives(request, entry.Since).Where(f => MadeAt(request, f.Name) <= entry.Since + MaxWait).ToList())
             {
                 archive.Delete();
             }

@@ -23,7 +23,7 @@ internal sealed class Dumper(KubeletClient kubelet, CriuConfiguration criu, Dump
     /// <summary>CRIU has let go of the processes with a stop signal: how long a busy machine may take to let them see it.</summary>
     private static readonly TimeSpan Stopping = TimeSpan.FromSeconds(2);
 
-    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(2);
+    private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(2);
 
     /// <summary>CRIU writes the memory, and the runtime writes it once more, into the archive: of a slow disk that many bytes of
     /// both in a second.</summary>
@@ -81,7 +81,7 @@ internal sealed class Dumper(KubeletClient kubelet, CriuConfiguration criu, Dump
                 return false;
             }
 
-            await Task.Delay(Look, time);
+            await Task.Delay(PollInterval, time);
         }
 
         return true;

@@ -5,7 +5,7 @@ namespace PodCheckpointing.Agent.Checkpoints;
 internal sealed class LastDump(CriuConfiguration criu) : IHostedLifecycleService, IDisposable
 {
     /// <summary>For how long an agent that ends waits in all; less than its pod's terminationGracePeriodSeconds.</summary>
-    public static readonly TimeSpan Longest = TimeSpan.FromSeconds(110);
+    public static readonly TimeSpan ShutdownTimeout = TimeSpan.FromSeconds(110);
 
     /// <summary>How long a call may go on when there is no dump any more: this one takes no others.</summary>
     private static readonly TimeSpan LastCalls = TimeSpan.FromSeconds(20);

@@ -23,7 +23,8 @@ internal sealed class StoreInventory(CheckpointStore store, StoreCalls calls, IO
         try
         {
             var uri = ArtifactUri.Parse(request.ArtifactUri);
-            var manifests = await calls.AskAsync(() => Find(uri, request.ManifestsOnly), cancellationToken);
+            var manifests = await calls.AskAsync(
+                () => request.ManifestsOnly ? FindCompared(uri) : Find(uri), cancellationToken);
             foreach (var manifest in request.ManifestsOnly ? [] : manifests)
             {
                 await store.Read(manifest).VerifyAsync(cancellationToken);
@@ -101,16 +102,18 @@ internal sealed class StoreInventory(CheckpointStore store, StoreCalls calls, IO
         }
     }
 
-    private IReadOnlyList<ContainerManifest> Find(ArtifactUri uri, bool compares)
+    private IReadOnlyList<ContainerManifest> Find(ArtifactUri uri) => uri.Container is { } container
+        ? [store.FindSealed(uri.PodUid, uri.CheckpointId, container)]
+        : store.FindSealed(uri.PodUid, uri.CheckpointId);
+
+    /// <summary>With the artifacts' lengths: quickly done, and a missing one is what an import has to find out.</summary>
+    private IReadOnlyList<ContainerManifest> FindCompared(ArtifactUri uri)
     {
-        var manifests = uri.Container is { } container
-            ? [store.FindSealed(uri.PodUid, uri.CheckpointId, container)]
-            : store.FindSealed(uri.PodUid, uri.CheckpointId);
-        foreach (var manifest in compares ? manifests : [])
+        var manifests = Find(uri);
+        foreach (var manifest in manifests)
         {
-            // A length is quickly compared; a missing artifact is what an import has to find out.
-            _ = store.Find(uri.PodUid, uri.CheckpointId, manifest.Container)
-                ?? throw new CorruptArtifactException($"the artifact of container {manifest.Container} is missing or has another size");
+            _ = store.Find(uri.PodUid, uri.CheckpointId, manifest.Container) ?? throw new CorruptArtifactException(
+                $"the artifact of container {manifest.Container} is missing or has another size");
         }
 
         return manifests;

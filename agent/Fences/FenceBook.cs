@@ -11,11 +11,10 @@ internal sealed record FenceRecord(string PodUid, string Holder, string TcpPolic
 
 /// <summary>The fences of this node. Each is a file named for the pod's uid, which the fence hook looks for.</summary>
 /// <remarks>
-/// A holder fences a pod once. That it lifts the fence is a file, too, which stands before anything else is done: from then
-/// on no dump begins under that fence, and a call that comes late, or from an operator that has died since, fences nothing
-/// again. These marks are kept for as long as the pod is on this node; after that there is nothing to be fenced here. The file
-/// of a mark is made with its fence, under another name: on a disk that has become full since, a name can still be changed,
-/// and a pod that stands still must not wait for room.
+/// A holder fences a pod once. Lifting begins with a file of its own, the mark: from then on no dump begins under the fence, and
+/// a late call, or one from an operator that has died since, cannot fence the pod again. A mark is kept for as long as the pod is
+/// on this node. Its file is made together with the fence, under another name, and lifting only renames it: that works on a full
+/// disk, too, so a pod that stands still never waits for room.
 /// </remarks>
 internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider time)
 {
@@ -78,19 +77,20 @@ internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider tim
     /// at the end it is gone.</summary>
     /// <param name="podUid">The pod.</param>
     /// <param name="holder">Who has it, or was about to.</param>
-    /// <param name="thaw">Continues the processes, and tells of which containers; called where there is a fence. Where it fails, the
-    /// fence stands.</param>
-    /// <returns>What that told when the fence was lifted, by this call or by one before; null where there was none, or the disk was
-    /// full then.</returns>
+    /// <param name="thaw">Continues the processes, and tells how many, and of which containers; called where there is a fence. Where
+    /// it fails, the fence stands.</param>
+    /// <returns>How many processes this call has continued; and the containers that were told of when the fence was lifted, by this
+    /// call or by one before: null where there was none, or the disk was full then.</returns>
     /// <exception cref="RpcException">Another holder has it.</exception>
-    public async Task<IReadOnlyList<string>?> LiftAsync(string podUid, string holder, Func<Task<IReadOnlyList<string>>> thaw)
+    public async Task<(int Processes, IReadOnlyList<string>? Containers)> LiftAsync(
+        string podUid, string holder, Func<Task<(int Processes, IReadOnlyList<string> Containers)>> thaw)
     {
         lock (_lock)
         {
             MarkLifted(podUid, holder);
             if (Find(podUid) is not { } fence)
             {
-                return Continued(podUid, holder);
+                return (0, Continued(podUid, holder));
             }
 
             if (fence.Holder != holder)
@@ -101,11 +101,11 @@ internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider tim
         }
 
         // Processes first, the fence last: killed in between, the next call continues them again, which is harmless.
-        var continued = await thaw();
+        var (processes, containers) = await thaw();
         lock (_lock)
         {
             // The first word counts: what has been continued may end by itself before the next call.
-            continued = Continued(podUid, holder) ?? Note(podUid, holder, continued);
+            containers = Continued(podUid, holder) ?? Note(podUid, holder, containers);
             // Another call may have lifted it meanwhile, and another migration fenced the pod.
             if (Find(podUid)?.Holder == holder)
             {
@@ -113,7 +113,7 @@ internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider tim
             }
         }
 
-        return continued;
+        return (processes, containers);
     }
 
     /// <summary>Fences a pod for a holder; again for the same holder changes nothing.</summary>

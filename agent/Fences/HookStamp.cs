@@ -1,3 +1,5 @@
+using PodCheckpointing.Agent.Processes;
+
 namespace PodCheckpointing.Agent.Fences;
 
 /// <summary>Whether this node's runtime runs the fence hook. Its file alone says nothing: containerd reads no folder of hooks,
@@ -9,7 +11,7 @@ internal static class HookStamp
     {
         try
         {
-            return File.ReadAllText(stamp).Trim() == File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim();
+            return File.ReadAllText(stamp).Trim() == ProcessIdentity.ThisBoot();
         }
         catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
         {

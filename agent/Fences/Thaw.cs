@@ -16,7 +16,7 @@ internal sealed class Thaw(
 
     private const int Attempts = 60;
 
-    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(50);
 
     /// <summary>Waits for dumps under way, not for their bytes, continues every process and sees that it runs.</summary>
     /// <returns>How many processes there are, and of which containers.</returns>
@@ -59,7 +59,7 @@ internal sealed class Thaw(
                     StatusCode.Unavailable, Reasons.CheckpointInProgress, $"process {traced[0]} is held by a dump, or by somebody who traces it");
             }
 
-            await Task.Delay(Look, time, cancellationToken);
+            await Task.Delay(PollInterval, time, cancellationToken);
         }
     }
 
@@ -86,7 +86,7 @@ internal sealed class Thaw(
             }
 
             killed.UnionWith(containers.SelectMany(c => ProcessTree.OfContainer(c.Pid)).Where(Signals.Kill));
-            await Task.Delay(Look, time, cancellationToken);
+            await Task.Delay(PollInterval, time, cancellationToken);
         }
 
         throw Refusal.Because(
@@ -104,7 +104,7 @@ internal sealed class Thaw(
                 since = time.GetTimestamp();
             }
 
-            await Task.Delay(Look, time, cancellationToken);
+            await Task.Delay(PollInterval, time, cancellationToken);
         }
     }
 

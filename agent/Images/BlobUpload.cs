@@ -9,7 +9,7 @@ namespace PodCheckpointing.Agent.Images;
 /// <summary>One blob on its way up, in pieces; what breaks is asked for and gone on with.</summary>
 internal sealed class BlobUpload(RegistryConnection registry, Stream content, long size, string digest, int pieceSize)
 {
-    private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+    private readonly IncrementalHash _hash = Digest.Begin();
     private long _hashed;
     private long _sent;
     private Uri? _location;
@@ -37,7 +37,7 @@ internal sealed class BlobUpload(RegistryConnection registry, Stream content, lo
             }
 
             // Without this the registry would find out, too, after it has everything; only then it would be its word.
-            var found = "sha256:" + Convert.ToHexStringLower(_hash.GetHashAndReset());
+            var found = Digest.Finish(_hash);
             if (found != digest)
             {
                 throw new CorruptArtifactException($"the content has the digest {found}; its manifest says {digest}");

@@ -115,7 +115,7 @@ internal sealed class NodeImageStore(CheckpointImages images, IOptions<AgentOpti
     private async Task ArchiveAsync(OciImage image, ImageReference name, Stream target, CancellationToken cancellationToken)
     {
         await using var tar = new TarWriter(target, TarEntryFormat.Pax, leaveOpen: true);
-        await AddAsync("oci-layout", new MemoryStream("{\"imageLayoutVersion\":\"1.0.0\"}"u8.ToArray()));
+        await AddAsync(OciImage.LayoutFile, new MemoryStream(OciImage.LayoutVersion.ToArray()));
         await AddAsync("index.json", new MemoryStream(image.Index(name.ToString(), name.Tag)));
         await AddAsync(BlobName(image.ManifestDigest), new MemoryStream(image.Manifest));
         await AddAsync(BlobName(image.ConfigDigest), new MemoryStream(image.Config));

@@ -155,7 +155,8 @@ internal sealed partial class RegistryConnection : IDisposable
         if (!Uri.TryCreate(parts.GetValueOrDefault("realm"), UriKind.Absolute, out var realm)
             || (realm.Scheme != Uri.UriSchemeHttps && Base.Scheme != Uri.UriSchemeHttp))
         {
-            throw new RegistryException(RegistryFailure.Refused, $"registry {_image.Host} sends us to no safe place for a token");
+            throw new RegistryException(
+                RegistryFailure.Refused, $"the token realm of registry {_image.Host} is not an HTTPS URL");
         }
 
         var query = $"scope={Uri.EscapeDataString($"repository:{_image.Repository}:pull,push")}"

@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Http.Headers;
-using System.Security.Cryptography;
 using PodCheckpointing.Storage;
 using PodCheckpointing.Storage.Images;
 
@@ -117,9 +116,9 @@ internal sealed class RegistryPush(RegistryConnection registry, CheckpointImages
     private async Task VerifyAsync(OciImage image, string tag, CancellationToken cancellationToken)
     {
         var manifest = await ManifestAsync(tag, cancellationToken);
-        if (manifest is null || Sha256(manifest) != image.ManifestDigest)
+        if (manifest is null || Digest.Of(manifest) != image.ManifestDigest)
         {
-            throw Wrong($"{(manifest is null ? "nothing" : Sha256(manifest))} as {tag}, which is {image.ManifestDigest}");
+            throw Wrong($"{(manifest is null ? "nothing" : Digest.Of(manifest))} as {tag}, which is {image.ManifestDigest}");
         }
 
         var config = await registry.RetryAsync(
@@ -129,9 +128,9 @@ internal sealed class RegistryPush(RegistryConnection registry, CheckpointImages
                 return await BodyAsync(response, token);
             },
             cancellationToken);
-        if (Sha256(config) != image.ConfigDigest)
+        if (Digest.Of(config) != image.ConfigDigest)
         {
-            throw Wrong($"{Sha256(config)} as blob {image.ConfigDigest}");
+            throw Wrong($"{Digest.Of(config)} as blob {image.ConfigDigest}");
         }
 
         if (!await HasAsync(image.LayerDigest, image.LayerSize, cancellationToken))
@@ -164,6 +163,4 @@ internal sealed class RegistryPush(RegistryConnection registry, CheckpointImages
     }
 
     private static RegistryException Wrong(string what) => new(RegistryFailure.WrongDigest, $"the registry has {what}");
-
-    private static string Sha256(byte[] bytes) => "sha256:" + Convert.ToHexStringLower(SHA256.HashData(bytes));
 }

@@ -12,9 +12,9 @@ namespace PodCheckpointing.Agent.Maintenance;
 /// </remarks>
 internal sealed class StoreSweeper(
     Checkpointer checkpointer, DumpJournal journal, StoreMarks marks, IOptions<AgentOptions> options, TimeProvider time, ILogger<StoreSweeper> logger)
-    : PeriodicTask("remove leftovers of dead writers from the volume", Look, atOnce: false, time, logger)
+    : PeriodicTask("remove leftovers of dead writers from the volume", PollInterval, atOnce: false, time, logger)
 {
-    private static readonly TimeSpan Look = TimeSpan.FromMinutes(10);
+    private static readonly TimeSpan PollInterval = TimeSpan.FromMinutes(10);
     private static readonly TimeSpan Period = TimeSpan.FromHours(1);
 
     /// <summary>No operator asks for what has come of a dump after so long.</summary>
@@ -23,7 +23,7 @@ internal sealed class StoreSweeper(
     /// <summary>Removes what is old and what nobody holds; returns how much that was.</summary>
     public int Sweep(CancellationToken cancellationToken)
     {
-        marks.Sweep(Look);
+        marks.Sweep(PollInterval);
         _ = journal.Sweep(Abandoned);
         var sweep = new SweepOptions
         {

@@ -13,7 +13,7 @@ internal static class OperationMeter
     private static readonly ActivitySource Source = new(SourceName);
 
     /// <summary>Restores that have been counted; an operator asks more than once how one has ended.</summary>
-    private static readonly PodMemory Ended = new();
+    private static readonly PerPodFlags Ended = new();
 
     /// <summary>One container, from the call to the stored checkpoint.</summary>
     public static async Task<CheckpointResponse> CheckpointAsync(Func<Task<CheckpointResponse>> operation)

@@ -34,7 +34,7 @@ internal sealed class AddressHolds(
     /// <summary>Until when it may be needed, in a hold's file, above its addresses.</summary>
     private const string Until = "until ";
 
-    private static readonly TimeSpan Longest = TimeSpan.FromDays(1);
+    private static readonly TimeSpan DefaultHold = TimeSpan.FromDays(1);
 
     /// <summary>No call is on its way for so long; where one would do harm, its end is remembered for longer.</summary>
     private static readonly TimeSpan Late = TimeSpan.FromHours(1);
@@ -66,7 +66,7 @@ internal sealed class AddressHolds(
                 }
 
                 WholeFile.MakeFolder(_folder);
-                var until = time.GetUtcNow() + (longest > TimeSpan.Zero ? longest : Longest);
+                var until = time.GetUtcNow() + (longest > TimeSpan.Zero ? longest : DefaultHold);
                 WholeFile.Write(
                     path, string.Join('\n', addresses.Prepend(Until + until.ToString("O", CultureInfo.InvariantCulture)).Append("")));
                 await runAsync(rules);
@@ -200,7 +200,7 @@ internal sealed class AddressHolds(
         var lines = File.ReadAllLines(path);
         return lines is [var first, .. var rest] && first.StartsWith(Until, StringComparison.Ordinal)
             ? (DateTimeOffset.Parse(first[Until.Length..], CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind), rest)
-            : (File.GetLastWriteTimeUtc(path) + Longest, lines);
+            : (File.GetLastWriteTimeUtc(path) + DefaultHold, lines);
     }
 
     private static IPAddress Parse(string address) =>

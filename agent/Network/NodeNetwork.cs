@@ -23,7 +23,7 @@ internal static class NodeNetwork
         """;
 
     /// <summary>Each call of iptables waits 10 s for its lock, and fails then: this is for what hangs.</summary>
-    private static readonly TimeSpan Longest = TimeSpan.FromMinutes(2);
+    private static readonly TimeSpan ScriptTimeout = TimeSpan.FromMinutes(2);
 
     /// <summary>Opens a pod's network that CRIU has locked.</summary>
     /// <param name="networkNamespace">Its path on the node.</param>
@@ -45,7 +45,7 @@ internal static class NodeNetwork
         string said;
         try
         {
-            var (code, output, errors) = await NodeProcess.RunAsync(["nsenter", .. Arguments(within, script)], feed: null, Longest, CancellationToken.None);
+            var (code, output, errors) = await NodeProcess.RunAsync(["nsenter", .. Arguments(within, script)], feed: null, ScriptTimeout, CancellationToken.None);
             if (code == 0)
             {
                 return;

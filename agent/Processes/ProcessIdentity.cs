@@ -32,5 +32,6 @@ internal sealed record ProcessIdentity(int Pid, string Boot, ulong Start)
     /// <summary>As it is written down.</summary>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Pid} {Boot} {Start}");
 
-    private static string ThisBoot() => File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim();
+    /// <summary>The id of the boot that the node runs in.</summary>
+    public static string ThisBoot() => File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim();
 }

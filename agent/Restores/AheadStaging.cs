@@ -14,7 +14,7 @@ namespace PodCheckpointing.Agent.Restores;
 internal sealed class AheadStaging(CheckpointStore store, IOptions<AgentOptions> options, TimeProvider time, ILogger<AheadStaging> logger)
 {
     /// <summary>Nobody may ever ask for what it makes.</summary>
-    private static readonly TimeSpan Longest = TimeSpan.FromMinutes(30);
+    private static readonly TimeSpan AttemptTimeout = TimeSpan.FromMinutes(30);
 
     /// <summary>Each holds some 40 MiB once there is something to read.</summary>
     private const int AtOnce = 2;
@@ -35,7 +35,7 @@ internal sealed class AheadStaging(CheckpointStore store, IOptions<AgentOptions>
                 var attempt = new Attempt(folder.Ahead, store.Follow(uri.PodUid, uri.CheckpointId, uri.Container!, largest));
                 _attempts[folder] = attempt;
                 // Nobody may ever ask for it; and one that has failed already would be in the way of others.
-                _ = attempt.Extraction.WaitAsync(Longest, time).ContinueWith(
+                _ = attempt.Extraction.WaitAsync(AttemptTimeout, time).ContinueWith(
                     waited => waited.Exception?.InnerException is { } why ? GiveUpAsync(folder, attempt, why) : Task.CompletedTask,
                     TaskScheduler.Default);
             }

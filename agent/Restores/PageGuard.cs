@@ -14,7 +14,7 @@ namespace PodCheckpointing.Agent.Restores;
 /// </remarks>
 internal sealed class PageGuard(IOptions<AgentOptions> options, TimeProvider time, ILogger<PageGuard> logger) : BackgroundService
 {
-    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(2);
+    private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(2);
 
     /// <summary>How long the handler may take to write down how the daemon has ended.</summary>
     private static readonly TimeSpan LastWord = TimeSpan.FromSeconds(2);
@@ -36,7 +36,7 @@ internal sealed class PageGuard(IOptions<AgentOptions> options, TimeProvider tim
         // Until it listens no more it has not got all of them.
         while (folder.PagesAreComing && daemon?.Lives == true && Userfaults.IsListening(daemon.Pid))
         {
-            await Task.Delay(Look, time, cancellationToken);
+            await Task.Delay(PollInterval, time, cancellationToken);
         }
 
         if (daemon is not null && Userfaults.CopyAll(daemon) is { } copies)
@@ -90,7 +90,7 @@ internal sealed class PageGuard(IOptions<AgentOptions> options, TimeProvider tim
         var since = time.GetTimestamp();
         while (folder.Pages.Text is null && time.GetElapsedTime(since) < LastWord)
         {
-            await Task.Delay(Look, time);
+            await Task.Delay(PollInterval, time);
         }
 
         return !folder.PagesAreComing;

@@ -1,22 +1,22 @@
+using PodCheckpointing.Storage;
+
 namespace PodCheckpointing.Agent.Restores;
 
 /// <summary>Folders for memory of processes: for root alone.</summary>
 internal static class PrivateFolder
 {
-    private const UnixFileMode Own = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
-
     /// <summary>Keeps a folder from every other user of the node, also where an agent before this one has not.</summary>
     public static void Make(string folder)
     {
-        Directory.CreateDirectory(folder, Own);
-        File.SetUnixFileMode(folder, Own);
+        Directory.CreateDirectory(folder, WholeFile.OwnersFolder);
+        File.SetUnixFileMode(folder, WholeFile.OwnersFolder);
     }
 
     /// <summary>Makes a folder anew.</summary>
     public static string MakeEmpty(string folder)
     {
         Delete(folder);
-        Directory.CreateDirectory(folder, Own);
+        Directory.CreateDirectory(folder, WholeFile.OwnersFolder);
         return folder;
     }
 

@@ -90,21 +90,9 @@ internal sealed class RestoreRelease(
     private async Task LetRunAsync(PodRestoreFolder folder, Func<Task>? before, CancellationToken cancellationToken)
     {
         var members = folder.ReadMembers();
-        if (members.Count == 0)
+        if (WhyNot(folder, members) is { } why)
         {
-            throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.RestoreFailed, "nothing of the pod is staged here");
-        }
-
-        var failures = members.Where(m => m.Failure is not null).Select(m => $"container {m.Name} could not be restored: {m.Failure}");
-        if ((folder.Failed.Text ?? failures.FirstOrDefault()) is { } why)
-        {
-            throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.RestoreFailed, why.TrimEnd());
-        }
-
-        foreach (var unconfirmed in members.Where(m => m.Unconfirmed.Exists))
-        {
-            throw Refusal.Because(
-                StatusCode.FailedPrecondition, Reasons.RestoreFailed, $"container {unconfirmed.Name} was restored from what may not be sealed");
+            throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.RestoreFailed, why);
         }
 
         foreach (var member in members.Where(m => m.PagesAreComing && !m.Running.Exists))
@@ -116,7 +104,8 @@ internal sealed class RestoreRelease(
         {
             if (!members.All(m => m.Started.Exists))
             {
-                throw Refusal.Because(StatusCode.Unavailable, Reasons.RestoreFailed, "not every container of the pod has been started yet");
+                throw Refusal.Because(
+                    StatusCode.Unavailable, Reasons.RestoreFailed, "not every container of the pod has been started yet");
             }
 
             await before();
@@ -125,18 +114,34 @@ internal sealed class RestoreRelease(
         // Its word first, then the look; the handler does it the other way round, so that one of them sees both.
         folder.Go.Write("");
         var waiting = members.Where(m => !m.Running.Exists).ToList();
-        if (waiting.Count == 0 || !members.All(m => m.Started.Exists))
+        if (waiting.Count > 0 && members.All(m => m.Started.Exists))
         {
-            return;
+            Continue(folder, waiting);
         }
+    }
 
-        // Of a release that was cut off some run already. Before any other does: a pod does not run in part.
+    /// <summary>Why a pod's processes may not run; null where they may.</summary>
+    private static string? WhyNot(PodRestoreFolder folder, List<ContainerRestoreFolder> members)
+    {
+        var failures = members.Where(m => m.Failure is not null)
+            .Select(m => $"container {m.Name} could not be restored: {m.Failure}");
+        var unconfirmed = members.Where(m => m.Unconfirmed.Exists)
+            .Select(m => $"container {m.Name} was restored from a checkpoint that is not confirmed as sealed");
+        return members.Count == 0
+            ? "nothing of the pod is staged here"
+            : (folder.Failed.Text ?? failures.FirstOrDefault())?.TrimEnd() ?? unconfirmed.FirstOrDefault();
+    }
+
+    /// <summary>Of a release that was cut off some run already. Before any other does, all that can fail is done: a pod
+    /// does not run in part.</summary>
+    private void Continue(PodRestoreFolder folder, List<ContainerRestoreFolder> waiting)
+    {
         var processes = waiting.Select(m => (Member: m, First: FirstOf(m))).ToList();
-        var at = (time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * 100;
+        var at = time.UnixNanoseconds().ToString(CultureInfo.InvariantCulture);
         foreach (var member in waiting)
         {
             // What is said afterwards needs its room before: on a full disk nothing is decided.
-            member.Running.Draft(at.ToString(CultureInfo.InvariantCulture));
+            member.Running.Draft(at);
         }
 
         if (!folder.Decide(PodRestoreFolder.Run))

@@ -254,7 +254,7 @@ internal sealed class RestoreStaging(
         if (!pod.Volume(volume).Exists)
         {
             await volumes.PlaceAsync(
-                request.PodUid, Find(request, uri, VolumeContent.NameOf(volume)), volume, cancellationToken);
+                request.PodUid, Find(request, uri, CheckpointStore.NameOfVolume(volume)), volume, cancellationToken);
             pod.Volume(volume).Write(request.ArtifactUri);
         }
     }

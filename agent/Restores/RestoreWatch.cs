@@ -9,7 +9,7 @@ namespace PodCheckpointing.Agent.Restores;
 internal sealed class RestoreWatch(IOptions<AgentOptions> options, TimeProvider time)
 {
     /// <summary>The containers of which it outlives a power failure that they ran.</summary>
-    private readonly PodMemory _durable = new();
+    private readonly PerPodFlags _durable = new();
 
     /// <summary>How far the handler has come; waits for the end of it up to the caller's time.</summary>
     public async Task<IReadOnlyList<ContainerRestore>> WatchAsync(GetRestoreRequest request, CancellationToken cancellationToken)

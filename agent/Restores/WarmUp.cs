@@ -17,7 +17,7 @@ internal sealed class WarmUp(IOptions<AgentOptions> options, TimeProvider time, 
     private const string Pod = "00000000-0000-0000-0000-000000000000";
     private const string Checkpoint = "19700101t000000z-000000";
     private const string Container = "none";
-    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan CommandTimeout = TimeSpan.FromSeconds(30);
 
     /// <summary>Stores and stages an archive of nothing.</summary>
     public async Task RehearseAsync(CancellationToken cancellationToken)
@@ -52,7 +52,7 @@ internal sealed class WarmUp(IOptions<AgentOptions> options, TimeProvider time, 
         await Task.Yield();
         try
         {
-            await Task.WhenAll(RehearseAsync(stoppingToken), NodeProcess.RunAsync(["criu", "check"], feed: null, Longest, stoppingToken));
+            await Task.WhenAll(RehearseAsync(stoppingToken), NodeProcess.RunAsync(["criu", "check"], feed: null, CommandTimeout, stoppingToken));
         }
         catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
         {

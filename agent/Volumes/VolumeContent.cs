@@ -21,14 +21,11 @@ internal sealed class VolumeContent(CheckpointStore store, PodCgroup cgroup, IOp
     /// <summary>What a file takes on a disk beside its content, at most.</summary>
     private const long Block = 4096;
 
-    /// <summary>How the store names a volume's content.</summary>
-    public static string NameOf(string volume) => ".volumes/" + volume;
-
     /// <summary>Stores one volume; returns at once, where it stands.</summary>
     /// <exception cref="IOException">The volume cannot be read whole, or the store fails; nothing is left.</exception>
     public async Task StoreAsync(string podUid, string checkpointId, string volume, Origin origin, CancellationToken cancellationToken)
     {
-        if (store.Find(podUid, checkpointId, NameOf(volume)) is not null)
+        if (store.Find(podUid, checkpointId, CheckpointStore.NameOfVolume(volume)) is not null)
         {
             return;
         }
@@ -57,7 +54,7 @@ internal sealed class VolumeContent(CheckpointStore store, PodCgroup cgroup, IOp
                 }
             });
             await store.WriteAsync(
-                podUid, checkpointId, NameOf(volume), archive, origin, new Progress<long>(), cancellationToken);
+                podUid, checkpointId, CheckpointStore.NameOfVolume(volume), archive, origin, new Progress<long>(), cancellationToken);
         }
         finally
         {

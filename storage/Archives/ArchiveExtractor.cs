@@ -34,7 +34,7 @@ internal sealed class ArchiveExtractor(string folder, ExtractionOptions options)
             Leave();
         }
 
-        var parent = _tree.ParentOf(_parts, make: true);
+        var parent = _tree.MakeParentOf(_parts);
         switch (entry.Type)
         {
             case ArchiveEntryType.File:
@@ -46,19 +46,19 @@ internal sealed class ArchiveExtractor(string folder, ExtractionOptions options)
                 break;
             case ArchiveEntryType.SymbolicLink when options.Links:
                 Make(parent, name => symlinkat(Z(entry.RawLinkName.Span), parent, name));
-                Describe(parent, entry, _parts[^1], mode: false);
+                DescribeLink(parent, entry, _parts[^1]);
                 break;
             case ArchiveEntryType.HardLink when options.Links:
                 Link(entry);
                 break;
             case ArchiveEntryType.Fifo when options.Links:
                 Make(parent, name => mknodat(parent, name, 0x1000 | 0x180, 0));
-                Describe(parent, entry, _parts[^1], mode: true);
+                Describe(parent, entry, _parts[^1]);
                 break;
             case ArchiveEntryType.CharacterDevice or ArchiveEntryType.BlockDevice when options.Devices:
                 var type = entry.Type == ArchiveEntryType.BlockDevice ? 0x6000u : 0x2000u;
                 Make(parent, name => mknodat(parent, name, type | 0x180, Device(entry.DeviceMajor, entry.DeviceMinor)));
-                Describe(parent, entry, _parts[^1], mode: true);
+                Describe(parent, entry, _parts[^1]);
                 break;
             default:
                 throw new CorruptArtifactException($"the archive holds {entry.Name} of type {entry.Type}, which is not to be extracted");
@@ -76,7 +76,7 @@ internal sealed class ArchiveExtractor(string folder, ExtractionOptions options)
             file.Finish();
             file.Dispose();
             _file = null;
-            Describe(_tree.ParentOf(_parts, make: false), _entry, _parts[^1], mode: true);
+            Describe(_tree.ParentOf(_parts), _entry, _parts[^1]);
         }
     }
 
@@ -113,7 +113,7 @@ internal sealed class ArchiveExtractor(string folder, ExtractionOptions options)
     private void Leave()
     {
         var (parts, entry) = _folders.Pop();
-        Describe(_tree.ParentOf(parts, make: false), entry, parts[^1], mode: true);
+        Describe(_tree.ParentOf(parts), entry, parts[^1]);
     }
 
     public void Dispose()
@@ -131,7 +131,7 @@ internal sealed class ArchiveExtractor(string folder, ExtractionOptions options)
 
     private void MakeFolder(int parent)
     {
-        if (mkdirat(parent, _parts[^1], 0x1c0) < 0)
+        if (mkdirat(parent, _parts[^1], (uint)WholeFile.OwnersFolder) < 0)
         {
             var error = Marshal.GetLastPInvokeError();
             if (error != Eexist)
@@ -140,7 +140,7 @@ internal sealed class ArchiveExtractor(string folder, ExtractionOptions options)
             }
 
             // Fine where it is a folder.
-            _ = close(Tree.OpenFolder(parent, _parts[^1], make: false));
+            _ = close(Tree.OpenFolder(parent, _parts[^1]));
         }
     }
 
@@ -153,10 +153,10 @@ internal sealed class ArchiveExtractor(string folder, ExtractionOptions options)
         }
 
         // Both parents at once: the first one is kept open under a number of its own.
-        var from = OpenCopy(_tree.ParentOf(target, make: false));
+        var from = OpenCopy(_tree.ParentOf(target));
         try
         {
-            var parent = _tree.ParentOf(_parts, make: true);
+            var parent = _tree.MakeParentOf(_parts);
             Make(parent, name => linkat(from, target[^1], parent, name, 0), missing: entry.LinkName);
         }
         finally
@@ -204,26 +204,40 @@ internal sealed class ArchiveExtractor(string folder, ExtractionOptions options)
         }
     }
 
-    private void Describe(int parent, ArchiveEntry entry, byte[] name, bool mode)
+    private void Describe(int parent, ArchiveEntry entry, byte[] name)
     {
-        var what = _tree.Describe(entry);
+        GiveOwner(parent, entry, name);
+        // We have just made it and it is no link, which this call would follow.
+        Check(fchmodat(parent, name, (uint)entry.Mode, 0), _tree.Describe(entry));
+        GiveAttributes(parent, entry, name);
+    }
+
+    /// <summary>A link has no mode of its own.</summary>
+    private void DescribeLink(int parent, ArchiveEntry entry, byte[] name)
+    {
+        GiveOwner(parent, entry, name);
+        GiveAttributes(parent, entry, name);
+    }
+
+    private void GiveOwner(int parent, ArchiveEntry entry, byte[] name)
+    {
         if (options.Owners)
         {
-            Check(fchownat(parent, name, entry.UserId, entry.GroupId, SymlinkNoFollow), what);
+            Check(fchownat(parent, name, entry.UserId, entry.GroupId, SymlinkNoFollow), _tree.Describe(entry));
         }
+    }
 
-        if (mode)
-        {
-            // We have just made it and it is no link, which this call would follow.
-            Check(fchmodat(parent, name, (uint)entry.Mode, 0), what);
-        }
-
+    /// <summary>And, last of all, its time.</summary>
+    private void GiveAttributes(int parent, ArchiveEntry entry, byte[] name)
+    {
+        var what = _tree.Describe(entry);
         foreach (var (key, value) in entry.ExtendedAttributes)
         {
             // Only root may set the others.
             if (options.Owners || key.StartsWith("user.", StringComparison.Ordinal))
             {
-                Check(lsetxattr(Tree.ByDescriptor(parent, name), Z(key), value.Span, (nuint)value.Length, 0), $"{what} ({key})");
+                var path = Tree.ByDescriptor(parent, name);
+                Check(lsetxattr(path, Z(key), value.Span, (nuint)value.Length, 0), $"{what} ({key})");
             }
         }
 

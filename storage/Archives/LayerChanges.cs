@@ -67,6 +67,9 @@ public sealed record LayerChanges(IReadOnlyList<string> Folders, IReadOnlyList<s
 
     private sealed class Visitor(PaxWriter tar, IReadOnlySet<string> omitted) : IArchiveVisitor
     {
+        // What stands before a folder's name in Folders.
+        private const char Needed = '=';
+        private const char Made = '+';
         private readonly HashSet<string> _known = new(StringComparer.Ordinal);
         private readonly HashSet<string> _others = new(StringComparer.Ordinal);
         private readonly List<string> _folders = [];
@@ -137,7 +140,7 @@ public sealed record LayerChanges(IReadOnlyList<string> Folders, IReadOnlyList<s
                 case ArchiveEntryType.Other:
                     throw new CorruptArtifactException($"the layer holds {entry.Name}, which is of no kind that can be restored");
                 case ArchiveEntryType.Directory when !_others.Contains(name):
-                    AddFolder(OfOneLine(entry, name), made: true);
+                    AddFolder(Made, OfOneLine(entry, name));
                     break;
                 case ArchiveEntryType.Directory:
                     throw Refused(entry, "which it makes as something else, too");
@@ -186,7 +189,7 @@ public sealed record LayerChanges(IReadOnlyList<string> Folders, IReadOnlyList<s
                     throw Refused(entry, $"a path through {folder}, which it makes as something else than a folder");
                 }
 
-                AddFolder(folder, made: false);
+                AddFolder(Needed, folder);
                 if (length < 0)
                 {
                     break;
@@ -196,11 +199,11 @@ public sealed record LayerChanges(IReadOnlyList<string> Folders, IReadOnlyList<s
             _checked = innermost;
         }
 
-        private void AddFolder(string folder, bool made)
+        private void AddFolder(char mark, string folder)
         {
             if (folder.Length > 0 && _known.Add(folder))
             {
-                _folders.Add((made ? '+' : '=') + Counted(folder));
+                _folders.Add(mark + Counted(folder));
             }
         }
 

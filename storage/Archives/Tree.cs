@@ -53,9 +53,15 @@ internal sealed class Tree : IDisposable
         return span.StartsWith((byte)'/') || span.Contains((byte)0) ? throw Outside(name) : parts;
     }
 
-    /// <summary>The folder that a name lies in; made where it is missing and <paramref name="make"/> says so.</summary>
+    /// <summary>The folder that a name lies in.</summary>
     /// <remarks>The descriptor is good until the next call.</remarks>
-    public int ParentOf(List<byte[]> parts, bool make)
+    public int ParentOf(List<byte[]> parts) => ParentOf(parts, OpenFolder);
+
+    /// <summary>The folder that a name lies in; made, with those above it, where it is missing.</summary>
+    /// <remarks>The descriptor is good until the next call.</remarks>
+    public int MakeParentOf(List<byte[]> parts) => ParentOf(parts, MakeFolder);
+
+    private int ParentOf(List<byte[]> parts, Func<int, byte[], int> enter)
     {
         byte[] name = [.. parts.SkipLast(1).SelectMany(p => p)];
         if (_parent >= 0 && _parentName.AsSpan().SequenceEqual(name))
@@ -67,7 +73,7 @@ internal sealed class Tree : IDisposable
         var folder = _root;
         foreach (var part in parts.SkipLast(1))
         {
-            var next = OpenFolder(folder, part, make);
+            var next = enter(folder, part);
             if (folder != _root)
             {
                 _ = close(folder);
@@ -81,28 +87,30 @@ internal sealed class Tree : IDisposable
     }
 
     /// <summary>Opens a folder in a folder, never through a link.</summary>
-    public static int OpenFolder(int folder, byte[] name, bool make)
+    public static int OpenFolder(int folder, byte[] name) =>
+        TryOpen(folder, name) is var found and >= 0 ? found : throw Missing(name, Marshal.GetLastPInvokeError());
+
+    private static int MakeFolder(int folder, byte[] name)
     {
-        var flags = PathOnly | FolderOnly | NoFollow | CloseOnExec;
-        var next = openat(folder, name, flags, 0);
-        if (next < 0 && Marshal.GetLastPInvokeError() == Enoent && make)
+        var found = TryOpen(folder, name);
+        if (found >= 0 || Marshal.GetLastPInvokeError() != Enoent)
         {
-            Check(mkdirat(folder, name, 0x1ed), Text(name));
-            next = openat(folder, name, flags, 0);
+            return found >= 0 ? found : throw Missing(name, Marshal.GetLastPInvokeError());
         }
 
-        if (next >= 0)
-        {
-            return next;
-        }
-
-        var error = Marshal.GetLastPInvokeError();
-        throw error is Enotdir or Eloop
-            ? new CorruptArtifactException($"the archive leads through {Text(name)}, which is no folder")
-            : error == Enoent
-                ? new CorruptArtifactException($"the archive names {Text(name)}, which it does not hold")
-                : Failure(Text(name), error);
+        Check(mkdirat(folder, name, 0x1ed), Text(name));
+        return OpenFolder(folder, name);
     }
+
+    private static int TryOpen(int folder, byte[] name) =>
+        openat(folder, name, PathOnly | FolderOnly | NoFollow | CloseOnExec, 0);
+
+    private static Exception Missing(byte[] name, int error) => error switch
+    {
+        Enotdir or Eloop => new CorruptArtifactException($"the archive leads through {Text(name)}, which is no folder"),
+        Enoent => new CorruptArtifactException($"the archive names {Text(name)}, which it does not hold"),
+        _ => Failure(Text(name), error),
+    };
 
     public static string Text(byte[] name) => Encoding.UTF8.GetString(name.AsSpan(0, name.Length - 1));
 

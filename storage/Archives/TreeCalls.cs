@@ -11,6 +11,9 @@ internal static unsafe partial class TreeCalls
     public const int Enotdir = 20;
     public const int Eisdir = 21;
     public const int Eloop = 40;
+    /// <summary>In the place of a folder's descriptor: names begin at the process' own.</summary>
+    public const int AtFdCwd = -100;
+
     public const int SymlinkNoFollow = 0x100;
     public const int WriteOnly = 1;
     public const int Create = 0x40;

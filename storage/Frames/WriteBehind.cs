@@ -39,7 +39,14 @@ internal sealed class WriteBehind(SafeFileHandle file, string path, bool drop) :
     public void Finish()
     {
         WriteRest();
-        Sync(file, path, drop);
+        if (drop)
+        {
+            SyncAndDrop(file, path);
+        }
+        else
+        {
+            Sync(file, path);
+        }
     }
 
     /// <summary>Writes what is left; <see cref="Sync"/> is the caller's business.</summary>
@@ -50,19 +57,20 @@ internal sealed class WriteBehind(SafeFileHandle file, string path, bool drop) :
     {
         if (_shown < _filled)
         {
-            Naming(path, () => RandomAccess.Write(file, _buffer.GetSpan()[_shown.._filled], _written + _shown));
+            WithPathInError(path, () => RandomAccess.Write(file, _buffer.GetSpan()[_shown.._filled], _written + _shown));
             _shown = _filled;
         }
     }
 
     /// <summary>Waits until all that was written to a file is durable.</summary>
-    public static void Sync(SafeFileHandle file, string path, bool drop)
+    public static void Sync(SafeFileHandle file, string path) =>
+        WithPathInError(path, () => RandomAccess.FlushToDisk(file));
+
+    /// <summary>Waits until all that was written to a file is durable, and drops it from memory.</summary>
+    public static void SyncAndDrop(SafeFileHandle file, string path)
     {
-        Naming(path, () => RandomAccess.FlushToDisk(file));
-        if (drop)
-        {
-            Posix.Forget(file, 0, 0);
-        }
+        Sync(file, path);
+        Posix.Forget(file, 0, 0);
     }
 
     public void Dispose() => ((IDisposable)_buffer).Dispose();
@@ -74,17 +82,17 @@ internal sealed class WriteBehind(SafeFileHandle file, string path, bool drop) :
         (_filled, _shown) = (0, 0);
         if (drop && _written - _pushed >= Window)
         {
-            Naming(path, () => Posix.BeginWriteBack(file, _pushed, Window));
+            WithPathInError(path, () => Posix.BeginWriteBack(file, _pushed, Window));
             if (_pushed >= Window)
             {
-                Naming(path, () => Posix.FinishWriteBack(file, _pushed - Window, Window));
+                WithPathInError(path, () => Posix.FinishWriteBack(file, _pushed - Window, Window));
             }
 
             _pushed += Window;
         }
     }
 
-    private static void Naming(string path, Action action)
+    private static void WithPathInError(string path, Action action)
     {
         try
         {

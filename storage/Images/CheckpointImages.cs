@@ -11,10 +11,8 @@ public sealed record OciLayout(string Folder, LayerOrigin Layer);
 /// where that can be helped.</summary>
 public sealed class CheckpointImages(CheckpointStore store)
 {
-    private const string Artifact = "dump.tar.zst";
     private const string Layout = "image";
     private const int LargestSpecification = 16 << 20;
-    private static readonly byte[] LayoutVersion = "{\"imageLayoutVersion\":\"1.0.0\"}"u8.ToArray();
 
     /// <summary>The image of one container out of a sealed checkpoint.</summary>
     /// <exception cref="CorruptArtifactException">There is no such checkpoint, or it is not what it says.</exception>
@@ -63,19 +61,16 @@ public sealed class CheckpointImages(CheckpointStore store)
         ArgumentNullException.ThrowIfNull(image);
         // Nobody removes the dump meanwhile, and what is being removed gets no new files.
         var checkpoint = image.Checkpoint;
-        using var held = StoreLock.Take(
-            Path.GetFullPath(Path.Combine(PathOf(image), "../../../..")), $"{checkpoint.PodUID}/{checkpoint.CheckpointID}", exclusive: false);
+        using var held = StoreLock.Take(store.Root, $"{checkpoint.PodUID}/{checkpoint.CheckpointID}", exclusive: false);
         _ = store.FindSealed(checkpoint.PodUID, checkpoint.CheckpointID, checkpoint.Container);
         var blobs = Path.Combine(folder, "blobs", "sha256");
-        // The memory of a process holds its secrets: nobody else may read it.
-        const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
-        Directory.CreateDirectory(folder, Private);
-        Directory.CreateDirectory(Path.GetDirectoryName(blobs)!, Private);
-        Directory.CreateDirectory(blobs, Private);
+        Directory.CreateDirectory(folder, WholeFile.OwnersFolder);
+        Directory.CreateDirectory(Path.GetDirectoryName(blobs)!, WholeFile.OwnersFolder);
+        Directory.CreateDirectory(blobs, WholeFile.OwnersFolder);
         var layer = await PlaceLayerAsync(image, BlobOf(blobs, image.LayerDigest), cancellationToken).ConfigureAwait(false);
         Place(BlobOf(blobs, image.ConfigDigest), image.Config);
         Place(BlobOf(blobs, image.ManifestDigest), image.Manifest);
-        Place(Path.Combine(folder, "oci-layout"), LayoutVersion);
+        Place(Path.Combine(folder, OciImage.LayoutFile), OciImage.LayoutVersion.ToArray());
         Posix.SyncDirectory(Path.GetDirectoryName(blobs)!);
         Place(Path.Combine(folder, "index.json"), image.Index(name, tag));
         return new OciLayout(folder, layer);
@@ -86,7 +81,7 @@ public sealed class CheckpointImages(CheckpointStore store)
         new DirectoryInfo(folder).EnumerateFiles("*", SearchOption.AllDirectories)
             .Where(file => !file.FullName.Contains($"/{Layout}/blobs/", StringComparison.Ordinal));
 
-    private static string BlobOf(string blobs, string digest) => Path.Combine(blobs, digest["sha256:".Length..]);
+    private static string BlobOf(string blobs, string digest) => Path.Combine(blobs, Digest.Hex(digest));
 
     private static void Place(string path, byte[] content)
     {
@@ -114,7 +109,7 @@ public sealed class CheckpointImages(CheckpointStore store)
     }
 
     private string PathOf(OciImage image) => Path.Combine(
-        store.FolderOf(image.Checkpoint.PodUID, image.Checkpoint.CheckpointID, image.Checkpoint.Container), Artifact);
+        store.FolderOf(image.Checkpoint.PodUID, image.Checkpoint.CheckpointID, image.Checkpoint.Container), CheckpointStore.Artifact);
 
     // As checkpointctl tells them apart: CRI-O names itself in the container's specification, containerd has keys of its own.
     private async Task<string> EngineOfAsync(ContainerManifest manifest, CancellationToken cancellationToken)

@@ -23,7 +23,6 @@ public enum LayerOrigin
 /// <summary>Puts a dump under another name, at the least cost, and compares its digest.</summary>
 internal static partial class LayerCopy
 {
-    private const int Here = -100;
     private const ulong CloneRequest = 0x40049409;
     private const int BufferSize = 1 << 20;
 
@@ -35,7 +34,7 @@ internal static partial class LayerCopy
         try
         {
             using var from = File.OpenHandle(source, options: FileOptions.SequentialScan);
-            if (TreeCalls.linkat(Here, TreeCalls.Z(source), Here, TreeCalls.Z(target), 0) == 0)
+            if (TreeCalls.linkat(TreeCalls.AtFdCwd, TreeCalls.Z(source), TreeCalls.AtFdCwd, TreeCalls.Z(target), 0) == 0)
             {
                 await CompareAsync(from, source, null, digest, cancellationToken).ConfigureAwait(false);
                 return LayerOrigin.Linked;

@@ -15,6 +15,9 @@ public sealed class OciImage
     /// <summary>mediaType of the layer: what a runtime's tar is in its zstd frames.</summary>
     public const string LayerType = "application/vnd.oci.image.layer.v1.tar+zstd";
 
+    /// <summary>The file by which a folder or an archive is known as an OCI layout.</summary>
+    public const string LayoutFile = "oci-layout";
+
     private const string IndexType = "application/vnd.oci.image.index.v1+json";
 
     internal OciImage(ContainerManifest checkpoint, string engine)
@@ -26,6 +29,9 @@ public sealed class OciImage
         Manifest = Write(WriteManifest);
         ManifestDigest = Digest.Of(Manifest);
     }
+
+    /// <summary>What stands in <see cref="LayoutFile"/>.</summary>
+    public static ReadOnlySpan<byte> LayoutVersion => "{\"imageLayoutVersion\":\"1.0.0\"}"u8;
 
     /// <summary>The checkpoint that it is made of.</summary>
     public ContainerManifest Checkpoint { get; }

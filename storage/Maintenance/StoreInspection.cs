@@ -7,7 +7,6 @@ public sealed class StoreInspection(string root, TimeProvider time)
 {
     private const string Quarantined = ".quarantine.";
     private const string Reason = ".quarantine-reason";
-    private const string Volumes = ".volumes";
     private readonly CheckpointStore _store = new(root, time);
 
     /// <summary>Every checkpoint, complete or not, in the order of their names; without those that are removed meanwhile.</summary>
@@ -121,9 +120,9 @@ public sealed class StoreInspection(string root, TimeProvider time)
 
     private static IEnumerable<string> Containers(string folder)
     {
-        var volumes = Path.Combine(folder, Volumes);
+        var volumes = Path.Combine(folder, CheckpointStore.VolumesFolder);
         return Folders(folder).Select(path => Path.GetFileName(path)).Concat(
-            Posix.Exists(volumes) ? Folders(volumes).Select(path => $"{Volumes}/{Path.GetFileName(path)}") : []);
+            Posix.Exists(volumes) ? Folders(volumes).Select(path => $"{CheckpointStore.VolumesFolder}/{Path.GetFileName(path)}") : []);
     }
 
     private async Task CheckAsync(

@@ -9,29 +9,13 @@ internal sealed class NodeFilesTests
 {
     [TestCase(true)]
     [TestCase(false)]
-    public async Task Each_file_is_on_the_disk_before_it_has_its_name_and_the_hook_after_its_programs_where_there_is_a_folder_for_it(bool told)
+    public async Task A_file_is_synced_before_it_has_its_name_and_the_hook_comes_last(bool told)
     {
         var folder = Directory.CreateTempSubdirectory("pod-checkpointing-files").FullName;
         try
         {
             var from = Path.Combine(folder, "from");
-            foreach (var part in new[] { from, Path.Combine(folder, "libexec"), Path.Combine(folder, "hooks"), Path.Combine(folder, "bin") })
-            {
-                Directory.CreateDirectory(part);
-            }
-
-            foreach (var file in new[] { "checkpoint-restore", "checkpoint-fence", "checkpoint-fence.json" })
-            {
-                await File.WriteAllTextAsync(Path.Combine(from, file), file);
-            }
-
-            foreach (var tool in new[] { "mv", "sync" })
-            {
-                var path = Path.Combine(folder, "bin", tool);
-                await File.WriteAllTextAsync(path, $"#!/bin/sh\necho {tool} \"$*\" >>\"$TEST_LOG\"\nPATH=$TEST_PATH exec {tool} \"$@\"\n");
-                File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserExecute);
-            }
-
+            await PrepareAsync(folder, from);
             var log = Path.Combine(folder, "log");
             var path0 = Environment.GetEnvironmentVariable("PATH");
             using var install = Process.Start(new ProcessStartInfo(
@@ -70,6 +54,28 @@ internal sealed class NodeFilesTests
         finally
         {
             Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    /// <summary>The files, the folders that they go to, and tools that write down what they are called with.</summary>
+    private static async Task PrepareAsync(string folder, string from)
+    {
+        foreach (var part in new[] { "from", "libexec", "hooks", "bin" })
+        {
+            Directory.CreateDirectory(Path.Combine(folder, part));
+        }
+
+        foreach (var file in new[] { "checkpoint-restore", "checkpoint-fence", "checkpoint-fence.json" })
+        {
+            await File.WriteAllTextAsync(Path.Combine(from, file), file);
+        }
+
+        foreach (var tool in new[] { "mv", "sync" })
+        {
+            var path = Path.Combine(folder, "bin", tool);
+            await File.WriteAllTextAsync(
+                path, $"#!/bin/sh\necho {tool} \"$*\" >>\"$TEST_LOG\"\nPATH=$TEST_PATH exec {tool} \"$@\"\n");
+            File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserExecute);
         }
     }
 }

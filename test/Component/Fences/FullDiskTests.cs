@@ -36,12 +36,13 @@ internal sealed class FullDiskTests
         Fill();
         var thawed = 0;
 
-        var continued = await book.LiftAsync(Pod, "m1", () =>
+        var (processes, continued) = await book.LiftAsync(Pod, "m1", () =>
         {
             thawed++;
-            return Task.FromResult<IReadOnlyList<string>>(["c"]);
+            return Task.FromResult<(int, IReadOnlyList<string>)>((1, ["c"]));
         });
 
+        processes.Should().Be(1);
         continued.Should().Equal("c");
         thawed.Should().Be(1);
         book.Find(Pod).Should().BeNull();

@@ -96,7 +96,7 @@ internal sealed class AgentBindingTests
             phases.Add(progress.Phase);
         }
 
-        phases.Should().Equal("Dumping", "Done");
+        phases.Should().Equal(CheckpointPhases.Dumping, CheckpointPhases.Done);
     }
 
     [Test]
@@ -263,9 +263,9 @@ internal sealed class AgentBindingTests
         public override async IAsyncEnumerable<CheckpointProgress> WatchCheckpointAsync(
             WatchCheckpointRequest request, ServerCallContext context)
         {
-            yield return new CheckpointProgress { Phase = "Dumping" };
+            yield return new CheckpointProgress { Phase = CheckpointPhases.Dumping };
             await Task.Yield();
-            yield return new CheckpointProgress { Phase = "Done" };
+            yield return new CheckpointProgress { Phase = CheckpointPhases.Done };
         }
     }
 }

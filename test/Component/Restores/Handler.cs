@@ -75,6 +75,9 @@ internal sealed class Handler : IDisposable
 
     private readonly string _folder = Directory.CreateTempSubdirectory("pod-checkpointing-handler").FullName;
 
+    /// <summary>How often it has paused between two looks for the daemon since <see cref="WatchPauses"/>.</summary>
+    public int Pauses => File.Exists(In("pauses")) ? File.ReadLines(In("pauses")).Count(pause => pause == "0.005") : 0;
+
     public Handler()
     {
         foreach (var folder in new[] { Bundle, Root, In("state"), In("crun/c1"), In("cgroups/freezer"), In("cgroups/pids") })
@@ -178,6 +181,14 @@ internal sealed class Handler : IDisposable
     /// <summary>The agent's leave to run.</summary>
     public void Go(string uid) => File.WriteAllText(In($"state/restores/{uid}/go"), "\n");
 
+    /// <summary>Has it write down its pauses.</summary>
+    public void WatchPauses()
+    {
+        var sleep = Path.Combine(Directory.CreateDirectory(In("bin")).FullName, "sleep");
+        File.WriteAllText(sleep, $"#!/bin/sh\necho \"$1\" >>{In("pauses")}\nPATH=${{PATH#*:}} exec sleep \"$@\"\n");
+        File.SetUnixFileMode(sleep, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+    }
+
     public void BreakCrun() => File.WriteAllText(In("broken"), "");
 
     public Task<(int Code, string Output)> CreateAsync(string id = "c1") =>
@@ -191,6 +202,7 @@ internal sealed class Handler : IDisposable
             RedirectStandardOutput = true, RedirectStandardError = true,
         };
         start.Environment["LC_ALL"] = Locale;
+        start.Environment["PATH"] = $"{In("bin")}:{Environment.GetEnvironmentVariable("PATH")}";
         start.Environment["POD_CHECKPOINTING_STATE"] = In("state");
         start.Environment["POD_CHECKPOINTING_CRUN"] = In("crun.sh");
         start.Environment["POD_CHECKPOINTING_CRIU"] = In("criu.sh");

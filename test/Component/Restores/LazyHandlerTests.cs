@@ -41,12 +41,15 @@ internal sealed class LazyHandlerTests
     public async Task Nobody_is_sent_to_a_daemon_that_does_not_listen_yet()
     {
         File.WriteAllText(_handler.In("listens-late"), "");
+        _handler.WatchPauses();
         var creating = _handler.CreateAsync();
         await TextAsync("lazy-pid");
         await Wait.UntilAsync(() => File.Exists(In("lazy-pages.socket")));
 
-        // Its socket stands, and would refuse: crun is not called before it listens.
-        await Task.WhenAny(creating, Task.Delay(100));
+        // Its socket stands, and would refuse: crun is not called before it listens. Between the first pause from now on
+        // and the second it has looked.
+        var pauses = _handler.Pauses;
+        await Wait.UntilAsync(() => creating.IsCompleted || _handler.Pauses >= pauses + 2);
         _handler.Calls.Should().NotContain(call => call.Contains(" restore "));
         File.WriteAllText(_handler.In("listen"), "");
 

@@ -124,7 +124,7 @@ public sealed class PodCgroupTests
     private string Pods => Path.Combine(_work.FullName, "pods");
 
     private Task PlaceAsync() =>
-        _volumes.PlaceAsync(_target, _store.Find(_source, Id, VolumeContent.NameOf("scratch"))!, "scratch", CancellationToken.None);
+        _volumes.PlaceAsync(_target, _store.Find(_source, Id, CheckpointStore.NameOfVolume("scratch"))!, "scratch", CancellationToken.None);
 
     private bool Same(string name) =>
         File.ReadAllBytes(Path.Combine(FolderOf(_source), name)).AsSpan().SequenceEqual(File.ReadAllBytes(Path.Combine(FolderOf(_target), name)));

@@ -5,6 +5,7 @@ using PodCheckpointing.Agent.Restores;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Storage;
+using PodCheckpointing.TestKit;
 using PodCheckpointing.Unit.Storage;
 
 namespace PodCheckpointing.Unit.Agent;
@@ -37,7 +38,7 @@ public sealed class AheadStagingTests : StoreFolder
     {
         _staging.Begin(Request());
         await StoreAsync();
-        await UntilAsync(() => File.Exists(Path.Combine(Ahead, "checkpoint", "inventory.img")));
+        await Wait.UntilAsync(() => File.Exists(Path.Combine(Ahead, "checkpoint", "inventory.img")));
         var made = TestCalls.Stat(Path.Combine(Ahead, "checkpoint", "inventory.img")).Inode;
 
         await PrepareAsync();
@@ -52,7 +53,7 @@ public sealed class AheadStagingTests : StoreFolder
     {
         await StoreAsync(seal: false, other: true);
         _staging.Begin(Request());
-        await UntilAsync(() => File.Exists(Path.Combine(Ahead, "checkpoint", "inventory.img")));
+        await Wait.UntilAsync(() => File.Exists(Path.Combine(Ahead, "checkpoint", "inventory.img")));
         Store.Delete(Pod, Id, null);
         await StoreAsync();
 
@@ -70,7 +71,7 @@ public sealed class AheadStagingTests : StoreFolder
         _staging.Begin(Request("shop"));
 
         // Nobody asks for it, nor cancels it.
-        await UntilAsync(() => !_ahead.Has(new ContainerRestoreFolder(Folder)) && !Directory.Exists(Ahead));
+        await Wait.UntilAsync(() => !_ahead.Has(new ContainerRestoreFolder(Folder)) && !Directory.Exists(Ahead));
     }
 
     [Test]
@@ -86,7 +87,7 @@ public sealed class AheadStagingTests : StoreFolder
     public async Task A_cancelled_restore_leaves_nothing_and_begins_no_more()
     {
         _staging.Begin(Request());
-        await UntilAsync(() => Directory.Exists(Ahead));
+        await Wait.UntilAsync(() => Directory.Exists(Ahead));
 
         await StagingParts.Release(Store, Out, _ahead).CancelAsync(Target, "not wanted", unlessRun: false, CancellationToken.None);
         _staging.Begin(Request());
@@ -99,12 +100,12 @@ public sealed class AheadStagingTests : StoreFolder
     {
         _staging.Begin(Request("shop"));
         await StoreAsync(seal: false);
-        await UntilAsync(() => File.Exists(Path.Combine(Folder, "staged")));
+        await Wait.UntilAsync(() => File.Exists(Path.Combine(Folder, "staged")));
         var release = StagingParts.Release(Store, Out, _ahead);
         await Refused(release.ReleaseAsync(Target, CancellationToken.None));
         // As if another container of the pod had been prepared.
         await File.WriteAllTextAsync(Path.Combine(Folder, "../members"), "c\n");
-        (await Refused(release.ReleaseAsync(Target, CancellationToken.None))).Should().Contain("container c").And.Contain("may not be sealed");
+        (await Refused(release.ReleaseAsync(Target, CancellationToken.None))).Should().Contain("container c").And.Contain("not confirmed as sealed");
         File.Exists(Path.Combine(Folder, "../go")).Should().BeFalse();
 
         Store.Seal(Pod, Id, ["c"]);
@@ -119,7 +120,7 @@ public sealed class AheadStagingTests : StoreFolder
     {
         _staging.Begin(Request("shop"));
         await StoreAsync(seal: false);
-        await UntilAsync(() => File.Exists(Path.Combine(Folder, "staged")));
+        await Wait.UntilAsync(() => File.Exists(Path.Combine(Folder, "staged")));
         Store.Delete(Pod, Id, null);
         await StoreAsync(seal: true, other: true);
 
@@ -158,15 +159,6 @@ public sealed class AheadStagingTests : StoreFolder
         ContainerName = "c",
         ArtifactUri = ArtifactUri.ForContainer(Pod, Id, "c").ToString(),
     };
-
-    private static async Task UntilAsync(Func<bool> done)
-    {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-        while (!done())
-        {
-            await Task.Delay(1, patience.Token);
-        }
-    }
 
     private static async Task<string> Refused(Task call) =>
         (await FluentActions.Awaiting(() => call).Should().ThrowAsync<RpcException>()).Which.Status.Detail;

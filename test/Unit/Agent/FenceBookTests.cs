@@ -11,7 +11,8 @@ namespace PodCheckpointing.Unit.Agent;
 internal sealed class FenceBookTests
 {
     private const string Pod = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
-    private static readonly Func<Task<IReadOnlyList<string>>> Thaw = () => Task.FromResult<IReadOnlyList<string>>(["c"]);
+    private static readonly Func<Task<(int Processes, IReadOnlyList<string> Containers)>> Thaw =
+        () => Task.FromResult<(int, IReadOnlyList<string>)>((1, ["c"]));
     private readonly HandTime _time = new();
     private string _root = null!;
 
@@ -81,12 +82,12 @@ internal sealed class FenceBookTests
     {
         var book = New();
         book.Fence(Pod, "m1", "Close");
-        var thawed = new TaskCompletionSource<IReadOnlyList<string>>();
+        var thawed = new TaskCompletionSource<(int, IReadOnlyList<string>)>();
         var late = book.LiftAsync(Pod, "m1", () => thawed.Task);
         await book.LiftAsync(Pod, "m1", Thaw);
         book.Fence(Pod, "m2", "Close");
 
-        thawed.SetResult([]);
+        thawed.SetResult((0, []));
         await late;
 
         book.Find(Pod)!.Holder.Should().Be("m2");
@@ -117,7 +118,7 @@ internal sealed class FenceBookTests
     {
         var book = New();
         book.Fence("u", "m", "Close");
-        var thawed = new TaskCompletionSource<IReadOnlyList<string>>();
+        var thawed = new TaskCompletionSource<(int, IReadOnlyList<string>)>();
         var lifting = book.LiftAsync("u", "m", () => thawed.Task);
 
         // The thaw has looked for dumps already: one that began now would leave the pod stopped for ever.
@@ -125,7 +126,7 @@ internal sealed class FenceBookTests
         Code(() => book.Fence("u", "m2", "Close")).Should().Be(StatusCode.Unavailable, "it may have it in a moment");
         book.Find("u").Should().NotBeNull("no container may start before the processes run");
 
-        thawed.SetResult([]);
+        thawed.SetResult((0, []));
         await lifting;
         book.FindForDump("u", "").Should().BeNull();
         book.Fence("u", "m2", "Close").Holder.Should().Be("m2");
@@ -135,10 +136,15 @@ internal sealed class FenceBookTests
     public async Task What_was_continued_is_told_again_to_a_call_whose_answer_was_lost_and_by_another_agent()
     {
         New().Fence(Pod, "m1", "Close");
-        (await New().LiftAsync(Pod, "m1", Thaw)).Should().Equal("c");
+        var (processes, containers) = await New().LiftAsync(Pod, "m1", Thaw);
+        processes.Should().Be(1);
+        containers.Should().Equal("c");
 
-        (await New().LiftAsync(Pod, "m1", () => throw new InvalidOperationException("there is nothing to continue"))).Should().Equal("c");
-        (await New().LiftAsync(Pod, "m2", Thaw)).Should().BeNull("it never had a fence");
+        var again = await New().LiftAsync(
+            Pod, "m1", () => throw new InvalidOperationException("there is nothing to continue"));
+        again.Processes.Should().Be(0);
+        again.Containers.Should().Equal("c");
+        (await New().LiftAsync(Pod, "m2", Thaw)).Containers.Should().BeNull("it never had a fence");
     }
 
     [Test]
@@ -147,7 +153,8 @@ internal sealed class FenceBookTests
         var book = New();
         book.Fence("u", "m", "Close");
 
-        await FluentActions.Awaiting(() => book.LiftAsync("u", "m", () => Task.FromException<IReadOnlyList<string>>(new IOException()))).Should().ThrowAsync<IOException>();
+        await FluentActions.Awaiting(() => book.LiftAsync("u", "m", () => throw new IOException()))
+            .Should().ThrowAsync<IOException>();
 
         book.Find("u")!.Holder.Should().Be("m");
         Code(() => New().FindForDump("u", "m")).Should().Be(StatusCode.FailedPrecondition);

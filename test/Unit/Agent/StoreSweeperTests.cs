@@ -7,6 +7,7 @@ using PodCheckpointing.Agent.Checkpoints;
 using PodCheckpointing.Agent.Maintenance;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Storage;
+using PodCheckpointing.TestKit;
 using PodCheckpointing.Unit.Runtime;
 using PodCheckpointing.Unit.Storage;
 
@@ -102,16 +103,12 @@ public sealed class StoreSweeperTests : StoreFolder
         return _sweeper.Sweep(CancellationToken.None);
     }
 
-    private async Task PassUntilAsync(Func<bool> done)
+    /// <summary>Has time pass until something is so.</summary>
+    private Task PassUntilAsync(Func<bool> done) => Wait.UntilAsync(() =>
     {
-        for (var i = 0; i < 1000 && !done(); i++)
-        {
-            _time.Advance(TimeSpan.FromMinutes(10));
-            await Task.Delay(10);
-        }
-
-        done().Should().BeTrue();
-    }
+        _time.Advance(TimeSpan.FromMinutes(10));
+        return done();
+    });
 
     /// <summary>A file of the pod's checkpoint that nobody has touched for hours.</summary>
     private string Left(string name)

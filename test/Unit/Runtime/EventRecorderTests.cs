@@ -5,6 +5,7 @@ using k8s.Models;
 using Microsoft.Extensions.Logging.Abstractions;
 using NUnit.Framework;
 using PodCheckpointing.Runtime;
+using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.Unit.Runtime;
 
@@ -35,8 +36,8 @@ internal sealed class EventRecorderTests
         await _recorder.StartAsync(CancellationToken.None);
 
         Say("one");
-        await UntilAsync(() => _events.Tries == 1, advance: false);
-        await UntilAsync(() => _events.Written.Count == 1);
+        await Wait.UntilAsync(() => _events.Tries == 1);
+        await PassUntilAsync(() => _events.Written.Count == 1);
 
         _events.Tries.Should().Be(4);
         _time.GetUtcNow().Should().BeOnOrAfter(DateTimeOffset.UnixEpoch.AddSeconds(13), "the tries are apart");
@@ -57,7 +58,7 @@ internal sealed class EventRecorderTests
         Say("one");
         Say("two");
         Say("three");
-        await UntilAsync(() => _events.Written.Count == 1);
+        await PassUntilAsync(() => _events.Written.Count == 1);
 
         _events.Written.Should().Equal("three");
         _events.Tries.Should().Be(6, "a refusal stays one");
@@ -71,9 +72,9 @@ internal sealed class EventRecorderTests
         await _recorder.StartAsync(CancellationToken.None);
 
         Say("one");
-        await UntilAsync(() => _events.Tries == 2);
+        await PassUntilAsync(() => _events.Tries == 2);
         Say("one");
-        await UntilAsync(() => _events.Counts.Count == 1);
+        await PassUntilAsync(() => _events.Counts.Count == 1);
 
         _events.Written.Should().Equal("one");
         _events.Counts.Should().ContainSingle().Which.Should().Contain("\"count\":2");
@@ -89,7 +90,7 @@ internal sealed class EventRecorderTests
         Say("one");
         Say("two");
         Say("three");
-        await UntilAsync(() => _events.Tries == 1, advance: false);
+        await Wait.UntilAsync(() => _events.Tries == 1);
 
         var stopping = _recorder.StopAsync(CancellationToken.None);
         gate.SetResult();
@@ -109,7 +110,7 @@ internal sealed class EventRecorderTests
         await _recorder.StartAsync(CancellationToken.None);
         Say("one");
         Say("two");
-        await UntilAsync(() => _events.Tries == 1, advance: false);
+        await Wait.UntilAsync(() => _events.Tries == 1);
 
         // Nobody moves the time, so a pause would never end.
         await _recorder.StopAsync(CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(20));
@@ -123,7 +124,7 @@ internal sealed class EventRecorderTests
         _events.Gate = new TaskCompletionSource().Task;
         await _recorder.StartAsync(CancellationToken.None);
         Say("one");
-        await UntilAsync(() => _events.Tries == 1, advance: false);
+        await Wait.UntilAsync(() => _events.Tries == 1);
         using var patience = new CancellationTokenSource();
 
         var stopping = _recorder.StopAsync(patience.Token);
@@ -138,15 +139,12 @@ internal sealed class EventRecorderTests
 
     private static KubernetesException Refused(HttpStatusCode code) => new(code, new V1Status());
 
-    private async Task UntilAsync(Func<bool> condition, bool advance = true)
+    /// <summary>Has time pass until something is so.</summary>
+    private Task PassUntilAsync(Func<bool> done) => Wait.UntilAsync(() =>
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-        while (!condition())
-        {
-            _time.Advance(advance ? TimeSpan.FromMilliseconds(250) : TimeSpan.Zero);
-            await Task.Delay(5, patience.Token);
-        }
-    }
+        _time.Advance(TimeSpan.FromMilliseconds(250));
+        return done();
+    });
 
     /// <summary>Keeps events, in its own time and after what it is told to do before or after it has kept one.</summary>
     private sealed class Events : IKubernetes

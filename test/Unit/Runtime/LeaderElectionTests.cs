@@ -5,6 +5,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging.Abstractions;
 using NUnit.Framework;
 using PodCheckpointing.Runtime;
+using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.Unit.Runtime;
 
@@ -26,11 +27,11 @@ public sealed class LeaderElectionTests
         _leases.BeforeAnswer = () => _time.Advance(TimeSpan.FromSeconds(20));
         using var candidate = Candidate();
         await candidate.StartAsync(CancellationToken.None);
-        await UntilAsync(() => _leases.Writes == 1);
+        await PassUntilAsync(() => _leases.Writes == 1);
         candidate.Leads.Should().BeFalse("others may have taken it five seconds ago");
 
         _leases.BeforeAnswer = null;
-        await UntilAsync(() => candidate.Leads);
+        await PassUntilAsync(() => candidate.Leads);
         _leases.Writes.Should().Be(2);
         await candidate.StopAsync(CancellationToken.None);
     }
@@ -40,7 +41,7 @@ public sealed class LeaderElectionTests
     {
         using var candidate = Candidate();
         await candidate.StartAsync(CancellationToken.None);
-        await UntilAsync(() => candidate.Leads);
+        await PassUntilAsync(() => candidate.Leads);
 
         _leases.BeforeAnswer = () =>
         {
@@ -48,7 +49,7 @@ public sealed class LeaderElectionTests
             throw new HttpIOException(HttpRequestError.ResponseEnded, "the answer broke off");
         };
         var writes = _leases.Writes;
-        await UntilAsync(() => _leases.Writes >= writes + 2);
+        await PassUntilAsync(() => _leases.Writes >= writes + 2);
 
         candidate.Leads.Should().BeTrue("the next renewal came in time");
         await candidate.StopAsync(CancellationToken.None);
@@ -61,7 +62,7 @@ public sealed class LeaderElectionTests
         ILeadership leadership = candidate;
         leadership.Invoking(l => l.ThrowIfNotLeading()).Should().Throw<NotLeadingException>("it does not lead yet");
         await candidate.StartAsync(CancellationToken.None);
-        await UntilAsync(() => candidate.Leads);
+        await PassUntilAsync(() => candidate.Leads);
         leadership.ThrowIfNotLeading();
 
         // Its own timers have not run yet when the process goes on: whoever acts first must ask the clock.
@@ -84,11 +85,11 @@ public sealed class LeaderElectionTests
         using var candidate = Candidate();
         await candidate.StartAsync(CancellationToken.None);
         // Its own LeaseDuration of 15 seconds is over by far.
-        await UntilAsync(() => _time.GetUtcNow() >= DateTimeOffset.UnixEpoch.AddSeconds(50));
+        await PassUntilAsync(() => _time.GetUtcNow() >= DateTimeOffset.UnixEpoch.AddSeconds(50));
         candidate.Leads.Should().BeFalse("the holder goes on for up to 60 seconds");
         _leases.Writes.Should().Be(0);
 
-        await UntilAsync(() => candidate.Leads);
+        await PassUntilAsync(() => candidate.Leads);
         await candidate.StopAsync(CancellationToken.None);
     }
 
@@ -99,15 +100,12 @@ public sealed class LeaderElectionTests
         _time,
         NullLogger<LeaderElection>.Instance);
 
-    private async Task UntilAsync(Func<bool> condition)
+    /// <summary>Has time pass until something is so.</summary>
+    private Task PassUntilAsync(Func<bool> done) => Wait.UntilAsync(() =>
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-        while (!condition())
-        {
-            _time.Advance(TimeSpan.FromMilliseconds(100));
-            await Task.Delay(5, patience.Token);
-        }
-    }
+        _time.Advance(TimeSpan.FromMilliseconds(100));
+        return done();
+    });
 
     /// <summary>One lease. What happens before an answer to a write happens after it is stored.</summary>
     private sealed class Leases : IKubernetes

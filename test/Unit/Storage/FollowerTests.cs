@@ -3,6 +3,7 @@ using FluentAssertions;
 using NUnit.Framework;
 using PodCheckpointing.Storage;
 using PodCheckpointing.Storage.Archives;
+using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.Unit.Storage;
 
@@ -33,7 +34,7 @@ public sealed class FollowerTests : StoreFolder
             await writer.WriteAsync(packed.AsMemory(at, Math.Min(10_007, half - at)));
         }
 
-        await UntilAsync(() => File.Exists(Path.Combine(_target, "a")));
+        await Wait.UntilAsync(() => File.Exists(Path.Combine(_target, "a")));
         following.IsCompleted.Should().BeFalse();
         await writer.WriteAsync(packed.AsMemory(half));
         File.Move(_path + ".partial", _path);
@@ -119,7 +120,7 @@ public sealed class FollowerTests : StoreFolder
         {
             await writer.WriteAsync(packed.AsMemory(0, packed.Length - 1));
             var following = FollowAsync();
-            await UntilAsync(() => File.Exists(Path.Combine(_target, "a")));
+            await Wait.UntilAsync(() => File.Exists(Path.Combine(_target, "a")));
             await writer.WriteAsync(packed.AsMemory(packed.Length - 1));
             _finished.SetResult(manifest);
             await following;
@@ -154,7 +155,7 @@ public sealed class FollowerTests : StoreFolder
 
         using var stop = new CancellationTokenSource();
         var following = FollowAsync(cancellationToken: stop.Token);
-        await UntilAsync(() => !begun || File.Exists(Path.Combine(_target, "a")));
+        await Wait.UntilAsync(() => !begun || File.Exists(Path.Combine(_target, "a")));
         await stop.CancelAsync();
         await following.Invoking(f => f).Should().ThrowAsync<OperationCanceledException>();
     }
@@ -164,15 +165,6 @@ public sealed class FollowerTests : StoreFolder
         var content = new byte[300_000];
         new Random(seed).NextBytes(content);
         return content;
-    }
-
-    private static async Task UntilAsync(Func<bool> done)
-    {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-        while (!done())
-        {
-            await Task.Delay(1, patience.Token);
-        }
     }
 
     private Task<ContainerManifest> FollowAsync(long largest = long.MaxValue, CancellationToken cancellationToken = default) =>

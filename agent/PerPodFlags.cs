@@ -4,10 +4,10 @@ namespace PodCheckpointing.Agent;
 
 /// <summary>Remembers things of pods: of those that are on this node, and, while they are few, of those that have left, for an operator
 /// may still ask.</summary>
-internal sealed class PodMemory
+internal sealed class PerPodFlags
 {
     /// <summary>From here on those that have left are forgotten.</summary>
-    internal const int Many = 1000;
+    internal const int MaxTracked = 1000;
 
     private readonly ConcurrentDictionary<(string PodUid, string What), bool> _known = new();
 
@@ -19,7 +19,7 @@ internal sealed class PodMemory
     /// <summary>Forgets what is of other pods than these, which the runtime has.</summary>
     public void Forget(IReadOnlySet<string> pods)
     {
-        foreach (var key in _known.Count < Many ? [] : _known.Keys.Where(k => !pods.Contains(k.PodUid)))
+        foreach (var key in _known.Count < MaxTracked ? [] : _known.Keys.Where(k => !pods.Contains(k.PodUid)))
         {
             _known.TryRemove(key, out _);
         }
