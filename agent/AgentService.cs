@@ -101,12 +101,9 @@ internal sealed class AgentService(
         var continued = await fences.LiftAsync(
             request.PodUid,
             request.Holder,
-            async () =>
-            {
-                var (processes, containers) = request.Resume ? await thaw.ContinueAsync(request.PodUid, context.CancellationToken) : (0, []);
-                response.ResumedProcesses = (uint)processes;
-                return containers;
-            });
+            async note => response.ResumedProcesses = request.Resume
+                ? (uint)await thaw.ContinueAsync(request.PodUid, note, context.CancellationToken)
+                : 0);
         response.Lifted = continued is not null;
         response.ContainerNames.AddRange(continued ?? []);
         response.Clock = Clock(received);

@@ -78,12 +78,13 @@ internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider tim
     /// at the end it is gone.</summary>
     /// <param name="podUid">The pod.</param>
     /// <param name="holder">Who has it, or was about to.</param>
-    /// <param name="thaw">Continues the processes, and tells of which containers; called where there is a fence. Where it fails, the
-    /// fence stands.</param>
-    /// <returns>What that told when the fence was lifted, by this call or by one before; null where there was none, or the disk was
-    /// full then.</returns>
+    /// <param name="thaw">Continues the processes, and tells of which containers before it does so; called where there
+    /// is a fence. Where it fails, the fence stands.</param>
+    /// <returns>What that told until the fence was lifted, by this call or by one before; null where there was none, or
+    /// the disk was full then.</returns>
     /// <exception cref="RpcException">Another holder has it.</exception>
-    public async Task<IReadOnlyList<string>?> LiftAsync(string podUid, string holder, Func<Task<IReadOnlyList<string>>> thaw)
+    public async Task<IReadOnlyList<string>?> LiftAsync(
+        string podUid, string holder, Func<Action<IEnumerable<string>>, Task> thaw)
     {
         lock (_lock)
         {
@@ -101,11 +102,11 @@ internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider tim
         }
 
         // Processes first, the fence last: killed in between, the next call continues them again, which is harmless.
-        var continued = await thaw();
+        IReadOnlyList<string> continued = [];
+        await thaw(containers => continued = Note(podUid, holder, [.. continued, .. containers]));
         lock (_lock)
         {
-            // The first word counts: what has been continued may end by itself before the next call.
-            continued = Continued(podUid, holder) ?? Note(podUid, holder, continued);
+            continued = Note(podUid, holder, continued);
             // Another call may have lifted it meanwhile, and another migration fenced the pod.
             if (Find(podUid)?.Holder == holder)
             {
@@ -204,19 +205,32 @@ internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider tim
     private IReadOnlyList<string>? Continued(string podUid, string holder) =>
         File.ReadAllBytes(MarkOf(podUid, holder)) is { Length: > 0 } names ? JsonSerializer.Deserialize<string[]>(names) : null;
 
+    /// <summary>Adds to what is written down: what has been continued may end by itself before the next call.</summary>
+    /// <returns>All that is known then.</returns>
     private IReadOnlyList<string> Note(string podUid, string holder, IReadOnlyList<string> continued)
     {
-        try
+        lock (_lock)
         {
-            WholeFile.Write(MarkOf(podUid, holder), JsonSerializer.SerializeToUtf8Bytes(continued));
-            File.SetLastWriteTimeUtc(MarkOf(podUid, holder), time.GetUtcNow().UtcDateTime);
-        }
-        catch (IOException)
-        {
-            // No room. A pod must not wait for that: only a call whose answer is lost would have needed it.
-        }
+            var known = Continued(podUid, holder);
+            // What starts when another call has lifted the fence begins afresh.
+            if (known is not null && (Find(podUid)?.Holder != holder || continued.All(known.Contains)))
+            {
+                return known;
+            }
 
-        return continued;
+            string[] all = [.. continued.Union(known ?? [])];
+            try
+            {
+                WholeFile.Write(MarkOf(podUid, holder), JsonSerializer.SerializeToUtf8Bytes(all));
+                File.SetLastWriteTimeUtc(MarkOf(podUid, holder), time.GetUtcNow().UtcDateTime);
+            }
+            catch (IOException)
+            {
+                // No room. A pod must not wait for that: only a call whose answer is lost would have needed it.
+            }
+
+            return all;
+        }
     }
 
     private string PathOf(string podUid) => Path.Combine(_folder, Checked("pod_uid", podUid));

@@ -36,13 +36,15 @@ internal sealed class FullDiskTests
         Fill();
         var thawed = 0;
 
-        var continued = await book.LiftAsync(Pod, "m1", () =>
+        var continued = await book.LiftAsync(Pod, "m1", note =>
         {
             thawed++;
-            return Task.FromResult<IReadOnlyList<string>>(["c"]);
+            note(["c"]);
+            note(["d"]);
+            return Task.CompletedTask;
         });
 
-        continued.Should().Equal("c");
+        continued.Should().BeEquivalentTo("c", "d");
         thawed.Should().Be(1);
         book.Find(Pod).Should().BeNull();
         FluentActions.Invoking(() => New().Fence(Pod, "m1", "Close")).Should().Throw<RpcException>().WithMessage("*has lifted its fence*");

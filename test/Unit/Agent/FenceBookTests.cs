@@ -11,7 +11,12 @@ namespace PodCheckpointing.Unit.Agent;
 internal sealed class FenceBookTests
 {
     private const string Pod = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
-    private static readonly Func<Task<IReadOnlyList<string>>> Thaw = () => Task.FromResult<IReadOnlyList<string>>(["c"]);
+    private static readonly Func<Action<IEnumerable<string>>, Task> Thaw = note =>
+    {
+        note(["c"]);
+        return Task.CompletedTask;
+    };
+
     private readonly HandTime _time = new();
     private string _root = null!;
 
@@ -69,7 +74,7 @@ internal sealed class FenceBookTests
         var book = New();
         book.Fence(Pod, "m1", "Close");
 
-        await book.Awaiting(b => b.LiftAsync(Pod, "m2", () => throw new InvalidOperationException("another's processes"))).Should()
+        await book.Awaiting(b => b.LiftAsync(Pod, "m2", _ => throw new InvalidOperationException("another's processes"))).Should()
             .ThrowAsync<RpcException>().Where(e => e.StatusCode == StatusCode.FailedPrecondition);
         book.FindForDump(Pod, "m1")!.Holder.Should().Be("m1");
         await book.LiftAsync(Pod, "m1", Thaw);
@@ -81,12 +86,12 @@ internal sealed class FenceBookTests
     {
         var book = New();
         book.Fence(Pod, "m1", "Close");
-        var thawed = new TaskCompletionSource<IReadOnlyList<string>>();
-        var late = book.LiftAsync(Pod, "m1", () => thawed.Task);
+        var thawed = new TaskCompletionSource();
+        var late = book.LiftAsync(Pod, "m1", _ => thawed.Task);
         await book.LiftAsync(Pod, "m1", Thaw);
         book.Fence(Pod, "m2", "Close");
 
-        thawed.SetResult([]);
+        thawed.SetResult();
         await late;
 
         book.Find(Pod)!.Holder.Should().Be("m2");
@@ -107,7 +112,7 @@ internal sealed class FenceBookTests
     [Test]
     public async Task A_call_that_is_overtaken_by_its_end_fences_nothing()
     {
-        await New().LiftAsync(Pod, "m1", () => throw new InvalidOperationException("there is nothing to continue"));
+        await New().LiftAsync(Pod, "m1", _ => throw new InvalidOperationException("there is nothing to continue"));
 
         Code(() => New().Fence(Pod, "m1", "Close")).Should().Be(StatusCode.FailedPrecondition);
     }
@@ -117,15 +122,15 @@ internal sealed class FenceBookTests
     {
         var book = New();
         book.Fence("u", "m", "Close");
-        var thawed = new TaskCompletionSource<IReadOnlyList<string>>();
-        var lifting = book.LiftAsync("u", "m", () => thawed.Task);
+        var thawed = new TaskCompletionSource();
+        var lifting = book.LiftAsync("u", "m", _ => thawed.Task);
 
         // The thaw has looked for dumps already: one that began now would leave the pod stopped for ever.
         Code(() => book.FindForDump("u", "m")).Should().Be(StatusCode.FailedPrecondition);
         Code(() => book.Fence("u", "m2", "Close")).Should().Be(StatusCode.Unavailable, "it may have it in a moment");
         book.Find("u").Should().NotBeNull("no container may start before the processes run");
 
-        thawed.SetResult([]);
+        thawed.SetResult();
         await lifting;
         book.FindForDump("u", "").Should().BeNull();
         book.Fence("u", "m2", "Close").Holder.Should().Be("m2");
@@ -137,8 +142,44 @@ internal sealed class FenceBookTests
         New().Fence(Pod, "m1", "Close");
         (await New().LiftAsync(Pod, "m1", Thaw)).Should().Equal("c");
 
-        (await New().LiftAsync(Pod, "m1", () => throw new InvalidOperationException("there is nothing to continue"))).Should().Equal("c");
+        (await New().LiftAsync(Pod, "m1", _ => throw new InvalidOperationException("there is nothing to continue"))).Should().Equal("c");
         (await New().LiftAsync(Pod, "m2", Thaw)).Should().BeNull("it never had a fence");
+    }
+
+    [Test]
+    public async Task What_was_about_to_go_on_when_the_agent_was_killed_is_told_by_the_next_one()
+    {
+        New().Fence(Pod, "m1", "Close");
+        await FluentActions.Awaiting(() => New().LiftAsync(Pod, "m1", note =>
+        {
+            note(["c"]);
+            note(["c", "d"]);
+            throw new IOException("killed");
+        })).Should().ThrowAsync<IOException>();
+
+        (await New().LiftAsync(Pod, "m1", note =>
+        {
+            note(["e"]);
+            return Task.CompletedTask;
+        })).Should().BeEquivalentTo(["c", "d", "e"], "what went on may have ended by itself since");
+    }
+
+    [Test]
+    public async Task What_begins_afresh_when_another_call_has_lifted_the_fence_does_not_go_on()
+    {
+        var book = New();
+        book.Fence(Pod, "m1", "Close");
+        var lifted = new TaskCompletionSource();
+        var late = book.LiftAsync(Pod, "m1", async note =>
+        {
+            await lifted.Task;
+            note(["c"]);
+        });
+        (await book.LiftAsync(Pod, "m1", _ => Task.CompletedTask)).Should().BeEmpty();
+
+        lifted.SetResult();
+
+        (await late).Should().BeEmpty();
     }
 
     [Test]
@@ -147,7 +188,7 @@ internal sealed class FenceBookTests
         var book = New();
         book.Fence("u", "m", "Close");
 
-        await FluentActions.Awaiting(() => book.LiftAsync("u", "m", () => Task.FromException<IReadOnlyList<string>>(new IOException()))).Should().ThrowAsync<IOException>();
+        await FluentActions.Awaiting(() => book.LiftAsync("u", "m", _ => Task.FromException(new IOException()))).Should().ThrowAsync<IOException>();
 
         book.Find("u")!.Holder.Should().Be("m");
         Code(() => New().FindForDump("u", "m")).Should().Be(StatusCode.FailedPrecondition);
@@ -159,10 +200,10 @@ internal sealed class FenceBookTests
         await StandAsync(when);
         var continued = false;
 
-        await New().LiftAsync(Pod, "m1", () =>
+        await New().LiftAsync(Pod, "m1", note =>
         {
             continued = true;
-            return Thaw();
+            return Thaw(note);
         });
 
         var fenced = when is Killed.WhenTheFenceStood or Killed.WhenTheMarkStood or Killed.WhenTheProcessesWentOn;
@@ -291,7 +332,7 @@ internal sealed class FenceBookTests
                 File.Move(Path.Combine(Fences, Pod), Path.Combine(Fences, Pod + ".partial"));
                 break;
             case Killed.WhenTheMarkStood:
-                await FluentActions.Awaiting(() => New().LiftAsync(Pod, "m1", () => throw new IOException("killed"))).Should().ThrowAsync<IOException>();
+                await FluentActions.Awaiting(() => New().LiftAsync(Pod, "m1", _ => throw new IOException("killed"))).Should().ThrowAsync<IOException>();
                 break;
             case Killed.WhenTheProcessesWentOn:
                 var fence = File.ReadAllBytes(Path.Combine(Fences, Pod));
