@@ -94,7 +94,9 @@ internal sealed class AgentService(
         var (processes, continued) = await fences.LiftAsync(
             request.PodUid,
             request.Holder,
-            async () => request.Resume ? await thaw.ContinueAsync(request.PodUid, context.CancellationToken) : (0, []));
+            async note => request.Resume
+                ? await thaw.ContinueAsync(request.PodUid, note, context.CancellationToken)
+                : 0);
         var response = new UnfenceResponse
         {
             Lifted = continued is not null, ResumedProcesses = (uint)processes, Clock = Clock(received),

@@ -3,7 +3,7 @@
 # test that fails. The tests call the same scripts, which find everything there.
 set -uo pipefail
 cd "$(dirname "$0")/Component" || exit 1
-for part in Grpc/install.sh Images/install.sh Metrics/install.sh Storage/install.sh Deploy/Chart/install.sh Deploy/Vagrant/install.sh Deploy/Vagrant/tree.sh; do
+for part in Grpc/install.sh Images/install.sh Metrics/install.sh Storage/install.sh Deploy/Chart/install.sh Deploy/Vagrant/install.sh Deploy/Vagrant/tree.sh Restores/Machine/image.sh; do
   for try in 1 2 3; do
     # A mirror has its moments.
     said=$("./$part" 2>&1) && continue 2

@@ -77,13 +77,13 @@ internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider tim
     /// at the end it is gone.</summary>
     /// <param name="podUid">The pod.</param>
     /// <param name="holder">Who has it, or was about to.</param>
-    /// <param name="thaw">Continues the processes, and tells how many, and of which containers; called where there is a fence. Where
-    /// it fails, the fence stands.</param>
-    /// <returns>How many processes this call has continued; and the containers that were told of when the fence was lifted, by this
-    /// call or by one before: null where there was none, or the disk was full then.</returns>
+    /// <param name="thaw">Continues the processes, tells of which containers before it does so, and at the end how many
+    /// processes; called where there is a fence. Where it fails, the fence stands.</param>
+    /// <returns>How many processes this call has continued; and the containers that were told of until the fence was
+    /// lifted, by this call or by one before: null where there was none, or the disk was full then.</returns>
     /// <exception cref="RpcException">Another holder has it.</exception>
     public async Task<(int Processes, IReadOnlyList<string>? Containers)> LiftAsync(
-        string podUid, string holder, Func<Task<(int Processes, IReadOnlyList<string> Containers)>> thaw)
+        string podUid, string holder, Func<Action<IEnumerable<string>>, Task<int>> thaw)
     {
         lock (_lock)
         {
@@ -101,11 +101,11 @@ internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider tim
         }
 
         // Processes first, the fence last: killed in between, the next call continues them again, which is harmless.
-        var (processes, containers) = await thaw();
+        IReadOnlyList<string> continued = [];
+        var processes = await thaw(containers => continued = Note(podUid, holder, [.. continued, .. containers]));
         lock (_lock)
         {
-            // The first word counts: what has been continued may end by itself before the next call.
-            containers = Continued(podUid, holder) ?? Note(podUid, holder, containers);
+            continued = Note(podUid, holder, continued);
             // Another call may have lifted it meanwhile, and another migration fenced the pod.
             if (Find(podUid)?.Holder == holder)
             {
@@ -113,7 +113,7 @@ internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider tim
             }
         }
 
-        return (processes, containers);
+        return (processes, continued);
     }
 
     /// <summary>Fences a pod for a holder; again for the same holder changes nothing.</summary>
@@ -199,19 +199,32 @@ internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider tim
     private IReadOnlyList<string>? Continued(string podUid, string holder) =>
         File.ReadAllBytes(MarkOf(podUid, holder)) is { Length: > 0 } names ? JsonSerializer.Deserialize<string[]>(names) : null;
 
+    /// <summary>Adds to what is written down: what has been continued may end by itself before the next call.</summary>
+    /// <returns>All that is known then.</returns>
     private IReadOnlyList<string> Note(string podUid, string holder, IReadOnlyList<string> continued)
     {
-        try
+        lock (_lock)
         {
-            WholeFile.Write(MarkOf(podUid, holder), JsonSerializer.SerializeToUtf8Bytes(continued));
-            File.SetLastWriteTimeUtc(MarkOf(podUid, holder), time.GetUtcNow().UtcDateTime);
-        }
-        catch (IOException)
-        {
-            // No room. A pod must not wait for that: only a call whose answer is lost would have needed it.
-        }
+            var known = Continued(podUid, holder);
+            // What starts when another call has lifted the fence begins afresh.
+            if (known is not null && (Find(podUid)?.Holder != holder || continued.All(known.Contains)))
+            {
+                return known;
+            }
 
-        return continued;
+            string[] all = [.. continued.Union(known ?? [])];
+            try
+            {
+                WholeFile.Write(MarkOf(podUid, holder), JsonSerializer.SerializeToUtf8Bytes(all));
+                File.SetLastWriteTimeUtc(MarkOf(podUid, holder), time.GetUtcNow().UtcDateTime);
+            }
+            catch (IOException)
+            {
+                // No room. A pod must not wait for that: only a call whose answer is lost would have needed it.
+            }
+
+            return all;
+        }
     }
 
     private string PathOf(string podUid) => Path.Combine(_folder, Field.Name("pod_uid", podUid));

@@ -19,9 +19,14 @@ internal sealed class Thaw(
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(50);
 
     /// <summary>Waits for dumps under way, not for their bytes, continues every process and sees that it runs.</summary>
-    /// <returns>How many processes there are, and of which containers.</returns>
+    /// <param name="podUid">The pod.</param>
+    /// <param name="note">Is told of the containers that live before any of their processes is continued, which may end
+    /// by itself at once; perhaps more than once.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns>How many processes there are.</returns>
     /// <remarks>A process that is continued while it is being dumped would be left stopped at the end of the dump.</remarks>
-    public async Task<(int Processes, IReadOnlyList<string> Containers)> ContinueAsync(string podUid, CancellationToken cancellationToken)
+    public async Task<int> ContinueAsync(
+        string podUid, Action<IEnumerable<string>> note, CancellationToken cancellationToken)
     {
         await checkpointer.AbandonAsync(podUid, cancellationToken);
         if (journal.AnyPending(podUid))
@@ -39,6 +44,8 @@ internal sealed class Thaw(
             var containers = await runtime.ContainersAsync(podUid, cancellationToken);
             var processes = TreeOf(containers);
             var traced = processes.Where(p => ProcessState.IsTraced(p, processes)).ToList();
+            note(containers
+                .Where(c => ProcessIdentity.Of(c.Pid) is not null && !traced.Contains(c.Pid)).Select(c => c.Name));
             foreach (var process in processes.Except(traced))
             {
                 Signals.Continue(process);
@@ -49,7 +56,7 @@ internal sealed class Thaw(
             {
                 journal.Forget(podUid);
                 AgentLog.Continued(logger, processes.Count, podUid);
-                return (processes.Count, [.. containers.Where(c => ProcessIdentity.Of(c.Pid) is not null).Select(c => c.Name)]);
+                return processes.Count;
             }
 
             if (left == 0)

@@ -15,9 +15,7 @@ internal static class MigrationText
     public static bool HasEnded(PodMigration migration) => migration.Status?.CompletionTime is not null;
 
     /// <summary>Nothing happens any more unless the user does something.</summary>
-    public static bool HasComeToRest(PodMigration migration) =>
-        HasEnded(migration)
-        || (migration is { Status.Outcome: Outcomes.Left, Metadata.DeletionTimestamp: null } && migration.Spec.Abort != true);
+    public static bool HasComeToRest(PodMigration migration) => HasEnded(migration) || migration.IsLeft();
 
     public static string Phase(PodMigration migration) => migration.Status?.Phase ?? MigrationPhases.Pending;
 

@@ -49,7 +49,7 @@ internal sealed class ContainerCheckpointContentReconciler(
         {
             var keepBytes = Binding.IsRetained(content.Spec.DeletionPolicy, claim?.Spec.DeletionPolicy)
                 || (content.HasFinalizer(WellKnown.ContentFinalizer) && !release.IsUnderWay(content)
-                    && await cluster.KeeperOfAsync(content, claim, isSure: release.HasBegun(content), cancellationToken) is not null);
+                    && await cluster.KeeperOfAsync(content, claim, release, cancellationToken) is not null);
             return await release.ReleaseAsync(content, content.Spec.Source, keepBytes, () => queue.Add(key), cancellationToken);
         }
 

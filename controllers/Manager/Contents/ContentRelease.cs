@@ -27,6 +27,11 @@ internal sealed class ContentRelease(
     /// <summary>How far the removal of each content's bytes has come, in this life of the operator.</summary>
     private readonly ConcurrentDictionary<string, Removal> _removals = new();
 
+    /// <summary>All contents of pods, as the server has them: a volume that refuses for an hour is no reason to have it
+    /// list them for each content at each attempt, and what is imported in that hour keeps its bytes.</summary>
+    public RecentAnswer<IReadOnlyList<PodCheckpointContent>> PodContents { get; } =
+        new(cluster.ListAsync<PodCheckpointContent>, time);
+
     /// <summary>Goes one step; <paramref name="requeue"/> is run when there is more to do.</summary>
     /// <returns>When it is to be looked at again, though nothing happens.</returns>
     public async Task<ReconcileResult> ReleaseAsync<T>(

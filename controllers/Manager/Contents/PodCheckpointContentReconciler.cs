@@ -130,7 +130,8 @@ internal sealed class PodCheckpointContentReconciler(
         }
 
         var keepBytes = Binding.IsRetained(content.Spec.DeletionPolicy, claim?.Spec.DeletionPolicy);
-        if (!keepBytes && cluster.OtherOf(content) is { } other)
+        if (!keepBytes && content.HasFinalizer(WellKnown.ContentFinalizer)
+            && await cluster.OtherOfAsync(content, release, cancellationToken) is { } other)
         {
             events.Record(
                 content, "Normal", Reasons.InUse, $"goes without its bytes, which PodCheckpointContent {other.Metadata.Name} names, too: they go with that");

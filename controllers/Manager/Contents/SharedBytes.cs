@@ -8,22 +8,36 @@ namespace PodCheckpointing.Manager.Contents;
 internal static class SharedBytes
 {
     /// <summary>Another content of the same bytes that is there to stay; null where there is none.</summary>
-    /// <remarks>As seen: who saw that this content is being deleted has seen all that were made before, for both are told by one
-    /// watch.</remarks>
-    public static PodCheckpointContent? OtherOf(this ICluster cluster, PodCheckpointContent content) =>
-        cluster.ByIndex(Indexes.PodContentsByCheckpoint, Indexes.CheckpointKey(content.Spec.Source))
-            .FirstOrDefault(c => c.Metadata.Uid != content.Metadata.Uid && IsToStay(c, cluster));
+    /// <remarks>Who saw that this content is being deleted has seen all that were made before, for both are told by one
+    /// watch; of those that are made while it waits, perhaps for an hour, the server tells.</remarks>
+    public static async Task<PodCheckpointContent?> OtherOfAsync(
+        this ICluster cluster,
+        PodCheckpointContent content,
+        ContentRelease release,
+        CancellationToken cancellationToken)
+    {
+        bool Stays(PodCheckpointContent other) =>
+            Indexes.CheckpointKey(other.Spec.Source) == Indexes.CheckpointKey(content.Spec.Source)
+            && other.Metadata.Uid != content.Metadata.Uid && IsToStay(other, cluster);
+        return cluster.ByIndex(Indexes.PodContentsByCheckpoint, Indexes.CheckpointKey(content.Spec.Source)).FirstOrDefault(Stays)
+            ?? (release.IsUnderWay(content) ? null
+                : await cluster.FirstThereAsync(
+                    await release.PodContents.RecentAsync(cancellationToken), Stays, cancellationToken));
+    }
 
     /// <summary>The content of a whole checkpoint that a container's bytes stay for: another one than that of the checkpoint that
     /// they were made for, or that one, when it is about to go and takes all bytes along at once.</summary>
     /// <param name="cluster">The cluster.</param>
     /// <param name="content">The container's content.</param>
     /// <param name="claim">Its claim, where that is there still.</param>
-    /// <param name="isSure">Whether the server has said before that there is none: a volume that refuses for an hour is no reason to have it
-    /// list all contents for each of them at each attempt.</param>
+    /// <param name="release">Knows whether the server has said before that there is none.</param>
     /// <param name="cancellationToken">Ends the wait for the server.</param>
     public static async Task<PodCheckpointContent?> KeeperOfAsync(
-        this ICluster cluster, ContainerCheckpointContent content, ContainerCheckpoint? claim, bool isSure, CancellationToken cancellationToken)
+        this ICluster cluster,
+        ContainerCheckpointContent content,
+        ContainerCheckpoint? claim,
+        ContentRelease release,
+        CancellationToken cancellationToken)
     {
         var owner = claim is null ? null : Owners.OwnerOf(claim, cluster);
         bool Keeps(PodCheckpointContent other) =>
@@ -31,17 +45,34 @@ internal static class SharedBytes
             && IsToStay(other, cluster)
             && (owner is null or { Metadata.DeletionTimestamp: not null }
                 || other.Spec.PodCheckpointRef.Uid != owner.Metadata.Uid);
-        var contents = cluster.ByIndex(Indexes.PodContentsByCheckpoint, Indexes.CheckpointKey(content.Spec.Source));
-        foreach (var seen in contents.Where(Keeps).ToList())
+        var seen = cluster.ByIndex(Indexes.PodContentsByCheckpoint, Indexes.CheckpointKey(content.Spec.Source)).ToList();
+        // Two kinds are told by two watches, and one of them may lag behind: bytes do not come back.
+        return await cluster.FirstThereAsync(seen, Keeps, cancellationToken)
+            ?? await cluster.FirstThereAsync(
+                release.HasBegun(content)
+                    ? await release.PodContents.RecentAsync(cancellationToken)
+                    : await release.PodContents.AskAsync(cancellationToken),
+                Keeps,
+                cancellationToken);
+    }
+
+    /// <summary>The first of some contents that is as it should be now, too.</summary>
+    private static async Task<PodCheckpointContent?> FirstThereAsync(
+        this ICluster cluster,
+        IEnumerable<PodCheckpointContent> contents,
+        Func<PodCheckpointContent, bool> isWanted,
+        CancellationToken cancellationToken)
+    {
+        foreach (var content in contents.Where(isWanted))
         {
-            if (await cluster.ReadAsync<PodCheckpointContent>(ObjectKey.Of(seen), cancellationToken) is { } there && Keeps(there))
+            if (await cluster.ReadAsync<PodCheckpointContent>(ObjectKey.Of(content), cancellationToken) is { } there
+                && isWanted(there))
             {
                 return there;
             }
         }
 
-        // Two kinds are told by two watches, and one of them may lag behind: bytes do not come back.
-        return isSure ? null : (await cluster.ListAsync<PodCheckpointContent>(cancellationToken)).FirstOrDefault(Keeps);
+        return null;
     }
 
     /// <summary>Also one that is deleted while its claim is there, or while somebody needs the bytes: it waits for that.</summary>

@@ -84,11 +84,11 @@ internal sealed class EndedObjects(ILeadership leadership, TimeProvider time)
     }
 
     /// <summary>How long the oldest migration is under way, by its startTime: one that waits for a slot has none. One that is left for
-    /// inspection stands until somebody wants otherwise, and would hide those that are stuck.</summary>
+    /// inspection would hide those that are stuck, until somebody wants it back.</summary>
     public double OldestAge(IEnumerable<PodMigration> migrations)
     {
         var now = time.GetUtcNow().UtcDateTime;
-        return migrations.Where(m => m.Status is { CompletionTime: null, StartTime: not null, Outcome: not Outcomes.Left })
+        return migrations.Where(m => m.Status is { CompletionTime: null, StartTime: not null } && !m.IsLeft())
             .Select(m => Seconds(m.Status!.StartTime!.Value, now)).DefaultIfEmpty(0).Max();
     }
 

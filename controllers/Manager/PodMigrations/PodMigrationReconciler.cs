@@ -94,7 +94,8 @@ internal sealed class PodMigrationReconciler(
         }
 
         // Events drive a migration; a look every few seconds is the net below them, and sees the deadlines.
-        var rests = scope.Status.CompletionTime is not null || scope.Status.Outcome is not null || scope.IsWaiting;
+        var rests = scope.Status.CompletionTime is not null || scope.IsWaiting
+            || (migration with { Status = scope.Status }).IsLeft();
         return new ReconcileResult(rests ? null : _plan.Limits.NextLook(scope));
     }
 

@@ -5,6 +5,7 @@ using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.Agents;
 using PodCheckpointing.Manager.Contents;
+using PodCheckpointing.Manager.PodCheckpoints;
 using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.Retention;
@@ -119,13 +120,24 @@ internal sealed class RetentionSweep(
     private async Task OrphansAsync(ICheckpointAgent agent, List<StoredCheckpoint> orphans, CancellationToken cancellationToken)
     {
         var removes = _rules is { Orphans: OrphanRule.Delete, DryRun: false };
-        // Somebody may have imported one since the list was begun, which takes as long as the volume is large; and the view may lag behind.
-        HashSet<(string, string)> named = removes
-            ? Named(await cluster.ListAsync<PodCheckpointContent>(cancellationToken), await cluster.ListAsync<ContainerCheckpointContent>(cancellationToken))
-            : [];
-        foreach (var checkpoint in orphans.Where(o => !named.Contains((o.PodUid, o.CheckpointId))))
+        // Somebody may import one at any time: the list takes as long as the volume is large, each removal takes its
+        // time, and the view may lag behind.
+        var named = new RecentAnswer<HashSet<(string, string)>>(
+            async t => Named(
+                await cluster.ListAsync<PodCheckpointContent>(t),
+                await cluster.ListAsync<ContainerCheckpointContent>(t)),
+            Time);
+        foreach (var checkpoint in orphans)
         {
-            await EachAsync($"checkpoint {checkpoint.PodUid}/{checkpoint.CheckpointId}", () => OrphanAsync(agent, checkpoint, removes, cancellationToken));
+            if (removes && (await named.RecentAsync(cancellationToken))
+                .Contains((checkpoint.PodUid, checkpoint.CheckpointId)))
+            {
+                continue;
+            }
+
+            await EachAsync(
+                $"checkpoint {checkpoint.PodUid}/{checkpoint.CheckpointId}",
+                () => OrphanAsync(agent, checkpoint, removes, cancellationToken));
         }
     }
 
@@ -133,7 +145,7 @@ internal sealed class RetentionSweep(
     {
         if (removes)
         {
-            // The removal of each takes its time, in which somebody may import the next.
+            // Of the last seconds the view may know more.
             var key = Indexes.CheckpointKey(
                 new CheckpointSource { PodUID = checkpoint.PodUid, CheckpointID = checkpoint.CheckpointId });
             if (cluster.ByIndex(Indexes.PodContentsByCheckpoint, key).Any()

@@ -36,14 +36,16 @@ internal sealed class FullDiskTests
         Fill();
         var thawed = 0;
 
-        var (processes, continued) = await book.LiftAsync(Pod, "m1", () =>
+        var (processes, continued) = await book.LiftAsync(Pod, "m1", note =>
         {
             thawed++;
-            return Task.FromResult<(int, IReadOnlyList<string>)>((1, ["c"]));
+            note(["c"]);
+            note(["d"]);
+            return Task.FromResult(1);
         });
 
         processes.Should().Be(1);
-        continued.Should().Equal("c");
+        continued.Should().BeEquivalentTo("c", "d");
         thawed.Should().Be(1);
         book.Find(Pod).Should().BeNull();
         FluentActions.Invoking(() => New().Fence(Pod, "m1", "Close")).Should().Throw<RpcException>().WithMessage("*has lifted its fence*");

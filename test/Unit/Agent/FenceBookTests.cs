@@ -11,8 +11,12 @@ namespace PodCheckpointing.Unit.Agent;
 internal sealed class FenceBookTests
 {
     private const string Pod = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
-    private static readonly Func<Task<(int Processes, IReadOnlyList<string> Containers)>> Thaw =
-        () => Task.FromResult<(int, IReadOnlyList<string>)>((1, ["c"]));
+    private static readonly Func<Action<IEnumerable<string>>, Task<int>> Thaw = note =>
+    {
+        note(["c"]);
+        return Task.FromResult(1);
+    };
+
     private readonly HandTime _time = new();
     private string _root = null!;
 
@@ -70,7 +74,7 @@ internal sealed class FenceBookTests
         var book = New();
         book.Fence(Pod, "m1", "Close");
 
-        await book.Awaiting(b => b.LiftAsync(Pod, "m2", () => throw new InvalidOperationException("another's processes"))).Should()
+        await book.Awaiting(b => b.LiftAsync(Pod, "m2", _ => throw new InvalidOperationException("another's processes"))).Should()
             .ThrowAsync<RpcException>().Where(e => e.StatusCode == StatusCode.FailedPrecondition);
         book.FindForDump(Pod, "m1")!.Holder.Should().Be("m1");
         await book.LiftAsync(Pod, "m1", Thaw);
@@ -82,12 +86,12 @@ internal sealed class FenceBookTests
     {
         var book = New();
         book.Fence(Pod, "m1", "Close");
-        var thawed = new TaskCompletionSource<(int, IReadOnlyList<string>)>();
-        var late = book.LiftAsync(Pod, "m1", () => thawed.Task);
+        var thawed = new TaskCompletionSource<int>();
+        var late = book.LiftAsync(Pod, "m1", _ => thawed.Task);
         await book.LiftAsync(Pod, "m1", Thaw);
         book.Fence(Pod, "m2", "Close");
 
-        thawed.SetResult((0, []));
+        thawed.SetResult(0);
         await late;
 
         book.Find(Pod)!.Holder.Should().Be("m2");
@@ -108,7 +112,7 @@ internal sealed class FenceBookTests
     [Test]
     public async Task A_call_that_is_overtaken_by_its_end_fences_nothing()
     {
-        await New().LiftAsync(Pod, "m1", () => throw new InvalidOperationException("there is nothing to continue"));
+        await New().LiftAsync(Pod, "m1", _ => throw new InvalidOperationException("there is nothing to continue"));
 
         Code(() => New().Fence(Pod, "m1", "Close")).Should().Be(StatusCode.FailedPrecondition);
     }
@@ -118,15 +122,15 @@ internal sealed class FenceBookTests
     {
         var book = New();
         book.Fence("u", "m", "Close");
-        var thawed = new TaskCompletionSource<(int, IReadOnlyList<string>)>();
-        var lifting = book.LiftAsync("u", "m", () => thawed.Task);
+        var thawed = new TaskCompletionSource<int>();
+        var lifting = book.LiftAsync("u", "m", _ => thawed.Task);
 
         // The thaw has looked for dumps already: one that began now would leave the pod stopped for ever.
         Code(() => book.FindForDump("u", "m")).Should().Be(StatusCode.FailedPrecondition);
         Code(() => book.Fence("u", "m2", "Close")).Should().Be(StatusCode.Unavailable, "it may have it in a moment");
         book.Find("u").Should().NotBeNull("no container may start before the processes run");
 
-        thawed.SetResult((0, []));
+        thawed.SetResult(0);
         await lifting;
         book.FindForDump("u", "").Should().BeNull();
         book.Fence("u", "m2", "Close").Holder.Should().Be("m2");
@@ -140,11 +144,45 @@ internal sealed class FenceBookTests
         processes.Should().Be(1);
         containers.Should().Equal("c");
 
-        var again = await New().LiftAsync(
-            Pod, "m1", () => throw new InvalidOperationException("there is nothing to continue"));
-        again.Processes.Should().Be(0);
-        again.Containers.Should().Equal("c");
+        (await New().LiftAsync(Pod, "m1", _ => throw new InvalidOperationException("there is nothing to continue"))).Containers.Should().Equal("c");
         (await New().LiftAsync(Pod, "m2", Thaw)).Containers.Should().BeNull("it never had a fence");
+    }
+
+    [Test]
+    public async Task What_was_about_to_go_on_when_the_agent_was_killed_is_told_by_the_next_one()
+    {
+        New().Fence(Pod, "m1", "Close");
+        await FluentActions.Awaiting(() => New().LiftAsync(Pod, "m1", note =>
+        {
+            note(["c"]);
+            note(["c", "d"]);
+            throw new IOException("killed");
+        })).Should().ThrowAsync<IOException>();
+
+        (await New().LiftAsync(Pod, "m1", note =>
+        {
+            note(["e"]);
+            return Task.FromResult(1);
+        })).Containers.Should().BeEquivalentTo(["c", "d", "e"], "what went on may have ended by itself since");
+    }
+
+    [Test]
+    public async Task What_begins_afresh_when_another_call_has_lifted_the_fence_does_not_go_on()
+    {
+        var book = New();
+        book.Fence(Pod, "m1", "Close");
+        var lifted = new TaskCompletionSource();
+        var late = book.LiftAsync(Pod, "m1", async note =>
+        {
+            await lifted.Task;
+            note(["c"]);
+            return 1;
+        });
+        (await book.LiftAsync(Pod, "m1", _ => Task.FromResult(0))).Containers.Should().BeEmpty();
+
+        lifted.SetResult();
+
+        (await late).Containers.Should().BeEmpty();
     }
 
     [Test]
@@ -153,8 +191,7 @@ internal sealed class FenceBookTests
         var book = New();
         book.Fence("u", "m", "Close");
 
-        await FluentActions.Awaiting(() => book.LiftAsync("u", "m", () => throw new IOException()))
-            .Should().ThrowAsync<IOException>();
+        await FluentActions.Awaiting(() => book.LiftAsync("u", "m", _ => Task.FromException<int>(new IOException()))).Should().ThrowAsync<IOException>();
 
         book.Find("u")!.Holder.Should().Be("m");
         Code(() => New().FindForDump("u", "m")).Should().Be(StatusCode.FailedPrecondition);
@@ -166,10 +203,10 @@ internal sealed class FenceBookTests
         await StandAsync(when);
         var continued = false;
 
-        await New().LiftAsync(Pod, "m1", () =>
+        await New().LiftAsync(Pod, "m1", note =>
         {
             continued = true;
-            return Thaw();
+            return Thaw(note);
         });
 
         var fenced = when is Killed.WhenTheFenceStood or Killed.WhenTheMarkStood or Killed.WhenTheProcessesWentOn;
@@ -301,7 +338,7 @@ internal sealed class FenceBookTests
                 File.Move(Path.Combine(Fences, Pod), Path.Combine(Fences, Pod + ".partial"));
                 break;
             case Killed.WhenTheMarkStood:
-                await FluentActions.Awaiting(() => New().LiftAsync(Pod, "m1", () => throw new IOException("killed"))).Should().ThrowAsync<IOException>();
+                await FluentActions.Awaiting(() => New().LiftAsync(Pod, "m1", _ => throw new IOException("killed"))).Should().ThrowAsync<IOException>();
                 break;
             case Killed.WhenTheProcessesWentOn:
                 var fence = File.ReadAllBytes(Path.Combine(Fences, Pod));

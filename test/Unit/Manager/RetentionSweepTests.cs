@@ -137,6 +137,40 @@ public sealed class RetentionSweepTests : IDisposable
     }
 
     [Test]
+    public async Task What_is_imported_while_others_are_removed_is_no_orphan_though_that_is_not_seen_yet(
+        [Values] bool part)
+    {
+        _rules.Orphans = OrphanRule.Delete;
+        PutOrphan(Old);
+        PutOrphan(Other);
+        _cluster.Freeze<PodCheckpointContent>();
+        _cluster.Freeze<ContainerCheckpointContent>();
+        _agents.OnRemoved = () =>
+        {
+            _agents.Time.Advance(TimeSpan.FromSeconds(10));
+            if (part)
+            {
+                _cluster.Create(new ContainerCheckpointContent
+                {
+                    Metadata = new V1ObjectMeta { Name = "part" },
+                    Spec = new ContainerCheckpointContentSpec
+                    {
+                        Source = new CheckpointSource { PodUID = PodUid, CheckpointID = Other, ContainerName = "c" },
+                    },
+                });
+            }
+            else
+            {
+                PutContent("import", Other);
+            }
+        };
+
+        await _sweep.SweepAsync(CancellationToken.None);
+
+        _agents.Removed.Should().Equal($"{PodUid}/{Old}");
+    }
+
+    [Test]
     public async Task Without_orphans_the_server_is_asked_for_no_list()
     {
         _rules.Orphans = OrphanRule.Delete;

@@ -122,6 +122,40 @@ public sealed class WayBackTests : MigrationTests
         _world.Asked.Should().BeEmpty();
     }
 
+    /// <summary>No event tells that kubelet ends a pod not.</summary>
+    [TestCase(true)]
+    [TestCase(false)]
+    public async Task One_that_was_left_is_looked_at_until_it_has_gone_back(bool aborted)
+    {
+        _world.HasCome(Dumped, Steps.Restore);
+        _world.PutTarget();
+        _world.Change("p-m", m => m with { DeletionTimestamp = _world.Time.GetUtcNow().UtcDateTime });
+        _world.Put(_world.Migration with
+        {
+            Spec = _world.Migration.Spec with { OnFailure = OnFailurePolicies.Leave },
+            Status = _world.Status with
+            {
+                Conditions = _world.Status.Conditions.With(
+                    ConditionTypes.RolledBack, "False", Reasons.RestoreFailed, "no", 1, DateTime.UnixEpoch),
+            },
+        });
+        _world.Answer(new CancelRestoreResponse { HasRun = true });
+        (await _world.ReconcileAsync()).RequeueAfter.Should().BeNull("it stands until somebody wants otherwise");
+        _world.Status.Outcome.Should().Be(Outcomes.Left);
+
+        var migration = _world.Migration;
+        _world.Put(migration with
+        {
+            Spec = migration.Spec with { Abort = aborted },
+            Metadata = migration.Metadata with
+            {
+                DeletionTimestamp = aborted ? null : _world.Time.GetUtcNow().UtcDateTime,
+            },
+        });
+
+        (await _world.ReconcileAsync()).RequeueAfter.Should().Be(PodMigrationReconciler.Resync);
+    }
+
     [TestCase(139, 3, true)]
     [TestCase(139, -3, false)]
     [TestCase(139, 12, false)]

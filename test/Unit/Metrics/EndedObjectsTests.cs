@@ -103,6 +103,21 @@ public sealed class EndedObjectsTests
         _ended.OldestAge([Begun(9000, Outcomes.Left), Begun(30, null)]).Should().Be(30);
     }
 
+    [TestCase(true, false)]
+    [TestCase(false, true)]
+    public void One_that_was_left_is_under_way_again_when_somebody_wants_it_back(bool aborted, bool deleted)
+    {
+        var now = _time.GetUtcNow().UtcDateTime;
+        var left = Migration(
+            "m", new PodMigrationStatus { StartTime = now.AddSeconds(-9000), Outcome = Outcomes.Left });
+
+        _ended.OldestAge([left with
+        {
+            Metadata = left.Metadata with { DeletionTimestamp = deleted ? now : null },
+            Spec = new PodMigrationSpec { Abort = aborted },
+        }]).Should().Be(9000, "it may be stuck on its way");
+    }
+
     [Test]
     public void The_oldest_migration_is_the_one_that_began_first_of_those_that_have_not_ended()
     {

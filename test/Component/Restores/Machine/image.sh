@@ -25,7 +25,7 @@ fi
 work=$(mktemp -d "$cache/machine-build.XXXXXX")
 tree=$work/tree
 trap 'umount -l "$tree/proc" 2>/dev/null || true; rm -rf --one-file-system "$work"' EXIT
-debian_tree sid "$tree" systemd,systemd-sysv,dbus,kmod,criu,crun,libcriu2,iptables,busybox-static,procps
+debian_tree sid "$tree" systemd,systemd-sysv,dbus,kmod,criu,crun,libcriu2,iproute2,iptables,busybox-static,procps
 # Its kernel as the last: debootstrap configures in no order.
 mount -t proc proc "$tree/proc"
 apt=(env DEBIAN_FRONTEND=noninteractive chroot "$tree" apt-get -q -y -o Acquire::Check-Valid-Until=false)

@@ -78,7 +78,7 @@ go_on() {
   # The pages of the process are the container's.
   ok "what is charged to it" "$([ "$(cat "/sys/fs/cgroup/$5/memory.current")" -gt 100000 ] && echo enough)" enough
   crun "$2" update --memory 70000640 second
-  ok "its new limit" "$(cat "/sys/fs/cgroup/$5/memory.max")" 69996544
+  ok "its new limit" "$(cat "/sys/fs/cgroup/$5/memory.max")" 70000640
   crun "$2" delete --force second
   crun "$2" delete --force first 2>/dev/null
 }
