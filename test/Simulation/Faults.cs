@@ -2,8 +2,8 @@ using k8s.Models;
 
 namespace PodCheckpointing.Simulation;
 
-/// <summary>What breaks inside of a node, and of the volume. By random streams of its own, one for each kind: so a seed's other troubles
-/// stay as they were when one is added.</summary>
+/// <summary>What breaks inside of a node, and of the volume. By random streams of its own, one for each kind: so a
+/// seed's other troubles stay as they were when one is added.</summary>
 internal sealed class Faults
 {
     private readonly World _world;
@@ -22,7 +22,8 @@ internal sealed class Faults
     /// <param name="seed">The play's.</param>
     /// <param name="trace">Is told what happens.</param>
     /// <param name="tell">Tells the API server again whether a node is ready.</param>
-    /// <param name="ofMigration">Whether a user looks at what a migration m says of itself, and mends what it names.</param>
+    /// <param name="ofMigration">Whether a user looks at what a migration m says of itself, and mends what it
+    /// names.</param>
     public Faults(World world, int seed, List<string> trace, Action<string> tell, bool ofMigration)
     {
         (_world, _trace) = (world, trace);
@@ -32,7 +33,8 @@ internal sealed class Faults
     }
 
     /// <summary>The liveness probe of a play's pod; null: it has none.</summary>
-    public static V1Probe? ProbeOf(int seed) => new Random(unchecked((seed * 7919) + 3)) is var random && random.Next(6) == 0
+    public static V1Probe? ProbeOf(int seed) =>
+        new Random(unchecked((seed * 7919) + 3)) is var random && random.Next(6) == 0
         ? new V1Probe { FailureThreshold = random.Next(2, 6), PeriodSeconds = random.Next(2, 15) }
         : null;
 
@@ -95,7 +97,8 @@ internal sealed class Faults
             () => nodes.ForEach(n => n.Fault = fault), () => nodes.ForEach(n => n.Fault = null));
     }
 
-    /// <summary>A kubelet that is dead while its node's agent and runtime live: no pod is created, ended or told of there.</summary>
+    /// <summary>A kubelet that is dead while its node's agent and runtime live: no pod is created, ended or told of
+    /// there.</summary>
     private void OfKubelets(Random random, Action<string> tell, bool ofMigration)
     {
         if (random.Next(10) != 0)

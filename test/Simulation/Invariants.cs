@@ -39,7 +39,8 @@ internal sealed class Invariants(SimulatedServer server, World world)
             && p.Metadata.Annotations.ContainsKey(PodAddress.OwnAddresses)
             && server.All<PodMigration>().Any(m => m.Metadata.Uid == p.Metadata.Labels?[WellKnown.MigrationUid] && m.Status?.CompletionTime is null
                 && m.Status?.Steps?.Any(s => s.Name == Steps.ColdStart) != true)
-            && world.Copies.Any(c => c.PodUid == p.Metadata.Uid && (c.Lives || c.Containers.Count == 0) && !world.Nodes[c.Node].IsDead && world.Nodes[c.Node].Holds.Count == 0
+            && world.Copies.Any(c => c.PodUid == p.Metadata.Uid && (c.Lives || c.Containers.Count == 0)
+                && !world.Nodes[c.Node].IsDead && world.Nodes[c.Node].Holds.Count == 0
                 && world.Nodes[c.Node].Stages.GetValueOrDefault(c.PodUid)?.Go != true)))
         {
             world.Violations.Add("a target without its sockets answers for the address");

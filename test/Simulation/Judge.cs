@@ -65,7 +65,8 @@ internal sealed class Judge
             "the source was never fenced");
         Must(
             // That one attempt at a dump failed may be told late, when another has been made.
-            !_troubles.Retains || _troubles.TakesCheckpoints || _world.DumpsFail || !outcomes.Contains(Outcomes.Restored) || Retained().Any(),
+            !_troubles.Retains || _troubles.TakesCheckpoints || _world.DumpsFail
+                || !outcomes.Contains(Outcomes.Restored) || Retained().Any(),
             "the checkpoint of a pod that was restored was to be kept, and is gone");
         if (_troubles.OnlyDelay && Ending == Outcomes.Restored)
         {

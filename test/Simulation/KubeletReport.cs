@@ -44,6 +44,9 @@ internal static class KubeletReport
     /// <summary>As containerd tells of a container that it could not start.</summary>
     private static V1ContainerState InVain(Processes container) => new()
     {
-        Terminated = new V1ContainerStateTerminated { ExitCode = 128, Reason = "StartError", FinishedAt = container.VainUntil.UtcDateTime },
+        Terminated = new V1ContainerStateTerminated
+        {
+            ExitCode = 128, Reason = "StartError", FinishedAt = container.VainUntil.UtcDateTime,
+        },
     };
 }

@@ -8,7 +8,8 @@ namespace PodCheckpointing.Simulation;
 /// <summary>What kubelets, runtimes and collectors do by themselves.</summary>
 internal sealed class Kubelets(SimulatedServer server, World world, Random random, TimeProvider time)
 {
-    /// <summary>For how long a create waits for its checkpoint (Handler/checkpoint-restore): less than kubelet waits for the runtime.</summary>
+    /// <summary>For how long a create waits for its checkpoint (Handler/checkpoint-restore): less than kubelet waits
+    /// for the runtime.</summary>
     private static readonly TimeSpan HandlersTime = TimeSpan.FromSeconds(100);
 
     /// <summary>Everything that could happen next, but for counting on.</summary>
@@ -18,7 +19,8 @@ internal sealed class Kubelets(SimulatedServer server, World world, Random rando
         List<(string, Action)> result = [.. pods.SelectMany(ActsOn), .. Collectors()];
 
         // Whose object was deleted by force.
-        foreach (var copy in world.Copies.Where(c => c.Lives && world.Nodes[c.Node] is { IsUp: true, KubeletLives: true } && pods.All(p => p.Metadata.Uid != c.PodUid)))
+        foreach (var copy in world.Copies.Where(c => c.Lives
+            && world.Nodes[c.Node] is { IsUp: true, KubeletLives: true } && pods.All(p => p.Metadata.Uid != c.PodUid)))
         {
             result.Add(($"kubelet kills what is left of {copy.PodUid[..8]}", () => world.Kill(copy)));
         }
@@ -63,7 +65,11 @@ internal sealed class Kubelets(SimulatedServer server, World world, Random rando
                 : [($"kubelet starts {pod.Metadata.Name}", () => world.Copies.Add(new Copy(pod.Metadata.Uid!, node.Name, []) { Migration = migration }))];
         }
 
-        return [.. Creates(pod, copy, node), .. Restores(pod, copy, node), .. Probes(pod, copy, node), .. Restarts(pod, copy, node), .. Reports(pod, copy, node)];
+        return
+        [
+            .. Creates(pod, copy, node), .. Restores(pod, copy, node), .. Probes(pod, copy, node),
+            .. Restarts(pod, copy, node), .. Reports(pod, copy, node),
+        ];
     }
 
     private IEnumerable<(string, Action)> Creates(V1Pod pod, Copy copy, Node node)
@@ -79,9 +85,11 @@ internal sealed class Kubelets(SimulatedServer server, World world, Random rando
     {
         var last = copy.Containers.LastOrDefault();
         if (last?.Life == Life.Waiting && time.GetUtcNow() - last.CreatedAt >= HandlersTime
-            && (node.Stages.GetValueOrDefault(copy.PodUid) is not { } known || (known.Failed is null && world.Staged(last.Name, known) is null)))
+            && (node.Stages.GetValueOrDefault(copy.PodUid) is not { } known
+                || (known.Failed is null && world.Staged(last.Name, known) is null)))
         {
-            yield return ($"{pod.Metadata.Name}/{last.Name} has waited in vain", () => world.WaitInVain(copy, last, says: true));
+            yield return (
+                $"{pod.Metadata.Name}/{last.Name} has waited in vain", () => world.WaitInVain(copy, last, says: true));
         }
 
         if (node.Stages.GetValueOrDefault(copy.PodUid) is not { Failed: null } stage)
@@ -91,7 +99,8 @@ internal sealed class Kubelets(SimulatedServer server, World world, Random rando
 
         foreach (var container in copy.Containers)
         {
-            if (container.Life == Life.Waiting && world.Staged(container.Name, stage) is { } value && !stage.Broken.Contains(container.Name))
+            if (container.Life == Life.Waiting && world.Staged(container.Name, stage) is { } value
+                && !stage.Broken.Contains(container.Name))
             {
                 yield return ($"restores {pod.Metadata.Name}/{container.Name}", () => world.Restore(copy, container, stage, value));
             }
@@ -111,10 +120,12 @@ internal sealed class Kubelets(SimulatedServer server, World world, Random rando
         }
     }
 
-    /// <summary>A stopped process answers no probe; what kubelet does about that, the fence does not hinder (fence.md).</summary>
+    /// <summary>A stopped process answers no probe; what kubelet does about that, the fence does not hinder
+    /// (fence.md).</summary>
     private IEnumerable<(string, Action)> Probes(V1Pod pod, Copy copy, Node node)
     {
-        foreach (var container in copy.Containers.Where(c => c is { Life: Life.Stopped or Life.Restored, StandsSince: not null } or { KilledAt: not null, Life: Life.Running }))
+        foreach (var container in copy.Containers.Where(c => c.Life == Life.Running ? c.KilledAt is not null
+            : c is { Life: Life.Stopped or Life.Restored, StandsSince: not null }))
         {
             var now = time.GetUtcNow();
             if (container.KilledAt is { } end)
@@ -125,8 +136,8 @@ internal sealed class Kubelets(SimulatedServer server, World world, Random rando
                         world.EndAsked(copy, container, node.Stages.GetValueOrDefault(copy.PodUid)));
                 }
             }
-            else if (pod.Spec.Containers.Single(c => c.Name == container.Name) is var spec && Freeze.AllowedBy(spec) is { } longest
-                && now - container.StandsSince >= longest)
+            else if (Freeze.AllowedBy(pod.Spec.Containers.Single(c => c.Name == container.Name)) is { } allowed
+                && now - container.StandsSince >= allowed)
             {
                 yield return ($"{pod.Metadata.Name}/{container.Name} answers no probe", () => world.Ask(container));
             }

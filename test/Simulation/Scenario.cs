@@ -27,7 +27,12 @@ internal sealed class Scenario : Play
             },
             Spec = new V1PodSpec
             {
-                NodeName = "a", Containers = [.. Enumerable.Range(0, Random.Next(1, 3)).Select(n => new V1Container { Name = $"c{n}", LivenessProbe = Faults.ProbeOf(seed) })],
+                NodeName = "a",
+                Containers =
+                [
+                    .. Enumerable.Range(0, Random.Next(1, 3)).Select(n =>
+                        new V1Container { Name = $"c{n}", LivenessProbe = Faults.ProbeOf(seed) }),
+                ],
             },
         });
         _troubles = new Troubles(Server, World, Random, Trace, seed, owned);
@@ -196,7 +201,8 @@ internal sealed class Scenario : Play
     private void MendWhatIsTold()
     {
         var waiting = Server.All<PodMigration>().Where(m => m.Status?.CompletionTime is null).ToList();
-        if (waiting.All(m => m.Status is { Outcome: Outcomes.Left } || (m.Status?.Conditions.IsTrue(ConditionTypes.Stalled) ?? false)))
+        if (waiting.All(m => m.Status is { Outcome: Outcomes.Left }
+            || (m.Status?.Conditions.IsTrue(ConditionTypes.Stalled) ?? false)))
         {
             _troubles.Faults.Mend();
         }
@@ -242,7 +248,8 @@ internal sealed class Scenario : Play
         }
 
         // The user has seen what was left, and has it rolled back; or he is told that a dead node holds it up, and helps.
-        return _troubles.Faults.Mend() || _troubles.DropSnapshot() || _troubles.AbortWhatWasLeft() || (Unended() && _troubles.SayAgain());
+        return _troubles.Faults.Mend() || _troubles.DropSnapshot() || _troubles.AbortWhatWasLeft()
+            || (Unended() && _troubles.SayAgain());
     }
 
     /// <summary>A source that goes on is not taken away for a fresh pod.</summary>

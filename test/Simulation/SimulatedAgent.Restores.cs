@@ -12,7 +12,7 @@ internal sealed partial class SimulatedAgent
         Call($"stage {request.ContainerName}", () =>
         {
             var uri = ArtifactUri.Parse(request.ArtifactUri);
-            var stage = StageOf(request.PodUid);
+            var stage = node.StageOf(request.PodUid);
             if (stage.Failed is not null)
             {
                 throw new AgentException(Reasons.RestoreFailed, stage.Failed, isTerminal: true);
@@ -42,7 +42,7 @@ internal sealed partial class SimulatedAgent
         Call($"stage {request.ContainerName} ahead", () =>
         {
             var uri = ArtifactUri.Parse(request.ArtifactUri);
-            if (StageOf(request.PodUid) is { Failed: null } stage)
+            if (node.StageOf(request.PodUid) is { Failed: null } stage)
             {
                 stage.Ahead[request.ContainerName] = (uri.PodUid, uri.CheckpointId);
             }
@@ -92,7 +92,7 @@ internal sealed partial class SimulatedAgent
     public Task<ReleaseRestoreResponse> ReleaseRestoreAsync(ReleaseRestoreRequest request, CancellationToken cancellationToken) =>
         Call("release", () =>
         {
-            var stage = StageOf(request.PodUid);
+            var stage = node.StageOf(request.PodUid);
             if (stage.Failed is not null || stage.Members.Count == 0)
             {
                 throw new AgentException(Reasons.RestoreFailed, stage.Failed ?? "nothing is staged", isTerminal: true);
@@ -127,13 +127,14 @@ internal sealed partial class SimulatedAgent
     public Task<CancelRestoreResponse> CancelRestoreAsync(CancelRestoreRequest request, CancellationToken cancellationToken) =>
         Call("cancel", () =>
         {
-            if (node.IsFull && world.On(node, request.PodUid) is not { Containers.Count: > 0 } && !node.Stages.ContainsKey(request.PodUid))
+            if (node.IsFull && world.On(node, request.PodUid) is not { Containers.Count: > 0 }
+                && !node.Stages.ContainsKey(request.PodUid))
             {
                 // No room for the folder that the verdict would be in.
-                throw new AgentException(Reasons.AgentFailed, "the agent failed: IOException; see the server's log", isTerminal: false);
+                throw AgentFault.Unexpected();
             }
 
-            var stage = StageOf(request.PodUid);
+            var stage = node.StageOf(request.PodUid);
             stage.Verdict ??= "Cancelled";
             var hasRun = stage.Verdict == "Run";
             if ((!hasRun || !request.UnlessRun) && !node.IsFull)
@@ -167,7 +168,4 @@ internal sealed partial class SimulatedAgent
             : life == Life.Waiting || stage?.InVain.ContainsKey(container) == true ? "Waiting"
             : "Absent";
     }
-
-    private Stage StageOf(string podUid) =>
-        node.Stages.TryGetValue(podUid, out var stage) ? stage : node.Stages[podUid] = new Stage();
 }

@@ -18,7 +18,8 @@ internal sealed partial class SimulatedAgent(Caller caller, World world, Node no
     public Task<GetCapabilitiesResponse> GetCapabilitiesAsync(GetCapabilitiesRequest request, CancellationToken cancellationToken) =>
         Call("capabilities", () => new GetCapabilitiesResponse
         {
-            NodeName = node.Name, KubeletCheckpoint = node.KubeletLives, FenceHook = true, RestoreHandler = true, StoreId = "s",
+            NodeName = node.Name, KubeletCheckpoint = node.KubeletLives, FenceHook = true, RestoreHandler = true,
+            StoreId = "s",
             Architecture = "x", Runtime = "crun", CriuVersion = "4.2", ProtocolVersion = 1,
             // One volume: what any node has left is there for the others, and nothing else.
             StoreMark = request.LeaveMark ? Mark + node.Name : "", MarkFound = request.FindMark.StartsWith(Mark, StringComparison.Ordinal),
@@ -67,7 +68,8 @@ internal sealed partial class SimulatedAgent(Caller caller, World world, Node no
                 IReadOnlyList<string>? going = null;
                 if (node.Fences.GetValueOrDefault(request.PodUid) == request.Holder)
                 {
-                    going = request.Resume ? [.. world.On(node, request.PodUid)?.Containers.Where(c => c.Life != Life.Dead).Select(c => c.Name) ?? []] : [];
+                    var alive = world.On(node, request.PodUid)?.Containers.Where(c => c.Life != Life.Dead);
+                    going = request.Resume ? [.. alive?.Select(c => c.Name) ?? []] : [];
                     if (!node.IsFull)
                     {
                         // What has no room is said once, and nobody knows it afterwards (FenceBook.Note).
@@ -78,12 +80,9 @@ internal sealed partial class SimulatedAgent(Caller caller, World world, Node no
                     {
                         world.LetGoOn.Add((request.PodUid, request.Holder));
                         world.Resume(node, request.PodUid);
-                    }
-
-                    if (request.Resume)
-                    {
                         // What has been dumped and is not stored has come to nothing (Thaw, CheckpointOperation).
-                        node.Dumps.Where(d => d.Key.PodUid == request.PodUid && d.Value.Fenced).ToList().ForEach(d => node.Dumps.Remove(d.Key));
+                        node.Dumps.Where(d => d.Key.PodUid == request.PodUid && d.Value.Fenced).ToList()
+                            .ForEach(d => node.Dumps.Remove(d.Key));
                     }
 
                     node.Fences.Remove(request.PodUid);
@@ -182,7 +181,8 @@ internal sealed partial class SimulatedAgent(Caller caller, World world, Node no
 
                 var part = world.Store.GetValueOrDefault(whole)?.GetValueOrDefault(request.ContainerName)
                     ?? throw (node.Lifted.ContainsKey((request.PodUid, request.FenceHolder))
-                        ? new AgentException(Reasons.CheckpointFailed, "the pod's fence is lifted, and the checkpoint with it given up", isTerminal: true)
+                        ? new AgentException(
+                            Reasons.CheckpointFailed, "the fence is lifted, the checkpoint given up", isTerminal: true)
                         : Unavailable());
                 return new CheckpointResponse
                 {
@@ -270,7 +270,7 @@ internal sealed partial class SimulatedAgent(Caller caller, World world, Node no
         operations.BeginAsync(
             node.Agent,
             $"{node.Name}: {name}",
-            () => !IsAtIt(life) || node.Fault?.Instead(name) is not null || ready(),
+            () => !IsAtIt(life) || ready(),
             () =>
             {
                 var result = IsAtIt(life) ? Answer(name, effect) : throw Unavailable();

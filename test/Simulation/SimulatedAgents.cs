@@ -8,5 +8,7 @@ internal sealed class SimulatedAgents(Caller caller, World world, Operations ope
     public ICheckpointAgent? Find(string nodeName) =>
         world.Nodes.TryGetValue(nodeName, out var node) && !node.IsForgotten ? new SimulatedAgent(caller, world, node, operations, time) : null;
 
-    public IEnumerable<ICheckpointAgent> Ready() => world.Nodes.Values.Where(n => n is { IsUp: true, KubeletLives: true }).Select(n => new SimulatedAgent(caller, world, n, operations, time));
+    public IEnumerable<ICheckpointAgent> Ready() =>
+        world.Nodes.Values.Where(n => n is { IsUp: true, KubeletLives: true })
+            .Select(n => new SimulatedAgent(caller, world, n, operations, time));
 }

@@ -37,7 +37,9 @@ internal sealed partial class Troubles
     /// <param name="seed">The seed.</param>
     /// <param name="kept">No pod is taken away, and no node is lost: whatever ends then has been ended by us.</param>
     /// <param name="ofMigration">Whether a user has a migration m of pod p in his hands.</param>
-    public Troubles(SimulatedServer server, World world, Random random, List<string> trace, int seed, bool kept = false, bool ofMigration = true)
+    public Troubles(
+        SimulatedServer server, World world, Random random, List<string> trace, int seed, bool kept = false,
+        bool ofMigration = true)
     {
         (_server, _world, _random, _trace) = (server, world, random, trace);
         _crashes = random.Next(3) == 0 ? 0 : random.Next(40, 300);
@@ -94,7 +96,8 @@ internal sealed partial class Troubles
         Faults = new Faults(world, seed, trace, name => Ready(name, world.Nodes[name].IsUp), ofMigration);
         Ttl = random.Next(6) == 0 ? random.Next(60) : null;
         OnlyDelay = _plan.Values.All(p => p.Name == Snapshots)
-            && Faults.OnlyDelay && Timeout is null && !DryRun && !world.DumpsFail && !world.RestoresFail && world.Failures == 0;
+            && Faults.OnlyDelay && Timeout is null && !DryRun
+            && !world.DumpsFail && !world.RestoresFail && world.Failures == 0;
         TakesCheckpoints = _plan.Values.Any(p => p.Name is InTheForeground or ItsCheckpoint);
         AreNone = OnlyDelay && Faults.AreNone && _plan.Count == 0 && _crashes == 0 && _lateEnds == 0;
     }
@@ -240,7 +243,8 @@ internal sealed partial class Troubles
         // Of one whose object was deleted nobody tells.
         if (_server.Find<V1Node>(null, name) is { } node)
         {
-            _server.Edit(node, json => json["status"]!["conditions"]![0]!["status"] = ready && _world.Nodes[name].KubeletLives ? "True" : "False");
+            var status = ready && _world.Nodes[name].KubeletLives ? "True" : "False";
+            _server.Edit(node, json => json["status"]!["conditions"]![0]!["status"] = status);
         }
     }
 

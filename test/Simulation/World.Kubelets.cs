@@ -21,22 +21,24 @@ internal sealed partial class World
         var stage = Nodes[copy.Node].Stages.GetValueOrDefault(copy.PodUid);
         stage?.Late.Remove(name);
         var (creates, at) = stage?.InVain.GetValueOrDefault(name) ?? default;
-        copy.Containers.Add(new Processes(name) { CreatedAt = time.GetUtcNow(), VainCreates = creates, VainUntil = at });
+        var container = new Processes(name) { CreatedAt = time.GetUtcNow(), VainCreates = creates, VainUntil = at };
+        copy.Containers.Add(container);
         if (!restores)
         {
-            Start(copy, copy.Containers[^1]);
-            copy.Containers[^1].Restarts = 0;
+            Start(copy, container);
+            container.Restarts = 0;
         }
     }
 
-    /// <summary>A create that waits for its checkpoint comes to nothing: kubelet creates it again, as a restart.</summary>
+    /// <summary>A create that waits for its checkpoint comes to nothing: kubelet creates it again, as a
+    /// restart.</summary>
     /// <param name="copy">The pod.</param>
     /// <param name="container">The container.</param>
     /// <param name="says">Whether the handler has time for a word: not where it is killed.</param>
     public void WaitInVain(Copy copy, Processes container, bool says)
     {
         var node = Nodes[copy.Node];
-        var stage = node.Stages.TryGetValue(copy.PodUid, out var known) ? known : node.Stages[copy.PodUid] = new Stage();
+        var stage = node.StageOf(copy.PodUid);
         copy.Containers.Remove(container);
         stage.InVain[container.Name] = (container.VainCreates + 1, NowAt(node));
         if (says)
@@ -45,10 +47,12 @@ internal sealed partial class World
         }
     }
 
-    /// <summary>What a handler finds of a container's checkpoint: what was staged, or is staged ahead, and written.</summary>
+    /// <summary>What a handler finds of a container's checkpoint: what was staged, or is staged ahead, and
+    /// written.</summary>
     public long? Staged(string container, Stage stage) =>
         stage.Values.TryGetValue(container, out var value) ? value
-        : stage.Ahead.TryGetValue(container, out var whole) ? Store.GetValueOrDefault(whole)?.GetValueOrDefault(container)?.Value
+        : stage.Ahead.TryGetValue(container, out var whole)
+            ? Store.GetValueOrDefault(whole)?.GetValueOrDefault(container)?.Value
         : null;
 
     /// <summary>As any container is started: it counts from the beginning.</summary>
@@ -70,12 +74,16 @@ internal sealed partial class World
         Failures--;
         Died(Nodes[copy.Node], copy, container);
         container.Life = Life.Dead;
-        container.End = new V1ContainerStateTerminated { ExitCode = 1, FinishedAt = NowAt(Nodes[copy.Node]).UtcDateTime };
+        container.End = new V1ContainerStateTerminated
+        {
+            ExitCode = 1, FinishedAt = NowAt(Nodes[copy.Node]).UtcDateTime,
+        };
         copy.HasFailed |= stage is not null && NowAt(Nodes[copy.Node]) - stage.RunAt < Trial;
     }
 
-    /// <summary>A kubelet ends, and its calls to the runtime with it: a create that waits is killed without a word, and what it has
-    /// restored stands there stopped (containerd.md, trap 2). What runs goes on, and so does a dump.</summary>
+    /// <summary>A kubelet ends, and its calls to the runtime with it: a create that waits is killed without a word, and
+    /// what it has restored stands there stopped (containerd.md, trap 2). What runs goes on, and so does a
+    /// dump.</summary>
     public void EndKubelet(Node node)
     {
         node.KubeletLives = false;
@@ -85,14 +93,15 @@ internal sealed partial class World
         }
     }
 
-    /// <summary>It begins again, and creates once more what it has not started. The handler refuses a second one of what was
-    /// restored.</summary>
+    /// <summary>It begins again, and creates once more what it has not started. The handler refuses a second one of
+    /// what was restored.</summary>
     public void BeginKubelet(Node node)
     {
         node.KubeletLives = true;
         foreach (var copy in Copies.Where(c => c.Node == node.Name && node.Stages.ContainsKey(c.PodUid)))
         {
-            node.Stages[copy.PodUid].Broken.UnionWith(copy.Containers.Where(c => c is { Life: Life.Restored, Started: false }).Select(c => c.Name));
+            var restored = copy.Containers.Where(c => c is { Life: Life.Restored, Started: false });
+            node.Stages[copy.PodUid].Broken.UnionWith(restored.Select(c => c.Name));
         }
     }
 

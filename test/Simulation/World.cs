@@ -254,7 +254,7 @@ internal sealed partial class World(SimulatedServer server, Random random, TimeP
 
         if (node.IsFull)
         {
-            // CRIU has left it stopped by then, or had no room itself: the archive is written last (kubelet-and-crio.md).
+            // CRIU has left it stopped by then, or had no room itself: the archive comes last (kubelet-and-crio.md).
             dump.Failed = true;
             if (dump.Fenced && random.Next(2) == 0)
             {

@@ -35,13 +35,15 @@ internal sealed class Processes(string name)
     /// <summary>Since when it stands still and kubelet asks it; null where it does not.</summary>
     public DateTimeOffset? StandsSince { get; set; }
 
-    /// <summary>When kubelet kills it, which has asked it to end: that it hears when it goes on. Null: it has not.</summary>
+    /// <summary>When kubelet kills it, which has asked it to end: that it hears when it goes on. Null: it has
+    /// not.</summary>
     public DateTimeOffset? KilledAt { get; set; }
 
     /// <summary>When it was created, to wait for its checkpoint.</summary>
     public DateTimeOffset CreatedAt { get; init; }
 
-    /// <summary>How often it was created before, and waited for its checkpoint in vain; kubelet counts them as restarts.</summary>
+    /// <summary>How often it was created before, and waited for its checkpoint in vain; kubelet counts them as
+    /// restarts.</summary>
     public int VainCreates { get; init; }
 
     /// <summary>When the last of those came to its end, by its node's clock.</summary>
@@ -117,7 +119,8 @@ internal sealed class Stage
 
     public HashSet<string> Broken { get; } = [];
 
-    /// <summary>Containers whose creates have come to nothing before anything was staged: how often, and when the last one.</summary>
+    /// <summary>Containers whose creates have come to nothing before anything was staged: how often, and when the last
+    /// one.</summary>
     public Dictionary<string, (int Creates, DateTimeOffset At)> InVain { get; } = [];
 
     /// <summary>Containers whose create has said so, and which nobody has created again.</summary>
@@ -207,4 +210,7 @@ internal sealed class Node(string name)
     public Dictionary<(string PodUid, string Checkpoint, string Container), Dump> Dumps { get; } = [];
 
     public Dictionary<string, Stage> Stages { get; } = [];
+
+    public Stage StageOf(string podUid) =>
+        Stages.TryGetValue(podUid, out var stage) ? stage : Stages[podUid] = new Stage();
 }

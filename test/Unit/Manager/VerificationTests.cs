@@ -45,7 +45,7 @@ public sealed class VerificationTests
 
     [TestCase(null, -20)]
     [TestCase("StartError", 0)]
-    public void A_create_that_waited_in_vain_says_nothing_of_the_one_after_it_that_was_restored(string? reason, int seconds)
+    public void A_create_that_waited_in_vain_says_nothing_of_the_one_that_was_restored(string? reason, int seconds)
     {
         var vain = new V1ContainerState
         {
