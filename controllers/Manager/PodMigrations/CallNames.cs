@@ -27,6 +27,9 @@ internal static class CallNames
     /// <summary>Asks once more for a target that kubelet says runs.</summary>
     public const string Verify = "verify";
 
+    /// <summary>Asks about a target whose containers have begun again so often since.</summary>
+    public static string StillRestored(int restarts) => $"still-restored/{restarts}";
+
     /// <summary>Withdraws the target, unless it has run.</summary>
     public const string Withdraw = "withdraw";
 

@@ -42,7 +42,7 @@ internal sealed class MigrationPlan
         IMigrationStep[] last =
         [
             new RestoreStep(_objects, nodes, agents, _calls),
-            new KeepWayBackStep(_objects, nodes, restored, agents),
+            new KeepWayBackStep(_objects, nodes, restored, agents, _calls),
             new HandOverStep(cluster, _objects, processes, time),
             new RemoveSourceStep(cluster, _objects, nodes, processes, _calls, time),
             new SwitchServiceStep(cluster, time),

@@ -23,9 +23,17 @@ internal static class Verification
     /// <summary>Why a restore is taken to have failed after all, or null: it was verified, which may be before its trial is over.</summary>
     /// <param name="target">The pod.</param>
     /// <param name="verified">When it was verified, by its node's clock.</param>
-    public static Obstacle? AfterVerified(V1Pod target, DateTime verified) => FailureOf(
-        // What ended before was judged then.
-        target, (_, end) => end.FinishedAt - verified is { } later && later >= TimeSpan.Zero && later < Trial);
+    public static Obstacle? AfterVerified(V1Pod target, DateTime verified)
+    {
+        // kubelet's times are whole seconds, cut off.
+        var second = verified.AddTicks(-(verified.Ticks % TimeSpan.TicksPerSecond));
+        // What ended before was judged then. An end without a time is kubelet's word for a container that was gone when
+        // it looked: after a reboot.
+        return FailureOf(
+            target,
+            (_, end) => end.Reason != StartError
+                && (end.FinishedAt is not { } at || (at >= second && at - second < Trial)));
+    }
 
     private static Obstacle? FailureOf(V1Pod target, Func<string, V1ContainerStateTerminated, bool> isTheRestores)
     {

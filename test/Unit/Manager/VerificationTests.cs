@@ -69,6 +69,30 @@ public sealed class VerificationTests
         Verification.IsComplete(now, Restored(), 1).Should().BeTrue();
     }
 
+    [TestCase(0, 0, true)]
+    [TestCase(9, 0, true)]
+    [TestCase(10, 0, false)]
+    [TestCase(-1, 0, false)]
+    [TestCase(0, 900, true)]
+    public void What_fails_in_the_second_in_which_it_was_verified_has_not_stood_the_restore(int second, int verified, bool fails) =>
+        (Verification.AfterVerified(Restarted(Began.AddSeconds(second)), Began.AddMilliseconds(verified)) is not null)
+            .Should().Be(fails);
+
+    [Test]
+    public void What_kubelet_found_gone_after_a_reboot_has_not_stood_the_restore() =>
+        Verification.AfterVerified(Restarted(null), Began)!.Reason.Should().Be(Reasons.RestoreFailed);
+
+    private static V1Pod Restarted(DateTime? ended) => Target(new V1ContainerStatus
+    {
+        Name = "c",
+        State = new V1ContainerState { Running = new V1ContainerStateRunning() },
+        LastState = new V1ContainerState
+        {
+            Terminated = new V1ContainerStateTerminated { ExitCode = 137, FinishedAt = ended },
+        },
+        RestartCount = 1,
+    });
+
     [Test]
     public void What_kubelet_has_not_seen_run_is_waited_for()
     {

@@ -46,6 +46,45 @@ public sealed class WayBackTests : MigrationTests
     }
 
     /// <summary>By a liveness probe, or with its node, while it stood still: the fence let nothing start again.</summary>
+    [TestCase(RestorePhases.Failed)]
+    [TestCase(RestorePhases.Running)]
+    public async Task A_target_that_begins_again_while_the_source_stands_is_asked_for_whether_its_node_has_rebooted(string phase)
+    {
+        _world.HasCome(Verified, Steps.Restore, Steps.Commit);
+        _world.PutTarget();
+        var target = _world.Find<V1Pod>(new("n", "p-m"))!;
+        var again = new V1ContainerStatus
+        {
+            Name = "c", RestartCount = 1, State = new() { Running = new() },
+            LastState = new() { Terminated = new() { ExitCode = 255, FinishedAt = _world.Time.GetUtcNow().UtcDateTime.AddMinutes(2) } },
+        };
+        _world.Put(target with { Status = (target.Status ?? new()) with { Phase = "Running", ContainerStatuses = [again] } });
+        var restore = new GetRestoreResponse();
+        restore.Containers.Add(new ContainerRestore { ContainerName = "c", Phase = phase, Message = "the node has booted since" });
+        _world.Answer(restore);
+
+        await _world.ReconcileAFewTimesAsync();
+
+        (_world.Condition(ConditionTypes.RolledBack) is not null).Should().Be(phase == RestorePhases.Failed);
+        _world.Condition(ConditionTypes.RestoreVerified)!.Status.Should().Be(phase == RestorePhases.Failed ? "False" : "True");
+    }
+
+    [Test]
+    public async Task A_source_that_is_gone_does_not_start_again()
+    {
+        _world.HasCome(Dumped);
+        _world.PutCheckpoint(whole: true);
+        _world.Take<V1Pod>("n", "p");
+        _world.Abort();
+        _world.Answer(new CancelRestoreResponse());
+        _world.Answer(new UnfenceResponse { Lifted = true });
+
+        await _world.ReconcileAFewTimesAsync();
+
+        _world.Status.Outcome.Should().Be(Outcomes.Lost);
+        _world.Status.Message.Should().Contain("the source is gone too").And.NotContain("starts again");
+    }
+
     [TestCase(true, false, Outcomes.RolledBack)]
     [TestCase(true, true, Outcomes.Lost)]
     [TestCase(false, false, Outcomes.RolledBack)]

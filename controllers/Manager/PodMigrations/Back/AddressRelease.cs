@@ -9,9 +9,10 @@ namespace PodCheckpointing.Manager.PodMigrations.Back;
 internal sealed class AddressRelease(MigrationObjects objects, MigrationNodes nodes, AgentCalls calls)
 {
     /// <returns>Whether no node holds the address back any more; true where none ever did.</returns>
-    public bool LetGo(MigrationScope scope)
+    public async Task<bool> LetGoAsync(MigrationScope scope, CancellationToken cancellationToken)
     {
-        if (!scope.HasBegun(Steps.Hold) || nodes.IsLost(scope.Status.TargetNode!))
+        if (!scope.HasBegun(Steps.Hold)
+            || await nodes.IsLostForCertainAsync(scope.Status.TargetNode!, cancellationToken))
         {
             return true;
         }

@@ -36,7 +36,8 @@ internal sealed class ColdStart(
         }
 
         // A fresh pod may have the address at once.
-        var cleared = await removal.RemoveAsync(scope, turned.Message, cancellationToken) && address.LetGo(scope);
+        var cleared = await removal.RemoveAsync(scope, turned.Message, cancellationToken)
+            && await address.LetGoAsync(scope, cancellationToken);
         if (!cleared)
         {
             return true;

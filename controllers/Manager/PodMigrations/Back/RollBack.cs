@@ -21,8 +21,10 @@ internal sealed class RollBack(
             return;
         }
 
+        // By the same word by which it was let go on, or was not.
+        var lost = await nodes.IsLostForCertainAsync(scope.Status.SourceNode!, cancellationToken);
         var ended = resumption.EndedMeanwhile(scope);
-        if (ended.Count == 0 && SourceGoesOn(scope))
+        if (ended.Count == 0 && !lost && SourceRuns(scope))
         {
             End(scope, turned, "", Outcomes.RolledBack, isAccessible: true);
             return;
@@ -32,7 +34,7 @@ internal sealed class RollBack(
         var stopped = scope.HasBegun(Steps.Checkpoint) || objects.FindCheckpoint(scope) is not null;
         // A source that another migration has is that one's to tell of.
         var outcome = scope.BelongsToAnother ? null : stopped ? Outcomes.Lost : Outcomes.SourceGone;
-        End(scope, turned, WhatIsLeft(scope, ended, stopped), outcome, isAccessible: false);
+        End(scope, turned, WhatIsLeft(scope, ended, stopped, lost), outcome, isAccessible: false);
     }
 
     private void End(MigrationScope scope, V1Condition turned, string addition, string? outcome, bool? isAccessible)
@@ -48,9 +50,8 @@ internal sealed class RollBack(
         };
     }
 
-    private bool SourceGoesOn(MigrationScope scope) =>
-        objects.FindSource(scope) is { Metadata.DeletionTimestamp: null, Status.Phase: "Running" }
-        && !nodes.IsLost(scope.Status.SourceNode!);
+    private bool SourceRuns(MigrationScope scope) =>
+        objects.FindSource(scope) is { Metadata.DeletionTimestamp: null, Status.Phase: "Running" };
 
     /// <returns>Whether all is undone.</returns>
     private async Task<bool> UndoAsync(MigrationScope scope, string why, CancellationToken cancellationToken)
@@ -63,13 +64,12 @@ internal sealed class RollBack(
         }
 
         var resumed = await resumption.ResumeAsync(scope, cancellationToken);
-        return removed && resumed && address.LetGo(scope);
+        return removed && resumed && await address.LetGoAsync(scope, cancellationToken);
     }
 
-    private string WhatIsLeft(MigrationScope scope, IReadOnlyList<string> ended, bool stopped)
+    private static string WhatIsLeft(MigrationScope scope, IReadOnlyList<string> ended, bool stopped, bool lost)
     {
-        var source = scope.Status.SourceNode!;
-        var gone = nodes.IsLost(source) ? $"the source is gone with node {source}"
+        var gone = lost ? $"the source is gone with node {scope.Status.SourceNode}"
             : ended.Count > 0 ? $"container {string.Join(", ", ended)} of the source ended while it stood still, "
                 + "and starts again without its memory"
             : stopped ? "the source is gone too"

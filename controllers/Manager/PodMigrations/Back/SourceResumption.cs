@@ -65,13 +65,16 @@ internal sealed class SourceResumption(ICluster cluster, MigrationObjects object
     /// before it could be dumped has ended by itself, as it would have without a migration.</remarks>
     public IReadOnlyList<string> EndedMeanwhile(MigrationScope scope)
     {
-        if (scope.BelongsToAnother || objects.FindCheckpoint(scope) is not { } checkpoint)
+        // Of a source that is gone nothing starts again.
+        if (scope.BelongsToAnother
+            || objects.FindSource(scope) is not { } source
+            || objects.FindCheckpoint(scope) is not { } checkpoint)
         {
             return [];
         }
 
         var answer = calls.Known<UnfenceResponse>(scope, CallNames.Resume);
-        var statuses = objects.FindSource(scope)?.LivingStatuses().ToDictionary(s => s.Name!) ?? [];
+        var statuses = source.LivingStatuses().ToDictionary(s => s.Name!);
         return
         [
             .. from content in objects.ContentsOf(checkpoint)

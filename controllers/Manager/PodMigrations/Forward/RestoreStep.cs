@@ -87,6 +87,16 @@ internal sealed class RestoreStep(
         RefuseFailed(restore);
         if (names.Except(restore.Containers.Where(c => c.Phase == RestorePhases.Running).Select(c => c.ContainerName)).Any())
         {
+            // No create comes any more that could take what is staged: a create that waited too long ends a pod that
+            // is never restarted.
+            if (target.Status is { Phase: "Failed" or "Succeeded" } ended)
+            {
+                throw new TerminalException(
+                    Reasons.RestoreFailed,
+                    $"the target pod {target.Metadata.Name} ended before it was restored: {ended.Reason} {ended.Message}"
+                        .TrimEnd(' ', ':'));
+            }
+
             calls.AskAgain(scope, CallNames.Restore);
             return null;
         }

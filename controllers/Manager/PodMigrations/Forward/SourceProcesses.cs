@@ -45,11 +45,14 @@ internal sealed class SourceProcesses(MigrationNodes nodes, AgentCalls calls, Ti
         {
             return calls.Ask(scope, CallNames.EndProcesses, scope.Status.SourceNode!, (agent, t) => agent.EndProcessesAsync(request, t)) is not null;
         }
-        catch (AgentException failed) when (failed.IsTerminal || time.GetUtcNow().UtcDateTime - scope.BeganAt(Steps.EndSource) > AgentsTime)
+        catch (AgentException failed) when (failed.IsTerminal || HasWaited(scope))
         {
             // Without a fence there, by an agent that does not know how, or by none at all while a Service waits for its pod: kubelet
             // ends it as it would end any pod.
             return true;
         }
     }
+
+    private bool HasWaited(MigrationScope scope) =>
+        time.GetUtcNow().UtcDateTime - (scope.BeganAt(Steps.EndSource) ?? scope.BeganAt(Steps.Commit)) > AgentsTime;
 }
