@@ -14,16 +14,23 @@ internal sealed partial class NodeFacts
 
     private readonly (string Version, string Message) _crun;
 
-    private NodeFacts(string crun, string criu)
+    private NodeFacts(string crun, string? selfContained, string criu)
     {
-        _crun = Crun(crun);
+        _crun = Crun(crun, selfContained);
         CriuVersion = VersionOfCriu().Match(criu) is { Success: true } match ? match.Groups[1].Value : "";
     }
 
     /// <summary>Asks the programs.</summary>
-    public static async Task<NodeFacts> AskAsync(AgentOptions options) => new(
+    public static async Task<NodeFacts> AskAsync(AgentOptions options)
+    {
         // The restore handler hands the question on to the crun that it restores with.
-        await OutputOfAsync([.. options.Images.NodeCommand, options.RestoreHandler, "--version"]), await OutputOfAsync(["criu", "--version"]));
+        string[] handler = [.. options.Images.NodeCommand, options.RestoreHandler];
+        var path = (await OutputOfAsync([.. handler, "--which-crun"])).Trim();
+        return new NodeFacts(
+            await OutputOfAsync([.. handler, "--version"]),
+            IsStatic(Path.Join(options.NodeRoot, path)) ? path : null,
+            await OutputOfAsync(["criu", "--version"]));
+    }
 
     public string RuntimeVersion => _crun.Version;
 
@@ -54,15 +61,41 @@ internal sealed partial class NodeFacts
         File.ReadLines("/proc/cpuinfo").Select(line => line.Split(':', 2))
             .FirstOrDefault(pair => pair.Length == 2 && pair[0].Trim() == key)?[1].Trim() ?? "";
 
-    /// <summary>What crun's answer to --version shows: its version, and what it lacks.</summary>
-    internal static (string Version, string Message) Crun(string said) => VersionOfCrun().Match(said) switch
+    /// <summary>What crun shows: its version, and what it lacks.</summary>
+    /// <param name="said">Its answer to --version.</param>
+    /// <param name="selfContained">Where it is, if it is linked statically.</param>
+    internal static (string Version, string Message) Crun(string said, string? selfContained = null) =>
+        VersionOfCrun().Match(said) switch
+        {
+            { Success: false } => (
+                "",
+                $"crun does not tell its version{(said.Length > 0 ? ": " : "")}{said.Trim()}; "
+                + "install it, and restart the node's agent"),
+            var match when !said.Contains("+CRIU", StringComparison.Ordinal) => (
+                match.Groups[1].Value,
+                $"crun {match.Groups[1].Value} is built without CRIU (crun --version shows no +CRIU); "
+                + "install one that is, and restart the node's agent"),
+            var match when selfContained is not null => (
+                match.Groups[1].Value,
+                $"{selfContained} is linked statically: the libcriu that it brings reads no file of options; "
+                + "put crun 1.26 or newer there that loads the node's libcriu (config/crio), and restart the node's "
+                + "agent"),
+            var match => (match.Groups[1].Value, ""),
+        };
+
+    private static bool IsStatic(string program)
     {
-        { Success: false } => ("", $"crun does not tell its version{(said.Length > 0 ? ": " : "")}{said.Trim()}; install it, and restart the node's agent"),
-        var match when !said.Contains("+CRIU", StringComparison.Ordinal) => (
-            match.Groups[1].Value,
-            $"crun {match.Groups[1].Value} is built without CRIU (crun --version shows no +CRIU); install one that is, and restart the node's agent"),
-        var match => (match.Groups[1].Value, ""),
-    };
+        try
+        {
+            using var file = File.OpenRead(program);
+            return ElfHead.IsStatic(file);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // Not there, which its version shows better, or kept from us.
+            return false;
+        }
+    }
 
     private static async Task<string> OutputOfAsync(string[] command)
     {

@@ -26,31 +26,8 @@ internal static class ProcessState
         ProcessTree.Of(pid).Sum(p => ((StatusOf(p, "VmRSS") ?? 0) + (StatusOf(p, "VmSwap") ?? 0)) * 1024);
 
     /// <summary>Whether a process runs or sleeps, as processes do that nobody stops, traces or freezes.</summary>
-    public static bool Runs(int pid) => StateOf(pid) is 'Z' || (StateOf(pid) is 'R' or 'S' && !IsFrozen(pid));
-
-    /// <summary>Whether a process is frozen by a control group of version 2, in which it seems to sleep.</summary>
-    private static bool IsFrozen(int pid)
-    {
-        try
-        {
-            return Proc.Lines(pid, "cgroup").Select(FrozenFile).FirstOrDefault(f => f is not null) is { } events
-                && File.ReadLines(events).Contains("frozen 1");
-        }
-        catch (IOException)
-        {
-            // Its group has gone.
-            return false;
-        }
-        catch (UnauthorizedAccessException)
-        {
-            // A security module keeps the node's files from us. CRIU freezes for the moment only in which it begins to trace.
-            return false;
-        }
-    }
-
-    /// <summary>Where the kernel tells whether a group is frozen; null for lines of version 1.</summary>
-    internal static string? FrozenFile(string line) =>
-        line.StartsWith("0::/", StringComparison.Ordinal) ? $"/proc/1/root/sys/fs/cgroup{line[3..].TrimEnd('/')}/cgroup.events" : null;
+    public static bool Runs(int pid) =>
+        StateOf(pid) is 'Z' || (StateOf(pid) is 'R' or 'S' && !ControlGroup.IsFrozen(pid));
 
     /// <summary>A number of proc_pid_status(5); null of a process that is gone, and where there is none.</summary>
     private static long? StatusOf(int pid, string name) =>

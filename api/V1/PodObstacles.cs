@@ -62,6 +62,12 @@ public static class PodObstacles
             yield return "spec.hostIPC is true: the target does not have this node's shared memory and semaphores; set it to false";
         }
 
+        if (Is(pod, "hostUsers", JsonValueKind.False))
+        {
+            yield return "spec.hostUsers is false: CRIU cannot join the network of a pod that has users of its own; "
+                + "set it to true";
+        }
+
         if (IsTrue(pod, "shareProcessNamespace"))
         {
             yield return "spec.shareProcessNamespace is true: processes of different containers cannot be told apart when they are stopped and continued; set it to false";
@@ -117,8 +123,10 @@ public static class PodObstacles
         }
     }
 
-    private static bool IsTrue(V1Pod pod, string field) =>
-        pod.Spec.More?.TryGetValue(field, out var value) == true && value.ValueKind == JsonValueKind.True;
+    private static bool IsTrue(V1Pod pod, string field) => Is(pod, field, JsonValueKind.True);
+
+    private static bool Is(V1Pod pod, string field, JsonValueKind kind) =>
+        pod.Spec.More?.TryGetValue(field, out var value) == true && value.ValueKind == kind;
 
     private static bool IsNotEmpty(Dictionary<string, JsonElement>? more, string field) =>
         more?.TryGetValue(field, out var list) == true && list.ValueKind == JsonValueKind.Array && list.GetArrayLength() > 0;

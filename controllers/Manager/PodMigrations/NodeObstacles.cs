@@ -33,6 +33,9 @@ internal static class NodeObstacles
     /// leaves the pod running.</summary>
     public const string LeastCriu = "4.2";
 
+    /// <summary>The first crun that has CRIU read such a file; an older one says nothing of it.</summary>
+    public const string LeastCrun = "1.26";
+
     /// <summary>What the source lacks, and what a look at the pod's processes and volumes shows there.</summary>
     public static IEnumerable<Obstacle> OfSource(V1Pod pod, string tcpPolicy, GetCapabilitiesResponse source)
     {
@@ -153,11 +156,17 @@ internal static class NodeObstacles
             (NodeRoles.Both, !node.FenceHook, NoHook(node.NodeName)),
             (NodeRoles.Target, !node.RestoreHandler, $"node {node.NodeName} has no restore handler; install the agent's files"),
             (NodeRoles.Both, node.RuntimeMessage.Length > 0, $"node {node.NodeName}: {node.RuntimeMessage}"),
+            (NodeRoles.Both, Versions.IsOlder(node.RuntimeVersion, LeastCrun, parts: 2), OldCrun(node)),
             (NodeRoles.Both, node.CriuVersion.Length == 0 || Versions.IsOlder(node.CriuVersion, LeastCriu, parts: 2), WrongCriu(node)),
         ];
         return all.Where(lack => lack.Broken)
             .Select(lack => new NodeLack(lack.For, Reasons.NodeNotCapable, lack.Message));
     }
+
+    private static string OldCrun(GetCapabilitiesResponse node) =>
+        $"node {node.NodeName} has crun {node.RuntimeVersion}, which hands CRIU no file of options: pods run on after "
+        + $"a dump, and copies run before they may; install {LeastCrun} or newer (config/crio, config/containerd), and "
+        + "restart the node's agent";
 
     private static string WrongCriu(GetCapabilitiesResponse node) =>
         $"node {node.NodeName} has {(node.CriuVersion.Length == 0 ? "no CRIU" : $"CRIU {node.CriuVersion}")}; install {LeastCriu} or newer, and its libcriu, which crun loads "

@@ -24,8 +24,16 @@ internal sealed class Handler : IDisposable
             while read -r line; do
               case $line in lazy-pages) echo lazy >>"$here/calls"; [ ! -e "$here/broken-lazy" ] || exit 1 ;; esac
             done <"$(sed -n 's/.*"org.criu.config":"\([^"]*\)".*/\1/p' "$here/bundle/config.json")"
-            sh -c 'kill -STOP $$; exec sleep 1000' </dev/null >/dev/null 2>&1 &
-            until grep -q '^State:.T' "/proc/$!/status"; do :; done
+            # Names may look like states.
+            if [ -e "$here/runs" ]; then
+              ln -s "$(command -v sleep)" "$here/web) T (x"
+              "$here/web) T (x" 1000 </dev/null >/dev/null 2>&1 &
+              echo $! | tee "$here/first" >>"$here/cgroups/$(cat "$here/runs")/cgroup.procs"
+            else
+              ln -sf /bin/sh "$here/web) R (x"
+              "$here/web) R (x" -c 'kill -STOP $$; exec sleep 1000' </dev/null >/dev/null 2>&1 &
+              until grep -q '^State:.T' "/proc/$!/status"; do :; done
+            fi
             if [ -e "$here/fails-late" ]; then
               echo $! | tee "$here/first" >>"$here/cgroups/$(cat "$here/fails-late")/cgroup.procs"
               mkdir -p "$here/bundle/criu-root"
@@ -73,6 +81,12 @@ internal sealed class Handler : IDisposable
         ' "$here" "$2"
         """;
 
+    // The units that are named to it.
+    private const string Systemctl = """
+        #!/bin/sh
+        echo "systemctl $*" >>"$(dirname "$0")/../calls"
+        """;
+
     private readonly string _folder = Directory.CreateTempSubdirectory("pod-checkpointing-handler").FullName;
 
     /// <summary>How often it has paused between two looks for the daemon since <see cref="WatchPauses"/>.</summary>
@@ -80,7 +94,10 @@ internal sealed class Handler : IDisposable
 
     public Handler()
     {
-        foreach (var folder in new[] { Bundle, Root, In("state"), In("crun/c1"), In("cgroups/freezer"), In("cgroups/pids") })
+        foreach (var folder in new[]
+        {
+            Bundle, Root, In("state"), In("crun/c1"), In("cgroups/freezer"), In("cgroups/pids"), In("bin"),
+        })
         {
             Directory.CreateDirectory(folder);
         }
@@ -91,10 +108,12 @@ internal sealed class Handler : IDisposable
         }
 
         File.WriteAllText(In("memberships"), "1:freezer:/\n");
-        File.WriteAllText(In("crun.sh"), Crun);
-        File.SetUnixFileMode(In("crun.sh"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        File.WriteAllText(In("criu.sh"), Criu);
-        File.SetUnixFileMode(In("criu.sh"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        foreach (var (name, script) in new[] { ("crun.sh", Crun), ("criu.sh", Criu), ("bin/systemctl", Systemctl) })
+        {
+            File.WriteAllText(In(name), script);
+            File.SetUnixFileMode(In(name), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        }
+
         File.WriteAllText(In("calls"), "");
     }
 
@@ -111,7 +130,7 @@ internal sealed class Handler : IDisposable
     public string Root => In("bundle/rootfs");
 
     /// <summary>What crun was asked, one call a line.</summary>
-    public IReadOnlyList<string> Calls => File.ReadAllLines(In("calls"));
+    public string[] Calls => File.ReadAllLines(In("calls"));
 
     public string ErrorLog => File.Exists(In("log.json")) ? File.ReadAllText(In("log.json")) : "";
 

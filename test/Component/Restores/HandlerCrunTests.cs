@@ -28,14 +28,20 @@ internal sealed class HandlerCrunTests
               chmod 755 "$crun"
             done
             [ -z "$2" ] || export POD_CHECKPOINTING_CRUN="$2"
-            exec "$3" --version
+            "$3" --version
+            mv "$4" /opt/real-crun
+            ln -s /opt/real-crun "$4"
+            exec "$3" --which-crun
             """;
         var handler = Path.Combine(Repository.Root(AppContext.BaseDirectory), "agent/Restores/Handler/checkpoint-restore");
         using var process = Process.Start(new ProcessStartInfo(
-            "unshare", ["--mount", "/bin/sh", "-c", script, "sh", there, named, handler]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+            "unshare", ["--mount", "/bin/sh", "-c", script, "sh", there, named, handler, taken])
+        {
+            RedirectStandardOutput = true, RedirectStandardError = true,
+        })!;
         var said = await Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
         await process.WaitForExitAsync();
 
-        said.Should().Equal($"{taken} --version\n", "");
+        said.Should().Equal($"{taken} --version\n/opt/real-crun\n", "");
     }
 }

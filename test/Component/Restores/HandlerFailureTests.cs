@@ -132,6 +132,9 @@ internal sealed class HandlerFailureTests
         {
             File.ReadAllText(_handler.In("cgroups/freezer/kubepods.slice/crio-c1.scope/cgroup.procs")).Trim().Should().Be($"{_handler.Pid}");
             File.ReadAllText(_handler.In("cgroups/freezer/conmon/cgroup.procs")).Should().NotBeEmpty("the handler has left the other");
+            _handler.Calls[1..3].Should().Equal(
+                ["systemctl kill --signal=KILL -- crio-c1.scope", "systemctl stop -- crio-c1.scope"],
+                "the second attempt asks for a unit of the same name, and a stop alone continues what stands still");
         }
     }
 
@@ -150,6 +153,23 @@ internal sealed class HandlerFailureTests
         Directory.Exists(Path.Combine(_handler.Bundle, "criu-root")).Should().BeFalse();
         Directory.Exists(_handler.In("crun/c1")).Should().BeFalse();
         new ContainerRestoreFolder(folder).State().Should().Match<ContainerRestore>(s => s.Phase == "Failed" && s.Message.Contains("no seccomp here"));
+    }
+
+    [TestCase(false)]
+    [TestCase(true)]
+    public async Task Kills_what_an_old_crun_lets_run_at_once(bool systemd)
+    {
+        _handler.GivenBundle(cgroup: systemd ? _handler.GivenSystemd() : "/pods/c1");
+        var folder = _handler.Stage("u1", "app");
+        File.WriteAllText(_handler.In("runs"), systemd ? "freezer/conmon/restore-c1" : "freezer/pods/c1");
+
+        (await _handler.CreateAsync()).Code.Should().Be(1);
+
+        var first = int.Parse(File.ReadAllText(_handler.In("first")), null);
+        File.Exists($"/proc/{first}/status").Should().BeFalse("the source may go on");
+        Directory.Exists(_handler.In("crun/c1")).Should().BeFalse();
+        new ContainerRestoreFolder(folder).State().Should().Match<ContainerRestore>(
+            s => s.Phase == "Failed" && s.Message.Contains("crun 1.26 or newer, and libcriu 4.2 or newer"));
     }
 
     [Test]

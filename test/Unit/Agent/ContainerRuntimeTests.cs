@@ -9,11 +9,31 @@ namespace PodCheckpointing.Unit.Agent;
 /// <summary>What is read from the texts of the runtime and of the kernel.</summary>
 internal sealed class ContainerRuntimeTests
 {
-    [TestCase("0::/kubepods.slice/crio-1.scope", "/proc/1/root/sys/fs/cgroup/kubepods.slice/crio-1.scope/cgroup.events")]
-    [TestCase("0::/", "/proc/1/root/sys/fs/cgroup/cgroup.events")]
-    [TestCase("4:freezer:/kubepods/1", null)]
-    public void Whether_a_group_is_frozen_is_asked_of_the_kernels_own_file(string line, string? file) =>
-        ProcessState.FrozenFile(line).Should().Be(file);
+    private const string Agents =
+        "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-podA.slice/crio-a.scope";
+
+    [TestCase("0::/kubepods.slice/crio-1.scope", "", "/kubepods.slice/crio-1.scope")]
+    [TestCase("0::/", "", "")]
+    [TestCase("0::/", Agents, Agents)]
+    [TestCase("0::/../../../kubepods-burstable.slice/kubepods-burstable-podX.slice/crio-1.scope/container", Agents,
+        "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podX.slice/crio-1.scope/container")]
+    [TestCase("0::/../../../../init.scope", Agents, "/init.scope")]
+    public void Whether_a_group_is_frozen_is_asked_of_the_kernels_own_file(string line, string root, string folder) =>
+        ControlGroup.FrozenFile(ControlGroup.PathIn(["4:freezer:/kubepods/1", line])!, root).Should()
+            .Be($"/proc/1/root/sys/fs/cgroup{folder}/cgroup.events");
+
+    [Test]
+    public void No_group_of_version_1_says_whether_it_is_frozen() =>
+        ControlGroup.PathIn(["4:freezer:/kubepods/1"]).Should().BeNull();
+
+    [TestCase("0::/", "0::" + Agents, Agents)]
+    [TestCase("0::/below", "0::" + Agents + "/below", Agents)]
+    [TestCase("0::" + Agents, "0::" + Agents, "", Description = "a name space with the node")]
+    [TestCase("0::/", "", "", Description = "who may not join the node's")]
+    [TestCase("4:freezer:/kubepods/1", "4:freezer:/kubepods/1", "")]
+    public void The_root_of_the_agents_groups_is_found_by_how_the_node_sees_it(
+        string here, string there, string root) =>
+        ControlGroup.RootOf([here], [there]).Should().Be(root);
 
     [TestCase("run/crun/c1/status", "crun")]
     [TestCase("run/containerd/runc/k8s.io/c1/status", "crun")]

@@ -18,4 +18,15 @@ public sealed class NodeFactsTests
         crun.Message.Should().StartWith(message);
         (crun.Message.Length > 0).Should().Be(message.Length > 0);
     }
+
+    [TestCase(
+        "crun version 1.26\n+SYSTEMD +CRIU +YAJL\n",
+        "/usr/libexec/crio/crun is linked statically: the libcriu that it brings reads no file of options; "
+        + "put crun 1.26 or newer there that loads the node's libcriu (config/crio), and restart the node's agent")]
+    [TestCase(
+        "crun version 1.26\n+SYSTEMD +YAJL\n",
+        "crun 1.26 is built without CRIU (crun --version shows no +CRIU); install one that is, and restart the "
+        + "node's agent")]
+    public void A_crun_that_brings_a_libcriu_of_its_own_cannot_checkpoint(string said, string message) =>
+        NodeFacts.Crun(said, "/usr/libexec/crio/crun").Message.Should().Be(message);
 }

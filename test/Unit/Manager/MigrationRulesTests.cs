@@ -44,6 +44,8 @@ public sealed class MigrationRulesTests
         var shared = new Dictionary<string, JsonElement> { ["shareProcessNamespace"] = JsonSerializer.SerializeToElement(true) };
         Refused(Spec(s => s with { More = shared }), Reasons.PodNotMigratable, "shareProcessNamespace");
         Refused(Spec(s => s with { More = Json("hostIPC", "true") }), Reasons.PodNotMigratable, "hostIPC");
+        Refused(Spec(s => s with { More = Json("hostUsers", "false") }), Reasons.PodNotMigratable, "hostUsers is");
+        MigrationValidation.OfPod(Spec(s => s with { More = Json("hostUsers", "true") })).Should().BeNull();
         Refused(Spec(s => s with { More = Json("resourceClaims", """[{"name":"gpu"}]""") }), Reasons.PodNotMigratable, "devices of its node");
         Refused(Spec(s => s with { Containers = [s.Containers[0] with { More = Json("volumeDevices", """[{"name":"d","devicePath":"/dev/d"}]""") }] }), Reasons.PodNotMigratable, "volumeDevices");
         Refused(Of("StatefulSet", "apps/v1"), Reasons.PodNotMigratable, "StatefulSet web, which knows its pods by their names");

@@ -92,9 +92,34 @@ public sealed class NodeObstaclesTests
     public void A_CRIU_that_is_new_enough_is_not(string version) =>
         Of(Node("a", n => n.CriuVersion = version), Node("b", n => n.CriuVersion = version)).Should().BeEmpty();
 
+    [TestCase("1.25.1", true)]
+    [TestCase("1.9", true)]
+    [TestCase("1.26", false)]
+    [TestCase("1.28.0.0.12-5f3a", false)]
+    [TestCase("2.0", false)]
+    [TestCase("", false, Description = "the agent says what is wrong with it")]
+    public void A_crun_that_gives_CRIU_no_options_is_told_of_either_node(string version, bool refused)
+    {
+        var found = Of(Node("a", n => n.RuntimeVersion = version), Node("b", n => n.RuntimeVersion = version));
+
+        found.Should().Equal(refused ? [Old("a"), Old("b")] : []);
+
+        (string, string) Old(string node) => (
+            Reasons.NodeNotCapable,
+            $"node {node} has crun {version}, which hands CRIU no file of options: pods run on after a dump, and copies "
+            + "run before they may; install 1.26 or newer (config/crio, config/containerd), and restart the node's agent");
+    }
+
     [Test]
-    public void The_machines_of_the_Vagrantfile_have_what_is_asked_for() =>
-        File.ReadLines(Path.Combine(Repository.Root(AppContext.BaseDirectory), "config/vagrant/versions.sh")).Should().Contain($"criu=v{NodeObstacles.LeastCriu}");
+    public void The_machines_of_the_Vagrantfile_have_what_is_asked_for()
+    {
+        var versions = File.ReadAllLines(
+            Path.Combine(Repository.Root(AppContext.BaseDirectory), "config/vagrant/versions.sh"));
+
+        versions.Should().Contain($"criu=v{NodeObstacles.LeastCriu}");
+        var crun = versions.Single(l => l.StartsWith("crun=", StringComparison.Ordinal))["crun=".Length..];
+        Versions.IsOlder(crun, NodeObstacles.LeastCrun, parts: 2).Should().BeFalse();
+    }
 
     [TestCase("", true)]
     [TestCase("crun checkpoint-restore", true)]

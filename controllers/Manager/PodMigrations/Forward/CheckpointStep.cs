@@ -47,8 +47,10 @@ internal sealed class CheckpointStep(
         {
             throw new TerminalException(
                 Reasons.CheckpointFailed,
-                $"container {running.Spec.Source.ContainerName} still ran after its dump, so a second live copy would come of it; see whether the node's libcriu "
-                + $"is {NodeObstacles.LeastCriu} or newer, without which crun gives CRIU no file of options (config/crio, config/containerd)");
+                $"container {running.Spec.Source.ContainerName} still ran after its dump, so a second live copy would "
+                + $"come of it; see whether the node's crun is {NodeObstacles.LeastCrun} or newer and loads a libcriu "
+                + $"that is {NodeObstacles.LeastCriu} or newer: others read no file of options (config/crio, "
+                + "config/containerd)");
         }
 
         var bytes = contents.Sum(c => c.Status!.CompressedSize ?? 0);
