@@ -3,16 +3,22 @@ namespace PodCheckpointing.Agent;
 /// <summary>Everything the agent logs. Event ids 5000–5049.</summary>
 internal static partial class AgentLog
 {
-    [LoggerMessage(5000, LogLevel.Information, "Dumped container {Container} of pod {PodUid} in {Milliseconds:F0} ms, left stopped: {LeftStopped}")]
-    public static partial void Dumped(ILogger logger, string podUid, string container, double milliseconds, bool leftStopped);
+    [LoggerMessage(
+        5000, LogLevel.Information,
+        "Dumped container {Container} of pod {PodUid} in {Milliseconds:F0} ms, left stopped: {LeftStopped}")]
+    public static partial void Dumped(
+        ILogger logger, string podUid, string container, double milliseconds, bool leftStopped);
 
-    [LoggerMessage(5001, LogLevel.Information, "Staged {Bytes} bytes for container {Container} of pod {PodUid} in {Milliseconds:F0} ms")]
+    [LoggerMessage(
+        5001, LogLevel.Information,
+        "Staged {Bytes} bytes for container {Container} of pod {PodUid} in {Milliseconds:F0} ms")]
     public static partial void Staged(ILogger logger, string podUid, string container, long bytes, double milliseconds);
 
     [LoggerMessage(5002, LogLevel.Information, "Continued {Count} processes of pod {PodUid}")]
     public static partial void Continued(ILogger logger, int count, string podUid);
 
-    [LoggerMessage(5003, LogLevel.Warning, "Found the dump of container {Container} of pod {PodUid} whose call was lost")]
+    [LoggerMessage(
+        5003, LogLevel.Warning, "Found the dump of container {Container} of pod {PodUid} whose call was lost")]
     public static partial void Found(ILogger logger, string podUid, string container);
 
     [LoggerMessage(5004, LogLevel.Information, "Removed {Count} folders of restores that nobody needs any more")]
@@ -24,7 +30,8 @@ internal static partial class AgentLog
     [LoggerMessage(5006, LogLevel.Information, "Removed {Count} leftovers of dead writers from the volume")]
     public static partial void StoreSwept(ILogger logger, int count);
 
-    [LoggerMessage(5009, LogLevel.Debug, "Cannot watch the checkpoint folder; the archive will be stored once complete")]
+    [LoggerMessage(
+        5009, LogLevel.Debug, "Cannot watch the checkpoint folder; the archive will be stored once complete")]
     public static partial void NotWatched(ILogger logger, Exception exception);
 
     [LoggerMessage(5010, LogLevel.Warning, "Could not follow the archive; storing it from the start")]

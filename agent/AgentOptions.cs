@@ -22,17 +22,18 @@ internal sealed class AgentOptions
     [Required]
     public string KubeletUrl { get; set; } = "https://127.0.0.1:10250";
 
-    /// <summary>The name in kubelet's certificate, where it is not the node's: {node} stands for that, as in {node}.example. It must
-    /// be there, unless there is one node only.</summary>
+    /// <summary>The name in kubelet's certificate, where it is not the node's: {node} stands for that, as in
+    /// {node}.example. It must be there, unless there is one node only.</summary>
     [RegularExpression(@"[A-Za-z0-9.:-]*(\{node\}[A-Za-z0-9.:-]*)?", ErrorMessage =
-        "Agent:KubeletName is a DNS name or an address, in which {{node}} stands for the node's name, as in {{node}}.example")]
+        "Agent:KubeletName is a DNS name or an address, in which {{node}} stands for the node's name, as in "
+            + "{{node}}.example")]
     public string? KubeletName { get; set; }
 
     /// <summary>The name that kubelet's certificate must bear on this node.</summary>
     public string ExpectedKubeletName => KubeletName?.Replace("{node}", NodeName, StringComparison.Ordinal) ?? NodeName;
 
-    /// <summary>Files with the authority of kubelet's certificate, with colons between them: any one of them may be it, and
-    /// not every one has to exist.</summary>
+    /// <summary>Files with the authority of kubelet's certificate, with colons between them: any one of them may be it,
+    /// and not every one has to exist.</summary>
     [Required]
     public string KubeletCa { get; set; } = "";
 
@@ -48,8 +49,8 @@ internal sealed class AgentOptions
     /// <summary>Where kubelet puts its checkpoints.</summary>
     public string KubeletDirectory { get; set; } = "/var/lib/kubelet/checkpoints";
 
-    /// <summary>From how many bytes of pages on a migrated container runs before all of them are in, where the kernel has
-    /// userfaultfd; less than 0: never.</summary>
+    /// <summary>From how many bytes of pages on a migrated container runs before all of them are in, where the kernel
+    /// has userfaultfd; less than 0: never.</summary>
     public long LazyRestoreBytes { get; set; } = 64 * 1024 * 1024;
 
     /// <summary>Where kubelet has the pods' volumes.</summary>

@@ -46,7 +46,8 @@ internal sealed class AgentService(
         return response;
     }
 
-    public override Task<ConvertResponse> ConvertCheckpointToImageAsync(ConvertRequest request, ServerCallContext context) =>
+    public override Task<ConvertResponse> ConvertCheckpointToImageAsync(
+        ConvertRequest request, ServerCallContext context) =>
         conversion.ConvertAsync(request, context.CancellationToken);
 
     public override IAsyncEnumerable<CheckpointProgress> WatchCheckpointAsync(
@@ -66,13 +67,15 @@ internal sealed class AgentService(
         var received = time.UnixNanoseconds();
         if (request.Holder.Length == 0)
         {
-            throw Refusal.Because(StatusCode.InvalidArgument, Reasons.InvalidArgument, "holder is empty: name the migration's uid");
+            throw Refusal.Because(
+                StatusCode.InvalidArgument, Reasons.InvalidArgument, "holder is empty: name the migration's uid");
         }
 
         // A call that comes when the pod has left would leave a fence that nobody lifts.
         if (fences.Find(request.PodUid) is null && await HasLeftAsync(request.PodUid, context.CancellationToken))
         {
-            throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.PodNotRunning, $"pod {request.PodUid} is not on this node");
+            throw Refusal.Because(
+                StatusCode.FailedPrecondition, Reasons.PodNotRunning, $"pod {request.PodUid} is not on this node");
         }
 
         FenceRecord fence;
@@ -105,7 +108,8 @@ internal sealed class AgentService(
         return response;
     }
 
-    public override async Task<EndProcessesResponse> EndProcessesAsync(EndProcessesRequest request, ServerCallContext context) => new()
+    public override async Task<EndProcessesResponse> EndProcessesAsync(
+        EndProcessesRequest request, ServerCallContext context) => new()
     {
         EndedProcesses = (uint)await thaw.EndAsync(request.PodUid, request.Holder, context.CancellationToken),
     };
@@ -141,7 +145,8 @@ internal sealed class AgentService(
         HoldAddressesRequest request, ServerCallContext context)
     {
         await (request.Addresses.Count > 0
-            ? holds.HoldAsync(request.Holder, request.Addresses, TimeSpan.FromSeconds(request.ForSeconds), context.CancellationToken)
+            ? holds.HoldAsync(
+                request.Holder, request.Addresses, TimeSpan.FromSeconds(request.ForSeconds), context.CancellationToken)
             : holds.LetGoAsync(request.Holder, context.CancellationToken));
         return new HoldAddressesResponse();
     }
@@ -152,7 +157,8 @@ internal sealed class AgentService(
         // From here on the pod answers for its connections itself.
         await (request.AddressHolder.Length > 0
             ? release.ReleaseAsync(
-                request.PodUid, () => holds.LetGoAsync(request.AddressHolder, context.CancellationToken), context.CancellationToken)
+                request.PodUid, () => holds.LetGoAsync(request.AddressHolder, context.CancellationToken),
+                context.CancellationToken)
             : release.ReleaseAsync(request.PodUid, context.CancellationToken));
         return new ReleaseRestoreResponse();
     }
@@ -160,7 +166,8 @@ internal sealed class AgentService(
     public override async Task<CancelRestoreResponse> CancelRestoreAsync(
         CancelRestoreRequest request, ServerCallContext context)
     {
-        var hasRun = await release.CancelAsync(request.PodUid, request.Reason, request.UnlessRun, context.CancellationToken);
+        var hasRun =
+            await release.CancelAsync(request.PodUid, request.Reason, request.UnlessRun, context.CancellationToken);
         return new CancelRestoreResponse
         {
             HasRun = hasRun,
@@ -173,11 +180,13 @@ internal sealed class AgentService(
         try
         {
             checkpointer.Seal(
-                request.PodUid, request.CheckpointId, [.. request.ContainerNames, .. request.VolumeNames.Select(CheckpointStore.NameOfVolume)]);
+                request.PodUid, request.CheckpointId,
+                [.. request.ContainerNames, .. request.VolumeNames.Select(CheckpointStore.NameOfVolume)]);
         }
         catch (CorruptArtifactException exception)
         {
-            throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.CheckpointFailed, exception.Message, exception);
+            throw Refusal.Because(
+                StatusCode.FailedPrecondition, Reasons.CheckpointFailed, exception.Message, exception);
         }
         catch (Exception exception) when (AbsentVolume.IsMeantBy(exception))
         {
@@ -187,8 +196,9 @@ internal sealed class AgentService(
         return Task.FromResult(new SealResponse
         {
             ArtifactUri = ArtifactUri.ForPod(request.PodUid, request.CheckpointId).ToString(),
-            CompressedSize = (ulong)request.ContainerNames.Concat(request.VolumeNames.Select(CheckpointStore.NameOfVolume)).Sum(
-                c => store.Find(request.PodUid, request.CheckpointId, c)?.CompressedSize ?? 0),
+            CompressedSize =
+                (ulong)request.ContainerNames.Concat(request.VolumeNames.Select(CheckpointStore.NameOfVolume)).Sum(
+                    c => store.Find(request.PodUid, request.CheckpointId, c)?.CompressedSize ?? 0),
         });
     }
 
@@ -204,19 +214,22 @@ internal sealed class AgentService(
         catch (TimeoutException exception)
         {
             // No agent that knows nothing of it is asked instead: see AnyAgent of the operator.
-            throw Refusal.Because(StatusCode.Unavailable, Reasons.CheckpointInProgress, "a dump of it is under way", exception);
+            throw Refusal.Because(
+                StatusCode.Unavailable, Reasons.CheckpointInProgress, "a dump of it is under way", exception);
         }
 
         journal.RemoveArchives(request.PodUid, request.CheckpointId);
         var container = request.ContainerName.Length == 0 ? null : request.ContainerName;
         return new DeleteCheckpointResponse
         {
-            FreedBytes = (ulong)await inventory.RemoveAsync(request.PodUid, request.CheckpointId, container, context.CancellationToken),
+            FreedBytes = (ulong)await inventory.RemoveAsync(
+                request.PodUid, request.CheckpointId, container, context.CancellationToken),
         };
     }
 
     public override Task<VerifyCheckpointResponse> VerifyCheckpointAsync(
-        VerifyCheckpointRequest request, ServerCallContext context) => inventory.VerifyAsync(request, context.CancellationToken);
+        VerifyCheckpointRequest request, ServerCallContext context) =>
+        inventory.VerifyAsync(request, context.CancellationToken);
 
     public override IAsyncEnumerable<StoredCheckpoint> ListCheckpointsAsync(
         ListCheckpointsRequest request, ServerCallContext context) => inventory.ListAsync(context.CancellationToken);
@@ -227,7 +240,8 @@ internal sealed class AgentService(
         CheckpointProgress? last = null;
         while (true)
         {
-            var progress = checkpointer.ProgressOf(request) ?? new CheckpointProgress { Phase = CheckpointPhases.Pending };
+            var progress =
+                checkpointer.ProgressOf(request) ?? new CheckpointProgress { Phase = CheckpointPhases.Pending };
             if (!progress.Equals(last))
             {
                 yield return progress;
@@ -256,5 +270,6 @@ internal sealed class AgentService(
         }
     }
 
-    private ClockSample Clock(long received) => new() { ReceivedUnixNanos = received, SentUnixNanos = time.UnixNanoseconds() };
+    private ClockSample Clock(
+        long received) => new() { ReceivedUnixNanos = received, SentUnixNanos = time.UnixNanoseconds() };
 }

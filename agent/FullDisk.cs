@@ -3,7 +3,8 @@ using PodCheckpointing.Api.V1;
 
 namespace PodCheckpointing.Agent;
 
-/// <summary>Tells a disk that is full from one that is away: the latter may come back by itself, and is waited for.</summary>
+/// <summary>Tells a disk that is full from one that is away: the latter may come back by
+/// itself, and is waited for.</summary>
 internal static class FullDisk
 {
     private const int NoSpace = 28;
@@ -46,15 +47,18 @@ internal static class FullDisk
     private static (string Root, string Disk, string Remedy) DiskOf(string message, AgentOptions options)
     {
         (string Root, string Disk, string Remedy) store = (
-            options.StoreRoot, "the checkpoint volume", "delete PodCheckpoints that are not needed, set rules of retention, or enlarge it");
+            options.StoreRoot, "the checkpoint volume",
+            "delete PodCheckpoints that are not needed, set rules of retention, or enlarge it");
         (string Root, string, string)[] all =
         [
             store,
             (options.KubeletDirectory, "the disk", "make room there, where kubelet writes its archives"),
             (options.StateRoot, "the disk", "make room there"),
         ];
-        return all.Where(d => message.Contains(d.Root.TrimEnd('/') + "/", StringComparison.Ordinal)).OrderByDescending(d => d.Root.Length)
-            .FirstOrDefault(message.Contains('/', StringComparison.Ordinal) ? ("/", "the disk", "make room there") : store);
+        return all.Where(d => message.Contains(d.Root.TrimEnd('/') + "/", StringComparison.Ordinal))
+            .OrderByDescending(d => d.Root.Length)
+            .FirstOrDefault(
+                message.Contains('/', StringComparison.Ordinal) ? ("/", "the disk", "make room there") : store);
     }
 
     // Nothing stays of what did not fit, so there may be some room again.
@@ -63,7 +67,8 @@ internal static class FullDisk
         try
         {
             var drive = new DriveInfo(root);
-            return $": {Quantity.OfBytes(drive.AvailableFreeSpace)} of {Quantity.OfBytes(drive.TotalSize)} are free without what did not fit";
+            return $": {Quantity.OfBytes(drive.AvailableFreeSpace)} of {Quantity.OfBytes(drive.TotalSize)} are free "
+                + "without what did not fit";
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

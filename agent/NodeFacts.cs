@@ -51,10 +51,13 @@ internal sealed partial class NodeFacts
     public string CpuModel { get; } = FromCpuInfo("model name");
 
     /// <summary>The maker; empty where the kernel does not name it.</summary>
-    public string CpuVendor { get; } = FromCpuInfo("vendor_id") is { Length: > 0 } maker ? maker : FromCpuInfo("CPU implementer");
+    public string CpuVendor { get; } = FromCpuInfo("vendor_id") is { Length: > 0 } maker
+        ? maker
+        : FromCpuInfo("CPU implementer");
 
     public IReadOnlyList<string> CpuFeatures { get; } =
-        [.. (FromCpuInfo("flags") is { Length: > 0 } flags ? flags : FromCpuInfo("Features")).Split(' ', StringSplitOptions.RemoveEmptyEntries)];
+        [.. (FromCpuInfo("flags") is { Length: > 0 } flags ? flags : FromCpuInfo("Features")).Split(
+            ' ', StringSplitOptions.RemoveEmptyEntries)];
 
     // All cores of a node are alike enough: the first one speaks for them.
     private static string FromCpuInfo(string key) =>

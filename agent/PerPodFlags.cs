@@ -2,8 +2,8 @@ using System.Collections.Concurrent;
 
 namespace PodCheckpointing.Agent;
 
-/// <summary>Remembers things of pods: of those that are on this node, and, while they are few, of those that have left, for an operator
-/// may still ask.</summary>
+/// <summary>Remembers things of pods: of those that are on this node, and, while they are few, of those that have left,
+/// for an operator may still ask.</summary>
 internal sealed class PerPodFlags
 {
     /// <summary>From here on those that have left are forgotten.</summary>

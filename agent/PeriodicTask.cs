@@ -6,7 +6,8 @@ namespace PodCheckpointing.Agent;
 /// <param name="atOnce">Whether it is also done at the start.</param>
 /// <param name="time">The clock.</param>
 /// <param name="logger">Where a failure is told.</param>
-internal abstract class PeriodicTask(string what, TimeSpan period, bool atOnce, TimeProvider time, ILogger logger) : BackgroundService
+internal abstract class PeriodicTask(
+    string what, TimeSpan period, bool atOnce, TimeProvider time, ILogger logger) : BackgroundService
 {
     protected TimeProvider Time => time;
 

@@ -8,15 +8,21 @@ using PodCheckpointing.Api.Agent;
 
 if (args is ["--version"])
 {
-    Console.WriteLine(typeof(AgentOptions).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion);
+    Console.WriteLine(
+        typeof(AgentOptions).Assembly
+            .GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion);
     return;
 }
 
-// Settings are read once. To reload them .NET would watch every folder below the working directory, which may be the node's root.
+// Settings are read once. To reload them .NET would watch every folder below the working
+// directory, which may be the node's root.
 var builder = WebApplication.CreateSlimBuilder(["--hostBuilder:reloadConfigOnChange=false", .. args]);
 // Four lines for each call would hide ours.
 builder.Logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
-builder.Services.AddOptions<AgentOptions>().BindConfiguration(AgentOptions.Section, Strictly).ValidateDataAnnotations().ValidateOnStart();
+builder.Services.AddOptions<AgentOptions>()
+    .BindConfiguration(AgentOptions.Section, Strictly)
+    .ValidateDataAnnotations()
+    .ValidateOnStart();
 var options = builder.Configuration.GetSection(AgentOptions.Section).Get<AgentOptions>(Strictly)
     ?? throw new InvalidOperationException("the section Agent of the configuration is empty");
 builder.WebHost.UseKestrelHttpsConfiguration();

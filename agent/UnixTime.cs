@@ -4,5 +4,6 @@ namespace PodCheckpointing.Agent;
 internal static class UnixTime
 {
     /// <summary>Nanoseconds since 1970.</summary>
-    public static long UnixNanoseconds(this TimeProvider time) => (time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * 100;
+    public static long UnixNanoseconds(this TimeProvider time) =>
+        (time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * 100;
 }

@@ -71,7 +71,8 @@ internal static class Wiring
         services.AddHostedService<WarmUp>();
         services.AddHostedService<RestoreSweeper>();
         services.AddSingleton(all => new AddressHolds(
-            all.GetRequiredService<IOptions<AgentOptions>>(), TimeProvider.System, script => NodeNetwork.RunAsync([], script),
+            all.GetRequiredService<IOptions<AgentOptions>>(), TimeProvider.System,
+            script => NodeNetwork.RunAsync([], script),
             all.GetRequiredService<ILogger<AddressHolds>>()));
         services.AddHostedService<AddressSweeper>();
     }
@@ -92,7 +93,8 @@ internal static class Wiring
         app.MapGet("/healthz", () => "ok");
         app.MapGet("/readyz", (Readiness ready) => ready.Fault is { } fault
             ? Results.Text(fault, statusCode: 503)
-            : Results.Text(ready.Warning is { } warning ? $"ok, but no pod of this node can be dumped: {warning}" : "ok"));
+            : Results.Text(
+                ready.Warning is { } warning ? $"ok, but no pod of this node can be dumped: {warning}" : "ok"));
     }
 
     /// <summary>Something that others ask, and that runs by itself.</summary>

@@ -6,13 +6,14 @@ namespace PodCheckpointing.Storage;
 
 /// <summary>Extracts an artifact while somebody, perhaps on another machine, still writes it.</summary>
 /// <remarks>
-/// Nothing that it reads is believed: what was made counts only where its compressed digest is that of the manifest, which comes
-/// at the end. A writer that begins again, a volume that shows old bytes, or a file that is something else altogether only cost
-/// the attempt. It waits for its writer with a look every few milliseconds, each with a new open, for that is when a network
-/// file system asks its server (nfs(5), close-to-open); and it renews the folders on the way, so that what it looks for too
-/// early is not taken for missing afterwards.
+/// Nothing that it reads is believed: what was made counts only where its compressed digest is that of the manifest,
+/// which comes at the end. A writer that begins again, a volume that shows old bytes, or a file that is something else
+/// altogether only cost the attempt. It waits for its writer with a look every few milliseconds, each with a new open,
+/// for that is when a network file system asks its server (nfs(5), close-to-open); and it renews the folders on the
+/// way, so that what it looks for too early is not taken for missing afterwards.
 /// </remarks>
-/// <param name="folders">The folders on the way to the artifact, from the volume's root on; they need not be there yet.</param>
+/// <param name="folders">The folders on the way to the artifact, from the volume's root on;
+/// they need not be there yet.</param>
 /// <param name="name">What it will be called; until then it is beside it, as .partial.</param>
 /// <param name="largest">Bytes of the tar after which it gives up.</param>
 /// <param name="time">The clock of its looks.</param>
@@ -22,22 +23,26 @@ public sealed class ArtifactFollower(IReadOnlyList<string> folders, string name,
     private const int LargestFrame = 4 << 20;
     private const int Workers = 2;
     private const int FramesInFlight = Workers + 3;
-    // Often at first: of a small pod each look is downtime. A large one writes for so long that a network volume is better spared.
+    // Often at first: of a small pod each look is downtime. A large one writes for so long
+    // that a network volume is better spared.
     private static readonly TimeSpan Small = TimeSpan.FromSeconds(2);
-    private static readonly (TimeSpan Often, TimeSpan Seldom) PollIntervals = (TimeSpan.FromMilliseconds(2), TimeSpan.FromMilliseconds(4));
+    private static readonly (TimeSpan Often, TimeSpan Seldom) PollIntervals =
+        (TimeSpan.FromMilliseconds(2), TimeSpan.FromMilliseconds(4));
     private readonly long _since = time.GetTimestamp();
     private readonly string _path = Path.Combine(folders[^1], name);
 
     /// <summary>Extracts below a folder, which must exist, and must not be used unless this returns.</summary>
     /// <param name="folder">Where to.</param>
     /// <param name="extraction">What may be made.</param>
-    /// <param name="finished">Ends with the manifest, when the writer has ended; where it fails, so does the extraction.</param>
+    /// <param name="finished">Ends with the manifest, when the writer has ended; where it
+    /// fails, so does the extraction.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns>What was extracted.</returns>
     /// <exception cref="CorruptArtifactException">It is not what the manifest says, or cannot be followed.</exception>
     /// <exception cref="IOException">The folder cannot be written, or the artifact not read.</exception>
     public async Task<ContainerManifest> ExtractAsync(
-        string folder, ExtractionOptions extraction, Task<ContainerManifest> finished, CancellationToken cancellationToken)
+        string folder, ExtractionOptions extraction, Task<ContainerManifest> finished,
+        CancellationToken cancellationToken)
     {
         // Before there is anything to read it needs no memory and no threads.
         while (!IsThere())
@@ -58,9 +63,10 @@ public sealed class ArtifactFollower(IReadOnlyList<string> folders, string name,
         await using (ring.ConfigureAwait(false))
         {
             var (packed, tar) = (ring.OverInputs(), ring.OverOutputs());
-            // What the manifest's compressed digest is of can only come to the one tar, frame by frame under zstd's own checksums: its
-            // plain digest would take as long again, of a pod that stands still.
-            ring.Start(() => ArtifactReader.Compare(packed, compressed: true, _path, () => finished.GetAwaiter().GetResult()));
+            // What the manifest's compressed digest is of can only come to the one tar, frame by frame under zstd's own
+            // checksums: its plain digest would take as long again, of a pod that stands still.
+            ring.Start(() => ArtifactReader.Compare(
+                packed, compressed: true, _path, () => finished.GetAwaiter().GetResult()));
             ring.Start(() =>
             {
                 while (tar.Next() is { } frame)
@@ -104,7 +110,9 @@ public sealed class ArtifactFollower(IReadOnlyList<string> folders, string name,
                 while (FrameAt(buffer.GetSpan()[from..to]) is { } whole)
                 {
                     size += whole.Size;
-                    var frame = size <= largest ? ring.NextFree() : throw new IOException($"{_path} has more than {largest} bytes: no room");
+                    var frame = size <= largest
+                        ? ring.NextFree()
+                        : throw new IOException($"{_path} has more than {largest} bytes: no room");
                     (frame.InputLength, frame.OutputLength) = (whole.CompressedSize, whole.Size);
                     buffer.GetSpan().Slice(from, whole.CompressedSize).CopyTo(frame.Input.GetSpan());
                     ring.Publish(frame);
@@ -133,7 +141,9 @@ public sealed class ArtifactFollower(IReadOnlyList<string> folders, string name,
                     var expected = finished.GetAwaiter().GetResult().CompressedSize;
                     if (to != 0 || offset != expected)
                     {
-                        throw new CorruptArtifactException($"{_path} has {offset} bytes, the last {to} of them no frame; its manifest says {expected}");
+                        throw new CorruptArtifactException(
+                            $"{_path} has {offset} bytes, the last {to} of them no frame; its manifest says "
+                                + $"{expected}");
                     }
 
                     ring.Complete();
@@ -171,8 +181,8 @@ public sealed class ArtifactFollower(IReadOnlyList<string> folders, string name,
 
     private bool IsThere() => folders.All(Posix.Renew) && (File.Exists(_path + ".partial") || File.Exists(_path));
 
-    /// <summary>The artifact under its one name or, finished meanwhile, under the other; never locked, which would be in its
-    /// writer's way.</summary>
+    /// <summary>The artifact under its one name or, finished meanwhile, under the other; never locked, which would be
+    /// in its writer's way.</summary>
     private SafeFileHandle Open()
     {
         try

@@ -9,7 +9,8 @@ namespace PodCheckpointing.Storage;
 /// <param name="options">How many workers decompress.</param>
 public sealed class ArtifactReader(string path, ContainerManifest manifest, StoreOptions options)
 {
-    // As much as a pool of the largest default frames takes; two frames at least, of which one is filled while one is read.
+    // As much as a pool of the largest default frames takes; two frames at least, of
+    // which one is filled while one is read.
     private const long Pool = 48 << 20;
 
     private delegate void Piece(ReadOnlySpan<byte> bytes);
@@ -44,7 +45,8 @@ public sealed class ArtifactReader(string path, ContainerManifest manifest, Stor
     }
 
     /// <summary>Reads everything and keeps nothing.</summary>
-    /// <exception cref="CorruptArtifactException">The artifact is not what the manifest says, or holds no whole archive.</exception>
+    /// <exception cref="CorruptArtifactException">The artifact is not what the manifest says, or
+    /// holds no whole archive.</exception>
     public Task VerifyAsync(CancellationToken cancellationToken)
     {
         var walker = new ArchiveWalker([], []);
@@ -53,11 +55,11 @@ public sealed class ArtifactReader(string path, ContainerManifest manifest, Stor
 
     /// <summary>Makes what the archive holds below a folder; zero blocks become holes.</summary>
     /// <remarks>
-    /// The folder must exist, and must not be used unless this returns: what is wrong may show at the very end. Never more
-    /// is written than the manifest's size.
+    /// The folder must exist, and must not be used unless this returns: what is wrong may show at the very end. Never
+    /// more is written than the manifest's size.
     /// </remarks>
-    /// <exception cref="CorruptArtifactException">The artifact is not what the manifest says, leads outside of the folder, or
-    /// holds what the options do not allow.</exception>
+    /// <exception cref="CorruptArtifactException">The artifact is not what the manifest says, leads outside of the
+    /// folder, or holds what the options do not allow.</exception>
     /// <exception cref="IOException">The folder cannot be written.</exception>
     public async Task ExtractAsync(string folder, ExtractionOptions extraction, CancellationToken cancellationToken)
     {
@@ -77,7 +79,8 @@ public sealed class ArtifactReader(string path, ContainerManifest manifest, Stor
             cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Opens the artifact for single entries; only the frames that are touched are read and decompressed.</summary>
+    /// <summary>Opens the artifact for single entries; only the frames that are touched
+    /// are read and decompressed.</summary>
     /// <remarks>
     /// Those frames are compared with their own checksums and sizes; the digests of the whole are not: use
     /// <see cref="VerifyAsync"/> where that matters.
@@ -91,7 +94,8 @@ public sealed class ArtifactReader(string path, ContainerManifest manifest, Stor
         var frames = manifest.Frames;
         // Not at the manifest's will. What does not shrink is a little larger compressed, which is not to cost a frame.
         var affordable = Pool / (file.LargestPlain + Math.Min(file.LargestPlain, file.LargestCompressed));
-        var count = (int)Math.Min(Math.Clamp(affordable, 2, Math.Max(options.FramesInFlight, 2)), Math.Max(frames.Count, 1));
+        var count = (int)Math.Min(
+            Math.Clamp(affordable, 2, Math.Max(options.FramesInFlight, 2)), Math.Max(frames.Count, 1));
         var ring = new FrameRing(count, file.LargestCompressed, file.LargestPlain, cancellationToken);
         var packed = ring.OverInputs();
         var plain = ring.OverOutputs();

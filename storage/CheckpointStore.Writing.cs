@@ -16,7 +16,8 @@ public sealed partial class CheckpointStore
     /// <param name="progress">Is told the bytes read so far.</param>
     /// <param name="cancellationToken">Gives up and leaves nothing.</param>
     /// <exception cref="CorruptArtifactException">The stream is no whole checkpoint archive.</exception>
-    /// <exception cref="IOException">The volume fails, is full, or another writer is at it; nothing is left.</exception>
+    /// <exception cref="IOException">The volume fails, is full, or another writer is
+    /// at it; nothing is left.</exception>
     public Task<ContainerManifest> WriteAsync(
         string podUid,
         string checkpointId,
@@ -32,11 +33,13 @@ public sealed partial class CheckpointStore
     /// <param name="checkpointId">The checkpoint.</param>
     /// <param name="container">The container, or ".volumes/" and the name of a volume.</param>
     /// <param name="tar">The tar; read up to its end marker.</param>
-    /// <param name="origin">Is asked when all bytes are on the volume, before they count. Where it throws, nothing is left.</param>
+    /// <param name="origin">Is asked when all bytes are on the volume, before they count. Where
+    /// it throws, nothing is left.</param>
     /// <param name="progress">Is told the bytes read so far.</param>
     /// <param name="cancellationToken">Gives up and leaves nothing.</param>
     /// <exception cref="CorruptArtifactException">The stream is no whole checkpoint archive.</exception>
-    /// <exception cref="IOException">The volume fails, is full, or another writer is at it; nothing is left.</exception>
+    /// <exception cref="IOException">The volume fails, is full, or another writer is
+    /// at it; nothing is left.</exception>
     public async Task<ContainerManifest> WriteAsync(
         string podUid,
         string checkpointId,
@@ -150,7 +153,8 @@ public sealed partial class CheckpointStore
     {
         var file = WholeFile.Open(path, FileMode.OpenOrCreate);
         // Between our open and our lock its holder may have renamed or removed what we opened.
-        var now = File.ResolveLinkTarget($"/proc/self/fd/{file.SafeFileHandle.DangerousGetHandle()}", returnFinalTarget: false);
+        var now = File.ResolveLinkTarget(
+            $"/proc/self/fd/{file.SafeFileHandle.DangerousGetHandle()}", returnFinalTarget: false);
         if (now?.Name == Path.GetFileName(path))
         {
             return file;

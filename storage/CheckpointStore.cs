@@ -76,9 +76,10 @@ public sealed partial class CheckpointStore
         return Posix.Exists(artifact) && new FileInfo(artifact).Length == manifest.CompressedSize ? manifest : null;
     }
 
-    /// <summary>The manifest of an artifact of which every byte has been written, though it may not be durable, nor sealed; or null.</summary>
-    /// <remarks>For who begins with the bytes before they count, and asks for <see cref="FindSealed(string, string, string)"/> before
-    /// anything comes of it.</remarks>
+    /// <summary>The manifest of an artifact of which every byte has been written, though it may not be
+    /// durable, nor sealed; or null.</summary>
+    /// <remarks>For who begins with the bytes before they count, and asks for
+    /// <see cref="FindSealed(string, string, string)"/> before anything comes of it.</remarks>
     public ContainerManifest? FindAnnounced(string podUid, string checkpointId, string container)
     {
         var folders = FoldersOf(podUid, checkpointId, container);
@@ -109,13 +110,15 @@ public sealed partial class CheckpointStore
             var path = Path.Combine(FolderOf(podUid, checkpointId, container), ManifestFile);
             if (Find(podUid, checkpointId, container) is null)
             {
-                throw new CorruptArtifactException($"container {container} has no artifact in checkpoint {checkpointId}");
+                throw new CorruptArtifactException(
+                    $"container {container} has no artifact in checkpoint {checkpointId}");
             }
 
             manifests[container] = Digest.Of(File.ReadAllBytes(path));
         }
 
-        PutMarker(podUid, checkpointId, manifests.Keys, ManifestJson.Write(new CheckpointMarker { Manifests = manifests }));
+        PutMarker(
+            podUid, checkpointId, manifests.Keys, ManifestJson.Write(new CheckpointMarker { Manifests = manifests }));
     }
 
     /// <summary>Whether a checkpoint has its marker.</summary>
@@ -126,7 +129,8 @@ public sealed partial class CheckpointStore
     /// <summary>Every container's manifest, in the order of their names, out of a sealed checkpoint.</summary>
     /// <exception cref="CorruptArtifactException">There is no marker, or a manifest is not what it says.</exception>
     public IReadOnlyList<ContainerManifest> FindSealed(string podUid, string checkpointId) =>
-        [.. ReadMarker(podUid, checkpointId).Manifests.Keys.Order(StringComparer.Ordinal).Select(c => FindSealed(podUid, checkpointId, c))];
+        [.. ReadMarker(podUid, checkpointId).Manifests.Keys.Order(StringComparer.Ordinal).Select(
+            c => FindSealed(podUid, checkpointId, c))];
 
     /// <summary>A container's manifest out of a sealed checkpoint.</summary>
     /// <exception cref="CorruptArtifactException">There is no marker, or it says otherwise.</exception>
@@ -144,9 +148,11 @@ public sealed partial class CheckpointStore
             : throw new CorruptArtifactException($"{path} is not the manifest that the marker names");
     }
 
-    /// <summary>A reader of an artifact: the manifest should come from <see cref="FindSealed(string, string, string)"/>.</summary>
+    /// <summary>A reader of an artifact: the manifest should come from
+    /// <see cref="FindSealed(string, string, string)"/>.</summary>
     public ArtifactReader Read(ContainerManifest manifest) =>
-        new(Path.Combine(FolderOf(manifest.PodUID, manifest.CheckpointID, manifest.Container), Artifact), manifest, _options);
+        new(Path.Combine(
+            FolderOf(manifest.PodUID, manifest.CheckpointID, manifest.Container), Artifact), manifest, _options);
 
     /// <summary>A follower of an artifact that somebody may still be writing.</summary>
     /// <param name="podUid">The pod.</param>
@@ -183,7 +189,8 @@ public sealed partial class CheckpointStore
 
         var freed = Images.CheckpointImages.FilesBelow(folder).Sum(f => f.Length);
         Directory.Delete(folder, recursive: true);
-        foreach (var parent in new[] { Path.GetDirectoryName(folder)!, FolderOf(podUid, checkpointId, null), Path.Combine(_root, podUid) })
+        foreach (var parent in new[] { Path.GetDirectoryName(folder)!, FolderOf(
+            podUid, checkpointId, null), Path.Combine(_root, podUid) })
         {
             if (Posix.Exists(parent) && !Directory.EnumerateFileSystemEntries(parent).Any())
             {
@@ -225,7 +232,8 @@ public sealed partial class CheckpointStore
     internal void PutMarker(string podUid, string checkpointId, IEnumerable<string> containers, byte[] marker)
     {
         var folder = FolderOf(podUid, checkpointId, null);
-        // The names on the way to every manifest have to be durable before the marker is; whoever wrote one may not have come so far.
+        // The names on the way to every manifest have to be durable before the marker is; whoever
+        // wrote one may not have come so far.
         foreach (var container in containers)
         {
             Posix.SyncDirectory(FolderOf(podUid, checkpointId, container));

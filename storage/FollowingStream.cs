@@ -1,12 +1,13 @@
 namespace PodCheckpointing.Storage;
 
-/// <summary>A file that its writer is still appending to: its end is the end only once the writer has finished.</summary>
+/// <summary>A file that its writer is still appending to: its end is the end only
+/// once the writer has finished.</summary>
 /// <param name="file">The file, open for reading; disposed with this.</param>
 /// <param name="writer">Completes when the writer has finished, and fails when it has failed.</param>
 /// <param name="time">The clock by which the file is looked at again.</param>
 /// <remarks>
-/// A watch would tell of each append, which are many more than reads; a look every few milliseconds costs next to nothing. A
-/// store stops at the archive's end marker, and so does not even wait for the writer to be finished.
+/// A watch would tell of each append, which are many more than reads; a look every few milliseconds costs next to
+/// nothing. A store stops at the archive's end marker, and so does not even wait for the writer to be finished.
 /// </remarks>
 public sealed class FollowingStream(Stream file, Task writer, TimeProvider time) : Stream
 {

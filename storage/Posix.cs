@@ -40,7 +40,8 @@ internal static unsafe partial class Posix
 
         if (descriptor < 0)
         {
-            throw new IOException($"{path} cannot be opened: {Marshal.GetLastPInvokeErrorMessage()}", Marshal.GetLastPInvokeError());
+            throw new IOException(
+                $"{path} cannot be opened: {Marshal.GetLastPInvokeErrorMessage()}", Marshal.GetLastPInvokeError());
         }
 
         int result;
@@ -59,8 +60,8 @@ internal static unsafe partial class Posix
     }
 
     /// <summary>Whether there is anything of that name.</summary>
-    /// <remarks>.NET answers no, too, when the volume fails to answer: what is not to be overwritten, or to be removed unless it is whole,
-    /// must not be decided by that.</remarks>
+    /// <remarks>.NET answers no, too, when the volume fails to answer: what is not to be overwritten, or to be removed
+    /// unless it is whole, must not be decided by that.</remarks>
     /// <exception cref="IOException">The volume fails to say.</exception>
     public static bool Exists(string path)
     {
@@ -100,11 +101,13 @@ internal static unsafe partial class Posix
     public static void WillReadOnce(SafeFileHandle file) => _ = posix_fadvise(file, 0, 0, Sequential);
 
     /// <summary>What was read of a file is not needed in memory again.</summary>
-    public static void Forget(SafeFileHandle file, long offset, long length) => _ = posix_fadvise(file, offset, length, DontNeed);
+    public static void Forget(SafeFileHandle file, long offset, long length) =>
+        _ = posix_fadvise(file, offset, length, DontNeed);
 
     /// <summary>Begins to write a range to the disk, without waiting.</summary>
     /// <exception cref="IOException">The disk fails, or is full.</exception>
-    public static void BeginWriteBack(SafeFileHandle file, long offset, long length) => SyncRange(file, offset, length, Write);
+    public static void BeginWriteBack(SafeFileHandle file, long offset, long length) =>
+        SyncRange(file, offset, length, Write);
 
     /// <summary>Waits until a range is on the disk and drops it from memory.</summary>
     /// <exception cref="IOException">The disk fails, or is full.</exception>
@@ -114,8 +117,8 @@ internal static unsafe partial class Posix
         Forget(file, offset, length);
     }
 
-    // The kernel tells an error of writing back once for each open file: whoever waits here takes it away from the fsync at
-    // the end, which would then succeed over a hole.
+    // The kernel tells an error of writing back once for each open file: whoever waits here takes it away from the
+    // fsync at the end, which would then succeed over a hole.
     private static void SyncRange(SafeFileHandle file, long offset, long length, uint flags)
     {
         int error;
@@ -128,7 +131,8 @@ internal static unsafe partial class Posix
         // These say that the call is not for this file, or not known here; it is advice, and the fsync does the work.
         if (error is not (0 or IllegalSeek or Invalid or NotImplemented))
         {
-            throw new IOException($"what was written does not reach the disk: {Marshal.GetPInvokeErrorMessage(error)}", error);
+            throw new IOException(
+                $"what was written does not reach the disk: {Marshal.GetPInvokeErrorMessage(error)}", error);
         }
     }
 
@@ -140,17 +144,20 @@ internal static unsafe partial class Posix
         int descriptor;
         do
         {
-            descriptor = Archives.TreeCalls.openat(Archives.TreeCalls.AtFdCwd, Archives.TreeCalls.Z(path), flags, 0x180);
+            descriptor = Archives.TreeCalls.openat(
+                Archives.TreeCalls.AtFdCwd, Archives.TreeCalls.Z(path), flags, 0x180);
         }
         while (descriptor < 0 && Marshal.GetLastPInvokeError() == Interrupted);
 
         return descriptor >= 0
             ? new SafeFileHandle(descriptor, ownsHandle: true)
-            : throw new IOException($"{path} cannot be opened: {Marshal.GetLastPInvokeErrorMessage()}", Marshal.GetLastPInvokeError());
+            : throw new IOException(
+                $"{path} cannot be opened: {Marshal.GetLastPInvokeErrorMessage()}", Marshal.GetLastPInvokeError());
     }
 
-    /// <summary>Asks a network volume's server for what is known of a folder, so that names in it which this node has looked for
-    /// in vain are looked for anew (statx(2), AT_STATX_FORCE_SYNC; nfs(5), lookupcache); false when it is not there.</summary>
+    /// <summary>Asks a network volume's server for what is known of a folder, so that names in it which this node has
+    /// looked for in vain are looked for anew (statx(2), AT_STATX_FORCE_SYNC; nfs(5), lookupcache);
+    /// false when it is not there.</summary>
     public static bool Renew(string folder)
     {
         // struct statx, of which nothing is read.
@@ -202,8 +209,8 @@ internal static unsafe partial class Posix
         public int Process;
     }
 
-    /// <summary>Gives a file another name; false where that one is taken. Of several at once one succeeds, on NFS too: .NET's own
-    /// move looks first and renames then, so that the last one wins.</summary>
+    /// <summary>Gives a file another name; false where that one is taken. Of several at once one succeeds, on NFS too:
+    /// .NET's own move looks first and renames then, so that the last one wins.</summary>
     /// <exception cref="IOException">The file system refuses.</exception>
     internal static bool TryLink(string path, string other)
     {
@@ -241,7 +248,8 @@ internal static unsafe partial class Posix
     private static partial int link(string path, string other);
 
     [LibraryImport("libc")]
-    private static partial void* mmap(void* address, nuint length, int protection, int flags, int descriptor, nint offset);
+    private static partial void* mmap(
+        void* address, nuint length, int protection, int flags, int descriptor, nint offset);
 
     [LibraryImport("libc")]
     private static partial int munmap(void* address, nuint length);

@@ -7,9 +7,10 @@ namespace PodCheckpointing.Storage;
 
 /// <summary>Locks on names in a store, shared or exclusive; they die with their holder.</summary>
 /// <remarks>
-/// One file in the store's root, one byte of it for each name: no lock ever has to be made or removed beside what it protects, and a folder can be
-/// moved or removed while its lock is held. The locks belong to open file descriptions: they count between threads,
-/// between processes, and between nodes where the volume's server keeps locks (NFS 4 always does).
+/// One file in the store's root, one byte of it for each name: no lock ever has to be made or removed beside what it
+/// protects, and a folder can be moved or removed while its lock is held. The locks belong to open file descriptions:
+/// they count between threads, between processes, and between nodes where the volume's server keeps locks (NFS 4 always
+/// does).
 /// </remarks>
 internal sealed class StoreLock : IDisposable
 {
@@ -64,7 +65,8 @@ internal sealed class StoreLock : IDisposable
         return Posix.IsLocked(file, path, PlaceOf(name));
     }
 
-    /// <summary>When <see cref="VolumeTime"/> was last asked for, by anybody; at first, when the file was made.</summary>
+    /// <summary>When <see cref="VolumeTime"/> was last asked for, by anybody; at
+    /// first, when the file was made.</summary>
     public DateTimeOffset Stamped() => File.GetLastWriteTimeUtc(_file);
 
     /// <summary>The time by the clock of the volume, which may be a server's: what it stamps a write with.</summary>

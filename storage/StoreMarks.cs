@@ -1,11 +1,12 @@
 namespace PodCheckpointing.Storage;
 
-/// <summary>Fresh marks on a volume, by which one node finds out that it sees what another one has just written.</summary>
+/// <summary>Fresh marks on a volume, by which one node finds out that it sees what
+/// another one has just written.</summary>
 /// <remarks>
-/// Every mark has a name of its own in the store's root: a client of a network volume cannot have kept in its memory that such
-/// a name does not exist, as it could for a file or a folder that it has looked for before. For a while a mark serves whoever
-/// asks, so that a store of many nodes holds few of them. Who has left one removes it; what a killed one has left goes with the
-/// next mark that anybody leaves, or in the sweep.
+/// Every mark has a name of its own in the store's root: a client of a network volume cannot have kept in its memory
+/// that such a name does not exist, as it could for a file or a folder that it has looked for before. For a while a
+/// mark serves whoever asks, so that a store of many nodes holds few of them. Who has left one removes it; what a
+/// killed one has left goes with the next mark that anybody leaves, or in the sweep.
 /// </remarks>
 public sealed class StoreMarks(string root, TimeProvider time) : IDisposable
 {
@@ -45,7 +46,8 @@ public sealed class StoreMarks(string root, TimeProvider time) : IDisposable
         }
     }
 
-    /// <summary>Whether a mark is on the volume. It is waited for a little: a server may be slow to tell its other clients.</summary>
+    /// <summary>Whether a mark is on the volume. It is waited for a little: a server may be slow
+    /// to tell its other clients.</summary>
     /// <exception cref="ArgumentException">It is no name of a mark.</exception>
     /// <exception cref="IOException">The volume cannot be read.</exception>
     public async Task<bool> FindAsync(string mark, CancellationToken cancellationToken)
@@ -90,7 +92,10 @@ public sealed class StoreMarks(string root, TimeProvider time) : IDisposable
 
     private void Sweep(DateTime before)
     {
-        foreach (var file in new DirectoryInfo(root).EnumerateFiles(Prefix + "*").Where(f => f.LastWriteTimeUtc <= before).ToList())
+        foreach (var file in new DirectoryInfo(root)
+            .EnumerateFiles(Prefix + "*")
+            .Where(f => f.LastWriteTimeUtc <= before)
+            .ToList())
         {
             // Another node may have removed it meanwhile, which is no error.
             file.Delete();

@@ -9,8 +9,8 @@ public sealed record StoreOptions
     /// <summary>Threads that compress or decompress. The default is one for each core, at most 8.</summary>
     public int Workers { get; init; } = Math.Clamp(Environment.ProcessorCount, 1, 8);
 
-    /// <summary>Bytes of the tar in one frame; 0, the default, is the largest of 1, 2 and 4 MiB that keeps the pool below
-    /// about 48 MiB.</summary>
+    /// <summary>Bytes of the tar in one frame; 0, the default, is the largest of 1, 2 and 4 MiB that keeps the pool
+    /// below about 48 MiB.</summary>
     public int FrameSize { get; init; }
 
     /// <summary>Whether what was written is pushed to the disk and dropped from memory as it goes, so that a dump never

@@ -1,16 +1,18 @@
 namespace PodCheckpointing.Storage;
 
-/// <summary>Small files that are whole or absent: written beside their place, synced, renamed, their folder synced.</summary>
+/// <summary>Small files that are whole or absent: written beside their place, synced,
+/// renamed, their folder synced.</summary>
 public static class WholeFile
 {
     /// <summary>Writes one that has one writer, over what stands there.</summary>
     /// <param name="path">The file; ".partial" is appended while it is written.</param>
     /// <param name="content">All of it.</param>
     /// <exception cref="IOException">The disk fails; what stood there stands.</exception>
-    public static void Write(string path, byte[] content) => WriteAndMove(Partial(path), path, content, overwrite: true);
+    public static void Write(string path, byte[] content) =>
+        WriteAndMove(Partial(path), path, content, overwrite: true);
 
-    /// <summary>Lets readers have a look at what <see cref="Write(string, byte[])"/> is about to make whole: not synced, and under another name.
-    /// Where that fails, there is nothing to see; writing it will tell why.</summary>
+    /// <summary>Lets readers have a look at what <see cref="Write(string, byte[])"/> is about to make whole: not
+    /// synced, and under another name. Where that fails, there is nothing to see; writing it will tell why.</summary>
     internal static void Announce(string path, byte[] content)
     {
         try
@@ -27,7 +29,8 @@ public static class WholeFile
     /// <summary>Takes an announcement back.</summary>
     internal static void Withdraw(string path) => File.Delete(Partial(path));
 
-    /// <summary>What was announced, whole or not; null where nothing is. Never locks it, which would be in its writer's way.</summary>
+    /// <summary>What was announced, whole or not; null where nothing is. Never locks it, which
+    /// would be in its writer's way.</summary>
     internal static byte[]? Announced(string path)
     {
         try
@@ -61,10 +64,12 @@ public static class WholeFile
     /// <exception cref="IOException">The disk fails.</exception>
     public static void SyncFolder(string path) => Posix.SyncDirectory(path);
 
-    /// <summary>The mode of folders with memory of processes, which holds their secrets: nobody else may enter.</summary>
+    /// <summary>The mode of folders with memory of processes, which holds their
+    /// secrets: nobody else may enter.</summary>
     public const UnixFileMode OwnersFolder = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
-    /// <summary>Makes a folder, and those above it, that outlive a power failure as what is written into them does.</summary>
+    /// <summary>Makes a folder, and those above it, that outlive a power failure as what
+    /// is written into them does.</summary>
     /// <exception cref="IOException">The disk fails.</exception>
     public static void MakeFolder(string path)
     {

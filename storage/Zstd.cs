@@ -2,7 +2,8 @@ using System.Runtime.InteropServices;
 
 namespace PodCheckpointing.Storage;
 
-/// <summary>libzstd, which every Debian and Ubuntu carries: whole frames in one call, by contexts that are reused.</summary>
+/// <summary>libzstd, which every Debian and Ubuntu carries: whole frames in one call, by
+/// contexts that are reused.</summary>
 internal static partial class Zstd
 {
     private const string Library = "libzstd.so.1";
@@ -10,7 +11,8 @@ internal static partial class Zstd
 
     public static int Bound(int size) => checked((int)ZSTD_compressBound((nuint)size));
 
-    /// <summary>The sizes of the frame that a buffer begins with; null while the buffer does not hold all of it.</summary>
+    /// <summary>The sizes of the frame that a buffer begins with; null while the
+    /// buffer does not hold all of it.</summary>
     /// <exception cref="InvalidDataException">No frame begins there, or it does not say its plain size.</exception>
     public static Frame? FrameAt(ReadOnlySpan<byte> buffer)
     {
@@ -18,7 +20,9 @@ internal static partial class Zstd
         if (size > int.MaxValue)
         {
             // A part of a header says nothing either.
-            return buffer.Length < LongestHeader ? null : throw new InvalidDataException("zstd: no frame begins here that says its size");
+            return buffer.Length < LongestHeader
+                ? null
+                : throw new InvalidDataException("zstd: no frame begins here that says its size");
         }
 
         var packed = ZSTD_findFrameCompressedSize(buffer, (nuint)buffer.Length);
@@ -42,8 +46,8 @@ internal static partial class Zstd
         {
             if (level == 1)
             {
-                // 32 KiB instead of 64: with the data beside it, the table stays in the first-level cache. Some 5 % less time
-                // for about 1 % more bytes.
+                // 32 KiB instead of 64: with the data beside it, the table stays in the first-level cache. Some 5 %
+                // less time for about 1 % more bytes.
                 Check(ZSTD_CCtx_setParameter(_context.Pointer, HashLog, 13));
             }
 

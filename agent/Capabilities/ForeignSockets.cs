@@ -30,7 +30,9 @@ internal sealed partial class ForeignSockets(int pid) : IDisposable
     {
         using var socket = _process.Value?.Copy(descriptor);
         return socket is { IsInvalid: false }
-            && Option(socket, SocketDomain) is { } domain && Option(socket, SocketType) is { } type && Option(socket, SocketProtocol) is { } protocol
+            && Option(socket, SocketDomain) is { } domain
+            && Option(socket, SocketType) is { } type
+            && Option(socket, SocketProtocol) is { } protocol
                 ? Of(domain, type, protocol)
                 : null;
     }
@@ -47,11 +49,16 @@ internal sealed partial class ForeignSockets(int pid) : IDisposable
     {
         Internet or Internet6 when protocol == Multipath => (
             "MPTCP",
-            "has a Multipath TCP socket, which CRIU cannot dump; switch it off in the program (GODEBUG=multipathtcp=0 for Go, whose servers listen with it)"),
+            "has a Multipath TCP socket, which CRIU cannot dump; switch it off in the program "
+                + "(GODEBUG=multipathtcp=0 for Go, whose servers listen with it)"),
         Internet or Internet6 when type == RawType || Protocols.Contains(protocol) => null,
-        Internet or Internet6 => ($"protocol {protocol}", $"has a socket of IP protocol {protocol}, which CRIU cannot dump; have the program close it"),
+        Internet or Internet6 => (
+            $"protocol {protocol}",
+            $"has a socket of IP protocol {protocol}, which CRIU cannot dump; have the program close it"),
         _ when OtherDomains.Contains(domain) => null,
-        _ => ($"family {domain}", $"has a socket of address family {domain}, which CRIU cannot dump; have the program close it"),
+        _ => (
+            $"family {domain}",
+            $"has a socket of address family {domain}, which CRIU cannot dump; have the program close it"),
     };
 
     private static int? Option(SafeFileHandle socket, int option)

@@ -13,9 +13,11 @@ namespace PodCheckpointing.Agent.Capabilities;
 
 /// <summary>What this node can do, and what of one of its pods stands in the way of a dump.</summary>
 internal sealed class NodeCapabilities(
-    KubeletClient kubelet, ContainerRuntime runtime, CheckpointStore store, StoreMarks marks, NodeFacts facts, PodExaminer pods, StoreCalls calls, IOptions<AgentOptions> options)
+    KubeletClient kubelet, ContainerRuntime runtime, CheckpointStore store, StoreMarks marks, NodeFacts facts,
+    PodExaminer pods, StoreCalls calls, IOptions<AgentOptions> options)
 {
-    public async Task<GetCapabilitiesResponse> DescribeAsync(GetCapabilitiesRequest request, CancellationToken cancellationToken)
+    public async Task<GetCapabilitiesResponse> DescribeAsync(
+        GetCapabilitiesRequest request, CancellationToken cancellationToken)
     {
         var (works, message) = await kubelet.ProbeAsync(cancellationToken);
         Directory.CreateDirectory(options.Value.StateRoot);
@@ -29,15 +31,20 @@ internal sealed class NodeCapabilities(
             CpuVendor = facts.CpuVendor,
             Runtime = NodeFacts.Runtime,
             RuntimeVersion = facts.RuntimeVersion,
-            RuntimeMessage = facts.RuntimeMessage is { Length: > 0 } lack ? lack : CriuConfiguration.Fault(options.Value),
+            RuntimeMessage = facts.RuntimeMessage is { Length: > 0 } lack
+                ? lack
+                : CriuConfiguration.Fault(options.Value),
             CriuVersion = facts.CriuVersion,
             KubeletCheckpoint = works,
             KubeletMessage = message,
             RestoreHandler = File.Exists(options.Value.RestoreHandler),
             FenceHook = File.Exists(options.Value.FenceHook) && HookStamp.IsOfThisBoot(options.Value.HookStamp),
             StagingFreeBytes = FreeBytes(options.Value.StateRoot),
-            ArchiveFreeBytes = Directory.Exists(options.Value.KubeletDirectory) ? FreeBytes(options.Value.KubeletDirectory) : 0,
-            Pod = request.PodUid.Length == 0 ? null : await pods.ExamineAsync(request.PodUid, request.VolumeNames, cancellationToken),
+            ArchiveFreeBytes =
+                Directory.Exists(options.Value.KubeletDirectory) ? FreeBytes(options.Value.KubeletDirectory) : 0,
+            Pod = request.PodUid.Length == 0
+                ? null
+                : await pods.ExamineAsync(request.PodUid, request.VolumeNames, cancellationToken),
         };
         response.CpuFeatures.AddRange(facts.CpuFeatures);
         foreach (var reference in request.Images.Distinct())
@@ -52,16 +59,19 @@ internal sealed class NodeCapabilities(
         return response;
     }
 
-    private async Task AskStoreAsync(GetCapabilitiesRequest request, GetCapabilitiesResponse response, CancellationToken cancellationToken)
+    private async Task AskStoreAsync(
+        GetCapabilitiesRequest request, GetCapabilitiesResponse response, CancellationToken cancellationToken)
     {
         try
         {
             (response.StoreId, response.StoreFreeBytes, response.StoreMark) = await calls.AskAsync(
-                () => (store.StoreId(), (ulong)store.FreeBytes(), request.LeaveMark ? marks.Leave() : ""), cancellationToken);
+                () => (store.StoreId(), (ulong)store.FreeBytes(), request.LeaveMark ? marks.Leave() : ""),
+                cancellationToken);
             if (request.FindMark.Length > 0)
             {
                 // It looks more than once: only the first look may hang.
-                var looking = await calls.AskAsync(() => marks.FindAsync(request.FindMark, cancellationToken), cancellationToken);
+                var looking =
+                    await calls.AskAsync(() => marks.FindAsync(request.FindMark, cancellationToken), cancellationToken);
                 response.MarkFound = await looking;
             }
         }

@@ -4,8 +4,8 @@ using PodCheckpointing.Agent.Processes;
 namespace PodCheckpointing.Agent.Capabilities;
 
 /// <summary>Which open files of a process CRIU cannot dump.</summary>
-/// <remarks>As CRIU 4.2 decides it: known kinds of anonymous inodes, of devices and of sockets, and deleted files up to a limit. What its
-/// plug-ins can do besides is not known here.</remarks>
+/// <remarks>As CRIU 4.2 decides it: known kinds of anonymous inodes, of devices and of sockets, and deleted files up to
+/// a limit. What its plug-ins can do besides is not known here.</remarks>
 internal static partial class OpenFiles
 {
     private const string Anonymous = "anon_inode:";
@@ -19,7 +19,10 @@ internal static partial class OpenFiles
     private const int MemoryDevices = 1;
     private const int MiscellaneousDevices = 10;
 
-    private static readonly string[] Dumpable = ["eventfd", "eventpoll", "inotify", "fanotify", "signalfd", "timerfd", "pidfd", "bpf-map"];
+    private static readonly string[] Dumpable =
+    [
+        "eventfd", "eventpoll", "inotify", "fanotify", "signalfd", "timerfd", "pidfd", "bpf-map",
+    ];
 
     /// <summary>null, zero, full, random, urandom, kmsg.</summary>
     private static readonly uint[] MemoryMinors = [3, 5, 7, 8, 9, 11];
@@ -54,7 +57,10 @@ internal static partial class OpenFiles
     internal static (string Kind, string Message)? OfAnonymous(string kind) => kind switch
     {
         _ when Dumpable.Contains(kind) => null,
-        "io_uring" => (kind, "uses io_uring, which CRIU cannot dump; switch it off in the program (UV_USE_IO_URING=0 for Node.js) or by a seccomp profile"),
+        "io_uring" => (
+            kind,
+            "uses io_uring, which CRIU cannot dump; switch it off in the program (UV_USE_IO_URING=0 for Node.js) or "
+                + "by a seccomp profile"),
         _ => (kind, $"has a {kind} open, which CRIU cannot dump; have the program close it"),
     };
 
@@ -64,7 +70,10 @@ internal static partial class OpenFiles
             || (major == MemoryDevices && MemoryMinors.Contains(minor))
             || (major == MiscellaneousDevices && MiscellaneousMinors.Contains(minor)))
                 ? null
-                : (path, $"has the device {path} open ({(isBlock ? "block" : "character")} {major}:{minor}), which CRIU cannot dump; have the program close it");
+                : (
+                    path,
+                    $"has the device {path} open ({(isBlock ? "block" : "character")} {major}:{minor}), which CRIU "
+                        + "cannot dump; have the program close it");
 
     private static (string Kind, string Message)? OfFile(string path, string target, long ghostLimit)
     {
@@ -80,9 +89,12 @@ internal static partial class OpenFiles
             CharacterDevice => OfDevice(target, isBlock: false, file.DeviceMajor, file.DeviceMinor),
             BlockDevice => OfDevice(target, isBlock: true, file.DeviceMajor, file.DeviceMinor),
             // What lives in memory alone is dumped as memory.
-            RegularFile when file.Links == 0 && bytes > ghostLimit && !target.StartsWith("/memfd:", StringComparison.Ordinal) => (
+            RegularFile when file.Links == 0
+                && bytes > ghostLimit
+                && !target.StartsWith("/memfd:", StringComparison.Ordinal) => (
                 target,
-                $"has the deleted file {target.Replace(" (deleted)", "", StringComparison.Ordinal)} of {bytes} bytes open, and CRIU takes deleted files along up to {ghostLimit}; "
+                $"has the deleted file {target.Replace(" (deleted)", "", StringComparison.Ordinal)} of {bytes} bytes "
+                + $"open, and CRIU takes deleted files along up to {ghostLimit}; "
                 + "raise ghost-limit in the node's CRIU configuration, on both nodes"),
             _ => null,
         };

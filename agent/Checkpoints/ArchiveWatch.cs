@@ -28,7 +28,8 @@ internal sealed class ArchiveWatch(IOptions<AgentOptions> options, TimeProvider 
         }
         catch (Exception exception) when (exception is ArgumentException or IOException)
         {
-            // A kubelet without the feature has no such folder; or the node has no watch left. The archive is stored afterwards.
+            // A kubelet without the feature has no such folder; or the node has no watch
+            // left. The archive is stored afterwards.
             watcher?.Dispose();
             watcher = null;
             AgentLog.NotWatched(logger, exception);
@@ -38,11 +39,13 @@ internal sealed class ArchiveWatch(IOptions<AgentOptions> options, TimeProvider 
     }
 
     /// <summary>An archive that is to begin.</summary>
-    internal sealed class Beginning(FileSystemWatcher? watcher, Task<string> begun, TimeProvider time, ILogger logger) : IDisposable
+    internal sealed class Beginning(
+        FileSystemWatcher? watcher, Task<string> begun, TimeProvider time, ILogger logger) : IDisposable
     {
         /// <summary>Stores the archive while it is written; whole, or not at all.</summary>
         /// <param name="dumping">The dump that writes it. It has ended, well or not, when this returns.</param>
-        /// <param name="storeAsync">Stores a stream; asks for the dump when it has all bytes, and before they count.</param>
+        /// <param name="storeAsync">Stores a stream; asks for the dump when it has all
+        /// bytes, and before they count.</param>
         /// <returns>What was stored; null where the archive has to be read from its beginning.</returns>
         public async Task<ContainerManifest?> FollowAsync(
             Task<Dump> dumping, Func<Stream, Func<Task<Dump>>, Task<ContainerManifest>> storeAsync)
@@ -65,10 +68,12 @@ internal sealed class ArchiveWatch(IOptions<AgentOptions> options, TimeProvider 
                 return await storeAsync(following, async () =>
                 {
                     var dump = await dumping;
-                    var name = File.ResolveLinkTarget($"/proc/self/fd/{file.SafeFileHandle.DangerousGetHandle()}", returnFinalTarget: false);
+                    var name = File.ResolveLinkTarget(
+                        $"/proc/self/fd/{file.SafeFileHandle.DangerousGetHandle()}", returnFinalTarget: false);
                     return dump.Tar == path && name?.FullName == path && file.Position == file.Length
                         ? dump
-                        : throw new CorruptArtifactException($"what was followed as {path} is not what kubelet has made");
+                        : throw new CorruptArtifactException(
+                            $"what was followed as {path} is not what kubelet has made");
                 });
             }
             catch (CorruptArtifactException exception)

@@ -7,14 +7,17 @@ namespace PodCheckpointing.Agent.Checkpoints;
 
 /// <summary>A container that is being dumped and stored, and perhaps sealed with others.</summary>
 /// <remarks>
-/// It can be abandoned: a pod that goes on waits for kubelet and CRIU, never for the volume, which may hang for as long as its
-/// server is away. From then on nothing of it begins any more.
+/// It can be abandoned: a pod that goes on waits for kubelet and CRIU, never for the volume, which may hang for as long
+/// as its server is away. From then on nothing of it begins any more.
 /// </remarks>
 [SuppressMessage(
-    "Design", "CA1001", Justification = "A source without timer and handle holds nothing, and whoever has the operation may abandon it at any time")]
+    "Design", "CA1001",
+    Justification = "A source without timer and handle holds nothing, and whoever has the operation may abandon it "
+        + "at any time")]
 internal sealed class CheckpointOperation(CheckpointRequest request)
 {
-    /// <summary>For a seal that is being written when the pod is to go on: all that it counts was taken while the pod stood.</summary>
+    /// <summary>For a seal that is being written when the pod is to go on: all that it counts was
+    /// taken while the pod stood.</summary>
     private static readonly TimeSpan Sealing = TimeSpan.FromSeconds(5);
 
     private readonly CancellationTokenSource _abandoned = new();
@@ -46,7 +49,8 @@ internal sealed class CheckpointOperation(CheckpointRequest request)
 
         if (seal is not null)
         {
-            await seal.WaitAsync(Sealing, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await seal.WaitAsync(Sealing, time, cancellationToken)
+                .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
         return await DumpedAsync(cancellationToken);
@@ -73,7 +77,8 @@ internal sealed class CheckpointOperation(CheckpointRequest request)
 
     /// <summary>What a caller is told of an operation that was abandoned.</summary>
     public static RpcException Refused(Exception? inner = null) => Refusal.Because(
-        StatusCode.FailedPrecondition, Reasons.CheckpointFailed, "the pod's fence is lifted, and the checkpoint with it given up", inner);
+        StatusCode.FailedPrecondition, Reasons.CheckpointFailed,
+        "the pod's fence is lifted, and the checkpoint with it given up", inner);
 
     private T Unless<T>(Func<T> begin)
     {

@@ -28,7 +28,8 @@ internal sealed class Checkpointer(
     /// <summary>For how long somebody may ask why an operation has failed.</summary>
     private static readonly TimeSpan Remembered = TimeSpan.FromMinutes(10);
 
-    private readonly ConcurrentDictionary<ContainerKey, (CheckpointOperation Operation, Lazy<Task<CheckpointResponse>> Response)> _running = new();
+    private readonly ConcurrentDictionary<ContainerKey, (
+        CheckpointOperation Operation, Lazy<Task<CheckpointResponse>> Response)> _running = new();
     // No marker may come to stand over these: the pod ran on before it did.
     private readonly PerPodFlags _abandoned = new();
     private readonly KeyedLock<(string PodUid, string Container)> _containers = new();
@@ -40,7 +41,8 @@ internal sealed class Checkpointer(
     private readonly record struct ContainerKey(string PodUid, string CheckpointId, string Container);
 
     /// <summary>Dumps and stores, or joins, or finds it done.</summary>
-    public async Task<CheckpointResponse> CheckpointAsync(CheckpointRequest request, CancellationToken cancellationToken)
+    public async Task<CheckpointResponse> CheckpointAsync(
+        CheckpointRequest request, CancellationToken cancellationToken)
     {
         var key = new ContainerKey(request.PodUid, request.CheckpointId, request.ContainerName);
         if (store.Find(request.PodUid, request.CheckpointId, request.ContainerName) is { } done
@@ -53,7 +55,8 @@ internal sealed class Checkpointer(
         return await _running.GetOrAdd(key, _ => New(request, key)).Response.Value.WaitAsync(cancellationToken);
     }
 
-    private (CheckpointOperation Operation, Lazy<Task<CheckpointResponse>> Response) New(CheckpointRequest request, ContainerKey key)
+    private (CheckpointOperation Operation, Lazy<Task<CheckpointResponse>> Response) New(
+        CheckpointRequest request, ContainerKey key)
     {
         var operation = new CheckpointOperation(request);
         return (operation, new Lazy<Task<CheckpointResponse>>(() => Task.Run(async () =>
@@ -70,8 +73,9 @@ internal sealed class Checkpointer(
         })));
     }
 
-    /// <summary>Has the dumps that a fence was made for come to nothing: what has begun of them ends, nothing of them is stored or
-    /// sealed any more. Other dumps of the pod are waited for. No call waits for the volume here.</summary>
+    /// <summary>Has the dumps that a fence was made for come to nothing: what has begun of them ends, nothing of them
+    /// is stored or sealed any more. Other dumps of the pod are waited for. No call
+    /// waits for the volume here.</summary>
     public async Task AbandonAsync(string podUid, CancellationToken cancellationToken)
     {
         foreach (var operation in _running.Where(o => o.Key.PodUid == podUid).Select(o => o.Value.Operation))
@@ -102,11 +106,13 @@ internal sealed class Checkpointer(
         store.Seal(podUid, checkpointId, containers);
     }
 
-    /// <summary>Completes when no dump of a pod, or of one checkpoint of it, is under way any more, however it ended.</summary>
+    /// <summary>Completes when no dump of a pod, or of one checkpoint of it, is under way
+    /// any more, however it ended.</summary>
     public async Task SettledAsync(string podUid, string? checkpointId, CancellationToken cancellationToken)
     {
         foreach (var operation in _running
-            .Where(o => o.Key.PodUid == podUid && (checkpointId is null || o.Key.CheckpointId == checkpointId)).Select(o => o.Value.Response.Value))
+            .Where(o => o.Key.PodUid == podUid && (checkpointId is null || o.Key.CheckpointId == checkpointId))
+            .Select(o => o.Value.Response.Value))
         {
             await ((Task)operation.WaitAsync(cancellationToken)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             cancellationToken.ThrowIfCancellationRequested();
@@ -125,7 +131,12 @@ internal sealed class Checkpointer(
     {
         var key = new ContainerKey(request.PodUid, request.CheckpointId, request.ContainerName);
         return store.Find(request.PodUid, request.CheckpointId, request.ContainerName) is { } done
-            ? new CheckpointProgress { Phase = CheckpointPhases.Done, Bytes = (ulong)done.Size, TotalBytes = (ulong)done.Size }
+            ? new CheckpointProgress
+            {
+                Phase = CheckpointPhases.Done,
+                Bytes = (ulong)done.Size,
+                TotalBytes = (ulong)done.Size,
+            }
             : _progress.GetValueOrDefault(key);
     }
 
@@ -138,7 +149,8 @@ internal sealed class Checkpointer(
             var manifest = await _containers.RunAsync(
                 (request.PodUid, request.ContainerName), () => DumpAndStoreAsync(operation, key), operation.Abandoned);
             await _checkpoints.RunAsync(
-                (request.PodUid, request.CheckpointId), () => SealIfLastAsync(operation, manifest.Origin), operation.Abandoned);
+                (request.PodUid, request.CheckpointId), () => SealIfLastAsync(operation, manifest.Origin),
+                operation.Abandoned);
             // Its manifest tells from now on.
             _progress.TryRemove(key, out _);
             return Response(manifest);
@@ -147,7 +159,8 @@ internal sealed class Checkpointer(
         {
             var failed = new CheckpointProgress { Phase = CheckpointPhases.Failed, Message = exception.Message };
             _progress[key] = failed;
-            _ = Task.Delay(Remembered, time).ContinueWith(_ => _progress.TryRemove(KeyValuePair.Create(key, failed)), TaskScheduler.Default);
+            _ = Task.Delay(Remembered, time).ContinueWith(
+                _ => _progress.TryRemove(KeyValuePair.Create(key, failed)), TaskScheduler.Default);
             throw exception switch
             {
                 _ when operation.Abandoned.IsCancellationRequested => CheckpointOperation.Refused(exception),
@@ -174,14 +187,16 @@ internal sealed class Checkpointer(
             ?? throw Refusal.Because(
                 StatusCode.FailedPrecondition,
                 Reasons.PodNotRunning,
-                $"container {request.ContainerName} of pod {request.PodName} ({request.PodUid}) does not run on this node");
+                $"container {request.ContainerName} of pod {request.PodName} ({request.PodUid}) does not run on this "
+                    + "node");
         if (container.CriuConfig is { } options)
         {
             // As root, and on this node: it could name programs to run, and the fence's own options would not be read.
             throw Refusal.Because(
                 StatusCode.FailedPrecondition,
                 Reasons.PodNotMigratable,
-                $"container {request.ContainerName} was created with the annotation {WellKnown.CriuConfig}: {options}, and CRIU would take its options from there; create the pod without it");
+                $"container {request.ContainerName} was created with the annotation {WellKnown.CriuConfig}: "
+                    + $"{options}, and CRIU would take its options from there; create the pod without it");
         }
 
         var fence = fences.FindForDump(request.PodUid, request.FenceHolder);
@@ -194,7 +209,9 @@ internal sealed class Checkpointer(
             request.ContainerName,
             tar,
             async () => OriginOf(request, container, fence, await dump()),
-            new StoredBytes(bytes => _progress[key] = new CheckpointProgress { Phase = CheckpointPhases.Storing, Bytes = (ulong)bytes }),
+            new StoredBytes(
+                bytes => _progress[key] =
+                    new CheckpointProgress { Phase = CheckpointPhases.Storing, Bytes = (ulong)bytes }),
             operation.Abandoned);
 
         var manifest = await beginning.FollowAsync(dumping, StoreAsync);
@@ -210,7 +227,8 @@ internal sealed class Checkpointer(
         return manifest;
     }
 
-    private Origin OriginOf(CheckpointRequest request, RunningContainer container, FenceRecord? fence, Dump dump) => new()
+    private Origin OriginOf(
+        CheckpointRequest request, RunningContainer container, FenceRecord? fence, Dump dump) => new()
     {
         PodNamespace = request.PodNamespace,
         PodName = request.PodName,
@@ -243,7 +261,8 @@ internal sealed class Checkpointer(
         if (request.VolumeNames.Count > 0 && fences.Find(request.PodUid) is null)
         {
             throw Refusal.Because(
-                StatusCode.FailedPrecondition, Reasons.CheckpointFailed, "the content of volumes is taken of fenced pods only: the processes would write on");
+                StatusCode.FailedPrecondition, Reasons.CheckpointFailed,
+                "the content of volumes is taken of fenced pods only: the processes would write on");
         }
 
         foreach (var volume in request.VolumeNames)
@@ -252,7 +271,8 @@ internal sealed class Checkpointer(
         }
 
         await operation.SealAsync(() => store.Seal(
-            request.PodUid, request.CheckpointId, [.. request.SealContainers, .. request.VolumeNames.Select(CheckpointStore.NameOfVolume)]));
+            request.PodUid, request.CheckpointId,
+            [.. request.SealContainers, .. request.VolumeNames.Select(CheckpointStore.NameOfVolume)]));
     }
 
     private static CheckpointResponse Response(ContainerManifest manifest) => new()

@@ -8,8 +8,8 @@ namespace PodCheckpointing.Agent.Checkpoints;
 
 /// <summary>The node's CRIU options: one file for all dumps of the node, changed for one dump and put back.</summary>
 /// <remarks>
-/// While it is changed, a copy of the old file lies beside it. An agent that finds such a copy at its start was killed in
-/// between, and puts it back first.
+/// While it is changed, a copy of the old file lies beside it. An agent that finds such a copy at its start was killed
+/// in between, and puts it back first.
 /// </remarks>
 internal sealed class CriuConfiguration(IOptions<AgentOptions> options) : IDisposable
 {
@@ -29,7 +29,8 @@ internal sealed class CriuConfiguration(IOptions<AgentOptions> options) : IDispo
         }
     }
 
-    /// <summary>Runs one dump with the options that the fence asks for; dumps of this node wait for each other.</summary>
+    /// <summary>Runs one dump with the options that the fence asks for; dumps of this
+    /// node wait for each other.</summary>
     public async Task<T> WithAsync<T>(FenceRecord? fence, Func<Task<T>> dump, CancellationToken cancellationToken)
     {
         await _one.WaitAsync(cancellationToken);
@@ -37,7 +38,10 @@ internal sealed class CriuConfiguration(IOptions<AgentOptions> options) : IDispo
         {
             if (_closed)
             {
-                throw Refusal.Because(StatusCode.Unavailable, Reasons.AgentUnavailable, "the agent of the node is about to end; the next one dumps");
+                throw Refusal.Because(
+                    StatusCode.Unavailable,
+                    Reasons.AgentUnavailable,
+                    "the agent of the node is about to end; the next one dumps");
             }
 
             Recover();
@@ -50,14 +54,17 @@ internal sealed class CriuConfiguration(IOptions<AgentOptions> options) : IDispo
             var mode = File.Exists(_path)
                 ? File.GetUnixFileMode(_path)
                 : UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
-            // On the disk before the other one changes: what is put back after a power failure is what the administrator wrote.
+            // On the disk before the other one changes: what is put back after a power
+            // failure is what the administrator wrote.
             WholeFile.Write(Saved, old);
             File.SetUnixFileMode(Saved, mode);
             try
             {
-                // Connections that the server has not taken yet would fail the dump; they are refused instead, and their
-                // clients try again.
-                var lines = old.TrimEnd('\n') + $"\nleave-stopped\nnetwork-lock={LockOf(fence.TcpPolicy)}\nskip-in-flight\n" + TcpLine(fence.TcpPolicy);
+                // Connections that the server has not taken yet would fail the dump; they are refused instead, and
+                // their clients try again.
+                var lines = old.TrimEnd('\n')
+                    + $"\nleave-stopped\nnetwork-lock={LockOf(fence.TcpPolicy)}\nskip-in-flight\n"
+                    + TcpLine(fence.TcpPolicy);
                 // Renamed: who reads it reads all of it, of one of the two.
                 await File.WriteAllTextAsync(Saved + ".next", lines.TrimStart('\n'), CancellationToken.None);
                 File.SetUnixFileMode(Saved + ".next", mode);
@@ -85,24 +92,26 @@ internal sealed class CriuConfiguration(IOptions<AgentOptions> options) : IDispo
 
     public void Dispose() => _one.Dispose();
 
-    /// <summary>CRIU leaves the pod's network shut behind a dump that leaves its processes stopped. Where the connections are
-    /// to be kept, that is wanted: what arrives after the dump must not be acknowledged, nor the end of the stopped
-    /// processes be told. <see cref="Thaw"/> opens it. Elsewhere nobody would.</summary>
+    /// <summary>CRIU leaves the pod's network shut behind a dump that leaves its processes stopped. Where the
+    /// connections are to be kept, that is wanted: what arrives after the dump must not be acknowledged, nor the end of
+    /// the stopped processes be told. <see cref="Thaw"/> opens it. Elsewhere nobody would.</summary>
     private static string LockOf(string policy) => policy == TcpPolicies.Established ? "iptables" : "skip";
 
-    /// <summary>On cgroup v1 nothing but the restore handler can put the tree into all of its hierarchies. On v2 crun and CRIU do,
-    /// and "ignore" would leave it outside of its cgroup namespace, and systemd's scope empty, which ends it with the pod's limits.</summary>
+    /// <summary>On cgroup v1 nothing but the restore handler can put the tree into all of its hierarchies. On v2 crun
+    /// and CRIU do, and "ignore" would leave it outside of its cgroup namespace, and systemd's scope empty, which ends
+    /// it with the pod's limits.</summary>
     internal static string CgroupLine(AgentOptions options) => IsUnified(options) ? "" : "manage-cgroups=ignore\n";
 
     /// <summary>What in the node's CRIU options keeps its pods from being restored; empty for nothing.</summary>
     internal static string Fault(AgentOptions options) =>
         IsUnified(options) && File.Exists(options.CriuConfig) && File.ReadLines(options.CriuConfig).Any(IgnoresCgroups)
-            ? $"{options.CriuConfig} says manage-cgroups=ignore, and on cgroup v2 what is dumped so is not restored in its cgroup; "
-                + "remove that line"
+            ? $"{options.CriuConfig} says manage-cgroups=ignore, and on cgroup v2 what is dumped so is not restored "
+                + "in its cgroup; remove that line"
             : "";
 
     private static bool IgnoresCgroups(string line) =>
-        line.Split('#')[0].Split([' ', '\t', '='], StringSplitOptions.RemoveEmptyEntries) is ["manage-cgroups", "ignore", ..];
+        line.Split('#')[0]
+            .Split([' ', '\t', '='], StringSplitOptions.RemoveEmptyEntries) is ["manage-cgroups", "ignore", ..];
 
     private static bool IsUnified(AgentOptions options) =>
         File.Exists(Path.Combine(options.NodeRoot, "sys/fs/cgroup/cgroup.controllers"));

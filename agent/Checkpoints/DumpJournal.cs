@@ -4,11 +4,12 @@ using PodCheckpointing.Api.Protos;
 
 namespace PodCheckpointing.Agent.Checkpoints;
 
-/// <summary>The dumps that were asked for and whose end is not known: a file each, written before kubelet is called.</summary>
+/// <summary>The dumps that were asked for and whose end is not known: a file each, written
+/// before kubelet is called.</summary>
 /// <remarks>
-/// kubelet's dump does not end with its caller: the archive of an agent that was killed, or of a call that timed out, is
-/// written all the same. To dump a second time would be wrong, and can hang: CRIU waits for ever for a process that is
-/// stopped already. So the archive of the first one is looked for.
+/// kubelet's dump does not end with its caller: the archive of an agent that was killed, or of a call that timed out,
+/// is written all the same. To dump a second time would be wrong, and can hang: CRIU waits for ever for a process that
+/// is stopped already. So the archive of the first one is looked for.
 /// </remarks>
 internal sealed class DumpJournal(IOptions<AgentOptions> options, TimeProvider time)
 {
@@ -18,14 +19,15 @@ internal sealed class DumpJournal(IOptions<AgentOptions> options, TimeProvider t
     /// <summary>How long a container has run as usual when its dump is not expected any more.</summary>
     private static readonly TimeSpan Rest = TimeSpan.FromSeconds(3);
 
-    /// <summary>How long one call waits for an archive that does not come, though the container does not run as usual.</summary>
+    /// <summary>How long one call waits for an archive that does not come, though the
+    /// container does not run as usual.</summary>
     private static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(150);
 
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(100);
     private readonly string _folder = Path.Combine(options.Value.StateRoot, "dumps");
 
-    /// <summary>When this very checkpoint's dump was begun, if nobody has seen it end. Another checkpoint's archive is never
-    /// looked for: the container may have gone on since.</summary>
+    /// <summary>When this very checkpoint's dump was begun, if nobody has seen it end. Another checkpoint's archive is
+    /// never looked for: the container may have gone on since.</summary>
     public DateTime? Pending(CheckpointRequest request) =>
         DumpEntry.Read(PathOf(request)) is { } entry && entry.CheckpointId == request.CheckpointId ? entry.Since : null;
 
@@ -42,16 +44,19 @@ internal sealed class DumpJournal(IOptions<AgentOptions> options, TimeProvider t
         }
     }
 
-    /// <summary>Removes what the dumps of one checkpoint have left on this node. That their ends are not known stays.</summary>
+    /// <summary>Removes what the dumps of one checkpoint have left on this node. That their
+    /// ends are not known stays.</summary>
     public void RemoveArchives(string podUid, string checkpointId)
     {
-        foreach (var file in Files($"{Path.GetFileName(podUid)}.*").Where(f => DumpEntry.Read(f)?.CheckpointId == checkpointId))
+        foreach (var file in Files($"{Path.GetFileName(podUid)}.*").Where(
+            f => DumpEntry.Read(f)?.CheckpointId == checkpointId))
         {
             RemoveArchives(file);
         }
     }
 
-    /// <summary>Forgets dumps of long ago, of which nobody wants anything any more, and removes what they have left.</summary>
+    /// <summary>Forgets dumps of long ago, of which nobody wants anything any more, and
+    /// removes what they have left.</summary>
     /// <returns>How many.</returns>
     public int Sweep(TimeSpan age)
     {
@@ -72,7 +77,9 @@ internal sealed class DumpJournal(IOptions<AgentOptions> options, TimeProvider t
         }
 
         var now = time.GetUtcNow().UtcDateTime;
-        File.WriteAllText(path + ".partial", new DumpEntry(request.CheckpointId, now, request.PodNamespace, request.PodName).ToString());
+        File.WriteAllText(
+            path + ".partial",
+            new DumpEntry(request.CheckpointId, now, request.PodNamespace, request.PodName).ToString());
         File.Move(path + ".partial", path, overwrite: true);
         return now;
     }
@@ -123,11 +130,13 @@ internal sealed class DumpJournal(IOptions<AgentOptions> options, TimeProvider t
         }
     }
 
-    /// <summary>Whether a file is an archive of a container: <c>checkpoint-&lt;pod&gt;_&lt;namespace&gt;-&lt;container&gt;-&lt;RFC 3339&gt;.tar</c>.</summary>
+    /// <summary>Whether a file is an archive of a container:
+    /// <c>checkpoint-&lt;pod&gt;_&lt;namespace&gt;-&lt;container&gt;-&lt;RFC 3339&gt;.tar</c>.</summary>
     public static bool IsArchiveOf(CheckpointRequest request, string file) =>
         // A container's name may go on behind another's.
         file.StartsWith(NameOf(request), StringComparison.Ordinal) && file.EndsWith(".tar", StringComparison.Ordinal)
-        && DateTime.TryParse(file[NameOf(request).Length..^4], CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out _);
+        && DateTime.TryParse(
+            file[NameOf(request).Length..^4], CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out _);
 
     private void Discard(string path)
     {
@@ -135,17 +144,20 @@ internal sealed class DumpJournal(IOptions<AgentOptions> options, TimeProvider t
         File.Delete(path);
     }
 
-    /// <summary>Removes the archives of an entry's container whose names and times are of that dump: kubelet never removes any.
-    /// Others may have had the container dumped, before or since.</summary>
+    /// <summary>Removes the archives of an entry's container whose names and times are of that dump: kubelet never
+    /// removes any. Others may have had the container dumped, before or since.</summary>
     private void RemoveArchives(string path)
     {
         if (DumpEntry.Read(path) is { } entry)
         {
             var request = new CheckpointRequest
             {
-                PodNamespace = entry.PodNamespace, PodName = entry.PodName, ContainerName = Path.GetExtension(path).TrimStart('.'),
+                PodNamespace = entry.PodNamespace,
+                PodName = entry.PodName, ContainerName = Path.GetExtension(path).TrimStart('.'),
             };
-            foreach (var archive in Archives(request, entry.Since).Where(f => MadeAt(request, f.Name) <= entry.Since + MaxWait).ToList())
+            foreach (var archive in Archives(request, entry.Since)
+                .Where(f => MadeAt(request, f.Name) <= entry.Since + MaxWait)
+                .ToList())
             {
                 archive.Delete();
             }
@@ -157,7 +169,8 @@ internal sealed class DumpJournal(IOptions<AgentOptions> options, TimeProvider t
     private static DateTime MadeAt(CheckpointRequest request, string archive) =>
         DateTimeOffset.Parse(archive[NameOf(request).Length..^4], CultureInfo.InvariantCulture).UtcDateTime;
 
-    private FileInfo? Newest(CheckpointRequest request, DateTime since) => Archives(request, since).MaxBy(f => f.LastWriteTimeUtc);
+    private FileInfo? Newest(CheckpointRequest request, DateTime since) =>
+        Archives(request, since).MaxBy(f => f.LastWriteTimeUtc);
 
     private IEnumerable<FileInfo> Archives(CheckpointRequest request, DateTime since)
     {
@@ -165,7 +178,8 @@ internal sealed class DumpJournal(IOptions<AgentOptions> options, TimeProvider t
         // The name's time has whole seconds: the file's own time tells.
         return !folder.Exists
             ? []
-            : folder.EnumerateFiles(NameOf(request) + "*.tar").Where(f => f.LastWriteTimeUtc >= since && IsArchiveOf(request, f.Name));
+            : folder.EnumerateFiles(NameOf(request) + "*.tar")
+                .Where(f => f.LastWriteTimeUtc >= since && IsArchiveOf(request, f.Name));
     }
 
     private static string NameOf(CheckpointRequest request) =>
@@ -185,6 +199,7 @@ internal sealed class DumpJournal(IOptions<AgentOptions> options, TimeProvider t
                 : null;
 
         /// <summary>As it is written down.</summary>
-        public override string ToString() => $"{CheckpointId} {Since.ToString("O", CultureInfo.InvariantCulture)} {PodNamespace} {PodName}";
+        public override string ToString() =>
+            $"{CheckpointId} {Since.ToString("O", CultureInfo.InvariantCulture)} {PodNamespace} {PodName}";
     }
 }

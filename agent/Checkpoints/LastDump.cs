@@ -1,10 +1,12 @@
 namespace PodCheckpointing.Agent.Checkpoints;
 
-/// <summary>Has an agent that is to end wait for the dump under way, whose options would stay the node's for as long as it has no
-/// agent. Calls are answered meanwhile, but for new dumps. What is being stored is not waited for: the next agent goes on with it.</summary>
+/// <summary>Has an agent that is to end wait for the dump under way, whose options would stay the node's for as long as
+/// it has no agent. Calls are answered meanwhile, but for new dumps. What is being stored is not waited for: the
+/// next agent goes on with it.</summary>
 internal sealed class LastDump(CriuConfiguration criu) : IHostedLifecycleService, IDisposable
 {
-    /// <summary>For how long an agent that ends waits in all; less than its pod's terminationGracePeriodSeconds.</summary>
+    /// <summary>For how long an agent that ends waits in all; less than its pod's
+    /// terminationGracePeriodSeconds.</summary>
     public static readonly TimeSpan ShutdownTimeout = TimeSpan.FromSeconds(110);
 
     /// <summary>How long a call may go on when there is no dump any more: this one takes no others.</summary>

@@ -2,8 +2,8 @@ using PodCheckpointing.Storage;
 
 namespace PodCheckpointing.Agent.Checkpoints;
 
-/// <summary>Calls to the volume, each on a thread of its own and waited for no longer than that: one that hangs must not look like an
-/// agent that has gone.</summary>
+/// <summary>Calls to the volume, each on a thread of its own and waited for no longer than that: one that hangs must
+/// not look like an agent that has gone.</summary>
 internal sealed class StoreCalls(TimeProvider time) : IDisposable
 {
     /// <summary>How long the volume may take to answer a question.</summary>
@@ -34,23 +34,28 @@ internal sealed class StoreCalls(TimeProvider time) : IDisposable
         var hasBegun = false;
         try
         {
-            return await WithinAsync(Removal, _removals, () => remove(() => Volatile.Write(ref hasBegun, true)), cancellationToken);
+            return await WithinAsync(
+                Removal, _removals, () => remove(() => Volatile.Write(ref hasBegun, true)), cancellationToken);
         }
         catch (TimeoutException exception) when (Volatile.Read(ref hasBegun))
         {
-            throw new StoreInUseException($"its removal has been under way for {Removal.TotalSeconds:0} s, and goes on", exception);
+            throw new StoreInUseException(
+                $"its removal has been under way for {Removal.TotalSeconds:0} s, and goes on", exception);
         }
     }
 
     /// <summary>Asks the volume a question.</summary>
     /// <exception cref="TimeoutException">It has not answered in time; what was begun goes on.</exception>
-    public Task<T> AskAsync<T>(Func<T> ask, CancellationToken cancellationToken) => WithinAsync(Question, _questions, ask, cancellationToken);
+    public Task<T> AskAsync<T>(Func<T> ask, CancellationToken cancellationToken) =>
+        WithinAsync(Question, _questions, ask, cancellationToken);
 
     /// <summary>Has the volume do what takes long, as a look through all checkpoints.</summary>
     /// <exception cref="TimeoutException">It has not been done in time; what was begun goes on.</exception>
-    public Task<T> WorkAsync<T>(Func<T> work, CancellationToken cancellationToken) => WithinAsync(Removal, _removals, work, cancellationToken);
+    public Task<T> WorkAsync<T>(Func<T> work, CancellationToken cancellationToken) =>
+        WithinAsync(Removal, _removals, work, cancellationToken);
 
-    private async Task<T> WithinAsync<T>(TimeSpan limit, SemaphoreSlim askers, Func<T> ask, CancellationToken cancellationToken)
+    private async Task<T> WithinAsync<T>(
+        TimeSpan limit, SemaphoreSlim askers, Func<T> ask, CancellationToken cancellationToken)
     {
         using (var patience = new CancellationTokenSource(limit, time))
         using (var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken))
@@ -66,8 +71,11 @@ internal sealed class StoreCalls(TimeProvider time) : IDisposable
         }
 
         // A thread of its own: it may stay in the kernel for as long as the server does not answer.
-        var asking = Task.Factory.StartNew(ask, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-        _ = asking.ContinueWith(_ => askers.Release(), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        var asking =
+            Task.Factory.StartNew(ask, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        _ = asking.ContinueWith(
+            _ => askers.Release(), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously,
+            TaskScheduler.Default);
         try
         {
             return await asking.WaitAsync(limit, time, cancellationToken);

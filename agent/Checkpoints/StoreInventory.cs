@@ -11,14 +11,16 @@ using StoredCheckpoint = PodCheckpointing.Api.Protos.StoredCheckpoint;
 namespace PodCheckpointing.Agent.Checkpoints;
 
 /// <summary>What the volume holds, and whether it is whole; and takes it away.</summary>
-internal sealed class StoreInventory(CheckpointStore store, StoreCalls calls, IOptions<AgentOptions> options, TimeProvider time)
+internal sealed class StoreInventory(
+    CheckpointStore store, StoreCalls calls, IOptions<AgentOptions> options, TimeProvider time)
 {
     private readonly StoreInspection _inspection = new(options.Value.StoreRoot, time);
 
     /// <summary>Compares marker and manifests and, where asked, every byte.</summary>
-    /// <exception cref="RpcException">INVALID_ARGUMENT, DATA_LOSS with what is broken or missing, or UNAVAILABLE where the volume
-    /// does not answer.</exception>
-    public async Task<VerifyCheckpointResponse> VerifyAsync(VerifyCheckpointRequest request, CancellationToken cancellationToken)
+    /// <exception cref="RpcException">INVALID_ARGUMENT, DATA_LOSS with what is broken or missing, or UNAVAILABLE where
+    /// the volume does not answer.</exception>
+    public async Task<VerifyCheckpointResponse> VerifyAsync(
+        VerifyCheckpointRequest request, CancellationToken cancellationToken)
     {
         try
         {
@@ -34,7 +36,8 @@ internal sealed class StoreInventory(CheckpointStore store, StoreCalls calls, IO
             {
                 VerifiedBytes = request.ManifestsOnly ? 0 : (ulong)manifests.Sum(m => m.Size),
                 Checkpoint = Describe(
-                    uri.PodUid, uri.CheckpointId, isSealed: true, manifests.Sum(m => m.CompressedSize), manifests.Max(m => m.CreatedAt), manifests),
+                    uri.PodUid, uri.CheckpointId, isSealed: true, manifests.Sum(m => m.CompressedSize),
+                    manifests.Max(m => m.CreatedAt), manifests),
             };
         }
         catch (Exception exception) when (exception is FormatException or ArgumentException)
@@ -53,7 +56,8 @@ internal sealed class StoreInventory(CheckpointStore store, StoreCalls calls, IO
 
     /// <summary>Every checkpoint on the volume, one by one.</summary>
     /// <exception cref="RpcException">UNAVAILABLE: the volume does not answer.</exception>
-    public async IAsyncEnumerable<StoredCheckpoint> ListAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    public async IAsyncEnumerable<StoredCheckpoint> ListAsync(
+        [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         // Not disposed of: where the volume hangs, a thread is in it still.
         var list = _inspection.List().GetEnumerator();
@@ -83,13 +87,15 @@ internal sealed class StoreInventory(CheckpointStore store, StoreCalls calls, IO
 
     /// <summary>Takes a checkpoint, or one container's part of it, off the volume.</summary>
     /// <returns>Bytes that are free now.</returns>
-    /// <exception cref="RpcException">UNAVAILABLE: the volume does not answer; or, with CheckpointInProgress, somebody writes or removes it.
-    /// Later it can be removed.</exception>
-    public async Task<long> RemoveAsync(string podUid, string checkpointId, string? container, CancellationToken cancellationToken)
+    /// <exception cref="RpcException">UNAVAILABLE: the volume does not answer; or, with CheckpointInProgress, somebody
+    /// writes or removes it. Later it can be removed.</exception>
+    public async Task<long> RemoveAsync(
+        string podUid, string checkpointId, string? container, CancellationToken cancellationToken)
     {
         try
         {
-            return await calls.RemoveAsync(begun => store.Delete(podUid, checkpointId, container, begun), cancellationToken);
+            return await calls.RemoveAsync(
+                begun => store.Delete(podUid, checkpointId, container, begun), cancellationToken);
         }
         catch (StoreInUseException exception)
         {
@@ -106,7 +112,8 @@ internal sealed class StoreInventory(CheckpointStore store, StoreCalls calls, IO
         ? [store.FindSealed(uri.PodUid, uri.CheckpointId, container)]
         : store.FindSealed(uri.PodUid, uri.CheckpointId);
 
-    /// <summary>With the artifacts' lengths: quickly done, and a missing one is what an import has to find out.</summary>
+    /// <summary>With the artifacts' lengths: quickly done, and a missing one is what
+    /// an import has to find out.</summary>
     private IReadOnlyList<ContainerManifest> FindCompared(ArtifactUri uri)
     {
         var manifests = Find(uri);
@@ -120,7 +127,8 @@ internal sealed class StoreInventory(CheckpointStore store, StoreCalls calls, IO
     }
 
     private static StoredCheckpoint Describe(
-        string podUid, string checkpointId, bool isSealed, long bytes, DateTime written, IReadOnlyList<ContainerManifest> manifests)
+        string podUid, string checkpointId, bool isSealed, long bytes, DateTime written,
+        IReadOnlyList<ContainerManifest> manifests)
     {
         var origin = manifests.Count > 0 ? manifests[0].Origin : new Origin();
         var result = new StoredCheckpoint
@@ -135,7 +143,8 @@ internal sealed class StoreInventory(CheckpointStore store, StoreCalls calls, IO
             NodeName = origin.NodeName,
         };
         result.ContainerNames.AddRange(manifests.Select(m => m.Container).Where(c => !c.StartsWith('.')));
-        result.VolumeNames.AddRange(manifests.Select(m => m.Container).Where(c => c.StartsWith('.')).Select(c => Path.GetFileName(c)));
+        result.VolumeNames.AddRange(
+            manifests.Select(m => m.Container).Where(c => c.StartsWith('.')).Select(c => Path.GetFileName(c)));
         return result;
     }
 }

@@ -11,10 +11,10 @@ internal sealed record FenceRecord(string PodUid, string Holder, string TcpPolic
 
 /// <summary>The fences of this node. Each is a file named for the pod's uid, which the fence hook looks for.</summary>
 /// <remarks>
-/// A holder fences a pod once. Lifting begins with a file of its own, the mark: from then on no dump begins under the fence, and
-/// a late call, or one from an operator that has died since, cannot fence the pod again. A mark is kept for as long as the pod is
-/// on this node. Its file is made together with the fence, under another name, and lifting only renames it: that works on a full
-/// disk, too, so a pod that stands still never waits for room.
+/// A holder fences a pod once. Lifting begins with a file of its own, the mark: from then on no dump begins under the
+/// fence, and a late call, or one from an operator that has died since, cannot fence the pod again. A mark is kept for
+/// as long as the pod is on this node. Its file is made together with the fence, under another name, and lifting only
+/// renames it: that works on a full disk, too, so a pod that stands still never waits for room.
 /// </remarks>
 internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider time)
 {
@@ -35,7 +35,8 @@ internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider tim
         File.Exists(PathOf(podUid)) ? JsonSerializer.Deserialize<FenceRecord>(File.ReadAllBytes(PathOf(podUid))) : null;
 
     /// <summary>The uids of the pods that are fenced.</summary>
-    public IReadOnlyList<string> All() => [.. Files(_folder).Select(f => Path.GetFileName(f)).Where(n => !n.Contains('.', StringComparison.Ordinal))];
+    public IReadOnlyList<string> All() => [.. Files(_folder).Select(f => Path.GetFileName(f)).Where(
+        n => !n.Contains('.', StringComparison.Ordinal))];
 
     /// <summary>How long the oldest fence has stood; nothing where there is none.</summary>
     public TimeSpan OldestAge()
@@ -44,15 +45,19 @@ internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider tim
         // One may be lifted while they are looked through.
         lock (_lock)
         {
-            return All().Select(uid => now - Find(uid)!.FencedAt).Where(age => age > TimeSpan.Zero).DefaultIfEmpty(TimeSpan.Zero).Max();
+            return All()
+                .Select(uid => now - Find(uid)!.FencedAt)
+                .Where(age => age > TimeSpan.Zero)
+                .DefaultIfEmpty(TimeSpan.Zero)
+                .Max();
         }
     }
 
     /// <summary>The fence that a dump is made under, or null.</summary>
     /// <param name="podUid">The pod.</param>
     /// <param name="holder">The migration that asks for the dump; empty where none does.</param>
-    /// <exception cref="RpcException">It is being lifted: whoever does so has seen no dump, and would leave the processes as
-    /// this one stops them. Or it is not the caller's.</exception>
+    /// <exception cref="RpcException">It is being lifted: whoever does so has seen no dump, and would leave the
+    /// processes as this one stops them. Or it is not the caller's.</exception>
     public FenceRecord? FindForDump(string podUid, string holder)
     {
         lock (_lock)
@@ -60,21 +65,25 @@ internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider tim
             var fence = Find(podUid);
             if ((fence?.Holder ?? "") != holder)
             {
-                // A dump that no migration asks for would stop the pod, and be in the way of its way back; afterwards it may.
+                // A dump that no migration asks for would stop the pod, and be in the way
+                // of its way back; afterwards it may.
                 throw holder.Length == 0
-                    ? Refusal.Because(StatusCode.Unavailable, Reasons.MigrationInProgress, "a migration of this pod is under way")
+                    ? Refusal.Because(
+                        StatusCode.Unavailable, Reasons.MigrationInProgress, "a migration of this pod is under way")
                     : Refusal.Because(
-                        StatusCode.FailedPrecondition, Reasons.CheckpointFailed, "the migration that asks for the dump holds no fence of the pod");
+                        StatusCode.FailedPrecondition, Reasons.CheckpointFailed,
+                        "the migration that asks for the dump holds no fence of the pod");
             }
 
             return fence is not null && IsLifted(podUid, fence.Holder)
-                ? throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.CheckpointFailed, "the pod's fence is being lifted")
+                ? throw Refusal.Because(
+                    StatusCode.FailedPrecondition, Reasons.CheckpointFailed, "the pod's fence is being lifted")
                 : fence;
         }
     }
 
-    /// <summary>Lifts a holder's fence, or sees to it that there never is one: from the first word on no dump begins under it;
-    /// at the end it is gone.</summary>
+    /// <summary>Lifts a holder's fence, or sees to it that there never is one: from the first word on no dump begins
+    /// under it; at the end it is gone.</summary>
     /// <param name="podUid">The pod.</param>
     /// <param name="holder">Who has it, or was about to.</param>
     /// <param name="thaw">Continues the processes, tells of which containers before it does so, and at the end how many
@@ -124,31 +133,36 @@ internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider tim
         {
             if (IsLifted(podUid, holder))
             {
-                throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.CheckpointFailed, "the migration has lifted its fence of the pod");
+                throw Refusal.Because(
+                    StatusCode.FailedPrecondition, Reasons.CheckpointFailed,
+                    "the migration has lifted its fence of the pod");
             }
 
             if (Find(podUid) is { } standing)
             {
                 return standing.Holder == holder ? standing
                     : IsLifted(podUid, standing.Holder)
-                        ? throw Refusal.Because(StatusCode.Unavailable, Reasons.MigrationInProgress, "the pod's fence is being lifted")
+                        ? throw Refusal.Because(
+                            StatusCode.Unavailable, Reasons.MigrationInProgress, "the pod's fence is being lifted")
                         : throw Refusal.Because(
-                            StatusCode.AlreadyExists, Reasons.MigrationInProgress, "another migration of this pod is under way");
+                            StatusCode.AlreadyExists, Reasons.MigrationInProgress,
+                            "another migration of this pod is under way");
             }
 
             WholeFile.MakeFolder(_lifted);
             // Not synced: where it is lost the mark is written.
             File.WriteAllBytes(SpareOf(podUid, holder), []);
             var record = new FenceRecord(podUid, holder, tcpPolicy, time.GetUtcNow().UtcDateTime);
-            // The hook skips names with a dot: the fence is there whole, or not at all, and from the answer on also after a
-            // power failure.
+            // The hook skips names with a dot: the fence is there whole, or not at all, and from the answer on also
+            // after a power failure.
             WholeFile.Write(PathOf(podUid), JsonSerializer.SerializeToUtf8Bytes(record));
             return record;
         }
     }
 
-    /// <summary>Forgets what concerns no pod of this node any more. Fences stay for as long as the runtime or kubelet knows the pod,
-    /// for whether one is needed only its holder knows; nobody lifts those of a node that was given up as lost.</summary>
+    /// <summary>Forgets what concerns no pod of this node any more. Fences stay for as long as the runtime or kubelet
+    /// knows the pod, for whether one is needed only its holder knows; nobody lifts those of a node
+    /// that was given up as lost.</summary>
     /// <param name="pods">Uids of the pods that the runtime has.</param>
     /// <returns>How many marks and fences went.</returns>
     public int Sweep(IReadOnlySet<string> pods)
@@ -160,11 +174,17 @@ internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider tim
             _unknown = All()
                 .Where(uid => !pods.Contains(uid) && !Directory.Exists(Path.Combine(options.Value.KubeletPods, uid)))
                 .ToDictionary(uid => uid, uid => _unknown.GetValueOrDefault(uid, now));
-            var forgotten = _unknown.Where(u => now - u.Value >= Late).Select(u => Path.Combine(_folder, u.Key)).ToList();
+            var forgotten =
+                _unknown.Where(u => now - u.Value >= Late).Select(u => Path.Combine(_folder, u.Key)).ToList();
             forgotten.ForEach(File.Delete);
-            var old = Files(_lifted).Where(f => IsOld(f) && !pods.Contains(PodOf(f)) && !File.Exists(PathOf(PodOf(f)))).ToList();
+            var old = Files(_lifted)
+                .Where(f => IsOld(f) && !pods.Contains(PodOf(f)) && !File.Exists(PathOf(PodOf(f))))
+                .ToList();
             old.ForEach(File.Delete);
-            Files(_folder).Where(f => f.EndsWith(".partial", StringComparison.Ordinal) && IsOld(f)).ToList().ForEach(File.Delete);
+            Files(_folder)
+                .Where(f => f.EndsWith(".partial", StringComparison.Ordinal) && IsOld(f))
+                .ToList()
+                .ForEach(File.Delete);
             return forgotten.Count + old.Count;
         }
     }
@@ -197,7 +217,9 @@ internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider tim
     }
 
     private IReadOnlyList<string>? Continued(string podUid, string holder) =>
-        File.ReadAllBytes(MarkOf(podUid, holder)) is { Length: > 0 } names ? JsonSerializer.Deserialize<string[]>(names) : null;
+        File.ReadAllBytes(MarkOf(podUid, holder)) is { Length: > 0 } names
+            ? JsonSerializer.Deserialize<string[]>(names)
+            : null;
 
     /// <summary>Adds to what is written down: what has been continued may end by itself before the next call.</summary>
     /// <returns>All that is known then.</returns>

@@ -9,22 +9,26 @@ namespace PodCheckpointing.Agent.Fences;
 
 /// <summary>Lets a pod go on that a dump has stopped, or is about to stop.</summary>
 internal sealed class Thaw(
-    Checkpointer checkpointer, DumpJournal journal, FenceBook fences, ContainerRuntime runtime, TimeProvider time, ILogger<Thaw> logger)
+    Checkpointer checkpointer, DumpJournal journal, FenceBook fences, ContainerRuntime runtime, TimeProvider time,
+    ILogger<Thaw> logger)
 {
-    /// <summary>How long nothing may hold the processes before a dump whose call was lost is taken to have ended.</summary>
+    /// <summary>How long nothing may hold the processes before a dump whose call was
+    /// lost is taken to have ended.</summary>
     private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(1);
 
     private const int Attempts = 60;
 
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(50);
 
-    /// <summary>Waits for dumps under way, not for their bytes, continues every process and sees that it runs.</summary>
+    /// <summary>Waits for dumps under way, not for their bytes, continues every
+    /// process and sees that it runs.</summary>
     /// <param name="podUid">The pod.</param>
     /// <param name="note">Is told of the containers that live before any of their processes is continued, which may end
     /// by itself at once; perhaps more than once.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns>How many processes there are.</returns>
-    /// <remarks>A process that is continued while it is being dumped would be left stopped at the end of the dump.</remarks>
+    /// <remarks>A process that is continued while it is being dumped would be left
+    /// stopped at the end of the dump.</remarks>
     public async Task<int> ContinueAsync(
         string podUid, Action<IEnumerable<string>> note, CancellationToken cancellationToken)
     {
@@ -63,23 +67,26 @@ internal sealed class Thaw(
             {
                 // CRIU would leave it stopped at the end of its dump.
                 throw Refusal.Because(
-                    StatusCode.Unavailable, Reasons.CheckpointInProgress, $"process {traced[0]} is held by a dump, or by somebody who traces it");
+                    StatusCode.Unavailable, Reasons.CheckpointInProgress,
+                    $"process {traced[0]} is held by a dump, or by somebody who traces it");
             }
 
             await Task.Delay(PollInterval, time, cancellationToken);
         }
     }
 
-    /// <summary>Kills every process of a fenced pod and waits until the runtime has none of its containers any more: whoever has the
-    /// fence goes on elsewhere.</summary>
+    /// <summary>Kills every process of a fenced pod and waits until the runtime has none of its containers any more:
+    /// whoever has the fence goes on elsewhere.</summary>
     /// <returns>How many were killed.</returns>
-    /// <exception cref="RpcException">The caller has no fence of the pod, under which alone nothing starts again.</exception>
+    /// <exception cref="RpcException">The caller has no fence of the pod, under which
+    /// alone nothing starts again.</exception>
     public async Task<int> EndAsync(string podUid, string holder, CancellationToken cancellationToken)
     {
         if (fences.Find(podUid)?.Holder != holder)
         {
             throw Refusal.Because(
-                StatusCode.FailedPrecondition, Reasons.CheckpointFailed, "the migration that would end the pod's processes holds no fence of it");
+                StatusCode.FailedPrecondition, Reasons.CheckpointFailed,
+                "the migration that would end the pod's processes holds no fence of it");
         }
 
         var killed = new HashSet<int>();
@@ -97,7 +104,8 @@ internal sealed class Thaw(
         }
 
         throw Refusal.Because(
-            StatusCode.Unavailable, Reasons.CheckpointFailed, $"containers of pod {podUid} still run though their {killed.Count} processes were killed");
+            StatusCode.Unavailable, Reasons.CheckpointFailed,
+            $"containers of pod {podUid} still run though their {killed.Count} processes were killed");
     }
 
     /// <summary>A dump of another life of this agent: while CRIU works, the processes are traced or frozen.</summary>
@@ -106,7 +114,8 @@ internal sealed class Thaw(
         var since = time.GetTimestamp();
         while (time.GetElapsedTime(since) < Quiet)
         {
-            if ((await TreeAsync(podUid, cancellationToken)).Any(p => !ProcessState.Runs(p) && !ProcessState.IsStopped(p)))
+            if ((await TreeAsync(podUid, cancellationToken)).Any(
+                p => !ProcessState.Runs(p) && !ProcessState.IsStopped(p)))
             {
                 since = time.GetTimestamp();
             }
@@ -124,7 +133,10 @@ internal sealed class Thaw(
             await NodeNetwork.UnlockAsync(
                 path.Length > 0
                     ? path
-                    : throw Refusal.Because(StatusCode.Unavailable, Reasons.NodeNotCapable, "the runtime does not tell the pod's network namespace"));
+                    : throw Refusal.Because(
+                        StatusCode.Unavailable,
+                        Reasons.NodeNotCapable,
+                        "the runtime does not tell the pod's network namespace"));
         }
 
         _ = RepairMode.Leave(await TreeAsync(podUid, cancellationToken));
@@ -133,5 +145,6 @@ internal sealed class Thaw(
     private async Task<List<int>> TreeAsync(string podUid, CancellationToken cancellationToken) =>
         TreeOf(await runtime.ContainersAsync(podUid, cancellationToken));
 
-    private static List<int> TreeOf(IEnumerable<RunningContainer> containers) => [.. containers.SelectMany(c => ProcessTree.OfContainer(c.Pid))];
+    private static List<int> TreeOf(IEnumerable<RunningContainer> containers) => [.. containers.SelectMany(
+        c => ProcessTree.OfContainer(c.Pid))];
 }

@@ -6,8 +6,8 @@ namespace PodCheckpointing.Agent.Health;
 
 /// <summary>Whether this agent can do its work now: what /readyz tells. Nothing is killed for it.</summary>
 /// <remarks>
-/// A kubelet that cannot checkpoint is told and no more: it may stay so for good, and one node whose agent is never ready would
-/// hold up the update of all others.
+/// A kubelet that cannot checkpoint is told and no more: it may stay so for good, and one node whose agent is never
+/// ready would hold up the update of all others.
 /// </remarks>
 internal sealed class Readiness : BackgroundService
 {
@@ -17,12 +17,15 @@ internal sealed class Readiness : BackgroundService
     private readonly ReadinessCheck _kubelet;
     private readonly ILogger<Readiness> _logger;
 
-    public Readiness(KubeletClient kubelet, StoreMarks marks, IOptions<AgentOptions> options, TimeProvider time, ILogger<Readiness> logger)
+    public Readiness(
+        KubeletClient kubelet, StoreMarks marks, IOptions<AgentOptions> options, TimeProvider time,
+        ILogger<Readiness> logger)
     {
         _logger = logger;
         // A thread of its own: it may stay in the kernel for as long as the server does not answer.
         _volume = new ReadinessCheck("the volume", token => Task.Factory.StartNew(
-            () => AskVolume(marks, options.Value.StoreRoot), token, TaskCreationOptions.LongRunning, TaskScheduler.Default), time);
+            () => AskVolume(marks, options.Value.StoreRoot), token, TaskCreationOptions.LongRunning,
+            TaskScheduler.Default), time);
         _kubelet = new ReadinessCheck("kubelet", token => AskKubeletAsync(kubelet, time, token), time);
     }
 
@@ -42,8 +45,8 @@ internal sealed class Readiness : BackgroundService
         }
         catch (UnauthorizedAccessException exception)
         {
-            return $"the volume at {root} cannot be written: {exception.Message} An NFS server does so where it squashes root: export with "
-                + "no_root_squash, or a folder that the squashed user may write";
+            return $"the volume at {root} cannot be written: {exception.Message} An NFS server does so where it "
+                + "squashes root: export with no_root_squash, or a folder that the squashed user may write";
         }
         catch (IOException exception)
         {
@@ -55,7 +58,8 @@ internal sealed class Readiness : BackgroundService
     protected override Task ExecuteAsync(CancellationToken stoppingToken) =>
         Task.WhenAll(_volume.RunAsync(Tell, stoppingToken), _kubelet.RunAsync(Tell, stoppingToken));
 
-    private static async Task<string?> AskKubeletAsync(KubeletClient kubelet, TimeProvider time, CancellationToken cancellationToken)
+    private static async Task<string?> AskKubeletAsync(
+        KubeletClient kubelet, TimeProvider time, CancellationToken cancellationToken)
     {
         using var late = new CancellationTokenSource(KubeletLimit, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(late.Token, cancellationToken);

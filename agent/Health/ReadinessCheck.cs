@@ -22,7 +22,8 @@ internal sealed class ReadinessCheck(string what, Func<CancellationToken, Task<s
     public string? Fault => _last switch
     {
         null => $"{what} has not answered yet",
-        { } last when time.GetElapsedTime(last.At) > Limit => $"{what} has not answered for {time.GetElapsedTime(last.At).TotalSeconds:0} s",
+        { } last when time.GetElapsedTime(last.At) > Limit =>
+            $"{what} has not answered for {time.GetElapsedTime(last.At).TotalSeconds:0} s",
         { } last => last.Fault,
     };
 

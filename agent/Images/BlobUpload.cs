@@ -17,7 +17,8 @@ internal sealed class BlobUpload(RegistryConnection registry, Stream content, lo
 
     /// <summary>Uploads it; returns the bytes sent, those that were sent twice included.</summary>
     /// <exception cref="RegistryException">The registry does not take it.</exception>
-    /// <exception cref="CorruptArtifactException">The content is not what the digest says; the registry did not get it.</exception>
+    /// <exception cref="CorruptArtifactException">The content is not what the digest says; the
+    /// registry did not get it.</exception>
     public async Task<long> RunAsync(CancellationToken cancellationToken)
     {
         using (_hash)
@@ -70,7 +71,8 @@ internal sealed class BlobUpload(RegistryConnection registry, Stream content, lo
     private async Task<bool> BeginAsync(CancellationToken cancellationToken)
     {
         using var response = await registry.SendAsync(
-            () => new(HttpMethod.Post, new Uri(registry.Base, "blobs/uploads/")) { Content = new ByteArrayContent([]) }, cancellationToken);
+            () => new(HttpMethod.Post, new Uri(registry.Base, "blobs/uploads/")) { Content = new ByteArrayContent([]) },
+            cancellationToken);
         Follow(response);
         return true;
     }
@@ -98,7 +100,8 @@ internal sealed class BlobUpload(RegistryConnection registry, Stream content, lo
             && long.TryParse(last, NumberStyles.None, CultureInfo.InvariantCulture, out var end)
             && end < size
             ? (end == 0 ? 0 : end + 1)
-            : throw new RegistryException(RegistryFailure.Refused, "the registry does not say how much of an upload it has");
+            : throw new RegistryException(
+                RegistryFailure.Refused, "the registry does not say how much of an upload it has");
     }
 
     private async Task<long> PieceAsync(long offset, CancellationToken cancellationToken)
@@ -120,7 +123,8 @@ internal sealed class BlobUpload(RegistryConnection registry, Stream content, lo
     {
         var separator = _location!.Query.Length > 0 ? "&" : "?";
         using var response = await registry.SendAsync(
-            () => new(HttpMethod.Put, new Uri(_location.AbsoluteUri + separator + "digest=" + Uri.EscapeDataString(digest)))
+            () => new(
+                HttpMethod.Put, new Uri(_location.AbsoluteUri + separator + "digest=" + Uri.EscapeDataString(digest)))
             {
                 Content = new ByteArrayContent([]),
             },
@@ -131,7 +135,8 @@ internal sealed class BlobUpload(RegistryConnection registry, Stream content, lo
         }
 
         // Gone because it is finished, where the answer to the first try was lost.
-        using var blob = await registry.SendAsync(() => new(HttpMethod.Head, new Uri(registry.Base, $"blobs/{digest}")), cancellationToken);
+        using var blob = await registry.SendAsync(
+            () => new(HttpMethod.Head, new Uri(registry.Base, $"blobs/{digest}")), cancellationToken);
         return blob.StatusCode != HttpStatusCode.NotFound
             ? true
             : throw new RegistryException(RegistryFailure.Refused, "the registry forgot an upload at its end");
@@ -141,7 +146,8 @@ internal sealed class BlobUpload(RegistryConnection registry, Stream content, lo
     {
         _location = response.Headers.Location is { } location
             ? new Uri(registry.Base, location)
-            : _location ?? throw new RegistryException(RegistryFailure.Refused, "the registry does not say where to upload to");
+            : _location ?? throw new RegistryException(
+                RegistryFailure.Refused, "the registry does not say where to upload to");
     }
 
     private async Task CopyAsync(long offset, long length, Stream target, CancellationToken cancellationToken)
@@ -150,7 +156,8 @@ internal sealed class BlobUpload(RegistryConnection registry, Stream content, lo
         var buffer = new byte[1 << 17];
         for (var end = offset + length; offset < end;)
         {
-            var read = await content.ReadAsync(buffer.AsMemory(0, (int)Math.Min(buffer.Length, end - offset)), cancellationToken);
+            var read = await content.ReadAsync(
+                buffer.AsMemory(0, (int)Math.Min(buffer.Length, end - offset)), cancellationToken);
             if (read == 0)
             {
                 throw new CorruptArtifactException($"the content ends after {offset} bytes of {size}");

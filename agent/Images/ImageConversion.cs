@@ -7,12 +7,15 @@ using PodCheckpointing.Storage.Images;
 
 namespace PodCheckpointing.Agent.Images;
 
-/// <summary>ConvertCheckpointToImage: an image of a checkpoint, in the node's store, in a registry or on the volume.</summary>
+/// <summary>ConvertCheckpointToImage: an image of a checkpoint, in the node's store, in a
+/// registry or on the volume.</summary>
 internal sealed class ImageConversion(
-    CheckpointImages images, NodeImageStore node, IOptions<ImageOptions> options, TimeProvider time, ILogger<ImageConversion> logger)
+    CheckpointImages images, NodeImageStore node, IOptions<ImageOptions> options, TimeProvider time,
+    ILogger<ImageConversion> logger)
     : IDisposable
 {
-    // One at a time: the second call for one image finds what the first has made, and a node's network has other things to do.
+    // One at a time: the second call for one image finds what the first has made, and a
+    // node's network has other things to do.
     private readonly SemaphoreSlim _one = new(1, 1);
 
     /// <summary>Makes the image, or finds it made.</summary>
@@ -22,7 +25,8 @@ internal sealed class ImageConversion(
         var uri = ArtifactUri.TryParse(request.ArtifactUri, out var parsed) && parsed.Container is not null
             ? parsed
             : throw Refusal.Because(
-                StatusCode.InvalidArgument, Reasons.InvalidArgument, $"artifact_uri \"{request.ArtifactUri}\" names no container's artifact");
+                StatusCode.InvalidArgument, Reasons.InvalidArgument,
+                $"artifact_uri \"{request.ArtifactUri}\" names no container's artifact");
         var started = time.GetTimestamp();
         await _one.WaitAsync(cancellationToken);
         try
@@ -37,7 +41,8 @@ internal sealed class ImageConversion(
             };
             await PlaceAsync(image, name, request.Target, response, cancellationToken);
             ImageLog.Converted(
-                logger, request.ArtifactUri, name, image.ManifestDigest, response.MovedBytes, time.GetElapsedTime(started).TotalMilliseconds);
+                logger, request.ArtifactUri, name, image.ManifestDigest, response.MovedBytes,
+                time.GetElapsedTime(started).TotalMilliseconds);
             return response;
         }
         catch (Exception exception) when (RefusalOf(exception) is not null)
@@ -53,7 +58,8 @@ internal sealed class ImageConversion(
     public void Dispose() => _one.Dispose();
 
     private async Task PlaceAsync(
-        OciImage image, ImageReference name, string target, ConvertResponse response, CancellationToken cancellationToken)
+        OciImage image, ImageReference name, string target, ConvertResponse response,
+        CancellationToken cancellationToken)
     {
         switch (target)
         {
@@ -81,16 +87,20 @@ internal sealed class ImageConversion(
 
     private static RpcException? RefusalOf(Exception exception) => exception switch
     {
-        FormatException => Refusal.Because(StatusCode.InvalidArgument, Reasons.InvalidArgument, exception.Message, exception),
-        CorruptArtifactException => Refusal.Because(StatusCode.DataLoss, Reasons.CheckpointFailed, exception.Message, exception),
+        FormatException =>
+            Refusal.Because(StatusCode.InvalidArgument, Reasons.InvalidArgument, exception.Message, exception),
+        CorruptArtifactException =>
+            Refusal.Because(StatusCode.DataLoss, Reasons.CheckpointFailed, exception.Message, exception),
         RegistryException { Failure: RegistryFailure.Unavailable } =>
             Refusal.Because(StatusCode.Unavailable, Reasons.RegistryUnavailable, exception.Message, exception),
         RegistryException { Failure: RegistryFailure.Denied } =>
             Refusal.Because(StatusCode.PermissionDenied, Reasons.RegistryDenied, exception.Message, exception),
         RegistryException { Failure: RegistryFailure.WrongDigest } =>
             Refusal.Because(StatusCode.DataLoss, Reasons.RegistryWrongDigest, exception.Message, exception),
-        RegistryException => Refusal.Because(StatusCode.FailedPrecondition, Reasons.RegistryRefused, exception.Message, exception),
-        NodeStoreException => Refusal.Because(StatusCode.FailedPrecondition, Reasons.NodeStoreFailed, exception.Message, exception),
+        RegistryException =>
+            Refusal.Because(StatusCode.FailedPrecondition, Reasons.RegistryRefused, exception.Message, exception),
+        NodeStoreException =>
+            Refusal.Because(StatusCode.FailedPrecondition, Reasons.NodeStoreFailed, exception.Message, exception),
         IOException => Refusal.Because(StatusCode.Unavailable, Reasons.CheckpointFailed, exception.Message, exception),
         _ => null,
     };

@@ -24,8 +24,8 @@ internal sealed class ImageOptions
     /// <summary>Bytes of a layer in one request: what a broken connection costs at most.</summary>
     public int PieceSize { get; set; } = 64 << 20;
 
-    /// <summary>What is written before the commands below and the restore handler's, so that they run among the node's files:
-    /// nsenter with its arguments, where the agent is in a container.</summary>
+    /// <summary>What is written before the commands below and the restore handler's, so that they run among the node's
+    /// files: nsenter with its arguments, where the agent is in a container.</summary>
     public IList<string> NodeCommand { get; } = [];
 
     /// <summary>containerd's client.</summary>

@@ -4,12 +4,14 @@ using System.Text.RegularExpressions;
 namespace PodCheckpointing.Agent.Images;
 
 /// <summary>An image's name with its registry spelled out: host[:port]/repository[:tag].</summary>
-/// <remarks>A name without a host means another registry to every tool; for a process' memory that is no detail.</remarks>
+/// <remarks>A name without a host means another registry to every tool; for a process'
+/// memory that is no detail.</remarks>
 internal sealed partial record ImageReference(string Host, string Repository, string Tag)
 {
     /// <summary>A registry on this machine may be spoken to in plain HTTP.</summary>
     public bool IsLocal =>
-        Port().Replace(Host, "") is var name && (name == "localhost" || (IPAddress.TryParse(name, out var address) && IPAddress.IsLoopback(address)));
+        Port().Replace(Host, "") is var name
+        && (name == "localhost" || (IPAddress.TryParse(name, out var address) && IPAddress.IsLoopback(address)));
 
     /// <summary>Reads a name.</summary>
     /// <exception cref="FormatException">It is none, names no host, or carries a digest.</exception>
@@ -22,8 +24,8 @@ internal sealed partial record ImageReference(string Host, string Repository, st
                 match.Groups["repository"].Value,
                 match.Groups["tag"] is { Success: true, Value: var tag } ? tag : "latest")
             : throw new FormatException(
-                $"image_reference \"{text}\" is not host[:port]/repository[:tag], with the registry's host spelled out and "
-                + "without a digest");
+                $"image_reference \"{text}\" is not host[:port]/repository[:tag], with the registry's host spelled "
+                + "out and without a digest");
     }
 
     public override string ToString() => $"{Host}/{Repository}:{Tag}";

@@ -10,21 +10,26 @@ namespace PodCheckpointing.Agent.Images;
 /// <summary>The node's image store did not take the image.</summary>
 internal sealed class NodeStoreException(string message, Exception? inner = null) : Exception(message, inner);
 
-/// <summary>Brings an image into the store of this node's runtime, with the tools that the runtime's nodes have.</summary>
-internal sealed class NodeImageStore(CheckpointImages images, IOptions<AgentOptions> agent, IOptions<ImageOptions> options)
+/// <summary>Brings an image into the store of this node's runtime, with the tools that
+/// the runtime's nodes have.</summary>
+internal sealed class NodeImageStore(
+    CheckpointImages images, IOptions<AgentOptions> agent, IOptions<ImageOptions> options)
 {
     private const string Namespace = "k8s.io";
 
     /// <summary>Imports an image; returns the bytes moved, none where the store has it under that name.</summary>
-    /// <exception cref="NodeStoreException">The store has another image under that name afterwards, or a tool failed.</exception>
+    /// <exception cref="NodeStoreException">The store has another image under that name
+    /// afterwards, or a tool failed.</exception>
     public async Task<long> ImportAsync(OciImage image, ImageReference name, CancellationToken cancellationToken)
     {
         var runtime = await RuntimeAsync(cancellationToken);
         return runtime switch
         {
-            "containerd" => await IntoAsync(image, name, DigestInContainerdAsync, IntoContainerdAsync, cancellationToken),
+            "containerd" =>
+                await IntoAsync(image, name, DigestInContainerdAsync, IntoContainerdAsync, cancellationToken),
             "cri-o" => await IntoAsync(image, name, DigestInStorageAsync, IntoStorageAsync, cancellationToken),
-            _ => throw new NodeStoreException($"the node's runtime calls itself \"{runtime}\": images go into containerd and CRI-O only"),
+            _ => throw new NodeStoreException(
+                $"the node's runtime calls itself \"{runtime}\": images go into containerd and CRI-O only"),
         };
     }
 
@@ -44,7 +49,8 @@ internal sealed class NodeImageStore(CheckpointImages images, IOptions<AgentOpti
         var found = await digest(name, cancellationToken);
         return found == image.ManifestDigest
             ? image.LayerSize
-            : throw new NodeStoreException($"the node's image store has {(found.Length > 0 ? found : "nothing")} as {name} after the import");
+            : throw new NodeStoreException(
+                $"the node's image store has {(found.Length > 0 ? found : "nothing")} as {name} after the import");
     }
 
     private async Task<string> RuntimeAsync(CancellationToken cancellationToken)
@@ -68,14 +74,16 @@ internal sealed class NodeImageStore(CheckpointImages images, IOptions<AgentOpti
     }
 
     private Task IntoContainerdAsync(OciImage image, ImageReference name, CancellationToken cancellationToken) =>
-        RunAsync([.. Ctr(), "images", "import", "-"], (stdin, token) => ArchiveAsync(image, name, stdin, token), cancellationToken);
+        RunAsync([.. Ctr(), "images", "import", "-"], (stdin, token) => ArchiveAsync(
+            image, name, stdin, token), cancellationToken);
 
     private async Task<string> DigestInStorageAsync(ImageReference name, CancellationToken cancellationToken)
     {
         try
         {
             return (await RunAsync(
-                [options.Value.Skopeo, "inspect", "--format", "{{.Digest}}", InStorage(name)], null, cancellationToken)).Trim();
+                [options.Value.Skopeo, "inspect", "--format", "{{.Digest}}", InStorage(name)], null, cancellationToken))
+                .Trim();
         }
         catch (NodeStoreException)
         {
@@ -87,7 +95,8 @@ internal sealed class NodeImageStore(CheckpointImages images, IOptions<AgentOpti
     private async Task IntoStorageAsync(OciImage image, ImageReference name, CancellationToken cancellationToken)
     {
         // Through the layout beside the dump: skopeo reads no stream.
-        var layout = await images.WriteLayoutAsync(image, images.FolderOf(image), name.ToString(), name.Tag, cancellationToken);
+        var layout =
+            await images.WriteLayoutAsync(image, images.FolderOf(image), name.ToString(), name.Tag, cancellationToken);
         // The node's policy is about signatures of what is pulled; this was made here, and is verified by its digests.
         await RunAsync(
             [
@@ -106,13 +115,16 @@ internal sealed class NodeImageStore(CheckpointImages images, IOptions<AgentOpti
         var endpoint = agent.Value.RuntimeEndpoint;
         return
         [
-            options.Value.Ctr, "--address", endpoint.StartsWith(Unix, StringComparison.Ordinal) ? endpoint[Unix.Length..] : endpoint,
+            options.Value.Ctr, "--address", endpoint.StartsWith(Unix, StringComparison.Ordinal)
+                ? endpoint[Unix.Length..]
+                : endpoint,
             "--namespace", Namespace,
         ];
     }
 
     // An OCI layout as a tar, made while it is read: the dump is on no disk a second time.
-    private async Task ArchiveAsync(OciImage image, ImageReference name, Stream target, CancellationToken cancellationToken)
+    private async Task ArchiveAsync(
+        OciImage image, ImageReference name, Stream target, CancellationToken cancellationToken)
     {
         await using var tar = new TarWriter(target, TarEntryFormat.Pax, leaveOpen: true);
         await AddAsync(OciImage.LayoutFile, new MemoryStream(OciImage.LayoutVersion.ToArray()));
@@ -125,18 +137,21 @@ internal sealed class NodeImageStore(CheckpointImages images, IOptions<AgentOpti
         {
             await using (content)
             {
-                await tar.WriteEntryAsync(new PaxTarEntry(TarEntryType.RegularFile, path) { DataStream = content }, cancellationToken);
+                await tar.WriteEntryAsync(
+                    new PaxTarEntry(TarEntryType.RegularFile, path) { DataStream = content }, cancellationToken);
             }
         }
     }
 
     private static string BlobName(string digest) => "blobs/" + digest.Replace(':', '/');
 
-    private async Task<string> RunAsync(string[] command, Func<Stream, CancellationToken, Task>? feed, CancellationToken cancellationToken)
+    private async Task<string> RunAsync(
+        string[] command, Func<Stream, CancellationToken, Task>? feed, CancellationToken cancellationToken)
     {
         try
         {
-            var result = await NodeProcess.RunAsync([.. options.Value.NodeCommand, .. command], feed, Timeout.InfiniteTimeSpan, cancellationToken);
+            var result = await NodeProcess.RunAsync(
+                [.. options.Value.NodeCommand, .. command], feed, Timeout.InfiniteTimeSpan, cancellationToken);
             return result.Code == 0
                 ? result.Output
                 : throw new NodeStoreException($"{string.Join(' ', command)} failed: {result.Complaint}");

@@ -9,7 +9,8 @@ using Polly.Retry;
 
 namespace PodCheckpointing.Agent.Images;
 
-/// <summary>Requests to one repository of one registry: signed in when asked to, and repeated while that can help.</summary>
+/// <summary>Requests to one repository of one registry: signed in when asked to, and
+/// repeated while that can help.</summary>
 internal sealed partial class RegistryConnection : IDisposable
 {
     private const int LargestError = 1 << 20;
@@ -46,7 +47,8 @@ internal sealed partial class RegistryConnection : IDisposable
                 BackoffType = DelayBackoffType.Exponential,
                 MaxDelay = TimeSpan.FromSeconds(30),
                 UseJitter = true,
-                ShouldHandle = new PredicateBuilder().Handle<RegistryException>(e => e.Failure == RegistryFailure.Unavailable),
+                ShouldHandle =
+                    new PredicateBuilder().Handle<RegistryException>(e => e.Failure == RegistryFailure.Unavailable),
             })
             .Build();
     }
@@ -59,9 +61,11 @@ internal sealed partial class RegistryConnection : IDisposable
     public async Task<T> RetryAsync<T>(Func<CancellationToken, Task<T>> action, CancellationToken cancellationToken) =>
         await _retries.ExecuteAsync(async token => await action(token), cancellationToken);
 
-    /// <summary>Sends a request, signed in if need be. Made anew for a second try, as content can be sent only once.</summary>
+    /// <summary>Sends a request, signed in if need be. Made anew for a second try, as
+    /// content can be sent only once.</summary>
     /// <exception cref="RegistryException">No answer, or one that is an error; 404 is an answer.</exception>
-    public async Task<HttpResponseMessage> SendAsync(Func<HttpRequestMessage> request, CancellationToken cancellationToken)
+    public async Task<HttpResponseMessage> SendAsync(
+        Func<HttpRequestMessage> request, CancellationToken cancellationToken)
     {
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         deadline.CancelAfter(_timeout);
@@ -82,11 +86,13 @@ internal sealed partial class RegistryConnection : IDisposable
                 ? response
                 : throw await FailureAsync(response, deadline.Token);
         }
-        catch (Exception exception) when (exception is HttpRequestException or IOException or OperationCanceledException)
+        catch (Exception exception)
+            when (exception is HttpRequestException or IOException or OperationCanceledException)
         {
             cancellationToken.ThrowIfCancellationRequested();
             throw new RegistryException(
-                RegistryFailure.Unavailable, $"registry {_image.Host} cannot be reached: {exception.Message}", exception);
+                RegistryFailure.Unavailable, $"registry {_image.Host} cannot be reached: {exception.Message}",
+                exception);
         }
     }
 
@@ -129,7 +135,8 @@ internal sealed partial class RegistryConnection : IDisposable
         return _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
     }
 
-    private async Task<AuthenticationHeaderValue> SignInAsync(HttpResponseMessage challenge, CancellationToken cancellationToken)
+    private async Task<AuthenticationHeaderValue> SignInAsync(
+        HttpResponseMessage challenge, CancellationToken cancellationToken)
     {
         foreach (var way in challenge.Headers.WwwAuthenticate)
         {
@@ -145,7 +152,8 @@ internal sealed partial class RegistryConnection : IDisposable
         }
 
         throw new RegistryException(
-            RegistryFailure.Denied, $"registry {_image.Host} asks who we are, and the credentials' file does not name it");
+            RegistryFailure.Denied,
+            $"registry {_image.Host} asks who we are, and the credentials' file does not name it");
     }
 
     private async Task<AuthenticationHeaderValue> TokenAsync(string challenge, CancellationToken cancellationToken)
@@ -162,7 +170,8 @@ internal sealed partial class RegistryConnection : IDisposable
         var query = $"scope={Uri.EscapeDataString($"repository:{_image.Repository}:pull,push")}"
             + (parts.TryGetValue("service", out var service) ? $"&service={Uri.EscapeDataString(service)}" : "");
         using var request = new HttpRequestMessage(
-            HttpMethod.Get, new UriBuilder(realm) { Query = realm.Query.Length > 1 ? realm.Query[1..] + "&" + query : query }.Uri);
+            HttpMethod.Get,
+            new UriBuilder(realm) { Query = realm.Query.Length > 1 ? realm.Query[1..] + "&" + query : query }.Uri);
         request.Headers.Authorization = _credentials?.Basic;
         using var response = await _http.SendAsync(request, cancellationToken);
         if (!response.IsSuccessStatusCode)
@@ -173,7 +182,8 @@ internal sealed partial class RegistryConnection : IDisposable
         try
         {
             using var answer = JsonDocument.Parse(await response.Content.ReadAsByteArrayAsync(cancellationToken));
-            var token = answer.RootElement.TryGetProperty("token", out var t) || answer.RootElement.TryGetProperty("access_token", out t)
+            var token = answer.RootElement.TryGetProperty("token", out var t)
+                || answer.RootElement.TryGetProperty("access_token", out t)
                 ? t.GetString()
                 : null;
             return new AuthenticationHeaderValue("Bearer", token ?? throw new JsonException("no token"));
@@ -184,7 +194,8 @@ internal sealed partial class RegistryConnection : IDisposable
         }
     }
 
-    private async Task<RegistryException> FailureAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    private async Task<RegistryException> FailureAsync(
+        HttpResponseMessage response, CancellationToken cancellationToken)
     {
         using (response)
         {
@@ -192,7 +203,8 @@ internal sealed partial class RegistryConnection : IDisposable
             var said = await response.Content.ReadAsStringAsync(cancellationToken);
             var status = (int)response.StatusCode;
             var message = $"registry {_image.Host} answers {status} to {response.RequestMessage?.Method} "
-                + $"{response.RequestMessage?.RequestUri?.AbsolutePath}: {(said.Length > 300 ? said[..300] : said).Trim()}";
+                + $"{response.RequestMessage?.RequestUri?.AbsolutePath}: "
+                + $"{(said.Length > 300 ? said[..300] : said).Trim()}";
             return new RegistryException(
                 status switch
                 {
@@ -212,7 +224,12 @@ internal sealed partial class RegistryConnection : IDisposable
             return new SslClientAuthenticationOptions();
         }
 
-        var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
+        var policy =
+            new X509ChainPolicy
+            {
+                TrustMode = X509ChainTrustMode.CustomRootTrust,
+                RevocationMode = X509RevocationMode.NoCheck,
+            };
         policy.CustomTrustStore.ImportFromPemFile(authority);
         using var system = new X509Store(StoreName.Root, StoreLocation.LocalMachine, OpenFlags.ReadOnly);
         policy.CustomTrustStore.AddRange(system.Certificates);

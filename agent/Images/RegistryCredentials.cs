@@ -29,7 +29,9 @@ internal sealed record RegistryCredentials(string User, string Password)
             }
 
             // Docker's own registry is known by the address of its first version.
-            var names = host == "docker.io" ? new[] { host, "https://index.docker.io/v1/" } : [host, "https://" + host, "http://" + host];
+            var names = host == "docker.io"
+                ? new[] { host, "https://index.docker.io/v1/" }
+                : [host, "https://" + host, "http://" + host];
             foreach (var name in names)
             {
                 if (auths.TryGetProperty(name, out var entry))
@@ -40,10 +42,12 @@ internal sealed record RegistryCredentials(string User, string Password)
 
             return null;
         }
-        catch (Exception exception) when (exception is JsonException or InvalidOperationException or FormatException or IOException)
+        catch (Exception exception)
+            when (exception is JsonException or InvalidOperationException or FormatException or IOException)
         {
             // Not the parser's words: they may quote what is secret.
-            throw new RegistryException(RegistryFailure.Denied, $"{path} cannot be read as a docker config.json", exception);
+            throw new RegistryException(
+                RegistryFailure.Denied, $"{path} cannot be read as a docker config.json", exception);
         }
     }
 

@@ -17,7 +17,8 @@ internal enum RegistryFailure
 }
 
 /// <summary>A registry did not take the image.</summary>
-internal sealed class RegistryException(RegistryFailure failure, string message, Exception? inner = null) : Exception(message, inner)
+internal sealed class RegistryException(
+    RegistryFailure failure, string message, Exception? inner = null) : Exception(message, inner)
 {
     public RegistryFailure Failure { get; } = failure;
 }

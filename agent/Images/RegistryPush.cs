@@ -7,17 +7,20 @@ namespace PodCheckpointing.Agent.Images;
 
 /// <summary>Pushes a checkpoint's image to a registry (the OCI distribution API), and reads it back.</summary>
 /// <remarks>
-/// The layer goes up in pieces straight from the volume; a broken connection costs a piece at most. The tag comes last, so an
-/// upload that failed has changed nothing that anybody could pull.
+/// The layer goes up in pieces straight from the volume; a broken connection costs a piece at most. The tag comes last,
+/// so an upload that failed has changed nothing that anybody could pull.
 /// </remarks>
 internal sealed class RegistryPush(RegistryConnection registry, CheckpointImages images, int pieceSize)
 {
     private const int LargestAnswer = 4 << 20;
     private const string DigestHeader = "Docker-Content-Digest";
 
-    /// <summary>Pushes an image; returns the bytes that had to be sent. One that is there whole costs nothing.</summary>
-    /// <exception cref="RegistryException">The registry does not take it, or holds something else afterwards.</exception>
-    /// <exception cref="CorruptArtifactException">The dump is not what its manifest says; nothing was published.</exception>
+    /// <summary>Pushes an image; returns the bytes that had to be sent. One that is
+    /// there whole costs nothing.</summary>
+    /// <exception cref="RegistryException">The registry does not take it, or holds
+    /// something else afterwards.</exception>
+    /// <exception cref="CorruptArtifactException">The dump is not what its manifest
+    /// says; nothing was published.</exception>
     public async Task<long> PushAsync(OciImage image, string tag, CancellationToken cancellationToken)
     {
         long sent = 0;
@@ -32,7 +35,8 @@ internal sealed class RegistryPush(RegistryConnection registry, CheckpointImages
             sent += await UploadAsync(config, image.Config.Length, image.ConfigDigest, cancellationToken);
         }
 
-        if (await ManifestAsync(tag, cancellationToken) is not { } standing || !standing.AsSpan().SequenceEqual(image.Manifest))
+        if (await ManifestAsync(tag, cancellationToken) is not { } standing
+            || !standing.AsSpan().SequenceEqual(image.Manifest))
         {
             await registry.RetryAsync(token => TagAsync(image, tag, token), cancellationToken);
             sent += image.Manifest.Length;
@@ -118,13 +122,15 @@ internal sealed class RegistryPush(RegistryConnection registry, CheckpointImages
         var manifest = await ManifestAsync(tag, cancellationToken);
         if (manifest is null || Digest.Of(manifest) != image.ManifestDigest)
         {
-            throw Wrong($"{(manifest is null ? "nothing" : Digest.Of(manifest))} as {tag}, which is {image.ManifestDigest}");
+            throw Wrong(
+                $"{(manifest is null ? "nothing" : Digest.Of(manifest))} as {tag}, which is {image.ManifestDigest}");
         }
 
         var config = await registry.RetryAsync(
             async token =>
             {
-                using var response = await registry.SendAsync(() => new(HttpMethod.Get, At($"blobs/{image.ConfigDigest}")), token);
+                using var response =
+                    await registry.SendAsync(() => new(HttpMethod.Get, At($"blobs/{image.ConfigDigest}")), token);
                 return await BodyAsync(response, token);
             },
             cancellationToken);
@@ -156,7 +162,9 @@ internal sealed class RegistryPush(RegistryConnection registry, CheckpointImages
 
     private static void Compare(HttpResponseMessage response, string expected)
     {
-        if (response.Headers.TryGetValues(DigestHeader, out var said) && said.FirstOrDefault() is { } digest && digest != expected)
+        if (response.Headers.TryGetValues(DigestHeader, out var said)
+            && said.FirstOrDefault() is { } digest
+            && digest != expected)
         {
             throw Wrong($"{digest} for {expected}");
         }

@@ -20,8 +20,8 @@ internal sealed class KubeletClient : IDisposable
     /// <summary>CRI's own default, to which kubelet raises smaller values. It takes greater ones as they are.</summary>
     internal const int DefaultTimeoutSeconds = 120;
 
-    /// <summary>kubelet's words for a call to the runtime of which it has not seen the end. The runtime goes on with the dump:
-    /// CRI-O's does not end with the call, nor CRIU's with CRI-O.</summary>
+    /// <summary>kubelet's words for a call to the runtime of which it has not seen the end. The runtime goes on with
+    /// the dump: CRI-O's does not end with the call, nor CRIU's with CRI-O.</summary>
     private static readonly string[] Unknown = ["code = DeadlineExceeded", "code = Canceled", "code = Unavailable"];
 
     private readonly HttpClient _http;
@@ -36,7 +36,13 @@ internal sealed class KubeletClient : IDisposable
         {
             // Read for each connection: a cluster's authorities are rotated.
             RemoteCertificateValidationCallback = (_, certificate, chain, errors) =>
-                KubeletAuthority.Check(_options.KubeletCa, _options.ExpectedKubeletName, certificate as X509Certificate2, chain, errors, time.GetUtcNow()),
+                KubeletAuthority.Check(
+                    _options.KubeletCa,
+                    _options.ExpectedKubeletName,
+                    certificate as X509Certificate2,
+                    chain,
+                    errors,
+                    time.GetUtcNow()),
         };
         if (_options is { KubeletClientCertificate: { } certificate, KubeletClientKey: { } key })
         {
@@ -86,7 +92,8 @@ internal sealed class KubeletClient : IDisposable
         catch (HttpRequestException exception)
         {
             throw Refusal.Because(
-                StatusCode.Unavailable, Reasons.KubeletUnavailable, $"kubelet does not answer: {Why(exception)}", exception);
+                StatusCode.Unavailable, Reasons.KubeletUnavailable, $"kubelet does not answer: {Why(exception)}",
+                exception);
         }
         catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
         {
@@ -109,9 +116,12 @@ internal sealed class KubeletClient : IDisposable
     {
         try
         {
-            using var response = await SendAsync("/checkpoint/default/no-such-pod-checkpointing-probe/c", cancellationToken);
+            using var response =
+                await SendAsync("/checkpoint/default/no-such-pod-checkpointing-probe/c", cancellationToken);
             var text = (await response.Content.ReadAsStringAsync(cancellationToken)).Trim();
-            return text == "pod does not exist" ? (true, "") : (false, Explain(response.StatusCode, text).Status.Detail);
+            return text == "pod does not exist"
+                ? (true, "")
+                : (false, Explain(response.StatusCode, text).Status.Detail);
         }
         catch (HttpRequestException exception)
         {
@@ -138,8 +148,10 @@ internal sealed class KubeletClient : IDisposable
         (HttpStatusCode.ServiceUnavailable, _) => Refusal.Because(
             StatusCode.Unavailable, Reasons.KubeletUnavailable, $"kubelet is busy (503): {Short(text)}"),
         (_, var t) when Unknown.Any(u => t.Contains(u, StringComparison.Ordinal)) => Refusal.Because(
-            StatusCode.Unavailable, Reasons.KubeletUnavailable, $"kubelet has not seen the end of the dump: {Short(text)}"),
-        (_, var t) when t.Contains("Connected TCP socket", StringComparison.Ordinal) => ConnectedSocketsRefused("CRIU found one"),
+            StatusCode.Unavailable, Reasons.KubeletUnavailable,
+            $"kubelet has not seen the end of the dump: {Short(text)}"),
+        (_, var t) when t.Contains("Connected TCP socket", StringComparison.Ordinal) =>
+            ConnectedSocketsRefused("CRIU found one"),
         (_, var t) when t.Contains("checkpoint/restore support not available", StringComparison.Ordinal) =>
             Refusal.Because(
                 StatusCode.FailedPrecondition,
@@ -150,9 +162,11 @@ internal sealed class KubeletClient : IDisposable
         (_, var t) when FullDisk.IsMeantBy(t) => Refusal.Because(
             StatusCode.FailedPrecondition,
             Reasons.NotEnoughSpace,
-            $"a disk of the node is full where the runtime dumps or kubelet writes its archive; make room there: {Short(text)}"),
+            "a disk of the node is full where the runtime dumps or kubelet writes its archive; make room there: "
+                + $"{Short(text)}"),
         _ => Refusal.Because(
-            StatusCode.FailedPrecondition, Reasons.CheckpointFailed, $"the runtime could not dump the container: {Short(text)}"),
+            StatusCode.FailedPrecondition, Reasons.CheckpointFailed,
+            $"the runtime could not dump the container: {Short(text)}"),
     };
 
     /// <summary>Connected sockets, and no option that says what to do with them: a migration with tcpPolicy Reject, or
@@ -186,10 +200,13 @@ internal sealed class KubeletClient : IDisposable
 
     private async Task<HttpResponseMessage> SendAsync(string path, CancellationToken cancellationToken)
     {
-        // .NET sends a request again by itself whose connection ends without an answer, but not one whose content it has sent,
-        // be that empty: the first one may have begun the dump.
-        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(path, UriKind.Relative)) { Content = new ByteArrayContent([]) };
-        // kubelet is called on the loopback, but its certificate bears the node's name: this is the name that is checked.
+        // .NET sends a request again by itself whose connection ends without an answer, but not one whose content it
+        // has sent, be that empty: the first one may have begun the dump.
+        using var request =
+            new HttpRequestMessage(
+                HttpMethod.Post, new Uri(path, UriKind.Relative)) { Content = new ByteArrayContent([]) };
+        // kubelet is called on the loopback, but its certificate bears the node's
+        // name: this is the name that is checked.
         request.Headers.Host = _options.ExpectedKubeletName;
         if (_options.KubeletTokenFile is { } file)
         {

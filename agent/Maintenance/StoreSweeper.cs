@@ -7,11 +7,13 @@ namespace PodCheckpointing.Agent.Maintenance;
 
 /// <summary>Removes partial files and empty folders that dead writers left on the volume.</summary>
 /// <remarks>
-/// One agent at a time, and all of them together once in an hour; the storage component's locks and the volume's clock see to both. A
-/// checkpoint without a marker stays: the operator may go on with it, and only it knows when it will not.
+/// One agent at a time, and all of them together once in an hour; the storage component's locks and the volume's clock
+/// see to both. A checkpoint without a marker stays: the operator may go on with it, and only it knows when it will
+/// not.
 /// </remarks>
 internal sealed class StoreSweeper(
-    Checkpointer checkpointer, DumpJournal journal, StoreMarks marks, IOptions<AgentOptions> options, TimeProvider time, ILogger<StoreSweeper> logger)
+    Checkpointer checkpointer, DumpJournal journal, StoreMarks marks, IOptions<AgentOptions> options, TimeProvider time,
+    ILogger<StoreSweeper> logger)
     : PeriodicTask("remove leftovers of dead writers from the volume", PollInterval, atOnce: false, time, logger)
 {
     private static readonly TimeSpan PollInterval = TimeSpan.FromMinutes(10);
@@ -32,7 +34,8 @@ internal sealed class StoreSweeper(
             Every = Period,
             UnderWay = podUid => checkpointer.IsUnderWay(podUid) || journal.AnyPending(podUid),
         };
-        return new StoreSweep(options.Value.StoreRoot, Time).Run(sweep, cancellationToken).Count(leftover => leftover.Removed);
+        return new StoreSweep(options.Value.StoreRoot, Time).Run(sweep, cancellationToken).Count(
+            leftover => leftover.Removed);
     }
 
     /// <inheritdoc/>

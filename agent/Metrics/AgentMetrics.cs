@@ -19,7 +19,8 @@ internal static class AgentMetrics
         "container_checkpoint_failures_total", "Containers that were not dumped or stored, by reason", "reason");
 
     public static readonly HistogramMetric CheckpointDuration = Set.Histogram(
-        "container_checkpoint_duration_seconds", "From the call to the stored checkpoint of a container", Buckets.Seconds);
+        "container_checkpoint_duration_seconds", "From the call to the stored checkpoint of a container",
+        Buckets.Seconds);
 
     public static readonly HistogramMetric DumpDuration = Set.Histogram(
         "container_checkpoint_dump_seconds", "How long kubelet took to dump a container", Buckets.Seconds);
@@ -84,7 +85,8 @@ internal static class AgentMetrics
     public static readonly ObservedMetric Build = Set.ObservedGauge(
         "pod_checkpointing_build_info", "1; the labels say what runs", "component", "version");
 
-    /// <summary>Why something failed, in a word of the agent's own code: few, and no part of them comes from outside.</summary>
+    /// <summary>Why something failed, in a word of the agent's own code: few, and no part
+    /// of them comes from outside.</summary>
     public static string ReasonOf(Exception exception) =>
         exception is RpcException rpc ? AgentReasons.Of(rpc) : Reasons.AgentFailed;
 }

@@ -16,7 +16,13 @@ internal static class Metering
     private static readonly string[] OpenPaths = [MetricsEndpoint.Path, "/healthz", "/readyz"];
 
     /// <summary>Everything that the agent tells.</summary>
-    public static readonly MetricSet[] Sets = [AgentMetrics.Set, CertificateMetrics.Set, ProcessMetrics.Set, RuntimeMetrics.ScrapeSet];
+    public static readonly MetricSet[] Sets =
+    [
+        AgentMetrics.Set,
+        CertificateMetrics.Set,
+        ProcessMetrics.Set,
+        RuntimeMetrics.ScrapeSet,
+    ];
 
     private static string Version => typeof(Metering).Assembly.GetName().Version!.ToString(3);
 
@@ -28,7 +34,8 @@ internal static class Metering
         services.AddTracing("checkpoint-agent", Version);
     }
 
-    /// <summary>Plain HTTP for Prometheus, on every address of the node; HTTP/1.1 only, which no gRPC call speaks.</summary>
+    /// <summary>Plain HTTP for Prometheus, on every address of the node; HTTP/1.1 only,
+    /// which no gRPC call speaks.</summary>
     public static void ListenForMetrics(this KestrelServerOptions kestrel, int port)
     {
         if (port > 0)
@@ -44,7 +51,8 @@ internal static class Metering
         var fences = app.Services.GetRequiredService<FenceBook>();
         AgentMetrics.Fences.From(() => fences.All().Count);
         AgentMetrics.OldestFence.From(() => fences.OldestAge().TotalSeconds);
-        AgentMetrics.StagingBytes.From(() => Directory.Exists(options.RestoresFolder) ? BytesBelow(options.RestoresFolder) : 0);
+        AgentMetrics.StagingBytes.From(
+            () => Directory.Exists(options.RestoresFolder) ? BytesBelow(options.RestoresFolder) : 0);
         AgentMetrics.Build.From(() =>
             [AgentMetrics.Build.Value(1, "agent", Version)]);
         CertificateMetrics.Observe("agent", options.TlsCertificate, options.TlsClientCa);
@@ -68,10 +76,12 @@ internal static class Metering
         app.MapMetrics(app.Services.GetRequiredService<MetricsExporter>());
     }
 
-    /// <summary>The sizes of all files below a folder. Users have made what is in it: a link of theirs may lead to the whole node, or round
-    /// in circles.</summary>
+    /// <summary>The sizes of all files below a folder. Users have made what is in it: a link of theirs may lead to the
+    /// whole node, or round in circles.</summary>
     internal static long BytesBelow(string folder) => new DirectoryInfo(folder)
-        .EnumerateFiles("*", new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint })
+        .EnumerateFiles(
+            "*",
+            new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint })
         .Sum(file => file.Length);
 
     private static async Task MeasureAsync(HttpContext context, RequestDelegate next)
@@ -88,10 +98,12 @@ internal static class Metering
 
     private static string CodeOf(HttpContext context)
     {
-        var text = context.Features.Get<IHttpResponseTrailersFeature>()?.Trailers["grpc-status"].ToString() is { Length: > 0 } trailer
+        var text = context.Features.Get<IHttpResponseTrailersFeature>()?.Trailers["grpc-status"].ToString()
+            is { Length: > 0 } trailer
             ? trailer
             : context.Response.Headers["grpc-status"].ToString();
-        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var code) && Enum.IsDefined((StatusCode)code)
+        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var code)
+            && Enum.IsDefined((StatusCode)code)
             ? ((StatusCode)code).ToString()
             : nameof(StatusCode.Unknown);
     }

@@ -32,7 +32,8 @@ internal static class OperationMeter
         {
             AgentMetrics.Checkpoints.Count("failure");
             AgentMetrics.CheckpointFailures.Count(AgentMetrics.ReasonOf(exception));
-            span?.SetTag("error.type", AgentMetrics.ReasonOf(exception)).SetStatus(ActivityStatusCode.Error, exception.Message);
+            span?.SetTag("error.type", AgentMetrics.ReasonOf(exception)).SetStatus(
+                ActivityStatusCode.Error, exception.Message);
             throw;
         }
         finally
@@ -73,7 +74,8 @@ internal static class OperationMeter
     {
         foreach (var state in states)
         {
-            if (state.Phase is not (RestorePhases.Running or RestorePhases.Failed) || !Ended.Add(podUid, state.ContainerName))
+            if (state.Phase is not (RestorePhases.Running or RestorePhases.Failed)
+                || !Ended.Add(podUid, state.ContainerName))
             {
                 continue;
             }
@@ -93,7 +95,8 @@ internal static class OperationMeter
     }
 
     /// <summary>A span of something that has ended.</summary>
-    private static void Span(string name, DateTime from, DateTime to, params ReadOnlySpan<(string Key, object Value)> tags)
+    private static void Span(
+        string name, DateTime from, DateTime to, params ReadOnlySpan<(string Key, object Value)> tags)
     {
         using var span = Source.StartActivity(ActivityKind.Internal, startTime: from, name: name);
         foreach (var (key, value) in tags)

@@ -3,7 +3,8 @@ using PodCheckpointing.Storage;
 
 namespace PodCheckpointing.Agent.Metrics;
 
-/// <summary>Asks the volume now and then what is free. Not at a scrape: a network volume that hangs would hang it, too.</summary>
+/// <summary>Asks the volume now and then what is free. Not at a scrape: a network volume that
+/// hangs would hang it, too.</summary>
 internal sealed class StoreProbe(
     CheckpointStore store, IOptions<AgentOptions> options, TimeProvider time, ILogger<StoreProbe> logger)
     : PeriodicTask("ask the volume what is free on it", Period, atOnce: true, time, logger)

@@ -11,19 +11,21 @@ namespace PodCheckpointing.Agent.Network;
 /// <summary>Addresses that this node passes no packets from or to: those of pods that come here with them and are not
 /// restored yet.</summary>
 /// <remarks>
-/// A pod without its sockets answers a segment of a connection with a reset, which ends the connection at its other end,
-/// and one that is restored and stands still would acknowledge bytes that a rollback loses. The rules stand before the
-/// pod exists, in the node's raw table, which every packet to or from a pod on a routed network passes. Each hold is a
-/// file, so that an agent that is started again, also after its node, restores the rules; so is its end, so that a call
-/// that comes late or twice holds nothing again. Both are swept: of a node that was given up as lost nobody asks any more.
+/// A pod without its sockets answers a segment of a connection with a reset, which ends the connection at its other
+/// end, and one that is restored and stands still would acknowledge bytes that a rollback loses. The rules stand before
+/// the pod exists, in the node's raw table, which every packet to or from a pod on a routed network passes. Each hold
+/// is a file, so that an agent that is started again, also after its node, restores the rules; so is its end, so that a
+/// call that comes late or twice holds nothing again. Both are swept: of a node that was given up as lost nobody asks
+/// any more.
 /// </remarks>
 /// <param name="options">Where the files are.</param>
 /// <param name="time">Says when a hold is overdue.</param>
-/// <param name="runAsync">Runs a script in the node's network, to its end: while it works nobody else may look at the rules, so
-/// that a caller who hangs up ends nothing but the wait for its turn.</param>
+/// <param name="runAsync">Runs a script in the node's network, to its end: while it works nobody else may look at the
+/// rules, so that a caller who hangs up ends nothing but the wait for its turn.</param>
 /// <param name="logger">Hears of holds whose rules cannot be put back, or away, at the moment.</param>
 internal sealed class AddressHolds(
-    IOptions<AgentOptions> options, TimeProvider time, Func<string, Task> runAsync, ILogger<AddressHolds> logger) : IDisposable
+    IOptions<AgentOptions> options, TimeProvider time, Func<string, Task> runAsync, ILogger<AddressHolds> logger)
+    : IDisposable
 {
     /// <summary>iptables' words for a packet's source and destination.</summary>
     private static readonly string[] Sides = ["-s", "-d"];
@@ -48,7 +50,8 @@ internal sealed class AddressHolds(
     /// <param name="addresses">The addresses.</param>
     /// <param name="longest">For how long the holder may need them; zero for a day.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    public Task HoldAsync(string holder, IReadOnlyCollection<string> addresses, TimeSpan longest, CancellationToken cancellationToken) =>
+    public Task HoldAsync(
+        string holder, IReadOnlyCollection<string> addresses, TimeSpan longest, CancellationToken cancellationToken) =>
         OneAtATimeAsync(
             async () =>
             {
@@ -57,18 +60,21 @@ internal sealed class AddressHolds(
                 if (!await RecoverOnceAsync())
                 {
                     throw Refusal.Because(
-                        StatusCode.Unavailable, Reasons.NodeNotCapable, "addresses that were held before the agent began cannot be held again yet; see its log");
+                        StatusCode.Unavailable, Reasons.NodeNotCapable,
+                        "addresses that were held before the agent began cannot be held again yet; see its log");
                 }
 
                 if (File.Exists(path + Over))
                 {
-                    throw Refusal.Because(StatusCode.FailedPrecondition, Reasons.RestoreFailed, "the migration has let its addresses go");
+                    throw Refusal.Because(
+                        StatusCode.FailedPrecondition, Reasons.RestoreFailed, "the migration has let its addresses go");
                 }
 
                 WholeFile.MakeFolder(_folder);
                 var until = time.GetUtcNow() + (longest > TimeSpan.Zero ? longest : DefaultHold);
                 WholeFile.Write(
-                    path, string.Join('\n', addresses.Prepend(Until + until.ToString("O", CultureInfo.InvariantCulture)).Append("")));
+                    path, string.Join(
+                        '\n', addresses.Prepend(Until + until.ToString("O", CultureInfo.InvariantCulture)).Append("")));
                 await runAsync(rules);
             },
             cancellationToken);
@@ -77,12 +83,14 @@ internal sealed class AddressHolds(
     public Task LetGoAsync(string holder, CancellationToken cancellationToken) =>
         OneAtATimeAsync(() => EndAsync(holder), cancellationToken);
 
-    /// <summary>Puts the rules of every hold back, which do not outlive the node, until that has come true once. Where one cannot be,
-    /// the others are all the same, and nothing but new holds waits for it.</summary>
-    public Task RecoverAsync(CancellationToken cancellationToken) => OneAtATimeAsync(RecoverOnceAsync, cancellationToken);
+    /// <summary>Puts the rules of every hold back, which do not outlive the node, until that has come true once. Where
+    /// one cannot be, the others are all the same, and nothing but new holds waits for it.</summary>
+    public Task RecoverAsync(CancellationToken cancellationToken) =>
+        OneAtATimeAsync(RecoverOnceAsync, cancellationToken);
 
     /// <summary>Lets those go that nobody will let go any more, and forgets the ends of long ago.</summary>
-    /// <param name="podsAddressesAsync">The addresses of the pods of this node; asked only where a hold is overdue.</param>
+    /// <param name="podsAddressesAsync">The addresses of the pods of this node; asked
+    /// only where a hold is overdue.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns>How many were let go.</returns>
     public async Task<int> SweepAsync(
@@ -97,8 +105,10 @@ internal sealed class AddressHolds(
                 foreach (var path in Holds().Where(p => Read(p).Until < now))
                 {
                     taken ??= await podsAddressesAsync(cancellationToken);
-                    // A pod that has one still may stand there restored: its end is its kubelet's business, and then this one's.
-                    if (!Read(path).Addresses.Any(taken.Contains) && await TryAsync(path, () => EndAsync(Path.GetFileName(path))))
+                    // A pod that has one still may stand there restored: its end is its
+                    // kubelet's business, and then this one's.
+                    if (!Read(path).Addresses.Any(taken.Contains)
+                        && await TryAsync(path, () => EndAsync(Path.GetFileName(path))))
                     {
                         swept++;
                     }
@@ -112,9 +122,11 @@ internal sealed class AddressHolds(
                     }
 
                     var addresses = await File.ReadAllLinesAsync(end, cancellationToken);
-                    if (addresses.Length > 0 && addresses.Any((taken ??= await podsAddressesAsync(cancellationToken)).Contains))
+                    if (addresses.Length > 0
+                        && addresses.Any((taken ??= await podsAddressesAsync(cancellationToken)).Contains))
                     {
-                        // A call that is later still would cut off the pod that has come through. Asked again when this is as old.
+                        // A call that is later still would cut off the pod that has come
+                        // through. Asked again when this is as old.
                         File.SetLastWriteTimeUtc(end, now.UtcDateTime);
                     }
                     else
@@ -140,7 +152,8 @@ internal sealed class AddressHolds(
 
         """
         + string.Concat(addresses.Select(Parse).SelectMany(a => Sides.Select(side =>
-            $"{verb} {(a.AddressFamily == AddressFamily.InterNetworkV6 ? "ip6tables" : "iptables")} {side} {a} || exit 1\n")));
+            $"{verb} {(a.AddressFamily == AddressFamily.InterNetworkV6 ? "ip6tables" : "iptables")} {side} {a} || "
+                + "exit 1\n")));
 
     private async Task<bool> RecoverOnceAsync()
     {
@@ -149,7 +162,8 @@ internal sealed class AddressHolds(
             var all = true;
             foreach (var path in Holds())
             {
-                all &= await TryAsync(path, () => runAsync(Rules(Path.GetFileName(path), Read(path).Addresses, "hold")));
+                all &= await TryAsync(
+                    path, () => runAsync(Rules(Path.GetFileName(path), Read(path).Addresses, "hold")));
             }
 
             _recovered = all;
@@ -199,14 +213,16 @@ internal sealed class AddressHolds(
     {
         var lines = File.ReadAllLines(path);
         return lines is [var first, .. var rest] && first.StartsWith(Until, StringComparison.Ordinal)
-            ? (DateTimeOffset.Parse(first[Until.Length..], CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind), rest)
+            ? (DateTimeOffset.Parse(
+                first[Until.Length..], CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind), rest)
             : (File.GetLastWriteTimeUtc(path) + DefaultHold, lines);
     }
 
     private static IPAddress Parse(string address) =>
         IPAddress.TryParse(address, out var parsed)
             ? parsed
-            : throw Refusal.Because(StatusCode.InvalidArgument, Reasons.InvalidArgument, $"\"{address}\" is not an address");
+            : throw Refusal.Because(
+                StatusCode.InvalidArgument, Reasons.InvalidArgument, $"\"{address}\" is not an address");
 
     private async Task OneAtATimeAsync(Func<Task> work, CancellationToken cancellationToken)
     {

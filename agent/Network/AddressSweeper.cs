@@ -2,8 +2,10 @@ using PodCheckpointing.Agent.Runtimes;
 
 namespace PodCheckpointing.Agent.Network;
 
-/// <summary>Has addresses let go that are held for nobody: the operator gives a node up as lost, and the node comes back.</summary>
-internal sealed class AddressSweeper(AddressHolds holds, ContainerRuntime runtime, TimeProvider time, ILogger<AddressSweeper> logger)
+/// <summary>Has addresses let go that are held for nobody: the operator gives a node up as
+/// lost, and the node comes back.</summary>
+internal sealed class AddressSweeper(
+    AddressHolds holds, ContainerRuntime runtime, TimeProvider time, ILogger<AddressSweeper> logger)
     : PeriodicTask("let addresses go that are held for nobody", TimeSpan.FromSeconds(30), atOnce: true, time, logger)
 {
     /// <inheritdoc/>

@@ -4,11 +4,12 @@ using PodCheckpointing.Api.V1;
 
 namespace PodCheckpointing.Agent.Network;
 
-/// <summary>Packet filters of this node and of its pods, by the node's own iptables, which CRIU needs there, too.</summary>
+/// <summary>Packet filters of this node and of its pods, by the node's own iptables,
+/// which CRIU needs there, too.</summary>
 internal static class NodeNetwork
 {
-    /// <summary>Takes away what CRIU's network lock leaves in a pod that a dump has left stopped, once for each container:
-    /// the pod could neither send nor receive for ever.</summary>
+    /// <summary>Takes away what CRIU's network lock leaves in a pod that a dump has left stopped, once for each
+    /// container: the pod could neither send nor receive for ever.</summary>
     private const string Unlock = """
         for tool in iptables ip6tables; do
           command -v $tool >/dev/null || continue
@@ -38,14 +39,16 @@ internal static class NodeNetwork
         ["--target", "1", "--mount", "--", .. within, "sh", "-c", script];
 
     /// <summary>Runs a script among the node's files and, unless told otherwise, in its network, to its end.</summary>
-    /// <remarks>Also where its caller hangs up: half a rule set helps nobody, and the next script may not begin beside it.</remarks>
+    /// <remarks>Also where its caller hangs up: half a rule set helps nobody, and the next
+    /// script may not begin beside it.</remarks>
     /// <exception cref="RpcException">UNAVAILABLE, with what it said.</exception>
     public static async Task RunAsync(string[] within, string script)
     {
         string said;
         try
         {
-            var (code, output, errors) = await NodeProcess.RunAsync(["nsenter", .. Arguments(within, script)], feed: null, ScriptTimeout, CancellationToken.None);
+            var (code, output, errors) = await NodeProcess.RunAsync(
+                ["nsenter", .. Arguments(within, script)], feed: null, ScriptTimeout, CancellationToken.None);
             if (code == 0)
             {
                 return;

@@ -10,7 +10,8 @@ internal static class NodeProcess
     /// <summary>A program may name every file that it cannot read: the last of it is kept.</summary>
     internal const int Kept = 64 * 1024;
 
-    /// <summary>How long one that is killed is waited for: what hangs in the kernel ends when that lets it go.</summary>
+    /// <summary>How long one that is killed is waited for: what hangs in the kernel
+    /// ends when that lets it go.</summary>
     private static readonly TimeSpan Dying = TimeSpan.FromSeconds(2);
 
     /// <summary>What has come of a program.</summary>
@@ -20,7 +21,8 @@ internal static class NodeProcess
     public readonly record struct Result(int Code, string Output, string Errors)
     {
         /// <summary>The last of its complaints in one line, for a message.</summary>
-        public string Complaint => Errors.ReplaceLineEndings(" ").Trim() is var line && line.Length > 600 ? line[^600..] : line;
+        public string Complaint =>
+            Errors.ReplaceLineEndings(" ").Trim() is var line && line.Length > 600 ? line[^600..] : line;
     }
 
     /// <summary>Runs a program; it and its children are killed where that is given up.</summary>
@@ -28,22 +30,26 @@ internal static class NodeProcess
     /// <param name="feed">Writes its standard input; null: it has none.</param>
     /// <param name="limit">How long it may take.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    /// <exception cref="IOException">It cannot be started, or came to a good end before it had all of its input.</exception>
+    /// <exception cref="IOException">It cannot be started, or came to a good end before
+    /// it had all of its input.</exception>
     /// <exception cref="TimeoutException">It has not ended in time.</exception>
     public static async Task<Result> RunAsync(
-        string[] command, Func<Stream, CancellationToken, Task>? feed, TimeSpan limit, CancellationToken cancellationToken)
+        string[] command, Func<Stream, CancellationToken, Task>? feed, TimeSpan limit,
+        CancellationToken cancellationToken)
     {
         using var process = Start(command);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         either.CancelAfter(limit);
         try
         {
-            var (output, errors) = (EndOfAsync(process.StandardOutput, either.Token), EndOfAsync(process.StandardError, either.Token));
+            var (output, errors) =
+                (EndOfAsync(process.StandardOutput, either.Token), EndOfAsync(process.StandardError, either.Token));
             var broken = await FeedAsync(process, feed, either.Token);
             await process.WaitForExitAsync(either.Token);
             var result = new Result(process.ExitCode, await output, await errors);
             // Where it gave up before the end, it says why itself.
-            return broken is not null && result.Code == 0 ? throw new IOException($"{command[0]}: {broken.Message}", broken) : result;
+            return broken is not null
+                && result.Code == 0 ? throw new IOException($"{command[0]}: {broken.Message}", broken) : result;
         }
         catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
         {
@@ -97,7 +103,8 @@ internal static class NodeProcess
         }
     }
 
-    private static async Task<IOException?> FeedAsync(Process process, Func<Stream, CancellationToken, Task>? feed, CancellationToken cancellationToken)
+    private static async Task<IOException?> FeedAsync(
+        Process process, Func<Stream, CancellationToken, Task>? feed, CancellationToken cancellationToken)
     {
         try
         {

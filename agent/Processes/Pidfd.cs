@@ -3,8 +3,8 @@ using Microsoft.Win32.SafeHandles;
 
 namespace PodCheckpointing.Agent.Processes;
 
-/// <summary>A process by a descriptor (pidfd_open(2)), which is never that of another one: it tells when the process has ended, and has
-/// descriptors of it copied (pidfd_getfd(2)).</summary>
+/// <summary>A process by a descriptor (pidfd_open(2)), which is never that of another one: it tells when the process
+/// has ended, and has descriptors of it copied (pidfd_getfd(2)).</summary>
 internal sealed partial class Pidfd : IDisposable
 {
     // The same on all architectures.
@@ -22,8 +22,10 @@ internal sealed partial class Pidfd : IDisposable
         return process.IsInvalid ? null : new Pidfd(process);
     }
 
-    /// <summary>A copy of a descriptor of the process; an invalid one, where <see cref="Marshal.GetLastPInvokeError"/> says why.</summary>
-    public SafeFileHandle Copy(int number) => new((nint)syscall(PidfdGetfd, _process.DangerousGetHandle(), number, 0), ownsHandle: true);
+    /// <summary>A copy of a descriptor of the process; an invalid one, where
+    /// <see cref="Marshal.GetLastPInvokeError"/> says why.</summary>
+    public SafeFileHandle Copy(int number) =>
+        new((nint)syscall(PidfdGetfd, _process.DangerousGetHandle(), number, 0), ownsHandle: true);
 
     /// <summary>Whether the process has ended, or does so in time.</summary>
     /// <param name="milliseconds">How long it is waited for; less than 0: until it has, or a signal interrupts.</param>

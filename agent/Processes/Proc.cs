@@ -2,7 +2,8 @@ using System.Globalization;
 
 namespace PodCheckpointing.Agent.Processes;
 
-/// <summary>What the kernel tells about a process (proc(5)). One that has gone, or goes while it is looked at, has nothing to tell.</summary>
+/// <summary>What the kernel tells about a process (proc(5)). One that has gone, or goes while it is
+/// looked at, has nothing to tell.</summary>
 internal static class Proc
 {
     /// <summary>A file of a process; null where it has gone.</summary>
@@ -42,7 +43,8 @@ internal static class Proc
             return
             [
                 .. new DirectoryInfo(PathOf(pid, "fd")).EnumerateFileSystemInfos()
-                    .Select(f => new OpenDescriptor(int.Parse(f.Name, CultureInfo.InvariantCulture), f.FullName, f.LinkTarget ?? "")),
+                    .Select(f => new OpenDescriptor(
+                        int.Parse(f.Name, CultureInfo.InvariantCulture), f.FullName, f.LinkTarget ?? "")),
             ];
         }
         catch (IOException)
@@ -59,7 +61,10 @@ internal static class Proc
             return
             [
                 .. Directory.EnumerateDirectories(folder)
-                    .Select(f => int.TryParse(Path.GetFileName(f), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0)
+                    .Select(f => int.TryParse(
+                        Path.GetFileName(f), NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+                        ? number
+                        : 0)
                     .Where(number => number > 0),
             ];
         }
@@ -69,7 +74,8 @@ internal static class Proc
         }
     }
 
-    public static string PathOf(int pid, string name) => string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/{name}");
+    public static string PathOf(int pid, string name) =>
+        string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/{name}");
 }
 
 /// <summary>A descriptor that a process has open.</summary>
@@ -82,5 +88,7 @@ internal readonly record struct OpenDescriptor(int Number, string Path, string T
 
     /// <summary>The inode of a socket, of whatever kind; null of anything else.</summary>
     public long? Socket =>
-        Target.StartsWith(OfSocket, StringComparison.Ordinal) ? long.Parse(Target[OfSocket.Length..^1], CultureInfo.InvariantCulture) : null;
+        Target.StartsWith(OfSocket, StringComparison.Ordinal)
+            ? long.Parse(Target[OfSocket.Length..^1], CultureInfo.InvariantCulture)
+            : null;
 }

@@ -2,7 +2,8 @@ using System.Globalization;
 
 namespace PodCheckpointing.Agent.Processes;
 
-/// <summary>A process, told from any other that has had or will have its number: by the boot and by when it began.</summary>
+/// <summary>A process, told from any other that has had or will have its number: by the
+/// boot and by when it began.</summary>
 /// <param name="Pid">Its number.</param>
 /// <param name="Boot">The boot's id.</param>
 /// <param name="Start">Clock ticks from the boot to its beginning (field 22 of proc_pid_stat(5)).</param>
@@ -25,7 +26,8 @@ internal sealed record ProcessIdentity(int Pid, string Boot, ulong Start)
     /// <summary>Of a process that is there; null where there is none, or nobody has buried it yet.</summary>
     public static ProcessIdentity? Of(int pid) =>
         // The name before them may hold anything.
-        Proc.Text(pid, "stat") is { } stat && stat[(stat.LastIndexOf(')') + 2)..].Split(' ') is [not ("Z" or "X"), ..] fields
+        Proc.Text(pid, "stat") is { } stat
+            && stat[(stat.LastIndexOf(')') + 2)..].Split(' ') is [not ("Z" or "X"), ..] fields
             ? new ProcessIdentity(pid, ThisBoot(), ulong.Parse(fields[19], CultureInfo.InvariantCulture))
             : null;
 

@@ -8,11 +8,12 @@ internal static class ProcessState
     /// <summary>Whether a process stands still by a stop signal (state T in proc_pid_stat(5)).</summary>
     public static bool IsStopped(int pid) => StateOf(pid) is 'T' or 'Z';
 
-    /// <summary>Whether somebody stops or traces a process. (Frozen ones sleep without end, as those do that wait for a disk.)</summary>
+    /// <summary>Whether somebody stops or traces a process. (Frozen ones sleep without end, as those
+    /// do that wait for a disk.)</summary>
     public static bool IsHeld(int pid) => StateOf(pid) is 'T' or 't';
 
-    /// <summary>Whether somebody outside of a container holds a process of it as CRIU does, by ptrace(2). One that traces itself is
-    /// the application's business.</summary>
+    /// <summary>Whether somebody outside of a container holds a process of it as CRIU does, by ptrace(2). One that
+    /// traces itself is the application's business.</summary>
     /// <param name="processes">The container's processes.</param>
     public static bool AreTraced(List<int> processes) => processes.Any(p => IsTraced(p, processes));
 
@@ -32,7 +33,8 @@ internal static class ProcessState
     /// <summary>A number of proc_pid_status(5); null of a process that is gone, and where there is none.</summary>
     private static long? StatusOf(int pid, string name) =>
         Proc.Lines(pid, "status").FirstOrDefault(l => l.StartsWith(name + ":", StringComparison.Ordinal)) is { } line
-            ? long.Parse(line[(name.Length + 1)..].Replace("kB", "", StringComparison.Ordinal), CultureInfo.InvariantCulture)
+            ? long.Parse(
+                line[(name.Length + 1)..].Replace("kB", "", StringComparison.Ordinal), CultureInfo.InvariantCulture)
             : null;
 
     /// <summary>Its state as proc_pid_stat(5) has it; one that has gone is as good as dead.</summary>

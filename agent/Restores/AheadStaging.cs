@@ -6,12 +6,14 @@ using PodCheckpointing.Storage.Archives;
 
 namespace PodCheckpointing.Agent.Restores;
 
-/// <summary>Extracts artifacts while they are still being written, so that little is left to do when they are whole.</summary>
+/// <summary>Extracts artifacts while they are still being written, so that little is left
+/// to do when they are whole.</summary>
 /// <remarks>
-/// Only an attempt: what it made is taken where its digests are those of the sealed checkpoint, and thrown away otherwise.
-/// It lives in memory: an agent that restarts stages as if there had been none.
+/// Only an attempt: what it made is taken where its digests are those of the sealed checkpoint, and thrown away
+/// otherwise. It lives in memory: an agent that restarts stages as if there had been none.
 /// </remarks>
-internal sealed class AheadStaging(CheckpointStore store, IOptions<AgentOptions> options, TimeProvider time, ILogger<AheadStaging> logger)
+internal sealed class AheadStaging(
+    CheckpointStore store, IOptions<AgentOptions> options, TimeProvider time, ILogger<AheadStaging> logger)
 {
     /// <summary>Nobody may ever ask for what it makes.</summary>
     private static readonly TimeSpan AttemptTimeout = TimeSpan.FromMinutes(30);
@@ -32,11 +34,14 @@ internal sealed class AheadStaging(CheckpointStore store, IOptions<AgentOptions>
                 // Room for what else is to come, and for what has to be staged when this comes to nothing.
                 Directory.CreateDirectory(options.Value.StateRoot);
                 var largest = new DriveInfo(options.Value.StateRoot).AvailableFreeSpace / 2;
-                var attempt = new Attempt(folder.Ahead, store.Follow(uri.PodUid, uri.CheckpointId, uri.Container!, largest));
+                var attempt =
+                    new Attempt(folder.Ahead, store.Follow(uri.PodUid, uri.CheckpointId, uri.Container!, largest));
                 _attempts[folder] = attempt;
                 // Nobody may ever ask for it; and one that has failed already would be in the way of others.
                 _ = attempt.Extraction.WaitAsync(AttemptTimeout, time).ContinueWith(
-                    waited => waited.Exception?.InnerException is { } why ? GiveUpAsync(folder, attempt, why) : Task.CompletedTask,
+                    waited => waited.Exception?.InnerException is { } why
+                        ? GiveUpAsync(folder, attempt, why)
+                        : Task.CompletedTask,
                     TaskScheduler.Default);
             }
         }
@@ -47,7 +52,8 @@ internal sealed class AheadStaging(CheckpointStore store, IOptions<AgentOptions>
 
     /// <summary>Waits for the rest of an attempt.</summary>
     /// <returns>The folder of what was extracted; null where nothing was, or not this.</returns>
-    public async Task<string?> FinishAsync(ContainerRestoreFolder folder, ContainerManifest manifest, CancellationToken cancellationToken)
+    public async Task<string?> FinishAsync(
+        ContainerRestoreFolder folder, ContainerManifest manifest, CancellationToken cancellationToken)
     {
         if (!_attempts.TryGetValue(folder, out var attempt))
         {
@@ -104,10 +110,12 @@ internal sealed class AheadStaging(CheckpointStore store, IOptions<AgentOptions>
     private sealed class Attempt : IDisposable
     {
         private readonly CancellationTokenSource _stop = new();
-        private readonly TaskCompletionSource<ContainerManifest> _finished = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly TaskCompletionSource<ContainerManifest> _finished =
+            new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public Attempt(string folder, ArtifactFollower follower) => Extraction = Task.Run(() =>
-            follower.ExtractAsync(PrivateFolder.MakeEmpty(folder), ExtractionOptions.FilesOnly, _finished.Task, _stop.Token));
+            follower.ExtractAsync(
+                PrivateFolder.MakeEmpty(folder), ExtractionOptions.FilesOnly, _finished.Task, _stop.Token));
 
         public Task<ContainerManifest> Extraction { get; }
 

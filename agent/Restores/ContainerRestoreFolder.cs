@@ -8,11 +8,19 @@ using PodCheckpointing.Storage;
 
 namespace PodCheckpointing.Agent.Restores;
 
-/// <summary>The folder of a container that is restored here: files that the agent and the handler (Handler/checkpoint-restore) write.</summary>
+/// <summary>The folder of a container that is restored here: files that the agent and the handler
+/// (Handler/checkpoint-restore) write.</summary>
 internal readonly record struct ContainerRestoreFolder(string FullName)
 {
     /// <summary>What of an archive a restore needs.</summary>
-    private static readonly string[] StagedParts = ["checkpoint", RootfsChanges.Tar, "deleted.files", "config.dump", "spec.dump"];
+    private static readonly string[] StagedParts =
+    [
+        "checkpoint",
+        RootfsChanges.Tar,
+        "deleted.files",
+        "config.dump",
+        "spec.dump",
+    ];
 
     public PodRestoreFolder Pod => new(Path.GetDirectoryName(FullName)!);
 
@@ -42,7 +50,8 @@ internal readonly record struct ContainerRestoreFolder(string FullName)
     /// <summary>By the agent: why it will not be restored.</summary>
     public RestoreFile Failed => At("failed");
 
-    /// <summary>By both, before it is staged or restored: its processes may run before all their pages are in.</summary>
+    /// <summary>By both, before it is staged or restored: its processes may run
+    /// before all their pages are in.</summary>
     public RestoreFile Lazy => At("lazy");
 
     /// <summary>By the handler: it waits for the checkpoint.</summary>
@@ -84,7 +93,8 @@ internal readonly record struct ContainerRestoreFolder(string FullName)
     /// <summary>Whether its processes run, or are to, before all of their pages are in.</summary>
     public bool PagesAreComing => Lazy.Exists && LazyPid.Exists && Pages.Text?.Trim() != "0";
 
-    /// <summary>Its first process, where that lives. Folders outlive a boot, and processes do not: a stranger may have the number.</summary>
+    /// <summary>Its first process, where that lives. Folders outlive a boot, and processes do not: a
+    /// stranger may have the number.</summary>
     public ProcessIdentity? First => ProcessIdentity.Read(Pid.Text) is { Lives: true } first ? first : null;
 
     /// <summary>When the runtime restored it, by this node's clock.</summary>
@@ -127,12 +137,15 @@ internal readonly record struct ContainerRestoreFolder(string FullName)
                 || !long.TryParse(at.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var instant))
             {
                 state.Phase = RestorePhases.Failed;
-                state.Message = "the node has booted since its processes were let run: they are gone with their memory, and the container begins afresh";
+                state.Message =
+                    "the node has booted since its processes were let run: they are gone with their memory, and the "
+                        + "container begins afresh";
                 return state;
             }
 
             state.Phase = RestorePhases.Running;
-            state.RunningAt = new Timestamp { Seconds = instant / 1_000_000_000, Nanos = (int)(instant % 1_000_000_000) };
+            state.RunningAt =
+                new Timestamp { Seconds = instant / 1_000_000_000, Nanos = (int)(instant % 1_000_000_000) };
             state.Ended = !first.Lives;
         }
         // Late is for the time being: the next create takes what has been staged since.
@@ -145,8 +158,8 @@ internal readonly record struct ContainerRestoreFolder(string FullName)
         return state;
     }
 
-    /// <summary>Makes it outlive a power failure that its processes ran: whoever hears of it removes the other copy, and a handler
-    /// that finds nothing but the claim starts the container never again.</summary>
+    /// <summary>Makes it outlive a power failure that its processes ran: whoever hears of it removes the other copy,
+    /// and a handler that finds nothing but the claim starts the container never again.</summary>
     /// <exception cref="RpcException">UNAVAILABLE: the disk fails.</exception>
     public void MakeDurable()
     {
@@ -155,7 +168,8 @@ internal readonly record struct ContainerRestoreFolder(string FullName)
             // What tells that they ran, which, and whether they have all their pages.
             foreach (var told in new[] { Running, Pid, Pages }.Where(f => f.Exists))
             {
-                using var file = new FileStream(told.FullName, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite, bufferSize: 0);
+                using var file = new FileStream(
+                    told.FullName, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite, bufferSize: 0);
                 file.Flush(flushToDisk: true);
             }
 
@@ -168,7 +182,8 @@ internal readonly record struct ContainerRestoreFolder(string FullName)
         catch (IOException exception)
         {
             throw Refusal.Because(
-                StatusCode.Unavailable, Reasons.RestoreFailed, $"the node's disk does not take what became of the restore: {exception.Message}", exception);
+                StatusCode.Unavailable, Reasons.RestoreFailed,
+                $"the node's disk does not take what became of the restore: {exception.Message}", exception);
         }
     }
 
@@ -188,7 +203,8 @@ internal readonly record struct ContainerRestoreFolder(string FullName)
             try
             {
                 // For reading, too: no handler may be there any more, and nobody waits for one.
-                using var wake = new FileStream(pipe, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite, bufferSize: 0);
+                using var wake =
+                    new FileStream(pipe, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite, bufferSize: 0);
                 wake.Write("\n"u8);
             }
             catch (IOException)

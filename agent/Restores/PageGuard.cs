@@ -5,14 +5,16 @@ using PodCheckpointing.Api.V1;
 
 namespace PodCheckpointing.Agent.Restores;
 
-/// <summary>Watches over processes that run already while CRIU's lazy-pages daemon, which the handler has started, brings
-/// their pages.</summary>
+/// <summary>Watches over processes that run already while CRIU's lazy-pages daemon, which the handler has started,
+/// brings their pages.</summary>
 /// <remarks>
-/// Were the daemon to die, the kernel would close its userfaultfd, and whoever touched a page that is still missing would read
-/// zeros. So the agent holds a copy of each userfaultfd before it lets the processes run: who needs a missing page then waits
-/// for ever, and the tree is killed. Should the agent die alone, the daemon goes on, and the next agent takes the watch over.
+/// Were the daemon to die, the kernel would close its userfaultfd, and whoever touched a page that is still missing
+/// would read zeros. So the agent holds a copy of each userfaultfd before it lets the processes run: who needs a
+/// missing page then waits for ever, and the tree is killed. Should the agent die alone, the daemon goes on, and the
+/// next agent takes the watch over.
 /// </remarks>
-internal sealed class PageGuard(IOptions<AgentOptions> options, TimeProvider time, ILogger<PageGuard> logger) : BackgroundService
+internal sealed class PageGuard(
+    IOptions<AgentOptions> options, TimeProvider time, ILogger<PageGuard> logger) : BackgroundService
 {
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(2);
 
@@ -25,11 +27,14 @@ internal sealed class PageGuard(IOptions<AgentOptions> options, TimeProvider tim
     /// <summary>Whether a staged container is to run before all its pages are in.</summary>
     /// <remarks>A small one is restored as quickly without a daemon.</remarks>
     public bool Wants(ContainerRestoreFolder folder) =>
-        options.Value.LazyRestoreBytes is >= 0 and var least && _possible.Value && folder.Images is { Exists: true } images
-        && images.EnumerateFiles("pages-*.img").Sum(f => f.Length) >= least;
+        options.Value.LazyRestoreBytes is >= 0 and var least
+        && _possible.Value
+        && folder.Images is { Exists: true } images
+            && images.EnumerateFiles("pages-*.img").Sum(f => f.Length) >= least;
 
     /// <summary>From here on the container's processes may run.</summary>
-    /// <exception cref="Grpc.Core.RpcException">The daemon is gone before its time, and the processes with it.</exception>
+    /// <exception cref="Grpc.Core.RpcException">The daemon is gone before its time,
+    /// and the processes with it.</exception>
     public async Task TakeAsync(ContainerRestoreFolder folder, CancellationToken cancellationToken)
     {
         var daemon = ProcessIdentity.Read(folder.LazyPid.Text);
@@ -43,12 +48,14 @@ internal sealed class PageGuard(IOptions<AgentOptions> options, TimeProvider tim
         {
             AgentLog.Guarded(logger, copies.Count, folder.FullName);
             _ = Task.Factory.StartNew(
-                () => WatchAsync(folder, copies), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default).Unwrap();
+                () => WatchAsync(folder, copies), CancellationToken.None, TaskCreationOptions.LongRunning,
+                TaskScheduler.Default).Unwrap();
         }
         else if (!await EndedWellAsync(folder))
         {
             Kill(folder);
-            throw Refusal.Because(Grpc.Core.StatusCode.FailedPrecondition, Reasons.RestoreFailed, folder.Error.Text!.TrimEnd());
+            throw Refusal.Because(
+                Grpc.Core.StatusCode.FailedPrecondition, Reasons.RestoreFailed, folder.Error.Text!.TrimEnd());
         }
     }
 
@@ -101,7 +108,8 @@ internal sealed class PageGuard(IOptions<AgentOptions> options, TimeProvider tim
         // What has not been restored whole is never started afresh by the runtime.
         folder.Running.Delete();
         folder.Error.Write(string.Create(
-            CultureInfo.InvariantCulture, $"not all pages of the processes could be brought (lazy-pages ended with {folder.Pages.Text?.Trim() ?? "no word"})"));
+            CultureInfo.InvariantCulture,
+            $"not all pages of the processes could be brought (lazy-pages ended with {folder.Pages.Text?.Trim() ?? "no word"})"));
         folder.KillProcesses();
     }
 }

@@ -3,7 +3,8 @@ using PodCheckpointing.Api.V1;
 
 namespace PodCheckpointing.Agent.Restores;
 
-/// <summary>The folder of a pod that is restored here: files that the agent and the handler (Handler/checkpoint-restore) write.</summary>
+/// <summary>The folder of a pod that is restored here: files that the agent and the handler
+/// (Handler/checkpoint-restore) write.</summary>
 internal readonly record struct PodRestoreFolder(string FullName)
 {
     /// <summary>The verdict that its processes run.</summary>
@@ -18,7 +19,8 @@ internal readonly record struct PodRestoreFolder(string FullName)
         new(Path.Combine(options.RestoresFolder, Field.Name("pod_uid", podUid)));
 
     /// <summary>Of all pods that have one. The handler's own records begin with a dot.</summary>
-    public static List<PodRestoreFolder> All(AgentOptions options) => [.. Below(options.RestoresFolder).Select(f => new PodRestoreFolder(f))];
+    public static List<PodRestoreFolder> All(AgentOptions options) => [.. Below(options.RestoresFolder).Select(
+        f => new PodRestoreFolder(f))];
 
     public string PodUid => Path.GetFileName(FullName);
 
@@ -46,7 +48,8 @@ internal readonly record struct PodRestoreFolder(string FullName)
     public List<ContainerRestoreFolder> ReadMembers()
     {
         var pod = FullName;
-        return [.. (Members.Text ?? "").Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(m => new ContainerRestoreFolder(Path.Combine(pod, m)))];
+        return [.. (Members.Text ?? "").Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(
+            m => new ContainerRestoreFolder(Path.Combine(pod, m)))];
     }
 
     /// <summary>By both: whether its restored processes run is decided once, by whoever writes it first.</summary>

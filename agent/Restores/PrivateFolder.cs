@@ -5,7 +5,8 @@ namespace PodCheckpointing.Agent.Restores;
 /// <summary>Folders for memory of processes: for root alone.</summary>
 internal static class PrivateFolder
 {
-    /// <summary>Keeps a folder from every other user of the node, also where an agent before this one has not.</summary>
+    /// <summary>Keeps a folder from every other user of the node, also where an
+    /// agent before this one has not.</summary>
     public static void Make(string folder)
     {
         Directory.CreateDirectory(folder, WholeFile.OwnersFolder);

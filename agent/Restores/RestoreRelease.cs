@@ -9,17 +9,20 @@ namespace PodCheckpointing.Agent.Restores;
 
 /// <summary>Lets a pod's restored processes run, or sees to it that they never will.</summary>
 internal sealed class RestoreRelease(
-    AheadStaging ahead, PageGuard guard, IOptions<AgentOptions> options, KeyedLock<PodRestoreFolder> pods, TimeProvider time)
+    AheadStaging ahead, PageGuard guard, IOptions<AgentOptions> options, KeyedLock<PodRestoreFolder> pods,
+    TimeProvider time)
 {
     /// <summary>Lets a pod's restored processes run that hold no address.</summary>
-    public Task ReleaseAsync(string podUid, CancellationToken cancellationToken) => ReleaseAsync(podUid, null, cancellationToken);
+    public Task ReleaseAsync(string podUid, CancellationToken cancellationToken) =>
+        ReleaseAsync(podUid, null, cancellationToken);
 
     /// <summary>Lets a pod's restored processes run: at once, where every container has been started, else the handler
     /// does it at the start of the last one. Where something is to be done before, the starts are waited for.</summary>
     /// <param name="podUid">The pod.</param>
     /// <param name="before">What is done immediately before; null: nothing is.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    /// <exception cref="RpcException">The restore was cancelled, or the disk has no room to tell what became of it.</exception>
+    /// <exception cref="RpcException">The restore was cancelled, or the disk has no room to
+    /// tell what became of it.</exception>
     public async Task ReleaseAsync(string podUid, Func<Task>? before, CancellationToken cancellationToken)
     {
         var folder = PodRestoreFolder.Of(options.Value, podUid);
@@ -38,8 +41,8 @@ internal sealed class RestoreRelease(
         }
     }
 
-    /// <summary>Whatever of a pod waits for its checkpoint fails, none will be staged any more, and what does not run yet
-    /// never will.</summary>
+    /// <summary>Whatever of a pod waits for its checkpoint fails, none will be staged any more, and what does not run
+    /// yet never will.</summary>
     /// <param name="podUid">The pod.</param>
     /// <param name="reason">What the failure will say.</param>
     /// <param name="unlessRun">Leaves a pod alone whose processes have been let run.</param>
@@ -73,7 +76,8 @@ internal sealed class RestoreRelease(
                 }
                 catch (IOException)
                 {
-                    // A full disk has no room for a word, and whoever asks must not wait for it: by the verdict alone nothing runs.
+                    // A full disk has no room for a word, and whoever asks must not wait for
+                    // it: by the verdict alone nothing runs.
                 }
 
                 await ahead.GiveUpAsync(folder);
@@ -105,7 +109,8 @@ internal sealed class RestoreRelease(
             if (!members.All(m => m.Started.Exists))
             {
                 throw Refusal.Because(
-                    StatusCode.Unavailable, Reasons.RestoreFailed, "not every container of the pod has been started yet");
+                    StatusCode.Unavailable, Reasons.RestoreFailed,
+                    "not every container of the pod has been started yet");
             }
 
             await before();
@@ -151,7 +156,8 @@ internal sealed class RestoreRelease(
 
         foreach (var (member, first) in processes)
         {
-            // Every process: one that stays stopped would hang its peers. All are known before one runs, and perhaps ends.
+            // Every process: one that stays stopped would hang its peers. All are
+            // known before one runs, and perhaps ends.
             foreach (var pid in ProcessTree.Of(first.Pid))
             {
                 Signals.Continue(pid);
@@ -161,8 +167,8 @@ internal sealed class RestoreRelease(
         }
     }
 
-    /// <summary>A pod whose pages come later, or whose address is let go, is let run from here, and so when all its containers have
-    /// been started. Nothing is held meanwhile: it may be cancelled.</summary>
+    /// <summary>A pod whose pages come later, or whose address is let go, is let run from here, and so when all its
+    /// containers have been started. Nothing is held meanwhile: it may be cancelled.</summary>
     private async Task StartedAsync(PodRestoreFolder folder, CancellationToken cancellationToken)
     {
         var members = folder.ReadMembers();

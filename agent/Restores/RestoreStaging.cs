@@ -43,14 +43,17 @@ internal sealed class RestoreStaging(
         if (folder.Staged.Text is { } standing && standing.TrimEnd() != request.ArtifactUri)
         {
             throw Refusal.Because(
-                StatusCode.FailedPrecondition, Reasons.RestoreFailed, $"{standing.TrimEnd()} is staged for this container already");
+                StatusCode.FailedPrecondition, Reasons.RestoreFailed,
+                $"{standing.TrimEnd()} is staged for this container already");
         }
 
-        return await pods.RunAsync(folder.Pod, () => PrepareAsync(request, uri, folder, cancellationToken), cancellationToken);
+        return await pods.RunAsync(
+            folder.Pod, () => PrepareAsync(request, uri, folder, cancellationToken), cancellationToken);
     }
 
     private async Task<long> PrepareAsync(
-        PrepareRestoreRequest request, ArtifactUri uri, ContainerRestoreFolder folder, CancellationToken cancellationToken)
+        PrepareRestoreRequest request, ArtifactUri uri, ContainerRestoreFolder folder,
+        CancellationToken cancellationToken)
     {
         try
         {
@@ -83,7 +86,8 @@ internal sealed class RestoreStaging(
         {
             // A volume fails and comes back: the handler goes on waiting, and the operator asks again.
             throw Refusal.Because(
-                StatusCode.Unavailable, Reasons.StoreUnavailable, $"the checkpoint cannot be staged now: {exception.Message}", exception);
+                StatusCode.Unavailable, Reasons.StoreUnavailable,
+                $"the checkpoint cannot be staged now: {exception.Message}", exception);
         }
         catch (Exception exception) when (exception is CorruptArtifactException or RpcException)
         {
@@ -95,7 +99,8 @@ internal sealed class RestoreStaging(
         }
     }
 
-    /// <summary>Where there is no room: what stands half staged may have taken it, and there may be none even for a word.</summary>
+    /// <summary>Where there is no room: what stands half staged may have taken it, and there
+    /// may be none even for a word.</summary>
     private static void GiveUp(ContainerRestoreFolder folder, string why)
     {
         try
@@ -110,7 +115,8 @@ internal sealed class RestoreStaging(
     }
 
     private async Task<long> StageAsync(
-        PrepareRestoreRequest request, ArtifactUri uri, ContainerRestoreFolder folder, CancellationToken cancellationToken)
+        PrepareRestoreRequest request, ArtifactUri uri, ContainerRestoreFolder folder,
+        CancellationToken cancellationToken)
     {
         foreach (var volume in request.VolumeNames)
         {
@@ -135,7 +141,8 @@ internal sealed class RestoreStaging(
         return manifest.Size;
     }
 
-    /// <summary>Stages what is not known to be durable yet; where that comes to nothing, it is staged when it is asked for.</summary>
+    /// <summary>Stages what is not known to be durable yet; where that comes to nothing, it is
+    /// staged when it is asked for.</summary>
     private async Task StageAheadAsync(StageAheadRequest request, ArtifactUri uri, ContainerRestoreFolder folder)
     {
         try
@@ -195,7 +202,8 @@ internal sealed class RestoreStaging(
         }
     }
 
-    private void Put(string temporary, ContainerRestoreFolder folder, string artifact, ContainerManifest manifest, bool mayBeLazy)
+    private void Put(
+        string temporary, ContainerRestoreFolder folder, string artifact, ContainerManifest manifest, bool mayBeLazy)
     {
         folder.Take(temporary);
         RootfsChanges.Prepare(folder.FullName);
@@ -222,7 +230,9 @@ internal sealed class RestoreStaging(
 
     private static void MarkMembers(PrepareRestoreRequest request, PodRestoreFolder pod)
     {
-        var members = request.ContainerNames.Count > 0 ? request.ContainerNames.AsEnumerable() : [request.ContainerName];
+        var members = request.ContainerNames.Count > 0
+            ? request.ContainerNames.AsEnumerable()
+            : [request.ContainerName];
         pod.Members.Write(string.Join('\n', members));
     }
 
@@ -234,7 +244,8 @@ internal sealed class RestoreStaging(
             : throw new CorruptArtifactException("the artifact on the volume is not the one that its content names");
     }
 
-    /// <summary>A manifest that the pod may have: of a sealed checkpoint, taken in the namespace that it must be of.</summary>
+    /// <summary>A manifest that the pod may have: of a sealed checkpoint, taken in the
+    /// namespace that it must be of.</summary>
     private ContainerManifest Find(PrepareRestoreRequest request, ArtifactUri uri, string name)
     {
         var manifest = store.FindSealed(uri.PodUid, uri.CheckpointId, name);
@@ -244,12 +255,14 @@ internal sealed class RestoreStaging(
             : throw Refusal.Because(
                 StatusCode.PermissionDenied,
                 Reasons.NamespaceMismatch,
-                $"the checkpoint belongs to namespace {manifest.Origin.PodNamespace}; a pod in {request.PodNamespace} may not restore it");
+                $"the checkpoint belongs to namespace {manifest.Origin.PodNamespace}; a pod in "
+                    + $"{request.PodNamespace} may not restore it");
     }
 
     /// <summary>Once for the pod, and before any of its containers can be restored.</summary>
     private async Task PlaceAsync(
-        PrepareRestoreRequest request, ArtifactUri uri, string volume, PodRestoreFolder pod, CancellationToken cancellationToken)
+        PrepareRestoreRequest request, ArtifactUri uri, string volume, PodRestoreFolder pod,
+        CancellationToken cancellationToken)
     {
         if (!pod.Volume(volume).Exists)
         {
@@ -259,10 +272,13 @@ internal sealed class RestoreStaging(
         }
     }
 
-    private ContainerRestoreFolder FolderOf(string podUid, string container) => PodRestoreFolder.Of(options.Value, podUid).Of(container);
+    private ContainerRestoreFolder FolderOf(string podUid, string container) =>
+        PodRestoreFolder.Of(options.Value, podUid).Of(container);
 
     private static ArtifactUri UriOf(string text) =>
         ArtifactUri.TryParse(text, out var uri) && uri.Container is not null
             ? uri
-            : throw Refusal.Because(StatusCode.InvalidArgument, Reasons.InvalidArgument, $"artifact_uri \"{text}\" names no container's artifact");
+            : throw Refusal.Because(
+                StatusCode.InvalidArgument, Reasons.InvalidArgument,
+                $"artifact_uri \"{text}\" names no container's artifact");
 }

@@ -4,9 +4,11 @@ using PodCheckpointing.Agent.Runtimes;
 
 namespace PodCheckpointing.Agent.Restores;
 
-/// <summary>Removes what restores leave on the node: the memory of pods does not lie about longer than it is needed.</summary>
+/// <summary>Removes what restores leave on the node: the memory of pods does not lie about
+/// longer than it is needed.</summary>
 internal sealed class RestoreSweeper(
-    ContainerRuntime runtime, RestoreWatch restores, IOptions<AgentOptions> options, TimeProvider time, ILogger<RestoreSweeper> logger)
+    ContainerRuntime runtime, RestoreWatch restores, IOptions<AgentOptions> options, TimeProvider time,
+    ILogger<RestoreSweeper> logger)
     : PeriodicTask("remove restores that nobody needs any more", TimeSpan.FromSeconds(30), atOnce: true, time, logger)
 {
     /// <summary>A pod that the runtime does not know may be one that it does not know yet.</summary>
@@ -22,8 +24,8 @@ internal sealed class RestoreSweeper(
         restores.Forget(pods);
         foreach (var pod in PodRestoreFolder.All(options.Value))
         {
-            // A boot may take all sandboxes; kubelet's folder of the pod tells that it is to start again, and what says here
-            // that it has run before has to stand.
+            // A boot may take all sandboxes; kubelet's folder of the pod tells that it is to start again, and what says
+            // here that it has run before has to stand.
             if (!pods.Contains(pod.PodUid) && Time.GetUtcNow() - Directory.GetLastWriteTimeUtc(pod.FullName) > Grace
                 && !Directory.Exists(Path.Combine(options.Value.KubeletPods, pod.PodUid)))
             {
@@ -32,7 +34,8 @@ internal sealed class RestoreSweeper(
                 continue;
             }
 
-            // Once it runs with all its pages, the images are never read again: a restart is a fresh start. The markers stay with the pod.
+            // Once it runs with all its pages, the images are never read again: a restart is a fresh
+            // start. The markers stay with the pod.
             removed += pod.Containers.Where(c => c.Running.Exists && !c.PagesAreComing).Sum(c => c.RemoveStaged());
         }
 

@@ -12,7 +12,8 @@ internal sealed class RestoreWatch(IOptions<AgentOptions> options, TimeProvider 
     private readonly PerPodFlags _durable = new();
 
     /// <summary>How far the handler has come; waits for the end of it up to the caller's time.</summary>
-    public async Task<IReadOnlyList<ContainerRestore>> WatchAsync(GetRestoreRequest request, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<ContainerRestore>> WatchAsync(
+        GetRestoreRequest request, CancellationToken cancellationToken)
     {
         var began = time.GetTimestamp();
         var wait = TimeSpan.FromMilliseconds(Math.Min(request.WaitMilliseconds, 60_000));
@@ -21,8 +22,10 @@ internal sealed class RestoreWatch(IOptions<AgentOptions> options, TimeProvider 
         {
             var states = request.ContainerNames.Select(c => Look(pod.Of(c))).ToList();
             // One that waits, or is beyond that, has a target that stands; restored they have to be all of them.
-            if (states.Any(s => s.Phase == RestorePhases.Failed || (request.Until == RestorePhases.Waiting && HasCome(s, RestorePhases.Waiting)))
-                || states.All(s => HasCome(s, request.Until == RestorePhases.Restored ? RestorePhases.Restored : RestorePhases.Running))
+            if (states.Any(s => s.Phase == RestorePhases.Failed
+                || (request.Until == RestorePhases.Waiting && HasCome(s, RestorePhases.Waiting)))
+                || states.All(s => HasCome(
+                    s, request.Until == RestorePhases.Restored ? RestorePhases.Restored : RestorePhases.Running))
                 || time.GetElapsedTime(began) >= wait)
             {
                 OperationMeter.Seen(request.PodUid, states, container => pod.Of(container).RestoredAt);

@@ -5,15 +5,17 @@ using PodCheckpointing.Storage.Archives;
 
 namespace PodCheckpointing.Agent.Restores;
 
-/// <summary>What a container had changed in its image, as the handler needs it: it applies this while the pod stands still.</summary>
-/// <remarks>containerd archives an OCI layer, which says what is gone by whiteouts; CRI-O a plain tar and a JSON list of paths.</remarks>
+/// <summary>What a container had changed in its image, as the handler needs it: it applies this
+/// while the pod stands still.</summary>
+/// <remarks>containerd archives an OCI layer, which says what is gone by whiteouts; CRI-O a plain tar
+/// and a JSON list of paths.</remarks>
 internal static class RootfsChanges
 {
     /// <summary>The tar of what is to be made; absent where there is nothing.</summary>
     public const string Tar = "rootfs-diff.tar";
 
-    /// <summary>The folders that it is made in, one a line: none of them may be a link in the container's root, unless it is made by
-    /// the tar itself (<see cref="LayerChanges.Folders"/>).</summary>
+    /// <summary>The folders that it is made in, one a line: none of them may be a link in the container's root, unless
+    /// it is made by the tar itself (<see cref="LayerChanges.Folders"/>).</summary>
     public const string Folders = "rootfs-folders";
 
     /// <summary>What is to be deleted before, one a line.</summary>
@@ -25,11 +27,13 @@ internal static class RootfsChanges
     /// <summary>CRI-O's list.</summary>
     private const string Deleted = "deleted.files";
 
-    /// <summary>Files that the runtime mounts into every container: what a checkpoint says of them is of the other node.</summary>
+    /// <summary>Files that the runtime mounts into every container: what a checkpoint says of
+    /// them is of the other node.</summary>
     private static readonly HashSet<string> Mounted = ["etc/hostname", "etc/hosts", "etc/resolv.conf"];
 
     /// <summary>Prepares what was extracted into a folder.</summary>
-    /// <exception cref="CorruptArtifactException">It is not what runtimes write, leads outside, or no shell can take its names.</exception>
+    /// <exception cref="CorruptArtifactException">It is not what runtimes write, leads outside, or no
+    /// shell can take its names.</exception>
     /// <exception cref="IOException">The disk fails.</exception>
     public static void Prepare(string folder)
     {
@@ -96,15 +100,21 @@ internal static class RootfsChanges
         }
         catch (JsonException exception)
         {
-            throw new CorruptArtifactException($"the list of deleted files cannot be read: {exception.Message}", exception);
+            throw new CorruptArtifactException(
+                $"the list of deleted files cannot be read: {exception.Message}", exception);
         }
     }
 
     /// <summary>Without slashes at its ends: behind one, rm follows a link.</summary>
     private static string PathOf(string? name) =>
-        name?.Trim('/') is { Length: > 0 } path && !path.Contains('\n') && !path.Contains('\0') && !path.Split('/').Any(p => p is "." or "..")
+        name?.Trim('/') is { Length: > 0 } path
+            && !path.Contains('\n')
+            && !path.Contains('\0')
+            && !path.Split('/').Any(p => p is "." or "..")
             ? Encoding.Latin1.GetString(Encoding.UTF8.GetBytes(path))
-            : throw new CorruptArtifactException($"the list of deleted files holds \"{name?.ReplaceLineEndings(" ")}\", which is no path below the root");
+            : throw new CorruptArtifactException(
+                $"the list of deleted files holds \"{name?.ReplaceLineEndings(" ")}\", which is no path below the "
+                    + "root");
 
     private static void Write(string path, IEnumerable<string> lines)
     {

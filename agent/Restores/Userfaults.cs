@@ -41,7 +41,8 @@ internal static class Userfaults
         var result = new UserfaultCopies(process, copies);
         try
         {
-            if (!daemon.Lives || Proc.Text(daemon.Pid, "cmdline")?.Contains("lazy-pages", StringComparison.Ordinal) != true)
+            if (!daemon.Lives
+                || Proc.Text(daemon.Pid, "cmdline")?.Contains("lazy-pages", StringComparison.Ordinal) != true)
             {
                 result.Dispose();
                 return null;

@@ -9,10 +9,12 @@ namespace PodCheckpointing.Agent.Restores;
 
 /// <summary>Does once, at the agent's start, what the first pod would else wait for while it stands still.</summary>
 /// <remarks>
-/// CRIU asks the kernel what it can do, and notes that for its next runs; this process compiles what it needs to store an archive
-/// and to stage it, over a folder of its own that it removes. Where any of it fails, the first pod only waits longer.
+/// CRIU asks the kernel what it can do, and notes that for its next runs; this process compiles what it needs to store
+/// an archive and to stage it, over a folder of its own that it removes. Where any of it fails, the first pod only
+/// waits longer.
 /// </remarks>
-internal sealed class WarmUp(IOptions<AgentOptions> options, TimeProvider time, ILogger<WarmUp> logger) : BackgroundService
+internal sealed class WarmUp(
+    IOptions<AgentOptions> options, TimeProvider time, ILogger<WarmUp> logger) : BackgroundService
 {
     private const string Pod = "00000000-0000-0000-0000-000000000000";
     private const string Checkpoint = "19700101t000000z-000000";
@@ -52,7 +54,8 @@ internal sealed class WarmUp(IOptions<AgentOptions> options, TimeProvider time, 
         await Task.Yield();
         try
         {
-            await Task.WhenAll(RehearseAsync(stoppingToken), NodeProcess.RunAsync(["criu", "check"], feed: null, CommandTimeout, stoppingToken));
+            await Task.WhenAll(RehearseAsync(stoppingToken), NodeProcess.RunAsync(
+                ["criu", "check"], feed: null, CommandTimeout, stoppingToken));
         }
         catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
         {
@@ -60,13 +63,15 @@ internal sealed class WarmUp(IOptions<AgentOptions> options, TimeProvider time, 
         }
     }
 
-    private async Task<ContainerManifest> WriteAsync(CheckpointStore store, Task begin, CancellationToken cancellationToken)
+    private async Task<ContainerManifest> WriteAsync(
+        CheckpointStore store, Task begin, CancellationToken cancellationToken)
     {
         await begin;
         using var tar = Archive();
         await using var growing = new FollowingStream(tar, Task.CompletedTask, time);
         var manifest = await store.WriteAsync(
-            Pod, Checkpoint, Container, growing, () => Task.FromResult(new Origin()), new Progress<long>(), cancellationToken);
+            Pod, Checkpoint, Container, growing, () => Task.FromResult(new Origin()), new Progress<long>(),
+            cancellationToken);
         return store.FindAnnounced(Pod, Checkpoint, Container) ?? manifest;
     }
 
@@ -76,7 +81,9 @@ internal sealed class WarmUp(IOptions<AgentOptions> options, TimeProvider time, 
         using (var packed = new GZipStream(layer, CompressionLevel.Fastest))
         using (var tar = new TarWriter(packed))
         {
-            tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, "data/file") { DataStream = new MemoryStream(new byte[100]) });
+            tar.WriteEntry(
+                new PaxTarEntry(
+                    TarEntryType.RegularFile, "data/file") { DataStream = new MemoryStream(new byte[100]) });
             tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, "data/.wh.gone"));
         }
 
@@ -94,7 +101,8 @@ internal sealed class WarmUp(IOptions<AgentOptions> options, TimeProvider time, 
                 ("config.dump", "{}"u8.ToArray()), ("rootfs-diff.tar", Layer()), ("spec.dump", "{}"u8.ToArray()),
             })
             {
-                tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, name) { DataStream = new MemoryStream(content) });
+                tar.WriteEntry(
+                    new PaxTarEntry(TarEntryType.RegularFile, name) { DataStream = new MemoryStream(content) });
             }
         }
 

@@ -1,6 +1,7 @@
 namespace PodCheckpointing.Agent.Volumes;
 
-/// <summary>What a program writes, its last bytes only when it has ended well: an archive without its end is no archive.</summary>
+/// <summary>What a program writes, its last bytes only when it has ended well: an archive
+/// without its end is no archive.</summary>
 /// <param name="output">What it writes.</param>
 /// <param name="ended">Is awaited at the end of that; throws where the program failed.</param>
 internal sealed class HeldBackStream(Stream output, Func<Task> ended) : Stream

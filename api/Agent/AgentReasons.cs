@@ -20,6 +20,7 @@ public static class AgentReasons
     /// simply be repeated.
     /// </summary>
     public static bool IsTransient(RpcException exception) => exception.StatusCode is not
-        (StatusCode.FailedPrecondition or StatusCode.NotFound or StatusCode.InvalidArgument or StatusCode.PermissionDenied
-        or StatusCode.AlreadyExists or StatusCode.DataLoss or StatusCode.Unimplemented);
+        (StatusCode.FailedPrecondition or StatusCode.NotFound
+            or StatusCode.InvalidArgument or StatusCode.PermissionDenied
+            or StatusCode.AlreadyExists or StatusCode.DataLoss or StatusCode.Unimplemented);
 }

@@ -8,7 +8,8 @@ using Microsoft.AspNetCore.Server.Kestrel.Https;
 namespace PodCheckpointing.Api.Agent;
 
 /// <summary>Mutual TLS between operator and agents: one authority, and one name for each side.</summary>
-/// <remarks>Every handshake reads the files, so renewed certificates and authorities count from the next connection on.</remarks>
+/// <remarks>Every handshake reads the files, so renewed certificates and authorities count
+/// from the next connection on.</remarks>
 public static class AgentTls
 {
     /// <summary>The DNS name in every agent's certificate.</summary>

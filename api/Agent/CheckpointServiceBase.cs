@@ -6,7 +6,8 @@ using PodCheckpointing.Api.V1;
 
 namespace PodCheckpointing.Api.Agent;
 
-/// <summary>Serves CheckpointService; see checkpoint.proto for each method. What is not overridden is UNIMPLEMENTED.</summary>
+/// <summary>Serves CheckpointService; see checkpoint.proto for each method. What is not
+/// overridden is UNIMPLEMENTED.</summary>
 public abstract class CheckpointServiceBase
 {
     /// <summary>Of the contract: an operator works only with agents of its own.</summary>
@@ -16,8 +17,8 @@ public abstract class CheckpointServiceBase
     public const string ReasonTrailer = AgentReasons.ReasonTrailer;
 
     /// <summary>The header that names the node whose agent is meant.</summary>
-    /// <remarks>All agents have certificates of one name, and an address may go from one node to another: what another node
-    /// knows of a pod proves nothing.</remarks>
+    /// <remarks>All agents have certificates of one name, and an address may go from one node to another: what another
+    /// node knows of a pod proves nothing.</remarks>
     public const string NodeHeader = "checkpoint-node";
 
     /// <summary>The node of this agent; null answers for any.</summary>
@@ -28,7 +29,8 @@ public abstract class CheckpointServiceBase
         throw Missing(context);
 
     /// <summary>Makes an OCI image of a checkpoint. Not every agent can.</summary>
-    public virtual Task<ConvertResponse> ConvertCheckpointToImageAsync(ConvertRequest request, ServerCallContext context) =>
+    public virtual Task<ConvertResponse> ConvertCheckpointToImageAsync(
+        ConvertRequest request, ServerCallContext context) =>
         throw Missing(context);
 
     /// <summary>Progress of a checkpoint.</summary>
@@ -50,7 +52,8 @@ public abstract class CheckpointServiceBase
         throw Missing(context);
 
     /// <summary>Kills what a fence keeps stopped.</summary>
-    public virtual Task<EndProcessesResponse> EndProcessesAsync(EndProcessesRequest request, ServerCallContext context) =>
+    public virtual Task<EndProcessesResponse> EndProcessesAsync(
+        EndProcessesRequest request, ServerCallContext context) =>
         throw Missing(context);
 
     /// <summary>Stages a container for its restore.</summary>
@@ -124,21 +127,27 @@ public abstract class CheckpointServiceBase
     }
 
     private void Map<TRequest, TResponse>(
-        IEndpointRouteBuilder endpoints, Method<TRequest, TResponse> method, Func<TRequest, ServerCallContext, Task<TResponse>> handler)
+        IEndpointRouteBuilder endpoints, Method<TRequest, TResponse> method,
+        Func<TRequest, ServerCallContext, Task<TResponse>> handler)
         where TRequest : class
         where TResponse : class =>
-        endpoints.MapGrpcMethod(method, (TRequest request, ServerCallContext context) => handler(request, Here(context)));
+        endpoints.MapGrpcMethod(
+            method, (TRequest request, ServerCallContext context) => handler(request, Here(context)));
 
     private void Map<TRequest, TResponse>(
-        IEndpointRouteBuilder endpoints, Method<TRequest, TResponse> method, Func<TRequest, ServerCallContext, IAsyncEnumerable<TResponse>> handler)
+        IEndpointRouteBuilder endpoints, Method<TRequest, TResponse> method,
+        Func<TRequest, ServerCallContext, IAsyncEnumerable<TResponse>> handler)
         where TRequest : class
         where TResponse : class =>
-        endpoints.MapGrpcMethod(method, (TRequest request, ServerCallContext context) => handler(request, Here(context)));
+        endpoints.MapGrpcMethod(
+            method, (TRequest request, ServerCallContext context) => handler(request, Here(context)));
 
     private ServerCallContext Here(ServerCallContext context) =>
         context.RequestHeaders.GetValue(NodeHeader) is { } meant && NodeName is { } here && meant != here
             ? throw new RpcException(
-                new Status(StatusCode.Unavailable, $"the call is for the agent of node {meant}, and this is the one of node {here}"),
+                new Status(
+                    StatusCode.Unavailable,
+                    $"the call is for the agent of node {meant}, and this is the one of node {here}"),
                 new Metadata { { ReasonTrailer, Reasons.AgentUnavailable } })
             : context;
 

@@ -9,7 +9,9 @@ namespace PodCheckpointing.Api.Agent;
 /// <param name="node">Whose agent must answer: one of another node refuses. Null: any may.</param>
 public sealed class CheckpointServiceClient(GrpcChannel channel, string? node = null)
 {
-    private readonly Metadata? _headers = node is null ? null : new Metadata { { CheckpointServiceBase.NodeHeader, node } };
+    private readonly Metadata? _headers = node is null
+        ? null
+        : new Metadata { { CheckpointServiceBase.NodeHeader, node } };
 
     /// <summary>Dumps and stores one container.</summary>
     public Task<CheckpointResponse> CheckpointAsync(

@@ -45,7 +45,8 @@ public sealed class GrpcChannel : IDisposable
             UseProxy = false,
             AllowAutoRedirect = false,
             UseCookies = false,
-            // The trace goes with the metadata, so that the server's span hangs on the call's and on nothing between them.
+            // The trace goes with the metadata, so that the server's span hangs on the
+            // call's and on nothing between them.
             ActivityHeadersPropagator = null,
         };
         if (unix)
@@ -95,7 +96,8 @@ public sealed class GrpcChannel : IDisposable
         where TResponse : class =>
         CallAsync(method, request, options, options.CancellationToken);
 
-    /// <summary>Calls a unary method of generated messages, without a <see cref="Method{TRequest, TResponse}"/>.</summary>
+    /// <summary>Calls a unary method of generated messages, without a
+    /// <see cref="Method{TRequest, TResponse}"/>.</summary>
     /// <param name="method">"/package.Service/Method".</param>
     /// <param name="request">The request.</param>
     /// <param name="parser">Reads the response.</param>
@@ -158,7 +160,8 @@ public sealed class GrpcChannel : IDisposable
         }
 
         // An OK without any message came with the headers.
-        if (!response.Headers.Contains("grpc-status") && CallOutcome.OfTrailers(response.TrailingHeaders) is { } failure)
+        if (!response.Headers.Contains("grpc-status")
+            && CallOutcome.OfTrailers(response.TrailingHeaders) is { } failure)
         {
             throw Ended(failure);
         }
@@ -182,7 +185,8 @@ public sealed class GrpcChannel : IDisposable
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 throw Ended(alarm.IsCancellationRequested
-                    ? new RpcException(new Status(StatusCode.DeadlineExceeded, "the deadline has passed"), [], exception)
+                    ? new RpcException(
+                        new Status(StatusCode.DeadlineExceeded, "the deadline has passed"), [], exception)
                     : CallOutcome.OfFailure(exception));
             }
         }

@@ -15,8 +15,8 @@ public sealed record GrpcChannelOptions
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>
-    /// After how much silence within a call to ask whether the server still lives. The default is 15 seconds; null never
-    /// asks. Unix sockets never do: their end is noticed anyhow, and servers in Go, as containerd, hang up
+    /// After how much silence within a call to ask whether the server still lives. The default is 15 seconds; null
+    /// never asks. Unix sockets never do: their end is noticed anyhow, and servers in Go, as containerd, hang up
     /// (ENHANCE_YOUR_CALM) on clients that ask more often than every 5 minutes.
     /// </summary>
     public TimeSpan? KeepAlivePingDelay { get; init; } = TimeSpan.FromSeconds(15);

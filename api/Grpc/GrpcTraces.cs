@@ -66,7 +66,8 @@ internal static class GrpcTraces
         var name = fullName[1..];
         var activity = source.StartActivity(name, kind, parent);
         var slash = name.LastIndexOf('/');
-        activity?.SetTag("rpc.system", "grpc").SetTag("rpc.service", name[..slash]).SetTag("rpc.method", name[(slash + 1)..]);
+        activity?.SetTag("rpc.system", "grpc").SetTag("rpc.service", name[..slash]).SetTag(
+            "rpc.method", name[(slash + 1)..]);
         return activity;
     }
 }

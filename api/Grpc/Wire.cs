@@ -99,7 +99,8 @@ internal static class Wire
     public static TimeSpan? ParseTimeout(string text)
     {
         if (text is not { Length: >= 2 and <= 9 }
-            || !long.TryParse(text.AsSpan(0, text.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var n))
+            || !long.TryParse(
+                text.AsSpan(0, text.Length - 1), NumberStyles.None, CultureInfo.InvariantCulture, out var n))
         {
             return null;
         }
@@ -116,7 +117,8 @@ internal static class Wire
         };
     }
 
-    /// <summary>A source that is cancelled after a time, as far as timers can wait; at once for a time that is over.</summary>
+    /// <summary>A source that is cancelled after a time, as far as timers can wait; at
+    /// once for a time that is over.</summary>
     public static CancellationTokenSource Alarm(TimeSpan? timeout, TimeProvider time) => timeout switch
     {
         null => new CancellationTokenSource(),
@@ -157,7 +159,8 @@ internal static class Wire
         return result.ToString();
     }
 
-    /// <summary>Reads grpc-message; what is not encoded well stays as it is, for a message must never get lost.</summary>
+    /// <summary>Reads grpc-message; what is not encoded well stays as it is, for a
+    /// message must never get lost.</summary>
     public static string DecodeMessage(string text)
     {
         var bytes = new List<byte>(text.Length);

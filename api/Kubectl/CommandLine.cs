@@ -13,7 +13,12 @@ namespace PodCheckpointing.Kubectl;
 internal sealed class CommandLine
 {
     private readonly CommandContext _context;
-    private readonly Option<bool> _version = new("--version") { Description = "Show the version, with the commit that it was built from", Action = new TellVersion() };
+    private readonly Option<bool> _version =
+        new("--version")
+        {
+            Description = "Show the version, with the commit that it was built from",
+            Action = new TellVersion(),
+        };
 
     public CommandLine(Terminal terminal, TimeProvider time, Func<ConnectionOptions, Session> open)
     {
@@ -61,7 +66,9 @@ internal sealed class CommandLine
 
         var parsed = Root.Parse(words);
         var wantsVersion = parsed.GetResult(_version) is { Implicit: false };
-        if (!wantsVersion && parsed.CommandResult is { Command.Subcommands.Count: > 0 } && parsed.UnmatchedTokens.Count == 0)
+        if (!wantsVersion
+            && parsed.CommandResult is { Command.Subcommands.Count: > 0 }
+            && parsed.UnmatchedTokens.Count == 0)
         {
             parsed = Root.Parse([.. words, "--help"]);
         }
@@ -97,26 +104,35 @@ internal sealed class CommandLine
         }
     }
 
-    private static (int Code, string Message) Explain(Exception exception, CancellationToken cancellationToken) => exception switch
-    {
-        CommandException ours => (ours.ExitCode, ours.Message),
-        KubernetesException missing when missing.IsUnknownKind() => (
-            ExitCode.Refused, "this cluster does not know the kind: install PodCheckpointing (README, \"Install\") or choose another --context"),
-        KubernetesException { Code: System.Net.HttpStatusCode.Unauthorized } => (
-            ExitCode.Refused, "the API server does not know who you are: renew the credentials in the kubeconfig"),
-        KubernetesException refused => (ExitCode.Refused, $"from server ({refused.Status.Reason ?? refused.Code.ToString()}): {refused.Message.Trim()}"),
-        OperationCanceledException when cancellationToken.IsCancellationRequested => (ExitCode.Interrupted, "interrupted; nothing was changed"),
-        HttpRequestException unreachable => (
-            ExitCode.Unreachable,
-            $"cannot reach the API server: {unreachable.InnerException?.Message ?? unreachable.Message}; see kubectl cluster-info, or choose another --context"),
-        IOException or UnauthorizedAccessException => (ExitCode.Usage, exception.Message),
-        _ => (ExitCode.Failed, $"{exception.GetType().Name}: {exception.Message} (this is a fault of the plug-in)"),
-    };
+    private static (int Code, string Message) Explain(Exception exception, CancellationToken cancellationToken) =>
+        exception switch
+        {
+            CommandException ours => (ours.ExitCode, ours.Message),
+            KubernetesException missing when missing.IsUnknownKind() => (
+                ExitCode.Refused,
+                "this cluster does not know the kind: install PodCheckpointing (README, \"Install\") or choose "
+                    + "another --context"),
+            KubernetesException { Code: System.Net.HttpStatusCode.Unauthorized } => (
+                ExitCode.Refused, "the API server does not know who you are: renew the credentials in the kubeconfig"),
+            KubernetesException refused => (
+                ExitCode.Refused,
+                $"from server ({refused.Status.Reason ?? refused.Code.ToString()}): {refused.Message.Trim()}"),
+            OperationCanceledException
+                when cancellationToken.IsCancellationRequested => (
+                    ExitCode.Interrupted, "interrupted; nothing was changed"),
+            HttpRequestException unreachable => (
+                ExitCode.Unreachable,
+                $"cannot reach the API server: {unreachable.InnerException?.Message ?? unreachable.Message}; see "
+                    + "kubectl cluster-info, or choose another --context"),
+            IOException or UnauthorizedAccessException => (ExitCode.Usage, exception.Message),
+            _ => (ExitCode.Failed, $"{exception.GetType().Name}: {exception.Message} (this is a fault of the plug-in)"),
+        };
 
     private static string PathOf(ParseResult parsed)
     {
         var names = new List<string>();
-        for (var result = parsed.CommandResult; result is not null; result = result.Parent as System.CommandLine.Parsing.CommandResult)
+        for (var result = parsed.CommandResult; result is not null; result =
+            result.Parent as System.CommandLine.Parsing.CommandResult)
         {
             names.Insert(0, result.Command.Name);
         }
@@ -131,7 +147,8 @@ internal sealed class CommandLine
         public override int Invoke(ParseResult parseResult)
         {
             parseResult.InvocationConfiguration.Output.WriteLine(
-                typeof(CommandLine).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion);
+                typeof(CommandLine).Assembly
+                    .GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion);
             return ExitCode.Ok;
         }
     }

@@ -21,7 +21,8 @@ internal static class Invocation
         {
             "kubectl-create-podmigration" => ["create", "podmigration"],
             "kubectl-create-podcheckpoint" => ["create", "podcheckpoint"],
-            "kubectl-podmigration" when arguments is not ["create", ..] and not [Complete, "create", ..] => ["podmigration"],
+            "kubectl-podmigration"
+                when arguments is not ["create", ..] and not [Complete, "create", ..] => ["podmigration"],
             "kubectl_complete-podmigration" => [Complete, "podmigration"],
             _ => [],
         };

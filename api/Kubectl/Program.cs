@@ -18,4 +18,5 @@ using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
 using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
 
 var words = Invocation.Words(Invocation.Name(), args);
-return await new CommandLine(Terminal.OfProcess(), TimeProvider.System, Session.Open).RunAsync(words, interrupted.Token);
+return await new CommandLine(Terminal.OfProcess(), TimeProvider.System, Session.Open).RunAsync(
+    words, interrupted.Token);

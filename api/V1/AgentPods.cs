@@ -10,10 +10,14 @@ public static class AgentPods
     /// <summary>The label selector that finds them.</summary>
     public const string Selector = WellKnown.NameLabel + "=" + Agent;
 
-    /// <summary>Whether a pod is one of them, as far as it shows it: anybody may give a pod of theirs this label.</summary>
+    /// <summary>Whether a pod is one of them, as far as it shows it: anybody may give a
+    /// pod of theirs this label.</summary>
     public static bool Contains(V1Pod pod) =>
-        pod.Metadata.Labels?.TryGetValue(WellKnown.NameLabel, out var name) == true && name == Agent && pod.Controller()?.Kind == "DaemonSet";
+        pod.Metadata.Labels?.TryGetValue(WellKnown.NameLabel, out var name) == true
+        && name == Agent
+        && pod.Controller()?.Kind == "DaemonSet";
 
     /// <summary>Whether an agent's pod says that the agent is ready.</summary>
-    public static bool IsReady(V1Pod pod) => pod.Status?.Conditions?.Any(condition => condition is { Type: "Ready", Status: "True" }) == true;
+    public static bool IsReady(V1Pod pod) =>
+        pod.Status?.Conditions?.Any(condition => condition is { Type: "Ready", Status: "True" }) == true;
 }

@@ -42,7 +42,8 @@ public sealed partial record ArtifactUri
         return CheckpointIdOf(time.GetUtcNow().UtcDateTime, RandomNumberGenerator.GetHexString(6, lowercase: true));
     }
 
-    /// <summary>The id of the one checkpoint that an object asks for: when it was created, and the beginning of its uid.</summary>
+    /// <summary>The id of the one checkpoint that an object asks for: when it was created, and
+    /// the beginning of its uid.</summary>
     /// <remarks>So it is known before the checkpoint is, and the same to everybody who asks.</remarks>
     public static string CheckpointIdOf(DateTime created, string uid)
     {
@@ -63,7 +64,8 @@ public sealed partial record ArtifactUri
         TryParse(text, out var uri, out var error) ? uri : throw new FormatException(error);
 
     /// <summary>Reads a URI, strictly; false when it is not one.</summary>
-    public static bool TryParse(string? text, [NotNullWhen(true)] out ArtifactUri? uri) => TryParse(text, out uri, out _);
+    public static bool TryParse(string? text, [NotNullWhen(true)] out ArtifactUri? uri) =>
+        TryParse(text, out uri, out _);
 
     /// <summary>Reads a URI, strictly; false, and what is wrong and what to write, when it is not one.</summary>
     public static bool TryParse(
@@ -101,7 +103,9 @@ public sealed partial record ArtifactUri
 
     /// <inheritdoc/>
     public override string ToString() =>
-        Container is null ? $"{Scheme}{PodUid}/{CheckpointId}" : $"{Scheme}{PodUid}/{CheckpointId}/{Container}/{FileName}";
+        Container is null
+            ? $"{Scheme}{PodUid}/{CheckpointId}"
+            : $"{Scheme}{PodUid}/{CheckpointId}/{Container}/{FileName}";
 
     // The text may come from anybody's annotation and goes into logs and conditions: bounded, no control characters.
     private static string Shown(string? text) =>

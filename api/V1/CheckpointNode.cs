@@ -4,10 +4,10 @@ using k8s.Models;
 
 namespace PodCheckpointing.Api.V1;
 
-/// <summary>CheckpointNode says of the node that has its name whether pods can be moved away from it and to it, and what it lacks
-/// where they cannot.</summary>
-/// <remarks>The operator makes one for each Node, asks the node's agent from time to time, and writes down what it has answered; it
-/// goes with the Node. Nothing is decided by it: a migration asks both agents anew.</remarks>
+/// <summary>CheckpointNode says of the node that has its name whether pods can be moved away from it and to it, and
+/// what it lacks where they cannot.</summary>
+/// <remarks>The operator makes one for each Node, asks the node's agent from time to time, and writes down what it has
+/// answered; it goes with the Node. Nothing is decided by it: a migration asks both agents anew.</remarks>
 [KubernetesEntity(
     Group = ApiGroup.Name, ApiVersion = ApiGroup.Version, Kind = "CheckpointNode",
     PluralName = "checkpointnodes", Namespaced = false)]
@@ -41,33 +41,36 @@ public sealed record CheckpointNode : IKubernetesObject<V1ObjectMeta>
     public CheckpointNodeStatus? Status { get; init; }
 }
 
-/// <summary>CheckpointNodeStatus says what the node can do, as its agent has last said it. Written by the operator only, and only when
-/// something has changed.</summary>
+/// <summary>CheckpointNodeStatus says what the node can do, as its agent has last said it. Written by the operator
+/// only, and only when something has changed.</summary>
 [Rule(
-    "!has(self.conditions) || !self.conditions.exists(c, c.type == 'Ready' && c.status == 'True') || has(self.agentVersion)",
+    "!has(self.conditions) || !self.conditions.exists(c, c.type == 'Ready' && c.status == 'True') || "
+        + "has(self.agentVersion)",
     "Ready needs an agent that has answered: agentVersion", "agentVersion")]
 public sealed record CheckpointNodeStatus
 {
-    /// <summary>conditions of the node: Ready, which is True when pods can be moved away from it and to it. False: the message names
-    /// all that it lacks, with what to do. Unknown: its agent does not answer.</summary>
+    /// <summary>conditions of the node: Ready, which is True when pods can be moved away from it and to it. False: the
+    /// message names all that it lacks, with what to do. Unknown: its agent does not answer.</summary>
     [Items(32, "type")]
     public IList<V1Condition>? Conditions { get; init; }
 
-    /// <summary>agentVersion is the version of the node's agent. Absent: it has never answered. This and all that follows is as it has
-    /// last said it, also where it does not answer any more.</summary>
+    /// <summary>agentVersion is the version of the node's agent. Absent: it has never answered. This and all that
+    /// follows is as it has last said it, also where it does not answer any more.</summary>
     [Text(253)]
     public string? AgentVersion { get; init; }
 
-    /// <summary>runtimeVersion is the OCI runtime by which the node dumps and restores, and its version, as "crun 1.28". Both nodes of
-    /// a migration need the same runtime.</summary>
+    /// <summary>runtimeVersion is the OCI runtime by which the node dumps and restores, and its version, as "crun
+    /// 1.28". Both nodes of a migration need the same runtime.</summary>
     [Text(253)]
     public string? RuntimeVersion { get; init; }
 
-    /// <summary>criuVersion is the version of CRIU. A pod does not move to a node whose CRIU is older. Absent: it has none.</summary>
+    /// <summary>criuVersion is the version of CRIU. A pod does not move to a node whose CRIU is
+    /// older. Absent: it has none.</summary>
     [Text(253)]
     public string? CriuVersion { get; init; }
 
-    /// <summary>kernelVersion is the version of the kernel. A pod does not move to a node whose kernel is older.</summary>
+    /// <summary>kernelVersion is the version of the kernel. A pod does not move to a
+    /// node whose kernel is older.</summary>
     [Text(253)]
     public string? KernelVersion { get; init; }
 
@@ -75,18 +78,18 @@ public sealed record CheckpointNodeStatus
     [Text(63)]
     public string? Architecture { get; init; }
 
-    /// <summary>cpuVendor is the maker of the processor, as the kernel names it. A pod moves to a node with a processor of the same
-    /// maker.</summary>
+    /// <summary>cpuVendor is the maker of the processor, as the kernel names it. A pod moves to a node with a processor
+    /// of the same maker.</summary>
     [Text(253)]
     public string? CpuVendor { get; init; }
 
-    /// <summary>storeID is the identity that the checkpoint volume carries where the node has it mounted: all nodes see the same volume
-    /// where all have the same storeID.</summary>
+    /// <summary>storeID is the identity that the checkpoint volume carries where the node has it mounted: all nodes see
+    /// the same volume where all have the same storeID.</summary>
     [JsonPropertyName("storeID"), Text(253)]
     public string? StoreID { get; init; }
 
-    /// <summary>storeFreeBytes is how much is free on the checkpoint volume, about: written when it has changed by more than a
-    /// tenth, as the two that follow.</summary>
+    /// <summary>storeFreeBytes is how much is free on the checkpoint volume, about: written when it has changed by more
+    /// than a tenth, as the two that follow.</summary>
     [Bounds(0)]
     public long? StoreFreeBytes { get; init; }
 
@@ -95,7 +98,8 @@ public sealed record CheckpointNodeStatus
     [Bounds(0)]
     public long? StagingFreeBytes { get; init; }
 
-    /// <summary>archiveFreeBytes is how much is free on the node's disk where kubelet writes its archives, about.</summary>
+    /// <summary>archiveFreeBytes is how much is free on the node's disk where kubelet
+    /// writes its archives, about.</summary>
     [Bounds(0)]
     public long? ArchiveFreeBytes { get; init; }
 }

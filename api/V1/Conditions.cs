@@ -13,8 +13,8 @@ public static class Conditions
     public static bool IsTrue(this IEnumerable<V1Condition>? conditions, string type) =>
         conditions.Find(type)?.Status == "True";
 
-    /// <summary>The list with one condition set, in its place if it has one: where nothing has changed, nothing is to be
-    /// written. Its transition time moves only when its status does.</summary>
+    /// <summary>The list with one condition set, in its place if it has one: where nothing has changed, nothing is to
+    /// be written. Its transition time moves only when its status does.</summary>
     public static IList<V1Condition> With(
         this IEnumerable<V1Condition>? conditions,
         string type,
@@ -36,6 +36,8 @@ public static class Conditions
                 ? old.LastTransitionTime
                 : new DateTime(now.Ticks - (now.Ticks % TimeSpan.TicksPerSecond), DateTimeKind.Utc),
         };
-        return old is null ? [.. conditions ?? [], condition] : [.. conditions!.Select(c => c.Type == type ? condition : c)];
+        return old is null
+            ? [.. conditions ?? [], condition]
+            : [.. conditions!.Select(c => c.Type == type ? condition : c)];
     }
 }

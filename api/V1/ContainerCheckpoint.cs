@@ -5,8 +5,8 @@ using k8s.Models;
 namespace PodCheckpointing.Api.V1;
 
 /// <summary>ContainerCheckpoint is the snapshot of one container, a part of a PodCheckpoint.</summary>
-/// <remarks>The operator makes one per container of a PodCheckpoint, and removes them with it. Users read them to see how
-/// far each container is, and do not write them.</remarks>
+/// <remarks>The operator makes one per container of a PodCheckpoint, and removes them with it. Users read them to see
+/// how far each container is, and do not write them.</remarks>
 [KubernetesEntity(
     Group = ApiGroup.Name, ApiVersion = ApiGroup.Version, Kind = "ContainerCheckpoint",
     PluralName = "containercheckpoints", Namespaced = true)]
@@ -31,8 +31,8 @@ public sealed record ContainerCheckpoint : IKubernetesObject<V1ObjectMeta>
     /// <inheritdoc/>
     public V1ObjectMeta Metadata { get; init; } = new();
 
-    /// <summary>spec says which container of which pod is dumped, under which id. Required. Only deletionPolicy may change
-    /// after creation.</summary>
+    /// <summary>spec says which container of which pod is dumped, under which id. Required. Only deletionPolicy may
+    /// change after creation.</summary>
     [RequiredField]
     public ContainerCheckpointSpec Spec { get; init; } = new();
 
@@ -63,13 +63,14 @@ public sealed record ContainerCheckpointSpec
     [Immutable]
     public string CheckpointID { get; init; } = "";
 
-    /// <summary>deletionPolicy says what happens to the bytes when this object is deleted: Delete removes them and their
-    /// content, Retain leaves both. May be changed. Absent: Delete.</summary>
+    /// <summary>deletionPolicy says what happens to the bytes when this object is deleted: Delete removes them and
+    /// their content, Retain leaves both. May be changed. Absent: Delete.</summary>
     [OneOf(DeletionPolicies.Delete, DeletionPolicies.Retain)]
     public string? DeletionPolicy { get; init; }
 }
 
-/// <summary>ContainerCheckpointStatus is what has become of a container's checkpoint. Written by the operator only.</summary>
+/// <summary>ContainerCheckpointStatus is what has become of a container's checkpoint.
+/// Written by the operator only.</summary>
 /// <remarks>It repeats some of the content's: a namespaced user may not be allowed to read the content.</remarks>
 [Rule(
     "!has(self.ready) || !self.ready || (has(self.boundContentName) && has(self.artifactURI))",
@@ -82,21 +83,22 @@ public sealed record ContainerCheckpointStatus
     [Bounds(0)]
     public long? ObservedGeneration { get; init; }
 
-    /// <summary>conditions of the checkpoint: Ready, True with reason CheckpointCompleted when the artifact is whole; False
-    /// with CheckpointInProgress on the way, and with the reason of status.error when it failed.</summary>
+    /// <summary>conditions of the checkpoint: Ready, True with reason CheckpointCompleted when the artifact is whole;
+    /// False with CheckpointInProgress on the way, and with the reason of status.error when it failed.</summary>
     [Items(32, "type")]
     public IList<V1Condition>? Conditions { get; init; }
 
-    /// <summary>ready is true when the artifact and its manifest are whole on the volume. Never before artifactURI.</summary>
+    /// <summary>ready is true when the artifact and its manifest are whole on the volume.
+    /// Never before artifactURI.</summary>
     public bool? Ready { get; init; }
 
-    /// <summary>boundContentName names the ContainerCheckpointContent that holds the artifact. Whoever uses it must see that
-    /// it points back by uid. Set once, when the content has been created.</summary>
+    /// <summary>boundContentName names the ContainerCheckpointContent that holds the artifact. Whoever uses it must see
+    /// that it points back by uid. Set once, when the content has been created.</summary>
     [ImmutableOnceSet, Text(253)]
     public string? BoundContentName { get; init; }
 
-    /// <summary>artifactURI says where the artifact is: shared://podUID/checkpointID/container/dump.tar.zst. Set once, with
-    /// ready.</summary>
+    /// <summary>artifactURI says where the artifact is: shared://podUID/checkpointID/container/dump.tar.zst. Set once,
+    /// with ready.</summary>
     [ImmutableOnceSet, Text(512, TextAttribute.ContainerArtifact), JsonPropertyName("artifactURI")]
     public string? ArtifactURI { get; init; }
 
@@ -108,8 +110,8 @@ public sealed record ContainerCheckpointStatus
     [Bounds(0)]
     public long? UncompressedSize { get; init; }
 
-    /// <summary>digest is the SHA-256 of the artifact as it lies on the volume: "sha256:" and 64 hexadecimal digits. Set
-    /// once, with ready.</summary>
+    /// <summary>digest is the SHA-256 of the artifact as it lies on the volume: "sha256:" and 64 hexadecimal digits.
+    /// Set once, with ready.</summary>
     [ImmutableOnceSet, Text(71, TextAttribute.Digest)]
     public string? Digest { get; init; }
 

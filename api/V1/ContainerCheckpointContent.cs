@@ -52,8 +52,9 @@ public sealed record ContainerCheckpointContent : IKubernetesObject<V1ObjectMeta
     "artifactURI must be shared://<podUID>/<checkpointID>/<containerName>/dump.tar.zst of the source", "artifactURI")]
 public sealed record ContainerCheckpointContentSpec
 {
-    /// <summary>containerCheckpointRef points back at the claim, a ContainerCheckpoint. The artifact may be used only while
-    /// both point at each other, by uid. A person leaves the uid out, and the operator fills it in once. Required.</summary>
+    /// <summary>containerCheckpointRef points back at the claim, a ContainerCheckpoint. The artifact may be used only
+    /// while both point at each other, by uid. A person leaves the uid out, and the operator
+    /// fills it in once. Required.</summary>
     [RequiredField, Rule(
         "self == oldSelf || !has(self.uid) || "
         + "(!has(oldSelf.uid) && self.__namespace__ == oldSelf.__namespace__ && self.name == oldSelf.name)",
@@ -69,8 +70,8 @@ public sealed record ContainerCheckpointContentSpec
     [RequiredField, Immutable]
     public CheckpointSource Source { get; init; } = new();
 
-    /// <summary>artifactURI says where the artifact is or will be: shared://podUID/checkpointID/container/dump.tar.zst, the
-    /// parts as in source. Required, immutable.</summary>
+    /// <summary>artifactURI says where the artifact is or will be: shared://podUID/checkpointID/container/dump.tar.zst,
+    /// the parts as in source. Required, immutable.</summary>
     [RequiredField, JsonPropertyName("artifactURI"), Text(512, TextAttribute.ContainerArtifact), Immutable]
     public string ArtifactURI { get; init; } = "";
 }
@@ -102,13 +103,13 @@ public sealed record ContainerCheckpointContentStatus
     [Bounds(0)]
     public long? CompressedSize { get; init; }
 
-    /// <summary>digest is the SHA-256 of the tar that the runtime wrote: "sha256:" and 64 hexadecimal digits. Set once, with
-    /// ready.</summary>
+    /// <summary>digest is the SHA-256 of the tar that the runtime wrote: "sha256:" and 64 hexadecimal digits. Set once,
+    /// with ready.</summary>
     [ImmutableOnceSet, Text(71, TextAttribute.Digest)]
     public string? Digest { get; init; }
 
-    /// <summary>compressedDigest is the SHA-256 of the artifact as it lies on the volume, in the same form; a restore refuses
-    /// bytes that do not match it. Set once, with ready.</summary>
+    /// <summary>compressedDigest is the SHA-256 of the artifact as it lies on the volume, in the same form; a restore
+    /// refuses bytes that do not match it. Set once, with ready.</summary>
     [ImmutableOnceSet, Text(71, TextAttribute.Digest)]
     public string? CompressedDigest { get; init; }
 
@@ -120,7 +121,8 @@ public sealed record ContainerCheckpointContentStatus
     [JsonPropertyName("imageID"), Text(1024)]
     public string? ImageID { get; init; }
 
-    /// <summary>runtime is the OCI runtime that dumped the container, crun or runc; a restore needs the same one.</summary>
+    /// <summary>runtime is the OCI runtime that dumped the container, crun or runc; a
+    /// restore needs the same one.</summary>
     [Text(63)]
     public string? Runtime { get; init; }
 
@@ -128,8 +130,8 @@ public sealed record ContainerCheckpointContentStatus
     [Text(63)]
     public string? CriuVersion { get; init; }
 
-    /// <summary>leftStopped is true when the dump left the processes stopped, as a migration needs it; false when they went
-    /// on.</summary>
+    /// <summary>leftStopped is true when the dump left the processes stopped, as a migration needs it; false when they
+    /// went on.</summary>
     public bool? LeftStopped { get; init; }
 
     /// <summary>stoppedAt is the last instant at which the container certainly ran before the dump, by its node's

@@ -3,8 +3,8 @@ using k8s.Models;
 namespace PodCheckpointing.Api.V1;
 
 /// <summary>How long a pod may stand still before kubelet takes it for hung.</summary>
-/// <remarks>A stopped process answers no probe. At failureThreshold failures in a row kubelet sends SIGTERM, which a stopped
-/// process gets as soon as it goes on; so the freeze must end before.</remarks>
+/// <remarks>A stopped process answers no probe. At failureThreshold failures in a row kubelet sends SIGTERM, which a
+/// stopped process gets as soon as it goes on; so the freeze must end before.</remarks>
 public static class Freeze
 {
     /// <summary>What no migration does without: a fence, a dump, a restore, and where it fails the way back.</summary>
@@ -15,7 +15,8 @@ public static class Freeze
 
     private static readonly TimeSpan MaxReserve = TimeSpan.FromSeconds(5);
 
-    /// <summary>How long a pod may stand still: the least that any of its liveness probes allows; null where it has none.</summary>
+    /// <summary>How long a pod may stand still: the least that any of its liveness probes
+    /// allows; null where it has none.</summary>
     public static TimeSpan? AllowedFor(V1Pod pod) => StrictestProbeOf(pod)?.Allowed;
 
     /// <summary>The probe that allows the least, in words, and what it allows; null where there is none.</summary>
@@ -25,12 +26,13 @@ public static class Freeze
          where allowed is not null
          orderby allowed
          select ((string, TimeSpan)?)(
-             $"livenessProbe of container \"{container.Name}\" (failureThreshold {FailuresOf(container.LivenessProbe!)}, "
-                + $"periodSeconds {PeriodOf(container.LivenessProbe!)})",
+             $"livenessProbe of container \"{container.Name}\" (failureThreshold "
+                + $"{FailuresOf(container.LivenessProbe!)}, periodSeconds {PeriodOf(container.LivenessProbe!)})",
              allowed.Value))
         .FirstOrDefault();
 
-    /// <summary>How long a migration lets a pod stand still that may for so long: some of it is for the way back.</summary>
+    /// <summary>How long a migration lets a pod stand still that may for so long: some
+    /// of it is for the way back.</summary>
     public static TimeSpan Usable(TimeSpan allowed)
     {
         var reserve = allowed / 4;
@@ -38,7 +40,8 @@ public static class Freeze
     }
 
     /// <summary>How long a pod of so many bytes stands still at least.</summary>
-    public static TimeSpan LeastFor(ulong bytes) => TimeSpan.FromSeconds(Math.Max(Least.TotalSeconds, bytes / BytesPerSecond));
+    public static TimeSpan LeastFor(ulong bytes) =>
+        TimeSpan.FromSeconds(Math.Max(Least.TotalSeconds, bytes / BytesPerSecond));
 
     /// <summary>What one container's liveness probe allows; null where it has none.</summary>
     public static TimeSpan? AllowedBy(V1Container container) =>

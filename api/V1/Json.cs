@@ -3,14 +3,16 @@ using System.Text.Json;
 
 namespace PodCheckpointing.Api.V1;
 
-/// <summary>Reads fields that the client does not model; what is not there, or is something else, is not there.</summary>
+/// <summary>Reads fields that the client does not model; what is not there, or is
+/// something else, is not there.</summary>
 internal static class Json
 {
     public static JsonElement? Member(Dictionary<string, JsonElement>? more, string field) =>
         more?.TryGetValue(field, out var found) == true ? found : null;
 
     public static JsonElement? Member(JsonElement? item, string field) =>
-        item is { ValueKind: JsonValueKind.Object } parent && parent.TryGetProperty(field, out var found) ? found : null;
+        item is { ValueKind: JsonValueKind.Object } parent
+            && parent.TryGetProperty(field, out var found) ? found : null;
 
     public static string Text(JsonElement item, string field) =>
         Member(item, field) is { ValueKind: JsonValueKind.String } text ? text.GetString()! : "";
@@ -50,7 +52,9 @@ internal static class Json
     }
 
     private static int? Compare(string? value, List<string?> values) =>
-        values is [var limit] && long.TryParse(value, CultureInfo.InvariantCulture, out var has) && long.TryParse(limit, CultureInfo.InvariantCulture, out var than)
+        values is [var limit]
+            && long.TryParse(value, CultureInfo.InvariantCulture, out var has)
+            && long.TryParse(limit, CultureInfo.InvariantCulture, out var than)
             ? has.CompareTo(than)
             : null;
 }

@@ -25,7 +25,8 @@ public static class MigrationObstacles
                 + $"{longest.TotalSeconds:0} s; use Rollback");
         }
 
-        if (spec.OnFailure == OnFailurePolicies.ColdStart && pod?.Metadata.OwnerReferences?.FirstOrDefault(r => r.Controller == true) is { } owner)
+        if (spec.OnFailure == OnFailurePolicies.ColdStart
+            && pod?.Metadata.OwnerReferences?.FirstOrDefault(r => r.Controller == true) is { } owner)
         {
             yield return new(
                 "onFailure",

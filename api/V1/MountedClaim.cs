@@ -4,8 +4,8 @@ using k8s.Models;
 namespace PodCheckpointing.Api.V1;
 
 /// <summary>A PersistentVolumeClaim that a pod mounts, and why its target could not.</summary>
-/// <remarks>The target pod waits at its node while the source still has its volumes, so both nodes must have them at once. One
-/// place for the operator, which refuses by it, and the plug-in, which tells it beforehand.</remarks>
+/// <remarks>The target pod waits at its node while the source still has its volumes, so both nodes must have them at
+/// once. One place for the operator, which refuses by it, and the plug-in, which tells it beforehand.</remarks>
 /// <param name="Volume">The pod's volume.</param>
 /// <param name="Name">The claim's name.</param>
 /// <param name="ReadOnly">Whether the pod's volume says that nobody writes.</param>
@@ -33,9 +33,11 @@ public sealed record MountedClaim(string Volume, string Name, bool ReadOnly)
             source.GetProperty("claimName").GetString()!,
             source.TryGetProperty("readOnly", out var only) && only.ValueKind == JsonValueKind.True);
 
-    /// <summary>Reads the claim and its volume, by two ways to read objects that give null for what is not there.</summary>
+    /// <summary>Reads the claim and its volume, by two ways to read objects that give
+    /// null for what is not there.</summary>
     public async Task<MountedClaim> ReadAsync(
-        string namespaceName, Func<string, string, Task<V1PersistentVolumeClaim?>> claims, Func<string, Task<V1PersistentVolume?>> volumes)
+        string namespaceName, Func<string, string, Task<V1PersistentVolumeClaim?>> claims,
+        Func<string, Task<V1PersistentVolume?>> volumes)
     {
         ArgumentNullException.ThrowIfNull(claims);
         ArgumentNullException.ThrowIfNull(volumes);
@@ -64,8 +66,10 @@ public sealed record MountedClaim(string Volume, string Name, bool ReadOnly)
         {
             return new(
                 Reasons.ClaimNotBound,
-                Claim is { Status.Phase: "Bound", Spec.VolumeName: { } lost } ? $"{Subject}, whose volume {lost} does not exist; no new pod can mount it"
-                    : $"{Subject}, which is {Claim.Status?.Phase ?? "Pending"} and not Bound; see kubectl describe pvc {Name}");
+                Claim is { Status.Phase: "Bound", Spec.VolumeName: { } lost }
+                    ? $"{Subject}, whose volume {lost} does not exist; no new pod can mount it"
+                    : $"{Subject}, which is {Claim.Status?.Phase ?? "Pending"} and not Bound; see kubectl describe "
+                        + $"pvc {Name}");
         }
 
         if (Bound.Spec?.HostPath is not null)
@@ -76,10 +80,12 @@ public sealed record MountedClaim(string Volume, string Name, bool ReadOnly)
                 + "use a volume that both nodes can mount");
         }
 
-        // The volume's own modes are those that decide about a second node; the claim's may ask for less. By pods it is counted
-        // where either says so.
+        // The volume's own modes are those that decide about a second node; the claim's may ask for less. By pods it is
+        // counted where either says so.
         var modes = Bound.Spec?.AccessModes ?? Claim.Status.AccessModes ?? Claim.Spec?.AccessModes ?? [];
-        var told = $"{Subject}, whose volume {Bound.Metadata.Name} has accessModes {(modes.Count > 0 ? string.Join(", ", modes) : "none")}";
+        var told =
+            $"{Subject}, whose volume {Bound.Metadata.Name} has accessModes "
+                + $"{(modes.Count > 0 ? string.Join(", ", modes) : "none")}";
         if (modes.Contains(ReadWriteOncePod) || Claim.Spec?.AccessModes?.Contains(ReadWriteOncePod) == true)
         {
             return new(
@@ -97,14 +103,16 @@ public sealed record MountedClaim(string Volume, string Name, bool ReadOnly)
                 + $"use a claim with {ReadWriteMany}");
     }
 
-    /// <summary>Why a node could not have it, where others may; null where it can, or there is nothing to say of it.</summary>
+    /// <summary>Why a node could not have it, where others may; null where it can, or
+    /// there is nothing to say of it.</summary>
     public Obstacle? Obstacle(V1Node node)
     {
         ArgumentNullException.ThrowIfNull(node);
         return NodeSelection.Unmet(Bound?.Spec?.NodeAffinity, node) is { } terms
             ? new(
                 Reasons.VolumeNotReachable,
-                $"{Subject}, whose volume {Bound!.Metadata.Name} has nodeAffinity {terms}, which node {node.Metadata.Name} does not meet; "
+                $"{Subject}, whose volume {Bound!.Metadata.Name} has nodeAffinity {terms}, which node "
+                + $"{node.Metadata.Name} does not meet; "
                 + "name another targetNode, or use a volume that both nodes can mount")
             : null;
     }

@@ -4,13 +4,19 @@ using k8s.Models;
 namespace PodCheckpointing.Api.V1;
 
 /// <summary>Whether a node has room for a pod and takes it, as the scheduler decides it for other pods.</summary>
-/// <remarks>A target pod is bound to its node from the beginning, so that no scheduler looks at it; kubelet would refuse some of this,
-/// when the migration is under way, and let the rest pass. One place for the operator, which refuses by it, and the plug-in,
-/// which tells it beforehand.</remarks>
+/// <remarks>A target pod is bound to its node from the beginning, so that no scheduler looks at it; kubelet would
+/// refuse some of this, when the migration is under way, and let the rest pass. One place for the operator, which
+/// refuses by it, and the plug-in, which tells it beforehand.</remarks>
 public static class NodeFit
 {
-    /// <summary>Taints by which the cluster says what is looked at in another way: readiness, and that the node is cordoned.</summary>
-    private static readonly string[] Elsewhere = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable", "node.kubernetes.io/unschedulable"];
+    /// <summary>Taints by which the cluster says what is looked at in another way: readiness, and
+    /// that the node is cordoned.</summary>
+    private static readonly string[] Elsewhere =
+    [
+        "node.kubernetes.io/not-ready",
+        "node.kubernetes.io/unreachable",
+        "node.kubernetes.io/unschedulable",
+    ];
 
     /// <summary>Every obstacle, with its reason word; none where the pod can go there.</summary>
     /// <param name="pod">The pod that moves.</param>
@@ -45,7 +51,8 @@ public static class NodeFit
                 string Tell(decimal amount) => PodRequests.Tell(resource, Math.Max(0, amount));
                 yield return resource == PodRequests.Pods
                     ? $"node {node.Metadata.Name} takes {Tell(all)} pods, and {Tell(taken)} are there"
-                    : $"pod {pod.Metadata.Name} requests {Tell(asked)} of {resource}, and node {node.Metadata.Name} has {Tell(all - taken)} left of {Tell(all)}";
+                    : $"pod {pod.Metadata.Name} requests {Tell(asked)} of {resource}, and node {node.Metadata.Name} "
+                        + $"has {Tell(all - taken)} left of {Tell(all)}";
             }
         }
     }
@@ -56,21 +63,30 @@ public static class NodeFit
         foreach (var port in Ports(pod))
         {
             if (taken.Find(t => t.port.Number == port.Number && t.port.Protocol == port.Protocol
-                && (t.port.Address == port.Address || t.port.Address == Port.Any || port.Address == Port.Any)).Metadata is { } by)
+                && (t.port.Address == port.Address || t.port.Address == Port.Any || port.Address == Port.Any)).Metadata
+                is { } by)
             {
-                yield return $"hostPort {port.Number}/{port.Protocol} of node {node.Metadata.Name} is taken by pod {by.NamespaceProperty}/{by.Name}";
+                yield return $"hostPort {port.Number}/{port.Protocol} of node {node.Metadata.Name} is taken by pod "
+                    + $"{by.NamespaceProperty}/{by.Name}";
             }
         }
     }
 
     private static IEnumerable<string> NotTolerated(V1Pod pod, V1Node node)
     {
-        var tolerations = pod.Spec.More?.TryGetValue("tolerations", out var list) == true && list.ValueKind == JsonValueKind.Array
-            ? list.EnumerateArray().ToList()
-            : [];
+        var tolerations =
+            pod.Spec.More?.TryGetValue("tolerations", out var list) == true && list.ValueKind == JsonValueKind.Array
+                ? list.EnumerateArray().ToList()
+                : [];
         return (node.Spec?.Taints ?? [])
-            .Where(t => t.Effect is "NoSchedule" or "NoExecute" && !Elsewhere.Contains(t.Key) && !tolerations.Exists(o => Tolerates(o, t)))
-            .Select(t => $"node {node.Metadata.Name} has the taint {t.Key}{(string.IsNullOrEmpty(t.Value) ? "" : "=" + t.Value)}:{t.Effect}, which the pod does not tolerate");
+            .Where(t => t.Effect is "NoSchedule" or "NoExecute"
+                && !Elsewhere.Contains(t.Key)
+                && !tolerations.Exists(o => Tolerates(o, t)))
+            .Select(
+                t =>
+                    $"node {node.Metadata.Name} has the taint "
+                        + $"{t.Key}{(string.IsNullOrEmpty(t.Value) ? "" : "=" + t.Value)}:{t.Effect}, which the pod "
+                        + "does not tolerate");
     }
 
     private static bool Tolerates(JsonElement toleration, V1Taint taint)
@@ -91,7 +107,9 @@ public static class NodeFit
         select new Port(
             port.GetProperty("hostPort").GetInt32(),
             port.TryGetProperty("protocol", out var protocol) ? protocol.GetString()! : "TCP",
-            port.TryGetProperty("hostIP", out var address) && address.GetString() is { Length: > 0 } one ? one : Port.Any);
+            port.TryGetProperty("hostIP", out var address) && address.GetString() is { Length: > 0 } one
+                ? one
+                : Port.Any);
 
     private readonly record struct Port(int Number, string Protocol, string Address)
     {

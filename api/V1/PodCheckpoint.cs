@@ -5,12 +5,13 @@ using k8s.Models;
 namespace PodCheckpointing.Api.V1;
 
 /// <summary>PodCheckpoint is a snapshot of a running pod: of all its containers, or of none.</summary>
-/// <remarks>The user creates one to have a pod dumped while it goes on running, or to import a content that was retained.
-/// A migration makes its own. It is taken once: a failed one stays failed, and another snapshot is another object. A pod
-/// that has connected TCP sockets cannot be snapshot, for it goes on with them; a migration can close or keep them.
-/// Example: kubectl wait --for=condition=Ready podcheckpoint/x. To restore it, any number of times and on any node, create
-/// in its namespace a pod with the same containers and images, runtimeClassName checkpoint-restore, and the annotation
-/// io.kubernetes.cri-o.checkpoint-restore: shared://PODUID/CHECKPOINTID, both as in status.</remarks>
+/// <remarks>The user creates one to have a pod dumped while it goes on running, or to import a content that was
+/// retained. A migration makes its own. It is taken once: a failed one stays failed, and another snapshot is another
+/// object. A pod that has connected TCP sockets cannot be snapshot, for it goes on with them; a migration can close or
+/// keep them. Example: kubectl wait --for=condition=Ready podcheckpoint/x. To restore it, any number of times and on
+/// any node, create in its namespace a pod with the same containers and images, runtimeClassName checkpoint-restore,
+/// and the annotation io.kubernetes.cri-o.checkpoint-restore:
+/// shared://PODUID/CHECKPOINTID, both as in status.</remarks>
 [KubernetesEntity(
     Group = ApiGroup.Name, ApiVersion = ApiGroup.Version, Kind = "PodCheckpoint",
     PluralName = "podcheckpoints", Namespaced = true)]
@@ -57,19 +58,19 @@ public sealed record PodCheckpointSpec
     [Text(253, TextAttribute.ObjectName), Immutable]
     public string PodName { get; init; } = "";
 
-    /// <summary>podCheckpointContentName names an existing PodCheckpointContent to import instead of dumping a pod. It must
-    /// name this object in its podCheckpointRef; its checkpoint may come from another namespace. Immutable. Absent: a pod
-    /// is dumped.</summary>
+    /// <summary>podCheckpointContentName names an existing PodCheckpointContent to import instead of dumping a pod. It
+    /// must name this object in its podCheckpointRef; its checkpoint may come from another namespace. Immutable.
+    /// Absent: a pod is dumped.</summary>
     [Text(253, TextAttribute.ObjectName), Immutable]
     public string? PodCheckpointContentName { get; init; }
 
-    /// <summary>podUID pins the pod: a namesake with another uid is not dumped (reason SourcePodReplaced). Goes with podName
-    /// only. Immutable. Absent: the pod that has the name when the checkpoint begins.</summary>
+    /// <summary>podUID pins the pod: a namesake with another uid is not dumped (reason SourcePodReplaced). Goes with
+    /// podName only. Immutable. Absent: the pod that has the name when the checkpoint begins.</summary>
     [JsonPropertyName("podUID"), Text(63, TextAttribute.Uid), Immutable]
     public string? PodUID { get; init; }
 
-    /// <summary>deletionPolicy says what happens to the bytes when this object is deleted: Delete removes them and their
-    /// contents, Retain leaves both, to be imported again. May be changed. Absent: Delete.</summary>
+    /// <summary>deletionPolicy says what happens to the bytes when this object is deleted: Delete removes them and
+    /// their contents, Retain leaves both, to be imported again. May be changed. Absent: Delete.</summary>
     [OneOf(DeletionPolicies.Delete, DeletionPolicies.Retain)]
     public string? DeletionPolicy { get; init; }
 }
@@ -87,8 +88,8 @@ public sealed record PodCheckpointStatus
     [Bounds(0)]
     public long? ObservedGeneration { get; init; }
 
-    /// <summary>conditions of the checkpoint: Ready, True with reason CheckpointCompleted when it is whole; False with Pending
-    /// or CheckpointInProgress on the way, and with the reason of status.error when it failed.</summary>
+    /// <summary>conditions of the checkpoint: Ready, True with reason CheckpointCompleted when it is whole; False with
+    /// Pending or CheckpointInProgress on the way, and with the reason of status.error when it failed.</summary>
     [Items(32, "type")]
     public IList<V1Condition>? Conditions { get; init; }
 
@@ -96,13 +97,14 @@ public sealed record PodCheckpointStatus
     /// boundContentName.</summary>
     public bool? Ready { get; init; }
 
-    /// <summary>boundContentName names the PodCheckpointContent that holds the checkpoint. Whoever uses it must see that it
-    /// points back by uid. Set once, when the content has been created.</summary>
+    /// <summary>boundContentName names the PodCheckpointContent that holds the checkpoint. Whoever uses it must see
+    /// that it points back by uid. Set once, when the content has been created.</summary>
     [ImmutableOnceSet, Text(253)]
     public string? BoundContentName { get; init; }
 
     /// <summary>checkpointID names the checkpoint on the volume: UTC time, a dash and six characters, as
-    /// 20261121t003412z-7f3a9c. Chosen once, before anything is written, so that a retry goes on with the same one.</summary>
+    /// 20261121t003412z-7f3a9c. Chosen once, before anything is written, so that a retry
+    /// goes on with the same one.</summary>
     [ImmutableOnceSet, Text(63, TextAttribute.CheckpointId), JsonPropertyName("checkpointID")]
     public string? CheckpointID { get; init; }
 
@@ -115,28 +117,29 @@ public sealed record PodCheckpointStatus
     [ImmutableOnceSet, Text(253)]
     public string? NodeName { get; init; }
 
-    /// <summary>containers are the names of the containers in the checkpoint: all of the pod's, sidecars (init containers
-    /// with restartPolicy Always) included; init containers that are done and ephemeral containers are left out. Set with
-    /// checkpointID.</summary>
+    /// <summary>containers are the names of the containers in the checkpoint: all of the pod's, sidecars (init
+    /// containers with restartPolicy Always) included; init containers that are done and ephemeral containers are left
+    /// out. Set with checkpointID.</summary>
     [Items(256)]
     public IList<string>? Containers { get; init; }
 
-    /// <summary>volumes are the names of the pod's emptyDir volumes whose content is in the checkpoint. A checkpoint that
-    /// a migration has made has all of them; one of a pod that runs on has none.</summary>
+    /// <summary>volumes are the names of the pod's emptyDir volumes whose content is in the checkpoint. A checkpoint
+    /// that a migration has made has all of them; one of a pod that runs on has none.</summary>
     [Items(256)]
     public IList<string>? Volumes { get; init; }
 
-    /// <summary>size is what the checkpoint takes on the volume, in bytes, compressed, all containers together. Set when it
-    /// is ready.</summary>
+    /// <summary>size is what the checkpoint takes on the volume, in bytes, compressed, all containers together. Set
+    /// when it is ready.</summary>
     [Bounds(0)]
     public long? Size { get; init; }
 
-    /// <summary>creationTime is when the checkpoint became whole, by the operator's clock. Set once, with ready.</summary>
+    /// <summary>creationTime is when the checkpoint became whole, by the operator's
+    /// clock. Set once, with ready.</summary>
     [ImmutableOnceSet]
     public DateTime? CreationTime { get; init; }
 
-    /// <summary>error says why the checkpoint failed; absent while all is well. It stays: create another PodCheckpoint to
-    /// try again.</summary>
+    /// <summary>error says why the checkpoint failed; absent while all is well. It stays: create another PodCheckpoint
+    /// to try again.</summary>
     public CheckpointError? Error { get; init; }
 }
 

@@ -4,7 +4,8 @@ using k8s.Models;
 
 namespace PodCheckpointing.Api.V1;
 
-/// <summary>PodCheckpointContent is a pod checkpoint on the volume, bound to the PodCheckpoint that asked for it.</summary>
+/// <summary>PodCheckpointContent is a pod checkpoint on the volume, bound to the
+/// PodCheckpoint that asked for it.</summary>
 /// <remarks>The operator makes one per PodCheckpoint before the first byte is written. An administrator may make one by
 /// hand for bytes that were retained, and so offer them to a PodCheckpoint that imports it. It holds a pod's memory:
 /// no namespace's role gives a right over it.</remarks>
@@ -56,8 +57,8 @@ public sealed record ClaimReference
     [RequiredField, Text(253, TextAttribute.ObjectName)]
     public string Name { get; init; } = "";
 
-    /// <summary>uid of the claim: a name alone proves nothing. Set once by the operator, when the claim is bound. Absent: the
-    /// content is offered to the first claim of that name that asks for it.</summary>
+    /// <summary>uid of the claim: a name alone proves nothing. Set once by the operator, when the claim is bound.
+    /// Absent: the content is offered to the first claim of that name that asks for it.</summary>
     [Text(63, TextAttribute.Uid)]
     public string? Uid { get; init; }
 }
@@ -77,7 +78,8 @@ public sealed record CheckpointSource
     [RequiredField, JsonPropertyName("podUID"), Text(63, TextAttribute.Uid)]
     public string PodUID { get; init; } = "";
 
-    /// <summary>nodeName is the node on which the pod ran, whose agent is asked first about the bytes. Required.</summary>
+    /// <summary>nodeName is the node on which the pod ran, whose agent is asked first
+    /// about the bytes. Required.</summary>
     [RequiredField, Text(253, TextAttribute.ObjectName)]
     public string NodeName { get; init; } = "";
 
@@ -97,8 +99,8 @@ public sealed record CheckpointSource
     "source.containerName")]
 public sealed record PodCheckpointContentSpec
 {
-    /// <summary>podCheckpointRef points back at the claim, a PodCheckpoint. The content may be used only while both point
-    /// at each other, by uid. A person leaves the uid out, and the operator fills it in once. Required.</summary>
+    /// <summary>podCheckpointRef points back at the claim, a PodCheckpoint. The content may be used only while both
+    /// point at each other, by uid. A person leaves the uid out, and the operator fills it in once. Required.</summary>
     [RequiredField, Rule(
         "self == oldSelf || !has(self.uid) || "
         + "(!has(oldSelf.uid) && self.__namespace__ == oldSelf.__namespace__ && self.name == oldSelf.name)",
@@ -129,14 +131,16 @@ public sealed record PodCheckpointContentStatus
     [Items(32, "type")]
     public IList<V1Condition>? Conditions { get; init; }
 
-    /// <summary>ready is true when the checkpoint is sealed on the volume: its marker, the last byte written, stands.</summary>
+    /// <summary>ready is true when the checkpoint is sealed on the volume: its marker, the
+    /// last byte written, stands.</summary>
     public bool? Ready { get; init; }
 
     /// <summary>containers are the names of the containers in the checkpoint. Set with ready.</summary>
     [Items(256)]
     public IList<string>? Containers { get; init; }
 
-    /// <summary>volumes are the names of the emptyDir volumes whose content is in the checkpoint. Set with ready.</summary>
+    /// <summary>volumes are the names of the emptyDir volumes whose content is in the
+    /// checkpoint. Set with ready.</summary>
     [Items(256)]
     public IList<string>? Volumes { get; init; }
 
@@ -149,8 +153,8 @@ public sealed record PodCheckpointContentStatus
     [ImmutableOnceSet, Text(512, TextAttribute.PodArtifact), JsonPropertyName("artifactURI")]
     public string? ArtifactURI { get; init; }
 
-    /// <summary>size is what the checkpoint takes on the volume, in bytes, compressed, all containers together. Set with
-    /// ready.</summary>
+    /// <summary>size is what the checkpoint takes on the volume, in bytes, compressed, all containers together. Set
+    /// with ready.</summary>
     [Bounds(0)]
     public long? Size { get; init; }
 

@@ -35,7 +35,8 @@ public static class PodObstacles
             else if (pod.IsOfReplicaSet() && !pod.IsReady())
             {
                 // Of two pods a ReplicaSet gives up the one that is not ready, whatever else there is to say for it.
-                yield return $"pod {name} is not ready, and its ReplicaSet would drop the restored pod for that; wait until it is";
+                yield return $"pod {name} is not ready, and its ReplicaSet would drop the restored pod for that; "
+                    + "wait until it is";
             }
         }
     }
@@ -49,17 +50,20 @@ public static class PodObstacles
 
         foreach (var container in pod.LivingContainers().Where(c => IsNotEmpty(c.More, "volumeDevices")))
         {
-            yield return $"container \"{container.Name}\" has volumeDevices, and a device that is open cannot be dumped; use a volume with a file system";
+            yield return $"container \"{container.Name}\" has volumeDevices, and a device that is open cannot be "
+                + "dumped; use a volume with a file system";
         }
 
         if (IsNotEmpty(pod.Spec.More, "resourceClaims"))
         {
-            yield return "spec.resourceClaims gives it devices of its node, whose state cannot be dumped; leave the pod where it is";
+            yield return "spec.resourceClaims gives it devices of its node, whose state cannot be dumped; leave the "
+                + "pod where it is";
         }
 
         if (IsTrue(pod, "hostIPC"))
         {
-            yield return "spec.hostIPC is true: the target does not have this node's shared memory and semaphores; set it to false";
+            yield return "spec.hostIPC is true: the target does not have this node's shared memory and semaphores; "
+                + "set it to false";
         }
 
         if (Is(pod, "hostUsers", JsonValueKind.False))
@@ -70,12 +74,14 @@ public static class PodObstacles
 
         if (IsTrue(pod, "shareProcessNamespace"))
         {
-            yield return "spec.shareProcessNamespace is true: processes of different containers cannot be told apart when they are stopped and continued; set it to false";
+            yield return "spec.shareProcessNamespace is true: processes of different containers cannot be told apart "
+                + "when they are stopped and continued; set it to false";
         }
 
         foreach (var sidecar in pod.Sidecars().Where(c => c.More?.ContainsKey("startupProbe") == true))
         {
-            yield return $"sidecar \"{sidecar.Name}\" has a startupProbe: kubelet would wait for it before it restores the others, and they all go on together; remove the probe";
+            yield return $"sidecar \"{sidecar.Name}\" has a startupProbe: kubelet would wait for it before it "
+                + "restores the others, and they all go on together; remove the probe";
         }
 
         if (!pod.IsOfReplicaSet() && pod.Controller() is { } owner)
@@ -83,15 +89,21 @@ public static class PodObstacles
             yield return $"it belongs to {owner.Kind} {owner.Name}, {Why(owner)}";
         }
 
-        if (pod.IsOfReplicaSet() && !pod.IsOfDeployment() && pod.Spec.More?.TryGetValue("readinessGates", out var gates) == true
+        if (pod.IsOfReplicaSet()
+            && !pod.IsOfDeployment()
+            && pod.Spec.More?.TryGetValue("readinessGates", out var gates) == true
             && Json.Items(gates).Select(g => Json.Text(g, "conditionType")).ToList() is { Count: > 0 } named)
         {
-            yield return $"spec.readinessGates waits for {string.Join(", ", named)}: their controller finds pods by label, and the target of a pod of a ReplicaSet without a Deployment has none until it is ready; remove them";
+            yield return $"spec.readinessGates waits for {string.Join(", ", named)}: their controller finds pods by "
+                + "label, and the target of a pod of a ReplicaSet without a Deployment has none until it is ready; "
+                + "remove them";
         }
 
-        if (pod.Metadata.Labels?.TryGetValue(WellKnown.NameLabel, out var name) == true && name == WellKnown.OperatorName)
+        if (pod.Metadata.Labels?.TryGetValue(WellKnown.NameLabel, out var name) == true
+            && name == WellKnown.OperatorName)
         {
-            yield return "it is the operator itself, which cannot end its own migration while it stands still; delete the pod, and its Deployment starts another one";
+            yield return "it is the operator itself, which cannot end its own migration while it stands still; "
+                + "delete the pod, and its Deployment starts another one";
         }
 
         if (pod.Spec.HostNetwork == true)
@@ -106,7 +118,8 @@ public static class PodObstacles
 
         if (pod.Metadata.Annotations?.TryGetValue(WellKnown.CriuConfig, out var options) == true)
         {
-            yield return $"metadata.annotations \"{WellKnown.CriuConfig}\" is {options}: CRIU would take its options from there, as root on the node; create the pod without it";
+            yield return $"metadata.annotations \"{WellKnown.CriuConfig}\" is {options}: CRIU would take its options "
+                + "from there, as root on the node; create the pod without it";
         }
 
         foreach (var container in pod.LivingContainers().Where(c => c.Tty == true))
@@ -119,7 +132,8 @@ public static class PodObstacles
     {
         if (Freeze.StrictestProbeOf(pod) is { } strictest && strictest.Allowed < Freeze.Least)
         {
-            yield return $"{strictest.Probe} lets it stand still for {strictest.Allowed.TotalSeconds:0} s, and a migration takes up to {Freeze.Least.TotalSeconds:0} s; raise failureThreshold or periodSeconds";
+            yield return $"{strictest.Probe} lets it stand still for {strictest.Allowed.TotalSeconds:0} s, and a "
+                + $"migration takes up to {Freeze.Least.TotalSeconds:0} s; raise failureThreshold or periodSeconds";
         }
     }
 
@@ -129,15 +143,23 @@ public static class PodObstacles
         pod.Spec.More?.TryGetValue(field, out var value) == true && value.ValueKind == kind;
 
     private static bool IsNotEmpty(Dictionary<string, JsonElement>? more, string field) =>
-        more?.TryGetValue(field, out var list) == true && list.ValueKind == JsonValueKind.Array && list.GetArrayLength() > 0;
+        more?.TryGetValue(field, out var list) == true
+        && list.ValueKind == JsonValueKind.Array
+        && list.GetArrayLength() > 0;
 
     /// <summary>Why the pods of a controller stay where they are, and what to do.</summary>
     private static string Why(V1OwnerReference owner) => owner.Kind switch
     {
-        "StatefulSet" => "which knows its pods by their names, and the restored pod has another; delete the StatefulSet with --cascade=orphan first, or let it start the pod elsewhere",
-        "DaemonSet" => "which has one pod on every node, and so nowhere to move this one to; cordon the node or change the DaemonSet's nodeSelector",
+        "StatefulSet" =>
+            "which knows its pods by their names, and the restored pod has another; delete the StatefulSet with "
+                + "--cascade=orphan first, or let it start the pod elsewhere",
+        "DaemonSet" =>
+            "which has one pod on every node, and so nowhere to move this one to; cordon the node or change the "
+                + "DaemonSet's nodeSelector",
         "Job" => "which would count the pod as failed and start it again; wait for its end",
         "Node" => "which runs it from a file of its own; move the file",
-        _ => "which would replace it; only pods without a controller and pods of a ReplicaSet, of a Deployment or not, can be migrated",
+        _ =>
+            "which would replace it; only pods without a controller and pods of a ReplicaSet, of a Deployment or "
+                + "not, can be migrated",
     };
 }

@@ -9,10 +9,12 @@ public static class PodParts
     /// <summary>The name of the field of containers for debugging, which no new pod may have.</summary>
     public const string EphemeralField = "ephemeralContainers";
 
-    /// <summary>The name of the field of what a runtime class takes for itself: the API server refuses it under another class.</summary>
+    /// <summary>The name of the field of what a runtime class takes for itself: the API server
+    /// refuses it under another class.</summary>
     public const string OverheadField = "overhead";
 
-    /// <summary>Sidecars (init containers that restart), then containers: the order in which kubelet starts them.</summary>
+    /// <summary>Sidecars (init containers that restart), then containers: the order in
+    /// which kubelet starts them.</summary>
     public static IEnumerable<V1Container> LivingContainers(this V1Pod pod) =>
         pod.Sidecars().Concat(pod.Spec.Containers);
 
@@ -24,7 +26,8 @@ public static class PodParts
     public static IEnumerable<V1ContainerStatus> LivingStatuses(this V1Pod pod)
     {
         var sidecars = pod.Sidecars().Select(c => c.Name).ToHashSet();
-        return (pod.Status?.InitContainerStatuses ?? []).Where(s => sidecars.Contains(s.Name)).Concat(pod.Status?.ContainerStatuses ?? []);
+        return (pod.Status?.InitContainerStatuses ?? []).Where(s => sidecars.Contains(s.Name)).Concat(
+            pod.Status?.ContainerStatuses ?? []);
     }
 
     /// <summary>Whether kubelet says that the pod is ready to serve.</summary>
@@ -35,14 +38,17 @@ public static class PodParts
     public static V1OwnerReference? Controller(this V1Pod pod) =>
         pod.Metadata.OwnerReferences?.FirstOrDefault(r => r.Controller == true);
 
-    /// <summary>Whether that is a ReplicaSet, of a Deployment or not, which lets one of its pods become another.</summary>
+    /// <summary>Whether that is a ReplicaSet, of a Deployment or not, which lets one
+    /// of its pods become another.</summary>
     public static bool IsOfReplicaSet(this V1Pod pod) =>
-        pod.Controller() is { Kind: "ReplicaSet" } owner && owner.ApiVersion.StartsWith("apps/", StringComparison.Ordinal);
+        pod.Controller() is { Kind: "ReplicaSet" } owner
+        && owner.ApiVersion.StartsWith("apps/", StringComparison.Ordinal);
 
     /// <summary>Label of a Deployment's pods, which the selectors of its ReplicaSets ask for.</summary>
     public const string TemplateHash = "pod-template-hash";
 
-    /// <summary>Whether a pod's ReplicaSet is a Deployment's, so that it does not know a pod without <see cref="TemplateHash"/>.</summary>
+    /// <summary>Whether a pod's ReplicaSet is a Deployment's, so that it does not know a pod without
+    /// <see cref="TemplateHash"/>.</summary>
     public static bool IsOfDeployment(this V1Pod pod) =>
         pod.IsOfReplicaSet() && pod.Metadata.Labels?.TryGetValue(TemplateHash, out var hash) == true
         && pod.Controller()!.Name.EndsWith("-" + hash, StringComparison.Ordinal);

@@ -3,8 +3,8 @@ using k8s.Models;
 
 namespace PodCheckpointing.Api.V1;
 
-/// <summary>Where a pod may be beside other pods, as the scheduler decides it: its required affinity to them, theirs to it, and its
-/// topology spread. Looked at once for all nodes.</summary>
+/// <summary>Where a pod may be beside other pods, as the scheduler decides it: its required affinity to them, theirs to
+/// it, and its topology spread. Looked at once for all nodes.</summary>
 public sealed class PodPlacement
 {
     private const string Hostname = "kubernetes.io/hostname";
@@ -20,7 +20,8 @@ public sealed class PodPlacement
     /// <param name="pods">All pods; asked for only where the pod's own rules speak of them.</param>
     /// <param name="shy">Those that have rules which keep others away: see <see cref="KeepsOthersAway"/>.</param>
     /// <param name="nodes">All nodes.</param>
-    public PodPlacement(V1Pod pod, Func<IEnumerable<V1Pod>> pods, IEnumerable<V1Pod> shy, IReadOnlyCollection<V1Node> nodes)
+    public PodPlacement(
+        V1Pod pod, Func<IEnumerable<V1Pod>> pods, IEnumerable<V1Pod> shy, IReadOnlyCollection<V1Node> nodes)
     {
         _pod = pod;
         var byName = new Lazy<Dictionary<string, V1Node>>(() => nodes.ToDictionary(n => n.Metadata.Name!));
@@ -30,7 +31,9 @@ public sealed class PodPlacement
         StayNear(near, others);
         foreach (var term in far)
         {
-            Avoid(others.Where(term.Matches), term, other => $"its required anti-affinity keeps it away from pod {other}");
+            Avoid(
+                others.Where(term.Matches), term,
+                other => $"its required anti-affinity keeps it away from pod {other}");
         }
 
         foreach (var other in shy.Where(Counts))
@@ -52,7 +55,8 @@ public sealed class PodPlacement
 
     /// <summary>Every obstacle, with its reason word; none where the pod may be at a node.</summary>
     /// <param name="node">The node.</param>
-    /// <param name="isChosen">Whether nobody has asked for this node: then what cannot be told for certain counts, too.</param>
+    /// <param name="isChosen">Whether nobody has asked for this node: then what cannot be
+    /// told for certain counts, too.</param>
     public IEnumerable<Obstacle> Obstacles(V1Node node, bool isChosen) =>
         Why(node, isChosen).Select(why => new Obstacle(
             Reasons.NodeNotSelected, $"pod {_pod.Metadata.Name} may not be on node {node.Metadata.Name}: {why}"));
@@ -72,7 +76,8 @@ public sealed class PodPlacement
             }
         }
 
-        foreach (var (_, _, _, why) in _far.Where(f => (f.IsSure || isChosen) && DomainOf(node, f.Key) == f.Domain).Take(1))
+        foreach (var (_, _, _, why) in _far.Where(f => (f.IsSure || isChosen) && DomainOf(node, f.Key) == f.Domain)
+            .Take(1))
         {
             yield return why;
         }
@@ -85,7 +90,8 @@ public sealed class PodPlacement
             }
             else if (counts.GetValueOrDefault(domain) + own - least > most)
             {
-                yield return $"its topologySpreadConstraints allow {most} more in one {key} than in another, and {counts.GetValueOrDefault(domain)} are in {domain}, {least} elsewhere";
+                yield return $"its topologySpreadConstraints allow {most} more in one {key} than in another, and "
+                    + $"{counts.GetValueOrDefault(domain)} are in {domain}, {least} elsewhere";
             }
         }
     }
@@ -101,7 +107,8 @@ public sealed class PodPlacement
         // Pods count that meet all terms; the first of a group, which asks for its own like, may be anywhere.
         var friends = others.Where(o => terms.TrueForAll(t => t.Matches(o))).ToList();
         var isFirst = friends.Count == 0 && terms.TrueForAll(t => t.Matches(_pod));
-        _near.AddRange(terms.Select(t => (t.Key, friends.Select(f => DomainOf(f, t.Key)).OfType<string>().ToHashSet(), isFirst)));
+        _near.AddRange(
+            terms.Select(t => (t.Key, friends.Select(f => DomainOf(f, t.Key)).OfType<string>().ToHashSet(), isFirst)));
     }
 
     private void Avoid(IEnumerable<V1Pod> others, Term term, Func<string, string> why)
@@ -110,7 +117,12 @@ public sealed class PodPlacement
         {
             if (DomainOf(other, term.Key) is { } domain)
             {
-                _far.Add((term.Key, domain, term.IsSure, $"{why($"{other.Metadata.NamespaceProperty}/{other.Metadata.Name}")} in {term.Key} {domain}"));
+                _far.Add(
+                    (
+                        term.Key,
+                        domain,
+                        term.IsSure,
+                        $"{why($"{other.Metadata.NamespaceProperty}/{other.Metadata.Name}")} in {term.Key} {domain}"));
             }
         }
     }
@@ -124,34 +136,50 @@ public sealed class PodPlacement
             && alike.TrueForAll(k => LabelOf(_pod, k) is not { } mine || LabelOf(other, k) == mine);
         // Domains without any such pod count as well, if the pod could go there.
         var honors = Json.Text(spread, "nodeAffinityPolicy") != "Ignore";
-        var counts = nodes.Where(n => !honors || !NodeSelection.Obstacles(_pod, n).Any()).Select(n => DomainOf(n, key)).OfType<string>().Distinct().ToDictionary(d => d, _ => 0);
+        var counts = nodes.Where(n => !honors || !NodeSelection.Obstacles(_pod, n).Any())
+            .Select(n => DomainOf(n, key))
+            .OfType<string>()
+            .Distinct()
+            .ToDictionary(d => d, _ => 0);
         foreach (var domain in others
-            .Where(o => o.Metadata.DeletionTimestamp is null && o.Metadata.NamespaceProperty == _pod.Metadata.NamespaceProperty && Selects(o))
+            .Where(o => o.Metadata.DeletionTimestamp is null
+                && o.Metadata.NamespaceProperty == _pod.Metadata.NamespaceProperty
+                && Selects(o))
             .Select(o => DomainOf(o, key)).OfType<string>().Where(counts.ContainsKey))
         {
             counts[domain]++;
         }
 
-        var least = counts.Count == 0 || counts.Count < (Json.Number(spread, "minDomains") ?? 0) ? 0 : counts.Values.Min();
+        var least = counts.Count == 0 || counts.Count < (Json.Number(spread, "minDomains") ?? 0)
+            ? 0
+            : counts.Values.Min();
         _spreads.Add((key, counts, least, Json.Number(spread, "maxSkew") ?? 1, Selects(_pod) ? 1 : 0));
     }
 
     private bool Counts(V1Pod other) =>
-        other.Spec.NodeName is not null && other.Metadata.Uid != _pod.Metadata.Uid && other.Status?.Phase is not ("Succeeded" or "Failed");
+        other.Spec.NodeName is not null
+        && other.Metadata.Uid != _pod.Metadata.Uid
+        && other.Status?.Phase is not ("Succeeded" or "Failed");
 
-    private string? DomainOf(V1Pod pod, string key) => _nodes(pod.Spec.NodeName!) is { } node ? DomainOf(node, key) : null;
+    private string? DomainOf(V1Pod pod, string key) =>
+        _nodes(pod.Spec.NodeName!) is { } node ? DomainOf(node, key) : null;
 
     private static string? DomainOf(V1Node node, string key) =>
-        node.Metadata.Labels?.TryGetValue(key, out var value) == true ? value : key == Hostname ? node.Metadata.Name : null;
+        node.Metadata.Labels?.TryGetValue(key, out var value) == true
+            ? value
+            : key == Hostname ? node.Metadata.Name : null;
 
-    private static string? LabelOf(V1Pod pod, string key) => pod.Metadata.Labels?.TryGetValue(key, out var value) == true ? value : null;
+    private static string? LabelOf(V1Pod pod, string key) =>
+        pod.Metadata.Labels?.TryGetValue(key, out var value) == true ? value : null;
 
     private static List<JsonElement> Spreads(V1Pod pod) =>
-        [.. Json.Items(Json.Member(pod.Spec.More, "topologySpreadConstraints")).Where(s => Json.Text(s, "whenUnsatisfiable") != "ScheduleAnyway")];
+        [.. Json.Items(Json.Member(pod.Spec.More, "topologySpreadConstraints"))
+            .Where(s => Json.Text(s, "whenUnsatisfiable") != "ScheduleAnyway")];
 
     private static List<Term> Terms(V1Pod pod, string kind) =>
         [
-            .. Json.Items(Json.Member(Json.Member(Json.Member(pod.Spec.More, "affinity"), kind), "requiredDuringSchedulingIgnoredDuringExecution"))
+            .. Json.Items(Json.Member(Json.Member(
+                Json.Member(pod.Spec.More, "affinity"), kind), "requiredDuringSchedulingIgnoredDuringExecution"))
                 .Select(term => new Term(pod, term)),
         ];
 
@@ -181,6 +209,7 @@ public sealed class PodPlacement
         public bool IsSure { get; } = true;
 
         public bool Matches(V1Pod other) =>
-            _namespaces?.Contains(other.Metadata.NamespaceProperty) != false && Json.Selects(_selector, other.Metadata.Labels);
+            _namespaces?.Contains(other.Metadata.NamespaceProperty) != false
+            && Json.Selects(_selector, other.Metadata.Labels);
     }
 }

@@ -15,10 +15,11 @@ public static class PodRequests
     private static readonly ConditionalWeakTable<V1Pod, IReadOnlyDictionary<string, decimal>> Known = [];
 
     /// <summary>By resource; an init container's count only where they are more than all that run together.</summary>
-    public static IReadOnlyDictionary<string, decimal> Of(V1Pod pod) => Known.GetValue(pod, p => Count(p, withInit: true));
+    public static IReadOnlyDictionary<string, decimal> Of(V1Pod pod) =>
+        Known.GetValue(pod, p => Count(p, withInit: true));
 
-    /// <summary>What the pod asks for that goes on with a checkpoint of this one: those of its init containers that have ended
-    /// are not run again.</summary>
+    /// <summary>What the pod asks for that goes on with a checkpoint of this one: those of its init containers that
+    /// have ended are not run again.</summary>
     public static IReadOnlyDictionary<string, decimal> OfRestored(V1Pod pod) => Count(pod, withInit: false);
 
     private static Dictionary<string, decimal> Count(V1Pod pod, bool withInit)
@@ -79,7 +80,9 @@ public static class PodRequests
         foreach (var property in amounts.EnumerateObject())
         {
             // JSON allows plain numbers.
-            var text = property.Value.ValueKind == JsonValueKind.Number ? property.Value.GetRawText() : property.Value.GetString();
+            var text = property.Value.ValueKind == JsonValueKind.Number
+                ? property.Value.GetRawText()
+                : property.Value.GetString();
             if (Quantity.TryParse(text, out var number))
             {
                 result[property.Name] = number;

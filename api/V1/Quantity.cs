@@ -9,7 +9,8 @@ public static class Quantity
     {
         ["n"] = 1e-9m, ["u"] = 1e-6m, ["m"] = 1e-3m, [""] = 1,
         ["k"] = 1e3m, ["M"] = 1e6m, ["G"] = 1e9m, ["T"] = 1e12m, ["P"] = 1e15m, ["E"] = 1e18m,
-        ["Ki"] = 1L << 10, ["Mi"] = 1L << 20, ["Gi"] = 1L << 30, ["Ti"] = 1L << 40, ["Pi"] = 1L << 50, ["Ei"] = 1L << 60,
+        ["Ki"] = 1L << 10,
+        ["Mi"] = 1L << 20, ["Gi"] = 1L << 30, ["Ti"] = 1L << 40, ["Pi"] = 1L << 50, ["Ei"] = 1L << 60,
     };
 
     private static readonly (decimal Size, string Suffix)[] Binary =
@@ -24,7 +25,11 @@ public static class Quantity
         number = 0;
         // An exponent ends in a digit.
         if (!Suffixes.TryGetValue(text[(text.Length - suffix)..], out var factor)
-            || !decimal.TryParse(text[..^suffix], NumberStyles.Float & ~NumberStyles.AllowLeadingWhite & ~NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture, out var digits))
+            || !decimal.TryParse(
+                text[..^suffix],
+                NumberStyles.Float & ~NumberStyles.AllowLeadingWhite & ~NumberStyles.AllowTrailingWhite,
+                CultureInfo.InvariantCulture,
+                out var digits))
         {
             return false;
         }

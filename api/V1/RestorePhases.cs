@@ -1,6 +1,7 @@
 namespace PodCheckpointing.Api.V1;
 
-/// <summary>How far the restore of a container has come at its node: phase and until of the agent's GetRestore.</summary>
+/// <summary>How far the restore of a container has come at its node: phase and until
+/// of the agent's GetRestore.</summary>
 public static class RestorePhases
 {
     /// <summary>Nothing of it is at the node.</summary>
@@ -29,6 +30,8 @@ public static class RestorePhases
 
     private static readonly string[] InOrder = [Absent, Staging, Waiting, Staged, Restoring, Restored, Running];
 
-    /// <summary>Whether a restore has come as far as another phase, or further; one that has failed has come nowhere.</summary>
-    public static bool HasCome(string phase, string asFarAs) => Array.IndexOf(InOrder, phase) >= Array.IndexOf(InOrder, asFarAs);
+    /// <summary>Whether a restore has come as far as another phase, or further; one that
+    /// has failed has come nowhere.</summary>
+    public static bool HasCome(string phase, string asFarAs) =>
+        Array.IndexOf(InOrder, phase) >= Array.IndexOf(InOrder, asFarAs);
 }

@@ -21,7 +21,8 @@ public sealed class RequiredFieldAttribute : Attribute;
 [AttributeUsage(AttributeTargets.Property | AttributeTargets.Class, AllowMultiple = true)]
 public sealed class RuleAttribute(string expression, string message, string? field = null) : Attribute
 {
-    /// <summary>The wire name of the field, below the rule's own place, that is to blame; null for that place.</summary>
+    /// <summary>The wire name of the field, below the rule's own place, that is to
+    /// blame; null for that place.</summary>
     public string? Field { get; } = field;
 
     /// <summary>The expression; true accepts.</summary>

@@ -22,10 +22,12 @@ public static class ServiceObstacles
             return $"Service {name} has no selector, so its endpoints are not made from pods; leave serviceName away";
         }
 
-        var missing = selector.Where(s => pod.Metadata.Labels?.TryGetValue(s.Key, out var value) != true || value != s.Value)
-            .Select(s => $"{s.Key}={s.Value}").ToList();
+        var missing =
+            selector.Where(s => pod.Metadata.Labels?.TryGetValue(s.Key, out var value) != true || value != s.Value)
+                .Select(s => $"{s.Key}={s.Value}").ToList();
         return missing.Count == 0
             ? null
-            : $"Service {name} selects {string.Join(",", missing)}, which the labels of pod {pod.Metadata.Name} do not have";
+            : $"Service {name} selects {string.Join(",", missing)}, which the labels of pod {pod.Metadata.Name} do "
+                + "not have";
     }
 }

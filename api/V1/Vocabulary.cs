@@ -43,7 +43,8 @@ public static class Outcomes
     /// <summary>No copy of it is left: the source ended, or its node was lost, while it was being moved.</summary>
     public const string Lost = "Lost";
 
-    /// <summary>The source ended, was deleted or went with its node by itself, before anything of it was stopped.</summary>
+    /// <summary>The source ended, was deleted or went with its node by itself, before
+    /// anything of it was stopped.</summary>
     public const string SourceGone = "SourceGone";
 
     /// <summary>Everything stands as the failure left it, for inspection.</summary>
@@ -133,8 +134,8 @@ public static class ConditionTypes
     /// <summary>Whether an abort was heeded: False where it came too late.</summary>
     public const string Aborted = "Aborted";
 
-    /// <summary>The migration waits for something that somebody may have to mend: the reason and the message say for what.
-    /// False when it goes on.</summary>
+    /// <summary>The migration waits for something that somebody may have to mend: the reason and the message say for
+    /// what. False when it goes on.</summary>
     public const string Stalled = "Stalled";
 }
 
@@ -150,7 +151,8 @@ public static class WellKnown
     /// <summary>Annotation of a pod that is to be restored: the checkpoint's URI.</summary>
     public const string RestoreAnnotation = "io.kubernetes.cri-o.checkpoint-restore";
 
-    /// <summary>Annotation that crun and runc take for a file of CRIU's options, where a container is created with it.</summary>
+    /// <summary>Annotation that crun and runc take for a file of CRIU's options, where a
+    /// container is created with it.</summary>
     public const string CriuConfig = "org.criu.config";
 
     /// <summary>RuntimeClass, and runtime handler, of a pod that is to be restored.</summary>
@@ -172,8 +174,8 @@ public static class WellKnown
     /// <summary>Annotation of a pod: its ReplicaSet gives up those with a low number first.</summary>
     public const string DeletionCost = "controller.kubernetes.io/pod-deletion-cost";
 
-    /// <summary>Annotation of a pod that its ReplicaSet is to give up for its target: the deletion cost that its user had set; empty:
-    /// none.</summary>
+    /// <summary>Annotation of a pod that its ReplicaSet is to give up for its target: the deletion cost that its user
+    /// had set; empty: none.</summary>
     public const string OwnDeletionCost = ApiGroup.Name + "/own-deletion-cost";
 
     /// <summary>Annotation of a pod that was restored from a PodCheckpoint: what became of it.</summary>

@@ -9,7 +9,8 @@ internal static class VolumeObstacles
     /// <summary>Kinds of disks that one node at a time may write.</summary>
     private static readonly string[] Disks =
     [
-        "awsElasticBlockStore", "azureDisk", "cinder", "fc", "gcePersistentDisk", "iscsi", "photonPersistentDisk", "portworxVolume", "rbd", "scaleIO",
+        "awsElasticBlockStore", "azureDisk",
+        "cinder", "fc", "gcePersistentDisk", "iscsi", "photonPersistentDisk", "portworxVolume", "rbd", "scaleIO",
         "storageos", "vsphereVolume",
     ];
 
@@ -31,14 +32,22 @@ internal static class VolumeObstacles
         return kind switch
         {
             null => null,
-            "ephemeral" => $"{name} is made anew for each pod, and its content does not travel; use an emptyDir, or a claim that both nodes can mount",
+            "ephemeral" =>
+                $"{name} is made anew for each pod, and its content does not travel; use an emptyDir, or a claim "
+                    + "that both nodes can mount",
             // Drivers that only bring files, such as certificates and secrets, ask for this.
-            "csi" when !IsReadOnly(volume.More![kind]) => $"{name} is made anew for each pod by CSI, and its content does not travel; use an emptyDir, or a claim that both nodes can mount",
-            _ when Disks.Contains(kind) && !IsReadOnly(volume.More![kind]) => $"{name} is a disk ({kind}) that only one node at a time can mount; use a volume that both nodes can mount",
+            "csi" when !IsReadOnly(volume.More![kind]) =>
+                $"{name} is made anew for each pod by CSI, and its content does not travel; use an emptyDir, or a "
+                    + "claim that both nodes can mount",
+            _ when Disks.Contains(kind) && !IsReadOnly(volume.More![kind]) =>
+                $"{name} is a disk ({kind}) that only one node at a time can mount; use a volume that both nodes can "
+                    + "mount",
             _ => null,
         };
     }
 
     private static bool IsReadOnly(JsonElement source) =>
-        source.ValueKind == JsonValueKind.Object && source.TryGetProperty("readOnly", out var only) && only.ValueKind == JsonValueKind.True;
+        source.ValueKind == JsonValueKind.Object
+        && source.TryGetProperty("readOnly", out var only)
+        && only.ValueKind == JsonValueKind.True;
 }

@@ -6,7 +6,8 @@ namespace PodCheckpointing.Generate;
 internal static class CrdFolder
 {
     private const string Header =
-        "# Generated from the types in api/V1 by config/Generate. Change those, then: dotnet run --project config/Generate\n";
+        "# Generated from the types in api/V1 by config/Generate. Change those, then: dotnet run --project "
+            + "config/Generate\n";
 
     public static GeneratedFolder Make()
     {

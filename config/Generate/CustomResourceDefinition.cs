@@ -42,7 +42,8 @@ internal static class CustomResourceDefinition
         ["subresources"] = new Dictionary<string, object> { ["status"] = new Dictionary<string, object>() },
         ["additionalPrinterColumns"] =
             kind.GetCustomAttributes<PrinterColumnAttribute>().Select(Column).ToArray(),
-        ["schema"] = new Dictionary<string, object> { ["openAPIV3Schema"] = new SchemaBuilder(documentation).Root(kind) },
+        ["schema"] =
+            new Dictionary<string, object> { ["openAPIV3Schema"] = new SchemaBuilder(documentation).Root(kind) },
     };
 
     private static Dictionary<string, object> Column(PrinterColumnAttribute column)

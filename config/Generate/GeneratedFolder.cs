@@ -4,7 +4,8 @@ namespace PodCheckpointing.Generate;
 /// <param name="Name">The folder in config/.</param>
 /// <param name="Files">Every generated file: its name and its text.</param>
 /// <param name="HandWritten">What stands there besides.</param>
-internal sealed record GeneratedFolder(string Name, IReadOnlyDictionary<string, string> Files, params string[] HandWritten)
+internal sealed record GeneratedFolder(
+    string Name, IReadOnlyDictionary<string, string> Files, params string[] HandWritten)
 {
     /// <summary>All of them.</summary>
     public static IReadOnlyList<GeneratedFolder> All(string repository) =>
@@ -20,7 +21,8 @@ internal sealed record GeneratedFolder(string Name, IReadOnlyDictionary<string, 
             ? Directory.EnumerateFiles(folder).Select(file => Path.GetFileName(file)!)
                 .Where(name => !HandWritten.Contains(name) && !Files.ContainsKey(name))
             : [];
-        return [.. Files.Where(file => !Same(Path.Combine(folder, file.Key), file.Value)).Select(file => file.Key), .. extra];
+        return [.. Files.Where(file => !Same(Path.Combine(folder, file.Key), file.Value))
+            .Select(file => file.Key), .. extra];
     }
 
     /// <summary>Writes every file and removes those without a reason.</summary>

@@ -24,7 +24,9 @@ internal sealed partial class KindPage(Type kind, Documentation documentation, s
             var called = kind.GetCustomAttribute<CalledAttribute>()!;
             var text = new StringBuilder($"# {kind.Name}\n\n{(string)_schema["description"]}\n\n");
             text.Append($"`{ApiGroup.ApiVersion}`, {(entity.Namespaced ? "namespaced" : "cluster-scoped")}; ");
-            text.Append($"`kubectl get {called.ShortName}`, in {string.Join(" and ", called.Categories.Select(c => $"`kubectl get {c}`"))}; ");
+            text.Append(
+                $"`kubectl get {called.ShortName}`, in "
+                    + $"{string.Join(" and ", called.Categories.Select(c => $"`kubectl get {c}`"))}; ");
             text.Append($"`kubectl explain {entity.PluralName} --recursive`.\n\n");
             text.Append($"Columns: {Columns(0)}; with `-o wide` also {Columns(1)}.\n\n");
             foreach (var part in Parts.Where(Properties(_schema).ContainsKey))
@@ -32,7 +34,9 @@ internal sealed partial class KindPage(Type kind, Documentation documentation, s
                 var schema = (Dictionary<string, object>)Properties(_schema)[part];
                 text.Append($"## {part}\n\n{(string)schema["description"]}\n\n");
                 text.Append(Markdown.Table(
-                    part == "spec" ? ["field", "type", "required", "default", "description"] : ["field", "type", "description"],
+                    part == "spec"
+                        ? ["field", "type", "required", "default", "description"]
+                        : ["field", "type", "description"],
                     Fields(schema, part, part == "spec")));
                 text.Append('\n');
             }
@@ -40,7 +44,9 @@ internal sealed partial class KindPage(Type kind, Documentation documentation, s
             text.Append("## Rules\n\nThe API server refuses what breaks one.\n\n");
             text.Append(Markdown.Table(
                 ["of", "rule", "message"],
-                RulesOf(_schema, "").Select(rule => new[] { Markdown.Code(rule.Path), Markdown.Code(rule.Expression), Markdown.Cell(rule.Message) })));
+                RulesOf(_schema, "").Select(
+                    rule => new[] { Markdown.Code(rule.Path),
+                        Markdown.Code(rule.Expression), Markdown.Cell(rule.Message) })));
             text.Append("\n## Samples\n\nAccepted: ");
             text.Append(string.Join(", ", Samples("valid").Select(file => Link("valid", file)))).Append(".\n\n");
             text.Append(Markdown.Table(
@@ -48,7 +54,8 @@ internal sealed partial class KindPage(Type kind, Documentation documentation, s
                 Samples("invalid").Select(file => new[]
                 {
                     Link("invalid", file),
-                    Markdown.Cell(File.ReadLines(file).First(line => line.StartsWith(ErrorLine, StringComparison.Ordinal))[ErrorLine.Length..]),
+                    Markdown.Cell(File.ReadLines(file)
+                        .First(line => line.StartsWith(ErrorLine, StringComparison.Ordinal))[ErrorLine.Length..]),
                 })));
             return text.ToString();
         }
@@ -72,7 +79,9 @@ internal sealed partial class KindPage(Type kind, Documentation documentation, s
             var description = (string)field["description"];
             var here = $"{path}.{name}{(field.ContainsKey("items") ? "[]" : "")}";
             string[] start = [Markdown.Code(here), TypeOf(field)];
-            string[] middle = wanted ? [required.Contains(name) ? "yes" : "", Default().Match(description) is { Success: true } m ? m.Groups[1].Value : ""] : [];
+            string[] middle = wanted ? [required.Contains(name)
+                ? "yes"
+                : "", Default().Match(description) is { Success: true } m ? m.Groups[1].Value : ""] : [];
             yield return [.. start, .. middle, Markdown.Cell(description)];
             foreach (var row in Fields(field, here, wanted))
             {
@@ -90,8 +99,9 @@ internal sealed partial class KindPage(Type kind, Documentation documentation, s
 
         var type = (string)field["type"];
         var text = new StringBuilder(
-            type == "array" ? $"list of {((Dictionary<string, object>)field["items"])["type"]}s, at most {field["maxItems"]}"
-            : field.TryGetValue("format", out var format) && (string)format == "date-time" ? "time" : type);
+            type == "array"
+                ? $"list of {((Dictionary<string, object>)field["items"])["type"]}s, at most {field["maxItems"]}"
+                : field.TryGetValue("format", out var format) && (string)format == "date-time" ? "time" : type);
         text.Append(field switch
         {
             _ when field.TryGetValue("maximum", out var maximum) => $", {field["minimum"]} to {maximum}",
@@ -99,10 +109,13 @@ internal sealed partial class KindPage(Type kind, Documentation documentation, s
             _ when field.TryGetValue("maxLength", out var length) => $", at most {length} characters",
             _ => "",
         });
-        return field.TryGetValue("pattern", out var pattern) ? $"{text}, {Markdown.Code((string)pattern)}" : text.ToString();
+        return field.TryGetValue("pattern", out var pattern)
+            ? $"{text}, {Markdown.Code((string)pattern)}"
+            : text.ToString();
     }
 
-    private static IEnumerable<(string Path, string Expression, string Message)> RulesOf(Dictionary<string, object> schema, string path)
+    private static IEnumerable<(string Path, string Expression, string Message)> RulesOf(
+        Dictionary<string, object> schema, string path)
     {
         if (schema.TryGetValue("x-kubernetes-validations", out var rules))
         {
@@ -121,9 +134,11 @@ internal sealed partial class KindPage(Type kind, Documentation documentation, s
         }
     }
 
-    private IEnumerable<string> Samples(string folder) => Directory.EnumerateFiles(Path.Combine(samples, folder), "*.yaml")
-        .Where(file => Path.GetFileName(file).Split('-', '.')[0].Equals(kind.Name, StringComparison.OrdinalIgnoreCase))
-        .Order(StringComparer.Ordinal);
+    private IEnumerable<string> Samples(string folder) =>
+        Directory.EnumerateFiles(Path.Combine(samples, folder), "*.yaml")
+            .Where(file => Path.GetFileName(file).Split('-', '.')[0].Equals(
+                kind.Name, StringComparison.OrdinalIgnoreCase))
+            .Order(StringComparer.Ordinal);
 
     private static string Link(string folder, string file) =>
         $"[{Path.GetFileNameWithoutExtension(file)}](../samples/{folder}/{Path.GetFileName(file)})";

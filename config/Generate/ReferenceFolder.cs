@@ -3,11 +3,13 @@ using PodCheckpointing.Api.V1;
 
 namespace PodCheckpointing.Generate;
 
-/// <summary>config/reference: a page per kind, one of every word that stands in conditions and events, and one of settings.</summary>
+/// <summary>config/reference: a page per kind, one of every word that stands in conditions and
+/// events, and one of settings.</summary>
 internal static class ReferenceFolder
 {
     internal const string Header =
-        "<!-- Generated from api/V1 and config/samples by config/Generate: dotnet run --project config/Generate -->\n\n";
+        "<!-- Generated from api/V1 and config/samples by config/Generate: dotnet run --project config/Generate "
+            + "-->\n\n";
 
     public static GeneratedFolder Make(string samples)
     {

@@ -16,6 +16,7 @@ internal static class Repository
             }
         }
 
-        throw new DirectoryNotFoundException($"neither {start} nor a folder above it holds {Landmark}: start in the repository");
+        throw new DirectoryNotFoundException(
+            $"neither {start} nor a folder above it holds {Landmark}: start in the repository");
     }
 }

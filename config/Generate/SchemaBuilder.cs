@@ -6,7 +6,8 @@ using PodCheckpointing.Api.V1;
 
 namespace PodCheckpointing.Generate;
 
-/// <summary>Makes the structural schema of a type from its properties, their attributes and their documentation.</summary>
+/// <summary>Makes the structural schema of a type from its properties, their
+/// attributes and their documentation.</summary>
 internal sealed class SchemaBuilder(Documentation documentation)
 {
     private const string Validations = "x-kubernetes-validations";
@@ -39,7 +40,8 @@ internal sealed class SchemaBuilder(Documentation documentation)
         }
 
         schema["properties"] = fields.ToDictionary(WireName, field => (object)Field(type, field));
-        AddRules(schema, [.. type.GetCustomAttributes<RuleAttribute>().Select(Rules.Of), .. fields.SelectMany(Rules.OfParent)]);
+        AddRules(schema, [.. type.GetCustomAttributes<RuleAttribute>()
+            .Select(Rules.Of), .. fields.SelectMany(Rules.OfParent)]);
         return schema;
     }
 
@@ -83,7 +85,8 @@ internal sealed class SchemaBuilder(Documentation documentation)
         _ when type == typeof(V1Condition) => ConditionSchema.Make(),
         _ when type == typeof(V1ObjectMeta) => new() { ["type"] = "object" },
         _ when type.Namespace == typeof(PodMigration).Namespace => Object(type),
-        _ => throw new NotSupportedException($"no schema for {type}: use string, bool, int, long, DateTime or a record"),
+        _ => throw new NotSupportedException(
+            $"no schema for {type}: use string, bool, int, long, DateTime or a record"),
     };
 
     private void AddList(Dictionary<string, object> schema, PropertyInfo field, Type item)
@@ -142,11 +145,14 @@ internal sealed class SchemaBuilder(Documentation documentation)
         var text = documentation.Of(field);
         return text.StartsWith(name, StringComparison.Ordinal)
             ? text
-            : throw new InvalidOperationException($"the text of {owner.Name}.{field.Name} must begin with {name}: \"{text}\"");
+            : throw new InvalidOperationException(
+                $"the text of {owner.Name}.{field.Name} must begin with {name}: \"{text}\"");
     }
 
-    internal static bool IsRequired(PropertyInfo field) => field.GetCustomAttribute<RequiredFieldAttribute>() is not null;
+    internal static bool IsRequired(PropertyInfo field) =>
+        field.GetCustomAttribute<RequiredFieldAttribute>() is not null;
 
     internal static string WireName(PropertyInfo field) =>
-        field.GetCustomAttribute<JsonPropertyNameAttribute>()?.Name ?? JsonNamingPolicy.CamelCase.ConvertName(field.Name);
+        field.GetCustomAttribute<JsonPropertyNameAttribute>()?.Name
+        ?? JsonNamingPolicy.CamelCase.ConvertName(field.Name);
 }

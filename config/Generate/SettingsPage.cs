@@ -10,7 +10,9 @@ namespace PodCheckpointing.Generate;
 /// <summary>The page of settings: what operator and agents read from their configuration.</summary>
 internal static class SettingsPage
 {
-    public const string Header = "<!-- Generated from the options of controllers/Manager and agent by config/Generate: dotnet run --project config/Generate -->\n\n";
+    public const string Header =
+        "<!-- Generated from the options of controllers/Manager and agent by config/Generate: dotnet run --project "
+            + "config/Generate -->\n\n";
 
     private static readonly (string Section, object Defaults)[] Programs =
         [(OperatorOptions.Section, new OperatorOptions()), (AgentOptions.Section, new AgentOptions())];
@@ -31,7 +33,8 @@ internal static class SettingsPage
     {
         var documentation = Documentation.Beside(defaults.GetType().Assembly);
         var settings = defaults.GetType().GetProperties(BindingFlags.Public | BindingFlags.Instance)
-            .Where(property => property.CanWrite || property.PropertyType.IsAssignableTo(typeof(IEnumerable<string>))).ToList();
+            .Where(property => property.CanWrite || property.PropertyType.IsAssignableTo(typeof(IEnumerable<string>)))
+            .ToList();
         yield return $"""
             ## {section}
 
@@ -42,7 +45,8 @@ internal static class SettingsPage
                     Markdown.Code(Variable(section, setting)), Value(setting), Default(setting, defaults), Markdown.Cell(documentation.Of(setting)),
                 }))}
             """;
-        foreach (var table in settings.Where(IsSection).SelectMany(inner => Tables($"{section}:{inner.Name}", inner.GetValue(defaults)!)))
+        foreach (var table in settings.Where(IsSection)
+            .SelectMany(inner => Tables($"{section}:{inner.Name}", inner.GetValue(defaults)!)))
         {
             yield return table;
         }
@@ -54,7 +58,8 @@ internal static class SettingsPage
     private static string Variable(string section, PropertyInfo setting) =>
         $"{section.Replace(":", "__", StringComparison.Ordinal)}__{setting.Name}{(IsList(setting) ? "__0" : "")}";
 
-    private static bool IsList(PropertyInfo setting) => setting.PropertyType != typeof(string) && setting.PropertyType.IsAssignableTo(typeof(IEnumerable));
+    private static bool IsList(PropertyInfo setting) =>
+        setting.PropertyType != typeof(string) && setting.PropertyType.IsAssignableTo(typeof(IEnumerable));
 
     private static string Value(PropertyInfo setting)
     {
@@ -67,7 +72,8 @@ internal static class SettingsPage
             { IsEnum: true } => string.Join(" or ", Enum.GetNames(type).Select(Markdown.Code)),
             _ when IsList(setting) => "texts, each with its own number: `__0`, `__1`",
             _ when setting.Name.Contains("Seconds", StringComparison.Ordinal) => "seconds",
-            _ when setting.Name.Contains("Bytes", StringComparison.Ordinal) || setting.Name.EndsWith("Size", StringComparison.Ordinal) => "bytes",
+            _ when setting.Name.Contains("Bytes", StringComparison.Ordinal)
+                || setting.Name.EndsWith("Size", StringComparison.Ordinal) => "bytes",
             _ when setting.Name.EndsWith("Port", StringComparison.Ordinal) => "TCP port",
             _ => "number",
         };

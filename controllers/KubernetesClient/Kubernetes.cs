@@ -34,7 +34,8 @@ public sealed class Kubernetes : IKubernetes, IDisposable
     }
 
     internal Kubernetes(
-        KubernetesClientConfiguration configuration, TimeSpan requestTimeout, HttpMessageHandler handler, TimeProvider time)
+        KubernetesClientConfiguration configuration, TimeSpan requestTimeout, HttpMessageHandler handler,
+        TimeProvider time)
     {
         (_configuration, _requestTimeout, _time) = (configuration, requestTimeout, time);
         _tokens = configuration.TokenSource
@@ -52,7 +53,8 @@ public sealed class Kubernetes : IKubernetes, IDisposable
     public async Task<KubernetesList<T>> ListAsync<T>(ListOptions options, CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta> =>
         await SendAsync<KubernetesList<T>>(
-            HttpMethod.Get, RequestPath.Of<T>(options.Namespace, null, null) + RequestPath.Query(options), null, cancellationToken);
+            HttpMethod.Get, RequestPath.Of<T>(options.Namespace, null, null) + RequestPath.Query(options), null,
+            cancellationToken);
 
     /// <inheritdoc/>
     public async IAsyncEnumerable<WatchEvent<T>> WatchAsync<T>(
@@ -105,7 +107,8 @@ public sealed class Kubernetes : IKubernetes, IDisposable
         CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta>
     {
-        var content = new Body(patch, type == PatchType.Apply ? "application/apply-patch+yaml" : "application/merge-patch+json");
+        var content =
+            new Body(patch, type == PatchType.Apply ? "application/apply-patch+yaml" : "application/merge-patch+json");
         var path = RequestPath.Of<T>(namespaceName, name, subresource)
             + $"?fieldManager={Uri.EscapeDataString(fieldManager)}"
             + (type == PatchType.Apply ? "&force=true" : "");
@@ -202,14 +205,19 @@ public sealed class Kubernetes : IKubernetes, IDisposable
         }
     }
 
-    /// <summary>The answer to a request, which the server has accepted; a token that it does not take any more is renewed, once.</summary>
-    private async Task<HttpResponseMessage> AskAsync(HttpMethod method, string path, Body? content, CancellationToken cancellationToken)
+    /// <summary>The answer to a request, which the server has accepted; a token that it does not take
+    /// any more is renewed, once.</summary>
+    private async Task<HttpResponseMessage> AskAsync(
+        HttpMethod method, string path, Body? content, CancellationToken cancellationToken)
     {
         var token = Token(refused: null);
         var response = await SendOnceAsync(method, path, content, token, cancellationToken);
         try
         {
-            if (response.StatusCode == HttpStatusCode.Unauthorized && token is not null && Token(token) is { } other && other != token)
+            if (response.StatusCode == HttpStatusCode.Unauthorized
+                && token is not null
+                && Token(token) is { } other
+                && other != token)
             {
                 response.Dispose();
                 response = await SendOnceAsync(method, path, content, other, cancellationToken);
@@ -230,7 +238,9 @@ public sealed class Kubernetes : IKubernetes, IDisposable
     {
         using var request = new HttpRequestMessage(method, new Uri(path, UriKind.Relative))
         {
-            Content = content is null ? null : new StringContent(content.Text, Encoding.UTF8, new MediaTypeHeaderValue(content.Type)),
+            Content = content is null
+                ? null
+                : new StringContent(content.Text, Encoding.UTF8, new MediaTypeHeaderValue(content.Type)),
             Version = HttpVersion.Version20,
             VersionPolicy = HttpVersionPolicy.RequestVersionOrLower,
         };

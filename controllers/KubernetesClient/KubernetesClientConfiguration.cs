@@ -26,7 +26,8 @@ public sealed class KubernetesClientConfiguration
     /// <summary>A bearer token, when there is one.</summary>
     public string? AccessToken { get; init; }
 
-    /// <summary>A file with a bearer token that somebody renews: it is read again for every minute's requests.</summary>
+    /// <summary>A file with a bearer token that somebody renews: it is read again
+    /// for every minute's requests.</summary>
     public string? AccessTokenFile { get; init; }
 
     /// <summary>Where tokens come from that do not last; goes before the other two.</summary>
@@ -60,7 +61,8 @@ public sealed class KubernetesClientConfiguration
         if (string.IsNullOrEmpty(host) || string.IsNullOrEmpty(port))
         {
             throw new InvalidOperationException(
-                "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set: not in a pod; name a kubeconfig file");
+                "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set: not in a pod; name a kubeconfig "
+                    + "file");
         }
 
         var authorities = new X509Certificate2Collection();
@@ -75,7 +77,8 @@ public sealed class KubernetesClientConfiguration
     }
 
     /// <summary>The configuration in a kubeconfig file.</summary>
-    /// <exception cref="InvalidDataException">The file lacks something, or holds what this client does not support.</exception>
+    /// <exception cref="InvalidDataException">The file lacks something, or holds what this
+    /// client does not support.</exception>
     public static KubernetesClientConfiguration BuildConfigFromConfigFile(string path, string? context)
     {
         var yaml = new YamlStream();
@@ -99,7 +102,8 @@ public sealed class KubernetesClientConfiguration
 
         if (user.Children.ContainsKey("exec") || user.Children.ContainsKey("auth-provider"))
         {
-            throw new InvalidDataException($"{path}: exec and auth-provider are not supported; use a certificate or token");
+            throw new InvalidDataException(
+                $"{path}: exec and auth-provider are not supported; use a certificate or token");
         }
 
         if (Unsupported.FirstOrDefault(key => cluster.Children.ContainsKey(key)) is { } unsupported)
@@ -113,7 +117,8 @@ public sealed class KubernetesClientConfiguration
             throw new InvalidDataException($"{path}: {other} is not supported; use a user entry without it");
         }
 
-        var host = new Uri(KubeconfigFile.Text(cluster, "server") ?? throw new InvalidDataException($"{path}: no server"));
+        var host = new Uri(
+            KubeconfigFile.Text(cluster, "server") ?? throw new InvalidDataException($"{path}: no server"));
         if (host.AbsolutePath != "/")
         {
             throw new InvalidDataException($"{path}: the server \"{host}\" must be https://HOST:PORT without a path");
@@ -133,7 +138,9 @@ public sealed class KubernetesClientConfiguration
             Host = host,
             Namespace = KubeconfigFile.Text(chosen, "namespace") ?? "default",
             SslCaCerts = authorities,
-            ClientCertificate = certificate is null || key is null ? null : X509Certificate2.CreateFromPem(certificate, key),
+            ClientCertificate = certificate is null || key is null
+                ? null
+                : X509Certificate2.CreateFromPem(certificate, key),
             AccessToken = KubeconfigFile.Text(user, "token"),
             AccessTokenFile = file.PathOf(user, "tokenFile"),
         };

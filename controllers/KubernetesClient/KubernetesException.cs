@@ -28,6 +28,7 @@ public sealed class KubernetesException(HttpStatusCode code, V1Status status)
     /// <summary>The resource version to list or watch from is too old.</summary>
     public bool IsGone => Code == HttpStatusCode.Gone || Status.Reason is "Expired" or "Gone";
 
-    /// <summary>Nothing can be created in the namespace any more: it is being deleted, which nobody can take back.</summary>
+    /// <summary>Nothing can be created in the namespace any more: it is being deleted,
+    /// which nobody can take back.</summary>
     public bool IsNamespaceTerminating => Status.Details?.Causes?.Any(c => c.Reason == "NamespaceTerminating") == true;
 }

@@ -11,7 +11,8 @@ internal static class RequestPath
     public static string Of<T>(string? namespaceName, string? name, string? subresource)
     {
         var entity = Entity<T>.Of;
-        var path = new StringBuilder(entity.Group.Length == 0 ? "/api/" : $"/apis/{entity.Group}/").Append(entity.ApiVersion);
+        var path = new StringBuilder(entity.Group.Length == 0 ? "/api/" : $"/apis/{entity.Group}/")
+            .Append(entity.ApiVersion);
         if (entity.Namespaced && namespaceName is not null)
         {
             path.Append("/namespaces/").Append(Segment(namespaceName, "namespace"));

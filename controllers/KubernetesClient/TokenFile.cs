@@ -4,12 +4,14 @@ namespace k8s;
 public interface ITokenSource
 {
     /// <summary>A token; null for none.</summary>
-    /// <param name="refused">A token that the server does not take any more: another one than that, if there is one.</param>
+    /// <param name="refused">A token that the server does not take any more: another one
+    /// than that, if there is one.</param>
     string? Read(string? refused);
 }
 
 /// <summary>A bearer token in a file that somebody else renews.</summary>
-/// <remarks>kubelet renews a pod's token when 80 % of its time are over, an hour by default; a minute is soon enough.</remarks>
+/// <remarks>kubelet renews a pod's token when 80 % of its time are over, an hour by
+/// default; a minute is soon enough.</remarks>
 internal sealed class TokenFile(string path, TimeProvider time) : ITokenSource
 {
     private static readonly TimeSpan Fresh = TimeSpan.FromMinutes(1);

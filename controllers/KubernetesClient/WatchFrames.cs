@@ -8,7 +8,8 @@ using k8s.Models;
 namespace k8s;
 
 /// <summary>The lines of a watch, each of which is one event.</summary>
-/// <remarks>They are read as they come, bytes to object: as text each would be a string twice its size, for a moment.</remarks>
+/// <remarks>They are read as they come, bytes to object: as text each would be a string
+/// twice its size, for a moment.</remarks>
 internal static class WatchFrames
 {
     public static async IAsyncEnumerable<WatchEvent<T>> ReadAsync<T>(
@@ -96,6 +97,7 @@ internal static class WatchFrames
         }
 
         return new WatchEvent<T>(
-            Enum.Parse<WatchEventType>(type, ignoreCase: true), JsonSerializer.Deserialize<T>(ref item, KubernetesJson.Options)!);
+            Enum.Parse<WatchEventType>(type, ignoreCase: true),
+            JsonSerializer.Deserialize<T>(ref item, KubernetesJson.Options)!);
     }
 }

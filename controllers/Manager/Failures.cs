@@ -18,8 +18,8 @@ internal static class Failures
         _ => null,
     };
 
-    /// <summary>Whether the API server understood, and will not: by a quota, an admission webhook or policy, a rule of the kind,
-    /// or for want of rights.</summary>
+    /// <summary>Whether the API server understood, and will not: by a quota, an admission webhook or policy, a rule of
+    /// the kind, or for want of rights.</summary>
     public static bool IsRefusal(this KubernetesException exception) =>
         exception.Code is HttpStatusCode.BadRequest or HttpStatusCode.Forbidden or HttpStatusCode.UnprocessableEntity;
 }

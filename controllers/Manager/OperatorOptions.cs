@@ -40,7 +40,8 @@ internal sealed class OperatorOptions
     [Range(1.5, 600)]
     public double LeaseDurationSeconds { get; set; } = 15;
 
-    /// <summary>How long a deleted content waits for an agent that can remove its bytes, before it goes without them.</summary>
+    /// <summary>How long a deleted content waits for an agent that can remove its bytes,
+    /// before it goes without them.</summary>
     public TimeSpan BytesPatience { get; set; } = TimeSpan.FromHours(1);
 
     /// <summary>Which checkpoints are removed by themselves.</summary>
@@ -59,8 +60,8 @@ internal sealed class OperatorOptions
     [Range(1, 65535)]
     public int AgentPort { get; set; } = 50051;
 
-    /// <summary>Objects of one kind that are worked on at a time, besides those of migrations that may be under way: none of
-    /// these waits for another one's writes. All wait for the API server most of the time.</summary>
+    /// <summary>Objects of one kind that are worked on at a time, besides those of migrations that may be under way:
+    /// none of these waits for another one's writes. All wait for the API server most of the time.</summary>
     [Range(1, 100)]
     public int Workers { get; set; } = 10;
 }

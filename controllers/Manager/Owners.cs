@@ -16,11 +16,13 @@ internal static class Owners
         Name = owner.Metadata.Name!,
         Uid = owner.Metadata.Uid!,
         Controller = true,
-        // What is held holds itself, by finalizers; in the foreground everything that blocks its owner is deleted at once.
+        // What is held holds itself, by finalizers; in the foreground everything that
+        // blocks its owner is deleted at once.
         BlockOwnerDeletion = false,
     };
 
-    public static bool IsControlledBy(this IKubernetesObject<V1ObjectMeta> item, IKubernetesObject<V1ObjectMeta> owner) =>
+    public static bool IsControlledBy(
+        this IKubernetesObject<V1ObjectMeta> item, IKubernetesObject<V1ObjectMeta> owner) =>
         item.Metadata.OwnerReferences?.Any(r => r.Controller == true && r.Uid == owner.Metadata.Uid) == true;
 
     /// <summary>The key of an object's controller, when that is of a kind.</summary>
@@ -32,13 +34,15 @@ internal static class Owners
     /// <summary>The migration that a container's content was made for, if it was.</summary>
     public static IEnumerable<PodMigration> MigrationOf(ContainerCheckpointContent content, ICluster cluster) =>
         content.Spec.ContainerCheckpointRef is { Name: { } name } claim
-        && cluster.Find<ContainerCheckpoint>(new ObjectKey(claim.NamespaceProperty, name))?.ControllerKey(nameof(PodCheckpoint)) is { } owner
+        && cluster.Find<ContainerCheckpoint>(
+            new ObjectKey(claim.NamespaceProperty, name))?.ControllerKey(nameof(PodCheckpoint)) is { } owner
         && cluster.Find<PodCheckpoint>(owner)?.ControllerKey(nameof(PodMigration)) is { } key
         && cluster.Find<PodMigration>(key) is { } migration
             ? [migration]
             : [];
 
-    /// <summary>The migration that needs a checkpoint still: it has made it and not ended, and the checkpoint has not failed.</summary>
+    /// <summary>The migration that needs a checkpoint still: it has made it and not ended, and the
+    /// checkpoint has not failed.</summary>
     public static PodMigration? MigrationUsing(PodCheckpoint checkpoint, ICluster cluster) =>
         checkpoint.Status?.Error is null
         && checkpoint.ControllerKey(nameof(PodMigration)) is { } key

@@ -9,20 +9,27 @@ using PodCheckpointing.Runtime.Metrics;
 
 if (args is ["--version"])
 {
-    Console.WriteLine(typeof(OperatorOptions).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion);
+    Console.WriteLine(
+        typeof(OperatorOptions).Assembly
+            .GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion);
     return;
 }
 
 // Settings are read once. To reload them .NET would watch every folder below the working directory, which may be large.
 var builder = WebApplication.CreateSlimBuilder(["--hostBuilder:reloadConfigOnChange=false", .. args]);
-builder.Services.AddOptions<OperatorOptions>().BindConfiguration(OperatorOptions.Section, Strictly).ValidateDataAnnotations().ValidateOnStart();
-var options = builder.Configuration.GetSection(OperatorOptions.Section).Get<OperatorOptions>(Strictly) ?? new OperatorOptions();
+builder.Services.AddOptions<OperatorOptions>()
+    .BindConfiguration(OperatorOptions.Section, Strictly)
+    .ValidateDataAnnotations()
+    .ValidateOnStart();
+var options =
+    builder.Configuration.GetSection(OperatorOptions.Section).Get<OperatorOptions>(Strictly) ?? new OperatorOptions();
 builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenAnyIP(options.HealthPort));
 builder.Services.AddSingleton(TimeProvider.System);
 builder.Services.AddMetering();
 var kubernetes = KubernetesClientConfiguration.BuildDefault(options.Kubeconfig, context: null);
 builder.Services.AddSingleton<IKubernetes>(new MeasuredKubernetes(new Kubernetes(kubernetes), TimeProvider.System));
-builder.Services.AddSingleton(services => ActivatorUtilities.CreateInstance<EventRecorder>(services, "pod-checkpointing"));
+builder.Services.AddSingleton(
+    services => ActivatorUtilities.CreateInstance<EventRecorder>(services, "pod-checkpointing"));
 builder.Services.AddSingleton<IEventRecorder>(services => services.GetRequiredService<EventRecorder>());
 builder.Services.AddHostedService(services => services.GetRequiredService<EventRecorder>());
 builder.Services.AddSingleton(new Home(kubernetes.Namespace));

@@ -66,7 +66,8 @@ internal static class Triggers
 
     public static void OfPodContents(ITriggers triggers) => triggers
         .Watch<PodCheckpoint>((checkpoint, _) => [ContentOf(checkpoint)])
-        // One that is deleted with its claim while somebody needs the bytes waits as that does: for the migration's end,
+        // One that is deleted with its claim while somebody needs the bytes waits as
+        // that does: for the migration's end,
         .Watch<PodMigration>((migration, cluster) => TerminatingPodCheckpoints(migration, cluster).Select(ContentOf))
         // and for the pods that are restored from it.
         .Watch<V1Pod>((pod, cluster) => TerminatingPodCheckpoints(pod, cluster).Select(ContentOf));
@@ -140,7 +141,8 @@ internal static class Triggers
     private static IEnumerable<ObjectKey> KeysOf(IEnumerable<IKubernetesObject<V1ObjectMeta>> items) =>
         items.Select(ObjectKey.Of);
 
-    /// <summary>That a node is back is what those wait for that it has stalled; that it is lost for certain concerns all.</summary>
+    /// <summary>That a node is back is what those wait for that it has stalled; that it is lost
+    /// for certain concerns all.</summary>
     private static IEnumerable<PodMigration> OfNode(ObjectKey node, ICluster cluster)
     {
         // One that has gone is told as it was: the store knows.
@@ -153,5 +155,6 @@ internal static class Triggers
     private static IEnumerable<ObjectKey> Controller(IKubernetesObject<V1ObjectMeta> item, string kind) =>
         item.ControllerKey(kind) is { } key ? [key] : [];
 
-    private static IEnumerable<ObjectKey> Claim(ClaimReference reference) => [new ObjectKey(reference.NamespaceProperty, reference.Name)];
+    private static IEnumerable<ObjectKey> Claim(ClaimReference reference) => [new ObjectKey(
+        reference.NamespaceProperty, reference.Name)];
 }

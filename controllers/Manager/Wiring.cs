@@ -19,7 +19,8 @@ namespace PodCheckpointing.Manager;
 /// <summary>Puts informers, queues and controllers together.</summary>
 internal static class Wiring
 {
-    /// <summary>Short beside a migration's timeout: a pod may stand still meanwhile, and only a run sees the deadline.</summary>
+    /// <summary>Short beside a migration's timeout: a pod may stand still meanwhile, and
+    /// only a run sees the deadline.</summary>
     private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(10);
 
     public static void AddCluster(this IServiceCollection services)
@@ -56,14 +57,16 @@ internal static class Wiring
         services.AddController<PodCheckpointReconciler, PodCheckpoint>(Triggers.OfPodCheckpoints);
         services.AddController<ContainerCheckpointReconciler, ContainerCheckpoint>(Triggers.OfContainerCheckpoints);
         services.AddController<PodCheckpointContentReconciler, PodCheckpointContent>(Triggers.OfPodContents);
-        services.AddController<ContainerCheckpointContentReconciler, ContainerCheckpointContent>(Triggers.OfContainerContents);
+        services.AddController<ContainerCheckpointContentReconciler, ContainerCheckpointContent>(
+            Triggers.OfContainerContents);
         services.AddController<PodRestoreReconciler, V1Pod>(Triggers.OfRestores);
         services.AddController<CheckpointNodeReconciler, CheckpointNode>(Triggers.OfNodes);
         services.AddHostedService<RetentionSweep>();
         services.AddHostedService<MigrationSweep>();
     }
 
-    private static void AddController<TReconciler, TPrimary>(this IServiceCollection services, Action<ITriggers> triggers)
+    private static void AddController<TReconciler, TPrimary>(
+        this IServiceCollection services, Action<ITriggers> triggers)
         where TReconciler : class, IReconciler
         where TPrimary : class, IKubernetesObject<V1ObjectMeta> =>
         services.AddSingleton<IHostedService>(provider =>
@@ -92,7 +95,8 @@ internal static class Wiring
                 provider.GetRequiredService<ILogger<TReconciler>>());
         });
 
-    /// <summary>Nothing stands still for it yet: a thousand that come at once must not hold up one that is under way.</summary>
+    /// <summary>Nothing stands still for it yet: a thousand that come at once must not hold
+    /// up one that is under way.</summary>
     private static bool IsNew(IKubernetesObject<V1ObjectMeta> item, MigrationSlots slots) => item switch
     {
         PodMigration { Metadata.DeletionTimestamp: null, Spec.Abort: not true } migration =>

@@ -35,8 +35,8 @@ public interface ICluster
     Task<T> CreateOrGetAsync<T>(T item, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>;
 
-    /// <summary>Asks the API server whether it would create a pod, and creates none. That one of its name is there is no
-    /// refusal.</summary>
+    /// <summary>Asks the API server whether it would create a pod, and creates none. That one of its name is there is
+    /// no refusal.</summary>
     /// <exception cref="KubernetesException">It would not.</exception>
     Task TryCreateAsync(V1Pod pod, CancellationToken cancellationToken);
 
@@ -64,7 +64,8 @@ public interface ICluster
     Task AnnotateAsync<T>(T item, string annotation, string value, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>;
 
-    /// <summary>Patches the metadata of this very version of an object, in one write; null takes a field away.</summary>
+    /// <summary>Patches the metadata of this very version of an object, in one
+    /// write; null takes a field away.</summary>
     /// <exception cref="ConflictException">The object has changed meanwhile.</exception>
     Task PatchMetadataAsync<T>(T item, JsonObject metadata, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>;
@@ -76,7 +77,8 @@ public interface ICluster
 }
 
 /// <summary>The real cluster. Who does not lead any more writes nothing to it.</summary>
-public sealed class Cluster(IServiceProvider services, IKubernetes kubernetes, string fieldManager, ILeadership leadership) : ICluster
+public sealed class Cluster(
+    IServiceProvider services, IKubernetes kubernetes, string fieldManager, ILeadership leadership) : ICluster
 {
     /// <inheritdoc/>
     public T? Find<T>(ObjectKey key)
@@ -115,7 +117,8 @@ public sealed class Cluster(IServiceProvider services, IKubernetes kubernetes, s
         string? next = null;
         do
         {
-            var page = await kubernetes.ListAsync<T>(new ListOptions { Limit = 500, Continue = next }, cancellationToken)
+            var page = await kubernetes.ListAsync<T>(
+                new ListOptions { Limit = 500, Continue = next }, cancellationToken)
                 .ConfigureAwait(false);
             all.AddRange(page.Items);
             next = page.Metadata.Continue;
@@ -136,7 +139,8 @@ public sealed class Cluster(IServiceProvider services, IKubernetes kubernetes, s
         catch (KubernetesException exception) when (exception.IsAlreadyExists)
         {
             return await kubernetes
-                .GetAsync<T>(item.Metadata.NamespaceProperty, item.Metadata.Name!, cancellationToken).ConfigureAwait(false);
+                .GetAsync<T>(item.Metadata.NamespaceProperty, item.Metadata.Name!, cancellationToken)
+                .ConfigureAwait(false);
         }
     }
 
@@ -162,7 +166,8 @@ public sealed class Cluster(IServiceProvider services, IKubernetes kubernetes, s
     /// <inheritdoc/>
     public Task<bool> DeleteVersionAsync<T>(T item, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta> => DeleteAsync(
-        item, null, new V1Preconditions { Uid = item.Metadata.Uid, ResourceVersion = item.Metadata.ResourceVersion }, cancellationToken);
+        item, null, new V1Preconditions { Uid = item.Metadata.Uid, ResourceVersion = item.Metadata.ResourceVersion },
+        cancellationToken);
 
     /// <inheritdoc/>
     public Task PatchStatusAsync<T, TStatus>(T item, TStatus? old, TStatus status, CancellationToken cancellationToken)
@@ -184,7 +189,10 @@ public sealed class Cluster(IServiceProvider services, IKubernetes kubernetes, s
         PatchAsync(
             item,
             subresource: null,
-            new JsonObject { ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { [annotation] = value } } },
+            new JsonObject
+            {
+                ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { [annotation] = value } },
+            },
             cancellationToken);
 
     /// <inheritdoc/>
@@ -207,7 +215,8 @@ public sealed class Cluster(IServiceProvider services, IKubernetes kubernetes, s
             },
             cancellationToken);
 
-    private async Task<bool> DeleteAsync<T>(T item, long? graceSeconds, V1Preconditions preconditions, CancellationToken cancellationToken)
+    private async Task<bool> DeleteAsync<T>(
+        T item, long? graceSeconds, V1Preconditions preconditions, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
         leadership.ThrowIfNotLeading();
@@ -237,7 +246,8 @@ public sealed class Cluster(IServiceProvider services, IKubernetes kubernetes, s
         try
         {
             RecordWrite(await kubernetes.PatchAsync<T>(
-                item.Metadata.NamespaceProperty, item.Metadata.Name!, subresource, PatchType.Merge, patch.ToJsonString(),
+                item.Metadata.NamespaceProperty, item.Metadata.Name!, subresource, PatchType.Merge,
+                patch.ToJsonString(),
                 fieldManager, cancellationToken).ConfigureAwait(false));
         }
         catch (KubernetesException exception) when (exception.IsConflict || exception.IsNotFound)

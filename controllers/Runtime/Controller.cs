@@ -20,7 +20,8 @@ public readonly record struct ReconcileResult(TimeSpan? RequeueAfter)
 }
 
 /// <summary>A failure that another attempt cannot mend: someone must change the object first.</summary>
-public sealed class TerminalException(string reason, string message, Exception? inner = null) : Exception(message, inner)
+public sealed class TerminalException(
+    string reason, string message, Exception? inner = null) : Exception(message, inner)
 {
     /// <summary>A CamelCase word for <c>status.conditions[].reason</c>.</summary>
     public string Reason { get; } = reason;
@@ -60,7 +61,8 @@ public sealed class Controller(
         }
     }
 
-    /// <summary>The change that was missed is an event on its way; a watch that has died must not make this a hot loop.</summary>
+    /// <summary>The change that was missed is an event on its way; a watch that has died must
+    /// not make this a hot loop.</summary>
     internal static TimeSpan DelayAfterConflict(int times) =>
         TimeSpan.FromMilliseconds(Math.Min(1000, 20 << Math.Min(times - 1, 6)));
 

@@ -20,20 +20,27 @@ public interface IEventRecorder
 
 /// <summary>Writes events in the background; what is said again is counted, who says too much is not heard.</summary>
 /// <remarks>As client-go's tools/record: the same event is counted up, and one object has a burst of 25 and then one in
-/// five minutes. What a server that is away for a moment does not take is offered again, and what was said before the stop is
-/// written before the process ends, as far as its time allows.</remarks>
-public sealed class EventRecorder(IKubernetes kubernetes, string component, TimeProvider time, ILogger<EventRecorder> logger)
+/// five minutes. What a server that is away for a moment does not take is offered again, and what was said before the
+/// stop is written before the process ends, as far as its time allows.</remarks>
+public sealed class EventRecorder(
+    IKubernetes kubernetes, string component, TimeProvider time, ILogger<EventRecorder> logger)
     : BackgroundService, IEventRecorder
 {
     private const int Burst = 25;
     private const int Remembered = 4096;
     private static readonly TimeSpan Refill = TimeSpan.FromMinutes(5);
-    private static readonly TimeSpan[] Pauses = [TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(3), TimeSpan.FromSeconds(9)];
+    private static readonly TimeSpan[] Pauses =
+    [
+        TimeSpan.FromSeconds(1),
+        TimeSpan.FromSeconds(3),
+        TimeSpan.FromSeconds(9),
+    ];
 
     private readonly Channel<Corev1Event> _queue = Channel.CreateBounded<Corev1Event>(
         new BoundedChannelOptions(1000) { FullMode = BoundedChannelFullMode.DropOldest });
 
-    private readonly Dictionary<(string?, string, string, string), (string? Namespace, string Name, int Count)> _written = [];
+    private readonly Dictionary<(
+        string?, string, string, string), (string? Namespace, string Name, int Count)> _written = [];
     private readonly Dictionary<string, (double Tokens, long At)> _budgets = [];
 
     /// <inheritdoc/>
@@ -43,7 +50,11 @@ public sealed class EventRecorder(IKubernetes kubernetes, string component, Time
         var scope = about.Metadata.NamespaceProperty ?? "default";
         _queue.Writer.TryWrite(new Corev1Event
         {
-            Metadata = new V1ObjectMeta { Name = $"{Shortened(about.Metadata.Name!)}.{Guid.NewGuid():N}", NamespaceProperty = scope },
+            Metadata = new V1ObjectMeta
+            {
+                Name = $"{Shortened(about.Metadata.Name!)}.{Guid.NewGuid():N}",
+                NamespaceProperty = scope,
+            },
             InvolvedObject = new V1ObjectReference
             {
                 ApiVersion = about.ApiVersion,
@@ -100,9 +111,11 @@ public sealed class EventRecorder(IKubernetes kubernetes, string component, Time
                 await WriteAsync(item, cancellationToken).ConfigureAwait(false);
                 return;
             }
-            catch (Exception exception) when (tries < Pauses.Length && !_ending.Task.IsCompleted && IsPassing(exception, cancellationToken))
+            catch (Exception exception)
+                when (tries < Pauses.Length && !_ending.Task.IsCompleted && IsPassing(exception, cancellationToken))
             {
-                await Task.WhenAny(_ending.Task, Task.Delay(Pauses[tries], time, cancellationToken)).ConfigureAwait(false);
+                await Task.WhenAny(_ending.Task, Task.Delay(Pauses[tries], time, cancellationToken))
+                    .ConfigureAwait(false);
             }
             catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
             {
@@ -131,7 +144,8 @@ public sealed class EventRecorder(IKubernetes kubernetes, string component, Time
             try
             {
                 await kubernetes.PatchAsync<Corev1Event>(
-                    old.Namespace, old.Name, null, PatchType.Merge, patch, component, cancellationToken).ConfigureAwait(false);
+                    old.Namespace, old.Name, null, PatchType.Merge, patch, component, cancellationToken)
+                    .ConfigureAwait(false);
                 _written[key] = old with { Count = count };
                 return;
             }

@@ -14,8 +14,8 @@ public interface IInformer
 }
 
 /// <summary>Keeps a copy of all objects of a kind: a list, then a watch, then again.</summary>
-/// <remarks>As client-go's reflector. Objects handed out are shared and never changed. What this process has written itself is
-/// in the copy at once: see <see cref="RecordWrite"/>.</remarks>
+/// <remarks>As client-go's reflector. Objects handed out are shared and never changed. What this process has written
+/// itself is in the copy at once: see <see cref="RecordWrite"/>.</remarks>
 public sealed class Informer<T> : BackgroundService, IInformer
     where T : class, IKubernetesObject<V1ObjectMeta>
 {
@@ -51,7 +51,8 @@ public sealed class Informer<T> : BackgroundService, IInformer
     /// <summary>Is told every object that came, changed or went.</summary>
     public void AddEventHandler(Action<T> handler) => _changed += handler;
 
-    /// <summary>Keeps only what this leaves of an object; those who are told of a change are told all. Before the start.</summary>
+    /// <summary>Keeps only what this leaves of an object; those who are told of a change are
+    /// told all. Before the start.</summary>
     public void SetTransform(Func<T, T> transform) => _store.SetTransform(transform);
 
     /// <summary>Has objects found by an index from now on; before the start.</summary>
@@ -63,8 +64,8 @@ public sealed class Informer<T> : BackgroundService, IInformer
     /// <summary>One object, or null.</summary>
     public T? Find(ObjectKey key) => _store.Find(key);
 
-    /// <summary>Takes what the API server has answered to a write, which a watch tells a moment later: until then the next run
-    /// would see the object as it was, and do the same once more in vain.</summary>
+    /// <summary>Takes what the API server has answered to a write, which a watch tells a moment later: until then the
+    /// next run would see the object as it was, and do the same once more in vain.</summary>
     public void RecordWrite(T item) => _store.RecordWrite(item);
 
     /// <inheritdoc/>
@@ -76,7 +77,8 @@ public sealed class Informer<T> : BackgroundService, IInformer
             var asked = TimeSpan.Zero;
             try
             {
-                await WatchAsync(await ListAsync(stoppingToken).ConfigureAwait(false), stoppingToken).ConfigureAwait(false);
+                await WatchAsync(await ListAsync(stoppingToken).ConfigureAwait(false), stoppingToken)
+                    .ConfigureAwait(false);
             }
             catch (KubernetesException exception) when (exception.IsGone)
             {
@@ -90,7 +92,9 @@ public sealed class Informer<T> : BackgroundService, IInformer
                 _metrics.Failed();
                 _failures++;
                 // Of an hour, as some proxies say, nothing would be seen meanwhile.
-                asked = (exception as KubernetesException)?.RetryAfter is { } after ? (after < Longest ? after : Longest) : asked;
+                asked = (exception as KubernetesException)?.RetryAfter is { } after ? (after < Longest
+                    ? after
+                    : Longest) : asked;
             }
 
             var rest = TimeSpan.FromTicks(Math.Min(Longest.Ticks, Shortest.Ticks << Math.Clamp(_failures - 1, 0, 10)));
@@ -98,15 +102,16 @@ public sealed class Informer<T> : BackgroundService, IInformer
         }
     }
 
-    /// <summary>Never more than one session a second, ever fewer while each of them fails, and not all kinds at once after an outage:
-    /// every list is a load on a server that may have come down under one.</summary>
+    /// <summary>Never more than one session a second, ever fewer while each of them fails, and not all kinds at once
+    /// after an outage: every list is a load on a server that may have come down under one.</summary>
     private async Task RestAsync(long began, TimeSpan interval, TimeSpan asked, CancellationToken cancellationToken)
     {
         var rest = interval - _time.GetElapsedTime(began);
         rest = rest > asked ? rest : asked;
         if (rest > TimeSpan.Zero)
         {
-            await Task.Delay(rest * (1 + (Random.Shared.NextDouble() / 4)), _time, cancellationToken).ConfigureAwait(false);
+            await Task.Delay(rest * (1 + (Random.Shared.NextDouble() / 4)), _time, cancellationToken)
+                .ConfigureAwait(false);
         }
     }
 
@@ -117,7 +122,8 @@ public sealed class Informer<T> : BackgroundService, IInformer
         string? version;
         do
         {
-            var page = await _kubernetes.ListAsync<T>(new ListOptions { Limit = PageSize, Continue = next }, cancellationToken)
+            var page = await _kubernetes.ListAsync<T>(
+                new ListOptions { Limit = PageSize, Continue = next }, cancellationToken)
                 .ConfigureAwait(false);
             seen.UnionWith(page.Items.Select(item => ObjectKey.Of(item)));
             _store.AddPage(page.Items, page.Metadata.ResourceVersion);

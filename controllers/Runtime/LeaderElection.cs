@@ -36,7 +36,8 @@ public interface ILeadership
     /// <summary>Is cancelled when it may not any more; for ever.</summary>
     CancellationToken Lost { get; }
 
-    /// <summary>Whether it may at this instant. A process that was stopped for a while learns so before anything cancels it.</summary>
+    /// <summary>Whether it may at this instant. A process that was stopped for a while learns so
+    /// before anything cancels it.</summary>
     bool Leads => Acquired.IsCompletedSuccessfully && !Lost.IsCancellationRequested;
 
     /// <summary>To be asked before each thing that is done.</summary>
@@ -65,8 +66,9 @@ public sealed class SoleLeader : ILeadership
 
 /// <summary>Holds a Lease for as long as this process lives, and ends the process when it is lost.</summary>
 /// <remarks>
-/// As client-go's leaderelection. Clocks of other machines are not believed: how long a holder has been silent is measured
-/// here, from when its last renewal was seen. A leader stops at its RenewDeadline, before anybody else may begin.
+/// As client-go's leaderelection. Clocks of other machines are not believed: how long a holder has been silent is
+/// measured here, from when its last renewal was seen. A leader stops at its RenewDeadline, before anybody else may
+/// begin.
 /// </remarks>
 public sealed class LeaderElection(
     IKubernetes kubernetes,
@@ -113,10 +115,11 @@ public sealed class LeaderElection(
     /// <inheritdoc/>
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        // It counts from before it was sent: that is what others see at the latest. Who learns too late that the Lease was
-        // taken may find it with somebody else already, and asks again.
+        // It counts from before it was sent: that is what others see at the latest. Who learns too late that the Lease
+        // was taken may find it with somebody else already, and asks again.
         var asked = time.GetTimestamp();
-        while (!await TryAsync(stoppingToken).ConfigureAwait(false) || time.GetElapsedTime(asked) >= options.RenewDeadline)
+        while (!await TryAsync(stoppingToken).ConfigureAwait(false)
+            || time.GetElapsedTime(asked) >= options.RenewDeadline)
         {
             await Task.Delay(options.RetryPeriod * (1 + (0.2 * Random.Shared.NextDouble())), time, stoppingToken)
                 .ConfigureAwait(false);
@@ -193,34 +196,42 @@ public sealed class LeaderElection(
                 ? Ours(spec.AcquireTime ?? now, now, spec.LeaseTransitions ?? 0)
                 : Ours(now, now, (spec.LeaseTransitions ?? 0) + 1);
             // With the resourceVersion that was read: of two that try at once, one fails.
-            await kubernetes.ReplaceAsync(lease with { Spec = next }, subresource: null, cancellationToken).ConfigureAwait(false);
+            await kubernetes.ReplaceAsync(lease with { Spec = next }, subresource: null, cancellationToken)
+                .ConfigureAwait(false);
             return true;
         }
         catch (Exception exception)
         {
-            // Also when the time for it is up, or an answer broke off in the middle: whether to go on is the caller's business.
+            // Also when the time for it is up, or an answer broke off in the middle:
+            // whether to go on is the caller's business.
             RuntimeLog.LeaseFailed(logger, exception, options.Identity);
             return false;
         }
     }
 
-    /// <summary>The holder goes by the duration that it has written, which an older or newer version may have set longer.</summary>
+    /// <summary>The holder goes by the duration that it has written, which an older or newer
+    /// version may have set longer.</summary>
     private TimeSpan PatienceWith(V1LeaseSpec holder) =>
-        TimeSpan.FromSeconds(holder.LeaseDurationSeconds ?? 0) is var asked && asked > options.LeaseDuration ? asked : options.LeaseDuration;
+        TimeSpan.FromSeconds(holder.LeaseDurationSeconds ?? 0) is var asked && asked > options.LeaseDuration
+            ? asked
+            : options.LeaseDuration;
 
     private async Task ReleaseAsync(CancellationToken cancellationToken)
     {
         try
         {
-            var lease = await kubernetes.GetAsync<V1Lease>(options.Namespace, options.Name, cancellationToken).ConfigureAwait(false);
+            var lease = await kubernetes.GetAsync<V1Lease>(options.Namespace, options.Name, cancellationToken)
+                .ConfigureAwait(false);
             if (lease.Spec?.HolderIdentity == options.Identity)
             {
                 await kubernetes.ReplaceAsync(
-                    lease with { Spec = lease.Spec with { HolderIdentity = "", LeaseDurationSeconds = 1 } }, null, cancellationToken)
+                    lease with { Spec = lease.Spec with { HolderIdentity = "", LeaseDurationSeconds = 1 } }, null,
+                    cancellationToken)
                     .ConfigureAwait(false);
             }
         }
-        catch (Exception exception) when (exception is KubernetesException or HttpRequestException or OperationCanceledException)
+        catch (Exception exception)
+            when (exception is KubernetesException or HttpRequestException or OperationCanceledException)
         {
             RuntimeLog.LeaseFailed(logger, exception, options.Identity);
         }

@@ -23,7 +23,8 @@ public static class MergePatch
 
         if (old is not null)
         {
-            foreach (var field in before.RootElement.EnumerateObject().Where(f => ValueOf(after.RootElement, f.Name) is null))
+            foreach (var field in before.RootElement.EnumerateObject()
+                .Where(f => ValueOf(after.RootElement, f.Name) is null))
             {
                 changes[field.Name] = null;
             }

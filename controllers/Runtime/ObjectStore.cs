@@ -6,10 +6,10 @@ using k8s.Models;
 
 namespace PodCheckpointing.Runtime;
 
-/// <summary>An informer's copy of all objects of a kind, by name and by its indexes; each change is told under its lock, one
-/// after the other.</summary>
-/// <param name="changed">Is told an object that came, changed or went; the second one is its version before, if there was one,
-/// the third one is null when it went.</param>
+/// <summary>An informer's copy of all objects of a kind, by name and by its indexes; each change is told under its
+/// lock, one after the other.</summary>
+/// <param name="changed">Is told an object that came, changed or went; the second one is its version before, if there
+/// was one, the third one is null when it went.</param>
 internal sealed class ObjectStore<T>(Action<T, T?, T?> changed)
     where T : class, IKubernetesObject<V1ObjectMeta>
 {
@@ -23,7 +23,8 @@ internal sealed class ObjectStore<T>(Action<T, T?, T?> changed)
 
     public void SetTransform(Func<T, T> transform) => _transform = transform;
 
-    public void AddIndex(ObjectIndex<T> index) => _indexes[index] = new ConcurrentDictionary<string, ImmutableArray<T>>();
+    public void AddIndex(ObjectIndex<T> index) =>
+        _indexes[index] = new ConcurrentDictionary<string, ImmutableArray<T>>();
 
     public IReadOnlyList<T> ByIndex(ObjectIndex<T> index, string value) =>
         _indexes[index].TryGetValue(value, out var found) ? found : [];
@@ -48,7 +49,8 @@ internal sealed class ObjectStore<T>(Action<T, T?, T?> changed)
         }
     }
 
-    /// <summary>The end of a list: what was not in it has gone while nobody watched, but not what has come since.</summary>
+    /// <summary>The end of a list: what was not in it has gone while nobody watched,
+    /// but not what has come since.</summary>
     public void EndList(HashSet<ObjectKey> listed, string? version)
     {
         lock (_lock)
@@ -81,8 +83,8 @@ internal sealed class ObjectStore<T>(Action<T, T?, T?> changed)
     }
 
     /// <summary>What the server has answered to a write.</summary>
-    /// <remarks>A watch tells in the order of the versions. What is not newer than the last one that it has told is here
-    /// already, or was and has gone.</remarks>
+    /// <remarks>A watch tells in the order of the versions. What is not newer than the last one that it has told is
+    /// here already, or was and has gone.</remarks>
     public void RecordWrite(T item)
     {
         lock (_lock)
@@ -122,7 +124,8 @@ internal sealed class ObjectStore<T>(Action<T, T?, T?> changed)
 
     private static bool HasLost(T item, T old) =>
         old.Metadata.Uid == item.Metadata.Uid && old.Metadata.ResourceVersion == item.Metadata.ResourceVersion
-        && item.Metadata is { DeletionTimestamp: not null, Finalizers: null or { Count: 0 } } && old.Metadata.Finalizers is { Count: > 0 };
+        && item.Metadata is { DeletionTimestamp: not null, Finalizers: null or { Count: 0 } }
+        && old.Metadata.Finalizers is { Count: > 0 };
 
     private void Remove(ObjectKey key, ulong asOf)
     {
@@ -134,7 +137,8 @@ internal sealed class ObjectStore<T>(Action<T, T?, T?> changed)
         }
     }
 
-    private static bool IsNewer(T item, ulong version) => version > 0 && VersionOf(item.Metadata.ResourceVersion) > version;
+    private static bool IsNewer(T item, ulong version) =>
+        version > 0 && VersionOf(item.Metadata.ResourceVersion) > version;
 
     /// <summary>Versions are numbers that grow; 0 for one that is none, of which nothing is concluded.</summary>
     private static ulong VersionOf(string? version) =>

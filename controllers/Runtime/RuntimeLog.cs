@@ -20,7 +20,9 @@ internal static partial class RuntimeLog
     [LoggerMessage(1004, LogLevel.Error, "{Controller} failed to reconcile {Key}")]
     public static partial void ReconcileFailed(ILogger logger, Exception exception, string controller, string key);
 
-    [LoggerMessage(1005, LogLevel.Warning, "{Controller} has read {Key} before its last change {Count} times in a row: is the watch behind?")]
+    [LoggerMessage(
+        1005, LogLevel.Warning,
+        "{Controller} has read {Key} before its last change {Count} times in a row: is the watch behind?")]
     public static partial void Behind(ILogger logger, string controller, string key, int count);
 
     [LoggerMessage(1006, LogLevel.Information, "{Identity} leads")]

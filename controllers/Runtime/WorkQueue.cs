@@ -7,11 +7,12 @@ namespace PodCheckpointing.Runtime;
 /// <param name="time">Tells how long waits are; what the clock shows does not matter.</param>
 /// <param name="longestDelay">The longest wait after a failure; null for five minutes.</param>
 /// <param name="name">What it is measured under; null for a queue that is not.</param>
-/// <param name="isNew">Whether nothing has begun about a key: it comes after those about which something has, but for every
-/// fourth turn, however many new ones come at once. Null: none is.</param>
+/// <param name="isNew">Whether nothing has begun about a key: it comes after those about which something has, but for
+/// every fourth turn, however many new ones come at once. Null: none is.</param>
 /// <param name="mostNew">How many workers may have new keys at a time: the others are there for what has begun.</param>
 public sealed class WorkQueue(
-    TimeProvider time, TimeSpan? longestDelay = null, string? name = null, Func<ObjectKey, bool>? isNew = null, int mostNew = int.MaxValue)
+    TimeProvider time, TimeSpan? longestDelay = null, string? name = null, Func<ObjectKey, bool>? isNew = null,
+    int mostNew = int.MaxValue)
     : IDisposable
 {
     /// <summary>Of so many turns new keys have one: they wait long where much is under way, but not for ever.</summary>
@@ -58,7 +59,8 @@ public sealed class WorkQueue(
         }
     }
 
-    /// <summary>Asks for a run of a key. While it waits, once more changes nothing; while it runs, it runs once more.</summary>
+    /// <summary>Asks for a run of a key. While it waits, once more changes nothing; while
+    /// it runs, it runs once more.</summary>
     public void Add(ObjectKey key)
     {
         lock (_lock)
@@ -93,8 +95,9 @@ public sealed class WorkQueue(
         }
     }
 
-    /// <summary>Since when the run of a key that is going on could have gone on, as the time provider's timestamp: since it was
-    /// asked for, or since the end of the run before. Null for a new key, which waits for those that have begun.</summary>
+    /// <summary>Since when the run of a key that is going on could have gone on, as the time provider's timestamp:
+    /// since it was asked for, or since the end of the run before. Null for a new key, which waits
+    /// for those that have begun.</summary>
     public long? DueAt(ObjectKey key)
     {
         lock (_lock)
@@ -136,14 +139,15 @@ public sealed class WorkQueue(
     }
 
     /// <summary>Asks for another attempt after a failure, later with each one; it never gives up.</summary>
-    /// <remarks>A run that an event asked for before the next attempt was due does not count when it fails, too: otherwise
-    /// a burst of events during a short outage would put the next attempt off by minutes.</remarks>
+    /// <remarks>A run that an event asked for before the next attempt was due does not count when it fails, too:
+    /// otherwise a burst of events during a short outage would put the next attempt off by minutes.</remarks>
     public void AddRateLimited(ObjectKey key)
     {
         lock (_lock)
         {
             var failures = _failures.GetValueOrDefault(key) + 1;
-            var delay = TimeSpan.FromTicks(Math.Min(_longestDelay.Ticks, FirstDelay.Ticks << Math.Min(failures - 1, 20)));
+            var delay = TimeSpan.FromTicks(
+                Math.Min(_longestDelay.Ticks, FirstDelay.Ticks << Math.Min(failures - 1, 20)));
             if (_later.TryGetValue(key, out var planned) && planned.At <= time.GetElapsedTime(_began) + delay)
             {
                 return;

@@ -2,10 +2,11 @@ using PodCheckpointing.Storage.Frames;
 
 namespace PodCheckpointing.Storage.Archives;
 
-/// <summary>Lists an artifact's entries and takes single files out of it, touching no more frames than it must.</summary>
+/// <summary>Lists an artifact's entries and takes single files out of it, touching no
+/// more frames than it must.</summary>
 /// <remarks>
-/// A tar has no table of contents: the listing goes from header to header and skips content by the frame index, so that only
-/// frames with a header in them are decompressed, and a file only costs the frames that it lies in.
+/// A tar has no table of contents: the listing goes from header to header and skips content by the frame index, so that
+/// only frames with a header in them are decompressed, and a file only costs the frames that it lies in.
 /// </remarks>
 public sealed class ArchiveBrowser : IDisposable, IArchiveVisitor
 {

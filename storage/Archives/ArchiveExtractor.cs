@@ -61,7 +61,8 @@ internal sealed class ArchiveExtractor(string folder, ExtractionOptions options)
                 Describe(parent, entry, _parts[^1]);
                 break;
             default:
-                throw new CorruptArtifactException($"the archive holds {entry.Name} of type {entry.Type}, which is not to be extracted");
+                throw new CorruptArtifactException(
+                    $"the archive holds {entry.Name} of type {entry.Type}, which is not to be extracted");
         }
     }
 
@@ -107,9 +108,10 @@ internal sealed class ArchiveExtractor(string folder, ExtractionOptions options)
         return true;
     }
 
-    /// <summary>Gives the innermost folder its mode and times: before, it had to be writable, and changed with every file.</summary>
-    /// <remarks>When its last entry has been seen: an archive may hold millions. tar writes a folder's entries behind each other;
-    /// of an archive that comes back to a folder, that folder's time is that of coming back.</remarks>
+    /// <summary>Gives the innermost folder its mode and times: before, it had to be writable,
+    /// and changed with every file.</summary>
+    /// <remarks>When its last entry has been seen: an archive may hold millions. tar writes a folder's entries behind
+    /// each other; of an archive that comes back to a folder, that folder's time is that of coming back.</remarks>
     private void Leave()
     {
         var (parts, entry) = _folders.Pop();
@@ -125,7 +127,8 @@ internal sealed class ArchiveExtractor(string folder, ExtractionOptions options)
     private SafeFileHandle Create(int parent)
     {
         var descriptor = -1;
-        Make(parent, name => descriptor = openat(parent, name, WriteOnly | TreeCalls.Create | Exclusive | NoFollow | CloseOnExec, 0x180));
+        Make(parent, name => descriptor = openat(
+            parent, name, WriteOnly | TreeCalls.Create | Exclusive | NoFollow | CloseOnExec, 0x180));
         return new SafeFileHandle(descriptor, ownsHandle: true);
     }
 
@@ -186,7 +189,8 @@ internal sealed class ArchiveExtractor(string folder, ExtractionOptions options)
             var error = Marshal.GetLastPInvokeError();
             if (error == Enoent && missing is not null)
             {
-                throw new CorruptArtifactException($"the archive holds {_entry.Name}, a link to {missing}, which it does not hold");
+                throw new CorruptArtifactException(
+                    $"the archive holds {_entry.Name}, a link to {missing}, which it does not hold");
             }
 
             if (error != Eexist || attempt > 0)

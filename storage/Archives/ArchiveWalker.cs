@@ -1,9 +1,11 @@
 namespace PodCheckpointing.Storage.Archives;
 
-/// <summary>Walks an archive as it streams by, knows whether it is whole, and keeps the small files that say what it is.</summary>
+/// <summary>Walks an archive as it streams by, knows whether it is whole, and keeps the small
+/// files that say what it is.</summary>
 /// <param name="needed">Names without which the archive is refused.</param>
 /// <param name="kept">Names whose content is kept, where it is small.</param>
-internal sealed class ArchiveWalker(IReadOnlyCollection<string> needed, IReadOnlyCollection<string> kept) : IArchiveVisitor
+internal sealed class ArchiveWalker(
+    IReadOnlyCollection<string> needed, IReadOnlyCollection<string> kept) : IArchiveVisitor
 {
     private const int LargestKept = 1 << 20;
     private readonly HashSet<string> _missing = [.. needed];
@@ -36,7 +38,8 @@ internal sealed class ArchiveWalker(IReadOnlyCollection<string> needed, IReadOnl
 
         if (_missing.Count > 0)
         {
-            throw new CorruptArtifactException($"the archive lacks {string.Join(", ", _missing.Order(StringComparer.Ordinal))}");
+            throw new CorruptArtifactException(
+                $"the archive lacks {string.Join(", ", _missing.Order(StringComparer.Ordinal))}");
         }
     }
 

@@ -3,17 +3,19 @@ using System.Text;
 
 namespace PodCheckpointing.Storage.Archives;
 
-/// <summary>What a layer changes in the root file system that it lies on: an OCI layer with its whiteouts, or a plain tar.</summary>
+/// <summary>What a layer changes in the root file system that it lies on: an OCI layer with its
+/// whiteouts, or a plain tar.</summary>
 /// <remarks>
-/// Of what is extracted by another program, nothing may be read in two ways: every header is written anew, in the one form
-/// that has no dialects (pax, POSIX.1-2001). Names are bytes; here each character is one of them (Latin-1).
+/// Of what is extracted by another program, nothing may be read in two ways: every header is written anew, in the one
+/// form that has no dialects (pax, POSIX.1-2001). Names are bytes; here each character is one of them (Latin-1).
 /// Source: https://github.com/opencontainers/image-spec/blob/main/layer.md
 /// </remarks>
-/// <param name="Folders">Every folder that it makes something in, those above it before it, the root itself not: behind "=" those
-/// that have to be there, behind "+" those that it makes, also where something else stands.</param>
+/// <param name="Folders">Every folder that it makes something in, those above it before it, the root itself not: behind
+/// "=" those that have to be there, behind "+" those that it makes, also where something else stands.</param>
 /// <param name="Gone">What was deleted; it goes before anything is extracted.</param>
 /// <param name="Others">What it makes that is no folder.</param>
-public sealed record LayerChanges(IReadOnlyList<string> Folders, IReadOnlyList<string> Gone, IReadOnlyList<string> Others)
+public sealed record LayerChanges(
+    IReadOnlyList<string> Folders, IReadOnlyList<string> Gone, IReadOnlyList<string> Others)
 {
     /// <summary>Names are kept until the end: an archive of little size may have many.</summary>
     private const long LargestNames = 32 << 20;
@@ -28,9 +30,12 @@ public sealed record LayerChanges(IReadOnlyList<string> Folders, IReadOnlyList<s
     /// <summary>Unpacks a layer into a plain tar of what is to be made.</summary>
     /// <param name="layer">The layer, plain or gzip; can be sought in.</param>
     /// <param name="tar">Is given the tar; it has no whiteouts.</param>
-    /// <param name="omitted">Files of the root that are somebody else's, as etc/hosts: what the layer says of them does not count.</param>
-    /// <param name="largest">Bytes of the tar after which it gives up: what is packed may become a thousand times as much.</param>
-    /// <exception cref="CorruptArtifactException">It is no layer, is cut short, leads outside, or holds what cannot be restored.</exception>
+    /// <param name="omitted">Files of the root that are somebody else's, as etc/hosts: what the layer
+    /// says of them does not count.</param>
+    /// <param name="largest">Bytes of the tar after which it gives up: what is packed may
+    /// become a thousand times as much.</param>
+    /// <exception cref="CorruptArtifactException">It is no layer, is cut short, leads outside, or holds
+    /// what cannot be restored.</exception>
     /// <exception cref="IOException">There is no room for it.</exception>
     public static LayerChanges Unpack(Stream layer, Stream tar, IReadOnlySet<string> omitted, long largest)
     {
@@ -45,7 +50,8 @@ public sealed record LayerChanges(IReadOnlyList<string> Folders, IReadOnlyList<s
                 parser.Take(buffer.AsSpan(0, read));
                 if (Math.Max(parser.Position, tar.Position) > largest)
                 {
-                    throw new IOException($"the layer unpacks to more than the {largest} bytes that there is room for", NoSpace);
+                    throw new IOException(
+                        $"the layer unpacks to more than the {largest} bytes that there is room for", NoSpace);
                 }
             }
         }
@@ -54,7 +60,9 @@ public sealed record LayerChanges(IReadOnlyList<string> Folders, IReadOnlyList<s
             throw new CorruptArtifactException($"the layer is no gzip: {exception.Message}", exception);
         }
 
-        return parser.AtEnd ? changes.Finish() : throw new CorruptArtifactException("the layer is cut short: it has no end marker");
+        return parser.AtEnd
+            ? changes.Finish()
+            : throw new CorruptArtifactException("the layer is cut short: it has no end marker");
     }
 
     private static Stream Plain(Stream layer)
@@ -127,7 +135,8 @@ public sealed record LayerChanges(IReadOnlyList<string> Folders, IReadOnlyList<s
         public LayerChanges Finish()
         {
             tar.Finish();
-            // A name with a line break stands in no list of lines. It is made all the same; only a folder of the image stays in its way.
+            // A name with a line break stands in no list of lines. It is made all the same; only a
+            // folder of the image stays in its way.
             return new LayerChanges(_folders, _gone, [.. _others.Where(o => !o.Contains('\n'))]);
         }
 
@@ -138,14 +147,17 @@ public sealed record LayerChanges(IReadOnlyList<string> Folders, IReadOnlyList<s
             switch (entry.Type)
             {
                 case ArchiveEntryType.Other:
-                    throw new CorruptArtifactException($"the layer holds {entry.Name}, which is of no kind that can be restored");
+                    throw new CorruptArtifactException(
+                        $"the layer holds {entry.Name}, which is of no kind that can be restored");
                 case ArchiveEntryType.Directory when !_others.Contains(name):
                     AddFolder(Made, OfOneLine(entry, name));
                     break;
                 case ArchiveEntryType.Directory:
                     throw Refused(entry, "which it makes as something else, too");
                 case ArchiveEntryType.HardLink when Parts(entry.RawLinkName) is var target:
-                    AddFolders(entry, target is [.. var folders, _] ? folders : throw Refused(entry, "a link to a folder"));
+                    AddFolders(entry, target is [.. var folders, _]
+                        ? folders
+                        : throw Refused(entry, "a link to a folder"));
                     AddOther(entry, name);
                     break;
                 default:
@@ -170,8 +182,8 @@ public sealed record LayerChanges(IReadOnlyList<string> Folders, IReadOnlyList<s
             }
         }
 
-        /// <summary>Folders that something is made in. One that the layer has made as something else, a link perhaps, is none: that
-        /// would lead wherever it leads.</summary>
+        /// <summary>Folders that something is made in. One that the layer has made as something else, a link perhaps,
+        /// is none: that would lead wherever it leads.</summary>
         private void AddFolders(ArchiveEntry entry, string[] parts)
         {
             var innermost = string.Join('/', parts);
@@ -232,6 +244,7 @@ public sealed record LayerChanges(IReadOnlyList<string> Folders, IReadOnlyList<s
         private static string OfOneLine(ArchiveEntry entry, string path) =>
             path.Contains('\n') ? throw Refused(entry, "a path with a line break, which cannot be restored") : path;
 
-        private static CorruptArtifactException Refused(ArchiveEntry entry, string why) => new($"the layer holds {entry.Name}, {why}");
+        private static CorruptArtifactException Refused(ArchiveEntry entry, string why) =>
+            new($"the layer holds {entry.Name}, {why}");
     }
 }

@@ -79,7 +79,8 @@ internal sealed class PaxWriter(Stream tar)
             records.WriteByte((byte)'\n');
         }
 
-        void AddNumber(string key, long value) => Add(key, Encoding.ASCII.GetBytes(value.ToString(CultureInfo.InvariantCulture)));
+        void AddNumber(string key, long value) =>
+            Add(key, Encoding.ASCII.GetBytes(value.ToString(CultureInfo.InvariantCulture)));
 
         if (entry.RawName.Length > LongestName)
         {
@@ -127,7 +128,8 @@ internal sealed class PaxWriter(Stream tar)
     private static byte[] Seconds(Int128 nanoseconds)
     {
         var (whole, fraction) = (Int128.Abs(nanoseconds) / 1_000_000_000, Int128.Abs(nanoseconds) % 1_000_000_000);
-        return Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{(nanoseconds < 0 ? "-" : "")}{whole}.{fraction:D9}"));
+        return Encoding.ASCII.GetBytes(
+            string.Create(CultureInfo.InvariantCulture, $"{(nanoseconds < 0 ? "-" : "")}{whole}.{fraction:D9}"));
     }
 
     private void Header(byte flag, ReadOnlySpan<byte> name, ReadOnlySpan<byte> link, ArchiveEntry entry)

@@ -3,7 +3,8 @@ using System.Text;
 
 namespace PodCheckpointing.Storage.Archives;
 
-/// <summary>Reads the 512 bytes of a tar header, in all the dialects that runtimes write (v7, ustar, PAX, GNU).</summary>
+/// <summary>Reads the 512 bytes of a tar header, in all the dialects that runtimes
+/// write (v7, ustar, PAX, GNU).</summary>
 internal static class TarHeader
 {
     public const int Block = 512;

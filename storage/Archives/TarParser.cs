@@ -6,8 +6,8 @@ namespace PodCheckpointing.Storage.Archives;
 
 /// <summary>Walks a tar as it streams by in pieces of any size, to its end marker.</summary>
 /// <remarks>
-/// System.Formats.Tar wants to pull, loses bytes of names and attributes that are not UTF-8, and copies; this is pushed, works
-/// on the pipeline's own memory, and can be told that content was skipped.
+/// System.Formats.Tar wants to pull, loses bytes of names and attributes that are not UTF-8, and copies; this is
+/// pushed, works on the pipeline's own memory, and can be told that content was skipped.
 /// </remarks>
 internal sealed class TarParser(IArchiveVisitor visitor)
 {
@@ -128,7 +128,8 @@ internal sealed class TarParser(IArchiveVisitor visitor)
             _globalBytes += flag == (byte)'g' ? size : 0;
             if (_globalBytes > LargestExtension)
             {
-                throw new CorruptArtifactException($"the archive is no tar: global headers of more than {LargestExtension} bytes");
+                throw new CorruptArtifactException(
+                    $"the archive is no tar: global headers of more than {LargestExtension} bytes");
             }
 
             _extension = new byte[size];

@@ -6,8 +6,8 @@ namespace PodCheckpointing.Storage.Archives;
 
 /// <summary>A folder below which names are resolved part by part and no link is ever followed.</summary>
 /// <remarks>
-/// Each part is opened in the folder before it, with O_NOFOLLOW: whatever an archive, or somebody beside us, puts in the way,
-/// nothing outside is reached.
+/// Each part is opened in the folder before it, with O_NOFOLLOW: whatever an archive, or somebody beside us, puts in
+/// the way, nothing outside is reached.
 /// </remarks>
 internal sealed class Tree : IDisposable
 {
@@ -114,8 +114,10 @@ internal sealed class Tree : IDisposable
 
     public static string Text(byte[] name) => Encoding.UTF8.GetString(name.AsSpan(0, name.Length - 1));
 
-    /// <summary>A path that the kernel resolves to the name in that folder, for calls that know no descriptors.</summary>
-    public static byte[] ByDescriptor(int folder, byte[] name) => [.. Encoding.ASCII.GetBytes($"/proc/self/fd/{folder}/"), .. name];
+    /// <summary>A path that the kernel resolves to the name in that folder, for calls
+    /// that know no descriptors.</summary>
+    public static byte[] ByDescriptor(
+        int folder, byte[] name) => [.. Encoding.ASCII.GetBytes($"/proc/self/fd/{folder}/"), .. name];
 
     public string Describe(ArchiveEntry entry) => Path.Combine(_path, entry.Path);
 

@@ -3,10 +3,11 @@ using PodCheckpointing.Storage.Archives;
 
 namespace PodCheckpointing.Storage.Frames;
 
-/// <summary>Streams a tar into a file of independent zstd frames; says what was written, which is not durable yet.</summary>
+/// <summary>Streams a tar into a file of independent zstd frames; says what was written,
+/// which is not durable yet.</summary>
 /// <remarks>
-/// Stages, each on its own: the source fills frames and is walked; the plain digest; the workers; the compressed digest; the
-/// file. All memory is the ring's, whatever the size of the tar.
+/// Stages, each on its own: the source fills frames and is walked; the plain digest; the workers; the compressed
+/// digest; the file. All memory is the ring's, whatever the size of the tar.
 /// </remarks>
 internal sealed class ArtifactWriter(StoreOptions options, ArchiveWalker walker, IProgress<long> progress)
 {
@@ -78,7 +79,8 @@ internal sealed class ArtifactWriter(StoreOptions options, ArchiveWalker walker,
                 // A process has whole megabytes that it never touched: their frame is always the same.
                 if (frame.InputLength == frameSize && frame.InputBytes.IndexOfAnyExcept((byte)0) < 0)
                 {
-                    zeros ??= frame.Output.GetSpan()[..zstd.Compress(frame.InputBytes, frame.Output.GetSpan())].ToArray();
+                    zeros ??= frame.Output.GetSpan()[..zstd.Compress(frame.InputBytes, frame.Output.GetSpan())]
+                        .ToArray();
                     zeros.CopyTo(frame.Output.GetSpan());
                     frame.OutputLength = zeros.Length;
                 }
@@ -95,7 +97,8 @@ internal sealed class ArtifactWriter(StoreOptions options, ArchiveWalker walker,
         for (var number = 0; !walker.AtEnd; number++)
         {
             var frame = await ring.NextFreeAsync().ConfigureAwait(false);
-            // The small ones first: of a small archive, most has been written, and read by who follows, when its end comes.
+            // The small ones first: of a small archive, most has been written, and read
+            // by who follows, when its end comes.
             var size = (int)Math.Min(frameSize, FirstFrame << Math.Min(number / 2, 16));
             var read = await tar.ReadAtLeastAsync(
                 frame.Input.Memory[..size], size, throwOnEndOfStream: false, ring.Stopping).ConfigureAwait(false);

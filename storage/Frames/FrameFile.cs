@@ -2,7 +2,8 @@ using Microsoft.Win32.SafeHandles;
 
 namespace PodCheckpointing.Storage.Frames;
 
-/// <summary>The frames of an artifact's file, by the index in its manifest, which is checked before it is used.</summary>
+/// <summary>The frames of an artifact's file, by the index in its manifest, which is
+/// checked before it is used.</summary>
 internal sealed class FrameFile : IDisposable
 {
     // Larger than any version wrote; a manifest must not make us reserve memory at its will.
@@ -21,7 +22,9 @@ internal sealed class FrameFile : IDisposable
         for (var i = 0; i < _offsets.Length; i++)
         {
             var frame = manifest.Frames[i];
-            if (frame.Size is <= 0 or > LargestFrame || frame.CompressedSize <= 0 || frame.CompressedSize > Zstd.Bound(frame.Size))
+            if (frame.Size is <= 0 or > LargestFrame
+                || frame.CompressedSize <= 0
+                || frame.CompressedSize > Zstd.Bound(frame.Size))
             {
                 throw new CorruptArtifactException(
                     $"{path}: the manifest names a frame of {frame.Size} bytes, {frame.CompressedSize} compressed");

@@ -2,7 +2,8 @@ using System.Runtime.ExceptionServices;
 
 namespace PodCheckpointing.Storage.Frames;
 
-/// <summary>A frame on its way: filled, transformed from input to output by a worker, and looked at by every cursor.</summary>
+/// <summary>A frame on its way: filled, transformed from input to output by a worker, and
+/// looked at by every cursor.</summary>
 internal sealed class RingFrame(int inputSize, int outputSize) : IDisposable
 {
     public NativeBuffer Input { get; } = new(inputSize);
@@ -28,11 +29,11 @@ internal sealed class RingFrame(int inputSize, int outputSize) : IDisposable
     }
 }
 
-/// <summary>A fixed pool of frames that go round: one source fills them, workers transform them in any order, cursors see
-/// them in order. A frame goes round again when the last cursor has let go of it.</summary>
+/// <summary>A fixed pool of frames that go round: one source fills them, workers transform them in any order, cursors
+/// see them in order. A frame goes round again when the last cursor has let go of it.</summary>
 /// <remarks>
-/// Stages run on threads of their own: the thread pool serves the callers' requests meanwhile. The first failure, or the
-/// caller's cancellation, stops all stages; <see cref="FinishAsync"/> tells.
+/// Stages run on threads of their own: the thread pool serves the callers' requests meanwhile. The first failure, or
+/// the caller's cancellation, stops all stages; <see cref="FinishAsync"/> tells.
 /// </remarks>
 internal sealed class FrameRing : IAsyncDisposable
 {
@@ -94,7 +95,8 @@ internal sealed class FrameRing : IAsyncDisposable
         TaskCreationOptions.LongRunning,
         TaskScheduler.Default));
 
-    /// <summary>Runs a worker, which sets the output of every frame that it is given, and disposes its context.</summary>
+    /// <summary>Runs a worker, which sets the output of every frame that it is given,
+    /// and disposes its context.</summary>
     public void StartWorker(Action<RingFrame> transform, IDisposable context)
     {
         _workers++;

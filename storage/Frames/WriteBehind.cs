@@ -2,10 +2,11 @@ using Microsoft.Win32.SafeHandles;
 
 namespace PodCheckpointing.Storage.Frames;
 
-/// <summary>Appends to a file in large, aligned writes that are pushed to the disk while the next ones are made.</summary>
+/// <summary>Appends to a file in large, aligned writes that are pushed to the disk
+/// while the next ones are made.</summary>
 /// <remarks>
-/// At most two windows are dirty at any time, so that neither the node's page cache fills nor the fsync at the end has much to
-/// do.
+/// At most two windows are dirty at any time, so that neither the node's page cache fills nor the fsync at the end has
+/// much to do.
 /// </remarks>
 internal sealed class WriteBehind(SafeFileHandle file, string path, bool drop) : IDisposable
 {
@@ -57,7 +58,8 @@ internal sealed class WriteBehind(SafeFileHandle file, string path, bool drop) :
     {
         if (_shown < _filled)
         {
-            WithPathInError(path, () => RandomAccess.Write(file, _buffer.GetSpan()[_shown.._filled], _written + _shown));
+            WithPathInError(
+                path, () => RandomAccess.Write(file, _buffer.GetSpan()[_shown.._filled], _written + _shown));
             _shown = _filled;
         }
     }

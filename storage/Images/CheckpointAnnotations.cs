@@ -4,9 +4,10 @@ namespace PodCheckpointing.Storage.Images;
 
 /// <summary>How each engine recognises a checkpoint image, and what it writes on one: three families of keys.</summary>
 /// <remarks>
-/// The keys are those of the engines' sources: CRI-O restores a container whose image's manifest has its "name"; containerd
-/// (2.1 to 2.3) one whose target has "container.name" of checkpointctl's library; Podman one whose "runtime.name" is its own
-/// runtime. What nobody recorded at the dump is left out rather than guessed at the conversion.
+/// The keys are those of the engines' sources: CRI-O restores a container whose image's manifest has its "name";
+/// containerd (2.1 to 2.3) one whose target has "container.name" of checkpointctl's library; Podman one whose
+/// "runtime.name" is its own runtime. What nobody recorded at the dump is left out rather than guessed at the
+/// conversion.
 /// </remarks>
 internal static class CheckpointAnnotations
 {
@@ -16,7 +17,8 @@ internal static class CheckpointAnnotations
 
     /// <summary>The annotations of one container's checkpoint.</summary>
     /// <param name="manifest">What was dumped.</param>
-    /// <param name="engine">The engine that dumped: "cri-o", "containerd", or empty where the dump does not say.</param>
+    /// <param name="engine">The engine that dumped: "cri-o", "containerd", or empty
+    /// where the dump does not say.</param>
     public static SortedDictionary<string, string> Of(ContainerManifest manifest, string engine)
     {
         var (origin, dump) = (manifest.Origin, manifest.Dump ?? new DumpDescription());
@@ -70,6 +72,7 @@ internal static class CheckpointAnnotations
     // The engines write the number that CRIU answers, 40201 for 4.2.1.
     private static string CriuNumber(string version) =>
         Version.TryParse(version, out var parsed)
-            ? ((parsed.Major * 10000) + (parsed.Minor * 100) + Math.Max(parsed.Build, 0)).ToString(CultureInfo.InvariantCulture)
+            ? ((parsed.Major * 10000) + (parsed.Minor * 100) + Math.Max(parsed.Build, 0)).ToString(
+                CultureInfo.InvariantCulture)
             : version;
 }

@@ -7,8 +7,8 @@ namespace PodCheckpointing.Storage.Images;
 /// <param name="Layer">How its layer came there.</param>
 public sealed record OciLayout(string Folder, LayerOrigin Layer);
 
-/// <summary>Makes OCI images of a store's checkpoints; the dump itself is the layer, and is neither copied nor compressed again
-/// where that can be helped.</summary>
+/// <summary>Makes OCI images of a store's checkpoints; the dump itself is the layer, and is neither copied nor
+/// compressed again where that can be helped.</summary>
 public sealed class CheckpointImages(CheckpointStore store)
 {
     private const string Layout = "image";
@@ -32,7 +32,8 @@ public sealed class CheckpointImages(CheckpointStore store)
     public FileStream OpenLayer(OciImage image)
     {
         ArgumentNullException.ThrowIfNull(image);
-        var file = new FileStream(PathOf(image), FileMode.Open, FileAccess.Read, FileShare.Read, 1, FileOptions.Asynchronous);
+        var file = new FileStream(
+            PathOf(image), FileMode.Open, FileAccess.Read, FileShare.Read, 1, FileOptions.Asynchronous);
         if (file.Length == image.LayerSize)
         {
             return file;
@@ -40,11 +41,13 @@ public sealed class CheckpointImages(CheckpointStore store)
 
         using (file)
         {
-            throw new CorruptArtifactException($"{file.Name} has {file.Length} bytes; its manifest says {image.LayerSize}");
+            throw new CorruptArtifactException(
+                $"{file.Name} has {file.Length} bytes; its manifest says {image.LayerSize}");
         }
     }
 
-    /// <summary>The layout beside the dump, where every node that sees the volume finds it, and which goes when the dump goes.</summary>
+    /// <summary>The layout beside the dump, where every node that sees the volume finds it, and
+    /// which goes when the dump goes.</summary>
     public string FolderOf(OciImage image)
     {
         ArgumentNullException.ThrowIfNull(image);
@@ -52,7 +55,8 @@ public sealed class CheckpointImages(CheckpointStore store)
     }
 
     /// <summary>Writes an OCI layout that holds this image alone; a second time it changes nothing.</summary>
-    /// <remarks>index.json comes last: without it there is no image. The layer is read once and compared with its digest.</remarks>
+    /// <remarks>index.json comes last: without it there is no image. The layer is read once and
+    /// compared with its digest.</remarks>
     /// <exception cref="CorruptArtifactException">The dump is not what its manifest says.</exception>
     /// <exception cref="IOException">The folder cannot be written.</exception>
     public async Task<OciLayout> WriteLayoutAsync(
@@ -67,7 +71,8 @@ public sealed class CheckpointImages(CheckpointStore store)
         Directory.CreateDirectory(folder, WholeFile.OwnersFolder);
         Directory.CreateDirectory(Path.GetDirectoryName(blobs)!, WholeFile.OwnersFolder);
         Directory.CreateDirectory(blobs, WholeFile.OwnersFolder);
-        var layer = await PlaceLayerAsync(image, BlobOf(blobs, image.LayerDigest), cancellationToken).ConfigureAwait(false);
+        var layer = await PlaceLayerAsync(image, BlobOf(blobs, image.LayerDigest), cancellationToken)
+            .ConfigureAwait(false);
         Place(BlobOf(blobs, image.ConfigDigest), image.Config);
         Place(BlobOf(blobs, image.ManifestDigest), image.Manifest);
         Place(Path.Combine(folder, OciImage.LayoutFile), OciImage.LayoutVersion.ToArray());
@@ -76,7 +81,8 @@ public sealed class CheckpointImages(CheckpointStore store)
         return new OciLayout(folder, layer);
     }
 
-    /// <summary>The files of a checkpoint's folder, each once: the layer of a layout is a further name of the dump.</summary>
+    /// <summary>The files of a checkpoint's folder, each once: the layer of a layout is a
+    /// further name of the dump.</summary>
     internal static IEnumerable<FileInfo> FilesBelow(string folder) =>
         new DirectoryInfo(folder).EnumerateFiles("*", SearchOption.AllDirectories)
             .Where(file => !file.FullName.Contains($"/{Layout}/blobs/", StringComparison.Ordinal));
@@ -100,7 +106,8 @@ public sealed class CheckpointImages(CheckpointStore store)
         }
 
         var partial = $"{path}.{Guid.NewGuid():n}.partial";
-        var origin = await LayerCopy.MakeAsync(PathOf(image), partial, image.LayerDigest, cancellationToken).ConfigureAwait(false);
+        var origin = await LayerCopy.MakeAsync(PathOf(image), partial, image.LayerDigest, cancellationToken)
+            .ConfigureAwait(false);
         File.Move(partial, path, overwrite: true);
         // rename(2) leaves both names where they are one file already: another call was first.
         File.Delete(partial);
@@ -109,9 +116,11 @@ public sealed class CheckpointImages(CheckpointStore store)
     }
 
     private string PathOf(OciImage image) => Path.Combine(
-        store.FolderOf(image.Checkpoint.PodUID, image.Checkpoint.CheckpointID, image.Checkpoint.Container), CheckpointStore.Artifact);
+        store.FolderOf(image.Checkpoint.PodUID, image.Checkpoint.CheckpointID, image.Checkpoint.Container),
+        CheckpointStore.Artifact);
 
-    // As checkpointctl tells them apart: CRI-O names itself in the container's specification, containerd has keys of its own.
+    // As checkpointctl tells them apart: CRI-O names itself in the container's
+    // specification, containerd has keys of its own.
     private async Task<string> EngineOfAsync(ContainerManifest manifest, CancellationToken cancellationToken)
     {
         using var archive = store.Read(manifest).Browse();
@@ -133,7 +142,8 @@ public sealed class CheckpointImages(CheckpointStore store)
                 return "";
             }
 
-            return annotations.TryGetProperty("io.container.manager", out var engine) && engine.ValueKind == JsonValueKind.String
+            return annotations.TryGetProperty("io.container.manager", out var engine)
+                && engine.ValueKind == JsonValueKind.String
                 ? engine.GetString()!
                 : annotations.TryGetProperty("io.kubernetes.cri.container-type", out _) ? "containerd" : "";
         }

@@ -27,20 +27,24 @@ internal static partial class LayerCopy
     private const int BufferSize = 1 << 20;
 
     /// <summary>Makes the target, which must not exist, hold what the source holds.</summary>
-    /// <exception cref="CorruptArtifactException">The source is not what the digest says; there is no target.</exception>
+    /// <exception cref="CorruptArtifactException">The source is not what the digest
+    /// says; there is no target.</exception>
     /// <exception cref="IOException">It cannot be read or written; there is no target.</exception>
-    public static async Task<LayerOrigin> MakeAsync(string source, string target, string digest, CancellationToken cancellationToken)
+    public static async Task<LayerOrigin> MakeAsync(
+        string source, string target, string digest, CancellationToken cancellationToken)
     {
         try
         {
             using var from = File.OpenHandle(source, options: FileOptions.SequentialScan);
-            if (TreeCalls.linkat(TreeCalls.AtFdCwd, TreeCalls.Z(source), TreeCalls.AtFdCwd, TreeCalls.Z(target), 0) == 0)
+            if (TreeCalls
+                .linkat(TreeCalls.AtFdCwd, TreeCalls.Z(source), TreeCalls.AtFdCwd, TreeCalls.Z(target), 0) == 0)
             {
                 await CompareAsync(from, source, null, digest, cancellationToken).ConfigureAwait(false);
                 return LayerOrigin.Linked;
             }
 
-            // Another file system, or one without links: whatever the reason, the next way is tried and says if it fails, too.
+            // Another file system, or one without links: whatever the reason, the next way
+            // is tried and says if it fails, too.
             using var to = WholeFile.Open(target, FileMode.CreateNew);
             var cloned = ioctl(to.SafeFileHandle, CloneRequest, (int)from.DangerousGetHandle()) == 0;
             await CompareAsync(from, source, cloned ? null : to, digest, cancellationToken).ConfigureAwait(false);
@@ -78,7 +82,8 @@ internal static partial class LayerCopy
 
         if (Digest.Finish(hash) is var found && found != digest)
         {
-            throw new CorruptArtifactException($"{source} has the compressed digest {found}; its manifest says {digest}");
+            throw new CorruptArtifactException(
+                $"{source} has the compressed digest {found}; its manifest says {digest}");
         }
     }
 

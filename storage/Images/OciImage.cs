@@ -2,8 +2,10 @@ using System.Text.Json;
 
 namespace PodCheckpointing.Storage.Images;
 
-/// <summary>The OCI image of one container's checkpoint: its only layer is dump.tar.zst as it lies on the volume.</summary>
-/// <remarks>Nothing but the store's manifest goes into it, so the same checkpoint is the same image, wherever it is made.</remarks>
+/// <summary>The OCI image of one container's checkpoint: its only layer is dump.tar.zst
+/// as it lies on the volume.</summary>
+/// <remarks>Nothing but the store's manifest goes into it, so the same checkpoint is the same
+/// image, wherever it is made.</remarks>
 public sealed class OciImage
 {
     /// <summary>mediaType of an image's manifest.</summary>
@@ -98,12 +100,14 @@ public sealed class OciImage
         json.WriteStringValue(Checkpoint.Digest);
         json.WriteEndArray();
         json.WriteEndObject();
-        // Two checkpoints must never share a configuration: stores know images by it, and would take the other's annotations.
+        // Two checkpoints must never share a configuration: stores know images by it, and
+        // would take the other's annotations.
         json.WriteStartArray("history");
         json.WriteStartObject();
         json.WriteString("created", Created);
         json.WriteString(
-            "created_by", $"checkpoint {Checkpoint.CheckpointID} of container {Checkpoint.Container} of pod {Checkpoint.PodUID}");
+            "created_by",
+            $"checkpoint {Checkpoint.CheckpointID} of container {Checkpoint.Container} of pod {Checkpoint.PodUID}");
         json.WriteEndObject();
         json.WriteEndArray();
     }

@@ -14,11 +14,12 @@ public sealed record SweepOptions
     /// <summary>What was changed more recently is left alone. The default is one hour.</summary>
     public TimeSpan Age { get; init; } = TimeSpan.FromHours(1);
 
-    /// <summary>Whether it removes; otherwise it only says what it would remove, and changes nothing. The default is false.</summary>
+    /// <summary>Whether it removes; otherwise it only says what it would remove, and changes
+    /// nothing. The default is false.</summary>
     public bool Remove { get; init; }
 
-    /// <summary>Whether checkpoints without a marker go as a whole. Otherwise only partial files and empty folders do, which no
-    /// retry continues. The default is true.</summary>
+    /// <summary>Whether checkpoints without a marker go as a whole. Otherwise only partial files and empty folders do,
+    /// which no retry continues. The default is true.</summary>
     public bool Unfinished { get; init; } = true;
 
     /// <summary>Nothing is done when anybody swept the volume more recently. The default is zero: always.</summary>

@@ -9,10 +9,12 @@ public sealed class StoreInspection(string root, TimeProvider time)
     private const string Reason = ".quarantine-reason";
     private readonly CheckpointStore _store = new(root, time);
 
-    /// <summary>Every checkpoint, complete or not, in the order of their names; without those that are removed meanwhile.</summary>
+    /// <summary>Every checkpoint, complete or not, in the order of their names; without those
+    /// that are removed meanwhile.</summary>
     public IEnumerable<StoredCheckpoint> List() =>
         Folders(root).SelectMany(pod => Seen(() => Folders(pod).ToList()) ?? [])
-            .Select(folder => Seen(() => Describe(Path.GetFileName(Path.GetDirectoryName(folder)!), Path.GetFileName(folder))))
+            .Select(folder => Seen(
+                () => Describe(Path.GetFileName(Path.GetDirectoryName(folder)!), Path.GetFileName(folder))))
             .OfType<StoredCheckpoint>();
 
     /// <summary>One checkpoint, or null.</summary>
@@ -20,15 +22,18 @@ public sealed class StoreInspection(string root, TimeProvider time)
     public StoredCheckpoint? Find(string podUid, string checkpointId) =>
         Posix.Exists(_store.FolderOf(podUid, checkpointId, null)) ? Describe(podUid, checkpointId) : null;
 
-    /// <summary>Compares marker, manifests and every byte of a checkpoint. Nothing is found in a checkpoint that is whole.</summary>
-    public async Task<IReadOnlyList<Finding>> CheckAsync(StoredCheckpoint checkpoint, CancellationToken cancellationToken)
+    /// <summary>Compares marker, manifests and every byte of a checkpoint. Nothing is found in a
+    /// checkpoint that is whole.</summary>
+    public async Task<IReadOnlyList<Finding>> CheckAsync(
+        StoredCheckpoint checkpoint, CancellationToken cancellationToken)
     {
         var findings = new List<Finding>();
         var name = checkpoint.ToString();
         var folder = Path.Combine(root, name);
         foreach (var partial in Directory.EnumerateFiles(folder, "*.partial", SearchOption.AllDirectories))
         {
-            findings.Add(new Finding(Path.GetRelativePath(root, partial), "is being written, or was left by a dead writer", Broken: false));
+            findings.Add(new Finding(
+                Path.GetRelativePath(root, partial), "is being written, or was left by a dead writer", Broken: false));
         }
 
         if (!checkpoint.Complete)
@@ -40,7 +45,8 @@ public sealed class StoreInspection(string root, TimeProvider time)
         try
         {
             var path = Path.Combine(folder, CheckpointStore.Marker);
-            var marker = ManifestJson.ReadMarker(await File.ReadAllBytesAsync(path, cancellationToken).ConfigureAwait(false), path);
+            var marker = ManifestJson.ReadMarker(
+                await File.ReadAllBytesAsync(path, cancellationToken).ConfigureAwait(false), path);
             foreach (var container in marker.Manifests.Keys)
             {
                 await CheckAsync(checkpoint, container, findings, cancellationToken).ConfigureAwait(false);
@@ -59,8 +65,8 @@ public sealed class StoreInspection(string root, TimeProvider time)
 
     /// <summary>Moves a checkpoint that is still broken out of the way, with the reason in it.</summary>
     /// <remarks>
-    /// A rename within the pod's folder, which NFS does at once and without harm to those who still read. It is checked again
-    /// under the lock: it may have been removed and written anew since it was found broken.
+    /// A rename within the pod's folder, which NFS does at once and without harm to those who still read. It is checked
+    /// again under the lock: it may have been removed and written anew since it was found broken.
     /// </remarks>
     /// <returns>Where it lies now; null when it is gone, or whole.</returns>
     /// <exception cref="IOException">Somebody writes it, or the volume fails.</exception>
@@ -92,14 +98,19 @@ public sealed class StoreInspection(string root, TimeProvider time)
 
     /// <summary>What was moved out of the way, and the first line of why.</summary>
     public IEnumerable<(string Path, long Bytes, string Reason)> ListQuarantined() =>
-        Folders(root).SelectMany(pod => Directory.EnumerateDirectories(pod, Quarantined + "*")).Order(StringComparer.Ordinal).Select(path => (
+        Folders(root)
+            .SelectMany(pod => Directory.EnumerateDirectories(pod, Quarantined + "*"))
+            .Order(StringComparer.Ordinal)
+            .Select(path => (
             Path.GetRelativePath(root, path),
             new DirectoryInfo(path).EnumerateFiles("*", SearchOption.AllDirectories).Sum(file => file.Length),
             File.ReadLines(Path.Combine(path, Reason)).FirstOrDefault() ?? ""));
 
-    // What an artifact can make its reader say. A volume that fails (EIO, ESTALE) is no proof of damage: it must pass through.
+    // What an artifact can make its reader say. A volume that fails (EIO, ESTALE) is no
+    // proof of damage: it must pass through.
     private static bool IsDamage(Exception exception) =>
-        exception is CorruptArtifactException or ArgumentException or FileNotFoundException or DirectoryNotFoundException;
+        exception is CorruptArtifactException or ArgumentException
+            or FileNotFoundException or DirectoryNotFoundException;
 
     /// <summary>What is found; null where it has gone before all of it was seen.</summary>
     private static T? Seen<T>(Func<T> look)
@@ -122,7 +133,9 @@ public sealed class StoreInspection(string root, TimeProvider time)
     {
         var volumes = Path.Combine(folder, CheckpointStore.VolumesFolder);
         return Folders(folder).Select(path => Path.GetFileName(path)).Concat(
-            Posix.Exists(volumes) ? Folders(volumes).Select(path => $"{CheckpointStore.VolumesFolder}/{Path.GetFileName(path)}") : []);
+            Posix.Exists(volumes)
+                ? Folders(volumes).Select(path => $"{CheckpointStore.VolumesFolder}/{Path.GetFileName(path)}")
+                : []);
     }
 
     private async Task CheckAsync(
@@ -151,7 +164,9 @@ public sealed class StoreInspection(string root, TimeProvider time)
         var folder = Path.Combine(root, podUid, checkpointId);
         var files = Images.CheckpointImages.FilesBelow(folder).ToList();
         var manifests = new List<ContainerManifest>();
-        foreach (var path in Containers(folder).Select(c => Path.Combine(folder, c, CheckpointStore.ManifestFile)).Where(Posix.Exists))
+        foreach (var path in Containers(folder)
+            .Select(c => Path.Combine(folder, c, CheckpointStore.ManifestFile))
+            .Where(Posix.Exists))
         {
             try
             {

@@ -2,9 +2,9 @@ namespace PodCheckpointing.Storage.Maintenance;
 
 /// <summary>Removes what dead writers leave: partial files, checkpoints without a marker, empty folders.</summary>
 /// <remarks>
-/// Nothing that a reader can see ever goes. What goes is old, by the slower of this machine's and the volume's clock, and its
-/// lock is free: looked at again under the lock, so that a writer that comes back meanwhile finds its checkpoint either
-/// untouched or gone. One sweep at a time on a volume.
+/// Nothing that a reader can see ever goes. What goes is old, by the slower of this machine's and the volume's clock,
+/// and its lock is free: looked at again under the lock, so that a writer that comes back meanwhile finds its
+/// checkpoint either untouched or gone. One sweep at a time on a volume.
 /// </remarks>
 /// <param name="root">The store's folder.</param>
 /// <param name="time">The clock that ages are measured by.</param>
@@ -16,7 +16,8 @@ public sealed class StoreSweep(string root, TimeProvider time)
         RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint, IgnoreInaccessible = false,
     };
 
-    private static readonly EnumerationOptions Here = new() { AttributesToSkip = FileAttributes.ReparsePoint, IgnoreInaccessible = false };
+    private static readonly EnumerationOptions Here =
+        new() { AttributesToSkip = FileAttributes.ReparsePoint, IgnoreInaccessible = false };
     private readonly CheckpointStore _store = new(root, time);
 
     /// <summary>Looks for leftovers, and removes them where the options say so.</summary>
@@ -28,7 +29,8 @@ public sealed class StoreSweep(string root, TimeProvider time)
             return Run(options, time.GetUtcNow() - options.Age, cancellationToken);
         }
 
-        using var alone = StoreLock.Try(root, Name, exclusive: true) ?? throw new IOException($"{root}: another sweep is under way");
+        using var alone =
+            StoreLock.Try(root, Name, exclusive: true) ?? throw new IOException($"{root}: another sweep is under way");
         if (time.GetUtcNow() - alone.Stamped() < options.Every)
         {
             return [];
@@ -41,7 +43,10 @@ public sealed class StoreSweep(string root, TimeProvider time)
     private List<Leftover> Run(SweepOptions options, DateTimeOffset before, CancellationToken cancellationToken)
     {
         var found = new List<Leftover>();
-        foreach (var file in new DirectoryInfo(root).EnumerateFiles("*.partial", Here).Where(file => file.LastWriteTimeUtc <= before).ToList())
+        foreach (var file in new DirectoryInfo(root)
+            .EnumerateFiles("*.partial", Here)
+            .Where(file => file.LastWriteTimeUtc <= before)
+            .ToList())
         {
             found.Add(Take(options, Relative(file), "a partial file of a dead process", file.Length, file.Delete));
         }
@@ -76,7 +81,8 @@ public sealed class StoreSweep(string root, TimeProvider time)
         }
     }
 
-    private void Checkpoint(DirectoryInfo folder, string name, SweepOptions options, DateTimeOffset before, List<Leftover> found)
+    private void Checkpoint(
+        DirectoryInfo folder, string name, SweepOptions options, DateTimeOffset before, List<Leftover> found)
     {
         // A first look without the lock: a store is mostly checkpoints that are whole.
         if (Leftovers(folder, name, options, before).Count == 0)
@@ -117,7 +123,9 @@ public sealed class StoreSweep(string root, TimeProvider time)
         if (!whole && (options.Unfinished || all.Count == 0))
         {
             return all.Append(folder).Max(entry => entry.LastWriteTimeUtc) <= before
-                ? [(folder, all.Count == 0 ? "an empty folder" : "a checkpoint that was never completed", all.OfType<FileInfo>().Sum(file => file.Length))]
+                ? [(folder, all.Count == 0
+                    ? "an empty folder"
+                    : "a checkpoint that was never completed", all.OfType<FileInfo>().Sum(file => file.Length))]
                 : [];
         }
 
@@ -126,7 +134,9 @@ public sealed class StoreSweep(string root, TimeProvider time)
         [
             .. old.OfType<FileInfo>().Where(file => file.Extension == ".partial")
                 .Select(file => ((FileSystemInfo)file, "a partial file of a dead writer", file.Length)),
-            .. old.OfType<DirectoryInfo>().Where(IsEmpty).Select(empty => ((FileSystemInfo)empty, "an empty folder", 0L)),
+            .. old.OfType<DirectoryInfo>()
+                .Where(IsEmpty)
+                .Select(empty => ((FileSystemInfo)empty, "an empty folder", 0L)),
         ];
     }
 
@@ -167,7 +177,8 @@ public sealed class StoreSweep(string root, TimeProvider time)
     }
 
     private static List<DirectoryInfo> Folders(DirectoryInfo folder) =>
-        [.. folder.EnumerateDirectories("*", Here).Where(child => child.Name[0] != '.').OrderBy(child => child.Name, StringComparer.Ordinal)];
+        [.. folder.EnumerateDirectories("*", Here).Where(child => child.Name[0] != '.').OrderBy(
+            child => child.Name, StringComparer.Ordinal)];
 
     private static bool IsEmpty(DirectoryInfo folder) => !folder.EnumerateFileSystemInfos().Any();
 

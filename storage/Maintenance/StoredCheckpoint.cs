@@ -28,5 +28,6 @@ public sealed record StoredCheckpoint(
 /// <summary>Something in a store that is not as it should be.</summary>
 /// <param name="Path">Where, from the store's root.</param>
 /// <param name="Problem">What.</param>
-/// <param name="Broken">True where a complete checkpoint cannot be trusted; false for what is only unfinished or strange.</param>
+/// <param name="Broken">True where a complete checkpoint cannot be trusted; false for what is
+/// only unfinished or strange.</param>
 public sealed record Finding(string Path, string Problem, bool Broken);

@@ -51,7 +51,9 @@ public sealed record DumpDescription
             ImageDigest = Text(root, "rootfsImageRef"),
             Runtime = Text(root, "runtime"),
             CheckpointedAt = DateTimeOffset.TryParse(
-                Text(root, "checkpointedTime"), System.Globalization.CultureInfo.InvariantCulture, out var at) ? at : null,
+                Text(root, "checkpointedTime"), System.Globalization.CultureInfo.InvariantCulture, out var at)
+                ? at
+                : null,
             Mounts = [.. MountsOf(specification?.RootElement ?? default)],
         };
     }

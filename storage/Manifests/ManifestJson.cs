@@ -33,14 +33,16 @@ public static class ManifestJson
     /// <summary>Reads a manifest.</summary>
     /// <param name="bytes">The file.</param>
     /// <param name="path">Its name, for the error.</param>
-    /// <exception cref="CorruptArtifactException">It is none, or of a version that this program does not know.</exception>
+    /// <exception cref="CorruptArtifactException">It is none, or of a version that
+    /// this program does not know.</exception>
     public static ContainerManifest ReadManifest(ReadOnlySpan<byte> bytes, string path)
     {
         var manifest = Read<ContainerManifest>(bytes, path, "manifest");
         CheckVersion(manifest.SchemaVersion, path);
         // The serializer lets null through where the type does not.
         if (manifest.Frames is null || manifest.Origin is null || manifest.Frames.Any(f => f is null)
-            || new[] { manifest.PodUID, manifest.CheckpointID, manifest.Container, manifest.Digest, manifest.CompressedDigest }
+            || new[] { manifest.PodUID,
+                manifest.CheckpointID, manifest.Container, manifest.Digest, manifest.CompressedDigest }
                 .Any(t => t is null))
         {
             throw new CorruptArtifactException($"{path} is no manifest: a field that it needs is null");
@@ -52,7 +54,8 @@ public static class ManifestJson
     /// <summary>Reads a marker.</summary>
     /// <param name="bytes">The file.</param>
     /// <param name="path">Its name, for the error.</param>
-    /// <exception cref="CorruptArtifactException">It is none, or of a version that this program does not know.</exception>
+    /// <exception cref="CorruptArtifactException">It is none, or of a version that
+    /// this program does not know.</exception>
     public static CheckpointMarker ReadMarker(ReadOnlySpan<byte> bytes, string path)
     {
         var marker = Read<CheckpointMarker>(bytes, path, "marker");

@@ -10,7 +10,8 @@ internal sealed partial class StoreCommand
         var parts = name.Split('/', 3);
         if (parts.Length < 2)
         {
-            throw new UsageException($"\"{name}\" names no checkpoint; write <podUID>/<checkpointID>, or that and /<container>");
+            throw new UsageException(
+                $"\"{name}\" names no checkpoint; write <podUID>/<checkpointID>, or that and /<container>");
         }
 
         if (File.Exists(target))
@@ -29,7 +30,8 @@ internal sealed partial class StoreCommand
 
         var store = new CheckpointStore(root, time);
         var reader = store.Read(store.FindSealed(parts[0], parts[1], parts[2]));
-        await WriteAsync(target, file => reader.ReadAsync(bytes => file.WriteAsync(bytes, cancellationToken), cancellationToken));
+        await WriteAsync(
+            target, file => reader.ReadAsync(bytes => file.WriteAsync(bytes, cancellationToken), cancellationToken));
         output.WriteLine($"{target}: {reader.Manifest.Size} bytes, {reader.Manifest.Digest}");
         return Whole;
     }

@@ -46,7 +46,8 @@ internal sealed partial class StoreCommand(TextWriter output, TextWriter errors,
             await errors.WriteLineAsync(exception.Message);
             return Broken;
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or OperationCanceledException)
+        catch (Exception exception)
+            when (exception is IOException or UnauthorizedAccessException or OperationCanceledException)
         {
             await errors.WriteLineAsync(exception.Message);
             return Failed;
@@ -57,13 +58,16 @@ internal sealed partial class StoreCommand(TextWriter output, TextWriter errors,
     {
         if (args is ["--version"])
         {
-            await output.WriteLineAsync(typeof(StoreCommand).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion);
+            await output.WriteLineAsync(
+                typeof(StoreCommand).Assembly
+                    .GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion);
             return Whole;
         }
 
         var words = args.Where(arg => !arg.StartsWith("--", StringComparison.Ordinal)).ToArray();
         // --name=value, of which the value is looked at where it is used.
-        var flags = args.Except(words).Select(flag => flag.Split('=', 2)).ToDictionary(flag => flag[0], flag => flag.ElementAtOrDefault(1));
+        var flags = args.Except(words).Select(flag => flag.Split('=', 2)).ToDictionary(
+            flag => flag[0], flag => flag.ElementAtOrDefault(1));
         var (command, expected, allowed) = words.FirstOrDefault() switch
         {
             "fsck" => ("fsck", 2, new[] { "--json", "--quarantine" }),
@@ -95,7 +99,8 @@ internal sealed partial class StoreCommand(TextWriter output, TextWriter errors,
         var (inspection, json) = (new StoreInspection(root, time), IsOn(flags, "--json"));
         return command switch
         {
-            "fsck" => await CheckAsync(inspection, inspection.List(), IsOn(flags, "--quarantine"), json, cancellationToken),
+            "fsck" => await CheckAsync(
+                inspection, inspection.List(), IsOn(flags, "--quarantine"), json, cancellationToken),
             "ls" => List(inspection, json),
             "gc" => Sweep(root, flags, json, cancellationToken),
             "show" => Show(Find(inspection, words[2]), json),
@@ -115,7 +120,8 @@ internal sealed partial class StoreCommand(TextWriter output, TextWriter errors,
     }
 
     private async Task<int> CheckAsync(
-        StoreInspection inspection, IEnumerable<StoredCheckpoint> checkpoints, bool quarantine, bool json, CancellationToken cancellationToken)
+        StoreInspection inspection, IEnumerable<StoredCheckpoint> checkpoints, bool quarantine, bool json,
+        CancellationToken cancellationToken)
     {
         var (count, all, moved) = (0, new List<Finding>(), new List<string>());
         foreach (var checkpoint in checkpoints.ToList())
@@ -125,7 +131,8 @@ internal sealed partial class StoreCommand(TextWriter output, TextWriter errors,
             all.AddRange(findings);
             if (quarantine && findings.Any(finding => finding.Broken))
             {
-                moved.AddRange(await inspection.QuarantineAsync(checkpoint, cancellationToken) is { } path ? [path] : []);
+                moved.AddRange(
+                    await inspection.QuarantineAsync(checkpoint, cancellationToken) is { } path ? [path] : []);
             }
         }
 
@@ -135,7 +142,9 @@ internal sealed partial class StoreCommand(TextWriter output, TextWriter errors,
         }
         else
         {
-            all.ForEach(finding => output.WriteLine($"{(finding.Broken ? "BROKEN" : "note  ")} {finding.Path}: {finding.Problem}"));
+            all.ForEach(
+                finding => output.WriteLine(
+                    $"{(finding.Broken ? "BROKEN" : "note  ")} {finding.Path}: {finding.Problem}"));
             moved.ForEach(path => output.WriteLine($"quarantined as {path}; the reason lies in it"));
             output.WriteLine($"{count} checkpoints, {all.Count(finding => finding.Broken)} broken parts");
         }
@@ -145,7 +154,8 @@ internal sealed partial class StoreCommand(TextWriter output, TextWriter errors,
 
     private int Sweep(string root, Dictionary<string, string?> flags, bool json, CancellationToken cancellationToken)
     {
-        var options = new SweepOptions { Remove = IsOn(flags, "--yes"), Age = AgeOf(flags.GetValueOrDefault("--age", "1h")) };
+        var options =
+            new SweepOptions { Remove = IsOn(flags, "--yes"), Age = AgeOf(flags.GetValueOrDefault("--age", "1h")) };
         var found = new StoreSweep(root, time).Run(options, cancellationToken);
         if (json)
         {
@@ -156,7 +166,9 @@ internal sealed partial class StoreCommand(TextWriter output, TextWriter errors,
         foreach (var leftover in found)
         {
             var what = leftover.Kept.Length > 0 ? "kept   " : leftover.Removed ? "removed" : "would remove";
-            output.WriteLine($"{what} {leftover.Path}: {leftover.Why}, {(leftover.Kept.Length > 0 ? leftover.Kept : $"{leftover.Bytes} bytes")}");
+            output.WriteLine(
+                $"{what} {leftover.Path}: {leftover.Why}, "
+                    + $"{(leftover.Kept.Length > 0 ? leftover.Kept : $"{leftover.Bytes} bytes")}");
         }
 
         var going = found.Where(leftover => leftover.Kept.Length == 0).ToList();
@@ -165,23 +177,26 @@ internal sealed partial class StoreCommand(TextWriter output, TextWriter errors,
         return Whole;
     }
 
-    private static bool IsOn(Dictionary<string, string?> flags, string name) => flags.TryGetValue(name, out var value) && value switch
-    {
-        null or "true" => true,
-        "false" => false,
-        _ => throw new UsageException($"{name}=\"{value}\": write {name}, {name}=true or {name}=false"),
-    };
+    private static bool IsOn(Dictionary<string, string?> flags, string name) =>
+        flags.TryGetValue(name, out var value) && value switch
+        {
+            null or "true" => true,
+            "false" => false,
+            _ => throw new UsageException($"{name}=\"{value}\": write {name}, {name}=true or {name}=false"),
+        };
 
     private static TimeSpan AgeOf(string? text)
     {
         var unit = text?.Length > 1 ? text[^1] : ' ';
-        var seconds = "smhd".Contains(unit) && int.TryParse(text![..^1], NumberStyles.None, CultureInfo.InvariantCulture, out var count)
+        var seconds = "smhd".Contains(unit)
+            && int.TryParse(text![..^1], NumberStyles.None, CultureInfo.InvariantCulture, out var count)
             ? count * (unit switch { 's' => 1L, 'm' => 60, 'h' => 3600, _ => 86400 })
             : long.MaxValue;
         // Farther back there is no time to compare with.
         return seconds <= OldestAge.TotalSeconds
             ? TimeSpan.FromSeconds(seconds)
-            : throw new UsageException($"\"{text}\" is no age; write --age=90s, 30m, 1h or 2d, and at most {OldestAge.TotalDays}d");
+            : throw new UsageException(
+                $"\"{text}\" is no age; write --age=90s, 30m, 1h or 2d, and at most {OldestAge.TotalDays}d");
     }
 
     private int List(StoreInspection inspection, bool json)
@@ -189,16 +204,19 @@ internal sealed partial class StoreCommand(TextWriter output, TextWriter errors,
         var checkpoints = inspection.List().ToList();
         var quarantined = inspection.ListQuarantined().Select(q => new { q.Path, q.Bytes, q.Reason }).ToList();
         var pods = checkpoints.GroupBy(c => (c.Namespace, c.PodName, c.PodUID))
-            .Select(pod => new { pod.Key.Namespace, pod.Key.PodName, pod.Key.PodUID, Checkpoints = pod.Count(), Bytes = pod.Sum(c => c.Bytes) })
+            .Select(pod => new { pod.Key.Namespace, pod.Key.PodName, pod.Key.PodUID, Checkpoints = pod
+                .Count(), Bytes = pod.Sum(c => c.Bytes) })
             .OrderByDescending(pod => pod.Bytes).ToList();
         var namespaces = checkpoints.GroupBy(c => c.Namespace)
-            .Select(group => new { Namespace = group.Key, Checkpoints = group.Count(), Bytes = group.Sum(c => c.Bytes) })
+            .Select(
+                group => new { Namespace = group.Key, Checkpoints = group.Count(), Bytes = group.Sum(c => c.Bytes) })
             .OrderByDescending(group => group.Bytes).ToList();
         if (json)
         {
             Print(new
             {
-                checkpoints = checkpoints.Select(c => new { c.PodUID, c.CheckpointID, c.Namespace, c.PodName, c.Complete, c.Bytes }),
+                checkpoints = checkpoints.Select(
+                    c => new { c.PodUID, c.CheckpointID, c.Namespace, c.PodName, c.Complete, c.Bytes }),
                 pods,
                 namespaces,
                 quarantined,
@@ -209,9 +227,12 @@ internal sealed partial class StoreCommand(TextWriter output, TextWriter errors,
         output.WriteLine($"{"CHECKPOINT",-63} {"COMPLETE",-8} {"BYTES",15}  POD");
         checkpoints.ForEach(c => output.WriteLine(
             $"{c,-63} {(c.Complete ? "yes" : "no"),-8} {c.Bytes,15}  {c.Namespace}/{c.PodName}"));
-        pods.ForEach(pod => output.WriteLine($"pod {pod.Namespace}/{pod.PodName} ({pod.PodUID}): {pod.Checkpoints}, {pod.Bytes} bytes"));
-        namespaces.ForEach(group => output.WriteLine($"namespace {group.Namespace}: {group.Checkpoints}, {group.Bytes} bytes"));
-        quarantined.ForEach(broken => output.WriteLine($"quarantined {broken.Path}: {broken.Bytes} bytes, {broken.Reason}"));
+        pods.ForEach(pod => output.WriteLine(
+            $"pod {pod.Namespace}/{pod.PodName} ({pod.PodUID}): {pod.Checkpoints}, {pod.Bytes} bytes"));
+        namespaces.ForEach(
+            group => output.WriteLine($"namespace {group.Namespace}: {group.Checkpoints}, {group.Bytes} bytes"));
+        quarantined.ForEach(
+            broken => output.WriteLine($"quarantined {broken.Path}: {broken.Bytes} bytes, {broken.Reason}"));
         return Whole;
     }
 
@@ -223,12 +244,16 @@ internal sealed partial class StoreCommand(TextWriter output, TextWriter errors,
             return Whole;
         }
 
-        output.WriteLine($"{checkpoint}: {(checkpoint.Complete ? "complete" : "not complete")}, {checkpoint.Bytes} bytes");
+        output.WriteLine(
+            $"{checkpoint}: {(checkpoint.Complete ? "complete" : "not complete")}, {checkpoint.Bytes} bytes");
         foreach (var manifest in checkpoint.Manifests)
         {
-            output.WriteLine($"  {manifest.Container}: {manifest.Size} bytes, {manifest.CompressedSize} stored, {manifest.Entries} entries");
+            output.WriteLine(
+                $"  {manifest.Container}: {manifest.Size} bytes, {manifest.CompressedSize} stored, "
+                    + $"{manifest.Entries} entries");
             output.WriteLine($"    digest  {manifest.Digest}");
-            output.WriteLine($"    pod     {manifest.Origin.PodNamespace}/{manifest.Origin.PodName} on {manifest.Origin.NodeName}");
+            output.WriteLine(
+                $"    pod     {manifest.Origin.PodNamespace}/{manifest.Origin.PodName} on {manifest.Origin.NodeName}");
             output.WriteLine($"    image   {manifest.Origin.ImageReference}");
             output.WriteLine($"    created {manifest.CreatedAt:u}");
         }

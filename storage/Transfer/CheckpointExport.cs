@@ -5,8 +5,9 @@ namespace PodCheckpointing.Storage.Transfer;
 
 /// <summary>Writes a whole checkpoint as one file: a plain tar that holds the stored files unchanged.</summary>
 /// <remarks>
-/// Names as in the store, each manifest before its artifact, so that a reader can compare while it streams, and the marker last, so that
-/// a file that was cut short is no checkpoint. The same checkpoint gives the same bytes every time.
+/// Names as in the store, each manifest before its artifact, so that a reader can compare while it streams, and the
+/// marker last, so that a file that was cut short is no checkpoint. The same checkpoint gives the same bytes every
+/// time.
 /// </remarks>
 /// <param name="root">The store's folder.</param>
 /// <param name="time">The store's clock.</param>
@@ -14,9 +15,11 @@ public sealed class CheckpointExport(string root, TimeProvider time)
 {
     private readonly CheckpointStore _store = new(root, time);
 
-    /// <summary>Writes the checkpoint; returns the bytes of its artifacts. All has been compared when this returns.</summary>
+    /// <summary>Writes the checkpoint; returns the bytes of its artifacts. All has been
+    /// compared when this returns.</summary>
     /// <exception cref="CorruptArtifactException">It is not complete, or not what its marker says.</exception>
-    public async Task<long> WriteAsync(string podUid, string checkpointId, Stream target, CancellationToken cancellationToken)
+    public async Task<long> WriteAsync(
+        string podUid, string checkpointId, Stream target, CancellationToken cancellationToken)
     {
         var folder = _store.FolderOf(podUid, checkpointId, null);
         var markerPath = Path.Combine(folder, CheckpointStore.Marker);
@@ -31,32 +34,38 @@ public sealed class CheckpointExport(string root, TimeProvider time)
                 var manifest = _store.FindSealed(podUid, checkpointId, container);
                 var path = Path.Combine(folder, container, CheckpointStore.ManifestFile);
                 var stored = await ReadAsync(path, cancellationToken).ConfigureAwait(false);
-                await AddAsync(tar, path, new MemoryStream(stored), manifest.CreatedAt, cancellationToken).ConfigureAwait(false);
-                await AddArtifactAsync(tar, Path.Combine(folder, container, CheckpointStore.Artifact), manifest, cancellationToken)
+                await AddAsync(tar, path, new MemoryStream(stored), manifest.CreatedAt, cancellationToken)
+                    .ConfigureAwait(false);
+                await AddArtifactAsync(
+                    tar, Path.Combine(folder, container, CheckpointStore.Artifact), manifest, cancellationToken)
                     .ConfigureAwait(false);
                 bytes += manifest.CompressedSize;
                 newest = manifest.CreatedAt > newest ? manifest.CreatedAt : newest;
             }
 
-            await AddAsync(tar, markerPath, new MemoryStream(markerBytes), newest, cancellationToken).ConfigureAwait(false);
+            await AddAsync(tar, markerPath, new MemoryStream(markerBytes), newest, cancellationToken)
+                .ConfigureAwait(false);
         }
 
         return bytes;
     }
 
-    private async Task AddArtifactAsync(TarWriter tar, string path, ContainerManifest manifest, CancellationToken cancellationToken)
+    private async Task AddArtifactAsync(
+        TarWriter tar, string path, ContainerManifest manifest, CancellationToken cancellationToken)
     {
         var file = OpenArtifact(path);
         await using (file.ConfigureAwait(false))
         {
             if (file.Length != manifest.CompressedSize)
             {
-                throw new CorruptArtifactException($"{path} has {file.Length} bytes; its manifest says {manifest.CompressedSize}");
+                throw new CorruptArtifactException(
+                    $"{path} has {file.Length} bytes; its manifest says {manifest.CompressedSize}");
             }
 
             Posix.WillReadOnce(file.SafeFileHandle);
             using var hash = Digest.Begin();
-            await AddAsync(tar, path, new Hashed(file, hash), manifest.CreatedAt, cancellationToken).ConfigureAwait(false);
+            await AddAsync(tar, path, new Hashed(file, hash), manifest.CreatedAt, cancellationToken)
+                .ConfigureAwait(false);
             var digest = Digest.Finish(hash);
             if (digest != manifest.CompressedDigest)
             {
@@ -66,7 +75,8 @@ public sealed class CheckpointExport(string root, TimeProvider time)
         }
     }
 
-    private async Task AddAsync(TarWriter tar, string path, Stream content, DateTime time, CancellationToken cancellationToken)
+    private async Task AddAsync(
+        TarWriter tar, string path, Stream content, DateTime time, CancellationToken cancellationToken)
     {
         var entry = new PaxTarEntry(TarEntryType.RegularFile, Path.GetRelativePath(root, path))
         {
@@ -85,7 +95,8 @@ public sealed class CheckpointExport(string root, TimeProvider time)
     {
         try
         {
-            return new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
+            return new FileStream(
+                path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
         }
         catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -93,7 +104,8 @@ public sealed class CheckpointExport(string root, TimeProvider time)
         }
     }
 
-    /// <summary>Computes a digest of what is read. It has a length and a position, which a tar's header needs before the content.</summary>
+    /// <summary>Computes a digest of what is read. It has a length and a position, which a tar's header
+    /// needs before the content.</summary>
     private sealed class Hashed(FileStream file, IncrementalHash hash) : Stream
     {
         public override bool CanRead => true;
@@ -117,7 +129,8 @@ public sealed class CheckpointExport(string root, TimeProvider time)
             return read;
         }
 
-        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        public override async ValueTask<int> ReadAsync(
+            Memory<byte> buffer, CancellationToken cancellationToken = default)
         {
             var read = await file.ReadAsync(buffer, cancellationToken).ConfigureAwait(false);
             hash.AppendData(buffer.Span[..read]);

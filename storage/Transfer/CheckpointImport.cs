@@ -11,10 +11,10 @@ public sealed record ImportResult(string PodUID, string CheckpointID, long Bytes
 
 /// <summary>Puts a checkpoint that <see cref="CheckpointExport"/> wrote into a store.</summary>
 /// <remarks>
-/// Nothing in the file is believed: names are the store's or refused, artifacts are compared with their manifests while they stream, and once
-/// more, decompressed and walked, as they lie on the volume; then come the manifests, and the marker last. What stands is
-/// never overwritten. A failed import takes away what it made; a killed one leaves what a sweep removes and the next import
-/// takes over.
+/// Nothing in the file is believed: names are the store's or refused, artifacts are compared with their manifests while
+/// they stream, and once more, decompressed and walked, as they lie on the volume; then come the manifests, and the
+/// marker last. What stands is never overwritten. A failed import takes away what it made; a killed one leaves what a
+/// sweep removes and the next import takes over.
 /// </remarks>
 /// <param name="root">The store's folder.</param>
 /// <param name="time">The store's clock.</param>
@@ -24,8 +24,10 @@ public sealed class CheckpointImport(string root, TimeProvider time)
 
     /// <summary>Reads the file to its end marker.</summary>
     /// <exception cref="CorruptArtifactException">The file is no whole checkpoint; nothing of it is left.</exception>
-    /// <exception cref="ArgumentException">Another checkpoint, or a part of one, stands in its place; nothing was changed.</exception>
-    /// <exception cref="IOException">The volume fails or is full, or somebody writes that checkpoint; nothing is left.</exception>
+    /// <exception cref="ArgumentException">Another checkpoint, or a part of one, stands in its
+    /// place; nothing was changed.</exception>
+    /// <exception cref="IOException">The volume fails or is full, or somebody writes that
+    /// checkpoint; nothing is left.</exception>
     public async Task<ImportResult> ReadAsync(Stream source, CancellationToken cancellationToken)
     {
         using var target = new ImportTarget(root, new CheckpointStore(root, time));

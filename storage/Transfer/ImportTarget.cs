@@ -4,7 +4,8 @@ using PodCheckpointing.Storage.Frames;
 
 namespace PodCheckpointing.Storage.Transfer;
 
-/// <summary>Where an import goes: refuses what is not expected, entry by entry, and puts the rest where it belongs.</summary>
+/// <summary>Where an import goes: refuses what is not expected, entry by entry, and puts
+/// the rest where it belongs.</summary>
 internal sealed class ImportTarget(string root, CheckpointStore store) : IArchiveVisitor, IDisposable
 {
     // The frame index of a terabyte has some 10 MiB.
@@ -49,7 +50,8 @@ internal sealed class ImportTarget(string root, CheckpointStore store) : IArchiv
             case [.., CheckpointStore.ManifestFile] when parts.Length is 4 or 5:
                 BeginManifest(string.Join('/', parts[2..^1]), entry);
                 break;
-            case [.., CheckpointStore.Artifact] when _containers.TryGetValue(string.Join('/', parts[2..^1]), out var container):
+            case [.., CheckpointStore.Artifact]
+                when _containers.TryGetValue(string.Join('/', parts[2..^1]), out var container):
                 BeginArtifact(container, entry);
                 break;
             default:
@@ -96,7 +98,8 @@ internal sealed class ImportTarget(string root, CheckpointStore store) : IArchiv
             throw new CorruptArtifactException($"the file's marker does not fit to what it holds of container {wrong}");
         }
 
-        if (_standing is not null && !File.ReadAllBytes(Path.Combine(Folder, CheckpointStore.Marker)).AsSpan().SequenceEqual(_marker))
+        if (_standing is not null
+            && !File.ReadAllBytes(Path.Combine(Folder, CheckpointStore.Marker)).AsSpan().SequenceEqual(_marker))
         {
             throw Different("a marker that differs");
         }
@@ -110,7 +113,8 @@ internal sealed class ImportTarget(string root, CheckpointStore store) : IArchiv
         {
             foreach (var container in _containers.Values.Where(container => container.New))
             {
-                Put(Path.Combine(Folder, container.Manifest.Container, CheckpointStore.ManifestFile), container.ManifestBytes);
+                Put(Path.Combine(
+                    Folder, container.Manifest.Container, CheckpointStore.ManifestFile), container.ManifestBytes);
             }
 
             _sealing = true;
@@ -118,7 +122,8 @@ internal sealed class ImportTarget(string root, CheckpointStore store) : IArchiv
             _made.Clear();
         }
 
-        return new ImportResult(_pod, _id, _containers.Values.Sum(container => container.Manifest.CompressedSize), _standing is null);
+        return new ImportResult(
+            _pod, _id, _containers.Values.Sum(container => container.Manifest.CompressedSize), _standing is null);
     }
 
     /// <summary>Removes what was made, if it did not become a checkpoint.</summary>
@@ -135,7 +140,10 @@ internal sealed class ImportTarget(string root, CheckpointStore store) : IArchiv
             }
 
             _made.ForEach(File.Delete);
-            foreach (var folder in _made.SelectMany(ParentsOf).Distinct().OrderByDescending(folder => folder.Length).Where(Posix.Exists))
+            foreach (var folder in _made.SelectMany(ParentsOf)
+                .Distinct()
+                .OrderByDescending(folder => folder.Length)
+                .Where(Posix.Exists))
             {
                 if (!Directory.EnumerateFileSystemEntries(folder).Any())
                 {
@@ -207,7 +215,9 @@ internal sealed class ImportTarget(string root, CheckpointStore store) : IArchiv
     {
         if (container.Complete || entry.Size != container.Manifest.CompressedSize)
         {
-            throw new CorruptArtifactException($"the file holds {entry.Path} with {entry.Size} bytes; its manifest says {container.Manifest.CompressedSize}");
+            throw new CorruptArtifactException(
+                $"the file holds {entry.Path} with {entry.Size} bytes; its manifest says "
+                    + $"{container.Manifest.CompressedSize}");
         }
 
         var folder = store.FolderOf(_pod, _id, container.Manifest.Container);
@@ -229,7 +239,8 @@ internal sealed class ImportTarget(string root, CheckpointStore store) : IArchiv
             if (digest != container.Manifest.CompressedDigest)
             {
                 throw new CorruptArtifactException(
-                    $"the file's {entry.Path} has the digest {digest}; its manifest says {container.Manifest.CompressedDigest}");
+                    $"the file's {entry.Path} has the digest {digest}; its manifest says "
+                        + $"{container.Manifest.CompressedDigest}");
             }
 
             if (container.New)
@@ -246,7 +257,8 @@ internal sealed class ImportTarget(string root, CheckpointStore store) : IArchiv
 
     private void Keep(ArchiveEntry entry, Action end)
     {
-        (_content, _filled, _end) = (entry.Size <= LargestManifest ? new byte[entry.Size] : throw Unexpected(entry), 0, end);
+        (_content, _filled, _end) =
+            (entry.Size <= LargestManifest ? new byte[entry.Size] : throw Unexpected(entry), 0, end);
     }
 
     private void Put(string path, byte[] content)
@@ -265,7 +277,8 @@ internal sealed class ImportTarget(string root, CheckpointStore store) : IArchiv
 
     private IEnumerable<string> ParentsOf(string path)
     {
-        for (var folder = Path.GetDirectoryName(path); folder is not null && folder.Length > root.Length; folder = Path.GetDirectoryName(folder))
+        for (var folder = Path.GetDirectoryName(path); folder is not null
+            && folder.Length > root.Length; folder = Path.GetDirectoryName(folder))
         {
             yield return folder;
         }
@@ -284,10 +297,14 @@ internal sealed class ImportTarget(string root, CheckpointStore store) : IArchiv
     }
 
     private static CorruptArtifactException Unexpected(ArchiveEntry entry) =>
-        new($"the file holds \"{entry.Name}\" ({entry.Type}, {entry.Size} bytes), which no exported checkpoint does at this place");
+        new(
+            $"the file holds \"{entry.Name}\" ({entry.Type}, {entry.Size} bytes), which no exported checkpoint does "
+                + "at this place");
 
     private ArgumentException Different(string what) =>
-        new($"{_pod}/{_id} stands there already, with {what}: nothing was changed; remove it first if the file's is to take its place");
+        new(
+            $"{_pod}/{_id} stands there already, with {what}: nothing was changed; remove it first if the file's is "
+                + "to take its place");
 
     /// <summary>A container of the file.</summary>
     private sealed class Imported(ContainerManifest manifest, byte[] bytes)

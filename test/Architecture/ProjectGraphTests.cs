@@ -57,15 +57,21 @@ public sealed class ProjectGraphTests
         RepositoryFiles.Projects.Should().OnlyContain(project => solution.Contains('"' + project + '"'));
     }
 
-    /// <summary>A publish with other properties writes packages of the SDK's into the lock file; CI's locked restore then refuses it.</summary>
+    /// <summary>A publish with other properties writes packages of the SDK's into the lock file; CI's
+    /// locked restore then refuses it.</summary>
     [TestCaseSource(nameof(Product))]
     public void The_lock_file_locks_what_the_project_asks_for(string project)
     {
-        using var locked = JsonDocument.Parse(RepositoryFiles.Read(Path.GetDirectoryName(project) + "/packages.lock.json"));
+        using var locked =
+            JsonDocument.Parse(RepositoryFiles.Read(Path.GetDirectoryName(project) + "/packages.lock.json"));
 
-        locked.RootElement.GetProperty("dependencies").EnumerateObject().SelectMany(framework => framework.Value.EnumerateObject())
-            .Where(package => package.Value.GetProperty("type").GetString() == "Direct").Select(package => package.Name).Distinct()
-            .Should().BeEquivalentTo(RepositoryFiles.Packages(project));
+        locked.RootElement.GetProperty("dependencies")
+            .EnumerateObject()
+            .SelectMany(framework => framework.Value.EnumerateObject())
+            .Where(package => package.Value.GetProperty("type").GetString() == "Direct")
+            .Select(package => package.Name)
+            .Distinct()
+                .Should().BeEquivalentTo(RepositoryFiles.Packages(project));
     }
 
     [Test]

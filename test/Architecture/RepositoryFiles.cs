@@ -27,7 +27,8 @@ internal static class RepositoryFiles
     /// <summary>The projects that a project refers to, as paths from the root.</summary>
     public static IEnumerable<string> References(string project) =>
         Items(project, "ProjectReference").Select(include =>
-            Relative(Path.GetFullPath(Path.Combine(Root, Path.GetDirectoryName(project)!, include.Replace('\\', '/')))));
+            Relative(Path.GetFullPath(
+                Path.Combine(Root, Path.GetDirectoryName(project)!, include.Replace('\\', '/')))));
 
     public static IEnumerable<string> Packages(string project) => Items(project, "PackageReference");
 

@@ -4,8 +4,8 @@ using NUnit.Framework;
 
 namespace PodCheckpointing.Architecture;
 
-/// <summary>What the operator asks the API server for, beside what its role grants: some calls are made so seldom that no cluster
-/// of a test sees them.</summary>
+/// <summary>What the operator asks the API server for, beside what its role grants: some calls are made so seldom that
+/// no cluster of a test sees them.</summary>
 public sealed partial class RightsTests
 {
     [Test]
@@ -20,17 +20,20 @@ public sealed partial class RightsTests
 
     [Test]
     public void What_may_be_created_may_be_read_for_it_may_be_there_already() =>
-        Granted().Where(right => right.Verb == "create" && right.Resource != "events").Select(right => ("get", right.Resource))
+        Granted().Where(right => right.Verb == "create" && right.Resource != "events")
+            .Select(right => ("get", right.Resource))
             .Except(Granted()).Should().BeEmpty();
 
     private static IEnumerable<(string Verb, string Resource)> Calls() =>
         from file in RepositoryFiles.All
-        where file.StartsWith("controllers/Manager/", StringComparison.Ordinal) && file.EndsWith(".cs", StringComparison.Ordinal)
+        where file.StartsWith("controllers/Manager/", StringComparison.Ordinal)
+            && file.EndsWith(".cs", StringComparison.Ordinal)
         from Match call in Call().Matches(RepositoryFiles.Read(file))
         // Type parameters begin with T and another capital.
         where !TypeParameter().IsMatch(call.Groups[2].Value)
         let resource = Prefix().Replace(call.Groups[2].Value, "").ToLowerInvariant() + "s"
-        from verb in call.Groups[1].Value switch { "ReadAsync" => new[] { "get" }, "ListAsync" => ["list"], _ => ["list", "watch"] }
+        from verb in call.Groups[1].Value switch { "ReadAsync" =>
+            new[] { "get" }, "ListAsync" => ["list"], _ => ["list", "watch"] }
         select (verb, resource);
 
     private static HashSet<(string Verb, string Resource)> Granted() =>

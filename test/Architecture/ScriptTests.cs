@@ -12,7 +12,12 @@ public sealed class ScriptTests
 
     [Test]
     public void Those_that_run_on_nodes_are_among_them() => Scripts.Should().Contain(
-        [".ci/run", "agent/Restores/Handler/checkpoint-restore", "agent/Fences/Hook/checkpoint-fence", "test/LocalCluster/cluster.sh"]);
+        [
+            ".ci/run",
+            "agent/Restores/Handler/checkpoint-restore",
+            "agent/Fences/Hook/checkpoint-fence",
+            "test/LocalCluster/cluster.sh",
+        ]);
 
     [TestCaseSource(nameof(Scripts))]
     public void Shellcheck_has_nothing_to_say(string script)

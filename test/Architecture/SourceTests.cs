@@ -29,7 +29,8 @@ public sealed partial class SourceTests
 
     [Test]
     public void The_runtime_knows_no_checkpoints() =>
-        Product(".cs").Where(file => file.StartsWith("controllers/Runtime/") || file.StartsWith("controllers/KubernetesClient/"))
+        Product(".cs")
+            .Where(file => file.StartsWith("controllers/Runtime/") || file.StartsWith("controllers/KubernetesClient/"))
             .Where(file => Checkpoint().IsMatch(RepositoryFiles.Read(file))).Should().BeEmpty();
 
     /// <summary>Each of the plug-in's folders, and those that it knows.</summary>
@@ -41,7 +42,8 @@ public sealed partial class SourceTests
     [TestCase("Commands", "Checks", "Cluster", "Following", "Output", "Restores")]
     public void The_plug_ins_folders_know_only_those_below_them(string folder, params string[] below) =>
         Product(".cs").Where(file => file.StartsWith($"api/Kubectl/{folder}/", StringComparison.Ordinal))
-            .SelectMany(file => PlugInFolder().Matches(RepositoryFiles.Read(file)).Select(used => (file, Folder: used.Groups[1].Value)))
+            .SelectMany(file => PlugInFolder().Matches(RepositoryFiles.Read(file)).Select(
+                used => (file, Folder: used.Groups[1].Value)))
             .Where(used => !below.Contains(used.Folder)).Should().BeEmpty();
 
     [Test]
@@ -55,20 +57,25 @@ public sealed partial class SourceTests
 
     [Test]
     public void An_event_id_means_one_thing() =>
-        Product(".cs").SelectMany(file => EventId().Matches(RepositoryFiles.Read(file)).Select(id => (Process: file.Split('/')[0], Id: id.Groups[1].Value)))
+        Product(".cs")
+            .SelectMany(file => EventId().Matches(RepositoryFiles.Read(file)).Select(
+                id => (Process: file.Split('/')[0], Id: id.Groups[1].Value)))
             .GroupBy(one => one).Where(events => events.Count() > 1).Select(events => events.Key).Should().BeEmpty();
 
     /// <summary>Reasons has its meaning and remedy, and the compiler sees to the rest.</summary>
     [Test]
     public void A_reason_is_named_by_its_constant()
     {
-        var reasons = Constant().Matches(RepositoryFiles.Read("api/V1/Reasons.cs")).Select(c => c.Groups[1].Value).ToHashSet();
+        var reasons =
+            Constant().Matches(RepositoryFiles.Read("api/V1/Reasons.cs")).Select(c => c.Groups[1].Value).ToHashSet();
         reasons.Should().Contain("PodNotFound");
 
-        Product(".cs").SelectMany(file => ReasonPassed().Matches(RepositoryFiles.Read(file)).Select(found => (file, found.Value)))
+        Product(".cs")
+            .SelectMany(file => ReasonPassed().Matches(RepositoryFiles.Read(file)).Select(found => (file, found.Value)))
             .Should().BeEmpty();
         Product(".cs").Where(file => file.Split('/')[0] is "agent" or "controllers")
-            .SelectMany(file => CompoundWord().Matches(RepositoryFiles.Read(file)).Select(found => (file, Word: found.Groups[1].Value)))
+            .SelectMany(file => CompoundWord().Matches(RepositoryFiles.Read(file)).Select(
+                found => (file, Word: found.Groups[1].Value)))
             .Where(found => reasons.Contains(found.Word)).Should().BeEmpty();
     }
 
@@ -78,11 +85,13 @@ public sealed partial class SourceTests
     private static IEnumerable<string> Texts() => RepositoryFiles.All.Where(file =>
         Path.GetExtension(file) is not (".tar" or ".zst" or ".gz" or ".png" or ".bin" or ".img"));
 
-    // The user of every Vagrant box is nobody in particular. The bracket keeps this line from being one of those it finds.
+    // The user of every Vagrant box is nobody in particular. The bracket keeps this
+    // line from being one of those it finds.
     [GeneratedRegex(@"/[w]ork/|/home/(?!vagrant/)[a-z]|[A-Z]:\\Users", RegexOptions.CultureInvariant)]
     private static partial Regex MachinePath();
 
-    [GeneratedRegex(@"^using PodCheckpointing\.Kubectl\.(\w+);", RegexOptions.Multiline | RegexOptions.CultureInvariant)]
+    [GeneratedRegex(
+        @"^using PodCheckpointing\.Kubectl\.(\w+);", RegexOptions.Multiline | RegexOptions.CultureInvariant)]
     private static partial Regex PlugInFolder();
 
     [GeneratedRegex(@"LoggerMessage\(\s*(\d+),", RegexOptions.CultureInvariant)]

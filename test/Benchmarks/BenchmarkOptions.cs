@@ -7,7 +7,8 @@ internal sealed record BenchmarkOptions(string Folder, long SizeMib, int Repetit
 {
     public static BenchmarkOptions Parse(string[] args)
     {
-        var named = args.Chunk(2).ToDictionary(p => p[0], p => p.Length == 2 ? p[1] : throw new ArgumentException($"{p[0]} needs a value"));
+        var named = args.Chunk(2).ToDictionary(
+            p => p[0], p => p.Length == 2 ? p[1] : throw new ArgumentException($"{p[0]} needs a value"));
         var unknown = named.Keys.Except(["--folder", "--size", "--repetitions", "--memory"]).FirstOrDefault();
         if (unknown is not null)
         {
@@ -24,11 +25,13 @@ internal sealed record BenchmarkOptions(string Folder, long SizeMib, int Repetit
         var possible = memory.Where(m => Free(folder) > Needed(size, [m])).ToList();
         if (possible.Count < memory.Count)
         {
-            Console.WriteLine($"{folder} has {Free(folder) >> 20} MiB free: memory is measured up to {possible.Max()} MiB only");
+            Console.WriteLine(
+                $"{folder} has {Free(folder) >> 20} MiB free: memory is measured up to {possible.Max()} MiB only");
         }
 
         return new BenchmarkOptions(
-            folder, size, int.Parse(named.GetValueOrDefault("--repetitions", "5"), CultureInfo.InvariantCulture), possible);
+            folder, size, int.Parse(named.GetValueOrDefault("--repetitions", "5"), CultureInfo.InvariantCulture),
+            possible);
     }
 
     // The input, what is written, and what is extracted.

@@ -7,15 +7,17 @@ namespace PodCheckpointing.Benchmarks;
 /// <param name="Path">write or read.</param>
 /// <param name="What">The way.</param>
 /// <param name="Seconds">The median.</param>
-/// <param name="Processor">Seconds of processor time, the median: what remains comparable while others use the machine.</param>
+/// <param name="Processor">Seconds of processor time, the median: what remains comparable
+/// while others use the machine.</param>
 /// <param name="Ratio">The median of the ratios to the command line's, each within one repetition.</param>
 /// <param name="Compression">The tar's size by what was written.</param>
-internal sealed record Result(string Kind, string Path, string What, double Seconds, double Processor, double Ratio, double? Compression);
+internal sealed record Result(
+    string Kind, string Path, string What, double Seconds, double Processor, double Ratio, double? Compression);
 
 /// <summary>Runs all ways over one input, in turn, so that what else happens on the machine hits them alike.</summary>
 /// <remarks>
-/// Ours runs within this process, as in the agent, which runs for weeks; the others are processes, as they are wherever they
-/// are used. Their start takes some milliseconds of more than a second. Ours also computes two SHA-256 and syncs.
+/// Ours runs within this process, as in the agent, which runs for weeks; the others are processes, as they are wherever
+/// they are used. Their start takes some milliseconds of more than a second. Ours also computes two SHA-256 and syncs.
 /// </remarks>
 internal sealed class Comparison : IDisposable
 {
@@ -40,10 +42,15 @@ internal sealed class Comparison : IDisposable
         {
             ("write", Ours, () => OneRun.WriteAsync(_tar, In("root")), Nothing),
             ("write", "zstd -1 -T2", () => Shell($"zstd -q -f -1 -T2 {_tar} -o {In("cli.zst")}"), Nothing),
-            ("write", "zstd, synced", () => Shell($"zstd -q -f -1 -T2 {_tar} -o {In("synced.zst")} && sync -d {In("synced.zst")}"), () => File.Delete(In("synced.zst"))),
+            ("write", "zstd, synced", () => Shell(
+                $"zstd -q -f -1 -T2 {_tar} -o {In("synced.zst")} && sync -d {In("synced.zst")}"), () => File
+                    .Delete(In("synced.zst"))),
             ("write", "cp", () => Shell($"cp {_tar} {In("copy")}"), () => File.Delete(In("copy"))),
             ("read", Ours, () => OneRun.ReadAsync(In("root"), In("ours")), () => Directory.Delete(In("ours"), true)),
-            ("read", "zstd -d | tar x", () => Shell($"mkdir {In("theirs")} && zstd -q -dc {In("cli.zst")} | tar x -C {In("theirs")}"), () => Directory.Delete(In("theirs"), true)),
+            ("read", "zstd -d | tar x", () => Shell(
+                $"mkdir {In("theirs")} && zstd -q -dc {In("cli.zst")} | tar x -C {In("theirs")}"),
+                () => Directory.Delete(
+                    In("theirs"), true)),
         };
         var times = ways.Select(_ => new double[repetitions]).ToArray();
         var processor = ways.Select(_ => new double[repetitions]).ToArray();
@@ -67,14 +74,16 @@ internal sealed class Comparison : IDisposable
         }
 
         return ways.Select((way, i) => new Result(
-            _kind, way.Path, way.What, Median(times[i]), Median(processor[i]), Median(Ratios(times[i], times[Baseline(way.Path)])), Compression(way)));
+            _kind, way.Path, way.What, Median(times[i]), Median(processor[i]),
+            Median(Ratios(times[i], times[Baseline(way.Path)])), Compression(way)));
 
         int Baseline(string path) => path == "write" ? 1 : 5;
     }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    private static double[] Ratios(double[] times, double[] baseline) => [.. times.Zip(baseline, (ours, theirs) => ours / theirs)];
+    private static double[] Ratios(double[] times, double[] baseline) => [.. times.Zip(
+        baseline, (ours, theirs) => ours / theirs)];
 
     private static double Median(double[] values)
     {
@@ -97,7 +106,8 @@ internal sealed class Comparison : IDisposable
     {
         var written = (way.Path, way.What) switch
         {
-            ("write", Ours) => Directory.EnumerateFiles(In("root"), "dump.tar.zst", SearchOption.AllDirectories).Single(),
+            ("write", Ours) =>
+                Directory.EnumerateFiles(In("root"), "dump.tar.zst", SearchOption.AllDirectories).Single(),
             ("write", "zstd -1 -T2") => In("cli.zst"),
             _ => null,
         };

@@ -5,7 +5,8 @@ using System.Text;
 
 namespace PodCheckpointing.Benchmarks;
 
-/// <summary>Makes checkpoint archives to measure with: memory pages of one kind, and the small files around them.</summary>
+/// <summary>Makes checkpoint archives to measure with: memory pages of one kind, and
+/// the small files around them.</summary>
 internal static class Inputs
 {
     public const int Page = 4096;
@@ -18,7 +19,9 @@ internal static class Inputs
         using var tar = new TarWriter(file, TarEntryFormat.Pax);
         foreach (var name in new[] { "stats-dump", "checkpoint/inventory.img", "config.dump", "spec.dump" })
         {
-            tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, name) { DataStream = new MemoryStream(Encoding.UTF8.GetBytes(name)) });
+            tar.WriteEntry(
+                new PaxTarEntry(
+                    TarEntryType.RegularFile, name) { DataStream = new MemoryStream(Encoding.UTF8.GetBytes(name)) });
         }
 
         // CRIU writes one file of pages for each process tree's address space: one large, some small ones.
@@ -26,7 +29,8 @@ internal static class Inputs
         for (var i = 0; i < shares.Length; i++)
         {
             using var pages = new PagesStream(kind, (long)(size * shares[i]) / Page * Page, seed: i);
-            tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, $"checkpoint/pages-{i + 1}.img") { DataStream = pages });
+            tar.WriteEntry(
+                new PaxTarEntry(TarEntryType.RegularFile, $"checkpoint/pages-{i + 1}.img") { DataStream = pages });
         }
     }
 }
@@ -118,7 +122,8 @@ internal sealed class PagesStream(string kind, long length, int seed) : Stream
         for (var done = 0; done < target.Length;)
         {
             var line = string.Create(
-                CultureInfo.InvariantCulture, $"{{\"request\":{number * 31 + done},\"path\":\"/api/v1/items/{number % 977}\",\"status\":200}}\n");
+                CultureInfo.InvariantCulture,
+                $"{{\"request\":{number * 31 + done},\"path\":\"/api/v1/items/{number % 977}\",\"status\":200}}\n");
             var bytes = Encoding.UTF8.GetBytes(line);
             var step = Math.Min(bytes.Length, target.Length - done);
             bytes.AsSpan(0, step).CopyTo(target[done..]);
@@ -140,13 +145,16 @@ internal static class RealMemory
         {
             var key = string.Create(CultureInfo.InvariantCulture, $"session-{i % 40_000:x8}");
             objects.TryAdd(key, []);
-            objects[key].Add(new { Number = i, Name = $"user {i * 17 % 9973}", When = DateTime.UnixEpoch.AddSeconds(i), Score = i / 3.0 });
+            objects[key].Add(
+                new { Number = i, Name = $"user {i * 17 % 9973}", When = DateTime.UnixEpoch
+                    .AddSeconds(i), Score = i / 3.0 });
         }
 
         var result = new MemoryStream();
         CopyHeap(result);
         foreach (var library in Directory.EnumerateFiles(
-            "/usr/lib", "*.so*", new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint })
+            "/usr/lib", "*.so*",
+            new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint })
             .Order(StringComparer.Ordinal))
         {
             if (result.Length > HeapBytes + LibraryBytes)
@@ -165,7 +173,8 @@ internal static class RealMemory
 
     private static void CopyHeap(MemoryStream target)
     {
-        using var memory = new FileStream("/proc/self/mem", FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0);
+        using var memory =
+            new FileStream("/proc/self/mem", FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0);
         var buffer = new byte[1 << 20];
         foreach (var line in File.ReadLines("/proc/self/maps"))
         {
@@ -175,7 +184,9 @@ internal static class RealMemory
                 continue;
             }
 
-            var range = fields[0].Split('-').Select(f => long.Parse(f, NumberStyles.HexNumber, CultureInfo.InvariantCulture)).ToArray();
+            var range = fields[0].Split('-')
+                .Select(f => long.Parse(f, NumberStyles.HexNumber, CultureInfo.InvariantCulture))
+                .ToArray();
             var empty = 0;
             // The collector reserves far more than it uses: a long stretch of nothing is the end.
             for (var at = range[0]; at < range[1] && target.Length < HeapBytes && empty < 32; at += buffer.Length)

@@ -9,9 +9,11 @@ internal sealed record MemoryResult(long Mib, long Runtime, long Write, long Rea
 /// <summary>Measures memory in processes of their own, on archives of growing size.</summary>
 internal static class Memory
 {
-    public static IReadOnlyList<MemoryResult> Measure(string folder, IReadOnlyList<long> sizes) => [.. sizes.Select(size =>
+    public static IReadOnlyList<MemoryResult> Measure(
+        string folder, IReadOnlyList<long> sizes) => [.. sizes.Select(size =>
     {
-        var (tar, root, target) = (Path.Combine(folder, "input.tar"), Path.Combine(folder, "root"), Path.Combine(folder, "out"));
+        var (tar, root, target) =
+            (Path.Combine(folder, "input.tar"), Path.Combine(folder, "root"), Path.Combine(folder, "out"));
         Inputs.Make(tar, "realistic", size << 20);
         var result = new MemoryResult(size, Of("idle"), Of($"write {tar} {root}"), Of($"read {root} {target}"));
         File.Delete(tar);
@@ -21,7 +23,8 @@ internal static class Memory
     })];
 
     private static long Of(string arguments) => long.Parse(
-        OneRun.Shell($"{Environment.ProcessPath} {arguments}"), System.Globalization.CultureInfo.InvariantCulture) * 1024 / 1_000_000;
+        OneRun.Shell($"{Environment.ProcessPath} {arguments}"),
+        System.Globalization.CultureInfo.InvariantCulture) * 1024 / 1_000_000;
 }
 
 /// <summary>Prints what was measured.</summary>
@@ -32,7 +35,9 @@ internal static class Table
         Console.WriteLine($"\n{"input",-12} {"path",-6} {"by",-16} {"seconds",8} {"cpu s",7} {"ratio",7} {"size",9}");
         foreach (var r in results)
         {
-            var size = r.Compression is { } c ? string.Create(System.Globalization.CultureInfo.InvariantCulture, $"1/{c:F2}") : "";
+            var size = r.Compression is { } c
+                ? string.Create(System.Globalization.CultureInfo.InvariantCulture, $"1/{c:F2}")
+                : "";
             Console.WriteLine(string.Create(
                 System.Globalization.CultureInfo.InvariantCulture,
                 $"{r.Kind,-12} {r.Path,-6} {r.What,-16} {r.Seconds,8:F3} {r.Processor,7:F2} {"x" + r.Ratio.ToString("F2", System.Globalization.CultureInfo.InvariantCulture),7} {size,9}"));

@@ -16,8 +16,10 @@ internal static class OneRun
         Directory.CreateDirectory(root);
         var store = new CheckpointStore(root, TimeProvider.System, Options);
         await using var file = new FileStream(
-            tar, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.Asynchronous | FileOptions.SequentialScan);
-        var manifest = await store.WriteAsync(Pod, Id, "c", file, new Origin(), new Progress<long>(), CancellationToken.None);
+            tar, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0,
+            FileOptions.Asynchronous | FileOptions.SequentialScan);
+        var manifest =
+            await store.WriteAsync(Pod, Id, "c", file, new Origin(), new Progress<long>(), CancellationToken.None);
         store.Seal(Pod, Id, ["c"]);
         return manifest;
     }
@@ -26,10 +28,12 @@ internal static class OneRun
     {
         Directory.CreateDirectory(folder);
         var store = new CheckpointStore(root, TimeProvider.System, Options);
-        await store.Read(store.FindSealed(Pod, Id, "c")).ExtractAsync(folder, ExtractionOptions.FilesOnly, CancellationToken.None);
+        await store.Read(store.FindSealed(Pod, Id, "c")).ExtractAsync(
+            folder, ExtractionOptions.FilesOnly, CancellationToken.None);
     }
 
-    public static void Forget(string root) => new CheckpointStore(root, TimeProvider.System).Delete(Pod, Id, container: null);
+    public static void Forget(string root) =>
+        new CheckpointStore(root, TimeProvider.System).Delete(Pod, Id, container: null);
 
     /// <summary>Runs one path and returns the highest resident memory of this process, in KiB.</summary>
     public static async Task<long> RunAsync(string[] args)
@@ -59,10 +63,13 @@ internal static class OneRun
     /// <summary>Runs a command of the shell; it has to succeed.</summary>
     public static string Shell(string command)
     {
-        using var process = Process.Start(new ProcessStartInfo("sh", ["-c", command]) { RedirectStandardOutput = true })!;
+        using var process =
+            Process.Start(new ProcessStartInfo("sh", ["-c", command]) { RedirectStandardOutput = true })!;
         var output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
-        return process.ExitCode == 0 ? output : throw new InvalidOperationException($"{command} ended with {process.ExitCode}");
+        return process.ExitCode == 0
+            ? output
+            : throw new InvalidOperationException($"{command} ended with {process.ExitCode}");
     }
 
     // Two workers, as the -T2 that it is compared with.

@@ -1,8 +1,8 @@
 using System.Globalization;
 using PodCheckpointing.Benchmarks;
 
-// "make KIND TAR MIB" only makes an input. "write TAR ROOT", "read ROOT FOLDER" and "idle": one path in a process of its own,
-// whose memory is told.
+// "make KIND TAR MIB" only makes an input. "write TAR ROOT", "read ROOT FOLDER" and "idle": one path in a process of
+// its own, whose memory is told.
 // Otherwise: everything, with --folder DIR, --size MIB, --repetitions N, --memory MIB,MIB,….
 if (args is ["make", var input, var path, var mib])
 {
@@ -21,7 +21,8 @@ var folder = Directory.CreateDirectory(Path.Combine(options.Folder, $"bench-stor
 try
 {
     Console.WriteLine(
-        $"storage: {options.SizeMib} MiB, {options.Repetitions} interleaved repetitions, medians; {Environment.ProcessorCount} cores; in {options.Folder}");
+        $"storage: {options.SizeMib} MiB, {options.Repetitions} interleaved repetitions, medians; "
+            + $"{Environment.ProcessorCount} cores; in {options.Folder}");
     var results = new List<Result>();
     foreach (var kind in Inputs.Kinds)
     {
@@ -39,7 +40,8 @@ try
     return 0;
 
     // The realistic input is what checkpoints are like; the table has the extremes as well.
-    double Of(string way) => results.Single(r => r.Kind == "realistic" && r.Path == way && r.What == Comparison.Ours).Ratio;
+    double Of(string way) =>
+        results.Single(r => r.Kind == "realistic" && r.Path == way && r.What == Comparison.Ours).Ratio;
 }
 finally
 {

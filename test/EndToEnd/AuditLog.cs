@@ -25,9 +25,12 @@ internal static class AuditLog
                 continue;
             }
 
-            var resource = Text(reference, "resource") + (Text(reference, "subresource") is { Length: > 0 } sub ? "/" + sub : "");
-            var code = entry.TryGetProperty("responseStatus", out var status) && status.TryGetProperty("code", out var c) ? c.GetInt32() : 0;
-            result.Add((new Right(Text(reference, "apiGroup"), resource, entry.GetProperty("verb").GetString()!), code));
+            var resource =
+                Text(reference, "resource") + (Text(reference, "subresource") is { Length: > 0 } sub ? "/" + sub : "");
+            var code = entry.TryGetProperty("responseStatus", out var status)
+                && status.TryGetProperty("code", out var c) ? c.GetInt32() : 0;
+            result.Add(
+                (new Right(Text(reference, "apiGroup"), resource, entry.GetProperty("verb").GetString()!), code));
         }
 
         return result;
@@ -38,7 +41,8 @@ internal static class AuditLog
     {
         using var document = JsonDocument.Parse(json);
         return document.RootElement.GetProperty("items").EnumerateArray()
-            .Where(role => role.GetProperty("metadata").GetProperty("name").GetString()!.StartsWith(name, StringComparison.Ordinal))
+            .Where(role => role.GetProperty("metadata").GetProperty("name").GetString()!.StartsWith(
+                name, StringComparison.Ordinal))
             .SelectMany(role => role.GetProperty("rules").EnumerateArray())
             .SelectMany(rule =>
                 from @group in Texts(rule, "apiGroups")

@@ -39,7 +39,8 @@ public abstract class BenchTests(string letter, params (string Name, string Valu
 
     /// <summary>Of a run that hangs or is cut off it is known where it was.</summary>
     [SetUp]
-    public void SayWhatBegins() => TestContext.Progress.WriteLine($"{DateTime.Now:T} {TestContext.CurrentContext.Test.FullName}");
+    public void SayWhatBegins() =>
+        TestContext.Progress.WriteLine($"{DateTime.Now:T} {TestContext.CurrentContext.Test.FullName}");
 
     [OneTimeSetUp]
     public async Task Up() => Cluster = await BringUpAsync(LocalCluster.LocalCluster.NewName(letter));
@@ -78,7 +79,8 @@ public abstract class BenchTests(string letter, params (string Name, string Valu
     protected async Task OneCopyGoesOnAsync(string pod)
     {
         var before = Witness(pod).Count;
-        await UntilAsync(() => Witness(pod).Count >= before + 3, $"the counter of {pod} does not go on anywhere", pod, "c");
+        await UntilAsync(
+            () => Witness(pod).Count >= before + 3, $"the counter of {pod} does not go on anywhere", pod, "c");
 
         var all = Witness(pod);
         all.Should().Equal(Enumerable.Range(1, all.Count).Select(n => (long)n));
@@ -99,7 +101,8 @@ public abstract class BenchTests(string letter, params (string Name, string Valu
               {{more}}
             """);
         await Cluster.KubectlAsync("wait", "--for=condition=Ready", "--timeout=180s", $"podcheckpoint/{name ?? pod}");
-        return "shared://" + await Cluster.GetAsync("podcheckpoint", name ?? pod, "{.status.podUID}/{.status.checkpointID}");
+        return "shared://"
+            + await Cluster.GetAsync("podcheckpoint", name ?? pod, "{.status.podUID}/{.status.checkpointID}");
     }
 
     protected string FolderOf(string uri) => Path.Combine(Cluster.Folder, "store", uri["shared://".Length..]);
@@ -135,7 +138,8 @@ public abstract class BenchTests(string letter, params (string Name, string Valu
         """);
 
     protected static string Python(string name, string code) =>
-        $"  - name: {name}\n    image: localhost/python:1\n    command: [python3, -u, -c, {System.Text.Json.JsonSerializer.Serialize(code)}]";
+        $"  - name: {name}\n    image: localhost/python:1\n    command: [python3, -u, -c, "
+            + $"{System.Text.Json.JsonSerializer.Serialize(code)}]";
 
     protected async Task StartAsync(string yaml, string? container = null)
     {
@@ -152,11 +156,13 @@ public abstract class BenchTests(string letter, params (string Name, string Valu
             phase, "it said: {0}", await Cluster.GetAsync("podmigration", name, "{.status.message}"));
         if (phase == "Failed")
         {
-            await Cluster.WaitAsync("podmigration", name, "{.status.conditions[?(@.type==\"RolledBack\")].status}", "True");
+            await Cluster.WaitAsync(
+                "podmigration", name, "{.status.conditions[?(@.type==\"RolledBack\")].status}", "True");
         }
     }
 
-    /// <summary>While something is done, node-b's CRIU fails: after the dump, and its agent has found it in order before.</summary>
+    /// <summary>While something is done, node-b's CRIU fails: after the dump, and its agent has
+    /// found it in order before.</summary>
     protected async Task WithoutRestoresAsync(Func<Task> act)
     {
         await Cluster.OnNodeAsync("node-b", "mount --bind /bin/false $(command -v criu)");
@@ -171,7 +177,8 @@ public abstract class BenchTests(string letter, params (string Name, string Valu
     }
 
     /// <summary>Waits until a container has counted on.</summary>
-    protected async Task CountOnAsync(string node, string podPrefix, string container, int beyond = 0, string word = "n")
+    protected async Task CountOnAsync(
+        string node, string podPrefix, string container, int beyond = 0, string word = "n")
     {
         await UntilAsync(
             () => Cluster.Numbers(node, podPrefix, container, word).Count >= beyond + 3,
@@ -181,7 +188,9 @@ public abstract class BenchTests(string letter, params (string Name, string Valu
     /// <summary>Waits until a server says that it listens, and returns its pod's address.</summary>
     protected async Task<string> ListensAsync(string pod)
     {
-        await UntilAsync(() => Cluster.Log("node-a", pod, "c").Contains("listens"), $"the server of {pod} does not listen", pod, "c");
+        await UntilAsync(
+            () => Cluster.Log("node-a", pod, "c").Contains("listens"), $"the server of {pod} does not listen",
+            pod, "c");
         await Cluster.WaitAsync("pod", pod, "{.status.phase}", "Running");
         return await Cluster.GetAsync("pod", pod, "{.status.podIP}");
     }
@@ -194,7 +203,8 @@ public abstract class BenchTests(string letter, params (string Name, string Valu
         {
             if (watch.Elapsed > Patience)
             {
-                Assert.Fail($"{otherwise}; it printed last:\n" + string.Join('\n', new[] { "node-a", "node-b" }.SelectMany(
+                Assert.Fail(
+                    $"{otherwise}; it printed last:\n" + string.Join('\n', new[] { "node-a", "node-b" }.SelectMany(
                     node => Cluster.Log(node, podPrefix, container).TakeLast(10).Select(line => $"{node}: {line}"))));
             }
 
@@ -206,28 +216,35 @@ public abstract class BenchTests(string letter, params (string Name, string Valu
     protected Task HoldUpPodsAsync() => Cluster.OnNodeAsync(
         "node-b",
         "rm -f /run/go; cd /usr/lib/cni; [ -e bench-ipam.real ] || cp bench-ipam bench-ipam.real; "
-        + "printf '#!/bin/sh\nwhile [ ! -e /run/go ]; do sleep 0.05; done\nexec /usr/lib/cni/bench-ipam.real\n' >/run/ipam; "
-        + "chmod 755 /run/ipam; mount --bind /run/ipam bench-ipam");
+        + "printf '#!/bin/sh\nwhile [ ! -e /run/go ]; do sleep 0.05; done\nexec /usr/lib/cni/bench-ipam.real\n' "
+        + ">/run/ipam; chmod 755 /run/ipam; mount --bind /run/ipam bench-ipam");
 
-    protected Task LetPodsGoAsync() => Cluster.OnNodeAsync("node-b", "touch /run/go; umount /usr/lib/cni/bench-ipam 2>/dev/null || true");
+    protected Task LetPodsGoAsync() =>
+        Cluster.OnNodeAsync("node-b", "touch /run/go; umount /usr/lib/cni/bench-ipam 2>/dev/null || true");
 
     /// <summary>No dump and no restore of a node begins before it is let go.</summary>
     protected Task HoldUpCriuAsync(string node) => Cluster.OnNodeAsync(
         node,
-        "rm -f /run/criu-came /run/criu-go; criu=$(command -v criu); [ -e /usr/sbin/criu.real ] || cp $criu /usr/sbin/criu.real; "
-        + $"cat >/run/criu <<'SH'\n{Gate}\nSH\nchmod 755 /run/criu; mount --bind /run/criu $criu");
+        "rm -f /run/criu-came /run/criu-go; criu=$(command -v criu); [ -e /usr/sbin/criu.real ] || cp $criu "
+        + $"/usr/sbin/criu.real; cat >/run/criu <<'SH'\n{Gate}\nSH\nchmod 755 /run/criu; mount --bind /run/criu $criu");
 
     /// <summary>Waits until a dump or a restore stands before the gate.</summary>
     protected Task CriuHasComeAsync(string node) =>
-        Cluster.OnNodeAsync(node, "for i in $(seq 1500); do [ ! -e /run/criu-came ] || break; sleep 0.1; done; ls /run/criu-came");
+        Cluster.OnNodeAsync(
+            node, "for i in $(seq 1500); do [ ! -e /run/criu-came ] || break; sleep 0.1; done; ls /run/criu-came");
 
-    protected Task LetCriuGoAsync(string node) => Cluster.OnNodeAsync(node, "touch /run/criu-go; umount -l $(command -v criu) 2>/dev/null || true");
+    protected Task LetCriuGoAsync(string node) =>
+        Cluster.OnNodeAsync(node, "touch /run/criu-go; umount -l $(command -v criu) 2>/dev/null || true");
 
-    protected Task CutOffAsync(string node) => Cluster.OnNodeAsync(node, "iptables -w -I INPUT -i eth0 -j DROP; iptables -w -I OUTPUT -o eth0 -j DROP");
+    protected Task CutOffAsync(string node) =>
+        Cluster.OnNodeAsync(node, "iptables -w -I INPUT -i eth0 -j DROP; iptables -w -I OUTPUT -o eth0 -j DROP");
 
-    protected Task ReconnectAsync(string node) => Cluster.OnNodeAsync(node, "iptables -w -F INPUT; iptables -w -F OUTPUT");
+    protected Task ReconnectAsync(string node) =>
+        Cluster.OnNodeAsync(node, "iptables -w -F INPUT; iptables -w -F OUTPUT");
 
-    /// <summary>As Kubernetes' node controller, which the bench has not, says of a node whose kubelet is silent.</summary>
+    /// <summary>As Kubernetes' node controller, which the bench has not, says of a
+    /// node whose kubelet is silent.</summary>
     protected Task NodeIsAsync(string node, string ready) => Cluster.KubectlAsync(
-        "patch", "node", node, "--subresource=status", "-p", $$$"""{"status":{"conditions":[{"type":"Ready","status":"{{{ready}}}"}]}}""");
+        "patch", "node", node, "--subresource=status", "-p",
+        $$$"""{"status":{"conditions":[{"type":"Ready","status":"{{{ready}}}"}]}}""");
 }

@@ -4,7 +4,8 @@ using NUnit.Framework;
 
 namespace PodCheckpointing.EndToEnd;
 
-/// <summary>The demos of config/samples/demo, as they are but for the addresses, which the bench has no names for.</summary>
+/// <summary>The demos of config/samples/demo, as they are but for the addresses, which
+/// the bench has no names for.</summary>
 [TestFixture]
 public sealed partial class DemoTests : SharedBenchTests
 {
@@ -19,7 +20,8 @@ public sealed partial class DemoTests : SharedBenchTests
         await AnswersAsync(connection: 1);
 
         (await EndAsync("tcp-reject")).Should().Be("Failed");
-        (await Cluster.GetAsync("podmigration", "tcp-reject", "{.status.message}")).Should().Contain("connected TCP sockets");
+        (await Cluster.GetAsync("podmigration", "tcp-reject", "{.status.message}"))
+            .Should().Contain("connected TCP sockets");
         await AnswersAsync(connection: 1);
 
         (await EndAsync("tcp-established")).Should().Be("Completed");
@@ -64,7 +66,8 @@ public sealed partial class DemoTests : SharedBenchTests
     private async Task RunAsync(string clients, string broker)
     {
         await Cluster.ApplyFileAsync(
-            $"{Samples}{clients}.yaml", ("value: mosquitto", "value: " + await Cluster.GetAsync("pod", broker, "{.status.podIP}")));
+            $"{Samples}{clients}.yaml",
+            ("value: mosquitto", "value: " + await Cluster.GetAsync("pod", broker, "{.status.podIP}")));
         (await Cluster.WaitAsync("pod", clients, "{.status.phase}", "Succeeded", "Failed")).Should().Be("Succeeded");
     }
 
@@ -72,11 +75,13 @@ public sealed partial class DemoTests : SharedBenchTests
     {
         await Cluster.ApplyFileAsync($"{Samples}{file}.yaml");
         await Cluster.UntilAsync(
-            time => time.Length > 0, "get", "podmigration", migration ?? file, "-o", "jsonpath={.status.completionTime}");
+            time => time.Length > 0, "get", "podmigration", migration ?? file, "-o",
+            "jsonpath={.status.completionTime}");
         return await Cluster.GetAsync("podmigration", migration ?? file, "{.status.phase}");
     }
 
-    private Task<string> RestoredAsync(string migration) => Cluster.GetAsync("podmigration", migration, "{.status.restoredPodName}");
+    private Task<string> RestoredAsync(string migration) =>
+        Cluster.GetAsync("podmigration", migration, "{.status.restoredPodName}");
 
     /// <summary>Waits until the client has had more answers, over its n-th connection.</summary>
     private async Task AnswersAsync(int connection)
@@ -89,7 +94,8 @@ public sealed partial class DemoTests : SharedBenchTests
 
     private List<(long Connection, long Line, long Total)> Answers() =>
         [.. Cluster.Log("node-b", "tcp-client", "client").Select(l => AnswerPattern().Match(l)).Where(m => m.Success)
-            .Select(m => (long.Parse(m.Groups[1].Value, null), long.Parse(m.Groups[2].Value, null), long.Parse(m.Groups[3].Value, null)))];
+            .Select(m => (long.Parse(
+                m.Groups[1].Value, null), long.Parse(m.Groups[2].Value, null), long.Parse(m.Groups[3].Value, null)))];
 
     [GeneratedRegex("^connection=([0-9]+) line=([0-9]+) of=([0-9]+)$")]
     private static partial Regex AnswerPattern();

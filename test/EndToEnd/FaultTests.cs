@@ -4,7 +4,8 @@ using NUnit.Framework;
 
 namespace PodCheckpointing.EndToEnd;
 
-/// <summary>What goes wrong, and what the user asks to stop: each ends in one live copy, which the counter's own log shows.</summary>
+/// <summary>What goes wrong, and what the user asks to stop: each ends in one live copy, which
+/// the counter's own log shows.</summary>
 [TestFixture]
 public sealed class FaultTests() : BenchTests("f", ("Operator__Nodes__Interval", "00:00:01"))
 {
@@ -67,7 +68,8 @@ public sealed class FaultTests() : BenchTests("f", ("Operator__Nodes__Interval",
         await WithoutRestoresAsync(() => MigrateAsync("criu", "criu", "node-b", "Failed"));
 
         (await Cluster.GetAsync("podmigration", "criu", "{.status.outcome}")).Should().Be("RolledBack");
-        (await Cluster.GetAsync("podmigration", "criu", "{.status.message}")).Should().Contain("container c could not be restored");
+        (await Cluster.GetAsync("podmigration", "criu", "{.status.message}"))
+            .Should().Contain("container c could not be restored");
         await OneCopyGoesOnAsync("criu");
 
         // Nothing is left that would hinder the next attempt.
@@ -97,32 +99,42 @@ public sealed class FaultTests() : BenchTests("f", ("Operator__Nodes__Interval",
         }
         finally
         {
-            await Cluster.OnNodeAsync("node-a", "umount $(command -v criu); if [ -e /run/is-full ]; then umount /mnt/checkpoints; fi");
+            await Cluster.OnNodeAsync(
+                "node-a", "umount $(command -v criu); if [ -e /run/is-full ]; then umount /mnt/checkpoints; fi");
         }
 
-        (await Cluster.GetAsync("podmigration", "full", "{.status.outcome} {.status.conditions[?(@.type==\"RolledBack\")].reason}"))
+        (await Cluster.GetAsync(
+            "podmigration", "full", "{.status.outcome} {.status.conditions[?(@.type==\"RolledBack\")].reason}"))
             .Should().Be("RolledBack NotEnoughSpace");
-        (await Cluster.GetAsync("podmigration", "full", "{.status.message}")).Should().Contain("the checkpoint volume at /mnt/checkpoints of node node-a has no room left");
+        (await Cluster.GetAsync("podmigration", "full", "{.status.message}"))
+            .Should().Contain("the checkpoint volume at /mnt/checkpoints of node node-a has no room left");
         var stopped = await TimeOfAsync("{.status.steps[?(@.name==\"Checkpoint\")].startedAt}");
         var ended = await TimeOfAsync("{.status.completionTime}");
-        TestContext.Out.WriteLine($"from the begin of the dump to the end of the way back: {(ended - stopped).TotalSeconds:0.000} s");
-        (ended - stopped).Should().BeLessThan(TimeSpan.FromSeconds(100), "far less than the migration's timeout of 300 s, until which an absent volume is waited for");
+        TestContext.Out.WriteLine(
+            $"from the begin of the dump to the end of the way back: {(ended - stopped).TotalSeconds:0.000} s");
+        (ended - stopped).Should().BeLessThan(
+            TimeSpan.FromSeconds(100),
+            "far less than the migration's timeout of 300 s, until which an absent volume is waited for");
         await OneCopyGoesOnAsync("full");
         await MigrateAsync("full", "full-again", "node-b", "Completed");
 
         async Task<DateTimeOffset> TimeOfAsync(string path) =>
-            DateTimeOffset.Parse(await Cluster.GetAsync("podmigration", "full", path), System.Globalization.CultureInfo.InvariantCulture);
+            DateTimeOffset.Parse(
+                await Cluster.GetAsync("podmigration", "full", path),
+                System.Globalization.CultureInfo.InvariantCulture);
     }
 
     [Test]
     public async Task A_target_without_the_image_is_found_out_before_the_source_is_touched()
     {
         await Cluster.OnNodeAsync("node-a", "ctr -n k8s.io images tag localhost/python:1 localhost/only-here:1");
-        await StartAsync(Pod("image", Counter("c").Replace("localhost/python:1", "localhost/only-here:1", StringComparison.Ordinal)));
+        await StartAsync(Pod(
+            "image", Counter("c").Replace("localhost/python:1", "localhost/only-here:1", StringComparison.Ordinal)));
 
         await MigrateAsync("image", "image", "node-b", "Failed");
 
-        (await Cluster.GetAsync("podmigration", "image", "{.status.message}")).Should().Contain("localhost/only-here:1");
+        (await Cluster.GetAsync("podmigration", "image", "{.status.message}"))
+            .Should().Contain("localhost/only-here:1");
         (await Cluster.GetAsync("podmigration", "image", "{.status.podCheckpointName}")).Should().BeEmpty();
         await OneCopyGoesOnAsync("image");
         await OnePodIsLeftAsync("image", "RolledBack");
@@ -131,8 +143,15 @@ public sealed class FaultTests() : BenchTests("f", ("Operator__Nodes__Interval",
     [Test]
     public async Task An_agent_that_dies_is_told_of_its_node_until_it_is_back()
     {
-        const string ready = "{.status.conditions[?(@.type==\"Ready\")].status} {.status.conditions[?(@.type==\"Ready\")].reason}";
-        string[] all = ["get", "checkpointnodes", "-o", $"jsonpath={{range .items[*]}}{{.metadata.name}} {ready};{{end}}"];
+        const string ready =
+            "{.status.conditions[?(@.type==\"Ready\")].status} {.status.conditions[?(@.type==\"Ready\")].reason}";
+        string[] all =
+        [
+            "get",
+            "checkpointnodes",
+            "-o",
+            $"jsonpath={{range .items[*]}}{{.metadata.name}} {ready};{{end}}",
+        ];
         const string well = "node-a True Succeeded;node-b True Succeeded;";
         await Cluster.UntilAsync(said => said == well, all);
 
@@ -188,7 +207,8 @@ public sealed class FaultTests() : BenchTests("f", ("Operator__Nodes__Interval",
 
         await EndsAsync("source", "Restored");
         await OneCopyGoesOnAsync("source");
-        (await Cluster.OnNodeAsync("node-a", "cat /etc/criu/crun.conf; ls /etc/criu")).Should().NotContain("leave-stopped").And.NotContain("saved");
+        (await Cluster.OnNodeAsync("node-a", "cat /etc/criu/crun.conf; ls /etc/criu"))
+            .Should().NotContain("leave-stopped").And.NotContain("saved");
     }
 
     [Test]
@@ -201,8 +221,10 @@ public sealed class FaultTests() : BenchTests("f", ("Operator__Nodes__Interval",
 
         // A target that may run would hold the source, and rightly, for as long as its node is silent.
         await EndsAsync("cut", "RolledBack");
-        (await Cluster.GetAsync("podmigration", "cut", "{.status.conditions[?(@.type==\"RolledBack\")].reason}")).Should().Be("TimedOut");
-        (await Cluster.GetAsync("podmigration", "cut", "{.status.steps[?(@.name==\"Restore\")].startedAt}")).Should().BeEmpty("it was never let go");
+        (await Cluster.GetAsync("podmigration", "cut", "{.status.conditions[?(@.type==\"RolledBack\")].reason}"))
+            .Should().Be("TimedOut");
+        (await Cluster.GetAsync("podmigration", "cut", "{.status.steps[?(@.name==\"Restore\")].startedAt}"))
+            .Should().BeEmpty("it was never let go");
         await CountOnAsync("node-a", "cut", "c", stood);
         await OneCopyGoesOnAsync("cut");
 
@@ -226,7 +248,8 @@ public sealed class FaultTests() : BenchTests("f", ("Operator__Nodes__Interval",
         await Cluster.ApplyAsync(Migration(pod, pod, "node-b", more));
         if (phase == "Pending")
         {
-            await Cluster.UntilAsync(name => name.Length > 0, "get", "podmigration", pod, "-o", "jsonpath={.status.restoredPodName}");
+            await Cluster.UntilAsync(
+                name => name.Length > 0, "get", "podmigration", pod, "-o", "jsonpath={.status.restoredPodName}");
         }
         else
         {
@@ -242,7 +265,8 @@ public sealed class FaultTests() : BenchTests("f", ("Operator__Nodes__Interval",
         }
 
         await Cluster.WaitAsync("podmigration", pod, "{.status.phase}", phase);
-        (await Cluster.GetAsync("podmigration", pod, "{.status.conditions[?(@.type==\"SourceFenced\")].status}")).Should().Be(phase == "Pending" ? "" : "True");
+        (await Cluster.GetAsync("podmigration", pod, "{.status.conditions[?(@.type==\"SourceFenced\")].status}"))
+            .Should().Be(phase == "Pending" ? "" : "True");
     }
 
     /// <summary>What is held goes on, whatever it is.</summary>
@@ -255,10 +279,12 @@ public sealed class FaultTests() : BenchTests("f", ("Operator__Nodes__Interval",
         await Cluster.ResumeAsync("kubelet-node-a");
     }
 
-    /// <summary>The operator has heard that a migration is to stop: it turns back, or says that it is too late, or all is over.</summary>
+    /// <summary>The operator has heard that a migration is to stop: it turns back, or says that it is
+    /// too late, or all is over.</summary>
     private Task IsHeardAsync(string migration) => Cluster.UntilAsync(
         said => !said.EndsWith(':'), "get", "podmigration", migration, "--ignore-not-found",
-        "-o", "jsonpath={.metadata.name}:{.status.conditions[?(@.type==\"RolledBack\")].status}{.status.conditions[?(@.type==\"Aborted\")].status}");
+        "-o",
+        "jsonpath={.metadata.name}:{.status.conditions[?(@.type==\"RolledBack\")].status}{.status.conditions[?(@.type==\"Aborted\")].status}");
 
     private async Task EndsAsync(string name, string outcome)
     {
@@ -269,7 +295,8 @@ public sealed class FaultTests() : BenchTests("f", ("Operator__Nodes__Interval",
             {
                 if (await Cluster.GetAsync("podmigration", name, "{.status.outcome}") is { Length: > 0 } ended)
                 {
-                    ended.Should().Be(outcome, "it said: {0}", await Cluster.GetAsync("podmigration", name, "{.status.message}"));
+                    ended.Should().Be(
+                        outcome, "it said: {0}", await Cluster.GetAsync("podmigration", name, "{.status.message}"));
                     return;
                 }
             }
@@ -281,14 +308,18 @@ public sealed class FaultTests() : BenchTests("f", ("Operator__Nodes__Interval",
             await Task.Delay(100);
         }
 
-        Assert.Fail($"migration {name} does not end:\n" + await Cluster.KubectlAsync("get", "podmigration", name, "-o", "yaml"));
+        Assert.Fail(
+            $"migration {name} does not end:\n"
+                + await Cluster.KubectlAsync("get", "podmigration", name, "-o", "yaml"));
     }
 
     /// <summary>The source where it was rolled back, and the target where it was restored.</summary>
     private async Task OnePodIsLeftAsync(string pod, string outcome)
     {
         var left = (await Cluster.UntilAsync(
-            names => names.Split(' ').Count(IsIts) == 1, "get", "pods", "-o", "jsonpath={.items[*].metadata.name}")).Split(' ').Single(IsIts);
+            names => names.Split(' ').Count(IsIts) == 1, "get", "pods", "-o", "jsonpath={.items[*].metadata.name}"))
+            .Split(' ')
+            .Single(IsIts);
         (left == pod).Should().Be(outcome == "RolledBack", "{0} is left", left);
 
         bool IsIts(string name) => name == pod || name.StartsWith(pod + "-m", StringComparison.Ordinal);

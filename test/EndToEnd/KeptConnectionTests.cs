@@ -3,8 +3,9 @@ using NUnit.Framework;
 
 namespace PodCheckpointing.EndToEnd;
 
-/// <summary>Connections that go on (tcpPolicy Established), to a server that takes its address along. Each client counts on one
-/// connection of its own: 1, 2, 3, … without gap, repeat or reconnect means that nobody told it of the move.</summary>
+/// <summary>Connections that go on (tcpPolicy Established), to a server that takes its address along. Each client
+/// counts on one connection of its own: 1, 2, 3, … without gap, repeat or reconnect means that
+/// nobody told it of the move.</summary>
 [TestFixture]
 public sealed class KeptConnectionTests : SharedBenchTests
 {
@@ -45,8 +46,12 @@ public sealed class KeptConnectionTests : SharedBenchTests
     {
         foreach (var node in new[] { "node-a", "node-b" })
         {
-            (await Cluster.OnNodeAsync(node, "cd /etc/criu && head *")).Should().Be("manage-cgroups=ignore\n", "of {0}", node);
-            (await Cluster.OnNodeAsync(node, "iptables -t raw -S PREROUTING; ls -A /var/lib/pod-checkpointing/addresses 2>/dev/null | grep -v over || true"))
+            (await Cluster.OnNodeAsync(node, "cd /etc/criu && head *"))
+                .Should().Be("manage-cgroups=ignore\n", "of {0}", node);
+            (await Cluster.OnNodeAsync(
+                node,
+                "iptables -t raw -S PREROUTING; ls -A /var/lib/pod-checkpointing/addresses 2>/dev/null | grep -v "
+                    + "over || true"))
                 .Trim().Should().Be("-P PREROUTING ACCEPT", "of {0}", node);
         }
     }
@@ -68,7 +73,8 @@ public sealed class KeptConnectionTests : SharedBenchTests
         await MigrateAsync("keep", "keep", "node-b", "Completed", "tcpPolicy: Established");
 
         await talk.GoesOnAsync();
-        (await Cluster.GetAsync("pod", await Cluster.GetAsync("podmigration", "keep", "{.status.restoredPodName}"), "{.status.podIP}"))
+        (await Cluster.GetAsync(
+            "pod", await Cluster.GetAsync("podmigration", "keep", "{.status.restoredPodName}"), "{.status.podIP}"))
             .Should().Be(address);
         foreach (var node in clients)
         {
@@ -108,7 +114,8 @@ public sealed class KeptConnectionTests : SharedBenchTests
         }
 
         (await ReasonAsync("other")).Should().Be("AddressNotKept");
-        (await Cluster.GetAsync("podmigration", "other", "{.status.message}")).Should().Contain($"not the source's {address}");
+        (await Cluster.GetAsync("podmigration", "other", "{.status.message}"))
+            .Should().Contain($"not the source's {address}");
         await talk.GoesOnAsync();
     }
 
@@ -118,7 +125,8 @@ public sealed class KeptConnectionTests : SharedBenchTests
         var address = await StartServerAsync("agent");
         using var talk = await Talk.BeginAsync(address);
         await Cluster.ApplyAsync(Migration("agent", "agent", "node-b", "tcpPolicy: Established"));
-        await Cluster.WaitAsync("podmigration", "agent", "{.status.conditions[?(@.type==\"SourceFenced\")].status}", "True");
+        await Cluster.WaitAsync(
+            "podmigration", "agent", "{.status.conditions[?(@.type==\"SourceFenced\")].status}", "True");
         await Cluster.KillAsync("agent-node-a");
         await Cluster.StartProcessAsync("agent", "node-a");
         await Cluster.WaitAsync("podmigration", "agent", "{.status.outcome}", "Restored", "RolledBack");
@@ -147,7 +155,8 @@ public sealed class KeptConnectionTests : SharedBenchTests
         var address = Cluster.OwnAddress(++_servers);
         var annotations = $"annotations: {{cni.projectcalico.org/ipAddrsNoIpam: '[\"{address}\"]'}}";
         await Cluster.ApplyAsync(
-            Pod(name, Python("c", Server)).Replace($"{{name: {name}}}", $"{{name: {name}, {annotations}}}", StringComparison.Ordinal));
+            Pod(name, Python("c", Server)).Replace(
+                $"{{name: {name}}}", $"{{name: {name}, {annotations}}}", StringComparison.Ordinal));
         (await ListensAsync(name)).Should().Be(address);
         return address;
     }

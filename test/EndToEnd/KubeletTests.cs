@@ -53,7 +53,9 @@ public sealed class KubeletTests : SharedBenchTests
         Cluster.Log("node-a", "sources", "c").Should().Equal("blue secret node-a bluesecretsources tmpfs");
         await Cluster.KubectlAsync("delete", "pod", "sources", "--timeout=180s");
         // The object of a pod that has ended goes before its folders do.
-        await Cluster.OnNodeAsync("node-a", "for i in $(seq 1200); do grep -q empty-dir/memory /proc/mounts || exit 0; sleep 0.1; done; exit 1");
+        await Cluster.OnNodeAsync(
+            "node-a",
+            "for i in $(seq 1200); do grep -q empty-dir/memory /proc/mounts || exit 0; sleep 0.1; done; exit 1");
     }
 
     [Test]
@@ -97,9 +99,11 @@ public sealed class KubeletTests : SharedBenchTests
                 - {name: pull, image: localhost/nowhere:1}
                 - {name: config, image: localhost/busybox:1, volumeMounts: [{name: v, mountPath: /v}]}
             """);
-        foreach (var (index, reason) in new[] { (0, "ErrImageNeverPull"), (1, "ImagePullBackOff"), (2, "CreateContainerConfigError") })
+        foreach (var (index, reason) in new[] { (0, "ErrImageNeverPull"),
+            (1, "ImagePullBackOff"), (2, "CreateContainerConfigError") })
         {
-            await Cluster.WaitAsync("pod", "absent", $"{{.status.containerStatuses[{index}].state.waiting.reason}}", reason);
+            await Cluster.WaitAsync(
+                "pod", "absent", $"{{.status.containerStatuses[{index}].state.waiting.reason}}", reason);
         }
 
         (await Cluster.GetAsync("pod", "absent", "{.status.containerStatuses[2].state.waiting.message}"))

@@ -19,7 +19,8 @@ internal sealed class LazyRestoreTests : SharedBenchTests
         """;
 
     /// <summary>They reckon without end, and the next test wants the machine.</summary>
-    protected override Task CleanUpAsync() => Cluster.KubectlAsync("delete", "podmigration,pod", "--all", "--timeout=180s");
+    protected override Task CleanUpAsync() =>
+        Cluster.KubectlAsync("delete", "podmigration,pod", "--all", "--timeout=180s");
 
     [Test]
     public async Task A_process_with_256_MB_keeps_them()
@@ -42,7 +43,8 @@ internal sealed class LazyRestoreTests : SharedBenchTests
 
         var uid = await Cluster.GetAsync("podmigration", "memory", "{.status.restoredPodUID}");
         var folder = $"/var/lib/pod-checkpointing/restores/{uid}/c";
-        (await Cluster.OnNodeAsync("node-b", $"cat /proc/$(cut -d' ' -f1 {folder}/pid)/cgroup")).Should().Contain(uid, "the processes are in the pod's");
+        (await Cluster.OnNodeAsync("node-b", $"cat /proc/$(cut -d' ' -f1 {folder}/pid)/cgroup"))
+            .Should().Contain(uid, "the processes are in the pod's");
         (await Cluster.OnNodeAsync("node-b", $"cat {folder}/daemon-cgroup")).Should().Contain(":").And.NotContain(uid);
     }
 
@@ -68,7 +70,8 @@ internal sealed class LazyRestoreTests : SharedBenchTests
 
         await CountOnAsync("node-b", "daemon-m", "c");
         Digests("daemon").Should().ContainSingle();
-        (await Cluster.OnNodeAsync("node-b", "ls /var/lib/pod-checkpointing/restores/*/c/restore-lazy.log")).Should().NotBeEmpty("it was tried");
+        (await Cluster.OnNodeAsync("node-b", "ls /var/lib/pod-checkpointing/restores/*/c/restore-lazy.log"))
+            .Should().NotBeEmpty("it was tried");
     }
 
     [Test]
@@ -90,7 +93,8 @@ internal sealed class LazyRestoreTests : SharedBenchTests
 
         (await Cluster.GetAsync("podmigration", "pages", "{.status.outcome}")).Should().Be("RolledBack");
         (await Cluster.GetAsync("podmigration", "pages", "{.status.message}")).Should().Contain("not all pages");
-        (await Cluster.KubectlAsync("get", "pods", "-o", "name")).Split('\n').Should().ContainSingle(n => n.StartsWith("pod/pages", StringComparison.Ordinal));
+        (await Cluster.KubectlAsync("get", "pods", "-o", "name")).Split('\n')
+            .Should().ContainSingle(n => n.StartsWith("pod/pages", StringComparison.Ordinal));
         await CountOnAsync("node-a", "pages", "c");
         Digests("pages").Should().ContainSingle("nobody has read a page that was not there");
     }
@@ -98,7 +102,10 @@ internal sealed class LazyRestoreTests : SharedBenchTests
     // A dump between two writes leaves half a line on each node.
     private IEnumerable<string> Digests(string pod) =>
         Cluster.Log("node-a", pod, "c").Concat(Cluster.Log("node-b", pod, "c"))
-            .Select(l => Regex.Match(l, "sha=([0-9a-f]{64})$")).Where(m => m.Success).Select(m => m.Groups[1].Value).Distinct();
+            .Select(l => Regex.Match(l, "sha=([0-9a-f]{64})$"))
+            .Where(m => m.Success)
+            .Select(m => m.Groups[1].Value)
+            .Distinct();
 
     /// <summary>Does something while the target's CRIU runs a script before it is itself.</summary>
     private async Task WithCriuAsync(string script, Func<Task> body)

@@ -3,7 +3,8 @@ using System.Net.Sockets;
 
 namespace PodCheckpointing.EndToEnd;
 
-/// <summary>A client of a server that counts: sends a line, and gets the count of all lines that the server has had.</summary>
+/// <summary>A client of a server that counts: sends a line, and gets the count of all
+/// lines that the server has had.</summary>
 internal sealed class LineClient : IDisposable
 {
     private readonly TcpClient _connection;

@@ -16,11 +16,16 @@ public sealed class LostNodeTests() : BenchTests("l")
         await HoldUpCriuAsync("node-b");
         await Cluster.ApplyAsync(Migration("dead", "dead", "node-b"));
         await Cluster.WaitAsync("podmigration", "dead", "{.status.phase}", "Restoring");
-        var folder = "/var/lib/pod-checkpointing/restores/" + await Cluster.GetAsync("podmigration", "dead", "{.status.restoredPodUID}") + "/c";
+        var folder = "/var/lib/pod-checkpointing/restores/"
+            + await Cluster.GetAsync("podmigration", "dead", "{.status.restoredPodUID}")
+            + "/c";
 
         // Nobody tells the API server that the target runs; and nobody starts it again when its node dies.
         await Cluster.PauseAsync("kubelet-node-b");
-        await Cluster.OnNodeAsync("node-b", $"touch /run/criu-go; for i in $(seq 1500); do [ ! -e {folder}/running ] || break; sleep 0.1; done; cat {folder}/running");
+        await Cluster.OnNodeAsync(
+            "node-b",
+            $"touch /run/criu-go; for i in $(seq 1500); do [ ! -e {folder}/running ] || break; sleep 0.1; done; cat "
+                + $"{folder}/running");
         await CountOnAsync("node-b", "dead", "c");
         await Cluster.OnNodeAsync("node-b", $"kill -KILL $(cut -d' ' -f1 {folder}/pid)");
         await CutOffAsync("node-b");
@@ -30,8 +35,10 @@ public sealed class LostNodeTests() : BenchTests("l")
         await Cluster.WaitAsync("podmigration", "dead", "{.status.conditions[?(@.type==\"Stalled\")].status}", "True");
         (await ConditionAsync("dead", "Stalled", "reason")).Should().Be("TargetUnreachable");
         (await ConditionAsync("dead", "Stalled", "message")).Should()
-            .Contain("the source stays stopped at node-a").And.Contain($"kubectl taint node node-b {Taint}=nodeshutdown:NoExecute");
-        Cluster.Numbers("node-a", "dead", "c", "n").Should().HaveCount(stood, "the target may run for all that anybody knows");
+            .Contain("the source stays stopped at node-a").And.Contain(
+                $"kubectl taint node node-b {Taint}=nodeshutdown:NoExecute");
+        Cluster.Numbers("node-a", "dead", "c", "n")
+            .Should().HaveCount(stood, "the target may run for all that anybody knows");
 
         await Cluster.KubectlAsync("taint", "node", "node-b", $"{Taint}=nodeshutdown:NoExecute");
         await Cluster.WaitAsync("podmigration", "dead", "{.status.outcome}", "RolledBack");
@@ -44,8 +51,12 @@ public sealed class LostNodeTests() : BenchTests("l")
         await Cluster.ResumeAsync("kubelet-node-b");
         await NodeIsAsync("node-b", "True");
         await Cluster.KubectlAsync("taint", "node", "node-b", $"{Taint}-");
-        (await Cluster.OnNodeAsync("node-b", $"for i in $(seq 1500); do ctr -n k8s.io tasks ls -q | grep -q . || break; sleep 0.1; done; ctr -n k8s.io tasks ls -q")).Trim()
-            .Should().BeEmpty();
+        (await Cluster.OnNodeAsync(
+            "node-b",
+            "for i in $(seq 1500); do ctr -n k8s.io tasks ls -q | grep -q . || break; sleep 0.1; done; ctr -n "
+                + "k8s.io tasks ls -q"))
+            .Trim()
+                .Should().BeEmpty();
         await MigrateAsync("dead", "dead-again", "node-b", "Completed");
     }
 

@@ -5,14 +5,15 @@ using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.EndToEnd;
 
-/// <summary>A node that is lost while a pod leaves it: what is not on the volume is lost with it, and only that. And what a
-/// node that was given up as lost lets go when it comes back.</summary>
+/// <summary>A node that is lost while a pod leaves it: what is not on the volume is lost with it, and only that. And
+/// what a node that was given up as lost lets go when it comes back.</summary>
 [TestFixture]
 public sealed class LostSourceTests() : BenchTests("m")
 {
     private const string Taint = "node.kubernetes.io/out-of-service";
 
-    /// <summary>How long the end may take once it is said that the node is dead: far less than the migration's own timeout, 300 s.</summary>
+    /// <summary>How long the end may take once it is said that the node is dead: far less than the
+    /// migration's own timeout, 300 s.</summary>
     private static readonly TimeSpan AtOnce = TimeSpan.FromSeconds(100);
 
     private bool _agentIsDead;
@@ -38,7 +39,9 @@ public sealed class LostSourceTests() : BenchTests("m")
             _agentIsDead = false;
         }
 
-        (await OnSourceAsync("for i in $(seq 1500); do ctr -n k8s.io tasks ls -q | grep -q . || break; sleep 0.1; done; ctr -n k8s.io tasks ls -q"))
+        (await OnSourceAsync(
+            "for i in $(seq 1500); do ctr -n k8s.io tasks ls -q | grep -q . || break; sleep 0.1; done; ctr -n k8s.io "
+                + "tasks ls -q"))
             .Trim().Should().BeEmpty();
     }
 
@@ -55,7 +58,8 @@ public sealed class LostSourceTests() : BenchTests("m")
         await OnSourceAsync("iptables -I OUTPUT -o eth0 -p tcp --sport 50051 -j DROP; touch /run/criu-go");
         var uid = await Cluster.GetAsync("podmigration", "sealed", "{.status.podUID}");
         var stored = new DirectoryInfo(Path.Combine(Cluster.Folder, "store", uid));
-        await Wait.UntilAsync(() => Directory.Exists(stored.FullName) && stored.EnumerateDirectories().Any(d => File.Exists(Path.Combine(d.FullName, ".checkpoint-complete"))));
+        await Wait.UntilAsync(() => Directory.Exists(stored.FullName)
+            && stored.EnumerateDirectories().Any(d => File.Exists(Path.Combine(d.FullName, ".checkpoint-complete"))));
         await DieAsync();
         (await Cluster.GetAsync("podmigration", "sealed", "{.status.phase}")).Should().Be("Checkpointing");
         await SayItIsDeadAsync("node-a");
@@ -75,7 +79,8 @@ public sealed class LostSourceTests() : BenchTests("m")
         // No target comes to wait, and so nothing is fenced.
         await HoldUpPodsAsync();
         await Cluster.ApplyAsync(Migration("before", "before", "node-b"));
-        await Cluster.UntilAsync(name => name.Length > 0, "get", "podmigration", "before", "-o", "jsonpath={.status.restoredPodName}");
+        await Cluster.UntilAsync(
+            name => name.Length > 0, "get", "podmigration", "before", "-o", "jsonpath={.status.restoredPodName}");
         await DieAsync();
         await SayItIsDeadAsync("node-a");
         await Cluster.OnNodeAsync("node-b", "touch /run/go");
@@ -102,12 +107,15 @@ public sealed class LostSourceTests() : BenchTests("m")
     public async Task A_node_that_was_given_up_as_lost_lets_the_addresses_go_that_it_held()
     {
         var annotations = $"annotations: {{cni.projectcalico.org/ipAddrsNoIpam: '[\"{Cluster.OwnAddress(9)}\"]'}}";
-        await Cluster.ApplyAsync(Pod("held", Counter("c")).Replace("{name: held}", $"{{name: held, {annotations}}}", StringComparison.Ordinal));
+        await Cluster.ApplyAsync(Pod("held", Counter("c")).Replace(
+            "{name: held}", $"{{name: held, {annotations}}}", StringComparison.Ordinal));
         await CountOnAsync("node-a", "held", "c");
         await HoldUpPodsAsync();
         await Cluster.ApplyAsync(Migration("held", "held", "node-b", "tcpPolicy: Established\n  timeoutSeconds: 30"));
-        await Cluster.WaitAsync("podmigration", "held", "{.status.conditions[?(@.type==\"Checkpointed\")].status}", "True");
-        await Cluster.OnNodeAsync("node-b", "for i in $(seq 1500); do iptables -t raw -S | grep -q DROP && exit; sleep 0.1; done; exit 1");
+        await Cluster.WaitAsync(
+            "podmigration", "held", "{.status.conditions[?(@.type==\"Checkpointed\")].status}", "True");
+        await Cluster.OnNodeAsync(
+            "node-b", "for i in $(seq 1500); do iptables -t raw -S | grep -q DROP && exit; sleep 0.1; done; exit 1");
         await Cluster.PauseAsync("kubelet-node-b");
         await CutOffAsync("node-b");
         await SayItIsDeadAsync("node-b");
@@ -121,8 +129,11 @@ public sealed class LostSourceTests() : BenchTests("m")
 
         // Its last word on it.
         var log = Path.Combine(Cluster.Folder, "log", "agent-node-b.log");
-        await Wait.UntilAsync(async () => (await File.ReadAllTextAsync(log)).Contains("Let the addresses of 1 migrations go", StringComparison.Ordinal));
-        (await Cluster.OnNodeAsync("node-b", "iptables -t raw -S; ls /var/lib/pod-checkpointing/addresses | grep -v over || true")).Should().NotContain("DROP")
+        await Wait.UntilAsync(async () => (await File.ReadAllTextAsync(log)).Contains(
+            "Let the addresses of 1 migrations go", StringComparison.Ordinal));
+        (await Cluster.OnNodeAsync(
+            "node-b", "iptables -t raw -S; ls /var/lib/pod-checkpointing/addresses | grep -v over || true"))
+            .Should().NotContain("DROP")
             .And.Be("-P PREROUTING ACCEPT\n-P OUTPUT ACCEPT\n");
         await CountOnAsync("node-a", "held", "c", Cluster.Numbers("node-a", "held", "c", "n").Count);
     }
@@ -133,8 +144,10 @@ public sealed class LostSourceTests() : BenchTests("m")
         await Cluster.WaitAsync("podmigration", migration, "{.status.outcome}", outcome, "Restored", "RolledBack");
         watch.Elapsed.Should().BeLessThan(AtOnce);
         (await Cluster.GetAsync("podmigration", migration, "{.status.outcome}")).Should().Be(outcome);
-        (await Cluster.GetAsync("podmigration", migration, "{.status.conditions[?(@.type==\"RolledBack\")].reason}")).Should().Be("NodeLost");
-        (await Cluster.GetAsync("podmigration", migration, "{.status.message}")).Should().Contain("node-a was lost before").And.Contain("the source is gone with node node-a");
+        (await Cluster.GetAsync("podmigration", migration, "{.status.conditions[?(@.type==\"RolledBack\")].reason}"))
+            .Should().Be("NodeLost");
+        (await Cluster.GetAsync("podmigration", migration, "{.status.message}"))
+            .Should().Contain("node-a was lost before").And.Contain("the source is gone with node node-a");
     }
 
     /// <summary>Nobody answers on node-a any more, and its pods are gone as a node's are that has no power.</summary>
@@ -144,7 +157,8 @@ public sealed class LostSourceTests() : BenchTests("m")
         await CutOffAsync("node-a");
         _agentIsDead = true;
         await Cluster.KillAsync("agent-node-a");
-        await OnSourceAsync("for task in $(ctr -n k8s.io tasks ls | awk 'NR > 1 {print $2}'); do kill -KILL $task || true; done");
+        await OnSourceAsync(
+            "for task in $(ctr -n k8s.io tasks ls | awk 'NR > 1 {print $2}'); do kill -KILL $task || true; done");
     }
 
     private async Task SayItIsDeadAsync(string node)

@@ -7,7 +7,8 @@ using NUnit.Framework;
 
 namespace PodCheckpointing.EndToEnd;
 
-/// <summary>What operator and agents tell of a real migration: values at /metrics, and one trace over all of them.</summary>
+/// <summary>What operator and agents tell of a real migration: values at /metrics, and
+/// one trace over all of them.</summary>
 [TestFixture]
 public sealed class MetricsTests() : BenchTests("m")
 {
@@ -16,7 +17,8 @@ public sealed class MetricsTests() : BenchTests("m")
     private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(60) };
     private TraceCollector _collector = null!;
 
-    private int Index => int.Parse(File.ReadAllText(Path.Combine(Cluster.Folder, "index")), CultureInfo.InvariantCulture);
+    private int Index =>
+        int.Parse(File.ReadAllText(Path.Combine(Cluster.Folder, "index")), CultureInfo.InvariantCulture);
 
     [OneTimeSetUp]
     public async Task StartAsync()
@@ -75,12 +77,15 @@ public sealed class MetricsTests() : BenchTests("m")
         told["podmigration_step_duration_seconds_sum{step=\"Checkpoint\"}"].Should().BeInRange(0.01, 60);
         told["podcheckpoint_size_bytes_sum"].Should().Be(bytes);
         told["leader_election_master_status{name=\"pod-checkpointing-operator\"}"].Should().Be(1);
-        told.Where(v => v.Key.StartsWith("informer_synced{")).Should().HaveCountGreaterThanOrEqualTo(7).And.OnlyContain(v => v.Value == 1);
+        told.Where(v => v.Key.StartsWith("informer_synced{"))
+            .Should().HaveCountGreaterThanOrEqualTo(7).And.OnlyContain(v => v.Value == 1);
         told["informer_objects{kind=\"Node\"}"].Should().Be(2);
         told["workqueue_adds_total{name=\"PodMigration\"}"].Should().BeGreaterThan(4);
         told["workqueue_work_duration_seconds_count{name=\"PodMigration\"}"].Should().BeGreaterThan(4);
-        told["controller_runtime_reconcile_total{controller=\"PodMigration\",result=\"requeue_after\"}"].Should().BeGreaterThan(4);
-        told["rest_client_requests_total{verb=\"patch\",resource=\"podmigrations\",code=\"200\"}"].Should().BeGreaterThan(4);
+        told["controller_runtime_reconcile_total{controller=\"PodMigration\",result=\"requeue_after\"}"]
+            .Should().BeGreaterThan(4);
+        told["rest_client_requests_total{verb=\"patch\",resource=\"podmigrations\",code=\"200\"}"]
+            .Should().BeGreaterThan(4);
         told["rest_client_requests_total{verb=\"create\",resource=\"pods\",code=\"201\"}"].Should().Be(1);
         told["grpc_client_handled_total{grpc_method=\"Checkpoint\",grpc_code=\"OK\"}"].Should().Be(1);
         told["process_resident_memory_bytes"].Should().BeInRange(2e7, 1e9);
@@ -100,12 +105,21 @@ public sealed class MetricsTests() : BenchTests("m")
         target["container_restore_staged_bytes_total"].Should().Be(source["container_checkpoint_read_bytes_total"]);
         target["grpc_server_handled_total{grpc_method=\"PrepareRestore\",grpc_code=\"OK\"}"].Should().Be(1);
 
-        await OneTraceAsync((await Cluster.GetAsync("podmigration", "seen", "{.metadata.uid}")).Replace("-", "", StringComparison.Ordinal));
+        await OneTraceAsync((await Cluster.GetAsync("podmigration", "seen", "{.metadata.uid}")).Replace(
+            "-", "", StringComparison.Ordinal));
     }
 
     private async Task OneTraceAsync(string traceId)
     {
-        string[] operators = ["PodMigration", "step Checkpoint", "step Commit", "reconcile PodMigration", "reconcile PodCheckpoint", "reconcile ContainerCheckpoint"];
+        string[] operators =
+        [
+            "PodMigration",
+            "step Checkpoint",
+            "step Commit",
+            "reconcile PodMigration",
+            "reconcile PodCheckpoint",
+            "reconcile ContainerCheckpoint",
+        ];
         string[] agents = ["checkpoint container", "dump", "store", "stage", "restore"];
         // Spans are sent every few seconds.
         IReadOnlyList<CollectedSpan> spans = [];
@@ -130,7 +144,8 @@ public sealed class MetricsTests() : BenchTests("m")
         dump.End.Should().BeLessThan(restore.Start, "both nodes are this machine, with one clock");
         var path = Path.Combine(TestContext.CurrentContext.WorkDirectory, "trace.txt");
         await File.WriteAllLinesAsync(path, spans.OrderBy(s => s.Start).Select(s =>
-            $"{(s.Start - spans.Min(x => x.Start)) / 1e6,10:F1} ms {(s.End - s.Start) / 1e6,8:F1} ms  {s.Service,-28} {s.Name}"));
+            $"{(s.Start - spans.Min(x => x.Start)) / 1e6,10:F1} ms {(s.End - s.Start) / 1e6,8:F1} ms  "
+                + $"{s.Service,-28} {s.Name}"));
         TestContext.AddTestAttachment(path);
     }
 
@@ -150,12 +165,14 @@ public sealed class MetricsTests() : BenchTests("m")
             try
             {
                 var values = await ScrapeAsync(url);
-                if (values.Any(v => (v.Key == series || v.Key.StartsWith(series + "{", StringComparison.Ordinal)) && isRight(v.Value)))
+                if (values.Any(v => (v.Key == series || v.Key.StartsWith(series + "{", StringComparison.Ordinal))
+                    && isRight(v.Value)))
                 {
                     return;
                 }
 
-                last = string.Join('\n', values.Where(v => v.Key.StartsWith(series.Split('{')[0], StringComparison.Ordinal)));
+                last = string.Join(
+                    '\n', values.Where(v => v.Key.StartsWith(series.Split('{')[0], StringComparison.Ordinal)));
             }
             catch (Exception exception) when (exception is HttpRequestException or TaskCanceledException)
             {

@@ -26,8 +26,8 @@ public sealed class MigrationTests : SharedBenchTests
         all.Order().Should().Equal(Enumerable.Range(1, all.Count()).Select(n => (long)n));
     }
 
-    /// <summary>.NET would reload settings, and for that watch every folder below the working directory: a write anywhere on the
-    /// node would wake the agent, also those of a dump while its pod stands still.</summary>
+    /// <summary>.NET would reload settings, and for that watch every folder below the working directory: a write
+    /// anywhere on the node would wake the agent, also those of a dump while its pod stands still.</summary>
     [TestCase("agent-node-a")]
     [TestCase("agent-node-b")]
     [TestCase("operator")]
@@ -69,10 +69,12 @@ public sealed class MigrationTests : SharedBenchTests
         await CountOnAsync("node-b", "hook-m", "c");
 
         Stops("node-a").Should().BeEmpty();
-        (await Cluster.GetAsync("podmigration", "hook", "{.status.steps[?(@.name==\"EndSource\")].finishedAt}")).Should().NotBeEmpty();
+        (await Cluster.GetAsync("podmigration", "hook", "{.status.steps[?(@.name==\"EndSource\")].finishedAt}"))
+            .Should().NotBeEmpty();
 
         // Its end, later, is one.
-        await Cluster.KubectlAsync("delete", "pod", "--wait", await Cluster.GetAsync("podmigration", "hook", "{.status.restoredPodName}"));
+        await Cluster.KubectlAsync(
+            "delete", "pod", "--wait", await Cluster.GetAsync("podmigration", "hook", "{.status.restoredPodName}"));
         Stops("node-b").Should().ContainSingle();
 
         IEnumerable<long> Stops(string node) => Cluster.Numbers(node, "hook", "c", "stop");
@@ -103,7 +105,8 @@ public sealed class MigrationTests : SharedBenchTests
                 command: [python3, -u, -c, "print('n=0')"]
             """;
         var sidecar = Counter("side") + "\n    restartPolicy: Always";
-        await StartAsync(Pod("car", Counter("c")).Replace("  containers:", $"{Init}\n{sidecar}\n  containers:", StringComparison.Ordinal), "c");
+        await StartAsync(Pod("car", Counter("c")).Replace(
+            "  containers:", $"{Init}\n{sidecar}\n  containers:", StringComparison.Ordinal), "c");
         await CountOnAsync("node-a", "car", "side");
         await MigrateAsync("car", "car", "node-b", "Completed");
 
@@ -150,14 +153,24 @@ public sealed class MigrationTests : SharedBenchTests
         var mounts = "\n    volumeMounts: [{name: disk, mountPath: /disk}, {name: memory, mountPath: /memory}]";
         await StartAsync(
             Pod("dirs", Python("c", Code) + mounts)
-                .Replace("  containers:", "  volumes: [{name: disk, emptyDir: {}}, {name: memory, emptyDir: {medium: Memory, sizeLimit: 16Mi}}]\n  containers:", StringComparison.Ordinal));
+                .Replace(
+                    "  containers:",
+                    "  volumes: [{name: disk, emptyDir: {}}, {name: memory, emptyDir: {medium: Memory, sizeLimit: "
+                        + "16Mi}}]\n  containers:",
+                    StringComparison.Ordinal));
         await MigrateAsync("dirs", "dirs", "node-b", "Completed");
 
         await CountOnAsync("node-b", "dirs-m", "c");
-        var lines = Cluster.Log("node-a", "dirs", "c").Concat(Cluster.Log("node-b", "dirs", "c")).Select(l => l.Split(' ', 4)).ToList();
-        lines.Should().OnlyContain(l => l[0] == $"n={l[1]}" && l[1] == l[2], "every line that was written is in both files");
-        lines.Select(l => l[3]).Distinct().Should().Equal("1234 4321 0o100640 2 0o42750 67108864 True owned True green");
-        lines.Select(l => long.Parse(l[1], null)).Order().Should().Equal(Enumerable.Range(1, lines.Count).Select(n => (long)n));
+        var lines = Cluster.Log("node-a", "dirs", "c")
+            .Concat(Cluster.Log("node-b", "dirs", "c"))
+            .Select(l => l.Split(' ', 4))
+            .ToList();
+        lines.Should().OnlyContain(
+            l => l[0] == $"n={l[1]}" && l[1] == l[2], "every line that was written is in both files");
+        lines.Select(l => l[3]).Distinct()
+            .Should().Equal("1234 4321 0o100640 2 0o42750 67108864 True owned True green");
+        lines.Select(l => long.Parse(l[1], null)).Order()
+            .Should().Equal(Enumerable.Range(1, lines.Count).Select(n => (long)n));
     }
 
     [Test]
@@ -175,7 +188,8 @@ public sealed class MigrationTests : SharedBenchTests
         await Cluster.KubectlAsync("delete", "podcheckpoint", "alone", "--timeout=180s");
 
         Directory.Exists(folder).Should().BeFalse();
-        (await Cluster.KubectlAsync("get", "pcpc,ccpc", "-o", "jsonpath={.items[*].spec.source.podName}")).Should().NotContain("alone");
+        (await Cluster.KubectlAsync("get", "pcpc,ccpc", "-o", "jsonpath={.items[*].spec.source.podName}"))
+            .Should().NotContain("alone");
     }
 
     [Test]
@@ -185,7 +199,8 @@ public sealed class MigrationTests : SharedBenchTests
         var uri = await CheckpointAsync("kept");
         var content = await Cluster.GetAsync("podcheckpoint", "kept", "{.status.boundContentName}");
         (await Cluster.GetAsync("pcpc", content, "{.status.artifactURI}")).Should().Be(uri);
-        await Cluster.KubectlAsync("patch", "pcpc", content, "--type=merge", "-p", """{"spec":{"deletionPolicy":"Retain"}}""");
+        await Cluster.KubectlAsync(
+            "patch", "pcpc", content, "--type=merge", "-p", """{"spec":{"deletionPolicy":"Retain"}}""");
 
         await Cluster.KubectlAsync("delete", "podcheckpoint", "kept", "--timeout=180s");
 
@@ -202,7 +217,8 @@ public sealed class MigrationTests : SharedBenchTests
         await MigrateAsync("tcp", "tcp", "node-b", "Failed", "tcpPolicy: Reject");
 
         (await Cluster.GetAsync("podmigration", "tcp", "{.status.message}")).Should().Contain("tcpPolicy: Close");
-        (await Cluster.GetAsync("podmigration", "tcp", "{.status.podCheckpointName}")).Should().BeEmpty("nothing was begun");
+        (await Cluster.GetAsync("podmigration", "tcp", "{.status.podCheckpointName}"))
+            .Should().BeEmpty("nothing was begun");
         await CountOnAsync("node-a", "tcp", "c", Cluster.Numbers("node-a", "tcp", "c", "n").Count);
     }
 
@@ -210,7 +226,8 @@ public sealed class MigrationTests : SharedBenchTests
     public async Task A_second_migration_of_the_same_pod_is_refused()
     {
         await StartAsync(Pod("twice", Counter("c")));
-        await Cluster.ApplyAsync(Migration("twice", "twice-1", "node-b") + "\n---\n" + Migration("twice", "twice-2", "node-b"));
+        await Cluster.ApplyAsync(
+            Migration("twice", "twice-1", "node-b") + "\n---\n" + Migration("twice", "twice-2", "node-b"));
         var first = await Cluster.WaitAsync("podmigration", "twice-1", "{.status.phase}", "Completed", "Failed");
         var second = await Cluster.WaitAsync("podmigration", "twice-2", "{.status.phase}", "Completed", "Failed");
 
@@ -230,11 +247,14 @@ public sealed class MigrationTests : SharedBenchTests
             await Cluster.ApplyAsync(pod == "crashes"
                 ? Pod("crashes", Counter("c"), Python("second", "raise SystemExit(1)"))
                 : pod == "done"
-                ? Pod("done", Python("c", "print('n=1')")).Replace("containers:", "restartPolicy: Never\n  containers:", StringComparison.Ordinal)
+                ? Pod("done", Python("c", "print('n=1')")).Replace(
+                    "containers:", "restartPolicy: Never\n  containers:", StringComparison.Ordinal)
                 : Pod("still", Counter("c")));
             await (pod == "crashes"
                 // Between two of its short lives, it would be found running.
-                ? Cluster.WaitAsync("pod", pod, "{.status.containerStatuses[?(@.name==\"second\")].state.waiting.reason}", "CrashLoopBackOff")
+                ? Cluster.WaitAsync(
+                    "pod", pod, "{.status.containerStatuses[?(@.name==\"second\")].state.waiting.reason}",
+                    "CrashLoopBackOff")
                 : Cluster.WaitAsync("pod", pod, "{.status.phase}", pod == "done" ? "Succeeded" : "Running"));
         }
 
@@ -257,14 +277,18 @@ public sealed class MigrationTests : SharedBenchTests
                 print(f"n={n}", flush=True)
                 time.sleep(0.05)
             """;
-        var probe = "\n    livenessProbe: {exec: {command: [\"true\"]}, periodSeconds: 1, failureThreshold: 3, timeoutSeconds: 30}"
-            + "\n    volumeMounts: [{name: disk, mountPath: /disk}]";
+        var probe =
+            "\n    livenessProbe: {exec: {command: [\"true\"]}, periodSeconds: 1, failureThreshold: 3, "
+                + "timeoutSeconds: 30}\n    volumeMounts: [{name: disk, mountPath: /disk}]";
         await StartAsync(
             Pod("tight", Python("c", Code) + probe)
-                .Replace("  containers:", "  volumes: [{name: disk, emptyDir: {}}]\n  containers:", StringComparison.Ordinal));
+                .Replace(
+                    "  containers:", "  volumes: [{name: disk, emptyDir: {}}]\n  containers:",
+                    StringComparison.Ordinal));
         await MigrateAsync("tight", "tight", "node-b", "Failed");
 
-        (await Cluster.GetAsync("podmigration", "tight", "{.status.message}")).Should().Contain("liveness probes allow");
+        (await Cluster.GetAsync("podmigration", "tight", "{.status.message}"))
+            .Should().Contain("liveness probes allow");
         (await Cluster.GetAsync("podmigration", "tight", "{.status.outcome}")).Should().Be("RolledBack");
         await OneCopyGoesOnAsync("tight");
     }

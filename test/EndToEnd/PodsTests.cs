@@ -33,14 +33,16 @@ public sealed class PodsTests() : BenchTests("p")
         "patch pods",
     ];
 
-    protected override Task<LocalCluster.LocalCluster> BringUpAsync(string name) => LocalCluster.LocalCluster.StartPodsAsync(name);
+    protected override Task<LocalCluster.LocalCluster> BringUpAsync(string name) =>
+        LocalCluster.LocalCluster.StartPodsAsync(name);
 
     [Test, Order(1)]
     public async Task All_are_ready_and_the_agents_have_put_their_handler_on_the_nodes()
     {
         var pods = await Cluster.KubectlAsync(
             "-n", System, "get", "pods", "-o",
-            "jsonpath={range .items[*]}{.metadata.name} {.spec.containers[0].image} {.status.containerStatuses[0].ready}{\"\\n\"}{end}");
+            "jsonpath={range .items[*]}{.metadata.name} {.spec.containers[0].image} "
+                + "{.status.containerStatuses[0].ready}{\"\\n\"}{end}");
         pods.Split('\n', StringSplitOptions.RemoveEmptyEntries).Should().BeEquivalentTo(
             "checkpoint-agent-node-a localhost/checkpoint-agent:0.1.0 true",
             "checkpoint-agent-node-b localhost/checkpoint-agent:0.1.0 true",
@@ -49,13 +51,17 @@ public sealed class PodsTests() : BenchTests("p")
 
         foreach (var node in new[] { "node-a", "node-b" })
         {
-            foreach (var (file, source) in new[] { ("checkpoint-restore", "agent/Restores/Handler"), ("checkpoint-fence", "agent/Fences/Hook") })
+            foreach (var (file, source) in new[] { ("checkpoint-restore", "agent/Restores/Handler"),
+                ("checkpoint-fence", "agent/Fences/Hook") })
             {
                 File.ReadAllText($"{Cluster.RootOf(node)}/usr/libexec/pod-checkpointing/{file}")
                     .Should().Be(File.ReadAllText($"{Cluster.RootOf(node)}/opt/pod-checkpointing/{source}/{file}"));
             }
 
-            (await Cluster.OnNodeAsync(node, "test -x /usr/libexec/pod-checkpointing/checkpoint-restore || echo none; ls /etc/containers/oci/hooks.d 2>/dev/null || true"))
+            (await Cluster.OnNodeAsync(
+                node,
+                "test -x /usr/libexec/pod-checkpointing/checkpoint-restore || echo none; ls "
+                    + "/etc/containers/oci/hooks.d 2>/dev/null || true"))
                 .Should().BeEmpty("containerd reads no hooks there, and whoever else does would run it");
         }
     }
@@ -79,11 +85,16 @@ public sealed class PodsTests() : BenchTests("p")
         await StartAsync(Pod("alone", Counter("c")));
         var uri = await CheckpointAsync("alone");
         // The agent has asked the node's own programs, from inside its container.
-        (await Cluster.KubectlAsync("get", "containercheckpointcontents", "-o", "jsonpath={.items[*].status.criuVersion}")).Should().MatchRegex(@"\b4\.\d");
+        (await Cluster.KubectlAsync(
+            "get", "containercheckpointcontents", "-o", "jsonpath={.items[*].status.criuVersion}"))
+            .Should().MatchRegex(@"\b4\.\d");
 
         // The store's tool is in the agent's image.
-        var agent = await Cluster.KubectlAsync("-n", System, "get", "pod", "checkpoint-agent-node-a", "-o", "jsonpath={.status.containerStatuses[0].containerID}");
-        (await Cluster.OnNodeAsync("node-a", $"ctr -n k8s.io tasks exec --exec-id tool {agent.Split('/')[^1]} store ls /mnt/checkpoints"))
+        var agent = await Cluster.KubectlAsync(
+            "-n", System, "get", "pod", "checkpoint-agent-node-a", "-o",
+            "jsonpath={.status.containerStatuses[0].containerID}");
+        (await Cluster.OnNodeAsync(
+            "node-a", $"ctr -n k8s.io tasks exec --exec-id tool {agent.Split('/')[^1]} store ls /mnt/checkpoints"))
             .Should().Contain(uri.Split('/')[^1]);
 
         await Cluster.KubectlAsync("delete", "podcheckpoint", "alone", "--timeout=180s");
@@ -115,13 +126,19 @@ public sealed class PodsTests() : BenchTests("p")
             metadata: {name: once}
             spec: {accessModes: [ReadWriteOnce], volumeName: once, resources: {requests: {storage: 1Mi}}}
             """);
-        await Cluster.KubectlAsync("patch", "pvc", "once", "--subresource=status", "--type=merge", "-p", "{\"status\":{\"phase\":\"Bound\"}}");
+        await Cluster.KubectlAsync(
+            "patch", "pvc", "once", "--subresource=status", "--type=merge", "-p", "{\"status\":{\"phase\":\"Bound\"}}");
         await Cluster.ApplyAsync(Pod("once", Counter("c"))
-            .Replace("  containers:", "  volumes: [{name: disk, persistentVolumeClaim: {claimName: once}}]\n  containers:", StringComparison.Ordinal));
+            .Replace(
+                "  containers:",
+                "  volumes: [{name: disk, persistentVolumeClaim: {claimName: once}}]\n  containers:",
+                StringComparison.Ordinal));
         await MigrateAsync("once", "once", "node-b", "Failed");
 
-        (await Cluster.GetAsync("podmigration", "once", "{.status.message}")).Should().Contain("mounts claim once, whose volume once has accessModes ReadWriteOnce");
-        await Cluster.KubectlAsync("patch", "podmigration", "once", "--type=merge", "-p", """{"spec":{"ttlSecondsAfterFinished":0}}""");
+        (await Cluster.GetAsync("podmigration", "once", "{.status.message}"))
+            .Should().Contain("mounts claim once, whose volume once has accessModes ReadWriteOnce");
+        await Cluster.KubectlAsync(
+            "patch", "podmigration", "once", "--type=merge", "-p", """{"spec":{"ttlSecondsAfterFinished":0}}""");
         await Cluster.KubectlAsync("wait", "--for=delete", "--timeout=60s", "podmigration/once");
     }
 
@@ -130,10 +147,12 @@ public sealed class PodsTests() : BenchTests("p")
     {
         var calls = AuditLog.CallsOf(Operator, Path.Combine(Cluster.Folder, "audit.log"));
         var granted = AuditLog.Granted(
-            await Cluster.KubectlAsync("get", "clusterroles,roles", "-n", System, "-o", "json"), "pod-checkpointing-operator");
+            await Cluster.KubectlAsync("get", "clusterroles,roles", "-n", System, "-o", "json"),
+            "pod-checkpointing-operator");
 
         calls.Should().HaveCountGreaterThan(50, "five tests have passed before");
-        calls.Where(c => c.Code == 403).Select(c => c.Right.ToString()).Distinct().Should().BeEmpty("nothing is missing");
+        calls.Where(c => c.Code == 403).Select(c => c.Right.ToString()).Distinct()
+            .Should().BeEmpty("nothing is missing");
         granted.Except(calls.Select(c => c.Right)).Select(r => r.ToString())
             .Should().BeSubsetOf(Rare, "nothing is unused");
     }

@@ -4,7 +4,8 @@ using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.EndToEnd;
 
-/// <summary>Rules that keep two checkpoints of a pod, remove orphans after seconds, and let no missing agent hold an object.</summary>
+/// <summary>Rules that keep two checkpoints of a pod, remove orphans after seconds, and let no
+/// missing agent hold an object.</summary>
 [TestFixture]
 public sealed class RetentionTests() : BenchTests(
     "r",
@@ -28,7 +29,8 @@ public sealed class RetentionTests() : BenchTests(
 
         Directory.Exists(FolderOf(oldest)).Should().BeFalse();
         Directory.Exists(FolderOf(pinned)).Should().BeTrue();
-        (await Cluster.KubectlAsync("get", "podcheckpoint", "-o", "name")).Should().Contain("many-2").And.Contain("many-pinned");
+        (await Cluster.KubectlAsync("get", "podcheckpoint", "-o", "name"))
+            .Should().Contain("many-2").And.Contain("many-pinned");
         await Cluster.UntilAsync(
             events => events.Contains("Expired") && events.Contains("pod many has more than 2 checkpoints"),
             "get", "events", "--field-selector", "involvedObject.name=many-1");
@@ -43,7 +45,8 @@ public sealed class RetentionTests() : BenchTests(
         await Cluster.KubectlAsync("delete", "podcheckpoint", "orphan", "--timeout=180s");
         File.Exists(Path.Combine(FolderOf(uri), ".checkpoint-complete")).Should().BeTrue();
 
-        var part = await Cluster.KubectlAsync("get", "ccpc", "-o", "jsonpath={.items[?(@.spec.source.podName==\"orphan\")].metadata.name}");
+        var part = await Cluster.KubectlAsync(
+            "get", "ccpc", "-o", "jsonpath={.items[?(@.spec.source.podName==\"orphan\")].metadata.name}");
         await Cluster.KubectlAsync("delete", "--timeout=180s", $"pcpc/{content}", $"ccpc/{part}");
 
         await Wait.UntilAsync(() => !Directory.Exists(FolderOf(uri)), "the orphan's bytes are gone");
@@ -59,7 +62,8 @@ public sealed class RetentionTests() : BenchTests(
         Directory.Move(FolderOf(uri), aside);
 
         await Cluster.KubectlAsync(
-            "wait", "--timeout=180s", "--for=jsonpath={.status.conditions[?(@.type==\"Ready\")].reason}=ArtifactMissing", "podcheckpoint/lost");
+            "wait", "--timeout=180s",
+            "--for=jsonpath={.status.conditions[?(@.type==\"Ready\")].reason}=ArtifactMissing", "podcheckpoint/lost");
 
         Directory.Move(aside, FolderOf(uri));
         await Cluster.KubectlAsync("wait", "--for=condition=Ready", "--timeout=180s", "podcheckpoint/lost");

@@ -5,8 +5,8 @@ using k8s.Models;
 
 namespace PodCheckpointing.EndToEnd;
 
-/// <summary>A client of a Service: takes the next ready endpoint of its EndpointSlices for each request, as a proxy on a node
-/// would, and counts its own errors.</summary>
+/// <summary>A client of a Service: takes the next ready endpoint of its EndpointSlices for each request, as a proxy on
+/// a node would, and counts its own errors.</summary>
 internal sealed class ServiceLoad : IAsyncDisposable
 {
     private readonly CancellationTokenSource _stop = new();
@@ -46,7 +46,12 @@ internal sealed class ServiceLoad : IAsyncDisposable
     {
         try
         {
-            var mine = new ListOptions { Namespace = "default", LabelSelector = $"{V1EndpointSlice.ServiceName}={_service}", Timeout = TimeSpan.FromMinutes(10) };
+            var mine = new ListOptions
+            {
+                Namespace = "default",
+                LabelSelector = $"{V1EndpointSlice.ServiceName}={_service}",
+                Timeout = TimeSpan.FromMinutes(10),
+            };
             var list = await _kubernetes.ListAsync<V1EndpointSlice>(mine, _stop.Token);
             _endpoints = [.. list.Items.SelectMany(s => s.Endpoints)];
             await foreach (var (type, slice) in _kubernetes.WatchAsync<V1EndpointSlice>(

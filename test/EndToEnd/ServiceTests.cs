@@ -10,15 +10,16 @@ using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.EndToEnd;
 
-/// <summary>Pods of a Deployment behind a Service move while a client asks them; a ReplicaSet controller and an EndpointSlice
-/// controller watch, as in a whole cluster.</summary>
+/// <summary>Pods of a Deployment behind a Service move while a client asks them; a ReplicaSet controller and an
+/// EndpointSlice controller watch, as in a whole cluster.</summary>
 [TestFixture]
 public sealed class ServiceTests() : BenchTests("s", ("POD_CHECKPOINTING_CONTROLLERS", "1"))
 {
     private const string Ready = "{.status.readyReplicas}";
 
     private IKubernetes Client => new Kubernetes(
-        KubernetesClientConfiguration.BuildConfigFromConfigFile(Path.Combine(Cluster.Folder, "kubeconfig"), context: null));
+        KubernetesClientConfiguration.BuildConfigFromConfigFile(
+            Path.Combine(Cluster.Folder, "kubeconfig"), context: null));
 
     [Test]
     public async Task A_pod_of_the_samples_Deployment_moves_under_load_and_its_ReplicaSet_starts_no_other()
@@ -34,26 +35,35 @@ public sealed class ServiceTests() : BenchTests("s", ("POD_CHECKPOINTING_CONTROL
         await AnswersAsync(load, source.Metadata.Uid!);
 
         // As its head says it, with the pod put in.
-        var command = (await File.ReadAllLinesAsync(Path.Combine(Readme.Root, sample))).Single(l => l.StartsWith("#   kubectl create", StringComparison.Ordinal))[1..];
-        var said = await Cluster.SayAsync("bash", "-c", command.Replace("POD", source.Metadata.Name, StringComparison.Ordinal));
+        var command = (await File.ReadAllLinesAsync(Path.Combine(Readme.Root, sample)))
+            .Single(l => l.StartsWith("#   kubectl create", StringComparison.Ordinal))[1..];
+        var said = await Cluster.SayAsync(
+            "bash", "-c", command.Replace("POD", source.Metadata.Name, StringComparison.Ordinal));
         said.Code.Should().Be(0, "it said {0}", said.Output + said.Error);
 
         var restored = await client.GetAsync<V1Pod>(
-            "default", await Cluster.GetAsync("podmigration", "web", "{.status.restoredPodName}"), CancellationToken.None);
+            "default", await Cluster.GetAsync("podmigration", "web", "{.status.restoredPodName}"),
+            CancellationToken.None);
         // Whoever asked meanwhile is answered by the restored pod, which has counted what the source had.
         await AnswersAsync(load, restored.Metadata.Uid!);
         restored.Spec.NodeName.Should().Be("node-b");
-        restored.Metadata.Labels!.Where(l => l.Key != WellKnown.MigrationUid).Should().BeEquivalentTo(source.Metadata.Labels);
+        restored.Metadata.Labels!.Where(l => l.Key != WellKnown.MigrationUid)
+            .Should().BeEquivalentTo(source.Metadata.Labels);
         restored.Metadata.OwnerReferences.Should().BeEquivalentTo(source.Metadata.OwnerReferences);
-        restored.Metadata.Annotations.Should().NotContainKey(WellKnown.Handover).And.NotContainKey(WellKnown.DeletionCost);
+        restored.Metadata.Annotations
+            .Should().NotContainKey(WellKnown.Handover).And.NotContainKey(WellKnown.DeletionCost);
         var uids = siblings.Where(u => u != source.Metadata.Uid).Append(restored.Metadata.Uid).ToList();
         (await UidsAsync("web")).Should().BeEquivalentTo(uids);
         seen.Uids.Should().BeSubsetOf([.. siblings, restored.Metadata.Uid!], "the ReplicaSet has made no third pod");
         (await SwitchedAsync("web")).Should().Be("True Succeeded");
         var done = await client.GetAsync<PodMigration>("default", "web", CancellationToken.None);
-        done.Status!.Conditions.Find("ServiceSwitched")!.LastTransitionTime.Should().BeOnOrBefore(done.Status.CompletionTime!.Value);
-        (await Cluster.GetAsync("endpointslice", "web-bench", "{.endpoints[*].targetRef.uid}")).Split(' ').Should().BeEquivalentTo(uids);
-        var log = Cluster.Numbers("node-a", source.Metadata.Name!, "c", "n").Concat(Cluster.Numbers("node-b", source.Metadata.Name!, "c", "n")).ToList();
+        done.Status!.Conditions.Find("ServiceSwitched")!.LastTransitionTime
+            .Should().BeOnOrBefore(done.Status.CompletionTime!.Value);
+        (await Cluster.GetAsync("endpointslice", "web-bench", "{.endpoints[*].targetRef.uid}")).Split(' ')
+            .Should().BeEquivalentTo(uids);
+        var log = Cluster.Numbers("node-a", source.Metadata.Name!, "c", "n")
+            .Concat(Cluster.Numbers("node-b", source.Metadata.Name!, "c", "n"))
+            .ToList();
         log.Should().Equal(Enumerable.Range(1, log.Count).Select(n => (long)n), "it has counted on");
         TestContext.Out.WriteLine(
             $"client: {load.Requests} requests, {load.Errors} errors, at most {load.MostInARow} in a row; downtime "
@@ -62,7 +72,9 @@ public sealed class ServiceTests() : BenchTests("s", ("POD_CHECKPOINTING_CONTROL
 
         await ScaleAsync("web", 1);
         await ScaleAsync("web", 3);
-        (await Cluster.KubectlAsync("get", "pods", "-l", "app=web", "-o", "name")).Split('\n', StringSplitOptions.RemoveEmptyEntries).Should().HaveCount(3);
+        (await Cluster.KubectlAsync("get", "pods", "-l", "app=web", "-o", "name"))
+            .Split('\n', StringSplitOptions.RemoveEmptyEntries)
+            .Should().HaveCount(3);
     }
 
     [Test]
@@ -73,7 +85,8 @@ public sealed class ServiceTests() : BenchTests("s", ("POD_CHECKPOINTING_CONTROL
         var source = await PodOnAsync("back", "node-a");
         var before = await UidsAsync("back");
         await using var seen = new SeenPods(client, "app=back");
-        await WithoutRestoresAsync(() => MigrateAsync(source.Metadata.Name!, "back", "node-b", "Failed", "serviceName: back"));
+        await WithoutRestoresAsync(
+            () => MigrateAsync(source.Metadata.Name!, "back", "node-b", "Failed", "serviceName: back"));
 
         var after = await client.GetAsync<V1Pod>("default", source.Metadata.Name!, CancellationToken.None);
         after.Metadata.Uid.Should().Be(source.Metadata.Uid);
@@ -96,9 +109,11 @@ public sealed class ServiceTests() : BenchTests("s", ("POD_CHECKPOINTING_CONTROL
         await MigrateAsync(source.Metadata.Name!, "wrong", "node-b", "Failed", "serviceName: wrong");
         await MigrateAsync(source.Metadata.Name!, "none", "node-b", "Failed", "serviceName: none");
 
-        (await Cluster.GetAsync("podmigration", "wrong", "{.status.conditions[?(@.type==\"Ready\")].reason} {.status.message}"))
+        (await Cluster.GetAsync(
+            "podmigration", "wrong", "{.status.conditions[?(@.type==\"Ready\")].reason} {.status.message}"))
             .Should().Contain("ServiceNotSelecting").And.Contain("selects app=somebody-else");
-        (await Cluster.GetAsync("podmigration", "none", "{.status.message}")).Should().Contain("Service none does not exist");
+        (await Cluster.GetAsync("podmigration", "none", "{.status.message}"))
+            .Should().Contain("Service none does not exist");
         (await Cluster.GetAsync("pod", source.Metadata.Name!, "{.metadata.uid}")).Should().Be(source.Metadata.Uid);
     }
 
@@ -128,11 +143,13 @@ public sealed class ServiceTests() : BenchTests("s", ("POD_CHECKPOINTING_CONTROL
     }
 
     private static string ServiceFor(string name, string app) =>
-        $"{{apiVersion: v1, kind: Service, metadata: {{name: {name}}}, spec: {{selector: {{app: {app}}}, ports: [{{port: 7000}}]}}}}";
+        $"{{apiVersion: v1, kind: Service, metadata: {{name: {name}}}, spec: {{selector: {{app: {app}}}, ports: "
+            + $"[{{port: 7000}}]}}}}";
 
     private async Task ScaleAsync(string name, int replicas)
     {
-        await Cluster.KubectlAsync("patch", "deployment", name, "--type=merge", "-p", $"{{\"spec\":{{\"replicas\":{replicas}}}}}");
+        await Cluster.KubectlAsync(
+            "patch", "deployment", name, "--type=merge", "-p", $"{{\"spec\":{{\"replicas\":{replicas}}}}}");
         var number = replicas.ToString(CultureInfo.InvariantCulture);
         await Cluster.WaitAsync("deployment", name, Ready, number);
         await Cluster.UntilAsync(
@@ -143,16 +160,19 @@ public sealed class ServiceTests() : BenchTests("s", ("POD_CHECKPOINTING_CONTROL
     private async Task<V1Pod> PodOnAsync(string app, string node)
     {
         var name = await Cluster.KubectlAsync(
-            "get", "pods", "-l", $"app={app}", "-o", $"jsonpath={{.items[?(@.spec.nodeName==\"{node}\")].metadata.name}}");
+            "get", "pods", "-l", $"app={app}", "-o",
+            $"jsonpath={{.items[?(@.spec.nodeName==\"{node}\")].metadata.name}}");
         return await Client.GetAsync<V1Pod>("default", name.Split(' ')[0], CancellationToken.None);
     }
 
     private async Task<string[]> UidsAsync(string app) =>
-        (await Cluster.KubectlAsync("get", "pods", "-l", $"app={app}", "-o", "jsonpath={.items[*].metadata.uid}")).Split(' ');
+        (await Cluster.KubectlAsync("get", "pods", "-l", $"app={app}", "-o", "jsonpath={.items[*].metadata.uid}"))
+            .Split(' ');
 
     private Task<string> SwitchedAsync(string migration) => Cluster.GetAsync(
         "podmigration", migration,
-        "{.status.conditions[?(@.type==\"ServiceSwitched\")].status} {.status.conditions[?(@.type==\"ServiceSwitched\")].reason}");
+        "{.status.conditions[?(@.type==\"ServiceSwitched\")].status} "
+            + "{.status.conditions[?(@.type==\"ServiceSwitched\")].reason}");
 
     /// <summary>Waits until a pod has answered some more.</summary>
     private static async Task AnswersAsync(ServiceLoad load, string uid)
@@ -161,7 +181,8 @@ public sealed class ServiceTests() : BenchTests("s", ("POD_CHECKPOINTING_CONTROL
         var watch = Stopwatch.StartNew();
         while (load.Answers.GetValueOrDefault(uid) < before + 5)
         {
-            watch.Elapsed.Should().BeLessThan(Patience, "the Service leads to {0}; answers so far: {1}", uid, load.Answers);
+            watch.Elapsed
+                .Should().BeLessThan(Patience, "the Service leads to {0}; answers so far: {1}", uid, load.Answers);
             await Task.Delay(100);
         }
     }
@@ -186,7 +207,8 @@ public sealed class ServiceTests() : BenchTests("s", ("POD_CHECKPOINTING_CONTROL
 
         private async Task FollowAsync(IKubernetes kubernetes, string selector)
         {
-            var these = new ListOptions { Namespace = "default", LabelSelector = selector, Timeout = TimeSpan.FromMinutes(10) };
+            var these =
+                new ListOptions { Namespace = "default", LabelSelector = selector, Timeout = TimeSpan.FromMinutes(10) };
             try
             {
                 await foreach (var (type, pod) in kubernetes.WatchAsync<V1Pod>(these, _stop.Token))

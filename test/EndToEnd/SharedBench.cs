@@ -8,7 +8,8 @@ public sealed class SharedBench
 {
     private static LocalCluster.LocalCluster? _cluster;
 
-    internal static async Task<LocalCluster.LocalCluster> TakeAsync(string name) => _cluster ??= await LocalCluster.LocalCluster.StartAsync(name);
+    internal static async Task<LocalCluster.LocalCluster> TakeAsync(string name) =>
+        _cluster ??= await LocalCluster.LocalCluster.StartAsync(name);
 
     [OneTimeTearDown]
     public static async Task DropAsync()

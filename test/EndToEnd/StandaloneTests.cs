@@ -20,13 +20,15 @@ public sealed class StandaloneTests : SharedBenchTests
         foreach (var (node, name) in new[] { ("node-a", "clone-a"), ("node-b", "clone-b") })
         {
             await CountOnAsync(node, name, "c");
-            Cluster.Numbers(node, name, "c", "n")[0].Should().BeInRange(3, atCheckpoint + 1, "it goes on where the origin stood");
+            Cluster.Numbers(node, name, "c", "n")[0]
+                .Should().BeInRange(3, atCheckpoint + 1, "it goes on where the origin stood");
             await OutcomeAsync("default", name, o => o == "Restored");
         }
 
         await CountOnAsync("node-a", "origin", "c", Cluster.Numbers("node-a", "origin", "c", "n").Count);
         await Cluster.UntilAsync(
-            events => events.Contains("goes on from PodCheckpoint origin"), "get", "events", "--field-selector", "involvedObject.name=clone-b");
+            events => events.Contains("goes on from PodCheckpoint origin"), "get", "events", "--field-selector",
+            "involvedObject.name=clone-b");
     }
 
     [Test]
@@ -39,11 +41,13 @@ public sealed class StandaloneTests : SharedBenchTests
         var said = await Cluster.SayAsync(Path.Combine(LocalCluster.LocalCluster.Samples, "snapshot.sh"), "node-b");
 
         said.Code.Should().Be(0, "it said {0}", said.Output + said.Error);
-        said.Output.Should().EndWith("the clone: Restored\n").And.MatchRegex("counter-snapshot +counter +node-a +true +CheckpointCompleted ");
+        said.Output.Should().EndWith("the clone: Restored\n").And.MatchRegex(
+            "counter-snapshot +counter +node-a +true +CheckpointCompleted ");
         var behind = Cluster.Numbers("node-a", "counter", "counter", "event").Count;
         await CountOnAsync("node-b", "counter-clone", "counter", word: "event");
         await CountOnAsync("node-a", "counter", "counter", behind, "event");
-        Cluster.Numbers("node-b", "counter-clone", "counter", "event")[0].Should().BeInRange(4, behind, "it remembers what the first had counted");
+        Cluster.Numbers("node-b", "counter-clone", "counter", "event")[0]
+            .Should().BeInRange(4, behind, "it remembers what the first had counted");
     }
 
     [Test]
@@ -53,9 +57,11 @@ public sealed class StandaloneTests : SharedBenchTests
         var uri = await CheckpointAsync("private");
         await Cluster.KubectlAsync("create", "namespace", "thief");
 
-        await Cluster.ApplyAsync(Clone("thief", "node-b", uri, Counter("c")).Replace("  name: thief\n", "  name: thief\n  namespace: thief\n", StringComparison.Ordinal));
+        await Cluster.ApplyAsync(Clone("thief", "node-b", uri, Counter("c")).Replace(
+            "  name: thief\n", "  name: thief\n  namespace: thief\n", StringComparison.Ordinal));
 
-        await OutcomeAsync("thief", "thief", o => o.Contains("no PodCheckpoint of namespace thief", StringComparison.Ordinal));
+        await OutcomeAsync(
+            "thief", "thief", o => o.Contains("no PodCheckpoint of namespace thief", StringComparison.Ordinal));
         Cluster.Log("node-b", "thief", "c").Should().BeEmpty("a container without its memory is not started");
         var uid = await Cluster.KubectlAsync("-n", "thief", "get", "pod", "thief", "-o", "jsonpath={.metadata.uid}");
         var staged = Path.Combine(Cluster.Folder, "node-b", "state", "restores", uid, "c");
@@ -69,7 +75,9 @@ public sealed class StandaloneTests : SharedBenchTests
         var uri = await CheckpointAsync("gift", more: "deletionPolicy: Retain");
         var content = await Cluster.GetAsync("podcheckpoint", "gift", "{.status.boundContentName}");
         await Cluster.KubectlAsync("delete", "podcheckpoint", "gift", "--timeout=180s");
-        await Cluster.KubectlAsync("wait", "pcpc", content, "--for=jsonpath={.status.conditions[?(@.type==\"Bound\")].reason}=Released", "--timeout=180s");
+        await Cluster.KubectlAsync(
+            "wait", "pcpc", content, "--for=jsonpath={.status.conditions[?(@.type==\"Bound\")].reason}=Released",
+            "--timeout=180s");
         await Cluster.KubectlAsync("create", "namespace", "heir");
         await Cluster.ApplyAsync($$"""
             apiVersion: lpm.my.domain/v1
@@ -77,21 +85,29 @@ public sealed class StandaloneTests : SharedBenchTests
             metadata: {name: gift, namespace: heir}
             spec: {podCheckpointContentName: {{content}}}
             """);
-        await Cluster.KubectlAsync("-n", "heir", "wait", "--for=jsonpath={.status.conditions[?(@.type==\"Ready\")].reason}=BindingMismatch", "--timeout=180s", "pcp/gift");
+        await Cluster.KubectlAsync(
+            "-n",
+            "heir",
+            "wait",
+            "--for=jsonpath={.status.conditions[?(@.type==\"Ready\")].reason}=BindingMismatch",
+            "--timeout=180s",
+            "pcp/gift");
 
         await Cluster.KubectlAsync(
             "patch", "pcpc", content, "--type=json", "-p",
             """[{"op":"replace","path":"/spec/podCheckpointRef","value":{"namespace":"heir","name":"gift"}},{"op":"replace","path":"/spec/deletionPolicy","value":"Delete"}]""");
 
         await Cluster.KubectlAsync("-n", "heir", "wait", "--for=condition=Ready", "--timeout=180s", "pcp/gift");
-        await Cluster.ApplyAsync(Clone("heir", "node-b", uri, Counter("c")).Replace("  name: heir\n", "  name: heir\n  namespace: heir\n", StringComparison.Ordinal));
+        await Cluster.ApplyAsync(Clone("heir", "node-b", uri, Counter("c")).Replace(
+            "  name: heir\n", "  name: heir\n  namespace: heir\n", StringComparison.Ordinal));
         await CountOnAsync("node-b", "heir", "c");
         Cluster.Numbers("node-b", "heir", "c", "n")[0].Should().BeGreaterThan(1);
 
         await OutcomeAsync("heir", "heir", o => o == "Restored");
         await Cluster.KubectlAsync("-n", "heir", "delete", "podcheckpoint", "gift", "--timeout=180s");
         Directory.Exists(FolderOf(uri)).Should().BeFalse("its content says Delete now");
-        (await Cluster.KubectlAsync("get", "pcpc,ccpc", "-o", "jsonpath={.items[*].spec.source.podName}")).Should().NotContain("gift");
+        (await Cluster.KubectlAsync("get", "pcpc,ccpc", "-o", "jsonpath={.items[*].spec.source.podName}"))
+            .Should().NotContain("gift");
     }
 
     [Test]
@@ -125,7 +141,8 @@ public sealed class StandaloneTests : SharedBenchTests
         await Cluster.KubectlAsync("delete", "pcpc", content, "--wait=false");
 
         await Cluster.UntilAsync(
-            o => o.Contains("InUse", StringComparison.Ordinal), "get", "events", "-A", "--field-selector", $"involvedObject.name={content}");
+            o => o.Contains("InUse", StringComparison.Ordinal), "get", "events", "-A", "--field-selector",
+            $"involvedObject.name={content}");
         File.Exists(Path.Combine(FolderOf(uri), ".checkpoint-complete")).Should().BeTrue();
         await Cluster.KubectlAsync("delete", "podcheckpoint", "held", "--timeout=180s");
         await Cluster.KubectlAsync("wait", "--for=delete", "--timeout=180s", $"pcpc/{content}");
@@ -133,7 +150,9 @@ public sealed class StandaloneTests : SharedBenchTests
     }
 
     private Task OutcomeAsync(string scope, string pod, Func<string, bool> done) =>
-        Cluster.UntilAsync(done, "-n", scope, "get", "pod", pod, "-o", "jsonpath={.metadata.annotations.lpm\\.my\\.domain/restore-outcome}");
+        Cluster.UntilAsync(
+            done, "-n", scope, "get", "pod", pod, "-o",
+            "jsonpath={.metadata.annotations.lpm\\.my\\.domain/restore-outcome}");
 
     private static string Clone(string name, string node, string uri, params string[] containers) => $$"""
         apiVersion: v1

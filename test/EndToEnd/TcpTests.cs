@@ -17,7 +17,8 @@ public sealed class TcpTests : SharedBenchTests
     {
         foreach (var node in new[] { "node-a", "node-b" })
         {
-            (await Cluster.OnNodeAsync(node, "cd /etc/criu && head *")).Should().Be("manage-cgroups=ignore\n", "of {0}", node);
+            (await Cluster.OnNodeAsync(node, "cd /etc/criu && head *"))
+                .Should().Be("manage-cgroups=ignore\n", "of {0}", node);
         }
     }
 
@@ -55,7 +56,8 @@ public sealed class TcpTests : SharedBenchTests
 
         (await Cluster.GetAsync("podmigration", "reject", "{.status.conditions[?(@.type==\"RolledBack\")].reason}"))
             .Should().Be("EstablishedTcpConnections");
-        (await Cluster.GetAsync("podmigration", "reject", "{.status.podCheckpointName}")).Should().BeEmpty("nothing was begun");
+        (await Cluster.GetAsync("podmigration", "reject", "{.status.podCheckpointName}"))
+            .Should().BeEmpty("nothing was begun");
         (await client.SendAsync("b", deadline.Token)).Should().Be(2);
         Cluster.Log("node-b", "reject", "c").Should().BeEmpty();
     }
@@ -89,13 +91,14 @@ public sealed class TcpTests : SharedBenchTests
 
         var (before, after, unanswered) = await answers;
         before.Should().NotBeEmpty().And.BeInAscendingOrder().And.OnlyHaveUniqueItems();
-        // What was under way when the server stopped may have been counted and not answered; nothing answered was forgotten.
+        // What was under way when the server stopped may have been counted and not
+        // answered; nothing answered was forgotten.
         after[0].Should().BeInRange(before[^1] + 1, before[^1] + 1 + unanswered);
         after.Should().Equal(Enumerable.Range(0, after.Count).Select(i => after[0] + i));
     }
 
-    /// <summary>One short connection after the other, to the server's address of the moment; and how many the server took between
-    /// the last answer before and the first one after, without an answer.</summary>
+    /// <summary>One short connection after the other, to the server's address of the moment; and how many the server
+    /// took between the last answer before and the first one after, without an answer.</summary>
     private static async Task<(List<long> Before, List<long> After, int Unanswered)> TryAgainAsync(
         Func<string> address, CancellationToken moved, CancellationToken cancellationToken)
     {

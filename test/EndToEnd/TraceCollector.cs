@@ -5,7 +5,8 @@ using Google.Protobuf;
 namespace PodCheckpointing.EndToEnd;
 
 /// <summary>One span, as it was sent.</summary>
-internal sealed record CollectedSpan(string Service, string TraceId, string SpanId, string ParentId, string Name, ulong Start, ulong End);
+internal sealed record CollectedSpan(
+    string Service, string TraceId, string SpanId, string ParentId, string Name, ulong Start, ulong End);
 
 /// <summary>Takes spans by OTLP over HTTP, on every address of this machine.</summary>
 internal sealed class TraceCollector : IDisposable
@@ -44,14 +45,20 @@ internal sealed class TraceCollector : IDisposable
             using var body = new MemoryStream();
             await context.Request.InputStream.CopyToAsync(body);
             context.Response.Close();
-            // ExportTraceServiceRequest: resource_spans = 1 {resource = 1 {attributes = 1}, scope_spans = 2 {spans = 2}}.
+            // ExportTraceServiceRequest: resource_spans = 1 {resource = 1 {attributes
+            // = 1}, scope_spans = 2 {spans = 2}}.
             foreach (var (_, resourceSpans) in Fields(body.ToArray()).Where(f => f.Number == 1))
             {
                 var fields = Fields(resourceSpans).ToList();
-                var service = fields.Where(f => f.Number == 1).SelectMany(r => Fields(r.Value)).Where(f => f.Number == 1)
-                    .Select(a => Fields(a.Value).ToList())
-                    .Where(a => Text(a, 1) == "service.name").Select(a => Text([.. Fields(a.Single(f => f.Number == 2).Value)], 1)).First();
-                foreach (var (_, span) in fields.Where(f => f.Number == 2).SelectMany(s => Fields(s.Value)).Where(f => f.Number == 2))
+                var service =
+                    fields.Where(f => f.Number == 1).SelectMany(r => Fields(r.Value)).Where(f => f.Number == 1)
+                        .Select(a => Fields(a.Value).ToList())
+                        .Where(a => Text(a, 1) == "service.name")
+                        .Select(a => Text([.. Fields(a.Single(f => f.Number == 2).Value)], 1))
+                        .First();
+                foreach (var (_, span) in fields.Where(f => f.Number == 2)
+                    .SelectMany(s => Fields(s.Value))
+                    .Where(f => f.Number == 2))
                 {
                     var s = Fields(span).ToList();
                     _spans.Enqueue(new CollectedSpan(
@@ -65,12 +72,14 @@ internal sealed class TraceCollector : IDisposable
         Convert.ToHexStringLower(fields.Where(f => f.Number == number).Select(f => f.Value).FirstOrDefault() ?? []);
 
     private static string Text(List<(int Number, byte[] Value)> fields, int number) =>
-        System.Text.Encoding.UTF8.GetString(fields.Where(f => f.Number == number).Select(f => f.Value).FirstOrDefault() ?? []);
+        System.Text.Encoding.UTF8.GetString(
+            fields.Where(f => f.Number == number).Select(f => f.Value).FirstOrDefault() ?? []);
 
     private static ulong Fixed(List<(int Number, byte[] Value)> fields, int number) =>
         BitConverter.ToUInt64(fields.Single(f => f.Number == number).Value);
 
-    /// <summary>The fields of a message: bytes of what has a length, eight bytes of what is fixed, nothing of the rest.</summary>
+    /// <summary>The fields of a message: bytes of what has a length, eight bytes of what is
+    /// fixed, nothing of the rest.</summary>
     private static IEnumerable<(int Number, byte[] Value)> Fields(byte[] message)
     {
         using var input = new CodedInputStream(message);

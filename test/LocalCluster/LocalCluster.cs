@@ -26,11 +26,13 @@ public sealed class LocalCluster : IAsyncDisposable
     /// <summary>Where its files are.</summary>
     public string Folder { get; }
 
-    /// <summary>A name that no other cluster of this process has, and none of another process that runs tests now.</summary>
+    /// <summary>A name that no other cluster of this process has, and none of another
+    /// process that runs tests now.</summary>
     public static string NewName(string letter) =>
         $"{letter}{Environment.ProcessId % 10000:D4}{Interlocked.Increment(ref _names)}";
 
-    /// <summary>Brings a cluster up; operator and agents take settings from the environment (Operator__Workers=2).</summary>
+    /// <summary>Brings a cluster up; operator and agents take settings from the
+    /// environment (Operator__Workers=2).</summary>
     public static Task<LocalCluster> StartAsync(string name, params (string Name, string Value)[] environment) =>
         BringUpAsync("up", name, environment);
 
@@ -43,12 +45,14 @@ public sealed class LocalCluster : IAsyncDisposable
     /// <summary>Brings only the nodes up, with their containerd.</summary>
     public static Task<LocalCluster> StartNodesAsync(string name) => BringUpAsync("nodes", name, []);
 
-    /// <summary>An address that is of no node: a pod that asks for it (Nodes/bench-ipam) has it wherever it is.</summary>
+    /// <summary>An address that is of no node: a pod that asks for it
+    /// (Nodes/bench-ipam) has it wherever it is.</summary>
     public string OwnAddress(int number) =>
         $"10.{128 + int.Parse(File.ReadAllText(Path.Combine(Folder, "index")), CultureInfo.InvariantCulture)}.50.{number}";
 
     /// <summary>The root folder of a node's own mount namespace.</summary>
-    public string RootOf(string node) => $"/proc/{File.ReadAllText(Path.Combine(Folder, node, "pid")).Split(' ')[1].Trim()}/root";
+    public string RootOf(string node) =>
+        $"/proc/{File.ReadAllText(Path.Combine(Folder, node, "pid")).Split(' ')[1].Trim()}/root";
 
     /// <summary>Runs kubectl; throws when it fails.</summary>
     public Task<string> KubectlAsync(params string[] arguments) =>
@@ -162,7 +166,8 @@ public sealed class LocalCluster : IAsyncDisposable
     public Task StartProcessAsync(params string[] process) =>
         RunAsync(TimeSpan.FromMinutes(2), ["start", _name, .. process]);
 
-    /// <summary>Makes the pods of our DaemonSet and Deployment, as a whole cluster's controllers do, and waits until they are ready.</summary>
+    /// <summary>Makes the pods of our DaemonSet and Deployment, as a whole cluster's controllers do, and
+    /// waits until they are ready.</summary>
     public Task StartWorkloadsAsync() => RunAsync(TimeSpan.FromMinutes(8), "start", _name, "workloads");
 
     /// <summary>Removes those pods, as a whole cluster's garbage collector does.</summary>
@@ -174,7 +179,8 @@ public sealed class LocalCluster : IAsyncDisposable
     /// <summary>What each part has said last, for whoever reads of a failure and has not its machine.</summary>
     public Task<string> TailsAsync() => RunAsync(TimeSpan.FromMinutes(2), "tails", _name);
 
-    private static async Task<LocalCluster> BringUpAsync(string command, string name, (string Name, string Value)[] environment)
+    private static async Task<LocalCluster> BringUpAsync(
+        string command, string name, (string Name, string Value)[] environment)
     {
         try
         {
@@ -188,7 +194,8 @@ public sealed class LocalCluster : IAsyncDisposable
             throw new TimeoutException($"{exception.Message}\n{tails.Output}", exception);
         }
 
-        return new LocalCluster(name, (await RunAsync(environment, TimeSpan.FromMinutes(2), ["dir", name])).Trim(), environment);
+        return new LocalCluster(
+            name, (await RunAsync(environment, TimeSpan.FromMinutes(2), ["dir", name])).Trim(), environment);
     }
 
     private static string RepositoryRoot()
@@ -196,15 +203,18 @@ public sealed class LocalCluster : IAsyncDisposable
         var folder = AppContext.BaseDirectory;
         while (!File.Exists(Path.Combine(folder, "PodCheckpointing.sln")))
         {
-            folder = Path.GetDirectoryName(folder) ?? throw new InvalidOperationException("no PodCheckpointing.sln above the program");
+            folder = Path.GetDirectoryName(folder)
+                ?? throw new InvalidOperationException("no PodCheckpointing.sln above the program");
         }
 
         return folder;
     }
 
-    private Task<string> RunAsync(TimeSpan limit, params string[] arguments) => RunAsync(_environment, limit, arguments);
+    private Task<string> RunAsync(TimeSpan limit, params string[] arguments) =>
+        RunAsync(_environment, limit, arguments);
 
-    private static async Task<string> RunAsync((string Name, string Value)[] environment, TimeSpan limit, string[] arguments)
+    private static async Task<string> RunAsync(
+        (string Name, string Value)[] environment, TimeSpan limit, string[] arguments)
     {
         var said = await SayAsync(environment, limit, arguments);
         return said.Code == 0
@@ -213,9 +223,11 @@ public sealed class LocalCluster : IAsyncDisposable
                 $"{Path.GetFileName(Script)} {string.Join(' ', arguments)}: {said.Output}{said.Error}");
     }
 
-    private static async Task<Said> SayAsync((string Name, string Value)[] environment, TimeSpan limit, string[] arguments)
+    private static async Task<Said> SayAsync(
+        (string Name, string Value)[] environment, TimeSpan limit, string[] arguments)
     {
-        var start = new ProcessStartInfo(Script, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start =
+            new ProcessStartInfo(Script, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
         // Should this process die, the next cluster to come up takes this one down.
         start.Environment["POD_CHECKPOINTING_OWNER"] = Environment.ProcessId.ToString(CultureInfo.InvariantCulture);
         foreach (var (name, value) in environment)

@@ -47,8 +47,8 @@ internal sealed class AgentFault(Func<string, AgentException?> instead)
         call == "seal" || call.StartsWith("store", StringComparison.Ordinal) ? NoSpace("the checkpoint volume") : null);
 
     /// <summary>The node's own disk has no room, for a fence, the runtime's dump, what is staged or the word that it
-    /// may run (FullDisk). What ends or undoes needs none (FenceBook, RestoreRelease), but for the end of an address' hold,
-    /// which the agent does not expect to fail (AddressHolds).</summary>
+    /// may run (FullDisk). What ends or undoes needs none (FenceBook, RestoreRelease), but for the end of an address'
+    /// hold, which the agent does not expect to fail (AddressHolds).</summary>
     public static AgentFault DiskFull() => new(call =>
         call is "fence" or "release" || (!IsAhead(call) && call.StartsWith("stage", StringComparison.Ordinal))
             ? NoSpace("the disk")

@@ -2,7 +2,8 @@ using PodCheckpointing.Api.V1;
 
 namespace PodCheckpointing.Simulation;
 
-/// <summary>How plays end, and how often at least: one that ends all its plays by refusing them proves nothing.</summary>
+/// <summary>How plays end, and how often at least: one that ends all its plays by
+/// refusing them proves nothing.</summary>
 internal static class Endings
 {
     /// <summary>How many plays tell.</summary>

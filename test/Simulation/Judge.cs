@@ -47,7 +47,9 @@ internal sealed class Judge
         var migrations = _server.All<PodMigration>().ToList();
         foreach (var migration in migrations)
         {
-            Must(migration.Status?.CompletionTime is not null, $"{migration.Metadata.Name} ends in {migration.Status?.Phase}: {migration.Status?.Message}");
+            Must(
+                migration.Status?.CompletionTime is not null,
+                $"{migration.Metadata.Name} ends in {migration.Status?.Phase}: {migration.Status?.Message}");
         }
 
         // Also of what has been deleted since.
@@ -57,11 +59,17 @@ internal sealed class Judge
         var outcomes = migrations.Select(m => m.Status?.Outcome).OfType<string>().ToList();
         var best = _troubles.DryRun ? Outcomes.WouldMigrate : Outcomes.Restored;
         Must(!undisturbed || Ending == best, $"nothing was in its way, and it ended as {Ending}");
-        Must(!_troubles.OnlyDelay || Ending == best, $"all that was in its way may only delay it, and it ended as {Ending}: {first?.Status?.Message}");
-        Must(_troubles.OnFailure == OnFailurePolicies.ColdStart || !outcomes.Contains(Outcomes.ColdStarted), "it was started afresh, and nobody had asked for it");
-        Must(!_server.RefusesFresh || migrations.All(m => m.Status?.Steps?.Any(s => s.Name == Steps.ColdStart) != true), "the source was taken for a pod that the server refuses");
+        Must(!_troubles.OnlyDelay
+            || Ending == best,
+            $"all that was in its way may only delay it, and it ended as {Ending}: {first?.Status?.Message}");
+        Must(_troubles.OnFailure == OnFailurePolicies.ColdStart
+            || !outcomes.Contains(Outcomes.ColdStarted), "it was started afresh, and nobody had asked for it");
         Must(
-            migrations.All(m => m.Status?.Outcome != Outcomes.Restored || m.Status.Conditions.IsTrue(ConditionTypes.SourceFenced)),
+            !_server.RefusesFresh || migrations.All(m => m.Status?.Steps?.Any(s => s.Name == Steps.ColdStart) != true),
+            "the source was taken for a pod that the server refuses");
+        Must(
+            migrations.All(
+                m => m.Status?.Outcome != Outcomes.Restored || m.Status.Conditions.IsTrue(ConditionTypes.SourceFenced)),
             "the source was never fenced");
         Must(
             // That one attempt at a dump failed may be told late, when another has been made.
@@ -88,9 +96,11 @@ internal sealed class Judge
     }
 
     private IEnumerable<PodCheckpoint> Retained() =>
-        _server.All<PodCheckpoint>().Where(c => c.Metadata is { OwnerReferences: not { Count: > 0 }, DeletionTimestamp: null });
+        _server.All<PodCheckpoint>()
+            .Where(c => c.Metadata is { OwnerReferences: not { Count: > 0 }, DeletionTimestamp: null });
 
-    private IEnumerable<Copy> OfThePod() => _world.Copies.Where(c => c.Containers.All(p => p.Name != Troubles.Namesake));
+    private IEnumerable<Copy> OfThePod() =>
+        _world.Copies.Where(c => c.Containers.All(p => p.Name != Troubles.Namesake));
 
     private IEnumerable<Copy> Running() =>
         OfThePod().Where(c => c.Containers.Count > 0 && c.Containers.All(p => p.Life == Life.Running));
@@ -104,7 +114,8 @@ internal sealed class Judge
         var diedUnder = source.Containers.Select(c => c.DiedUnder).OfType<string>().ToHashSet();
         var lost = sourceIsGone || diedUnder.Count > 0 || _world.Copies.Any(c => c.IsTaken);
         Must(
-            sourceIsGone || migrations.All(m => m.Status?.Outcome != Outcomes.RolledBack || !diedFor.Contains(m.Metadata.Uid!)),
+            sourceIsGone
+                || migrations.All(m => m.Status?.Outcome != Outcomes.RolledBack || !diedFor.Contains(m.Metadata.Uid!)),
             "it says RolledBack, and the source ended while it stood");
         Must(running.Count == 1 || (lost && running.Count == 0), $"{running.Count} copies run at the end");
         Must(OfThePod().Count(c => c.Lives) == running.Count, "more than one copy is left");
@@ -114,37 +125,45 @@ internal sealed class Judge
             var sources = _world.Copies.Where(c => c.PodUid == gone.Status!.PodUID).ToList();
             Must(sources.All(c => !c.Lives), "it says SourceGone, and the source lives");
             Must(
-                sources.All(c => c.StoppedAt is null) || migrations.Exists(m => m != gone && m.Status?.PodUID == gone.Status!.PodUID),
+                sources.All(c => c.StoppedAt is null)
+                    || migrations.Exists(m => m != gone && m.Status?.PodUID == gone.Status!.PodUID),
                 "it says SourceGone, and had stopped the source");
         }
 
         Namesakes();
         if (running.Count == 1 && _world.Namesakes.Count == 0)
         {
-            var where = migrations.FirstOrDefault(m => m.Status?.Outcome is Outcomes.Restored or Outcomes.ColdStarted)?.Spec.TargetNode
+            var where = migrations.FirstOrDefault(
+                m => m.Status?.Outcome is Outcomes.Restored or Outcomes.ColdStarted)?.Spec.TargetNode
                 ?? (outcomes.Count > 0 && migrations.Any(m => m.Metadata.Name == "m") ? "a" : null);
-            Must(where is null || running[0].Node == where, $"it says {string.Join(", ", outcomes)} and runs on {running[0].Node}");
+            Must(where is null
+                || running[0].Node == where, $"it says {string.Join(", ", outcomes)} and runs on {running[0].Node}");
             Must(
                 migrations.All(m => m.Status?.Outcome != Outcomes.Lost || diedUnder.Contains(m.Metadata.Uid!)),
                 "it says Lost, and a copy runs that has all its memory");
             Must(
-                _world.ReplicaSet is null || _server.All<V1Pod>().Any(p => p.Metadata.Uid == running[0].PodUid && _world.ReplicaSet.Has(p) && !Handover.IsDue(p)),
+                _world.ReplicaSet is null || _server.All<V1Pod>()
+                    .Any(p => p.Metadata.Uid == running[0].PodUid && _world.ReplicaSet.Has(p) && !Handover.IsDue(p)),
                 "what runs is not its ReplicaSet's");
         }
         else if (running.Count == 0 && _world.Namesakes.Count == 0)
         {
-            Must(migrations.LastOrDefault(m => m.Status?.Outcome is not null)?.Status?.Outcome != Outcomes.RolledBack || sourceIsGone, "it says RolledBack, and no copy runs");
+            Must(migrations.LastOrDefault(m => m.Status?.Outcome is not null)?.Status?.Outcome != Outcomes.RolledBack
+                || sourceIsGone, "it says RolledBack, and no copy runs");
         }
     }
 
-    /// <summary>Another pod of the same name is none of the first one's, whatever becomes of that; but it may be migrated itself.</summary>
+    /// <summary>Another pod of the same name is none of the first one's, whatever becomes of that; but
+    /// it may be migrated itself.</summary>
     private void Namesakes()
     {
         if (_world.Namesakes.Count > 0)
         {
             var copies = _world.Copies.Where(c => c.Containers.Any(p => p.Name == Troubles.Namesake)).ToList();
             Must(
-                copies.Count(c => c.Lives) == 1 || copies.Exists(c => c.IsTaken) || copies.All(c => _world.Nodes[c.Node].IsDead),
+                copies.Count(c => c.Lives) == 1
+                    || copies.Exists(c => c.IsTaken)
+                    || copies.All(c => _world.Nodes[c.Node].IsDead),
                 $"of a pod that was made under the name of another {copies.Count(c => c.Lives)} copies live");
         }
     }
@@ -155,37 +174,46 @@ internal sealed class Judge
         Must(standing.All(n => n.Fences.Count == 0), "a fence is left");
         Must(standing.All(n => n.Holds.Count == 0), "an address is held still");
         Must(
-            _server.All<CheckpointNode>().Select(n => n.Metadata.Name).Order().SequenceEqual(_server.All<V1Node>().Select(n => n.Metadata.Name).Order()),
+            _server.All<CheckpointNode>()
+                .Select(n => n.Metadata.Name)
+                .Order()
+                .SequenceEqual(_server.All<V1Node>().Select(n => n.Metadata.Name).Order()),
             "a node is not told of, or one that is gone");
-        Must(_server.All<V1Pod>().Count(p => !_world.Nodes[p.Spec.NodeName!].IsDead) <= 1 + _world.Namesakes.Count, "more than one pod is left");
+        Must(_server.All<V1Pod>().Count(p => !_world.Nodes[p.Spec.NodeName!].IsDead) <= 1
+            + _world.Namesakes.Count, "more than one pod is left");
         var checkpoints = _server.All<PodCheckpoint>().ToList();
         var retained = Retained().ToList();
         var pinned = retained.Where(c => c.Metadata.Annotations?.ContainsKey(WellKnown.Pinned) == true).ToList();
         Must(retained.Count == pinned.Count || _troubles.Retains, "a checkpoint is kept that nobody wanted");
-        Must(retained.Except(pinned).All(c => c.Status?.Ready == true || _world.Nodes.Values.Any(n => n.IsDead)), "a checkpoint is kept that is not whole");
+        Must(retained.Except(pinned).All(c => c.Status?.Ready == true
+            || _world.Nodes.Values.Any(n => n.IsDead)), "a checkpoint is kept that is not whole");
 
         // Whatever a node takes along that dies: who has waited for it in vain gives up, and only bytes may stay.
         var parts = _server.All<ContainerCheckpoint>().ToList();
         var contents = _server.All<PodCheckpointContent>().ToList();
         var partContents = _server.All<ContainerCheckpointContent>().ToList();
-        Must(checkpoints.Count == retained.Count && parts.All(p => retained.Any(c => IsOf(p, c))), "a checkpoint is left");
+        Must(checkpoints.Count == retained.Count
+            && parts.All(p => retained.Any(c => IsOf(p, c))), "a checkpoint is left");
         Must(
             contents.All(c => retained.Any(r => r.Metadata.Uid == c.Spec.PodCheckpointRef.Uid))
                 && partContents.All(c => parts.Any(p => p.Metadata.Uid == c.Spec.ContainerCheckpointRef.Uid)),
             "a content is left");
-        Must(_world.Store.Keys.All(key => retained.Any(c => IsStored(c, key))) || _world.Nodes.Values.Any(n => n.IsDead), "bytes are left");
+        Must(_world.Store.Keys.All(key => retained.Any(c => IsStored(c, key)))
+            || _world.Nodes.Values.Any(n => n.IsDead), "bytes are left");
         foreach (var whole in retained.Where(c => c.Status?.Ready == true))
         {
             var containers = whole.Status!.Containers!.Count;
             Must(
                 _world.Store.Any(s => IsStored(whole, s.Key) && s.Value.Count == containers)
                     && contents.Exists(c => c.Spec.PodCheckpointRef.Uid == whole.Metadata.Uid)
-                    && parts.Count(p => IsOf(p, whole) && partContents.Exists(c => c.Spec.ContainerCheckpointRef.Uid == p.Metadata.Uid)) == containers,
+                    && parts.Count(p => IsOf(p, whole)
+                        && partContents.Exists(c => c.Spec.ContainerCheckpointRef.Uid == p.Metadata.Uid)) == containers,
                 "a checkpoint that was to be kept has lost a part");
         }
     }
 
-    private static bool IsOf(ContainerCheckpoint part, PodCheckpoint whole) => part.Metadata.OwnerReferences?.Any(o => o.Uid == whole.Metadata.Uid) == true;
+    private static bool IsOf(ContainerCheckpoint part, PodCheckpoint whole) =>
+        part.Metadata.OwnerReferences?.Any(o => o.Uid == whole.Metadata.Uid) == true;
 
     private static bool IsStored(PodCheckpoint checkpoint, (string PodUid, string Checkpoint) key) =>
         (checkpoint.Status?.PodUID, checkpoint.Status?.CheckpointID) == key;

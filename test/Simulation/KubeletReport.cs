@@ -9,7 +9,8 @@ internal static class KubeletReport
     /// <summary>What is new to the API server; null where nothing is.</summary>
     public static V1PodStatus? Of(V1Pod pod, Copy copy)
     {
-        var said = pod.Status?.ContainerStatuses?.Select(s => (s.Name, s.State?.Running is not null, s.RestartCount)) ?? [];
+        var said =
+            pod.Status?.ContainerStatuses?.Select(s => (s.Name, s.State?.Running is not null, s.RestartCount)) ?? [];
         var started = copy.Containers.Where(c => c.Started).ToList();
         return started.Select(c => (c.Name, c.Life != Life.Dead, RestartsOf(c))).SequenceEqual(said)
             && (started.Count == 0 || IsReady(pod, copy) == pod.IsReady())
@@ -23,11 +24,13 @@ internal static class KubeletReport
 
     /// <summary>Its probes find a stopped process alive.</summary>
     private static bool IsReady(V1Pod pod, Copy copy) =>
-        copy.Containers.Count == pod.Spec.Containers.Count && copy.Containers.All(c => c.Started && c.Life is Life.Running or Life.Stopped);
+        copy.Containers.Count == pod.Spec.Containers.Count
+        && copy.Containers.All(c => c.Started && c.Life is Life.Running or Life.Stopped);
 
     private static V1ContainerStatus Of(Processes container)
     {
-        var end = new V1ContainerState { Terminated = container.End ?? new V1ContainerStateTerminated { ExitCode = 137 } };
+        var end = new V1ContainerState { Terminated = container.End
+            ?? new V1ContainerStateTerminated { ExitCode = 137 } };
         var runs = container.Life != Life.Dead;
         return new V1ContainerStatus
         {

@@ -53,8 +53,9 @@ internal sealed class Kubelets(SimulatedServer server, World world, Random rando
         if (pod.Metadata.DeletionTimestamp is not null && !node.IsCut)
         {
             return copy?.Lives != true ? [($"kubelet removes {pod.Metadata.Name}", () => server.Remove(pod))]
-                : time.GetUtcNow() >= (copy.KilledAt ??= Later()) ? [($"kubelet kills {pod.Metadata.Name}", () => world.Kill(copy))]
-                : [];
+                : time.GetUtcNow() >= (copy.KilledAt ??= Later())
+                    ? [($"kubelet kills {pod.Metadata.Name}", () => world.Kill(copy))]
+                    : [];
         }
 
         if (copy is null)
@@ -62,7 +63,8 @@ internal sealed class Kubelets(SimulatedServer server, World world, Random rando
             var migration = pod.Metadata.Labels?.TryGetValue(WellKnown.MigrationUid, out var uid) == true ? uid : null;
             return node.IsCut
                 ? []
-                : [($"kubelet starts {pod.Metadata.Name}", () => world.Copies.Add(new Copy(pod.Metadata.Uid!, node.Name, []) { Migration = migration }))];
+                : [($"kubelet starts {pod.Metadata.Name}", () => world.Copies.Add(
+                    new Copy(pod.Metadata.Uid!, node.Name, []) { Migration = migration }))];
         }
 
         return
@@ -77,7 +79,8 @@ internal sealed class Kubelets(SimulatedServer server, World world, Random rando
         if (copy.Containers.Count < pod.Spec.Containers.Count && copy.Containers.All(c => c.Started)
             && (IsRestored(pod) ? !node.IsFull : !node.Fences.ContainsKey(copy.PodUid)))
         {
-            yield return ($"create in {pod.Metadata.Name}", () => world.Create(copy, pod.Spec.Containers[copy.Containers.Count].Name, IsRestored(pod)));
+            yield return ($"create in {pod.Metadata.Name}", () => world.Create(
+                copy, pod.Spec.Containers[copy.Containers.Count].Name, IsRestored(pod)));
         }
     }
 
@@ -102,7 +105,8 @@ internal sealed class Kubelets(SimulatedServer server, World world, Random rando
             if (container.Life == Life.Waiting && world.Staged(container.Name, stage) is { } value
                 && !stage.Broken.Contains(container.Name))
             {
-                yield return ($"restores {pod.Metadata.Name}/{container.Name}", () => world.Restore(copy, container, stage, value));
+                yield return ($"restores {pod.Metadata.Name}/{container.Name}", () => world.Restore(
+                    copy, container, stage, value));
             }
 
             if (container is { Life: Life.Restored, Started: false })
@@ -150,9 +154,12 @@ internal sealed class Kubelets(SimulatedServer server, World world, Random rando
         foreach (var container in copy.Containers)
         {
             // The fence hook and the restore handler have their say.
-            if (container is { Life: Life.Dead, End: not null } && !node.Fences.ContainsKey(copy.PodUid) && (!IsRestored(pod) || stage?.Verdict == "Run"))
+            if (container is { Life: Life.Dead, End: not null }
+                && !node.Fences.ContainsKey(copy.PodUid)
+                && (!IsRestored(pod) || stage?.Verdict == "Run"))
             {
-                yield return ($"kubelet starts {pod.Metadata.Name}/{container.Name} again", () => world.Start(copy, container));
+                yield return ($"kubelet starts {pod.Metadata.Name}/{container.Name} again", () => world.Start(
+                    copy, container));
             }
 
             if (world.Failures > 0 && container.Life is Life.Running or Life.Stopped && random.Next(40) == 0)
@@ -171,7 +178,8 @@ internal sealed class Kubelets(SimulatedServer server, World world, Random rando
         }
     }
 
-    /// <summary>What takes away by itself what nobody needs: the cluster's garbage collector, and the agents' sweepers.</summary>
+    /// <summary>What takes away by itself what nobody needs: the cluster's garbage collector,
+    /// and the agents' sweepers.</summary>
     private IEnumerable<(string, Action)> Collectors()
     {
         foreach (var act in world.ReplicaSet?.Acts(world.Violations) ?? [])
@@ -186,14 +194,16 @@ internal sealed class Kubelets(SimulatedServer server, World world, Random rando
 
         foreach (var node in world.Nodes.Values.Where(n => n.AgentLives && !n.IsDead))
         {
-            foreach (var (holder, _) in node.Holds.Where(h => h.Value < time.GetUtcNow() && !world.Copies.Any(c => c.Node == node.Name && c.Lives)))
+            foreach (var (holder, _) in node.Holds.Where(
+                h => h.Value < time.GetUtcNow() && !world.Copies.Any(c => c.Node == node.Name && c.Lives)))
             {
                 yield return ($"{node.Name}: sweeper lets addresses go", () => node.LetGo(holder));
             }
         }
     }
 
-    private static bool IsRestored(V1Pod pod) => pod.Metadata.Annotations?.ContainsKey(WellKnown.RestoreAnnotation) == true;
+    private static bool IsRestored(V1Pod pod) =>
+        pod.Metadata.Annotations?.ContainsKey(WellKnown.RestoreAnnotation) == true;
 
     /// <summary>When a kill that begins now ends; the clock will come to it.</summary>
     private DateTimeOffset Later()

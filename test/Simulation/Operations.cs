@@ -10,7 +10,8 @@ internal sealed class Caller
     /// <summary>Its process has ended.</summary>
     public bool IsDead { get; set; }
 
-    /// <summary>Its lease has ended, which it may not know; what it begins to change from now on is a violation.</summary>
+    /// <summary>Its lease has ended, which it may not know; what it begins to change
+    /// from now on is a violation.</summary>
     public bool IsDeposed { get; set; }
 }
 
@@ -50,7 +51,8 @@ internal sealed class Operations(Random random)
     /// <param name="effect">Carries it out.</param>
     /// <param name="failure">What the caller sees when the call, or its answer, was lost; null: it never is.</param>
     /// <param name="changes">Whether it changes anything.</param>
-    public Task<T> BeginAsync<T>(Caller caller, string name, Func<bool> ready, Func<T> effect, Func<Exception>? failure, bool changes = true)
+    public Task<T> BeginAsync<T>(
+        Caller caller, string name, Func<bool> ready, Func<T> effect, Func<Exception>? failure, bool changes = true)
     {
         if (caller.IsDeposed && failure is not null && changes)
         {
@@ -106,7 +108,9 @@ internal sealed class Operations(Random random)
 
         var operation = ready[random.Next(ready.Count)];
         _open.Remove(operation);
-        var lost = Faults && operation.MayFail ? random.Next(20) switch { 0 => Lost.Request, 1 => Lost.Answer, _ => Lost.Nothing } : Lost.Nothing;
+        var lost = Faults && operation.MayFail
+            ? random.Next(20) switch { 0 => Lost.Request, 1 => Lost.Answer, _ => Lost.Nothing }
+            : Lost.Nothing;
         EverLost |= lost != Lost.Nothing;
         operation.Run(lost);
         return lost == Lost.Nothing ? operation.Name : $"{operation.Name} (lost {lost})";
@@ -131,7 +135,8 @@ internal sealed class Operations(Random random)
         return operation.Name + " (late)";
     }
 
-    /// <summary>A caller has died, or does not count any more: what it has sent is lost, or arrives soon, or at any time.</summary>
+    /// <summary>A caller has died, or does not count any more: what it has sent is lost, or
+    /// arrives soon, or at any time.</summary>
     /// <param name="caller">Who.</param>
     /// <param name="late">All of it is late.</param>
     public void Abandon(Caller caller, bool late)
@@ -171,5 +176,6 @@ internal sealed class Operations(Random random)
         Answer,
     }
 
-    private sealed record Operation(Caller Caller, string Name, Func<bool> Ready, Action<Lost> Run, bool MayFail, bool IsSlow);
+    private sealed record Operation(
+        Caller Caller, string Name, Func<bool> Ready, Action<Lost> Run, bool MayFail, bool IsSlow);
 }

@@ -3,8 +3,8 @@ using PodCheckpointing.Manager.Retention;
 
 namespace PodCheckpointing.Simulation;
 
-/// <summary>What every play has: a cluster, nodes, one operator that may, others that may not any more, and a seed from which all of
-/// it follows.</summary>
+/// <summary>What every play has: a cluster, nodes, one operator that may, others that may not any more, and a seed from
+/// which all of it follows.</summary>
 internal abstract class Play
 {
     protected const int FaultySteps = 600;
@@ -18,7 +18,9 @@ internal abstract class Play
         Random = new Random(seed);
         Server = new SimulatedServer(Time, Random) { RefusesFresh = seed % 3 == 0, Wavers = seed % 3 == 1 };
         Operations = new Operations(Random) { Faults = Random.Next(3) > 0, SlowOnes = Random.Next(4) == 0 ? 6 : 0 };
-        Retention = new RetentionOptions { Orphans = OrphanRule.Delete, OrphanAge = Random.Next(2) == 0 ? TimeSpan.FromDays(1) : TimeSpan.FromMinutes(10) };
+        Retention = new RetentionOptions { Orphans = OrphanRule.Delete, OrphanAge = Random.Next(2) == 0
+            ? TimeSpan.FromDays(1)
+            : TimeSpan.FromMinutes(10) };
         World = world(this);
         Kubelets = new Kubelets(Server, World, Random, Time);
         Invariants = new Invariants(Server, World);
@@ -83,7 +85,8 @@ internal abstract class Play
     /// <summary>The first operator begins, and knows of all that is there.</summary>
     protected void Begin()
     {
-        foreach (var (_, report) in Kubelets.Possible().Where(p => p.Name.Contains("reports", StringComparison.Ordinal)))
+        foreach (var (_, report) in Kubelets.Possible()
+            .Where(p => p.Name.Contains("reports", StringComparison.Ordinal)))
         {
             report();
         }
@@ -198,7 +201,8 @@ internal abstract class Play
         troubles.End();
     }
 
-    /// <summary>At rest: until the next timer, or what agents hold until something has happened; false when there is nothing.</summary>
+    /// <summary>At rest: until the next timer, or what agents hold until something has happened;
+    /// false when there is nothing.</summary>
     protected bool Wait()
     {
         if (Time.Next is { } next)
@@ -222,5 +226,6 @@ internal abstract class Play
         return false;
     }
 
-    private SimulatedOperator NewOperator() => new(Server, World, Operations, Time, Random, _learns) { Lives = (Operator?.Lives ?? 0) + 1 };
+    private SimulatedOperator NewOperator() =>
+        new(Server, World, Operations, Time, Random, _learns) { Lives = (Operator?.Lives ?? 0) + 1 };
 }

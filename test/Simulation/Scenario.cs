@@ -5,7 +5,8 @@ using PodCheckpointing.Manager.PodMigrations;
 
 namespace PodCheckpointing.Simulation;
 
-/// <summary>One migration of one pod, and whatever goes wrong in the course of it; all of it follows from the seed.</summary>
+/// <summary>One migration of one pod, and whatever goes wrong in the course of it; all of
+/// it follows from the seed.</summary>
 internal sealed class Scenario : Play
 {
     private readonly Troubles _troubles;
@@ -21,7 +22,9 @@ internal sealed class Scenario : Play
             Metadata = new V1ObjectMeta
             {
                 Name = "p", NamespaceProperty = "n",
-                Annotations = World.OwnAddress ? new Dictionary<string, string> { [PodAddress.OwnAddresses] = $"[\"{World.Address}\"]" } : null,
+                Annotations = World.OwnAddress
+                    ? new Dictionary<string, string> { [PodAddress.OwnAddresses] = $"[\"{World.Address}\"]" }
+                    : null,
                 Labels = World.ReplicaSet?.Labels(),
                 OwnerReferences = World.ReplicaSet is { } set ? [set.Owner()] : null,
             },
@@ -113,8 +116,8 @@ internal sealed class Scenario : Play
         CheckColdStarts();
     }
 
-    /// <summary>What was sent long ago arrives when all is over: it changes nothing that lasts, also when the user has deleted
-    /// the migrations meanwhile, and no mark tells any more what was.</summary>
+    /// <summary>What was sent long ago arrives when all is over: it changes nothing that lasts, also when the user has
+    /// deleted the migrations meanwhile, and no mark tells any more what was.</summary>
     private void Outlive()
     {
         _judge.Remember();
@@ -154,7 +157,8 @@ internal sealed class Scenario : Play
         }
     }
 
-    /// <summary>Bytes of a dump that came when its checkpoint had gone are nobody's, until a sweep finds them.</summary>
+    /// <summary>Bytes of a dump that came when its checkpoint had gone are nobody's,
+    /// until a sweep finds them.</summary>
     private void SweepAll()
     {
         Time.Advance(World.Retention.OrphanAge + TimeSpan.FromSeconds(1));
@@ -179,7 +183,8 @@ internal sealed class Scenario : Play
         }
     }
 
-    /// <summary>No migration waits; what a dead node's agent was to delete is tried until the operator's patience is over.</summary>
+    /// <summary>No migration waits; what a dead node's agent was to delete is tried until the
+    /// operator's patience is over.</summary>
     private bool OnlyBytesAreLeft() =>
         World.Nodes.Values.Any(n => n.IsDead)
         && Server.All<V1Pod>().All(p => p.Metadata.DeletionTimestamp is null || World.Nodes[p.Spec.NodeName!].IsDead)
@@ -214,7 +219,8 @@ internal sealed class Scenario : Play
         var waiting = Server.All<PodMigration>().Where(m => m.Status?.CompletionTime is null).ToList();
         foreach (var migration in waiting.Where(m => !m.Status?.Conditions.IsTrue(ConditionTypes.Stalled) ?? true))
         {
-            World.Violations.Add($"{migration.Metadata.Name} waits, and does not say what for: {migration.Status?.Message}");
+            World.Violations.Add(
+                $"{migration.Metadata.Name} waits, and does not say what for: {migration.Status?.Message}");
         }
 
         return waiting.Count > 0;
@@ -222,7 +228,8 @@ internal sealed class Scenario : Play
 
     /// <summary>When those that still go forward must have come to an end.</summary>
     private IEnumerable<DateTime> Limits() => Server.All<PodMigration>()
-        .Where(m => m.Status is { CompletionTime: null, StartTime: not null } status && status.Conditions.Find(ConditionTypes.RolledBack) is null)
+        .Where(m => m.Status is { CompletionTime: null, StartTime: not null } status
+            && status.Conditions.Find(ConditionTypes.RolledBack) is null)
         .Select(m => m.Status!.StartTime!.Value.AddSeconds(m.Spec.TimeoutSeconds ?? 300));
 
     /// <summary>At rest: until the next timer, or the next deadline, which a look every few seconds sees.</summary>
@@ -247,7 +254,8 @@ internal sealed class Scenario : Play
             return true;
         }
 
-        // The user has seen what was left, and has it rolled back; or he is told that a dead node holds it up, and helps.
+        // The user has seen what was left, and has it rolled back; or he is told that
+        // a dead node holds it up, and helps.
         return _troubles.Faults.Mend() || _troubles.DropSnapshot() || _troubles.AbortWhatWasLeft()
             || (Unended() && _troubles.SayAgain());
     }
@@ -255,16 +263,19 @@ internal sealed class Scenario : Play
     /// <summary>A source that goes on is not taken away for a fresh pod.</summary>
     private void CheckColdStarts()
     {
-        foreach (var migration in Server.All<PodMigration>().Where(m => m.Status?.Steps?.Any(s => s.Name == Steps.ColdStart) == true))
+        foreach (var migration in Server.All<PodMigration>()
+            .Where(m => m.Status?.Steps?.Any(s => s.Name == Steps.ColdStart) == true))
         {
-            if (_cold.Add(migration.Metadata.Uid!) && World.LetGoOn.Contains((migration.Status!.PodUID!, migration.Metadata.Uid!)))
+            if (_cold.Add(migration.Metadata.Uid!)
+                && World.LetGoOn.Contains((migration.Status!.PodUID!, migration.Metadata.Uid!)))
             {
                 World.Violations.Add("a cold start begins after the source was let go on");
             }
         }
     }
 
-    /// <summary>What a status says of the fence is so, from when it says it until the way back or the source's end.</summary>
+    /// <summary>What a status says of the fence is so, from when it says it until the way
+    /// back or the source's end.</summary>
     private void CheckEvidence()
     {
         foreach (var status in Server.All<PodMigration>().Select(m => m.Status).OfType<PodMigrationStatus>())
@@ -272,7 +283,8 @@ internal sealed class Scenario : Play
             if (status.Conditions.IsTrue(ConditionTypes.SourceFenced)
                 && status.Conditions.Find(ConditionTypes.RolledBack) is null
                 && Server.Find<V1Pod>("n", "p")?.Metadata.Uid == status.PodUID
-                && World.Nodes[status.SourceNode!] is { IsDead: false } node && !node.Fences.ContainsKey(status.PodUID!))
+                && World.Nodes[status.SourceNode!] is { IsDead: false } node
+                && !node.Fences.ContainsKey(status.PodUID!))
             {
                 World.Violations.Add("the status says SourceFenced, and there is no fence");
             }
@@ -281,8 +293,10 @@ internal sealed class Scenario : Play
 
     private static World NewWorld(Play play, int seed, bool owned) => new(play.Server, play.Random, play.Time)
     {
-        DumpsFail = play.Random.Next(6) == 0, RestoresFail = play.Random.Next(5) == 0, Failures = !owned && play.Random.Next(6) == 0 ? 1 : 0,
-        DumpsAreHeld = true, OwnAddress = seed % 4 == 0, LongestKill = TimeSpan.FromSeconds(play.Random.Next(3) == 0 ? 30 : 0),
+        DumpsFail = play.Random.Next(6) == 0,
+        RestoresFail = play.Random.Next(5) == 0, Failures = !owned && play.Random.Next(6) == 0 ? 1 : 0,
+        DumpsAreHeld = true,
+        OwnAddress = seed % 4 == 0, LongestKill = TimeSpan.FromSeconds(play.Random.Next(3) == 0 ? 30 : 0),
         Retention = play.Retention,
         ReplicaSet = owned ? new ReplicaSet(play.Server, seed % 16 == 7 ? "5d" : null) : null,
     };

@@ -5,7 +5,8 @@ using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Simulation;
 
-/// <summary>One informer of an operator: the real copy of a kind's objects, whose watch tells when the seed wants it.</summary>
+/// <summary>One informer of an operator: the real copy of a kind's objects, whose watch
+/// tells when the seed wants it.</summary>
 internal abstract class Sight
 {
     /// <summary>Whether the watch has something to tell.</summary>

@@ -8,7 +8,8 @@ namespace PodCheckpointing.Simulation;
 /// <content>What it does at a target: stages, lets run, or sees to it that nothing ever runs.</content>
 internal sealed partial class SimulatedAgent
 {
-    public Task<PrepareRestoreResponse> PrepareRestoreAsync(PrepareRestoreRequest request, CancellationToken cancellationToken) =>
+    public Task<PrepareRestoreResponse> PrepareRestoreAsync(
+        PrepareRestoreRequest request, CancellationToken cancellationToken) =>
         Call($"stage {request.ContainerName}", () =>
         {
             var uri = ArtifactUri.Parse(request.ArtifactUri);
@@ -19,7 +20,8 @@ internal sealed partial class SimulatedAgent
             }
 
             if (!world.Sealed.Contains((uri.PodUid, uri.CheckpointId))
-                || world.Store.GetValueOrDefault((uri.PodUid, uri.CheckpointId))?.ContainsKey(request.ContainerName) != true)
+                || world.Store.GetValueOrDefault(
+                    (uri.PodUid, uri.CheckpointId))?.ContainsKey(request.ContainerName) != true)
             {
                 throw new AgentException(Reasons.RestoreFailed, "the checkpoint is not sealed", isTerminal: true);
             }
@@ -27,7 +29,8 @@ internal sealed partial class SimulatedAgent
             stage.Members = [.. request.ContainerNames];
             stage.Go |= request.Release;
             var part = world.Store[(uri.PodUid, uri.CheckpointId)][request.ContainerName];
-            if (world.On(node, request.PodUid)?.Containers.Find(c => c.Name == request.ContainerName) is { Life: Life.Restored } restored
+            if (world.On(node, request.PodUid)?.Containers.Find(c => c.Name == request.ContainerName)
+                is { Life: Life.Restored } restored
                 && restored.Counter != part.Value)
             {
                 world.Violations.Add("what was restored ahead is not what was sealed");
@@ -37,7 +40,8 @@ internal sealed partial class SimulatedAgent
             return new PrepareRestoreResponse();
         });
 
-    /// <summary>It is restored as soon as it is written, and stands still until its checkpoint is sealed and confirmed.</summary>
+    /// <summary>It is restored as soon as it is written, and stands still until its
+    /// checkpoint is sealed and confirmed.</summary>
     public Task<StageAheadResponse> StageAheadAsync(StageAheadRequest request, CancellationToken cancellationToken) =>
         Call($"stage {request.ContainerName} ahead", () =>
         {
@@ -55,7 +59,8 @@ internal sealed partial class SimulatedAgent
         var looks = 0;
         return Call($"look {request.Until}", States, () => States().Containers is var states
             && (states.All(s => s.Phase == "Running" || (s.Phase == "Restored" && request.Until == "Restored"))
-                || states.Any(s => s.Phase == "Failed" || (s.Phase == request.Until && request.Until != "Restored")) || ++looks > 300));
+                || states.Any(s => s.Phase == "Failed" || (s.Phase == request.Until && request.Until != "Restored"))
+                || ++looks > 300));
 
         GetRestoreResponse States()
         {
@@ -63,14 +68,17 @@ internal sealed partial class SimulatedAgent
             response.Containers.AddRange(request.ContainerNames.Select(n => new ContainerRestore
             {
                 ContainerName = n, Phase = PhaseOf(request.PodUid, n),
-                Ended = world.On(node, request.PodUid)?.Containers.Any(c => c.Name == n && c is { Life: Life.Dead } or { Restarts: > 0 }) == true,
-                RunningAt = Timestamp.FromDateTimeOffset(node.Stages.GetValueOrDefault(request.PodUid)?.RunAt ?? world.NowAt(node)),
+                Ended = world.On(node, request.PodUid)?.Containers.Any(c => c.Name == n
+                    && c is { Life: Life.Dead } or { Restarts: > 0 }) == true,
+                RunningAt = Timestamp.FromDateTimeOffset(
+                    node.Stages.GetValueOrDefault(request.PodUid)?.RunAt ?? world.NowAt(node)),
             }));
             return response;
         }
     }
 
-    public Task<HoldAddressesResponse> HoldAddressesAsync(HoldAddressesRequest request, CancellationToken cancellationToken) =>
+    public Task<HoldAddressesResponse> HoldAddressesAsync(
+        HoldAddressesRequest request, CancellationToken cancellationToken) =>
         Call($"hold {request.Addresses}", () =>
         {
             if (request.Addresses.Count == 0)
@@ -79,7 +87,8 @@ internal sealed partial class SimulatedAgent
             }
             else if (node.HoldsOver.ContainsKey(request.Holder))
             {
-                throw new AgentException(Reasons.RestoreFailed, "the migration has let its addresses go", isTerminal: true);
+                throw new AgentException(
+                    Reasons.RestoreFailed, "the migration has let its addresses go", isTerminal: true);
             }
             else
             {
@@ -89,7 +98,8 @@ internal sealed partial class SimulatedAgent
             return new HoldAddressesResponse();
         });
 
-    public Task<ReleaseRestoreResponse> ReleaseRestoreAsync(ReleaseRestoreRequest request, CancellationToken cancellationToken) =>
+    public Task<ReleaseRestoreResponse> ReleaseRestoreAsync(
+        ReleaseRestoreRequest request, CancellationToken cancellationToken) =>
         Call("release", () =>
         {
             var stage = node.StageOf(request.PodUid);
@@ -108,7 +118,8 @@ internal sealed partial class SimulatedAgent
                 node.LetGo(request.AddressHolder);
             }
 
-            if (request.AddressHolder.Length > 0 && world.On(node, request.PodUid)?.Containers.Any(p => p.Life == Life.Waiting) == true)
+            if (request.AddressHolder.Length > 0
+                && world.On(node, request.PodUid)?.Containers.Any(p => p.Life == Life.Waiting) == true)
             {
                 world.Violations.Add("the address is let go before every socket is there");
             }
@@ -120,11 +131,13 @@ internal sealed partial class SimulatedAgent
             }
 
             return stage.Verdict is null && stage.Broken.Count > 0
-                ? throw new AgentException(Reasons.RestoreFailed, "the restored processes of a container are gone", isTerminal: true)
+                ? throw new AgentException(
+                    Reasons.RestoreFailed, "the restored processes of a container are gone", isTerminal: true)
                 : new ReleaseRestoreResponse();
         });
 
-    public Task<CancelRestoreResponse> CancelRestoreAsync(CancelRestoreRequest request, CancellationToken cancellationToken) =>
+    public Task<CancelRestoreResponse> CancelRestoreAsync(
+        CancelRestoreRequest request, CancellationToken cancellationToken) =>
         Call("cancel", () =>
         {
             if (node.IsFull && world.On(node, request.PodUid) is not { Containers.Count: > 0 }
@@ -151,7 +164,8 @@ internal sealed partial class SimulatedAgent
             return new CancelRestoreResponse
             {
                 HasRun = hasRun,
-                LiveContainers = (uint)(world.On(node, request.PodUid)?.Containers.Count(c => c.Life != Life.Dead) ?? 0),
+                LiveContainers =
+                    (uint)(world.On(node, request.PodUid)?.Containers.Count(c => c.Life != Life.Dead) ?? 0),
             };
         });
 

@@ -7,7 +7,8 @@ using PodCheckpointing.Manager.Agents;
 namespace PodCheckpointing.Simulation;
 
 /// <summary>A node's agent, as the contract describes it.</summary>
-internal sealed partial class SimulatedAgent(Caller caller, World world, Node node, Operations operations, TimeProvider time) : ICheckpointAgent
+internal sealed partial class SimulatedAgent(
+    Caller caller, World world, Node node, Operations operations, TimeProvider time) : ICheckpointAgent
 {
     private const string Mark = "mark of ";
 
@@ -15,14 +16,17 @@ internal sealed partial class SimulatedAgent(Caller caller, World world, Node no
 
     public TimeSpan ClockOffset => node.ClockOffset;
 
-    public Task<GetCapabilitiesResponse> GetCapabilitiesAsync(GetCapabilitiesRequest request, CancellationToken cancellationToken) =>
+    public Task<GetCapabilitiesResponse> GetCapabilitiesAsync(
+        GetCapabilitiesRequest request, CancellationToken cancellationToken) =>
         Call("capabilities", () => new GetCapabilitiesResponse
         {
             NodeName = node.Name, KubeletCheckpoint = node.KubeletLives, FenceHook = true, RestoreHandler = true,
             StoreId = "s",
             Architecture = "x", Runtime = "crun", CriuVersion = "4.2", ProtocolVersion = 1,
             // One volume: what any node has left is there for the others, and nothing else.
-            StoreMark = request.LeaveMark ? Mark + node.Name : "", MarkFound = request.FindMark.StartsWith(Mark, StringComparison.Ordinal),
+            StoreMark = request.LeaveMark
+                ? Mark + node.Name
+                : "", MarkFound = request.FindMark.StartsWith(Mark, StringComparison.Ordinal),
         });
 
     public Task<FenceResponse> FenceAsync(FenceRequest request, CancellationToken cancellationToken) =>
@@ -30,7 +34,8 @@ internal sealed partial class SimulatedAgent(Caller caller, World world, Node no
         {
             if (node.Lifted.ContainsKey((request.PodUid, request.Holder)))
             {
-                throw new AgentException(Reasons.CheckpointFailed, "the migration has lifted its fence of the pod", isTerminal: true);
+                throw new AgentException(
+                    Reasons.CheckpointFailed, "the migration has lifted its fence of the pod", isTerminal: true);
             }
 
             if (node.Fences.TryGetValue(request.PodUid, out var holder))
@@ -38,7 +43,8 @@ internal sealed partial class SimulatedAgent(Caller caller, World world, Node no
                 if (holder != request.Holder)
                 {
                     throw new AgentException(
-                        Reasons.MigrationInProgress, "another migration of this pod is under way", !node.IsLifting(request.PodUid));
+                        Reasons.MigrationInProgress, "another migration of this pod is under way",
+                        !node.IsLifting(request.PodUid));
                 }
             }
             else if (!world.Knows(node, request.PodUid))
@@ -51,58 +57,64 @@ internal sealed partial class SimulatedAgent(Caller caller, World world, Node no
         });
 
     /// <summary>From the first word on no dump begins under the fence; at the end it is gone.</summary>
-    public Task<UnfenceResponse> UnfenceAsync(UnfenceRequest request, CancellationToken cancellationToken) => InTwo($"unfence resume={request.Resume}", () =>
-    {
-        node.Lifted[(request.PodUid, request.Holder)] = time.GetUtcNow();
-        if (node.Fences.TryGetValue(request.PodUid, out var holder) && holder != request.Holder)
+    public Task<UnfenceResponse> UnfenceAsync(UnfenceRequest request, CancellationToken cancellationToken) =>
+        InTwo($"unfence resume={request.Resume}", () =>
         {
-            throw new AgentException(Reasons.MigrationInProgress, "another migration holds this fence", isTerminal: true);
-        }
-
-        var life = node.Agents;
-        return Goes(
-            "unfenced",
-            life,
-            () =>
+            node.Lifted[(request.PodUid, request.Holder)] = time.GetUtcNow();
+            if (node.Fences.TryGetValue(request.PodUid, out var holder) && holder != request.Holder)
             {
-                IReadOnlyList<string>? going = null;
-                if (node.Fences.GetValueOrDefault(request.PodUid) == request.Holder)
+                throw new AgentException(
+                    Reasons.MigrationInProgress, "another migration holds this fence", isTerminal: true);
+            }
+
+            var life = node.Agents;
+            return Goes(
+                "unfenced",
+                life,
+                () =>
                 {
-                    var alive = world.On(node, request.PodUid)?.Containers.Where(c => c.Life != Life.Dead);
-                    going = request.Resume ? [.. alive?.Select(c => c.Name) ?? []] : [];
-                    if (!node.IsFull)
+                    IReadOnlyList<string>? going = null;
+                    if (node.Fences.GetValueOrDefault(request.PodUid) == request.Holder)
                     {
-                        // What has no room is said once, and nobody knows it afterwards (FenceBook.Note).
-                        node.Continued.TryAdd((request.PodUid, request.Holder), going);
+                        var alive = world.On(node, request.PodUid)?.Containers.Where(c => c.Life != Life.Dead);
+                        going = request.Resume ? [.. alive?.Select(c => c.Name) ?? []] : [];
+                        if (!node.IsFull)
+                        {
+                            // What has no room is said once, and nobody knows it afterwards (FenceBook.Note).
+                            node.Continued.TryAdd((request.PodUid, request.Holder), going);
+                        }
+
+                        if (request.Resume)
+                        {
+                            world.LetGoOn.Add((request.PodUid, request.Holder));
+                            world.Resume(node, request.PodUid);
+                            // What has been dumped and is not stored has come to nothing (Thaw, CheckpointOperation).
+                            node.Dumps.Where(d => d.Key.PodUid == request.PodUid && d.Value.Fenced).ToList()
+                                .ForEach(d => node.Dumps.Remove(d.Key));
+                        }
+
+                        node.Fences.Remove(request.PodUid);
                     }
 
-                    if (request.Resume)
-                    {
-                        world.LetGoOn.Add((request.PodUid, request.Holder));
-                        world.Resume(node, request.PodUid);
-                        // What has been dumped and is not stored has come to nothing (Thaw, CheckpointOperation).
-                        node.Dumps.Where(d => d.Key.PodUid == request.PodUid && d.Value.Fenced).ToList()
-                            .ForEach(d => node.Dumps.Remove(d.Key));
-                    }
+                    going = node.Continued.GetValueOrDefault((request.PodUid, request.Holder), going!);
+                    var response = new UnfenceResponse { Lifted = going is not null };
+                    response.ContainerNames.AddRange(going ?? []);
+                    return response;
+                },
+                // It waits for dumps that are under way.
+                () => !request.Resume
+                    || !node.Dumps.Any(
+                        d => d.Key.PodUid == request.PodUid && d.Value is { Value: null, Failed: false }));
+        });
 
-                    node.Fences.Remove(request.PodUid);
-                }
-
-                going = node.Continued.GetValueOrDefault((request.PodUid, request.Holder), going!);
-                var response = new UnfenceResponse { Lifted = going is not null };
-                response.ContainerNames.AddRange(going ?? []);
-                return response;
-            },
-            // It waits for dumps that are under way.
-            () => !request.Resume || !node.Dumps.Any(d => d.Key.PodUid == request.PodUid && d.Value is { Value: null, Failed: false }));
-    });
-
-    public Task<EndProcessesResponse> EndProcessesAsync(EndProcessesRequest request, CancellationToken cancellationToken) =>
+    public Task<EndProcessesResponse> EndProcessesAsync(
+        EndProcessesRequest request, CancellationToken cancellationToken) =>
         Call("end", () =>
         {
             if (node.Fences.GetValueOrDefault(request.PodUid) != request.Holder)
             {
-                throw new AgentException(Reasons.CheckpointFailed, "the migration holds no fence of the pod", isTerminal: true);
+                throw new AgentException(
+                    Reasons.CheckpointFailed, "the migration holds no fence of the pod", isTerminal: true);
             }
 
             if (!world.HasRun(request.Holder))
@@ -114,92 +126,109 @@ internal sealed partial class SimulatedAgent(Caller caller, World world, Node no
             return new EndProcessesResponse();
         });
 
-    public Task<CheckpointResponse> CheckpointAsync(CheckpointRequest request, CancellationToken cancellationToken) => InTwo($"dump {request.ContainerName}", () =>
-    {
-        var key = (request.PodUid, request.CheckpointId, request.ContainerName);
-        var whole = (request.PodUid, request.CheckpointId);
-        var stored = world.Store.GetValueOrDefault(whole)?.ContainsKey(request.ContainerName) == true;
-        if (!stored && (!node.Dumps.TryGetValue(key, out var old) || old.Failed))
+    public Task<CheckpointResponse> CheckpointAsync(CheckpointRequest request, CancellationToken cancellationToken) =>
+        InTwo($"dump {request.ContainerName}", () =>
         {
-            if (world.On(node, request.PodUid)?.Containers
-                .FirstOrDefault(c => c.Name == request.ContainerName) is null or { Life: Life.Dead })
+            var key = (request.PodUid, request.CheckpointId, request.ContainerName);
+            var whole = (request.PodUid, request.CheckpointId);
+            var stored = world.Store.GetValueOrDefault(whole)?.ContainsKey(request.ContainerName) == true;
+            if (!stored && (!node.Dumps.TryGetValue(key, out var old) || old.Failed))
             {
-                throw new AgentException(Reasons.PodNotRunning, "the container does not run on this node", isTerminal: true);
-            }
-
-            if (node.Fences.GetValueOrDefault(request.PodUid, "") != request.FenceHolder)
-            {
-                throw request.FenceHolder.Length == 0
-                    ? new AgentException(Reasons.MigrationInProgress, "a migration of this pod is under way", isTerminal: false)
-                    : new AgentException(Reasons.CheckpointFailed, "the migration that asks for the dump holds no fence of the pod", isTerminal: true);
-            }
-
-            if (node.IsLifting(request.PodUid))
-            {
-                throw new AgentException(Reasons.CheckpointFailed, "the pod's fence is being lifted", isTerminal: true);
-            }
-
-            if (world.DumpsAreHeld && request.FenceHolder.Length == 0 && !world.Snapshots.Contains(request.CheckpointId))
-            {
-                world.Violations.Add($"{request.ContainerName} is dumped, and no migration holds its pod");
-            }
-
-            if (!node.KubeletLives)
-            {
-                // Tried again for half a minute by the agent, and then by whoever asks (KubeletClient).
-                throw new AgentException(Reasons.KubeletUnavailable, "kubelet does not answer", isTerminal: false);
-            }
-
-            node.Dumps[key] = new Dump
-            {
-                Container = request.ContainerName, Fenced = node.Fences.ContainsKey(request.PodUid),
-            };
-        }
-
-        return Goes(
-            $"store {request.ContainerName}",
-            node.Agents,
-            () =>
-            {
-                if (node.Dumps.TryGetValue(key, out var dump))
+                if (world.On(node, request.PodUid)?.Containers
+                    .FirstOrDefault(c => c.Name == request.ContainerName) is null or { Life: Life.Dead })
                 {
-                    if (dump.Failed)
+                    throw new AgentException(
+                        Reasons.PodNotRunning, "the container does not run on this node", isTerminal: true);
+                }
+
+                if (node.Fences.GetValueOrDefault(request.PodUid, "") != request.FenceHolder)
+                {
+                    throw request.FenceHolder.Length == 0
+                        ? new AgentException(
+                            Reasons.MigrationInProgress, "a migration of this pod is under way", isTerminal: false)
+                        : new AgentException(
+                            Reasons.CheckpointFailed,
+                            "the migration that asks for the dump holds no fence of the pod",
+                            isTerminal: true);
+                }
+
+                if (node.IsLifting(request.PodUid))
+                {
+                    throw new AgentException(
+                        Reasons.CheckpointFailed, "the pod's fence is being lifted", isTerminal: true);
+                }
+
+                if (world.DumpsAreHeld
+                    && request.FenceHolder.Length == 0
+                    && !world.Snapshots.Contains(request.CheckpointId))
+                {
+                    world.Violations.Add($"{request.ContainerName} is dumped, and no migration holds its pod");
+                }
+
+                if (!node.KubeletLives)
+                {
+                    // Tried again for half a minute by the agent, and then by whoever asks (KubeletClient).
+                    throw new AgentException(Reasons.KubeletUnavailable, "kubelet does not answer", isTerminal: false);
+                }
+
+                node.Dumps[key] = new Dump
+                {
+                    Container = request.ContainerName, Fenced = node.Fences.ContainsKey(request.PodUid),
+                };
+            }
+
+            return Goes(
+                $"store {request.ContainerName}",
+                node.Agents,
+                () =>
+                {
+                    if (node.Dumps.TryGetValue(key, out var dump))
                     {
-                        throw new AgentException(Reasons.CheckpointFailed, "the runtime could not dump", isTerminal: true);
+                        if (dump.Failed)
+                        {
+                            throw new AgentException(
+                                Reasons.CheckpointFailed, "the runtime could not dump", isTerminal: true);
+                        }
+
+                        world.Store.TryAdd(whole, []);
+                        world.Store[whole][request.ContainerName] = new Part(
+                            dump.Value!.Value, dump.TakenAt, dump.Fenced);
+                        world.Written[whole] = time.GetUtcNow();
+                        node.Dumps.Remove(key);
                     }
 
-                    world.Store.TryAdd(whole, []);
-                    world.Store[whole][request.ContainerName] = new Part(dump.Value!.Value, dump.TakenAt, dump.Fenced);
-                    world.Written[whole] = time.GetUtcNow();
-                    node.Dumps.Remove(key);
-                }
+                    if (request.SealContainers.Count > 0
+                        && request.SealContainers.All(
+                            c => world.Store.GetValueOrDefault(whole)?.ContainsKey(c) == true))
+                    {
+                        world.Sealed.Add(whole);
+                    }
 
-                if (request.SealContainers.Count > 0 && request.SealContainers.All(c => world.Store.GetValueOrDefault(whole)?.ContainsKey(c) == true))
-                {
-                    world.Sealed.Add(whole);
-                }
-
-                var part = world.Store.GetValueOrDefault(whole)?.GetValueOrDefault(request.ContainerName)
-                    ?? throw (node.Lifted.ContainsKey((request.PodUid, request.FenceHolder))
-                        ? new AgentException(
-                            Reasons.CheckpointFailed, "the fence is lifted, the checkpoint given up", isTerminal: true)
-                        : Unavailable());
-                return new CheckpointResponse
-                {
-                    CompressedDigest = "d", Digest = "d", Size = 1, CompressedSize = 1, StoppedAt = Timestamp.FromDateTimeOffset(part.TakenAt),
-                    LeftStopped = part.LeftStopped,
-                };
-            },
-            () => !node.Dumps.TryGetValue(key, out var dump) || dump.Failed || dump.Value is not null);
-    });
+                    var part = world.Store.GetValueOrDefault(whole)?.GetValueOrDefault(request.ContainerName)
+                        ?? throw (node.Lifted.ContainsKey((request.PodUid, request.FenceHolder))
+                            ? new AgentException(
+                                Reasons.CheckpointFailed, "the fence is lifted, the checkpoint given up",
+                                isTerminal: true)
+                            : Unavailable());
+                    return new CheckpointResponse
+                    {
+                        CompressedDigest = "d", Digest = "d",
+                        Size = 1, CompressedSize = 1, StoppedAt = Timestamp.FromDateTimeOffset(part.TakenAt),
+                        LeftStopped = part.LeftStopped,
+                    };
+                },
+                () => !node.Dumps.TryGetValue(key, out var dump) || dump.Failed || dump.Value is not null);
+        });
 
     public Task<SealResponse> SealAsync(SealRequest request, CancellationToken cancellationToken) => Call("seal", () =>
     {
         world.Sealed.Add((request.PodUid, request.CheckpointId));
-        return new SealResponse { ArtifactUri = ArtifactUri.ForPod(request.PodUid, request.CheckpointId).ToString(), CompressedSize = 1 };
+        return new SealResponse { ArtifactUri = ArtifactUri.ForPod(request.PodUid, request.CheckpointId)
+            .ToString(), CompressedSize = 1 };
     });
 
-    public Task<DeleteCheckpointResponse> DeleteCheckpointAsync(DeleteCheckpointRequest request, CancellationToken cancellationToken) =>
+    public Task<DeleteCheckpointResponse> DeleteCheckpointAsync(
+        DeleteCheckpointRequest request, CancellationToken cancellationToken) =>
         Call("delete bytes", () =>
         {
             var whole = (request.PodUid, request.CheckpointId);
@@ -222,9 +251,11 @@ internal sealed partial class SimulatedAgent(Caller caller, World world, Node no
         },
         // It waits for dumps that are under way, until they are stored.
         () => !node.Dumps.Any(d => d.Key.PodUid == request.PodUid && d.Key.Checkpoint == request.CheckpointId
-            && (d.Value is { Value: null, Failed: false } || operations.IsOpen($"{node.Name}: store {d.Key.Container}"))));
+            && (d.Value is { Value: null, Failed: false }
+                || operations.IsOpen($"{node.Name}: store {d.Key.Container}"))));
 
-    public Task<VerifyCheckpointResponse> VerifyCheckpointAsync(VerifyCheckpointRequest request, CancellationToken cancellationToken) =>
+    public Task<VerifyCheckpointResponse> VerifyCheckpointAsync(
+        VerifyCheckpointRequest request, CancellationToken cancellationToken) =>
         Call("verify", () =>
         {
             var uri = ArtifactUri.Parse(request.ArtifactUri);
@@ -236,7 +267,8 @@ internal sealed partial class SimulatedAgent(Caller caller, World world, Node no
             return new VerifyCheckpointResponse { Checkpoint = Stored((uri.PodUid, uri.CheckpointId)) };
         });
 
-    public async IAsyncEnumerable<StoredCheckpoint> ListCheckpointsAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    public async IAsyncEnumerable<StoredCheckpoint> ListCheckpointsAsync(
+        [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         foreach (var stored in await Call("list", () => world.Store.Keys.Select(Stored).ToList()))
         {
@@ -248,7 +280,8 @@ internal sealed partial class SimulatedAgent(Caller caller, World world, Node no
     {
         var stored = new StoredCheckpoint
         {
-            PodUid = key.PodUid, CheckpointId = key.Checkpoint, IsSealed = world.Sealed.Contains(key), PodNamespace = "n", LastWritten = Timestamp.FromDateTimeOffset(world.Written[key]),
+            PodUid = key.PodUid, CheckpointId = key.Checkpoint, IsSealed = world.Sealed.Contains(key),
+            PodNamespace = "n", LastWritten = Timestamp.FromDateTimeOffset(world.Written[key]),
         };
         stored.ContainerNames.AddRange(world.Store[key].Keys);
         return stored;
@@ -292,7 +325,8 @@ internal sealed partial class SimulatedAgent(Caller caller, World world, Node no
 
     private bool IsAtIt(int life) => node is { AgentLives: true, IsDead: false } && node.Agents == life;
 
-    private static AgentException Unavailable() => new(Reasons.AgentUnavailable, "the agent does not answer", isTerminal: false);
+    private static AgentException Unavailable() =>
+        new(Reasons.AgentUnavailable, "the agent does not answer", isTerminal: false);
 
     private Timestamp Now() => Timestamp.FromDateTimeOffset(world.NowAt(node));
 }

@@ -3,10 +3,12 @@ using PodCheckpointing.Manager.Agents;
 namespace PodCheckpointing.Simulation;
 
 /// <summary>The agents of all nodes.</summary>
-internal sealed class SimulatedAgents(Caller caller, World world, Operations operations, TimeProvider time) : IAgentDirectory
+internal sealed class SimulatedAgents(
+    Caller caller, World world, Operations operations, TimeProvider time) : IAgentDirectory
 {
     public ICheckpointAgent? Find(string nodeName) =>
-        world.Nodes.TryGetValue(nodeName, out var node) && !node.IsForgotten ? new SimulatedAgent(caller, world, node, operations, time) : null;
+        world.Nodes.TryGetValue(nodeName, out var node)
+            && !node.IsForgotten ? new SimulatedAgent(caller, world, node, operations, time) : null;
 
     public IEnumerable<ICheckpointAgent> Ready() =>
         world.Nodes.Values.Where(n => n is { IsUp: true, KubeletLives: true })

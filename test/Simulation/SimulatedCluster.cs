@@ -20,16 +20,18 @@ internal sealed class SimulatedCluster : ICluster
     /// <param name="operations">The network.</param>
     /// <param name="caller">Who sees.</param>
     /// <param name="leadership">Whether it may write.</param>
-    /// <param name="learns">Whether what it writes is in its copy at once, as in the real one; else all of it lags behind, as what
-    /// others write does.</param>
-    public SimulatedCluster(SimulatedServer server, Operations operations, Caller caller, ILeadership leadership, bool learns)
+    /// <param name="learns">Whether what it writes is in its copy at once, as in the real one; else all of it lags
+    /// behind, as what others write does.</param>
+    public SimulatedCluster(
+        SimulatedServer server, Operations operations, Caller caller, ILeadership leadership, bool learns)
     {
         (_server, _operations, _caller, _leadership, _learns) = (server, operations, caller, leadership, learns);
         _kinds = new Dictionary<Type, Sight>
         {
             [typeof(V1Pod)] = Of<V1Pod>(), [typeof(V1Node)] = Of<V1Node>(), [typeof(PodMigration)] = Of<PodMigration>(),
             [typeof(PodCheckpoint)] = Of<PodCheckpoint>(), [typeof(ContainerCheckpoint)] = Of<ContainerCheckpoint>(),
-            [typeof(PodCheckpointContent)] = Of<PodCheckpointContent>(), [typeof(ContainerCheckpointContent)] = Of<ContainerCheckpointContent>(),
+            [typeof(PodCheckpointContent)] = Of<PodCheckpointContent>(),
+            [typeof(ContainerCheckpointContent)] = Of<ContainerCheckpointContent>(),
         };
         server.Changed += Enqueue;
 
@@ -68,7 +70,8 @@ internal sealed class SimulatedCluster : ICluster
     public async Task<T> CreateOrGetAsync<T>(T item, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
-        var (there, isNew) = await Call($"create {typeof(T).Name} {item.Metadata.Name}", () => (_server.CreateOrGet(item, out var isNew), isNew));
+        var (there, isNew) = await Call(
+            $"create {typeof(T).Name} {item.Metadata.Name}", () => (_server.CreateOrGet(item, out var isNew), isNew));
         return isNew ? Learn(there) : there;
     }
 
@@ -98,35 +101,45 @@ internal sealed class SimulatedCluster : ICluster
     public Task PatchStatusAsync<T, TStatus>(T item, TStatus? old, TStatus status, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta> =>
         MergePatch.Between(old, status) is { Count: > 0 } changes
-            ? WriteAsync($"status {typeof(T).Name} {item.Metadata.Name} {changes["phase"]}", () => _server.PatchStatus(item, changes))
+            ? WriteAsync(
+                $"status {typeof(T).Name} {item.Metadata.Name} {changes["phase"]}",
+                () => _server.PatchStatus(item, changes))
             : Task.CompletedTask;
 
     public Task PatchSpecAsync<T, TSpec>(T item, TSpec old, TSpec spec, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta> =>
         MergePatch.Between(old, spec) is { Count: > 0 } changes
-            ? WriteAsync($"spec {typeof(T).Name} {item.Metadata.Name}", () => _server.Patch(item, new JsonObject { ["spec"] = changes }))
+            ? WriteAsync(
+                $"spec {typeof(T).Name} {item.Metadata.Name}",
+                () => _server.Patch(item, new JsonObject { ["spec"] = changes }))
             : Task.CompletedTask;
 
     public Task AnnotateAsync<T>(T item, string annotation, string value, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta> =>
         WriteAsync($"annotate {typeof(T).Name} {item.Metadata.Name}", () => _server.Patch(
-            item, new JsonObject { ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { [annotation] = value } } }));
+            item, new JsonObject
+            {
+                ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { [annotation] = value } },
+            }));
 
     public Task PatchMetadataAsync<T>(T item, JsonObject metadata, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta> =>
-        WriteAsync($"metadata {typeof(T).Name} {item.Metadata.Name}", () => _server.Patch(item, new JsonObject { ["metadata"] = metadata.DeepClone() }));
+        WriteAsync($"metadata {typeof(T).Name} {item.Metadata.Name}", () => _server.Patch(
+            item, new JsonObject { ["metadata"] = metadata.DeepClone() }));
 
     public Task SetFinalizersAsync<T>(T item, IEnumerable<string> finalizers, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
         var wanted = finalizers.ToList();
-        return WriteAsync($"finalizers {typeof(T).Name} {item.Metadata.Name}", () => _server.SetFinalizers(item, wanted));
+        return WriteAsync(
+            $"finalizers {typeof(T).Name} {item.Metadata.Name}", () => _server.SetFinalizers(item, wanted));
     }
 
     private Sight<T>? SightOf<T>()
         where T : class, IKubernetesObject<V1ObjectMeta> => _kinds.GetValueOrDefault(typeof(T)) as Sight<T>;
 
-    private Task<T> Read<T>(string name, Func<T> effect) => _operations.BeginAsync(_caller, name, () => true, effect, _server.WhySilent, changes: false);
+    private Task<T> Read<T>(string name, Func<T> effect) =>
+        _operations.BeginAsync(_caller, name, () => true, effect, _server.WhySilent, changes: false);
 
     private async Task WriteAsync<T>(string name, Func<T> effect)
         where T : class, IKubernetesObject<V1ObjectMeta> => Learn(await Call(name, effect));
@@ -149,5 +162,6 @@ internal sealed class SimulatedCluster : ICluster
         return _operations.BeginAsync(_caller, name, () => true, effect, _server.WhySilent);
     }
 
-    private void Enqueue(IKubernetesObject<V1ObjectMeta> item, bool gone) => _kinds.GetValueOrDefault(item.GetType())?.Enqueue(item, gone);
+    private void Enqueue(IKubernetesObject<V1ObjectMeta> item, bool gone) =>
+        _kinds.GetValueOrDefault(item.GetType())?.Enqueue(item, gone);
 }

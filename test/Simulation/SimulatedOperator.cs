@@ -28,7 +28,8 @@ internal sealed class SimulatedOperator : IDisposable, ILeadership
     private readonly LeaderSweep[] _sweeps;
     private bool _sweeping;
 
-    public SimulatedOperator(SimulatedServer server, World world, Operations operations, VirtualTime time, Random random, bool learns)
+    public SimulatedOperator(
+        SimulatedServer server, World world, Operations operations, VirtualTime time, Random random, bool learns)
     {
         Scheduler = new SeededScheduler(random);
         _world = world;
@@ -48,17 +49,26 @@ internal sealed class SimulatedOperator : IDisposable, ILeadership
         ];
         _loops =
         [
-            NewLoop<PodMigration>(Triggers.OfMigrations, q => new PodMigrationReconciler(Cluster, agents, lost, calls, Slots, events, q, time)),
-            NewLoop<PodCheckpoint>(Triggers.OfPodCheckpoints, q => new PodCheckpointReconciler(Cluster, agents, lost, calls, events, q, time)),
+            NewLoop<PodMigration>(
+                Triggers.OfMigrations,
+                q => new PodMigrationReconciler(Cluster, agents, lost, calls, Slots, events, q, time)),
+            NewLoop<PodCheckpoint>(
+                Triggers.OfPodCheckpoints,
+                q => new PodCheckpointReconciler(Cluster, agents, lost, calls, events, q, time)),
             NewLoop<ContainerCheckpoint>(
-                Triggers.OfContainerCheckpoints, q => new ContainerCheckpointReconciler(Cluster, agents, lost, calls, events, q, time)),
+                Triggers.OfContainerCheckpoints,
+                q => new ContainerCheckpointReconciler(Cluster, agents, lost, calls, events, q, time)),
             NewLoop<PodCheckpointContent>(
-                Triggers.OfPodContents, q => new PodCheckpointContentReconciler(Cluster, agents, calls, release, events, q, time)),
+                Triggers.OfPodContents,
+                q => new PodCheckpointContentReconciler(Cluster, agents, calls, release, events, q, time)),
             NewLoop<ContainerCheckpointContent>(
-                Triggers.OfContainerContents, q => new ContainerCheckpointContentReconciler(Cluster, release, events, q, time)),
+                Triggers.OfContainerContents,
+                q => new ContainerCheckpointContentReconciler(Cluster, release, events, q, time)),
             NewLoop<V1Pod>(Triggers.OfRestores, q => new PodRestoreReconciler(Cluster, agents, calls, events, q, time)),
             NewLoop<CheckpointNode>(
-                Triggers.OfNodes, q => new CheckpointNodeReconciler(Cluster, agents, calls, events, Options.Create(new OperatorOptions()), new Home("default"), q, time)),
+                Triggers.OfNodes, q => new CheckpointNodeReconciler(
+                    Cluster, agents, calls, events, Options.Create(new OperatorOptions()), new Home("default"),
+                    q, time)),
         ];
 
         // The first list of Nodes tells of each.
@@ -118,7 +128,8 @@ internal sealed class SimulatedOperator : IDisposable, ILeadership
         var loop = loops[random.Next(loops.Count)];
         var key = loop.Queue.GetAsync(CancellationToken.None).GetAwaiter().GetResult();
         loop.Busy++;
-        _ = Task.Factory.StartNew(() => RunAsync(loop, key), CancellationToken.None, TaskCreationOptions.DenyChildAttach, Scheduler);
+        _ = Task.Factory.StartNew(
+            () => RunAsync(loop, key), CancellationToken.None, TaskCreationOptions.DenyChildAttach, Scheduler);
     }
 
     /// <summary>Begins a look at what has become old, unless one is under way.</summary>
@@ -127,11 +138,13 @@ internal sealed class SimulatedOperator : IDisposable, ILeadership
         if (!_sweeping)
         {
             _sweeping = true;
-            _ = Task.Factory.StartNew(SweepAsync, CancellationToken.None, TaskCreationOptions.DenyChildAttach, Scheduler);
+            _ = Task.Factory.StartNew(
+                SweepAsync, CancellationToken.None, TaskCreationOptions.DenyChildAttach, Scheduler);
         }
     }
 
-    /// <summary>Its lease ends, and it goes on as if it had it still: it was slow, or cut off from the API server.</summary>
+    /// <summary>Its lease ends, and it goes on as if it had it still: it was slow, or
+    /// cut off from the API server.</summary>
     /// <param name="late">Whether all that it has sent arrives late.</param>
     public void Depose(bool late)
     {
@@ -163,7 +176,8 @@ internal sealed class SimulatedOperator : IDisposable, ILeadership
                 await sweep.SweepAsync(_stopping.Token);
             }
         }
-        catch (Exception exception) when (exception is AgentException or HttpRequestException or KubernetesException or ConflictException
+        catch (Exception exception)
+            when (exception is AgentException or HttpRequestException or KubernetesException or ConflictException
             || (exception is OperationCanceledException && !Leads))
         {
             // The next look comes, of whoever leads then.
@@ -178,14 +192,19 @@ internal sealed class SimulatedOperator : IDisposable, ILeadership
         }
     }
 
-    /// <summary>As Controller does; but a look that is only a net below the events is not taken, so that a lost event shows.</summary>
+    /// <summary>As Controller does; but a look that is only a net below the events is not taken,
+    /// so that a lost event shows.</summary>
     private async Task RunAsync(Loop loop, ObjectKey key)
     {
         try
         {
             var result = await loop.Reconciler.ReconcileAsync(key, _stopping.Token);
             loop.Queue.Forget(key);
-            if (result.RequeueAfter is { } delay && loop.Reconciler is not CheckpointNodeReconciler && (loop.Reconciler is not PodMigrationReconciler || delay > PodMigrationReconciler.Resync || delay <= StatusDrafts.Patience))
+            if (result.RequeueAfter is { } delay
+                && loop.Reconciler is not CheckpointNodeReconciler
+                && (loop.Reconciler is not PodMigrationReconciler
+                    || delay > PodMigrationReconciler.Resync
+                    || delay <= StatusDrafts.Patience))
             {
                 loop.Queue.AddAfter(key, delay);
             }

@@ -74,15 +74,20 @@ internal sealed class SimulatedServer(TimeProvider time, Random random)
     public T Admit<T>(T item)
         where T : class, IKubernetesObject<V1ObjectMeta> =>
         Policy?.Invoke(item) == true ? throw Forbidden("denied by a policy")
-        : item is V1Pod { Metadata.Name: ['p', '-', 'c', ..] } && (RefusesFresh || (Wavers && random.Next(2) == 0)) ? throw Forbidden("exceeded quota: pods")
-        : item;
+        : item is V1Pod { Metadata.Name: ['p', '-', 'c', ..] } && (RefusesFresh || (Wavers && random.Next(2) == 0))
+            ? throw Forbidden("exceeded quota: pods")
+            : item;
 
-    /// <summary>What a caller hears of a request, or an answer, that got lost: nothing, or somebody in between.</summary>
+    /// <summary>What a caller hears of a request, or an answer, that got lost:
+    /// nothing, or somebody in between.</summary>
     public Exception WhySilent() => random.Next(4) switch
     {
-        0 => new KubernetesException(HttpStatusCode.InternalServerError, new V1Status { Message = "etcdserver: request timed out" }),
-        1 => new KubernetesException(HttpStatusCode.ServiceUnavailable, new V1Status { Message = "apiserver is shutting down" }),
-        2 => new KubernetesException(HttpStatusCode.TooManyRequests, new V1Status { Message = "too many requests, please try again later" }),
+        0 => new KubernetesException(
+            HttpStatusCode.InternalServerError, new V1Status { Message = "etcdserver: request timed out" }),
+        1 => new KubernetesException(
+            HttpStatusCode.ServiceUnavailable, new V1Status { Message = "apiserver is shutting down" }),
+        2 => new KubernetesException(
+            HttpStatusCode.TooManyRequests, new V1Status { Message = "too many requests, please try again later" }),
         _ => new HttpRequestException("the API server did not answer"),
     };
 
@@ -121,7 +126,9 @@ internal sealed class SimulatedServer(TimeProvider time, Random random)
         {
             foreach (var (name, value) in fields!.AsObject())
             {
-                if (part == "spec" && IsImmutable(typeof(T).GetProperty("Spec")!.PropertyType, name) && !JsonNode.DeepEquals(json[part]![name], value))
+                if (part == "spec"
+                    && IsImmutable(typeof(T).GetProperty("Spec")!.PropertyType, name)
+                    && !JsonNode.DeepEquals(json[part]![name], value))
                 {
                     throw new InvalidOperationException($"spec.{name} of {typeof(T).Name} is immutable");
                 }
@@ -150,7 +157,8 @@ internal sealed class SimulatedServer(TimeProvider time, Random random)
         return Replace(stored, json);
     }
 
-    /// <summary>Who takes the last finalizer of what is being deleted is answered with the version that it had.</summary>
+    /// <summary>Who takes the last finalizer of what is being deleted is answered
+    /// with the version that it had.</summary>
     public T SetFinalizers<T>(T read, IReadOnlyCollection<string> finalizers)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
@@ -164,7 +172,8 @@ internal sealed class SimulatedServer(TimeProvider time, Random random)
 
         if (finalizers.Except(stored.Metadata.Finalizers ?? []).Any())
         {
-            throw new InvalidOperationException($"{typeof(T).Name} {stored.Metadata.Name} is being deleted and can get no new finalizers");
+            throw new InvalidOperationException(
+                $"{typeof(T).Name} {stored.Metadata.Name} is being deleted and can get no new finalizers");
         }
 
         if (finalizers.Count > 0 || stored is V1Pod)
@@ -213,31 +222,37 @@ internal sealed class SimulatedServer(TimeProvider time, Random random)
     public bool DeleteVersion<T>(T read)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
-        if (_objects.OfType<T>().FirstOrDefault(o => o.Metadata.Uid == read.Metadata.Uid)?.Metadata.ResourceVersion != read.Metadata.ResourceVersion)
+        if (_objects.OfType<T>().FirstOrDefault(
+            o => o.Metadata.Uid == read.Metadata.Uid)?.Metadata.ResourceVersion != read.Metadata.ResourceVersion)
         {
             return false;
         }
 
         if (read is PodMigration { Status.CompletionTime: null })
         {
-            throw new InvalidOperationException($"migration {read.Metadata.Name} is under way, and its time is said to be over");
+            throw new InvalidOperationException(
+                $"migration {read.Metadata.Name} is under way, and its time is said to be over");
         }
 
         Delete(read);
         return true;
     }
 
-    /// <summary>As with --cascade=foreground: what an object owns is deleted at once, though the object stays.</summary>
+    /// <summary>As with --cascade=foreground: what an object owns is deleted at
+    /// once, though the object stays.</summary>
     public void DeleteInForeground(IKubernetesObject<V1ObjectMeta> item)
     {
         Delete(item);
-        foreach (var owned in _objects.Where(o => o.Metadata.OwnerReferences?.Any(r => r.Uid == item.Metadata.Uid) == true).ToList())
+        foreach (var owned in _objects.Where(
+            o => o.Metadata.OwnerReferences?.Any(r => r.Uid == item.Metadata.Uid) == true)
+            .ToList())
         {
             DeleteInForeground(owned);
         }
     }
 
-    /// <summary>Takes an object away that nothing holds, and what it owns; one that is held by finalizers is only being deleted.</summary>
+    /// <summary>Takes an object away that nothing holds, and what it owns; one that is held by
+    /// finalizers is only being deleted.</summary>
     public void Remove(IKubernetesObject<V1ObjectMeta> item)
     {
         if (_objects.Find(o => o.Metadata.Uid == item.Metadata.Uid) is not { } stored)
@@ -260,7 +275,9 @@ internal sealed class SimulatedServer(TimeProvider time, Random random)
         _objects.RemoveAll(o => o.Metadata.Uid == item.Metadata.Uid);
         // A deletion is a change like any other, and told with its version.
         Changed?.Invoke(Copy(item, _ => { }), true);
-        foreach (var owned in _objects.Where(o => o.Metadata.OwnerReferences?.Any(r => r.Uid == item.Metadata.Uid) == true).ToList())
+        foreach (var owned in _objects.Where(
+            o => o.Metadata.OwnerReferences?.Any(r => r.Uid == item.Metadata.Uid) == true)
+            .ToList())
         {
             Delete(owned);
         }
@@ -296,7 +313,8 @@ internal sealed class SimulatedServer(TimeProvider time, Random random)
         NameOf(p) == name && p.GetCustomAttribute<ImmutableAttribute>() is not null);
 
     private static string NameOf(PropertyInfo property) =>
-        property.GetCustomAttribute<System.Text.Json.Serialization.JsonPropertyNameAttribute>()?.Name ?? JsonNamingPolicy.CamelCase.ConvertName(property.Name);
+        property.GetCustomAttribute<System.Text.Json.Serialization.JsonPropertyNameAttribute>()?.Name
+        ?? JsonNamingPolicy.CamelCase.ConvertName(property.Name);
 
     private static KubernetesException Forbidden(string why) =>
         new(HttpStatusCode.Forbidden, new V1Status { Message = why, Reason = "Forbidden" });

@@ -3,8 +3,8 @@ using PodCheckpointing.Api.V1;
 
 namespace PodCheckpointing.Simulation;
 
-/// <summary>Checkpoints that no migration makes: of a pod that runs on, restored once or twice, kept or deleted, also while a restore
-/// reads them.</summary>
+/// <summary>Checkpoints that no migration makes: of a pod that runs on, restored once or twice, kept or deleted, also
+/// while a restore reads them.</summary>
 internal sealed class StandalonePlay : Play
 {
     private readonly Troubles _troubles;
@@ -15,19 +15,23 @@ internal sealed class StandalonePlay : Play
     public StandalonePlay(int seed)
         : base(seed, play => new World(play.Server, play.Random, play.Time)
         {
-            DumpsFail = play.Random.Next(6) == 0, RestoresFail = play.Random.Next(6) == 0, HasClones = true, Retention = play.Retention,
+            DumpsFail = play.Random.Next(6) == 0,
+            RestoresFail = play.Random.Next(6) == 0, HasClones = true, Retention = play.Retention,
         })
     {
         _source = Given(new V1Pod
         {
             Metadata = new V1ObjectMeta { Name = "p", NamespaceProperty = "n" },
-            Spec = new V1PodSpec { NodeName = "a", Containers = [.. Enumerable.Range(0, Random.Next(1, 3)).Select(n => new V1Container { Name = $"c{n}" })] },
+            Spec = new V1PodSpec { NodeName = "a", Containers = [.. Enumerable.Range(0, Random.Next(1, 3))
+                .Select(n => new V1Container { Name = $"c{n}" })] },
         });
         _retains = Random.Next(4) == 0;
         Server.CreateOrGet(new PodCheckpoint
         {
             Metadata = new V1ObjectMeta { Name = "k", NamespaceProperty = "n" },
-            Spec = new PodCheckpointSpec { PodName = "p", DeletionPolicy = _retains ? DeletionPolicies.Retain : DeletionPolicies.Delete },
+            Spec = new PodCheckpointSpec { PodName = "p", DeletionPolicy = _retains
+                ? DeletionPolicies.Retain
+                : DeletionPolicies.Delete },
         });
         for (var i = 0; i < 2; i++)
         {
@@ -100,8 +104,10 @@ internal sealed class StandalonePlay : Play
 
         if (World.Violations.Count == 0)
         {
-            Must(!Server.All<PodCheckpoint>().Any() && !Server.All<ContainerCheckpoint>().Any(), "a checkpoint is left");
-            Must(_retains || (!Server.All<PodCheckpointContent>().Any() && !Server.All<ContainerCheckpointContent>().Any()), "a content is left");
+            Must(!Server.All<PodCheckpoint>().Any()
+                && !Server.All<ContainerCheckpoint>().Any(), "a checkpoint is left");
+            Must(_retains || (!Server.All<PodCheckpointContent>().Any()
+                && !Server.All<ContainerCheckpointContent>().Any()), "a content is left");
             Must(_retains || World.Store.Count == 0, "bytes are left");
         }
 
@@ -109,35 +115,45 @@ internal sealed class StandalonePlay : Play
         return World.Violations;
     }
 
-    /// <summary>What is being read stays: a pod for which a part has been read has the others, too, unless it is refused.</summary>
+    /// <summary>What is being read stays: a pod for which a part has been read has the others,
+    /// too, unless it is refused.</summary>
     protected override void Check()
     {
         base.Check();
-        foreach (var copy in World.Copies.Where(c => c.PodUid != _source.Metadata.Uid && c.Containers.Any(p => p.Life == Life.Running)))
+        foreach (var copy in World.Copies.Where(
+            c => c.PodUid != _source.Metadata.Uid && c.Containers.Any(p => p.Life == Life.Running)))
         {
             var pod = Server.All<V1Pod>().FirstOrDefault(p => p.Metadata.Uid == copy.PodUid);
-            Must(pod is null || copy.Containers.Count(p => p.Life is Life.Running or Life.Dead) == pod.Spec.Containers.Count, "a pod runs with a part of its checkpoint");
+            Must(pod is null || copy.Containers.Count(p => p.Life is Life.Running or Life.Dead)
+                == pod.Spec.Containers.Count, "a pod runs with a part of its checkpoint");
         }
 
-        foreach (var pod in Server.All<V1Pod>().Where(p => p.Metadata.Name != "p" && p.Metadata.DeletionTimestamp is null && !HasOutcome(p)))
+        foreach (var pod in Server.All<V1Pod>()
+            .Where(p => p.Metadata.Name != "p" && p.Metadata.DeletionTimestamp is null && !HasOutcome(p)))
         {
             var stage = World.Nodes[pod.Spec.NodeName!].Stages.GetValueOrDefault(pod.Metadata.Uid!);
             Must(
-                stage is null or { Failed: not null } || stage.Values.Count is 0 || stage.Values.Count == pod.Spec.Containers.Count
+                stage is null or { Failed: not null }
+                    || stage.Values.Count is 0
+                    || stage.Values.Count == pod.Spec.Containers.Count
                     || World.Store.Values.Any(s => s.Count == pod.Spec.Containers.Count),
                 "bytes are deleted while a restore reads them");
         }
     }
 
-    /// <summary>What was to be retained and was never made is looked for on the volume every minute, for ever.</summary>
+    /// <summary>What was to be retained and was never made is looked for on the
+    /// volume every minute, for ever.</summary>
     private bool LooksForBytesOnly(int step) => _retains && Checkpoint is null && step > 4 * FaultySteps;
 
-    private static bool HasOutcome(V1Pod pod) => pod.Metadata.Annotations?.ContainsKey(WellKnown.RestoreOutcome) == true;
+    private static bool HasOutcome(V1Pod pod) =>
+        pod.Metadata.Annotations?.ContainsKey(WellKnown.RestoreOutcome) == true;
 
     private void Decide()
     {
         var status = Checkpoint?.Status;
-        Must(Checkpoint is null || status is { Ready: true } or { Error: not null }, $"the checkpoint is neither whole nor failed: {status?.Conditions?.FirstOrDefault()?.Message}");
+        Must(
+            Checkpoint is null || status is { Ready: true } or { Error: not null },
+            $"the checkpoint is neither whole nor failed: {status?.Conditions?.FirstOrDefault()?.Message}");
         Must(Checkpoint?.Metadata.DeletionTimestamp is null, "the checkpoint was deleted, and is there");
         var source = World.Copies.First(c => c.PodUid == _source.Metadata.Uid);
         Must(source.Containers.All(p => p.Life == Life.Running), "the pod does not run on");
@@ -149,11 +165,17 @@ internal sealed class StandalonePlay : Play
                 return;
             }
 
-            var runs = World.Copies.Any(c => c.PodUid == pod.Metadata.Uid && c.Containers.Count > 0 && c.Containers.All(p => p.Life == Life.Running));
-            Must(runs == (pod.Metadata.Annotations![WellKnown.RestoreOutcome] == Outcomes.Restored), $"{pod.Metadata.Name} says {pod.Metadata.Annotations[WellKnown.RestoreOutcome]}, and runs: {runs}");
+            var runs = World.Copies.Any(c => c.PodUid == pod.Metadata.Uid
+                && c.Containers.Count > 0
+                && c.Containers.All(p => p.Life == Life.Running));
+            Must(
+                runs == (pod.Metadata.Annotations![WellKnown.RestoreOutcome] == Outcomes.Restored),
+                $"{pod.Metadata.Name} says {pod.Metadata.Annotations[WellKnown.RestoreOutcome]}, and runs: {runs}");
         }
 
-        Ending = $"standalone with {Server.All<V1Pod>().Count(p => HasOutcome(p) && p.Metadata.Annotations![WellKnown.RestoreOutcome] == Outcomes.Restored)} restored";
+        Ending =
+            "standalone with "
+                + $"{Server.All<V1Pod>().Count(p => HasOutcome(p) && p.Metadata.Annotations![WellKnown.RestoreOutcome] == Outcomes.Restored)} restored";
     }
 
     private void CreateRestore(string name, string node)
@@ -169,9 +191,16 @@ internal sealed class StandalonePlay : Play
             Metadata = new V1ObjectMeta
             {
                 Name = name, NamespaceProperty = "n",
-                Annotations = new Dictionary<string, string> { [WellKnown.RestoreAnnotation] = ArtifactUri.ForPod(uid, id).ToString() },
+                Annotations =
+                    new Dictionary<string, string> { [WellKnown.RestoreAnnotation] = ArtifactUri.ForPod(uid, id)
+                        .ToString() },
             },
-            Spec = new V1PodSpec { NodeName = node, RuntimeClassName = WellKnown.RestoreRuntimeClass, Containers = _source.Spec.Containers },
+            Spec = new V1PodSpec
+            {
+                NodeName = node,
+                RuntimeClassName = WellKnown.RestoreRuntimeClass,
+                Containers = _source.Spec.Containers,
+            },
         });
     }
 

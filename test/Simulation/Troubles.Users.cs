@@ -12,14 +12,19 @@ internal sealed partial class Troubles
         Metadata = new V1ObjectMeta { Name = name, NamespaceProperty = "n" },
         Spec = new PodMigrationSpec
         {
-            CheckpointRetention = Retains ? DeletionPolicies.Retain : null, PodName = "p", TargetNode = target, OnFailure = OnFailure, TimeoutSeconds = OnlyDelay ? Forever : Timeout, TtlSecondsAfterFinished = Ttl, DryRun = DryRun && name == "m" ? true : null,
+            CheckpointRetention = Retains ? DeletionPolicies.Retain : null, PodName = "p", TargetNode = target,
+            OnFailure = OnFailure, TimeoutSeconds = OnlyDelay
+                ? Forever
+                : Timeout, TtlSecondsAfterFinished = Ttl, DryRun = DryRun && name == "m" ? true : null,
         },
     });
 
     /// <summary>Has rolled back what was left for inspection; false where there is none.</summary>
     public bool AbortWhatWasLeft()
     {
-        var left = _server.All<PodMigration>().Where(m => m.Status?.Outcome == Outcomes.Left && m.Spec.Abort != true).ToList();
+        var left = _server.All<PodMigration>()
+            .Where(m => m.Status?.Outcome == Outcomes.Left && m.Spec.Abort != true)
+            .ToList();
         left.ForEach(m => Edit(m.Metadata.Name!, json => json["spec"]!["abort"] = true));
         return left.Count > 0;
     }
@@ -43,7 +48,8 @@ internal sealed partial class Troubles
         };
         _server.CreateOrGet(new PodCheckpoint
         {
-            Metadata = new V1ObjectMeta { Name = SnapshotName, NamespaceProperty = "n" }, Spec = new PodCheckpointSpec { PodName = "p" },
+            Metadata = new V1ObjectMeta { Name = SnapshotName, NamespaceProperty = "n" },
+            Spec = new PodCheckpointSpec { PodName = "p" },
         });
     }
 
@@ -74,7 +80,9 @@ internal sealed partial class Troubles
 
     private void DeletePod(Func<PodMigration, string?> which)
     {
-        if (_server.Find<PodMigration>("n", "m") is { } migration && which(migration) is { } name && _server.Find<V1Pod>("n", name) is { } pod)
+        if (_server.Find<PodMigration>("n", "m") is { } migration
+            && which(migration) is { } name
+            && _server.Find<V1Pod>("n", name) is { } pod)
         {
             _world.DeletedByUser.Add(pod.Metadata.Uid!);
             // By force only where kubelet can still take away what runs, as the user is warned.
@@ -92,7 +100,8 @@ internal sealed partial class Troubles
 
     private void DeleteCheckpoint()
     {
-        if (_server.All<PodCheckpoint>().FirstOrDefault(c => c.Metadata.OwnerReferences?.Any(o => o.Kind == nameof(PodMigration)) == true) is { } checkpoint)
+        if (_server.All<PodCheckpoint>().FirstOrDefault(
+            c => c.Metadata.OwnerReferences?.Any(o => o.Kind == nameof(PodMigration)) == true) is { } checkpoint)
         {
             _server.Delete(checkpoint);
         }
@@ -118,7 +127,9 @@ internal sealed partial class Troubles
             var pod = _server.CreateOrGet(new V1Pod
             {
                 Metadata = new V1ObjectMeta { Name = "p", NamespaceProperty = "n" },
-                Spec = new V1PodSpec { NodeName = _random.Next(2) == 0 ? "a" : "c", Containers = [new V1Container { Name = Namesake }] },
+                Spec = new V1PodSpec { NodeName = _random.Next(2) == 0
+                    ? "a"
+                    : "c", Containers = [new V1Container { Name = Namesake }] },
             });
             _world.Namesakes.Add(pod.Metadata.Uid!);
         }));

@@ -43,7 +43,8 @@ internal sealed partial class Troubles
     {
         (_server, _world, _random, _trace) = (server, world, random, trace);
         _crashes = random.Next(3) == 0 ? 0 : random.Next(40, 300);
-        OnFailure = random.Next(8) switch { 0 when !kept => OnFailurePolicies.ColdStart, 1 => OnFailurePolicies.Leave, _ => null };
+        OnFailure = random.Next(8) switch { 0 when !kept =>
+            OnFailurePolicies.ColdStart, 1 => OnFailurePolicies.Leave, _ => null };
         Timeout = random.Next(4) == 0 ? random.Next(1, 40) : null;
         DryRun = random.Next(30) == 0;
         Retains = random.Next(5) == 0;
@@ -57,12 +58,17 @@ internal sealed partial class Troubles
             Maybe(8, Snapshots, Snapshot);
             Maybe(12, "user: deletes the migration, and makes it anew", Recreate);
             Maybe(14, ItsCheckpoint, DeleteCheckpoint);
-            Maybe(14, "policy: no target pods", () => _server.Policy = item => item is V1Pod pod && StrayTargets.IsTarget(pod));
-            Maybe(14, "policy: no checkpoints", () => _server.Policy = item => item is ContainerCheckpoint or ContainerCheckpointContent);
+            Maybe(14, "policy: no target pods", () => _server.Policy =
+                item => item is V1Pod pod && StrayTargets.IsTarget(pod));
+            Maybe(14, "policy: no checkpoints", () => _server.Policy =
+                item => item is ContainerCheckpoint or ContainerCheckpointContent);
             Maybe(kept ? int.MaxValue : 14, "user: deletes the pod, and makes it anew", Replace);
             Maybe(kept ? int.MaxValue : 12, "user: deletes the source", () => DeletePod(_ => "p"));
-            Maybe(kept ? int.MaxValue : 10, "user: deletes the target", () => DeletePod(m => m.Status?.RestoredPodName));
-            Maybe(kept ? int.MaxValue : 10, "user: would delete the target when the source is being ended", () => _waiting.Add((
+            Maybe(
+                kept ? int.MaxValue : 10, "user: deletes the target", () => DeletePod(m => m.Status?.RestoredPodName));
+            Maybe(kept
+                ? int.MaxValue
+                : 10, "user: would delete the target when the source is being ended", () => _waiting.Add((
                 () => _server.Find<PodMigration>("n", "m")?.Status?.Steps?.Any(s => s.Name == Steps.EndSource) == true,
                 () => DeletePod(m => m.Status?.RestoredPodName))));
         }
@@ -120,7 +126,8 @@ internal sealed partial class Troubles
     /// <summary>Whether a user deletes what a migration has made.</summary>
     public bool TakesCheckpoints { get; }
 
-    /// <summary>Whether nothing is in the way but lost calls, parts that begin again, and somebody else's checkpoint.</summary>
+    /// <summary>Whether nothing is in the way but lost calls, parts that begin again, and
+    /// somebody else's checkpoint.</summary>
     public bool OnlyDelay { get; }
 
     /// <summary>Whether nothing at all is in the way.</summary>
@@ -141,7 +148,9 @@ internal sealed partial class Troubles
             due.Do();
         }
 
-        if (_crashes > 0 && _random.Next(_crashes) == 0 && _world.Nodes.Values.ElementAt(_random.Next(2)) is { IsOff: false } node)
+        if (_crashes > 0
+            && _random.Next(_crashes) == 0
+            && _world.Nodes.Values.ElementAt(_random.Next(2)) is { IsOff: false } node)
         {
             _trace.Add($"agent {node.Name} {(node.AgentLives ? "dies" : "lives")}");
             Restart(node, !node.AgentLives);
@@ -179,8 +188,8 @@ internal sealed partial class Troubles
         _atTheEnd.ForEach(act => act());
     }
 
-    /// <summary>A pod may have come to a dead node after its user's word about the others; false where nothing is left to
-    /// be said.</summary>
+    /// <summary>A pod may have come to a dead node after its user's word about the others; false where nothing is left
+    /// to be said.</summary>
     public bool SayAgain()
     {
         var silent = _world.Nodes.Values.Where(n => n is { IsDead: true, IsGivenUp: false }).ToList();
@@ -194,7 +203,8 @@ internal sealed partial class Troubles
         node.IsGivenUp = true;
         _server.Edit(_server.Find<V1Node>(null, node.Name)!, json => json["spec"] = new JsonObject
         {
-            ["taints"] = new JsonArray(new JsonObject { ["key"] = "node.kubernetes.io/out-of-service", ["effect"] = "NoExecute" }),
+            ["taints"] = new JsonArray(
+                new JsonObject { ["key"] = "node.kubernetes.io/out-of-service", ["effect"] = "NoExecute" }),
         });
     }
 

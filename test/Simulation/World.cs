@@ -19,7 +19,8 @@ internal sealed partial class World(SimulatedServer server, Random random, TimeP
 
     public List<Copy> Copies { get; } = [];
 
-    public Dictionary<string, Node> Nodes { get; } = new() { ["a"] = new Node("a"), ["b"] = new Node("b"), ["c"] = new Node("c") };
+    public Dictionary<string, Node> Nodes { get; } =
+        new() { ["a"] = new Node("a"), ["b"] = new Node("b"), ["c"] = new Node("c") };
 
     public Dictionary<(string PodUid, string Checkpoint), Dictionary<string, Part>> Store { get; } = [];
 
@@ -56,7 +57,8 @@ internal sealed partial class World(SimulatedServer server, Random random, TimeP
     /// <summary>How many containers may still fail by themselves.</summary>
     public int Failures { get; set; }
 
-    /// <summary>Whether every dump is a migration's, which holds the pod meanwhile, but for those of snapshots.</summary>
+    /// <summary>Whether every dump is a migration's, which holds the pod meanwhile,
+    /// but for those of snapshots.</summary>
     public bool DumpsAreHeld { get; init; }
 
     /// <summary>Ids of checkpoints that a user has asked for beside a migration.</summary>
@@ -74,7 +76,8 @@ internal sealed partial class World(SimulatedServer server, Random random, TimeP
     public List<string> Violations { get; } = [];
 
     /// <summary>Whether a node's runtime has anything of a pod.</summary>
-    public bool Knows(Node node, string podUid) => On(node, podUid) is { } copy && (copy.Lives || server.All<V1Pod>().Any(p => p.Metadata.Uid == podUid));
+    public bool Knows(Node node, string podUid) =>
+        On(node, podUid) is { } copy && (copy.Lives || server.All<V1Pod>().Any(p => p.Metadata.Uid == podUid));
 
     /// <summary>What a node has, or has had, of a pod.</summary>
     public Copy? On(Node node, string podUid) => Copies.Find(c => c.PodUid == podUid && c.Node == node.Name);
@@ -88,13 +91,18 @@ internal sealed partial class World(SimulatedServer server, Random random, TimeP
     {
         foreach (var node in Nodes.Values.Where(n => n.AgentLives && !n.IsDead))
         {
-            foreach (var mark in node.Lifted.Keys.Where(k => !Knows(node, k.PodUid) && !node.Fences.ContainsKey(k.PodUid)).ToList())
+            foreach (var mark in node.Lifted.Keys.Where(
+                k => !Knows(node, k.PodUid) && !node.Fences.ContainsKey(k.PodUid))
+                .ToList())
             {
                 node.Lifted.Remove(mark);
                 node.Continued.Remove(mark);
             }
 
-            foreach (var holder in node.HoldsOver.Where(h => !h.Value || !Copies.Any(c => c.Node == node.Name && c.Lives)).Select(h => h.Key).ToList())
+            foreach (var holder in node.HoldsOver
+                .Where(h => !h.Value || !Copies.Any(c => c.Node == node.Name && c.Lives))
+                .Select(h => h.Key)
+                .ToList())
             {
                 node.HoldsOver.Remove(holder);
             }
@@ -109,7 +117,8 @@ internal sealed partial class World(SimulatedServer server, Random random, TimeP
     /// <summary>Lets one running container say its next number; every number is due once.</summary>
     public void Count()
     {
-        var running = Copies.SelectMany(c => c.Containers.Where(p => p.Life == Life.Running).Select(p => (c, p))).ToList();
+        var running =
+            Copies.SelectMany(c => c.Containers.Where(p => p.Life == Life.Running).Select(p => (c, p))).ToList();
         if (running.Count == 0)
         {
             return;
@@ -138,7 +147,8 @@ internal sealed partial class World(SimulatedServer server, Random random, TimeP
         }
     }
 
-    /// <summary>A node begins anew: its processes are gone, its disk is there. What was restored there and had not run never will.</summary>
+    /// <summary>A node begins anew: its processes are gone, its disk is there. What was restored there
+    /// and had not run never will.</summary>
     public void Boot(Node node)
     {
         foreach (var copy in Copies.Where(c => c.Node == node.Name))
@@ -167,7 +177,8 @@ internal sealed partial class World(SimulatedServer server, Random random, TimeP
         }
     }
 
-    /// <summary>A stopped source goes on from where it stood; that is no loss where nothing is left of a later copy.</summary>
+    /// <summary>A stopped source goes on from where it stood; that is no loss where
+    /// nothing is left of a later copy.</summary>
     public void Resume(Node node, string podUid)
     {
         foreach (var container in On(node, podUid)?.Containers.Where(c => c.Life == Life.Stopped) ?? [])
@@ -190,11 +201,12 @@ internal sealed partial class World(SimulatedServer server, Random random, TimeP
         before.ForEach(b => (b.c.IsEnded, b.c.DiedFor, b.c.DiedUnder) = (true, b.DiedFor, b.DiedUnder));
     }
 
-    /// <summary>All processes of a pod are killed, or those of one kind; its kubelet starts them again unless a fence stands, or they
-    /// were to be restored.</summary>
+    /// <summary>All processes of a pod are killed, or those of one kind; its kubelet starts them again unless a fence
+    /// stands, or they were to be restored.</summary>
     public void End(Node node, string podUid, Life? only = null)
     {
-        foreach (var container in On(node, podUid)?.Containers.Where(c => c.Life != Life.Dead && (only ?? c.Life) == c.Life) ?? [])
+        foreach (var container in On(node, podUid)?.Containers.Where(c => c.Life != Life.Dead
+            && (only ?? c.Life) == c.Life) ?? [])
         {
             End(node, container);
         }
@@ -294,10 +306,13 @@ internal sealed partial class World(SimulatedServer server, Random random, TimeP
         if (node.Fences.TryGetValue(copy.PodUid, out var holder))
         {
             var dumped = container.Life == Life.Stopped && server.All<ContainerCheckpointContent>().Any(
-                c => c.Status?.Ready == true && c.Spec.Source.PodUID == copy.PodUid && c.Spec.Source.ContainerName == container.Name);
+                c => c.Status?.Ready == true
+                    && c.Spec.Source.PodUID == copy.PodUid
+                    && c.Spec.Source.ContainerName == container.Name);
             (container.DiedUnder, container.DiedFor) = (holder, dumped ? holder : container.DiedFor);
         }
     }
 
-    private string NameOf(Copy copy, Processes container) => HasClones ? $"{copy.PodUid}/{container.Name}" : container.Name;
+    private string NameOf(Copy copy, Processes container) =>
+        HasClones ? $"{copy.PodUid}/{container.Name}" : container.Name;
 }

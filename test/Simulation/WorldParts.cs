@@ -84,7 +84,8 @@ internal sealed record Copy(string PodUid, string Node, List<Processes> Containe
     public DateTimeOffset? KilledAt { get; set; }
 
     /// <summary>Something of it runs, or would be started again.</summary>
-    public bool HasRun => Containers.Any(c => c.Life == Life.Running || c is { Life: Life.Dead, End: not null, Started: true });
+    public bool HasRun =>
+        Containers.Any(c => c.Life == Life.Running || c is { Life: Life.Dead, End: not null, Started: true });
 
     public bool Lives => Containers.Any(c => c.Life is not Life.Dead);
 }
@@ -113,8 +114,8 @@ internal sealed class Stage
 {
     public Dictionary<string, long> Values { get; } = [];
 
-    /// <summary>What may be restored as soon as it is written, before anybody has said that it is the one: the containers, and
-    /// the checkpoint.</summary>
+    /// <summary>What may be restored as soon as it is written, before anybody has said that it is the one: the
+    /// containers, and the checkpoint.</summary>
     public Dictionary<string, (string PodUid, string Checkpoint)> Ahead { get; } = [];
 
     public HashSet<string> Broken { get; } = [];
@@ -168,7 +169,8 @@ internal sealed class Node(string name)
     /// <summary>Its object has been deleted, and with it the address of its agent.</summary>
     public bool IsForgotten { get; set; }
 
-    /// <summary>The user has said that it will not come back: the cluster's collector takes its pods' objects away.</summary>
+    /// <summary>The user has said that it will not come back: the cluster's collector
+    /// takes its pods' objects away.</summary>
     public bool IsGivenUp { get; set; }
 
     /// <summary>Whether its kubelet hears of the API server, and the server of it.</summary>
@@ -205,7 +207,8 @@ internal sealed class Node(string name)
     /// <summary>Who calls what the agent goes on with by itself.</summary>
     public Caller Agent { get; } = new();
 
-    public bool IsLifting(string podUid) => Fences.TryGetValue(podUid, out var holder) && Lifted.ContainsKey((podUid, holder));
+    public bool IsLifting(string podUid) =>
+        Fences.TryGetValue(podUid, out var holder) && Lifted.ContainsKey((podUid, holder));
 
     public Dictionary<(string PodUid, string Checkpoint, string Container), Dump> Dumps { get; } = [];
 

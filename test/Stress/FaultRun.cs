@@ -4,23 +4,46 @@ using PodCheckpointing.Storage.Transfer;
 
 namespace PodCheckpointing.Stress;
 
-/// <summary>Lets each file system call of each operation fail, one after the other, alone and with all that follow.</summary>
+/// <summary>Lets each file system call of each operation fail, one after the other, alone
+/// and with all that follow.</summary>
 /// <remarks>
-/// After each: the operation has thrown what callers are promised, or was not disturbed; a reader sees the old whole state or
-/// the new one; of a single failure nothing is left beside them; and the same operation, repeated on a volume that works,
-/// succeeds.
+/// After each: the operation has thrown what callers are promised, or was not disturbed; a reader sees the old whole
+/// state or the new one; of a single failure nothing is left beside them; and the same operation, repeated on a volume
+/// that works, succeeds.
 /// </remarks>
 internal sealed class FaultRun(string root, TextWriter output)
 {
     private const string Pod = "7c9e6679";
-    private static readonly (string Name, int Number)[] Errors = [("EIO", 5), ("ENOSPC", 28), ("EINTR", 4), ("ESTALE", 116)];
+    private static readonly (string Name, int Number)[] Errors =
+    [
+        ("EIO", 5),
+        ("ENOSPC", 28),
+        ("EINTR", 4),
+        ("ESTALE", 116),
+    ];
 
     // Linux restarts or finishes these itself, or their callers have to.
     private static readonly string[] Restarted =
-        ["open", "open64", "openat", "openat64", "pwrite", "pwrite64", "write", "pread64", "read", "fsync", "ftruncate64", "flock", "fcntl", "close"];
+    [
+        "open",
+        "open64",
+        "openat",
+        "openat64",
+        "pwrite",
+        "pwrite64",
+        "write",
+        "pread64",
+        "read",
+        "fsync",
+        "ftruncate64",
+        "flock",
+        "fcntl",
+        "close",
+    ];
 
     private readonly string _id = SmallDump.IdOf(0);
-    private readonly CheckpointStore _store = new(root, TimeProvider.System, new StoreOptions { Workers = 1, FrameSize = 2048 });
+    private readonly CheckpointStore _store =
+        new(root, TimeProvider.System, new StoreOptions { Workers = 1, FrameSize = 2048 });
     private readonly SortedDictionary<string, int> _failed = new(StringComparer.Ordinal);
     private byte[] _file = [];
     private int _wrong;
@@ -54,7 +77,8 @@ internal sealed class FaultRun(string root, TextWriter output)
         return _wrong == 0 ? 0 : 1;
     }
 
-    private async Task RunAsync(string what, Func<Task> before, Func<Task> operation, bool seesAfter, (string Name, int Number) error, bool all)
+    private async Task RunAsync(
+        string what, Func<Task> before, Func<Task> operation, bool seesAfter, (string Name, int Number) error, bool all)
     {
         for (var n = 1L; ; n++)
         {
@@ -79,10 +103,13 @@ internal sealed class FaultRun(string root, TextWriter output)
             _runs++;
             var failed = FaultCalls.Failed();
             _failed[failed] = _failed.GetValueOrDefault(failed) + 1;
-            foreach (var problem in await ProblemsAsync(what, thrown, seesAfter, all, error.Name == "EINTR" && Restarted.Contains(failed), operation))
+            foreach (var problem in await ProblemsAsync(
+                what, thrown, seesAfter, all, error.Name == "EINTR" && Restarted.Contains(failed), operation))
             {
                 _wrong++;
-                output.WriteLine($"WRONG {what}: {problem}: {error.Name} in call {n}{(all ? " and all after it" : "")}, {failed}: {thrown}");
+                output.WriteLine(
+                    $"WRONG {what}: {problem}: {error.Name} in call {n}{(all ? " and all after it" : "")}, {failed}: "
+                        + $"{thrown}");
             }
         }
     }
@@ -137,9 +164,12 @@ internal sealed class FaultRun(string root, TextWriter output)
     private string? Unfinished()
     {
         var folder = Path.Combine(root, Pod, _id);
-        return !Directory.Exists(folder) ? null : Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).FirstOrDefault(path =>
+        return !Directory.Exists(folder)
+            ? null
+            : Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).FirstOrDefault(path =>
             path.EndsWith(".partial", StringComparison.Ordinal)
-            || (path.EndsWith(".zst", StringComparison.Ordinal) && !File.Exists(Path.Combine(Path.GetDirectoryName(path)!, "manifest.json"))));
+            || (path.EndsWith(".zst", StringComparison.Ordinal)
+                && !File.Exists(Path.Combine(Path.GetDirectoryName(path)!, "manifest.json"))));
     }
 
     private async Task<bool> SeesAsync(List<string> problems)
@@ -169,13 +199,15 @@ internal sealed class FaultRun(string root, TextWriter output)
         foreach (var container in SmallDump.Containers)
         {
             await _store.WriteAsync(
-                Pod, _id, container, new MemoryStream(SmallDump.Archive(container, 0)), new Origin(), new Progress<long>(), CancellationToken.None);
+                Pod, _id, container, new MemoryStream(SmallDump.Archive(container, 0)), new Origin(),
+                new Progress<long>(), CancellationToken.None);
         }
 
         _store.Seal(Pod, _id, SmallDump.Containers);
     }
 
-    private Task ImportAsync() => new CheckpointImport(root, TimeProvider.System).ReadAsync(new MemoryStream(_file), CancellationToken.None);
+    private Task ImportAsync() =>
+        new CheckpointImport(root, TimeProvider.System).ReadAsync(new MemoryStream(_file), CancellationToken.None);
 
     private Task RemoveAsync()
     {
@@ -199,7 +231,8 @@ internal sealed class FaultRun(string root, TextWriter output)
         var broken = new List<Finding>();
         foreach (var checkpoint in inspection.List().ToList())
         {
-            broken.AddRange((await inspection.CheckAsync(checkpoint, CancellationToken.None)).Where(finding => finding.Broken));
+            broken.AddRange(
+                (await inspection.CheckAsync(checkpoint, CancellationToken.None)).Where(finding => finding.Broken));
         }
 
         if (broken.Count > 0)
@@ -210,7 +243,8 @@ internal sealed class FaultRun(string root, TextWriter output)
 
     private Task SweepAsync()
     {
-        new StoreSweep(root, TimeProvider.System).Run(new SweepOptions { Remove = true, Age = TimeSpan.FromSeconds(-5) }, CancellationToken.None);
+        new StoreSweep(root, TimeProvider.System).Run(
+            new SweepOptions { Remove = true, Age = TimeSpan.FromSeconds(-5) }, CancellationToken.None);
         return Task.CompletedTask;
     }
 }

@@ -7,29 +7,67 @@ using PodCheckpointing.Storage.Frames;
 
 namespace PodCheckpointing.Stress;
 
-/// <summary>Damaged input for every parser of a store. A parser refuses it with its own exception, or reads it; nothing else.</summary>
+/// <summary>Damaged input for every parser of a store. A parser refuses it with its own exception,
+/// or reads it; nothing else.</summary>
 internal static class Fuzz
 {
     private static readonly string[] JsonWords =
-        ["null", "{}", "[]", "\"\"", "\"\\ud800\"", "\"\\u0000\"", ",", ":", "}", "]", "true", "\"frames\":[{\"size\":1,\"compressedSize\":1}],", "\"schemaVersion\":1,", "[[[[[[[["];
+    [
+        "null",
+        "{}",
+        "[]",
+        "\"\"",
+        "\"\\ud800\"",
+        "\"\\u0000\"",
+        ",",
+        ":",
+        "}",
+        "]",
+        "true",
+        "\"frames\":[{\"size\":1,\"compressedSize\":1}],",
+        "\"schemaVersion\":1,",
+        "[[[[[[[[",
+    ];
 
-    private static readonly string[] UriWords = ["..", "/", "//", "%2e", "shared://", "dump.tar.zst", "\n", "\0", "-", "A", "ä", "@", "?", "#", ":"];
-    private static readonly string[] TarWords = ["ustar\0", "ustar  \0", "../", "/", "\0", "12 path=../x\n", "30 GNU.sparse.major=1\n", "16 size=-000001\n", "\u0080"];
+    private static readonly string[] UriWords =
+    [
+        "..", "/", "//", "%2e", "shared://", "dump.tar.zst", "\n", "\0", "-", "A", "ä", "@", "?", "#", ":",
+    ];
+    private static readonly string[] TarWords =
+    [
+        "ustar\0",
+        "ustar  \0",
+        "../",
+        "/",
+        "\0",
+        "12 path=../x\n",
+        "30 GNU.sparse.major=1\n",
+        "16 size=-000001\n",
+        "\u0080",
+    ];
     private static readonly byte[] Manifest = ManifestJson.Write(new ContainerManifest
     {
-        PodUID = "7c9e6679", CheckpointID = SmallDump.IdOf(1), Container = "main", Size = 5000, Digest = "sha256:" + new string('a', 64),
-        CompressedSize = 300, CompressedDigest = "sha256:" + new string('b', 64), Frames = [new Frame(4096, 200), new Frame(904, 100)],
-        Entries = 4, Origin = new Origin { PodNamespace = "shop", CpuFeatures = ["avx2"] }, Criu = new CriuStatistics { FrozenMicroseconds = 5 },
-        Dump = new DumpDescription { Runtime = "crun", Mounts = [new MountPoint { Destination = "/proc" }] }, CreatedAt = DateTime.UnixEpoch,
+        PodUID = "7c9e6679",
+        CheckpointID = SmallDump.IdOf(1), Container = "main", Size = 5000, Digest = "sha256:" + new string('a', 64),
+        CompressedSize = 300,
+        CompressedDigest = "sha256:" + new string('b', 64), Frames = [new Frame(4096, 200), new Frame(904, 100)],
+        Entries = 4, Origin = new Origin { PodNamespace = "shop", CpuFeatures = ["avx2"] },
+        Criu = new CriuStatistics { FrozenMicroseconds = 5 },
+        Dump = new DumpDescription { Runtime = "crun", Mounts = [new MountPoint { Destination = "/proc" }] },
+        CreatedAt = DateTime.UnixEpoch,
     });
 
     private static readonly byte[] Marker = ManifestJson.Write(new CheckpointMarker
     {
-        Manifests = new Dictionary<string, string> { ["main"] = "sha256:" + new string('a', 64), [".volumes/data"] = "sha256:" + new string('b', 64) },
+        Manifests = new Dictionary<string, string> { ["main"] = "sha256:" + new string(
+            'a', 64), [".volumes/data"] = "sha256:" + new string('b', 64) },
     });
 
     private static readonly string[] Uris =
-        ["shared://7c9e6679-7425-40de-944b-e07fc1f90ae7/20261121t003412z-7f3a9c", "shared://7c9e6679/20261121t003412z-7f3a9c/main/dump.tar.zst"];
+    [
+        "shared://7c9e6679-7425-40de-944b-e07fc1f90ae7/20261121t003412z-7f3a9c",
+        "shared://7c9e6679/20261121t003412z-7f3a9c/main/dump.tar.zst",
+    ];
 
     private static readonly byte[] Configuration = """
         {"id":"a","name":"main","rootfsImageName":"b","rootfsImageRef":"c","runtime":"crun","checkpointedTime":"2026-01-01T00:00:00Z",
@@ -37,21 +75,33 @@ internal static class Fuzz
         """u8.ToArray();
 
     private static readonly byte[] Statistics =
-        [0x40, 0x59, 0x10, 0x55, 0x06, 0x33, 0x09, 0x57, 14, 0, 0, 0, 0x0a, 12, 8, 100, 16, 0x80, 1, 24, 7, 32, 9, 40, 50, 56, 35];
+    [
+        0x40, 0x59, 0x10,
+        0x55, 0x06, 0x33, 0x09, 0x57, 14, 0, 0, 0, 0x0a, 12, 8, 100, 16, 0x80, 1, 24, 7, 32, 9, 40, 50, 56, 35,
+    ];
 
-    private static readonly byte[][] Tars = [Tar(TarEntryFormat.Ustar), Tar(TarEntryFormat.Pax), Tar(TarEntryFormat.Gnu), SmallDump.Archive("main", 1)];
+    private static readonly byte[][] Tars =
+    [
+        Tar(TarEntryFormat.Ustar),
+        Tar(TarEntryFormat.Pax),
+        Tar(TarEntryFormat.Gnu),
+        SmallDump.Archive("main", 1),
+    ];
 
-    public static IReadOnlyDictionary<string, Action<int, int>> Targets { get; } = new Dictionary<string, Action<int, int>>
-    {
-        ["manifest"] = (seed, number) => ReadsManifest(Damaged(seed, number, Manifest, JsonWords)),
-        ["marker"] = (seed, number) => ReadsMarker(Damaged(seed, number, Marker, JsonWords)),
-        ["uri"] = (seed, number) => ReadsUri(Encoding.Latin1.GetString(
-            Damaged(seed, number, Encoding.Latin1.GetBytes(Uris[number % Uris.Length]), UriWords))),
-        ["dump"] = (seed, number) => DumpDescription.From(
-            Damaged(seed, number, Configuration, JsonWords), Damaged(seed, number + 1, Configuration, JsonWords)),
-        ["statistics"] = (seed, number) => CriuStatistics.From(Damaged(seed, number, Statistics, ["\u00ff", "\u0080", "\u0008"])),
-        ["tar"] = ReadsTar,
-    };
+    public static IReadOnlyDictionary<string, Action<int, int>> Targets { get; } =
+        new Dictionary<string, Action<int, int>>
+        {
+            ["manifest"] = (seed, number) => ReadsManifest(Damaged(seed, number, Manifest, JsonWords)),
+            ["marker"] = (seed, number) => ReadsMarker(Damaged(seed, number, Marker, JsonWords)),
+            ["uri"] = (seed, number) => ReadsUri(Encoding.Latin1.GetString(
+                Damaged(seed, number, Encoding.Latin1.GetBytes(Uris[number % Uris.Length]), UriWords))),
+            ["dump"] = (seed, number) => DumpDescription.From(
+                Damaged(seed, number, Configuration, JsonWords), Damaged(seed, number + 1, Configuration, JsonWords)),
+            ["statistics"] =
+                (seed, number) => CriuStatistics.From(
+                    Damaged(seed, number, Statistics, ["\u00ff", "\u0080", "\u0008"])),
+            ["tar"] = ReadsTar,
+        };
 
     private static byte[] Damaged(int seed, int number, byte[] whole, string[] words) =>
         new Mutation(new Random(HashCode(seed, number))).Of(whole, words);
@@ -72,7 +122,9 @@ internal static class Fuzz
 
         var again = ManifestJson.Write(manifest);
         var third = ManifestJson.Write(ManifestJson.ReadManifest(again, "manifest.json"));
-        Must(third.AsSpan().SequenceEqual(again), $"{Encoding.UTF8.GetString(again)} changes to {Encoding.UTF8.GetString(third)} when it is written again");
+        Must(
+            third.AsSpan().SequenceEqual(again),
+            $"{Encoding.UTF8.GetString(again)} changes to {Encoding.UTF8.GetString(third)} when it is written again");
         try
         {
             using var file = new FrameFile("/nowhere/dump.tar.zst", manifest);
@@ -88,7 +140,9 @@ internal static class Fuzz
         try
         {
             var again = ManifestJson.Write(ManifestJson.ReadMarker(bytes, "marker"));
-            Must(ManifestJson.Write(ManifestJson.ReadMarker(again, "marker")).AsSpan().SequenceEqual(again), "a marker changes when it is written again");
+            Must(ManifestJson.Write(ManifestJson.ReadMarker(again, "marker"))
+                .AsSpan()
+                .SequenceEqual(again), "a marker changes when it is written again");
         }
         catch (CorruptArtifactException)
         {
@@ -102,7 +156,8 @@ internal static class Fuzz
         {
             Must(uri.ToString() == text, $"\"{text}\" is read as {uri}");
             var folder = Path.GetFullPath(Path.Combine("/store", uri.PodUid, uri.CheckpointId, uri.Container ?? ""));
-            Must(folder.StartsWith($"/store/{uri.PodUid}/{uri.CheckpointId}", StringComparison.Ordinal), $"\"{text}\" leads to {folder}");
+            Must(folder.StartsWith(
+                $"/store/{uri.PodUid}/{uri.CheckpointId}", StringComparison.Ordinal), $"\"{text}\" leads to {folder}");
             new CheckpointStore("/store", TimeProvider.System).FolderOf(uri.PodUid, uri.CheckpointId, uri.Container);
         }
         else
@@ -211,7 +266,9 @@ internal static class Fuzz
         public void Begin(ArchiveEntry entry)
         {
             (_data, _sum) = (0, 0);
-            _text.Append($"[{entry.Name} {entry.Type} {entry.Size} {entry.LinkName} {entry.ModifiedNanoseconds} {entry.ExtendedAttributes.Count}");
+            _text.Append(
+                $"[{entry.Name} {entry.Type} {entry.Size} {entry.LinkName} {entry.ModifiedNanoseconds} "
+                    + $"{entry.ExtendedAttributes.Count}");
         }
 
         public void Data(ReadOnlySpan<byte> bytes)

@@ -8,7 +8,8 @@ internal static class FuzzCommand
 {
     public static int Run(string[] args, TextWriter output)
     {
-        var options = args.Select(arg => arg.Split('=', 2)).ToDictionary(parts => parts[0], parts => parts.ElementAtOrDefault(1) ?? "");
+        var options = args.Select(arg => arg.Split('=', 2)).ToDictionary(
+            parts => parts[0], parts => parts.ElementAtOrDefault(1) ?? "");
         var seed = Number("--seed", 1);
         if (options.TryGetValue("--target", out var name))
         {
@@ -17,7 +18,8 @@ internal static class FuzzCommand
             return 0;
         }
 
-        var (began, limit, failed, next) = (Stopwatch.GetTimestamp(), TimeSpan.FromSeconds(Number("--seconds", 60)), 0, 0);
+        var (began, limit, failed, next) =
+            (Stopwatch.GetTimestamp(), TimeSpan.FromSeconds(Number("--seconds", 60)), 0, 0);
         var done = Fuzz.Targets.ToDictionary(target => target.Key, _ => 0);
         while (Stopwatch.GetElapsedTime(began) < limit)
         {
@@ -43,7 +45,8 @@ internal static class FuzzCommand
         }
 
         output.WriteLine(string.Join(", ", done.Select(target => $"{target.Key} {target.Value}")));
-        output.WriteLine($"fuzz: {done.Values.Sum()} cases in {Stopwatch.GetElapsedTime(began).TotalSeconds:F0} s, {failed} failed");
+        output.WriteLine(
+            $"fuzz: {done.Values.Sum()} cases in {Stopwatch.GetElapsedTime(began).TotalSeconds:F0} s, {failed} failed");
         return failed == 0 ? 0 : 1;
 
         int Number(string option, int otherwise) =>

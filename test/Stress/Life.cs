@@ -4,13 +4,15 @@ using PodCheckpointing.Storage.Transfer;
 
 namespace PodCheckpointing.Stress;
 
-/// <summary>A writer's life: it says what it begins and what it has finished, so that whoever kills it knows what must hold.</summary>
+/// <summary>A writer's life: it says what it begins and what it has finished, so that whoever
+/// kills it knows what must hold.</summary>
 internal sealed class Life(string root, string podUid)
 {
-    private readonly CheckpointStore _store = new(root, TimeProvider.System, new StoreOptions { Workers = 1, FrameSize = 2048 });
+    private readonly CheckpointStore _store =
+        new(root, TimeProvider.System, new StoreOptions { Workers = 1, FrameSize = 2048 });
 
-    /// <summary>Waits for a line, then lives. Numbers from the first one on, each twice: every life begins with what the last one
-    /// may have left half done.</summary>
+    /// <summary>Waits for a line, then lives. Numbers from the first one on, each twice: every life begins with what
+    /// the last one may have left half done.</summary>
     public async Task RunAsync(int first, int count)
     {
         Say("ready", first);
@@ -39,7 +41,8 @@ internal sealed class Life(string root, string podUid)
         foreach (var container in SmallDump.Containers)
         {
             await _store.WriteAsync(
-                podUid, id, container, new MemoryStream(SmallDump.Archive(container, number)), new Origin(), new Progress<long>(), CancellationToken.None);
+                podUid, id, container, new MemoryStream(SmallDump.Archive(container, number)), new Origin(),
+                new Progress<long>(), CancellationToken.None);
         }
 
         _store.Seal(podUid, id, SmallDump.Containers);
@@ -86,5 +89,6 @@ internal sealed class Life(string root, string podUid)
         }
     }
 
-    private static void Say(string what, int number) => Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{number} {what}"));
+    private static void Say(string what, int number) =>
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{number} {what}"));
 }

@@ -6,7 +6,21 @@ namespace PodCheckpointing.Stress;
 internal sealed class Mutation(Random random)
 {
     private static readonly string[] Numbers =
-        ["0", "-1", "1", "7", "00000000000", "77777777777", "2147483647", "2147483648", "-2147483649", "9223372036854775807", "99999999999999999999", "1e400", "0.5"];
+    [
+        "0",
+        "-1",
+        "1",
+        "7",
+        "00000000000",
+        "77777777777",
+        "2147483647",
+        "2147483648",
+        "-2147483649",
+        "9223372036854775807",
+        "99999999999999999999",
+        "1e400",
+        "0.5",
+    ];
 
     /// <summary>A few changes of any kind.</summary>
     public byte[] Of(byte[] whole, string[] words)

@@ -12,7 +12,8 @@ const string Usage = """
 switch (args)
 {
     case ["life", var root, var pod, var first, var count]:
-        await new Life(root, pod).RunAsync(int.Parse(first, CultureInfo.InvariantCulture), int.Parse(count, CultureInfo.InvariantCulture));
+        await new Life(root, pod).RunAsync(
+            int.Parse(first, CultureInfo.InvariantCulture), int.Parse(count, CultureInfo.InvariantCulture));
         return 0;
     case ["faults", var root]:
         return await new FaultRun(root, Console.Out).RunAsync();

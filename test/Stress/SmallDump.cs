@@ -9,16 +9,23 @@ internal static class SmallDump
     /// <summary>The containers of every small checkpoint.</summary>
     public static readonly string[] Containers = ["main", ".volumes/data"];
 
-    public static string IdOf(int number) => string.Create(CultureInfo.InvariantCulture, $"20260101t000000z-{number:x6}");
+    public static string IdOf(int number) =>
+        string.Create(CultureInfo.InvariantCulture, $"20260101t000000z-{number:x6}");
 
     public static byte[] Archive(string container, int number)
     {
         using var stream = new MemoryStream();
         using (var tar = new TarWriter(stream, TarEntryFormat.Ustar, leaveOpen: true))
         {
-            foreach (var name in container == "main" ? new[] { "checkpoint/inventory.img", "checkpoint/pages-1.img", "config.dump", "spec.dump" } : ["file"])
+            foreach (var name in container == "main"
+                ? new[] { "checkpoint/inventory.img", "checkpoint/pages-1.img", "config.dump", "spec.dump" }
+                : ["file"])
             {
-                tar.WriteEntry(new UstarTarEntry(TarEntryType.RegularFile, name) { DataStream = new MemoryStream(Content(name, number)), ModificationTime = DateTimeOffset.UnixEpoch });
+                tar.WriteEntry(new UstarTarEntry(TarEntryType.RegularFile, name)
+                {
+                    DataStream = new MemoryStream(Content(name, number)),
+                    ModificationTime = DateTimeOffset.UnixEpoch,
+                });
             }
         }
 

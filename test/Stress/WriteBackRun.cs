@@ -3,8 +3,8 @@ using PodCheckpointing.Storage;
 
 namespace PodCheckpointing.Stress;
 
-/// <summary>Lets a wait for the disk in the middle of a write fail: that error is told once, and the fsync at the end would
-/// succeed over the hole.</summary>
+/// <summary>Lets a wait for the disk in the middle of a write fail: that error is told once, and the fsync at the end
+/// would succeed over the hole.</summary>
 internal sealed class WriteBackRun(string root, TextWriter output)
 {
     private const string Pod = "7c9e6679";
@@ -22,7 +22,8 @@ internal sealed class WriteBackRun(string root, TextWriter output)
         FaultCalls.Attach();
         var archive = Archive();
         int runs = 0, wrong = 0;
-        foreach (var (call, error) in Errors.Select(e => ("sync_file_range waiting", e)).Append(("sync_file_range", Errors[0])))
+        foreach (var (call, error) in Errors.Select(e => ("sync_file_range waiting", e))
+            .Append(("sync_file_range", Errors[0])))
         {
             FaultCalls.Arm(root, call, 1, error.Number);
             var thrown = await WriteAsync(archive);
@@ -46,7 +47,8 @@ internal sealed class WriteBackRun(string root, TextWriter output)
         try
         {
             await _store.WriteAsync(
-                Pod, SmallDump.IdOf(0), Volume, new MemoryStream(archive), new Origin(), new Progress<long>(), CancellationToken.None);
+                Pod, SmallDump.IdOf(0), Volume, new MemoryStream(archive), new Origin(), new Progress<long>(),
+                CancellationToken.None);
             return null;
         }
         catch (Exception exception)
@@ -63,7 +65,8 @@ internal sealed class WriteBackRun(string root, TextWriter output)
         using var stream = new MemoryStream();
         using (var tar = new TarWriter(stream, TarEntryFormat.Ustar, leaveOpen: true))
         {
-            tar.WriteEntry(new UstarTarEntry(TarEntryType.RegularFile, "file") { DataStream = new MemoryStream(content) });
+            tar.WriteEntry(
+                new UstarTarEntry(TarEntryType.RegularFile, "file") { DataStream = new MemoryStream(content) });
         }
 
         return stream.ToArray();

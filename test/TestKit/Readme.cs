@@ -10,20 +10,23 @@ internal static partial class Readme
 
     public static string Text { get; } = File.ReadAllText(Path.Combine(Root, "README.md"));
 
-    public static IReadOnlyList<ReadmeBlock> Blocks { get; } = [.. Fence().Matches(Text).Select(m => new ReadmeBlock(m.Groups[1].Value, m.Groups[2].Value))];
+    public static IReadOnlyList<ReadmeBlock> Blocks { get; } = [.. Fence().Matches(Text).Select(
+        m => new ReadmeBlock(m.Groups[1].Value, m.Groups[2].Value))];
 
     /// <summary>The text outside of fences.</summary>
     public static string Prose { get; } = Fence().Replace(Text, "");
 
     /// <summary>The one block of commands that begins with these words.</summary>
-    public static string Commands(string beginning) => Blocks.Single(b => b.IsCommands && b.Text.StartsWith(beginning, StringComparison.Ordinal)).Text;
+    public static string Commands(string beginning) =>
+        Blocks.Single(b => b.IsCommands && b.Text.StartsWith(beginning, StringComparison.Ordinal)).Text;
 
     private static string FindRoot()
     {
         var folder = AppContext.BaseDirectory;
         while (!File.Exists(Path.Combine(folder, "PodCheckpointing.sln")))
         {
-            folder = Path.GetDirectoryName(folder) ?? throw new InvalidOperationException("no PodCheckpointing.sln above the program");
+            folder = Path.GetDirectoryName(folder)
+                ?? throw new InvalidOperationException("no PodCheckpointing.sln above the program");
         }
 
         return folder;

@@ -20,7 +20,8 @@ internal static class Wait
 
     /// <summary>Looks until what is seen is what is waited for, and returns it.</summary>
     /// <exception cref="TimeoutException">It is not, after minutes; with what was seen last.</exception>
-    public static async Task<T> UntilAsync<T>(Func<Task<T>> look, Func<T, bool> done, [CallerArgumentExpression(nameof(done))] string what = "")
+    public static async Task<T> UntilAsync<T>(
+        Func<Task<T>> look, Func<T, bool> done, [CallerArgumentExpression(nameof(done))] string what = "")
     {
         var watch = Stopwatch.StartNew();
         while (true)

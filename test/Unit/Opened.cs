@@ -3,8 +3,8 @@ using System.Text;
 
 namespace PodCheckpointing.Unit;
 
-/// <summary>Which of some files and folders are opened, and what is renamed in them, in order (inotify(7)). fsync(2) itself cannot
-/// be seen, but who calls it has to open what is synced.</summary>
+/// <summary>Which of some files and folders are opened, and what is renamed in them, in order (inotify(7)). fsync(2)
+/// itself cannot be seen, but who calls it has to open what is synced.</summary>
 internal sealed class Opened : IDisposable
 {
     private const uint Open = 0x20;

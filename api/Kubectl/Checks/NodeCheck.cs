@@ -11,13 +11,17 @@ internal static class NodeCheck
         var ready = node.Status?.Conditions?.FirstOrDefault(condition => condition.Type == "Ready");
         return ready?.Status == "True"
             ? new Finding(subject, Verdict.Ok, $"{node.Metadata.Name} is ready")
-            : new Finding(subject, Verdict.No, $"{node.Metadata.Name} is not ready: {ready?.Reason} {ready?.Message}".TrimEnd(' ', ':'));
+            : new Finding(
+                subject, Verdict.No,
+                $"{node.Metadata.Name} is not ready: {ready?.Reason} {ready?.Message}".TrimEnd(' ', ':'));
     }
 
     /// <summary>Why nothing new comes to a node that is cordoned.</summary>
-    public static string Cordoned(V1Node node) => $"{node.Metadata.Name} is cordoned: kubectl uncordon it, or choose another node";
+    public static string Cordoned(V1Node node) =>
+        $"{node.Metadata.Name} is cordoned: kubectl uncordon it, or choose another node";
 
-    /// <summary>What the operator tells of a node: a source need not take pods, and nothing of that is decided here.</summary>
+    /// <summary>What the operator tells of a node: a source need not take pods, and
+    /// nothing of that is decided here.</summary>
     /// <param name="told">The node.</param>
     /// <param name="isTarget">Whether the pod is to go there.</param>
     public static Finding Told(CheckpointNode told, bool isTarget)
@@ -49,18 +53,26 @@ internal static class NodeCheck
         var pods = agents.Where(AgentPods.Contains).ToList();
         if (pods.Count == 0)
         {
-            return new Finding(subject, Verdict.Unknown, $"no DaemonSet's pod has the label {AgentPods.Selector}: agents run otherwise, or not at all");
+            return new Finding(
+                subject,
+                Verdict.Unknown,
+                $"no DaemonSet's pod has the label {AgentPods.Selector}: agents run otherwise, or not at all");
         }
 
         var here = pods.FirstOrDefault(pod => pod.Spec.NodeName == node);
         if (here is null)
         {
-            return new Finding(subject, Verdict.No, "no agent's pod is on the node: look at kubectl describe daemonset checkpoint-agent");
+            return new Finding(
+                subject, Verdict.No,
+                "no agent's pod is on the node: look at kubectl describe daemonset checkpoint-agent");
         }
 
         return here.Status?.Conditions?.Any(condition => condition is { Type: "Ready", Status: "True" }) == true
             ? new Finding(subject, Verdict.Ok, $"pod {here.Metadata.NamespaceProperty}/{here.Metadata.Name} is ready")
-            : new Finding(subject, Verdict.No, $"pod {here.Metadata.NamespaceProperty}/{here.Metadata.Name} is not ready: look at its logs");
+            : new Finding(
+                subject,
+                Verdict.No,
+                $"pod {here.Metadata.NamespaceProperty}/{here.Metadata.Name} is not ready: look at its logs");
     }
 
     /// <summary>Whether a node may take what another one has dumped.</summary>
@@ -68,7 +80,9 @@ internal static class NodeCheck
     {
         if (source.Metadata.Name == target.Metadata.Name)
         {
-            yield return new Finding("target node", Verdict.No, $"the pod is on {target.Metadata.Name} already: name another node with --to");
+            yield return new Finding(
+                "target node", Verdict.No,
+                $"the pod is on {target.Metadata.Name} already: name another node with --to");
             yield break;
         }
 
@@ -80,18 +94,31 @@ internal static class NodeCheck
         {
             yield return here == there
                 ? new Finding(what, Verdict.Ok, $"{here} on both nodes")
-                : new Finding(what, Verdict.No, $"{here} on {source.Metadata.Name}, {there} on {target.Metadata.Name}: choose a target like the source");
+                : new Finding(
+                    what,
+                    Verdict.No,
+                    $"{here} on {source.Metadata.Name}, {there} on {target.Metadata.Name}: choose a target like the "
+                        + "source");
         }
 
         var (kernel, other) = (source.Status?.NodeInfo?.KernelVersion, target.Status?.NodeInfo?.KernelVersion);
         yield return Versions.IsOlder(other, kernel, parts: 2)
-            ? new Finding("kernel", Verdict.No, $"{other} on {target.Metadata.Name} is older than {kernel} on {source.Metadata.Name}: choose a target whose kernel is not")
-            : new Finding("kernel", Verdict.Ok, kernel == other ? $"{kernel} on both nodes" : $"{kernel} on {source.Metadata.Name}, {other} on {target.Metadata.Name}");
+            ? new Finding(
+                "kernel",
+                Verdict.No,
+                $"{other} on {target.Metadata.Name} is older than {kernel} on {source.Metadata.Name}: choose a "
+                    + "target whose kernel is not")
+            : new Finding("kernel", Verdict.Ok, kernel == other
+                ? $"{kernel} on both nodes"
+                : $"{kernel} on {source.Metadata.Name}, {other} on {target.Metadata.Name}");
     }
 
-    /// <summary>How other pods and the pod stand to each other; null where they, or the nodes, may not be read.</summary>
+    /// <summary>How other pods and the pod stand to each other; null where they, or
+    /// the nodes, may not be read.</summary>
     public static PodPlacement? Placement(V1Pod pod, IReadOnlyList<V1Pod>? others, IReadOnlyList<V1Node>? nodes) =>
-        others is null || nodes is null ? null : new PodPlacement(pod, () => others, others.Where(PodPlacement.KeepsOthersAway), [.. nodes]);
+        others is null || nodes is null
+            ? null
+            : new PodPlacement(pod, () => others, others.Where(PodPlacement.KeepsOthersAway), [.. nodes]);
 
     /// <summary>Whether a node takes the pod and has room for it.</summary>
     /// <param name="subject">What it is called.</param>
@@ -103,10 +130,11 @@ internal static class NodeCheck
     public static IEnumerable<Finding> Fit(
         string subject, V1Pod pod, V1Node node, IReadOnlyList<V1Pod>? others, PodPlacement? placement, bool isChosen)
     {
-        var findings = NodeFit.Obstacles(pod, node, others?.Where(other => other.Spec.NodeName == node.Metadata.Name) ?? [])
-            .Concat(placement?.Obstacles(node, isChosen) ?? [])
-            .Concat(RestoreHandler.Obstacle(node) is { } lacks ? [lacks] : [])
-            .Select(obstacle => new Finding(subject, Verdict.No, obstacle.Message)).ToList();
+        var findings =
+            NodeFit.Obstacles(pod, node, others?.Where(other => other.Spec.NodeName == node.Metadata.Name) ?? [])
+                .Concat(placement?.Obstacles(node, isChosen) ?? [])
+                .Concat(RestoreHandler.Obstacle(node) is { } lacks ? [lacks] : [])
+                .Select(obstacle => new Finding(subject, Verdict.No, obstacle.Message)).ToList();
         if (node.Spec?.Unschedulable == true)
         {
             findings.Insert(0, new Finding(subject, Verdict.No, Cordoned(node)));
@@ -115,9 +143,17 @@ internal static class NodeCheck
         var name = node.Metadata.Name;
         return findings.Count > 0 ? findings
             : [others is null
-                ? new Finding(subject, Verdict.Unknown, $"you may not list pods of all namespaces, so the room that is left on {name}, and which pods keep the pod away, is not known")
+                ? new Finding(
+                    subject,
+                    Verdict.Unknown,
+                    $"you may not list pods of all namespaces, so the room that is left on {name}, and which pods "
+                        + "keep the pod away, is not known")
                 : placement is null
-                ? new Finding(subject, Verdict.Unknown, $"{name} has left what the pod requests; you may not list nodes, so which pods keep it away is not known")
+                ? new Finding(
+                    subject,
+                    Verdict.Unknown,
+                    $"{name} has left what the pod requests; you may not list nodes, so which pods keep it away is "
+                        + "not known")
                 : new Finding(subject, Verdict.Ok, $"{name} takes the pod and has left what it requests")];
     }
 
@@ -126,13 +162,17 @@ internal static class NodeCheck
         V1Pod pod, IReadOnlyList<MountedClaim> claims, IReadOnlyList<V1Node> nodes, IReadOnlyList<V1Pod>? others)
     {
         const string subject = "target node";
-        var ready = nodes.Where(node => node.Metadata.Name != pod.Spec.NodeName && Ready(subject, node).Verdict == Verdict.Ok && node.Spec?.Unschedulable != true).ToList();
+        var ready = nodes.Where(node => node.Metadata.Name != pod.Spec.NodeName
+            && Ready(subject, node).Verdict == Verdict.Ok
+            && node.Spec?.Unschedulable != true).ToList();
         var placement = Placement(pod, others, nodes);
         var fit = ready.ConvertAll(node => Fit(subject, pod, node, others, placement, isChosen: true)
             .Concat(claims.Select(claim => claim.Obstacle(node)).OfType<Obstacle>()
                 .Select(why => new Finding(subject, Verdict.No, why.Message)))
             .ToList());
-        var chosen = ready.Where((_, i) => fit[i].TrueForAll(finding => finding.Verdict != Verdict.No)).Select(node => node.Metadata.Name).ToList();
+        var chosen = ready.Where((_, i) => fit[i].TrueForAll(finding => finding.Verdict != Verdict.No))
+            .Select(node => node.Metadata.Name)
+            .ToList();
         return chosen.Count > 0
             ? [new Finding(subject, Verdict.Ok, $"none is named: the operator chooses {string.Join(" or ", chosen)}")]
             : ready.Count > 0 ? fit.SelectMany(findings => findings)

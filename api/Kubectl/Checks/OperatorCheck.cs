@@ -9,7 +9,9 @@ internal static partial class OperatorCheck
 {
     public static IEnumerable<Finding> Of(PodMigration dryRun)
     {
-        var (status, verdict) = (dryRun.Status!, dryRun.Status!.Conditions?.FirstOrDefault(condition => condition.Type == ConditionTypes.Ready));
+        var (status, verdict) =
+            (dryRun.Status!, dryRun.Status!.Conditions?.FirstOrDefault(
+                condition => condition.Type == ConditionTypes.Ready));
         var message = verdict?.Message ?? status.Message ?? "";
         if (status.Outcome == Outcomes.WouldMigrate)
         {
@@ -20,7 +22,8 @@ internal static partial class OperatorCheck
         var words = Word().Matches(message).Where(match => Remedies.Find(match.Groups[1].Value) is not null).ToList();
         return words is [{ Index: 0 }, ..]
             ? words.Select((word, i) => new Finding(
-                word.Groups[1].Value, Verdict.No, message[(word.Index + word.Length)..(i + 1 < words.Count ? words[i + 1].Index : message.Length)]))
+                word.Groups[1].Value, Verdict.No,
+                message[(word.Index + word.Length)..(i + 1 < words.Count ? words[i + 1].Index : message.Length)]))
             : [new Finding(verdict?.Reason ?? "operator", Verdict.No, message)];
     }
 

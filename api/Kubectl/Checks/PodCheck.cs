@@ -8,9 +8,14 @@ internal static class PodCheck
 {
     public static IEnumerable<Finding> Of(V1Pod pod)
     {
-        var obstacles = PodObstacles.Of(pod).Select(obstacle => new Finding("pod", Verdict.No, obstacle.Message)).ToList();
+        var obstacles =
+            PodObstacles.Of(pod).Select(obstacle => new Finding("pod", Verdict.No, obstacle.Message)).ToList();
         return obstacles.Count > 0
             ? obstacles
-            : [new Finding("pod", Verdict.Ok, $"runs on {pod.Spec.NodeName}; {pod.LivingContainers().Count()} container(s), nothing that cannot travel")];
+            : [new Finding(
+                "pod",
+                Verdict.Ok,
+                $"runs on {pod.Spec.NodeName}; {pod.LivingContainers().Count()} container(s), nothing that cannot "
+                    + "travel")];
     }
 }

@@ -7,7 +7,8 @@ namespace PodCheckpointing.Kubectl.Checks;
 internal static class SpecCheck
 {
     public static IEnumerable<Finding> Of(PodMigrationSpec spec, V1Pod? pod) =>
-        MigrationObstacles.Of(spec, pod).Select(obstacle => new Finding(OptionOf(obstacle.Field), Verdict.No, obstacle.Message));
+        MigrationObstacles.Of(spec, pod)
+            .Select(obstacle => new Finding(OptionOf(obstacle.Field), Verdict.No, obstacle.Message));
 
     private static string OptionOf(string field) => field switch
     {

@@ -19,16 +19,20 @@ internal sealed record ExecCredential(
 {
     public static ExecCredential Of(YamlMappingNode node, string file)
     {
-        string? Text(YamlMappingNode map, string key) => map.Children.TryGetValue(key, out var value) ? (value as YamlScalarNode)?.Value : null;
-        IEnumerable<YamlNode> List(string key) => node.Children.TryGetValue(key, out var value) && value is YamlSequenceNode list ? list : [];
-        var command = Text(node, "command") ?? throw new CommandException(ExitCode.Unreachable, $"kubeconfig {file}: exec has no command");
+        string? Text(YamlMappingNode map, string key) =>
+            map.Children.TryGetValue(key, out var value) ? (value as YamlScalarNode)?.Value : null;
+        IEnumerable<YamlNode> List(string key) =>
+            node.Children.TryGetValue(key, out var value) && value is YamlSequenceNode list ? list : [];
+        var command = Text(node, "command")
+            ?? throw new CommandException(ExitCode.Unreachable, $"kubeconfig {file}: exec has no command");
         return new ExecCredential(
             file,
             Text(node, "apiVersion") ?? "client.authentication.k8s.io/v1",
             // A name with a slash is relative to the file, one without is looked for in PATH.
             command.Contains('/') ? Path.Combine(Path.GetDirectoryName(Path.GetFullPath(file))!, command) : command,
             [.. List("args").OfType<YamlScalarNode>().Select(argument => argument.Value ?? "")],
-            [.. List("env").OfType<YamlMappingNode>().Select(pair => (Text(pair, "name") ?? "", Text(pair, "value") ?? ""))],
+            [.. List("env").OfType<YamlMappingNode>().Select(
+                pair => (Text(pair, "name") ?? "", Text(pair, "value") ?? ""))],
             Text(node, "installHint"));
     }
 
@@ -62,7 +66,8 @@ internal sealed record ExecCredential(
                 (string?)status?["clientCertificateData"],
                 (string?)status?["clientKeyData"],
                 DateTimeOffset.TryParse(
-                    (string?)status?["expirationTimestamp"], CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var expires)
+                    (string?)status?["expirationTimestamp"], CultureInfo.InvariantCulture,
+                    DateTimeStyles.AssumeUniversal, out var expires)
                     ? expires
                     : null);
         }
@@ -78,13 +83,15 @@ internal sealed record ExecCredential(
 
     private CommandException Broken(string what) => new(
         ExitCode.Unreachable,
-        $"kubeconfig {File}: the credential plug-in {Command} {what}{(InstallHint is null ? "" : $"\n{InstallHint.Trim()}")}");
+        $"kubeconfig {File}: the credential plug-in {Command} "
+            + $"{what}{(InstallHint is null ? "" : $"\n{InstallHint.Trim()}")}");
 }
 
 /// <summary>What a credential plug-in has printed.</summary>
 internal sealed record ExecAnswer(string? Token, string? Certificate, string? Key, DateTimeOffset? Expires);
 
-/// <summary>A credential plug-in's token, for which it is asked again when the token's time is over or the server refuses it.</summary>
+/// <summary>A credential plug-in's token, for which it is asked again when the token's time is over
+/// or the server refuses it.</summary>
 internal sealed class ExecToken(ExecCredential plugIn, ExecAnswer first, TimeProvider time) : ITokenSource
 {
     private readonly Lock _one = new();

@@ -39,7 +39,8 @@ internal sealed record ReplicaSet : IKubernetesObject<V1ObjectMeta>
 }
 
 /// <summary>A way to run containers.</summary>
-[KubernetesEntity(Group = "node.k8s.io", ApiVersion = "v1", Kind = "RuntimeClass", PluralName = "runtimeclasses", Namespaced = false)]
+[KubernetesEntity(
+    Group = "node.k8s.io", ApiVersion = "v1", Kind = "RuntimeClass", PluralName = "runtimeclasses", Namespaced = false)]
 internal sealed record RuntimeClass : IKubernetesObject<V1ObjectMeta>
 {
     public string ApiVersion { get; init; } = "node.k8s.io/v1";
@@ -50,7 +51,9 @@ internal sealed record RuntimeClass : IKubernetesObject<V1ObjectMeta>
 }
 
 /// <summary>A question of what the user may do.</summary>
-[KubernetesEntity(Group = "authorization.k8s.io", ApiVersion = "v1", Kind = "SelfSubjectAccessReview", PluralName = "selfsubjectaccessreviews", Namespaced = false)]
+[KubernetesEntity(
+    Group = "authorization.k8s.io", ApiVersion = "v1", Kind = "SelfSubjectAccessReview",
+    PluralName = "selfsubjectaccessreviews", Namespaced = false)]
 internal sealed record SelfSubjectAccessReview : IKubernetesObject<V1ObjectMeta>
 {
     public string ApiVersion { get; init; } = "authorization.k8s.io/v1";

@@ -54,7 +54,8 @@ internal sealed class Kubeconfig
     /// <summary>A context; null for the current one.</summary>
     public KubeconfigContext ContextNamed(string? name)
     {
-        name = name is { Length: > 0 } ? name : _current ?? throw Broken("has no current-context: choose one with --context or kubectl config use-context");
+        name = name is { Length: > 0 } ? name : _current
+            ?? throw Broken("has no current-context: choose one with --context or kubectl config use-context");
         var context = EntryOf("contexts", name, "context");
         return new KubeconfigContext(
             context.Text("cluster") ?? "", context.Text("user") ?? "", context.Text("namespace"));
@@ -66,17 +67,22 @@ internal sealed class Kubeconfig
         var cluster = EntryOf("clusters", context.Cluster, "cluster");
         if (Unsupported.FirstOrDefault(cluster.Has) is { } unsupported)
         {
-            throw Broken($"{unsupported} of cluster \"{context.Cluster}\" is not supported: use a cluster entry without it");
+            throw Broken(
+                $"{unsupported} of cluster \"{context.Cluster}\" is not supported: use a cluster entry without it");
         }
 
         if (cluster.Text("insecure-skip-tls-verify") == "true")
         {
-            throw Broken($"insecure-skip-tls-verify of cluster \"{context.Cluster}\" is not supported: put the authority into certificate-authority");
+            throw Broken(
+                $"insecure-skip-tls-verify of cluster \"{context.Cluster}\" is not supported: put the authority into "
+                    + "certificate-authority");
         }
 
         if (!Uri.TryCreate(cluster.Text("server"), UriKind.Absolute, out var server) || server.AbsolutePath != "/")
         {
-            throw Broken($"server \"{cluster.Text("server")}\" of cluster \"{context.Cluster}\" must be https://HOST:PORT without a path");
+            throw Broken(
+                $"server \"{cluster.Text("server")}\" of cluster \"{context.Cluster}\" must be https://HOST:PORT "
+                    + "without a path");
         }
 
         X509Certificate2Collection? authorities = null;
@@ -89,7 +95,8 @@ internal sealed class Kubeconfig
         var user = context.User.Length > 0 ? EntryOf("users", context.User, "user") : null;
         if (user?.Has("auth-provider") == true)
         {
-            throw Broken($"auth-provider of user \"{context.User}\" is not supported: use exec, a certificate or a token");
+            throw Broken(
+                $"auth-provider of user \"{context.User}\" is not supported: use exec, a certificate or a token");
         }
 
         if (Impersonation.FirstOrDefault(key => user?.Has(key) == true) is { } other)
@@ -107,7 +114,9 @@ internal sealed class Kubeconfig
         {
             Host = server,
             SslCaCerts = authorities,
-            ClientCertificate = certificate is null || key is null ? null : X509Certificate2.CreateFromPem(certificate, key),
+            ClientCertificate = certificate is null || key is null
+                ? null
+                : X509Certificate2.CreateFromPem(certificate, key),
             AccessToken = token,
             AccessTokenFile = token is null ? user?.PathOf("tokenFile") : null,
             TokenSource = answer?.Token is null ? null : new ExecToken(plugIn!, answer, time),
@@ -149,7 +158,9 @@ internal sealed class Kubeconfig
     private Entry EntryOf(string list, string name, string what) =>
         _entries.TryGetValue((list, name), out var found)
             ? found
-            : throw Broken($"has no {what} \"{name}\"; it has: {string.Join(", ", _entries.Keys.Where(k => k.List == list).Select(k => k.Name))}");
+            : throw Broken(
+                $"has no {what} \"{name}\"; it has: "
+                    + $"{string.Join(", ", _entries.Keys.Where(k => k.List == list).Select(k => k.Name))}");
 
     private CommandException Broken(string what) => new(ExitCode.Unreachable, $"kubeconfig {_files}: {what}");
 
@@ -159,7 +170,8 @@ internal sealed class Kubeconfig
         public bool Has(string key) => Node.Children.ContainsKey(key);
 
         public string? Text(string key) =>
-            Node.Children.TryGetValue(key, out var value) && value is YamlScalarNode { Value: { Length: > 0 } text } ? text : null;
+            Node.Children.TryGetValue(key, out var value)
+                && value is YamlScalarNode { Value: { Length: > 0 } text } ? text : null;
 
         public string? PathOf(string key) =>
             Text(key) is { } path ? Path.Combine(Path.GetDirectoryName(Path.GetFullPath(File))!, path) : null;
@@ -172,14 +184,17 @@ internal sealed class Kubeconfig
                     : PathOf(key) is { } path ? System.IO.File.ReadAllText(path)
                     : null;
             }
-            catch (Exception exception) when (exception is IOException or FormatException or UnauthorizedAccessException)
+            catch (Exception exception)
+                when (exception is IOException or FormatException or UnauthorizedAccessException)
             {
-                throw new CommandException(ExitCode.Unreachable, $"kubeconfig {File}: {key}: {exception.Message}", exception);
+                throw new CommandException(
+                    ExitCode.Unreachable, $"kubeconfig {File}: {key}: {exception.Message}", exception);
             }
         }
 
         public ExecCredential? Exec() =>
-            Node.Children.TryGetValue("exec", out var value) && value is YamlMappingNode exec ? ExecCredential.Of(exec, File) : null;
+            Node.Children.TryGetValue("exec", out var value)
+                && value is YamlMappingNode exec ? ExecCredential.Of(exec, File) : null;
     }
 }
 

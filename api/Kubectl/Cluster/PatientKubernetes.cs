@@ -13,21 +13,24 @@ internal sealed class PatientKubernetes(Kubernetes inner, TimeSpan timeout) : IK
     public static readonly TimeSpan Usual = TimeSpan.FromSeconds(30);
 
     public Task<KubernetesList<T>> ListAsync<T>(ListOptions options, CancellationToken cancellationToken)
-        where T : IKubernetesObject<V1ObjectMeta> => InTimeAsync(t => inner.ListAsync<T>(options, t), cancellationToken);
+        where T : IKubernetesObject<V1ObjectMeta> =>
+        InTimeAsync(t => inner.ListAsync<T>(options, t), cancellationToken);
 
     /// <remarks>A watch has no end of its own; who asks for it sets one.</remarks>
     public IAsyncEnumerable<WatchEvent<T>> WatchAsync<T>(ListOptions options, CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta> => inner.WatchAsync<T>(options, cancellationToken);
 
     public Task<T> GetAsync<T>(string? namespaceName, string name, CancellationToken cancellationToken)
-        where T : IKubernetesObject<V1ObjectMeta> => InTimeAsync(t => inner.GetAsync<T>(namespaceName, name, t), cancellationToken);
+        where T : IKubernetesObject<V1ObjectMeta> =>
+        InTimeAsync(t => inner.GetAsync<T>(namespaceName, name, t), cancellationToken);
 
     public Task<T> CreateAsync<T>(T item, bool dryRun, CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta> =>
         InTimeAsync(t => inner.CreateAsync(item, dryRun, t), cancellationToken);
 
     public Task<T> ReplaceAsync<T>(T item, string? subresource, CancellationToken cancellationToken)
-        where T : IKubernetesObject<V1ObjectMeta> => InTimeAsync(t => inner.ReplaceAsync(item, subresource, t), cancellationToken);
+        where T : IKubernetesObject<V1ObjectMeta> =>
+        InTimeAsync(t => inner.ReplaceAsync(item, subresource, t), cancellationToken);
 
     public Task<T> PatchAsync<T>(
         string? namespaceName,
@@ -38,9 +41,12 @@ internal sealed class PatientKubernetes(Kubernetes inner, TimeSpan timeout) : IK
         string fieldManager,
         CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta> =>
-        InTimeAsync(t => inner.PatchAsync<T>(namespaceName, name, subresource, type, patch, fieldManager, t), cancellationToken);
+        InTimeAsync(
+            t => inner.PatchAsync<T>(namespaceName, name, subresource, type, patch, fieldManager, t),
+            cancellationToken);
 
-    public Task DeleteAsync<T>(string? namespaceName, string name, V1DeleteOptions options, CancellationToken cancellationToken)
+    public Task DeleteAsync<T>(
+        string? namespaceName, string name, V1DeleteOptions options, CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta> =>
         InTimeAsync<object?>(
             async t =>
@@ -61,7 +67,8 @@ internal sealed class PatientKubernetes(Kubernetes inner, TimeSpan timeout) : IK
         catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
         {
             throw new CommandException(
-                ExitCode.TimedOut, $"the API server did not answer within {Amounts.Duration(timeout)} (--request-timeout)", exception);
+                ExitCode.TimedOut,
+                $"the API server did not answer within {Amounts.Duration(timeout)} (--request-timeout)", exception);
         }
     }
 }

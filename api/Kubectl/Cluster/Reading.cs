@@ -8,8 +8,10 @@ namespace PodCheckpointing.Kubectl.Cluster;
 internal static class Reading
 {
     /// <summary>Every page of a list.</summary>
-    public static async Task<List<T>> AllAsync<T>(this IKubernetes client, ListOptions options, CancellationToken cancellationToken)
-        where T : IKubernetesObject<V1ObjectMeta> => (await client.AllWithVersionAsync<T>(options, cancellationToken)).Items;
+    public static async Task<List<T>> AllAsync<T>(
+        this IKubernetes client, ListOptions options, CancellationToken cancellationToken)
+        where T : IKubernetesObject<V1ObjectMeta> =>
+        (await client.AllWithVersionAsync<T>(options, cancellationToken)).Items;
 
     /// <summary>Every page of a list, and the version to watch from.</summary>
     public static async Task<(List<T> Items, string? Version)> AllWithVersionAsync<T>(
@@ -31,7 +33,8 @@ internal static class Reading
     }
 
     /// <summary>An object; null where it is not there.</summary>
-    public static async Task<T?> FindAsync<T>(this IKubernetes client, string? namespaceName, string name, CancellationToken cancellationToken)
+    public static async Task<T?> FindAsync<T>(
+        this IKubernetes client, string? namespaceName, string name, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
         try

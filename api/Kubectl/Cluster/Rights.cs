@@ -22,7 +22,14 @@ internal static class Rights
         {
             Spec = new AccessReviewSpec
             {
-                ResourceAttributes = new ResourceAttributes { Verb = verb, Group = kind.Group, Resource = kind.PluralName, Namespace = namespaceName, Name = name },
+                ResourceAttributes = new ResourceAttributes
+                {
+                    Verb = verb,
+                    Group = kind.Group,
+                    Resource = kind.PluralName,
+                    Namespace = namespaceName,
+                    Name = name,
+                },
             },
         };
         try
@@ -37,7 +44,8 @@ internal static class Rights
     }
 
     /// <summary>A kind as kubectl names it in a refusal, with its group.</summary>
-    public static string NameOf<T>() => KindOf<T>() is { Group.Length: > 0 } kind ? $"{kind.PluralName}.{kind.Group}" : KindOf<T>().PluralName;
+    public static string NameOf<T>() =>
+        KindOf<T>() is { Group.Length: > 0 } kind ? $"{kind.PluralName}.{kind.Group}" : KindOf<T>().PluralName;
 
     private static KubernetesEntityAttribute KindOf<T>() => typeof(T).GetCustomAttribute<KubernetesEntityAttribute>()!;
 }

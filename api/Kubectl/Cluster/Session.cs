@@ -3,7 +3,8 @@ using k8s;
 namespace PodCheckpointing.Kubectl.Cluster;
 
 /// <summary>What a user said about the cluster.</summary>
-internal sealed record ConnectionOptions(string? Kubeconfig, string? Context, string? Namespace, TimeSpan RequestTimeout);
+internal sealed record ConnectionOptions(
+    string? Kubeconfig, string? Context, string? Namespace, TimeSpan RequestTimeout);
 
 /// <summary>A connection, and the namespace that is meant.</summary>
 internal sealed class Session(Func<IKubernetes> connect, string namespaceName) : IDisposable
@@ -25,7 +26,8 @@ internal sealed class Session(Func<IKubernetes> connect, string namespaceName) :
             // Who names a context does not mean the account of the pod that this may run in.
             throw new CommandException(
                 ExitCode.Unreachable,
-                $"--context {options.Context}: no kubeconfig has it, for there is none at {string.Join(", ", Cluster.Kubeconfig.FilesOf(environment))}: "
+                $"--context {options.Context}: no kubeconfig has it, for there is none at "
+                + $"{string.Join(", ", Cluster.Kubeconfig.FilesOf(environment))}: "
                 + "name one with --kubeconfig or KUBECONFIG");
         }
 
@@ -36,10 +38,13 @@ internal sealed class Session(Func<IKubernetes> connect, string namespaceName) :
                 new Kubernetes(
                     file is not null ? file.ConfigurationOf(context!, TimeProvider.System)
                     : Cluster.Kubeconfig.InCluster() ?? throw new CommandException(
-                        ExitCode.Unreachable, "no kubeconfig: name one with --kubeconfig or KUBECONFIG, or put it into ~/.kube/config"),
+                        ExitCode.Unreachable,
+                        "no kubeconfig: name one with --kubeconfig or KUBECONFIG, or put it into ~/.kube/config"),
                     patience),
                 patience),
-            Given(options.Namespace) ?? (file is null ? Cluster.Kubeconfig.InCluster()?.Namespace : context?.Namespace) ?? "default");
+            Given(options.Namespace)
+                ?? (file is null ? Cluster.Kubeconfig.InCluster()?.Namespace : context?.Namespace)
+                ?? "default");
     }
 
     // kubectl takes an empty flag as one that is not there.

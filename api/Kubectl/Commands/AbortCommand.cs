@@ -26,12 +26,14 @@ internal static class AbortCommand
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using var session = context.Open(parsed);
-            var migration = await session.Client.GetAsync<PodMigration>(session.Namespace, parsed.GetValue(name)!, cancellationToken);
+            var migration = await session.Client.GetAsync<PodMigration>(
+                session.Namespace, parsed.GetValue(name)!, cancellationToken);
             if (MigrationText.HasEnded(migration))
             {
                 throw new CommandException(
                     ExitCode.Refused,
-                    $"{ObjectNames.Of(migration)} has ended already ({MigrationText.Result(migration)}); to undo it, migrate the pod back");
+                    $"{ObjectNames.Of(migration)} has ended already ({MigrationText.Result(migration)}); to undo it, "
+                        + "migrate the pod back");
             }
 
             var asked = migration.Spec.Abort == true;
@@ -39,12 +41,14 @@ internal static class AbortCommand
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 migration = await session.Client.PatchAsync<PodMigration>(
-                    session.Namespace, migration.Metadata.Name!, null, PatchType.Merge, """{"spec":{"abort":true}}""", "kubectl-podmigration", CancellationToken.None);
+                    session.Namespace, migration.Metadata.Name!, null, PatchType.Merge, """{"spec":{"abort":true}}""",
+                    "kubectl-podmigration", CancellationToken.None);
             }
 
             if (!parsed.GetValue(quiet))
             {
-                context.Terminal.Out.WriteLine($"{ObjectNames.Of(migration)} {(asked ? "was asked to stop before" : "asked to stop")}");
+                context.Terminal.Out.WriteLine(
+                    $"{ObjectNames.Of(migration)} {(asked ? "was asked to stop before" : "asked to stop")}");
             }
 
             if (!parsed.GetValue(wait))
@@ -53,7 +57,8 @@ internal static class AbortCommand
             }
 
             var last = await MigrationWait.RunAsync(
-                context.Time, session.Client, migration, context.Terminal, parsed.GetValue(timeout), parsed.GetValue(quiet), cancellationToken);
+                context.Time, session.Client, migration, context.Terminal, parsed.GetValue(timeout),
+                parsed.GetValue(quiet), cancellationToken);
 
             return IsStopped(last) ? ExitCode.Ok : ExitCode.Failed;
         });
@@ -62,5 +67,6 @@ internal static class AbortCommand
 
     /// <summary>Whether the pod goes on where it was: that is what was asked for.</summary>
     internal static bool IsStopped(PodMigration migration) =>
-        migration.Status?.Outcome is not (Outcomes.Restored or Outcomes.ColdStarted or Outcomes.Lost or Outcomes.SourceGone or Outcomes.Left);
+        migration.Status?.Outcome
+            is not (Outcomes.Restored or Outcomes.ColdStarted or Outcomes.Lost or Outcomes.SourceGone or Outcomes.Left);
 }

@@ -15,8 +15,10 @@ internal static class CheckCommand
     private const string TargetNode = "target node";
 
     private const string Unseen =
-        "Not seen from here: the kubelets' checkpoint endpoint, CRIU and the processors, the shared volume and its space, what the pod's processes have open. "
-        + "With --ask the operator asks the nodes for these; it does so anyway when a migration begins, before anything is stopped.";
+        "Not seen from here: the kubelets' checkpoint endpoint, CRIU and the processors, the shared volume and its "
+        + "space, what the pod's processes have open. "
+        + "With --ask the operator asks the nodes for these; it does so anyway when a migration begins, before "
+        + "anything is stopped.";
 
     public static Command Build(CommandContext context)
     {
@@ -30,12 +32,15 @@ internal static class CheckCommand
         service.CompletionSources.Add(Completer.Names<V1Service>(context));
         var ask = new Option<bool>("--ask")
         {
-            Description = "Have the operator say it, who asks the nodes, too: by a PodMigration with spec.dryRun, which is removed again",
+            Description =
+                "Have the operator say it, who asks the nodes, too: by a PodMigration with spec.dryRun, which is "
+                    + "removed again",
         };
         var quiet = Options.Quiet();
         var command = new ExampleCommand(
             "check",
-            "Say beforehand what would keep a pod from being moved: as far as objects show it, or with --ask all of it. The pod is not touched.",
+            "Say beforehand what would keep a pod from being moved: as far as objects show it, or with --ask all of "
+                + "it. The pod is not touched.",
             "kubectl podmigration check web --to node-b",
             "kubectl podmigration check web --to node-b --service web --ask")
         {
@@ -54,7 +59,9 @@ internal static class CheckCommand
             };
             var asks = parsed.GetValue(ask);
             var findings = asks
-                ? [.. OperatorCheck.Of(await OperatorQuestion.AskAsync(context, session.Client, session.Namespace, spec, cancellationToken))]
+                ? [.. OperatorCheck.Of(
+                    await OperatorQuestion.AskAsync(
+                        context, session.Client, session.Namespace, spec, cancellationToken))]
                 : await FindAsync(session, spec, cancellationToken);
             var good = findings.All(finding => finding.Verdict != Verdict.No);
             if (!parsed.GetValue(quiet))
@@ -67,7 +74,8 @@ internal static class CheckCommand
         return command;
     }
 
-    private static async Task<List<Finding>> FindAsync(Session session, PodMigrationSpec spec, CancellationToken cancellationToken)
+    private static async Task<List<Finding>> FindAsync(
+        Session session, PodMigrationSpec spec, CancellationToken cancellationToken)
     {
         var client = session.Client;
         var pod = await client.GetAsync<V1Pod>(session.Namespace, spec.PodName, cancellationToken);
@@ -76,7 +84,8 @@ internal static class CheckCommand
         findings.Add(await RuntimeClassAsync(client, cancellationToken));
         if (!string.IsNullOrEmpty(spec.ServiceName))
         {
-            findings.Add(ServiceCheck.Of(await client.FindAsync<V1Service>(session.Namespace, spec.ServiceName, cancellationToken), spec.ServiceName, pod));
+            findings.Add(ServiceCheck.Of(await client.FindAsync<V1Service>(
+                session.Namespace, spec.ServiceName, cancellationToken), spec.ServiceName, pod));
         }
 
         var agents = await Reading.TryAsync(
@@ -91,7 +100,10 @@ internal static class CheckCommand
         {
             var claims = await ClaimsAsync(client, pod, null, findings, cancellationToken);
             findings.AddRange(nodes is null
-                ? [new Finding(TargetNode, Verdict.Unknown, "none is named, and you may not list nodes: the operator chooses one that is ready and has room")]
+                ? [new Finding(
+                    TargetNode,
+                    Verdict.Unknown,
+                    "none is named, and you may not list nodes: the operator chooses one that is ready and has room")]
                 : NodeCheck.Choice(pod, claims, nodes, others));
             return findings;
         }
@@ -100,7 +112,8 @@ internal static class CheckCommand
         await ClaimsAsync(client, pod, target, findings, cancellationToken);
         if (target is not null)
         {
-            findings.AddRange(NodeCheck.Fit(TargetNode, pod, target, others, NodeCheck.Placement(pod, others, nodes), isChosen: false));
+            findings.AddRange(NodeCheck.Fit(
+                TargetNode, pod, target, others, NodeCheck.Placement(pod, others, nodes), isChosen: false));
         }
 
         if (source is not null && target is not null)
@@ -129,7 +142,8 @@ internal static class CheckCommand
                     }
                     catch (KubernetesException exception) when (exception.Code == HttpStatusCode.Forbidden)
                     {
-                        // Users of a namespace may read its claims, whose status has the volume's access modes, and no volumes.
+                        // Users of a namespace may read its claims, whose status has the
+                        // volume's access modes, and no volumes.
                         seen = false;
                         return new V1PersistentVolume { Metadata = new V1ObjectMeta { Name = name } };
                     }
@@ -141,13 +155,17 @@ internal static class CheckCommand
         return claims;
     }
 
-    private static async Task<Finding> OthersAsync(Session session, PodMigrationSpec spec, CancellationToken cancellationToken)
+    private static async Task<Finding> OthersAsync(
+        Session session, PodMigrationSpec spec, CancellationToken cancellationToken)
     {
-        var other = (await session.Client.AllAsync<PodMigration>(new ListOptions { Namespace = session.Namespace }, cancellationToken))
+        var other = (await session.Client.AllAsync<PodMigration>(
+            new ListOptions { Namespace = session.Namespace }, cancellationToken))
             .FirstOrDefault(migration => migration.Spec.PodName == spec.PodName && !MigrationText.HasEnded(migration));
         return other is null
             ? new Finding("migrations", Verdict.Ok, "no other migration of the pod is under way")
-            : new Finding("migrations", Verdict.No, $"{other.Metadata.Name} of the same pod is under way: wait for it or abort it");
+            : new Finding(
+                "migrations", Verdict.No,
+                $"{other.Metadata.Name} of the same pod is under way: wait for it or abort it");
     }
 
     private static async Task<Finding> RuntimeClassAsync(IKubernetes client, CancellationToken cancellationToken)
@@ -155,25 +173,31 @@ internal static class CheckCommand
         const string subject = "RuntimeClass";
         try
         {
-            return await Reading.TryAsync(() => client.GetAsync<RuntimeClass>(null, WellKnown.RestoreRuntimeClass, cancellationToken)) is null
+            return await Reading.TryAsync(
+                () => client.GetAsync<RuntimeClass>(null, WellKnown.RestoreRuntimeClass, cancellationToken)) is null
                 ? new Finding(subject, Verdict.Unknown, "you may not read RuntimeClasses")
                 : new Finding(subject, Verdict.Ok, $"{WellKnown.RestoreRuntimeClass} exists");
         }
         catch (KubernetesException exception) when (exception.IsNotFound)
         {
             return new Finding(
-                subject, Verdict.Warning, $"{WellKnown.RestoreRuntimeClass} does not exist: an API server that checks it refuses the target pod; install it with the agent");
+                subject, Verdict.Warning,
+                $"{WellKnown.RestoreRuntimeClass} does not exist: an API server that checks it refuses the target "
+                    + "pod; install it with the agent");
         }
     }
 
     private static async Task<V1Node?> NodeAsync(
-        IKubernetes client, string subject, string name, List<Finding> findings, List<V1Pod>? agents, CancellationToken cancellationToken)
+        IKubernetes client, string subject, string name, List<Finding> findings, List<V1Pod>? agents,
+        CancellationToken cancellationToken)
     {
         V1Node? node = null;
         try
         {
             node = await Reading.TryAsync(() => client.GetAsync<V1Node>(null, name, cancellationToken));
-            findings.Add(node is null ? new Finding(subject, Verdict.Unknown, "you may not read nodes") : NodeCheck.Ready(subject, node));
+            findings.Add(node is null
+                ? new Finding(subject, Verdict.Unknown, "you may not read nodes")
+                : NodeCheck.Ready(subject, node));
         }
         catch (KubernetesException exception) when (exception.IsNotFound)
         {
@@ -182,13 +206,15 @@ internal static class CheckCommand
         }
 
         // Who may not see what the operator tells of nodes may see the agents' pods.
-        findings.Add(await Reading.TryAsync(() => client.FindAsync<CheckpointNode>(null, name, cancellationToken)) is { } told
+        findings.Add(
+            await Reading.TryAsync(() => client.FindAsync<CheckpointNode>(null, name, cancellationToken)) is { } told
             ? NodeCheck.Told(told, subject == TargetNode)
             : NodeCheck.Agent(name, agents));
         return node;
     }
 
-    private static void Write(Terminal terminal, PodMigrationSpec spec, IReadOnlyList<Finding> findings, bool good, bool asked)
+    private static void Write(
+        Terminal terminal, PodMigrationSpec spec, IReadOnlyList<Finding> findings, bool good, bool asked)
     {
         var table = new TextTable("CHECK", "RESULT", "MESSAGE");
         foreach (var finding in findings)

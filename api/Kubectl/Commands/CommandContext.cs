@@ -52,9 +52,11 @@ internal sealed class GlobalOptions : IEnumerable<Option>
     };
 
     public Option<TimeSpan?> RequestTimeout { get; } = Options.Duration(
-        "--request-timeout", "How long to wait for a single answer of the API server, for example 5s (default: 30s)", Options.LongestTimer, recursive: true);
+        "--request-timeout", "How long to wait for a single answer of the API server, for example 5s (default: 30s)",
+        Options.LongestTimer, recursive: true);
 
-    public IEnumerator<Option> GetEnumerator() => new Option[] { Kubeconfig, Context, Namespace, RequestTimeout }.AsEnumerable().GetEnumerator();
+    public IEnumerator<Option> GetEnumerator() =>
+        new Option[] { Kubeconfig, Context, Namespace, RequestTimeout }.AsEnumerable().GetEnumerator();
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 }
@@ -66,7 +68,8 @@ internal interface IWithExamples
 }
 
 /// <summary>A command with examples below its help.</summary>
-internal sealed class ExampleCommand(string name, string description, params string[] examples) : Command(name, description), IWithExamples
+internal sealed class ExampleCommand(
+    string name, string description, params string[] examples) : Command(name, description), IWithExamples
 {
     public IReadOnlyList<string> Examples => examples;
 }
@@ -77,7 +80,8 @@ internal static class Options
     /// <summary>A little less than what a timer takes.</summary>
     public static readonly TimeSpan LongestTimer = TimeSpan.FromDays(49);
 
-    public static Option<TimeSpan?> Duration(string name, string description, TimeSpan? longest = null, bool recursive = false) => new(name)
+    public static Option<TimeSpan?> Duration(
+        string name, string description, TimeSpan? longest = null, bool recursive = false) => new(name)
     {
         Description = description,
         HelpName = "duration",
@@ -109,14 +113,20 @@ internal static class Options
         return option;
     }
 
-    public static Option<bool> Wait() => new("--wait") { Description = "Wait for the end, show the progress, and fail when it failed" };
+    public static Option<bool> Wait() =>
+        new("--wait") { Description = "Wait for the end, show the progress, and fail when it failed" };
 
     public static Option<TimeSpan?> WaitTimeout() =>
-        Duration("--wait-timeout", "Stop waiting after so long, for example 90s; what was begun goes on (default: no limit)", LongestTimer);
+        Duration(
+            "--wait-timeout",
+            "Stop waiting after so long, for example 90s; what was begun goes on (default: no limit)",
+            LongestTimer);
 
-    public static Option<bool> Quiet() => new("--quiet", "-q") { Description = "Say nothing but errors; the exit code tells" };
+    public static Option<bool> Quiet() =>
+        new("--quiet", "-q") { Description = "Say nothing but errors; the exit code tells" };
 
-    public static Option<bool> AllNamespaces(string description) => new("--all-namespaces", "-A") { Description = description };
+    public static Option<bool> AllNamespaces(
+        string description) => new("--all-namespaces", "-A") { Description = description };
 
     /// <summary>An argument that names one object.</summary>
     public static Argument<string> Name(string name, string description)
@@ -144,7 +154,13 @@ internal static class Options
 
     public static Option<string?> DryRun()
     {
-        var option = Text("--dry-run", "client|server", "Create nothing: client only shows the object, server also has the API server check it", "client", "server", "none");
+        var option = Text(
+            "--dry-run",
+            "client|server",
+            "Create nothing: client only shows the object, server also has the API server check it",
+            "client",
+            "server",
+            "none");
         option.Validators.Add(result =>
         {
             if (result.Tokens.Count == 1 && result.Tokens[0].Value is not ("client" or "server" or "none"))

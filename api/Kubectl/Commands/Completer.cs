@@ -28,10 +28,13 @@ internal static class Completer
         foreach (var item in root.Parse(line).GetCompletions(line.Length).DistinctBy(item => item.Label))
         {
             // Flags only for who has begun one, as kubectl does.
-            if (item.Label.StartsWith(last, StringComparison.Ordinal) && (last.StartsWith('-') || !item.Label.StartsWith('-')))
+            if (item.Label.StartsWith(last, StringComparison.Ordinal)
+                && (last.StartsWith('-') || !item.Label.StartsWith('-')))
             {
                 // One sentence is enough beside a word.
-                output.WriteLine(string.IsNullOrEmpty(item.Detail) ? item.Label : $"{item.Label}\t{item.Detail.Split(". ")[0].TrimEnd('.')}");
+                output.WriteLine(string.IsNullOrEmpty(item.Detail)
+                    ? item.Label
+                    : $"{item.Label}\t{item.Detail.Split(". ")[0].TrimEnd('.')}");
             }
         }
 
@@ -49,10 +52,14 @@ internal static class Completer
                 using var patience = new CancellationTokenSource(Patience);
                 using var session = context.Open(completion.ParseResult);
                 var list = session.Client.ListAsync<T>(
-                    new ListOptions { Namespace = session.Namespace, Limit = 200 }, patience.Token).GetAwaiter().GetResult();
+                    new ListOptions { Namespace = session.Namespace, Limit = 200 }, patience.Token)
+                    .GetAwaiter()
+                    .GetResult();
                 return [.. list.Items.Select(item => new CompletionItem(item.Metadata.Name!))];
             }
-            catch (Exception exception) when (exception is CommandException or KubernetesException or HttpRequestException or OperationCanceledException)
+            catch (Exception exception)
+                when (exception is CommandException or KubernetesException
+                    or HttpRequestException or OperationCanceledException)
             {
                 return [];
             }

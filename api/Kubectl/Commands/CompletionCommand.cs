@@ -48,8 +48,8 @@ internal static class CompletionCommand
         shell.AcceptOnlyFromAmong([.. Scripts.Keys]);
         var command = new ExampleCommand(
             "completion",
-            "Print a shell's completion script for the plug-ins under their own names. kubectl itself completes \"kubectl podmigration\" "
-            + "when kubectl_complete-podmigration is in PATH.",
+            "Print a shell's completion script for the plug-ins under their own names. kubectl itself completes "
+            + "\"kubectl podmigration\" when kubectl_complete-podmigration is in PATH.",
             "source <(kubectl podmigration completion bash)")
         {
             shell,

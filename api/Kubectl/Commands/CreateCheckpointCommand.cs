@@ -14,16 +14,18 @@ internal static class CreateCheckpointCommand
         var name = Options.Name("NAME", "Name of the PodCheckpoint");
         var pod = Options.Text("--pod", "name", "Pod to take the checkpoint of");
         pod.CompletionSources.Add(Completer.Names<V1Pod>(context));
-        var content = Options.Text("--from-content", "name", "Existing PodCheckpointContent to import instead of a pod");
+        var content =
+            Options.Text("--from-content", "name", "Existing PodCheckpointContent to import instead of a pod");
         var uid = Options.Text("--pod-uid", "uid", "Only the pod with this uid, no namesake");
         var policy = Options.Text(
-            "--deletion-policy", "policy", "The bytes, when the PodCheckpoint is deleted: Delete or Retain (default: Delete)",
+            "--deletion-policy", "policy",
+            "The bytes, when the PodCheckpoint is deleted: Delete or Retain (default: Delete)",
             DeletionPolicies.Delete, DeletionPolicies.Retain);
         var creation = new Creation(context);
         var command = new ExampleCommand(
             "podcheckpoint",
-            "Take a checkpoint of a running pod, which goes on running. It holds no manifest: keep the pod's (kubectl get pod POD -o yaml), "
-            + "which restore needs when the pod is gone.",
+            "Take a checkpoint of a running pod, which goes on running. It holds no manifest: keep the pod's "
+            + "(kubectl get pod POD -o yaml), which restore needs when the pod is gone.",
             "kubectl create podcheckpoint before-upgrade --pod web --deletion-policy Retain --wait",
             "kubectl create podcheckpoint again --from-content pcpc-0b1c2d3e --dry-run=server")
         {
@@ -64,7 +66,8 @@ internal static class CreateCheckpointCommand
                         created,
                         new CheckpointLines(progress.Out, progress.Error, context.Time, quiet),
                         limit,
-                        $"Look at it:  kubectl podmigration inspect {where}\nThrow it away: kubectl delete podcheckpoint {where}",
+                        $"Look at it:  kubectl podmigration inspect {where}\nThrow it away: kubectl delete "
+                            + $"podcheckpoint {where}",
                         token);
                     if (!quiet)
                     {
@@ -72,7 +75,9 @@ internal static class CreateCheckpointCommand
                     }
                     else if (CheckpointText.ExitCodeOf(last) != ExitCode.Ok)
                     {
-                        progress.Error.WriteLine($"error: {ObjectNames.Of(last)}: {CheckpointText.Result(last)}: {CheckpointText.Message(last)}");
+                        progress.Error.WriteLine(
+                            $"error: {ObjectNames.Of(last)}: {CheckpointText.Result(last)}: "
+                                + $"{CheckpointText.Message(last)}");
                     }
 
                     return (last, CheckpointText.ExitCodeOf(last));

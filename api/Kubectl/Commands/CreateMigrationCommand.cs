@@ -16,7 +16,9 @@ internal static class CreateMigrationCommand
         var creation = new Creation(context);
         var check = new Option<bool>("--check")
         {
-            Description = "Only have the operator say what stands in the way (spec.dryRun): the PodMigration is created, and the pod is not touched",
+            Description =
+                "Only have the operator say what stands in the way (spec.dryRun): the PodMigration is created, and "
+                    + "the pod is not touched",
         };
         var command = new ExampleCommand(
             "podmigration",
@@ -45,7 +47,8 @@ internal static class CreateMigrationCommand
                 migration,
                 async (created, progress, limit, token) =>
                 {
-                    var last = await MigrationWait.RunAsync(context.Time, session.Client, created, progress, limit, creation.IsQuiet(parsed), token);
+                    var last = await MigrationWait.RunAsync(
+                        context.Time, session.Client, created, progress, limit, creation.IsQuiet(parsed), token);
                     return (last, MigrationText.ExitCodeOf(last));
                 },
                 cancellationToken);

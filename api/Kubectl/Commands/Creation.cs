@@ -28,10 +28,12 @@ internal sealed class Creation(CommandContext context)
             // By the words alone: whether they can be read as values has not been looked at yet.
             var dry = result.GetValue(_dryRun) is "client" or "server";
             var waits = result.GetResult(_wait) is { Implicit: false } wait
-                && (wait.Tokens.Count == 0 || !wait.Tokens[^1].Value.Equals("false", StringComparison.OrdinalIgnoreCase));
+                && (wait.Tokens.Count == 0
+                    || !wait.Tokens[^1].Value.Equals("false", StringComparison.OrdinalIgnoreCase));
             if (waits && dry)
             {
-                result.AddError("--wait: a dry run creates nothing to wait for; leave one of --wait and --dry-run away");
+                result.AddError(
+                    "--wait: a dry run creates nothing to wait for; leave one of --wait and --dry-run away");
             }
 
             if (result.GetResult(_waitTimeout) is { Implicit: false } && !waits)
@@ -45,11 +47,15 @@ internal sealed class Creation(CommandContext context)
 
     /// <summary>Where progress goes: with -o the object alone goes to the standard output.</summary>
     public Terminal ProgressOf(ParseResult parsed) =>
-        parsed.GetValue(_output) == OutputFormat.None ? context.Terminal : context.Terminal with { Out = context.Terminal.Error, IsInteractive = false };
+        parsed.GetValue(_output) == OutputFormat.None
+            ? context.Terminal
+            : context.Terminal with { Out = context.Terminal.Error, IsInteractive = false };
 
     /// <summary>Creates an object as the flags say; its exit code.</summary>
     public async Task<int> RunAsync<T>(
-        ParseResult parsed, Session session, T item, Func<T, Terminal, TimeSpan?, CancellationToken, Task<(T Last, int Code)>> wait, CancellationToken cancellationToken)
+        ParseResult parsed, Session session, T item,
+        Func<T, Terminal, TimeSpan?, CancellationToken, Task<(T Last, int Code)>> wait,
+        CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta>
     {
         var dryRun = parsed.GetValue(_dryRun);

@@ -65,7 +65,8 @@ internal static class DeploymentCommand
                     }
 
                     move.Migration = await MigrationWait.RunAsync(
-                        context.Time, session.Client, move.Migration, context.Terminal, limit: null, parsed.GetValue(quiet), cancellationToken);
+                        context.Time, session.Client, move.Migration, context.Terminal, limit: null,
+                        parsed.GetValue(quiet), cancellationToken);
                     if (!move.IsDone)
                     {
                         break;
@@ -85,11 +86,13 @@ internal static class DeploymentCommand
         return command;
     }
 
-    private static async Task<List<V1Pod>> PodsAsync(Session session, string name, string node, CancellationToken cancellationToken)
+    private static async Task<List<V1Pod>> PodsAsync(
+        Session session, string name, string node, CancellationToken cancellationToken)
     {
         var client = session.Client;
         var deployment = await client.GetAsync<Deployment>(session.Namespace, name, cancellationToken);
-        var options = new ListOptions { Namespace = session.Namespace, LabelSelector = deployment.Spec.Selector.ToString() };
+        var options =
+            new ListOptions { Namespace = session.Namespace, LabelSelector = deployment.Spec.Selector.ToString() };
         var sets = (await client.AllAsync<ReplicaSet>(options, cancellationToken))
             .Where(set => IsOwnedBy(set.Metadata, deployment.Metadata.Uid))
             .Select(set => set.Metadata.Uid)
@@ -104,7 +107,9 @@ internal static class DeploymentCommand
             : throw new CommandException(
                 ExitCode.Refused,
                 $"Deployment {name} has no pod on --from {node}; its pods are on: "
-                + (pods.Count == 0 ? "no node" : string.Join(", ", pods.Select(pod => pod.Spec.NodeName ?? "no node yet").Distinct().Order())));
+                + (pods.Count == 0
+                    ? "no node"
+                    : string.Join(", ", pods.Select(pod => pod.Spec.NodeName ?? "no node yet").Distinct().Order())));
     }
 
     private static bool IsOwnedBy(V1ObjectMeta item, string? uid) =>

@@ -9,9 +9,10 @@ using PodCheckpointing.Kubectl.Output;
 namespace PodCheckpointing.Kubectl.Commands;
 
 /// <summary>Empties a node: cordons it, has every pod moved that can be, and names what is left.</summary>
-/// <remarks>The cluster is the state: another run finds what is under way and joins it, so that one may be interrupted at any
-/// point, and two may run at once.</remarks>
-internal sealed class Drain(CommandContext context, IKubernetes client, NodePods scope, PodMigrationSpec spec, bool quiet)
+/// <remarks>The cluster is the state: another run finds what is under way and joins it, so that one may be interrupted
+/// at any point, and two may run at once.</remarks>
+internal sealed class Drain(
+    CommandContext context, IKubernetes client, NodePods scope, PodMigrationSpec spec, bool quiet)
 {
     private readonly Dictionary<string, PodMove> _moves = [];
     private readonly HashSet<string> _awaited = [];
@@ -43,14 +44,17 @@ internal sealed class Drain(CommandContext context, IKubernetes client, NodePods
         }
         catch (OperationCanceledException) when (deadline.IsCancellationRequested)
         {
-            throw new CommandException(ExitCode.TimedOut, $"{scope.Node} is not empty within {Amounts.Duration(limit)} (--wait-timeout){StillGoing()}; {goesOn}");
+            throw new CommandException(
+                ExitCode.TimedOut,
+                $"{scope.Node} is not empty within {Amounts.Duration(limit)} (--wait-timeout){StillGoing()}; {goesOn}");
         }
         finally
         {
             if (!quiet && _moves.Count > 0)
             {
                 context.Terminal.Out.WriteLine();
-                PodMove.Write(context.Terminal, _moves.Values.OrderBy(move => move.Name, StringComparer.Ordinal), allNamespaces: true);
+                PodMove.Write(context.Terminal, _moves.Values.OrderBy(
+                    move => move.Name, StringComparer.Ordinal), allNamespaces: true);
             }
         }
 
@@ -62,7 +66,8 @@ internal sealed class Drain(CommandContext context, IKubernetes client, NodePods
         // Of one that is gone, whoever has moved or deleted it, nothing has failed but its memory.
         var there = left.Select(pod => pod.Metadata.Uid).ToHashSet();
         var failed = _moves.Values.Where(move => !move.IsDone
-            && (there.Contains(move.Pod.Metadata.Uid) || move.Migration?.Status?.Outcome is Outcomes.ColdStarted or Outcomes.Lost)).ToList();
+            && (there.Contains(move.Pod.Metadata.Uid)
+                || move.Migration?.Status?.Outcome is Outcomes.ColdStarted or Outcomes.Lost)).ToList();
         foreach (var move in quiet ? failed : [])
         {
             context.Terminal.Error.WriteLine($"error: pod {move.Name}: {move.Result}: {move.Message}");
@@ -87,7 +92,8 @@ internal sealed class Drain(CommandContext context, IKubernetes client, NodePods
             try
             {
                 await client.PatchAsync<V1Node>(
-                    null, scope.Node, null, PatchType.Merge, """{"spec":{"unschedulable":true}}""", "kubectl-podmigration", CancellationToken.None);
+                    null, scope.Node, null, PatchType.Merge, """{"spec":{"unschedulable":true}}""",
+                    "kubectl-podmigration", CancellationToken.None);
             }
             catch (KubernetesException exception) when (exception.Code == HttpStatusCode.Forbidden)
             {
@@ -102,14 +108,16 @@ internal sealed class Drain(CommandContext context, IKubernetes client, NodePods
         Say($"node/{scope.Node} {(before ? "already cordoned" : "cordoned")}");
     }
 
-    /// <summary>What is left when nothing more can be begun: a pod that was named for the node may come even now, and one that did not
-    /// run may run.</summary>
+    /// <summary>What is left when nothing more can be begun: a pod that was named for the node may come even now, and
+    /// one that did not run may run.</summary>
     private async Task<List<V1Pod>> MoveAllAsync(CancellationToken cancellationToken)
     {
         var wait = new MovesWait(client, context.Time, context.Terminal, quiet);
         while (true)
         {
-            var pods = (await scope.ReadAsync(client, cancellationToken)).Where(pod => NodePods.WhyIgnored(pod) is null).ToList();
+            var pods = (await scope.ReadAsync(client, cancellationToken))
+                .Where(pod => NodePods.WhyIgnored(pod) is null)
+                .ToList();
             _going = pods.FindAll(PodMove.IsGoing);
             if (await BeginAsync(pods, cancellationToken))
             {
@@ -126,7 +134,8 @@ internal sealed class Drain(CommandContext context, IKubernetes client, NodePods
         }
     }
 
-    /// <summary>As kubectl drain waits for what it has evicted: as long as it is there, the node is not empty.</summary>
+    /// <summary>As kubectl drain waits for what it has evicted: as long as it is
+    /// there, the node is not empty.</summary>
     private async Task UntilOneIsGoneAsync(CancellationToken cancellationToken)
     {
         foreach (var pod in _going.Where(pod => _awaited.Add(pod.Metadata.Uid!)))
@@ -137,7 +146,8 @@ internal sealed class Drain(CommandContext context, IKubernetes client, NodePods
         var follower = new Follower(client, context.Time, quiet ? _ => { } : context.Terminal.Error.WriteLine);
         await foreach (var seen in follower.FollowAllAsync<V1Pod>(scope.Which, cancellationToken))
         {
-            if (_going.Exists(pod => !seen.TryGetValue(pod.Metadata.Uid!, out var now) || NodePods.WhyIgnored(now) is not null))
+            if (_going.Exists(
+                pod => !seen.TryGetValue(pod.Metadata.Uid!, out var now) || NodePods.WhyIgnored(now) is not null))
             {
                 return;
             }
@@ -156,18 +166,23 @@ internal sealed class Drain(CommandContext context, IKubernetes client, NodePods
         }
 
         // All are named before the first is begun: who interrupts sees which were not.
-        var open = pods.Select(pod => _moves.TryGetValue(pod.Metadata.Uid!, out var move) ? move : _moves[pod.Metadata.Uid!] = new PodMove(pod)).ToList();
+        var open = pods.Select(pod => _moves.TryGetValue(pod.Metadata.Uid!, out var move)
+            ? move
+            : _moves[pod.Metadata.Uid!] = new PodMove(pod)).ToList();
         var begun = false;
         foreach (var move in open)
         {
             cancellationToken.ThrowIfCancellationRequested();
             // Also another one after ours has failed: of two that were begun at once the operator refuses one.
-            if (NodePods.UnderWay(move.Pod, migrations) is { } under && under.Metadata.Uid != move.Migration?.Metadata.Uid)
+            if (NodePods.UnderWay(move.Pod, migrations) is { } under
+                && under.Metadata.Uid != move.Migration?.Metadata.Uid)
             {
                 (move.Migration, move.Obstacle, begun) = (under, null, true);
                 Say($"{move.Name}: {ObjectNames.Of(under)} is under way already");
             }
-            else if (move.Migration is null && !PodMove.IsGoing(move.Pod) && (move.Obstacle = NodePods.WhyStays(move.Pod, spec)) is null)
+            else if (move.Migration is null
+                && !PodMove.IsGoing(move.Pod)
+                && (move.Obstacle = NodePods.WhyStays(move.Pod, spec)) is null)
             {
                 begun |= await CreateAsync(move);
             }
@@ -193,11 +208,14 @@ internal sealed class Drain(CommandContext context, IKubernetes client, NodePods
 
     private void WriteRest(List<V1Pod> left)
     {
-        var (output, of) = (context.Terminal.Out, scope.Flags.Length > 0 ? $" of what was asked for ({scope.Flags})" : "");
+        var (output, of) =
+            (context.Terminal.Out, scope.Flags.Length > 0 ? $" of what was asked for ({scope.Flags})" : "");
         output.WriteLine();
         if (left.Count == 0)
         {
-            output.WriteLine($"Nothing{of} is left on {scope.Node} that would hold up kubectl drain. Afterwards: kubectl uncordon {scope.Node}");
+            output.WriteLine(
+                $"Nothing{of} is left on {scope.Node} that would hold up kubectl drain. Afterwards: kubectl uncordon "
+                    + $"{scope.Node}");
             return;
         }
 
@@ -205,7 +223,9 @@ internal sealed class Drain(CommandContext context, IKubernetes client, NodePods
         output.WriteLine($"Left on {scope.Node}{of}: {string.Join(", ", left.Select(PodMove.NameOf))}.");
         if (scope.Namespace is not null)
         {
-            output.WriteLine($"kubectl drain would evict the pods of all namespaces: run kubectl podmigration drain {scope.Node} without -n first.");
+            output.WriteLine(
+                $"kubectl drain would evict the pods of all namespaces: run kubectl podmigration drain {scope.Node} "
+                    + "without -n first.");
             return;
         }
 
@@ -216,7 +236,9 @@ internal sealed class Drain(CommandContext context, IKubernetes client, NodePods
             + (scope.Selector is null ? "" : $" --pod-selector '{scope.Selector}'"));
         if (bare.Count > 0)
         {
-            output.WriteLine($"With --force that deletes {string.Join(", ", bare)} for good: nobody starts a pod again that has no controller.");
+            output.WriteLine(
+                $"With --force that deletes {string.Join(", ", bare)} for good: nobody starts a pod again that has "
+                    + "no controller.");
         }
     }
 

@@ -22,7 +22,8 @@ internal sealed class DrainPlan(CommandContext context, IKubernetes client, Node
         var fates = new (Fate Fate, string Text)[pods.Count];
         // Each question is removed by who has asked it, also when one of them fails or Ctrl-C ends all.
         await Parallel.ForAsync(
-            0, pods.Count, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellationToken },
+            0, pods.Count,
+            new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellationToken },
             async (i, token) => fates[i] = await FateOfAsync(pods[i], migrations, token));
         if (!quiet)
         {
@@ -32,7 +33,8 @@ internal sealed class DrainPlan(CommandContext context, IKubernetes client, Node
         return !Array.Exists(fates, fate => fate.Fate == Fate.Stays);
     }
 
-    private async Task<(Fate Fate, string Text)> FateOfAsync(V1Pod pod, List<PodMigration> migrations, CancellationToken cancellationToken)
+    private async Task<(Fate Fate, string Text)> FateOfAsync(
+        V1Pod pod, List<PodMigration> migrations, CancellationToken cancellationToken)
     {
         if (NodePods.WhyIgnored(pod) is { } ignored)
         {
@@ -41,7 +43,10 @@ internal sealed class DrainPlan(CommandContext context, IKubernetes client, Node
 
         if (NodePods.UnderWay(pod, migrations) is { } under)
         {
-            return (Fate.Moves, NodePods.Brings(pod, under) ? $"moves on when {under.Metadata.Name}, which brings it here, has ended" : $"moves to {under.Status?.TargetNode ?? under.Spec.TargetNode ?? "a node that is being chosen"}: {under.Metadata.Name} is under way");
+            return (Fate.Moves, NodePods.Brings(pod, under)
+                ? $"moves on when {under.Metadata.Name}, which brings it here, has ended"
+                : $"moves to {under.Status?.TargetNode ?? under.Spec.TargetNode ?? "a node that is being chosen"}: "
+                    + $"{under.Metadata.Name} is under way");
         }
 
         if (PodMove.IsGoing(pod))
@@ -52,14 +57,19 @@ internal sealed class DrainPlan(CommandContext context, IKubernetes client, Node
         try
         {
             var answer = await OperatorQuestion.AskAsync(
-                context, client, pod.Metadata.NamespaceProperty!, spec with { PodName = pod.Metadata.Name!, PodUID = pod.Metadata.Uid }, cancellationToken);
+                context, client, pod.Metadata.NamespaceProperty!,
+                spec with { PodName = pod.Metadata.Name!, PodUID = pod.Metadata.Uid }, cancellationToken);
             return answer.Status?.Outcome == Outcomes.WouldMigrate
                 ? (Fate.Moves, $"moves to {answer.Status.TargetNode}")
-                : (Fate.Stays, "stays: " + string.Join("; ", OperatorCheck.Of(answer).Select(finding => $"{finding.Subject}: {finding.Message}")));
+                : (Fate.Stays, "stays: " + string.Join(
+                    "; ", OperatorCheck.Of(answer).Select(finding => $"{finding.Subject}: {finding.Message}")));
         }
         catch (KubernetesException exception) when (exception.IsOfThisObject())
         {
-            return (Fate.Stays, $"stays: the API server refuses the question that the operator is asked about it: {exception.Message.Trim()}");
+            return (
+                Fate.Stays,
+                "stays: the API server refuses the question that the operator is asked about it: "
+                    + $"{exception.Message.Trim()}");
         }
         catch (CommandException exception)
         {
@@ -78,7 +88,10 @@ internal sealed class DrainPlan(CommandContext context, IKubernetes client, Node
 
         int Count(Fate of) => fates.Count(fate => fate.Fate == of);
         output.WriteLine();
-        output.WriteLine($"Of {scope.Node}: {Count(Fate.Moves)} would move, {(Count(Fate.Goes) > 0 ? $"{Count(Fate.Goes)} is terminating, " : "")}{Count(Fate.Stays)} would stay, {Count(Fate.Ignored)} ignored. Nothing was changed.");
+        output.WriteLine(
+            $"Of {scope.Node}: {Count(Fate.Moves)} would move, "
+                + $"{(Count(Fate.Goes) > 0 ? $"{Count(Fate.Goes)} is terminating, " : "")}{Count(Fate.Stays)} would "
+                + $"stay, {Count(Fate.Ignored)} ignored. Nothing was changed.");
         if (Count(Fate.Moves) > 1)
         {
             output.WriteLine("Each was looked at alone: what one takes of a node's room is missing to the next.");

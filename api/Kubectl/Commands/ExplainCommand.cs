@@ -14,9 +14,11 @@ internal static class ExplainCommand
             Description = "Reason of a condition or event; without one, all are listed",
             Arity = ArgumentArity.ZeroOrOne,
         };
-        reason.CompletionSources.Add(_ => Remedies.Reasons.Select(word => new System.CommandLine.Completions.CompletionItem(word)));
+        reason.CompletionSources.Add(
+            _ => Remedies.Reasons.Select(word => new System.CommandLine.Completions.CompletionItem(word)));
         var command = new ExampleCommand(
-            "explain", "Say what a reason word means and what to do about it. Needs no cluster.", "kubectl podmigration explain CheckpointFailed")
+            "explain", "Say what a reason word means and what to do about it. Needs no cluster.",
+            "kubectl podmigration explain CheckpointFailed")
         {
             reason,
         };
@@ -33,7 +35,8 @@ internal static class ExplainCommand
             }
 
             var (meaning, remedy) = Remedies.Find(word)
-                ?? throw new CommandException(ExitCode.Usage, $"reason \"{word}\" is not known: kubectl podmigration explain lists all");
+                ?? throw new CommandException(
+                    ExitCode.Usage, $"reason \"{word}\" is not known: kubectl podmigration explain lists all");
             Report.Write(context.Terminal, [("Reason", word), ("Meaning", meaning), ("Remedy", remedy)]);
             return ExitCode.Ok;
         });

@@ -18,7 +18,8 @@ internal static class InspectCommand
         var output = Options.Output();
         var command = new ExampleCommand(
             "inspect",
-            "Show what a checkpoint is made of: containers, sizes, digests, where it was taken, by which runtime and CRIU.",
+            "Show what a checkpoint is made of: containers, sizes, digests, where it was taken, by which runtime and "
+                + "CRIU.",
             "kubectl podmigration inspect before-upgrade")
         {
             name, output,
@@ -26,23 +27,29 @@ internal static class InspectCommand
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using var session = context.Open(parsed);
-            var checkpoint = await session.Client.GetAsync<PodCheckpoint>(session.Namespace, parsed.GetValue(name)!, cancellationToken);
+            var checkpoint = await session.Client.GetAsync<PodCheckpoint>(
+                session.Namespace, parsed.GetValue(name)!, cancellationToken);
             if (parsed.GetValue(output) is var format && format != OutputFormat.None)
             {
                 ObjectPrinter.Write(context.Terminal.Out, format, checkpoint);
                 return CheckpointText.ExitCodeOf(checkpoint);
             }
 
-            var parts = (await session.Client.AllAsync<ContainerCheckpoint>(new ListOptions { Namespace = session.Namespace }, cancellationToken))
-                .Where(part => part.Metadata.OwnerReferences?.Any(owner => owner.Uid == checkpoint.Metadata.Uid) == true)
+            var parts = (await session.Client.AllAsync<ContainerCheckpoint>(
+                new ListOptions { Namespace = session.Namespace }, cancellationToken))
+                .Where(
+                    part => part.Metadata.OwnerReferences?.Any(owner => owner.Uid == checkpoint.Metadata.Uid) == true)
                 .OrderBy(part => part.Spec.ContainerName, StringComparer.Ordinal)
                 .ToList();
             var contents = new Contents(session);
-            var content = await contents.ReadAsync<PodCheckpointContent>(checkpoint.Status?.BoundContentName, cancellationToken);
-            var containers = new TextTable("CONTAINER", "READY", "SIZE", "STORED", "DIGEST", "IMAGE", "RUNTIME", "CRIU", "STOPPED AT");
+            var content =
+                await contents.ReadAsync<PodCheckpointContent>(checkpoint.Status?.BoundContentName, cancellationToken);
+            var containers = new TextTable(
+                "CONTAINER", "READY", "SIZE", "STORED", "DIGEST", "IMAGE", "RUNTIME", "CRIU", "STOPPED AT");
             foreach (var part in parts)
             {
-                Add(containers, part, await contents.ReadAsync<ContainerCheckpointContent>(part.Status?.BoundContentName, cancellationToken));
+                Add(containers, part, await contents.ReadAsync<ContainerCheckpointContent>(
+                    part.Status?.BoundContentName, cancellationToken));
             }
 
             (string Label, string Value)[] facts =
@@ -59,7 +66,8 @@ internal static class InspectCommand
             if (contents.Forbidden)
             {
                 context.Terminal.Error.WriteLine(
-                    "You may not read the contents, which are cluster-scoped: runtime, CRIU and the artifact's place are not shown.");
+                    "You may not read the contents, which are cluster-scoped: runtime, CRIU and the artifact's place "
+                        + "are not shown.");
             }
 
             return CheckpointText.ExitCodeOf(checkpoint);
@@ -86,7 +94,8 @@ internal static class InspectCommand
     private static string BindingOf(PodCheckpoint checkpoint, PodCheckpointContent? content) => content is null
         ? ""
         : content.Spec.PodCheckpointRef is var back && back.Uid == checkpoint.Metadata.Uid
-            ? $"both ways; content and bytes {(content.Spec.DeletionPolicy == DeletionPolicies.Retain ? "stay when it is deleted" : "go with it")} (policy {content.Spec.DeletionPolicy})"
+            ? "both ways; content and bytes "
+                + $"{(content.Spec.DeletionPolicy == DeletionPolicies.Retain ? "stay when it is deleted" : "go with it")} (policy {content.Spec.DeletionPolicy})"
             : $"broken: the content belongs to {back.NamespaceProperty}/{back.Name} (uid {back.Uid ?? "not bound"})";
 
     /// <summary>Reads contents as long as that is allowed.</summary>

@@ -17,7 +17,8 @@ internal static class ListCommand
         var pod = Options.Text("--pod", "name", "Only migrations of this pod");
         pod.CompletionSources.Add(Completer.Names<V1Pod>(context));
         var command = new ExampleCommand(
-            "list", "List migrations, the oldest first.", "kubectl podmigration list -A", "kubectl podmigration list -o wide")
+            "list", "List migrations, the oldest first.", "kubectl podmigration list -A",
+            "kubectl podmigration list -o wide")
         {
             all, pod, output,
         };
@@ -26,10 +27,12 @@ internal static class ListCommand
         {
             using var session = context.Open(parsed);
             var scope = parsed.GetValue(all) ? null : session.Namespace;
-            var items = (await session.Client.AllAsync<PodMigration>(new ListOptions { Namespace = scope }, cancellationToken))
-                .Where(migration => parsed.GetValue(pod) is not { } wanted || migration.Spec.PodName == wanted)
-                .OrderBy(migration => migration.Metadata.CreationTimestamp).ThenBy(migration => migration.Metadata.Name, StringComparer.Ordinal)
-                .ToList();
+            var items =
+                (await session.Client.AllAsync<PodMigration>(new ListOptions { Namespace = scope }, cancellationToken))
+                    .Where(migration => parsed.GetValue(pod) is not { } wanted || migration.Spec.PodName == wanted)
+                    .OrderBy(migration => migration.Metadata.CreationTimestamp)
+                    .ThenBy(migration => migration.Metadata.Name, StringComparer.Ordinal)
+                        .ToList();
             var format = parsed.GetValue(output);
             if (format is OutputFormat.None or OutputFormat.Wide)
             {
@@ -49,7 +52,8 @@ internal static class ListCommand
     {
         if (items.Count == 0)
         {
-            context.Terminal.Error.WriteLine(scope is null ? "No migrations found." : $"No migrations found in namespace {scope}.");
+            context.Terminal.Error.WriteLine(
+                scope is null ? "No migrations found." : $"No migrations found in namespace {scope}.");
             return;
         }
 

@@ -16,10 +16,13 @@ internal sealed record NodePods(string Node, string? Namespace, string? Selector
     private const string StaticPod = "kubernetes.io/config.mirror";
 
     /// <summary>The flags by which only some of them are meant; empty where all are.</summary>
-    public string Flags => ((Namespace is null ? "" : $"-n {Namespace} ") + (Selector is null ? "" : $"--selector '{Selector}'")).TrimEnd();
+    public string Flags =>
+        ((Namespace is null ? "" : $"-n {Namespace} ") + (Selector is null ? "" : $"--selector '{Selector}'"))
+            .TrimEnd();
 
     /// <summary>How the server finds them.</summary>
-    public ListOptions Which => new() { Namespace = Namespace, FieldSelector = $"spec.nodeName={Node}", LabelSelector = Selector };
+    public ListOptions Which =>
+        new() { Namespace = Namespace, FieldSelector = $"spec.nodeName={Node}", LabelSelector = Selector };
 
     /// <summary>All of them, by name.</summary>
     public async Task<List<V1Pod>> ReadAsync(IKubernetes client, CancellationToken cancellationToken) =>
@@ -37,10 +40,11 @@ internal sealed record NodePods(string Node, string? Namespace, string? Selector
         : null;
 
     /// <summary>The migration that moves a pod now, whoever has begun it, or that brings it here.</summary>
-    public static PodMigration? UnderWay(V1Pod pod, IEnumerable<PodMigration> migrations) => migrations.FirstOrDefault(migration =>
-        migration.Metadata.NamespaceProperty == pod.Metadata.NamespaceProperty
-        && (migration.Spec.PodName == pod.Metadata.Name ? IsOf(pod, migration) : Brings(pod, migration))
-        && migration.Spec.DryRun != true && !MigrationText.HasEnded(migration));
+    public static PodMigration? UnderWay(V1Pod pod, IEnumerable<PodMigration> migrations) =>
+        migrations.FirstOrDefault(migration =>
+            migration.Metadata.NamespaceProperty == pod.Metadata.NamespaceProperty
+            && (migration.Spec.PodName == pod.Metadata.Name ? IsOf(pod, migration) : Brings(pod, migration))
+            && migration.Spec.DryRun != true && !MigrationText.HasEnded(migration));
 
     /// <summary>Whether a pod is a migration's target, which may be moved on when that has ended.</summary>
     public static bool Brings(V1Pod pod, PodMigration migration) =>
@@ -50,11 +54,14 @@ internal sealed record NodePods(string Node, string? Namespace, string? Selector
         // Of a namesake, it is about to fail.
         (migration.Status?.PodUID ?? migration.Spec.PodUID ?? pod.Metadata.Uid) == pod.Metadata.Uid;
 
-    /// <summary>What of a pod the operator would refuse, as far as the object shows it; null where nothing does.</summary>
+    /// <summary>What of a pod the operator would refuse, as far as the object shows
+    /// it; null where nothing does.</summary>
     public static string? WhyStays(V1Pod pod, PodMigrationSpec spec)
     {
         var found = PodObstacles.Of(pod).Concat(MigrationObstacles.Of(spec, pod))
             .GroupBy(obstacle => obstacle.Reason, obstacle => obstacle.Message).ToList();
-        return found.Count == 0 ? null : string.Join("; ", found.Select(group => $"{group.Key}: {string.Join("; ", group)}"));
+        return found.Count == 0
+            ? null
+            : string.Join("; ", found.Select(group => $"{group.Key}: {string.Join("; ", group)}"));
     }
 }

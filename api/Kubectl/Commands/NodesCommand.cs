@@ -18,7 +18,8 @@ internal static class NodesCommand
         var output = Options.Output(wide: true);
         var command = new ExampleCommand(
             "nodes",
-            "Say which nodes pods can be moved away from and to; of one node also what it lacks, and what to do. Fails when one is not ready.",
+            "Say which nodes pods can be moved away from and to; of one node also what it lacks, and what to do. "
+                + "Fails when one is not ready.",
             "kubectl podmigration nodes",
             "kubectl podmigration nodes node-b")
         {
@@ -30,7 +31,8 @@ internal static class NodesCommand
             var format = parsed.GetValue(output);
             return parsed.GetValue(name) is { } one
                 ? Show(context, await session.Client.GetAsync<CheckpointNode>(null, one, cancellationToken), format)
-                : List(context, await session.Client.AllAsync<CheckpointNode>(new ListOptions(), cancellationToken), format);
+                : List(context, await session.Client.AllAsync<CheckpointNode>(
+                    new ListOptions(), cancellationToken), format);
         });
         return command;
     }
@@ -58,7 +60,8 @@ internal static class NodesCommand
         }
         else if (nodes.Count == 0)
         {
-            context.Terminal.Error.WriteLine("No nodes found: the operator tells of each. Does it run? " + Waiting.LookForOperator);
+            context.Terminal.Error.WriteLine(
+                "No nodes found: the operator tells of each. Does it run? " + Waiting.LookForOperator);
         }
         else
         {

@@ -19,15 +19,19 @@ internal static class RestoreCommand
         var file = new Option<string?>("--filename", "-f")
         {
             HelpName = "file",
-            Description = "Manifest of the pod that was dumped, - for the standard input (default: the pod itself, while it exists)",
+            Description =
+                "Manifest of the pod that was dumped, - for the standard input (default: the pod itself, while it "
+                    + "exists)",
         };
-        var podName = Options.Text("--name", "name", "Name of the new pod (default: the manifest's, or POD-CHECKPOINT)");
+        var podName =
+            Options.Text("--name", "name", "Name of the new pod (default: the manifest's, or POD-CHECKPOINT)");
         var to = Options.Text("--to", "node", "Node to start it on (default: the scheduler chooses)");
         to.CompletionSources.Add(Completer.Names<V1Node>(context));
         var creation = new Creation(context);
         var command = new ExampleCommand(
             "restore",
-            "Create a pod that goes on from a checkpoint. Its containers must be the checkpoint's, with the same images. "
+            "Create a pod that goes on from a checkpoint. Its containers must be the checkpoint's, with the same "
+            + "images. "
             + "It keeps the labels of the pod that was dumped, but no controller's; init containers do not run again.",
             "kubectl podmigration restore before-upgrade --name web-again --wait",
             "kubectl podmigration restore before-upgrade -f web.yaml --dry-run=client -o yaml")
@@ -38,16 +42,20 @@ internal static class RestoreCommand
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using var session = context.Open(parsed);
-            var checkpoint = await session.Client.GetAsync<PodCheckpoint>(session.Namespace, parsed.GetValue(name)!, cancellationToken);
+            var checkpoint = await session.Client.GetAsync<PodCheckpoint>(
+                session.Namespace, parsed.GetValue(name)!, cancellationToken);
             var artifact = ArtifactOf(checkpoint);
             var source = parsed.GetValue(file) is { } path
                 ? Read(path, context.Terminal)
                 : await LiveAsync(session, checkpoint, cancellationToken);
             var newName = parsed.GetValue(podName)
-                ?? (parsed.GetValue(file) is not null && source.Metadata.Name is { Length: > 0 } given ? given : NameFor(source, checkpoint));
+                ?? (parsed.GetValue(file) is not null && source.Metadata.Name is { Length: > 0 } given
+                    ? given
+                    : NameFor(source, checkpoint));
             var pod = RestoredPod.From(source, artifact, newName, session.Namespace, parsed.GetValue(to));
             return await creation.RunAsync(
-                parsed, session, pod, (created, progress, limit, token) => WaitAsync(context, session, created, progress, limit, creation.IsQuiet(parsed), token), cancellationToken);
+                parsed, session, pod, (created, progress, limit, token) => WaitAsync(
+                    context, session, created, progress, limit, creation.IsQuiet(parsed), token), cancellationToken);
         });
         return command;
     }
@@ -57,7 +65,8 @@ internal static class RestoreCommand
             ? ArtifactUri.ForPod(uid, id)
             : throw new CommandException(
                 ExitCode.Refused,
-                $"{ObjectNames.Of(checkpoint)} cannot be restored from: {CheckpointText.Result(checkpoint)}: {CheckpointText.Message(checkpoint)}");
+                $"{ObjectNames.Of(checkpoint)} cannot be restored from: {CheckpointText.Result(checkpoint)}: "
+                    + $"{CheckpointText.Message(checkpoint)}");
 
     private static V1Pod Read(string path, Terminal terminal)
     {
@@ -71,7 +80,8 @@ internal static class RestoreCommand
     }
 
     /// <summary>The pod that was dumped, and no namesake: a checkpoint does not hold the pod's manifest.</summary>
-    private static async Task<V1Pod> LiveAsync(Session session, PodCheckpoint checkpoint, CancellationToken cancellationToken)
+    private static async Task<V1Pod> LiveAsync(
+        Session session, PodCheckpoint checkpoint, CancellationToken cancellationToken)
     {
         var name = checkpoint.Spec.PodName;
         V1Pod? pod = null;
@@ -90,8 +100,10 @@ internal static class RestoreCommand
             ? pod
             : throw new CommandException(
                 ExitCode.Refused,
-                $"the pod that {ObjectNames.Of(checkpoint)} was made of is gone{(pod is null ? "" : $" (pod {name} is another one)")}, and a checkpoint holds no manifest: "
-                + "give the pod's with --filename FILE (what it was created with, or what kubectl get pod -o yaml said while it ran)");
+                $"the pod that {ObjectNames.Of(checkpoint)} was made of is "
+                + $"gone{(pod is null ? "" : $" (pod {name} is another one)")}, and a checkpoint holds no manifest: "
+                + "give the pod's with --filename FILE (what it was created with, or what kubectl get pod -o yaml "
+                + "said while it ran)");
     }
 
     private static string NameFor(V1Pod source, PodCheckpoint checkpoint)
@@ -101,7 +113,8 @@ internal static class RestoreCommand
     }
 
     private static async Task<(V1Pod Last, int Code)> WaitAsync(
-        CommandContext context, Session session, V1Pod pod, Terminal progress, TimeSpan? limit, bool quiet, CancellationToken cancellationToken)
+        CommandContext context, Session session, V1Pod pod, Terminal progress, TimeSpan? limit, bool quiet,
+        CancellationToken cancellationToken)
     {
         var where = $"{pod.Metadata.Name} -n {pod.Metadata.NamespaceProperty}";
         var last = await new Waiting(session.Client, context.Time).UntilEndAsync(
@@ -117,7 +130,8 @@ internal static class RestoreCommand
         }
 
         progress.Error.WriteLine(
-            $"error: {ObjectNames.Of(last)}: {outcome ?? $"ended ({last.Status?.Phase}) before the operator said anything: {last.Status?.Message}"}");
+            $"error: {ObjectNames.Of(last)}: "
+                + $"{outcome ?? $"ended ({last.Status?.Phase}) before the operator said anything: {last.Status?.Message}"}");
         return (last, ExitCode.Failed);
     }
 }

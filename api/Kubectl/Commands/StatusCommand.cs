@@ -14,14 +14,16 @@ internal static class StatusCommand
         name.CompletionSources.Add(Completer.Names<PodMigration>(context));
         var output = Options.Output();
         var command = new ExampleCommand(
-            "status", "Show how a migration stands: result, steps with their times, conditions.", "kubectl podmigration status move-web")
+            "status", "Show how a migration stands: result, steps with their times, conditions.",
+            "kubectl podmigration status move-web")
         {
             name, output,
         };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using var session = context.Open(parsed);
-            var migration = await session.Client.GetAsync<PodMigration>(session.Namespace, parsed.GetValue(name)!, cancellationToken);
+            var migration = await session.Client.GetAsync<PodMigration>(
+                session.Namespace, parsed.GetValue(name)!, cancellationToken);
             if (parsed.GetValue(output) is var format && format != OutputFormat.None)
             {
                 ObjectPrinter.Write(context.Terminal.Out, format, migration);
@@ -60,13 +62,15 @@ internal static class WatchCommand
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using var session = context.Open(parsed);
-            var migration = await session.Client.GetAsync<PodMigration>(session.Namespace, parsed.GetValue(name)!, cancellationToken);
+            var migration = await session.Client.GetAsync<PodMigration>(
+                session.Namespace, parsed.GetValue(name)!, cancellationToken);
             var format = parsed.GetValue(output);
             var terminal = format == OutputFormat.None
                 ? context.Terminal
                 : context.Terminal with { Out = context.Terminal.Error, IsInteractive = false };
             var last = await MigrationWait.RunAsync(
-                context.Time, session.Client, migration, terminal, parsed.GetValue(timeout), parsed.GetValue(quiet), cancellationToken);
+                context.Time, session.Client, migration, terminal, parsed.GetValue(timeout), parsed.GetValue(quiet),
+                cancellationToken);
             if (format != OutputFormat.None)
             {
                 ObjectPrinter.Write(context.Terminal.Out, format, last);

@@ -4,7 +4,8 @@ using PodCheckpointing.Kubectl.Output;
 namespace PodCheckpointing.Kubectl.Following;
 
 /// <summary>A checkpoint's progress as lines.</summary>
-internal sealed class CheckpointLines(TextWriter writer, TextWriter error, TimeProvider time, bool quiet) : IProgressView<PodCheckpoint>
+internal sealed class CheckpointLines(
+    TextWriter writer, TextWriter error, TimeProvider time, bool quiet) : IProgressView<PodCheckpoint>
 {
     private string? _last;
 

@@ -29,7 +29,8 @@ internal sealed class Follower(IKubernetes client, TimeProvider time, Action<str
             {
                 item = await client.GetAsync<T>(namespaceName, name, cancellationToken);
             }
-            catch (KubernetesException exception) when (exception.IsNotFound && !exception.IsUnknownKind() && uid is not null)
+            catch (KubernetesException exception)
+                when (exception.IsNotFound && !exception.IsUnknownKind() && uid is not null)
             {
                 yield break;
             }
@@ -68,7 +69,8 @@ internal sealed class Follower(IKubernetes client, TimeProvider time, Action<str
         }
     }
 
-    /// <summary>All objects of a kind by uid: as they are at first, and after each change. Never ends by itself.</summary>
+    /// <summary>All objects of a kind by uid: as they are at first, and after each
+    /// change. Never ends by itself.</summary>
     /// <param name="which">Of which namespace, or of all.</param>
     /// <param name="cancellationToken">Ends it.</param>
     public async IAsyncEnumerable<IReadOnlyDictionary<string, T>> FollowAllAsync<T>(
@@ -95,7 +97,8 @@ internal sealed class Follower(IKubernetes client, TimeProvider time, Action<str
             {
                 var all = seen.Items.ToDictionary(item => item.Metadata.Uid!);
                 yield return all;
-                await foreach (var change in ChangesAsync<T>(which with { ResourceVersion = seen.Version }, cancellationToken))
+                await foreach (var change in ChangesAsync<T>(
+                    which with { ResourceVersion = seen.Version }, cancellationToken))
                 {
                     if (change.Type == WatchEventType.Deleted)
                     {
@@ -123,13 +126,16 @@ internal sealed class Follower(IKubernetes client, TimeProvider time, Action<str
         };
 
     /// <summary>One watch, until it breaks off.</summary>
-    private async IAsyncEnumerable<WatchEvent<T>> ChangesAsync<T>(ListOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<WatchEvent<T>> ChangesAsync<T>(
+        ListOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta>
     {
-        // The server ends a watch in time. One that has forgotten it would look like an object that does not change, for ever.
+        // The server ends a watch in time. One that has forgotten it would look like an
+        // object that does not change, for ever.
         using var forgotten = new CancellationTokenSource(OneWatch + Grace, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(forgotten.Token, cancellationToken);
-        await using var events = client.WatchAsync<T>(options with { Timeout = OneWatch }, either.Token).GetAsyncEnumerator(either.Token);
+        await using var events =
+            client.WatchAsync<T>(options with { Timeout = OneWatch }, either.Token).GetAsyncEnumerator(either.Token);
         while (true)
         {
             try
@@ -155,7 +161,8 @@ internal sealed class Follower(IKubernetes client, TimeProvider time, Action<str
     private static bool IsPassing(Exception exception, CancellationToken cancellationToken) =>
         !cancellationToken.IsCancellationRequested && exception switch
         {
-            KubernetesException refused => refused.IsGone || refused.IsUnknownKind() || (int)refused.Code >= 500 || (int)refused.Code == 429,
+            KubernetesException refused =>
+                refused.IsGone || refused.IsUnknownKind() || (int)refused.Code >= 500 || (int)refused.Code == 429,
             CommandException { ExitCode: ExitCode.TimedOut } => true,
             HttpRequestException or IOException or System.Text.Json.JsonException or OperationCanceledException => true,
             _ => false,

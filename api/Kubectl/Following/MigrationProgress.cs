@@ -4,7 +4,8 @@ using PodCheckpointing.Kubectl.Output;
 namespace PodCheckpointing.Kubectl.Following;
 
 /// <summary>A migration's progress as lines: one for every phase, message and step, for pipes and logs.</summary>
-internal sealed class MigrationLines(TextWriter writer, TextWriter error, TimeProvider time, bool quiet) : IProgressView<PodMigration>
+internal sealed class MigrationLines(
+    TextWriter writer, TextWriter error, TimeProvider time, bool quiet) : IProgressView<PodMigration>
 {
     private readonly HashSet<string> _said = [];
     private (string? Phase, string? Message) _last;

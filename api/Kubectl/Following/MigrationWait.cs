@@ -32,7 +32,8 @@ internal static class MigrationWait
         }
         else if (MigrationText.ExitCodeOf(last) != ExitCode.Ok)
         {
-            terminal.Error.WriteLine($"error: {ObjectNames.Of(last)}: {MigrationText.Result(last)}: {last.Status?.Message}");
+            terminal.Error.WriteLine(
+                $"error: {ObjectNames.Of(last)}: {MigrationText.Result(last)}: {last.Status?.Message}");
         }
 
         return last;

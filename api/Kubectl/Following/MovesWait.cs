@@ -13,9 +13,11 @@ internal sealed class MovesWait(IKubernetes client, TimeProvider time, Terminal 
     /// <param name="moves">What was begun; it is kept up to date.</param>
     /// <param name="namespaceName">Where they are; null where they are in several.</param>
     /// <param name="cancellationToken">Ends the wait, not the migrations.</param>
-    public async Task UntilAllEndAsync(IEnumerable<PodMove> moves, string? namespaceName, CancellationToken cancellationToken)
+    public async Task UntilAllEndAsync(
+        IEnumerable<PodMove> moves, string? namespaceName, CancellationToken cancellationToken)
     {
-        var open = moves.Where(move => move is { Migration: { } begun, Obstacle: null } && !MigrationText.HasComeToRest(begun))
+        var open = moves.Where(
+            move => move is { Migration: { } begun, Obstacle: null } && !MigrationText.HasComeToRest(begun))
             .ToDictionary(move => move.Migration!.Metadata.Uid!);
         if (open.Count == 0)
         {
@@ -24,9 +26,11 @@ internal sealed class MovesWait(IKubernetes client, TimeProvider time, Terminal 
 
         var hasBegun = false;
         await using var silence = time.CreateTimer(
-            _ => Tell(Volatile.Read(ref hasBegun) ? null : Waiting.NobodyThere), null, Waiting.Silence, Timeout.InfiniteTimeSpan);
+            _ => Tell(Volatile.Read(ref hasBegun) ? null : Waiting.NobodyThere), null, Waiting.Silence,
+            Timeout.InfiniteTimeSpan);
         var follower = new Follower(client, time, Tell);
-        await foreach (var seen in follower.FollowAllAsync<PodMigration>(new ListOptions { Namespace = namespaceName }, cancellationToken))
+        await foreach (var seen in follower.FollowAllAsync<PodMigration>(
+            new ListOptions { Namespace = namespaceName }, cancellationToken))
         {
             foreach (var (uid, move) in open)
             {
@@ -55,7 +59,9 @@ internal sealed class MovesWait(IKubernetes client, TimeProvider time, Terminal 
         }
 
         move.Migration = now;
-        var stall = (now.Status?.Conditions).Find(ConditionTypes.Stalled) is { Status: "True" } found ? $"{found.Reason}: {found.Message}" : "";
+        var stall = (now.Status?.Conditions).Find(ConditionTypes.Stalled) is { Status: "True" } found
+            ? $"{found.Reason}: {found.Message}"
+            : "";
         if (stall != _stalls.GetValueOrDefault(now.Metadata.Uid!, ""))
         {
             _stalls[now.Metadata.Uid!] = stall;
@@ -67,7 +73,8 @@ internal sealed class MovesWait(IKubernetes client, TimeProvider time, Terminal 
     {
         if (!quiet)
         {
-            terminal.Out.WriteLine($"{time.GetUtcNow():HH:mm:ss.f}  {what,-20}  {text.ReplaceLineEndings(" ")}".TrimEnd());
+            terminal.Out.WriteLine(
+                $"{time.GetUtcNow():HH:mm:ss.f}  {what,-20}  {text.ReplaceLineEndings(" ")}".TrimEnd());
         }
     }
 

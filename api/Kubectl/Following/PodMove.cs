@@ -20,7 +20,10 @@ internal sealed class PodMove(V1Pod pod)
     public string? Obstacle { get; set; }
 
     /// <summary>Whether it goes on elsewhere, with its memory.</summary>
-    public bool IsDone => Migration is not null && MigrationText.HasEnded(Migration) && MigrationText.ExitCodeOf(Migration) == ExitCode.Ok;
+    public bool IsDone =>
+        Migration is not null
+        && MigrationText.HasEnded(Migration)
+        && MigrationText.ExitCodeOf(Migration) == ExitCode.Ok;
 
     /// <summary>What has become of it, in a word or two.</summary>
     public string Result =>
@@ -36,16 +39,19 @@ internal sealed class PodMove(V1Pod pod)
 
     public static string NameOf(V1Pod pod) => $"{pod.Metadata.NamespaceProperty}/{pod.Metadata.Name}";
 
-    /// <summary>Creates the pod's migration. Not ended by Ctrl-C: nobody would know whether the object exists.</summary>
+    /// <summary>Creates the pod's migration. Not ended by Ctrl-C: nobody would know
+    /// whether the object exists.</summary>
     /// <param name="client">The cluster.</param>
     /// <param name="pod">The pod, and no namesake of it.</param>
     /// <param name="spec">How all of them are moved.</param>
     /// <param name="labels">Labels of the migration.</param>
-    public static Task<PodMigration> CreateAsync(IKubernetes client, V1Pod pod, PodMigrationSpec spec, IDictionary<string, string>? labels) =>
+    public static Task<PodMigration> CreateAsync(
+        IKubernetes client, V1Pod pod, PodMigrationSpec spec, IDictionary<string, string>? labels) =>
         client.CreateAsync(
             new PodMigration
             {
-                Metadata = new V1ObjectMeta { GenerateName = pod.Metadata.Name + "-", NamespaceProperty = pod.Metadata.NamespaceProperty, Labels = labels },
+                Metadata = new V1ObjectMeta { GenerateName = pod.Metadata.Name
+                    + "-", NamespaceProperty = pod.Metadata.NamespaceProperty, Labels = labels },
                 Spec = spec with { PodName = pod.Metadata.Name!, PodUID = pod.Metadata.Uid },
             },
             CancellationToken.None);
@@ -62,7 +68,9 @@ internal sealed class PodMove(V1Pod pod)
             table.Add(
             [
                 .. begin, move.Pod.Metadata.Name, move.Migration?.Metadata.Name, move.Result, status?.RestoredPodName,
-                status?.DowntimeMilliseconds is { } downtime ? Amounts.Duration(TimeSpan.FromMilliseconds(downtime)) : "", move.Message,
+                status?.DowntimeMilliseconds is { } downtime
+                    ? Amounts.Duration(TimeSpan.FromMilliseconds(downtime))
+                    : "", move.Message,
             ]);
         }
 

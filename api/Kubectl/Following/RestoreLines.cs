@@ -4,7 +4,8 @@ using PodCheckpointing.Api.V1;
 namespace PodCheckpointing.Kubectl.Following;
 
 /// <summary>A restored pod's progress as lines.</summary>
-internal sealed class RestoreLines(TextWriter writer, TextWriter error, TimeProvider time, bool quiet) : IProgressView<V1Pod>
+internal sealed class RestoreLines(
+    TextWriter writer, TextWriter error, TimeProvider time, bool quiet) : IProgressView<V1Pod>
 {
     private string? _last;
 

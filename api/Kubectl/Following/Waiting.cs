@@ -9,13 +9,15 @@ namespace PodCheckpointing.Kubectl.Following;
 internal sealed class Waiting(IKubernetes client, TimeProvider time)
 {
     /// <summary>How a user sees whether the operator runs.</summary>
-    public const string LookForOperator = "kubectl get pods -A -l " + WellKnown.NameLabel + "=" + WellKnown.OperatorName;
+    public const string LookForOperator =
+        "kubectl get pods -A -l " + WellKnown.NameLabel + "=" + WellKnown.OperatorName;
 
     /// <summary>After so long without a sign of it its user is told.</summary>
     public static readonly TimeSpan Silence = TimeSpan.FromSeconds(10);
 
     /// <summary>What is said when it gives no sign.</summary>
-    public static readonly string NobodyThere = $"nothing has happened for {Amounts.Duration(Silence)}: does the operator run? {LookForOperator}";
+    public static readonly string NobodyThere =
+        $"nothing has happened for {Amounts.Duration(Silence)}: does the operator run? {LookForOperator}";
 
     /// <summary>Follows until the end; the last state.</summary>
     /// <param name="item">The object to follow.</param>
@@ -36,13 +38,15 @@ internal sealed class Waiting(IKubernetes client, TimeProvider time)
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
-            throw new CommandException(ExitCode.Interrupted, $"stopped waiting; {ObjectNames.Of(item)} goes on without you.\n{goOn}");
+            throw new CommandException(
+                ExitCode.Interrupted, $"stopped waiting; {ObjectNames.Of(item)} goes on without you.\n{goOn}");
         }
         catch (OperationCanceledException) when (deadline.IsCancellationRequested)
         {
             throw new CommandException(
                 ExitCode.TimedOut,
-                $"{ObjectNames.Of(item)} has not ended within {Amounts.Duration(limit)} (--wait-timeout) and goes on.\n{goOn}");
+                $"{ObjectNames.Of(item)} has not ended within {Amounts.Duration(limit)} (--wait-timeout) and goes "
+                    + $"on.\n{goOn}");
         }
     }
 

@@ -78,7 +78,8 @@ internal static partial class Amounts
     }
 
     /// <summary>A size, rounded and exact.</summary>
-    public static string ExactBytes(long? bytes) => bytes is { } b and >= 1024 ? Text($"{Bytes(b)} ({b} bytes)") : Bytes(bytes);
+    public static string ExactBytes(long? bytes) =>
+        bytes is { } b and >= 1024 ? Text($"{Bytes(b)} ({b} bytes)") : Bytes(bytes);
 
     /// <summary>Bytes per second, or nothing when one of the two is not known.</summary>
     public static string Rate(long? bytes, TimeSpan? time) =>

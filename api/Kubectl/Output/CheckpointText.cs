@@ -5,9 +5,11 @@ namespace PodCheckpointing.Kubectl.Output;
 /// <summary>What a checkpoint's status says, in words.</summary>
 internal static class CheckpointText
 {
-    public static bool HasEnded(PodCheckpoint checkpoint) => checkpoint.Status is { Ready: true } or { Error: not null };
+    public static bool HasEnded(PodCheckpoint checkpoint) =>
+        checkpoint.Status is { Ready: true } or { Error: not null };
 
-    public static int ExitCodeOf(PodCheckpoint checkpoint) => checkpoint.Status?.Error is null ? ExitCode.Ok : ExitCode.Failed;
+    public static int ExitCodeOf(PodCheckpoint checkpoint) =>
+        checkpoint.Status?.Error is null ? ExitCode.Ok : ExitCode.Failed;
 
     public static string Result(PodCheckpoint checkpoint) => checkpoint.Status switch
     {

@@ -10,7 +10,8 @@ internal static class ConditionText
         var table = new TextTable("CONDITION", "STATUS", "REASON", "AGE", "MESSAGE");
         foreach (var condition in conditions ?? [])
         {
-            table.Add(condition.Type, condition.Status, condition.Reason, Amounts.Age(condition.LastTransitionTime, now), condition.Message);
+            table.Add(condition.Type, condition.Status, condition.Reason, Amounts.Age(
+                condition.LastTransitionTime, now), condition.Message);
         }
 
         return table;

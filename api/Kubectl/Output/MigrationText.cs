@@ -29,7 +29,8 @@ internal static class MigrationText
 
     /// <summary>Phase and outcome.</summary>
     public static string Result(PodMigration migration) => string.Join(
-        ", ", new[] { Phase(migration), migration.Status?.Outcome, FailureOf(migration) }.Where(word => !string.IsNullOrEmpty(word)));
+        ", ", new[] { Phase(migration), migration.Status?.Outcome, FailureOf(migration) }.Where(
+            word => !string.IsNullOrEmpty(word)));
 
     /// <summary>What one wants to know of a migration, label and value.</summary>
     public static IReadOnlyList<(string Label, string Value)> Facts(PodMigration migration, DateTime now)
@@ -61,7 +62,8 @@ internal static class MigrationText
         {
             table.Add(
                 step.Name,
-                step.StartedAt is { } began && status.StartTime is { } start ? "+" + Amounts.Duration(Positive(began - start)) : "",
+                step.StartedAt is { } began
+                    && status.StartTime is { } start ? "+" + Amounts.Duration(Positive(began - start)) : "",
                 step.FinishedAt is not null ? Amounts.Duration(step.FinishedAt - step.StartedAt)
                     : HasEnded(migration) ? "not finished"
                     : Amounts.Duration(Positive(now - (step.StartedAt ?? now))) + " so far",
@@ -76,7 +78,20 @@ internal static class MigrationText
     {
         string[] first = allNamespaces ? ["NAMESPACE"] : [];
         string[] last = wide ? ["RESTORED-POD", "MESSAGE"] : [];
-        var table = new TextTable([.. first, "NAME", "POD", "SOURCE", "TARGET", "PHASE", "OUTCOME", "DOWNTIME", "CHECKPOINT", "AGE", .. last]);
+        var table = new TextTable(
+            [
+                .. first,
+                "NAME",
+                "POD",
+                "SOURCE",
+                "TARGET",
+                "PHASE",
+                "OUTCOME",
+                "DOWNTIME",
+                "CHECKPOINT",
+                "AGE",
+                .. last,
+            ]);
         foreach (var migration in migrations)
         {
             var status = migration.Status ?? new PodMigrationStatus();
@@ -95,12 +110,15 @@ internal static class MigrationText
     }
 
     private static string? FailureOf(PodMigration migration) =>
-        Phase(migration) == MigrationPhases.Failed ? (migration.Status?.Conditions).Find(ConditionTypes.Ready)?.Reason : null;
+        Phase(migration) == MigrationPhases.Failed
+            ? (migration.Status?.Conditions).Find(ConditionTypes.Ready)?.Reason
+            : null;
 
     private static string Arrow(string? from, string? to) =>
         string.IsNullOrEmpty(to) || from == to ? from ?? "" : $"{(string.IsNullOrEmpty(from) ? "?" : from)} -> {to}";
 
-    private static TimeSpan? Milliseconds(long? value) => value is { } number ? TimeSpan.FromMilliseconds(number) : null;
+    private static TimeSpan? Milliseconds(long? value) =>
+        value is { } number ? TimeSpan.FromMilliseconds(number) : null;
 
     private static TimeSpan Positive(TimeSpan time) => time > TimeSpan.Zero ? time : TimeSpan.Zero;
 }

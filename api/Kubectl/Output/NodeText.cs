@@ -17,7 +17,9 @@ internal static class NodeText
         (string, string?)[] facts =
         [
             ("Node", node.Metadata.Name),
-            ("Ready", ready is null ? "Unknown" : $"{ready.Status}, {ready.Reason}, for {Amounts.Age(ready.LastTransitionTime, now)}"),
+            ("Ready", ready is null
+                ? "Unknown"
+                : $"{ready.Status}, {ready.Reason}, for {Amounts.Age(ready.LastTransitionTime, now)}"),
             ("Message", ready?.Message ?? "the operator has not asked its agent yet"),
             ("Remedy", Remedies.Of(ready?.Reason)),
             ("Agent", status.AgentVersion),
@@ -25,7 +27,9 @@ internal static class NodeText
             ("CRIU", status.CriuVersion),
             ("Kernel", status.KernelVersion),
             ("Processor", $"{status.Architecture} {status.CpuVendor}".Trim()),
-            ("Volume", status.StoreID is { } volume ? $"{volume}, about {Amounts.Bytes(status.StoreFreeBytes)} free" : ""),
+            ("Volume", status.StoreID is { } volume
+                ? $"{volume}, about {Amounts.Bytes(status.StoreFreeBytes)} free"
+                : ""),
             ("Staging", About(status.StagingFreeBytes)),
             ("Archives", About(status.ArchiveFreeBytes)),
         ];
@@ -41,11 +45,13 @@ internal static class NodeText
         {
             var (status, ready) = (node.Status ?? new CheckpointNodeStatus(), Ready(node));
             string?[] end = wide
-                ? [status.Architecture, status.CpuVendor, status.StoreID, Amounts.Bytes(status.StoreFreeBytes), Amounts.Bytes(status.StagingFreeBytes), ready?.Message]
+                ? [status.Architecture, status.CpuVendor, status.StoreID, Amounts
+                    .Bytes(status.StoreFreeBytes), Amounts.Bytes(status.StagingFreeBytes), ready?.Message]
                 : [];
             table.Add(
             [
-                node.Metadata.Name, ready?.Status ?? "Unknown", ready?.Reason, status.AgentVersion, status.RuntimeVersion, status.CriuVersion, status.KernelVersion,
+                node.Metadata.Name, ready?.Status ?? "Unknown",
+                ready?.Reason, status.AgentVersion, status.RuntimeVersion, status.CriuVersion, status.KernelVersion,
                 Amounts.Age(node.Metadata.CreationTimestamp, now), .. end,
             ]);
         }

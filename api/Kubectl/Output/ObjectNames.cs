@@ -9,13 +9,16 @@ internal static class ObjectNames
 {
     /// <summary>kind.group/name, which every kubectl command takes.</summary>
     public static string Of<T>(T item)
-        where T : IKubernetesObject<V1ObjectMeta> => $"{KindOf<T>()}/{item.Metadata.Name ?? item.Metadata.GenerateName}";
+        where T : IKubernetesObject<V1ObjectMeta> =>
+        $"{KindOf<T>()}/{item.Metadata.Name ?? item.Metadata.GenerateName}";
 
     /// <summary>kind.group, as kubectl writes it.</summary>
     public static string KindOf<T>()
         where T : IKubernetesObject<V1ObjectMeta>
     {
         var entity = typeof(T).GetCustomAttribute<KubernetesEntityAttribute>()!;
-        return entity.Group.Length == 0 ? entity.Kind.ToLowerInvariant() : $"{entity.Kind.ToLowerInvariant()}.{entity.Group}";
+        return entity.Group.Length == 0
+            ? entity.Kind.ToLowerInvariant()
+            : $"{entity.Kind.ToLowerInvariant()}.{entity.Group}";
     }
 }

@@ -81,7 +81,8 @@ internal static class ObjectPrinter
     private static JsonNode? Sorted(JsonNode? node) => node switch
     {
         JsonObject map => new JsonObject(
-            map.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => KeyValuePair.Create(pair.Key, Sorted(pair.Value)))),
+            map.OrderBy(pair => pair.Key, StringComparer.Ordinal)
+                .Select(pair => KeyValuePair.Create(pair.Key, Sorted(pair.Value)))),
         JsonArray list => new JsonArray([.. list.Select(Sorted)]),
         _ => node?.DeepClone(),
     };
@@ -94,7 +95,10 @@ internal static class ObjectPrinter
         {
             Style = map.Count == 0 ? MappingStyle.Flow : MappingStyle.Block,
         },
-        JsonArray list => new YamlSequenceNode(list.Select(Yaml)) { Style = list.Count == 0 ? SequenceStyle.Flow : SequenceStyle.Block },
+        JsonArray list =>
+            new YamlSequenceNode(list.Select(Yaml)) { Style = list.Count == 0
+                ? SequenceStyle.Flow
+                : SequenceStyle.Block },
         _ when node.GetValueKind() == JsonValueKind.String => Text(node.GetValue<string>()),
         _ => new YamlScalarNode(node.ToJsonString()) { Style = ScalarStyle.Plain },
     };
@@ -103,10 +107,14 @@ internal static class ObjectPrinter
     private static YamlScalarNode Text(string text)
     {
         var first = text.Length == 0 ? '"' : text[0];
-        var plain = char.IsAsciiLetter(first) && text.ToUpperInvariant() is not ("TRUE" or "FALSE" or "YES" or "NO" or "ON" or "OFF" or "NULL" or "Y" or "N");
+        var plain = char.IsAsciiLetter(first)
+            && text.ToUpperInvariant()
+                is not ("TRUE" or "FALSE" or "YES" or "NO" or "ON" or "OFF" or "NULL" or "Y" or "N");
         return new YamlScalarNode(text)
         {
-            Style = text.Contains('\n') ? ScalarStyle.Literal : plain || first == '/' ? ScalarStyle.Any : ScalarStyle.DoubleQuoted,
+            Style = text.Contains('\n')
+                ? ScalarStyle.Literal
+                : plain || first == '/' ? ScalarStyle.Any : ScalarStyle.DoubleQuoted,
         };
     }
 }

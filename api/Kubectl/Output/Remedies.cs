@@ -15,11 +15,14 @@ internal static class Remedies
     public static IEnumerable<string> Reasons => Page.Value.Keys.Order(StringComparer.Ordinal);
 
     /// <summary>What a reason means and what to do; null for a word that this version does not know.</summary>
-    public static (string Meaning, string Remedy)? Find(string reason) => Page.Value.TryGetValue(reason, out var found) ? found : null;
+    public static (string Meaning, string Remedy)? Find(string reason) =>
+        Page.Value.TryGetValue(reason, out var found) ? found : null;
 
     /// <summary>What to do about a reason; nothing when there is nothing to do.</summary>
     public static string Of(string? reason) =>
-        reason is not null && Find(reason) is { } found && !found.Remedy.StartsWith(NothingToDo, StringComparison.Ordinal) ? found.Remedy : "";
+        reason is not null
+            && Find(reason) is { } found
+            && !found.Remedy.StartsWith(NothingToDo, StringComparison.Ordinal) ? found.Remedy : "";
 
     private static FrozenDictionary<string, (string Meaning, string Remedy)> Read()
     {
@@ -29,8 +32,10 @@ internal static class Remedies
         while (reader.ReadLine() is { } line)
         {
             // The page has more tables; this one has a third column.
-            isTable = line.StartsWith("| reason | meaning | what to do |", StringComparison.Ordinal) || (isTable && line.StartsWith('|'));
-            if (isTable && line.StartsWith("| `", StringComparison.Ordinal) && line.Trim('|', ' ').Split(" | ") is { Length: 3 } cells)
+            isTable = line.StartsWith("| reason | meaning | what to do |", StringComparison.Ordinal)
+                || (isTable && line.StartsWith('|'));
+            if (isTable && line.StartsWith("| `", StringComparison.Ordinal) && line.Trim('|', ' ')
+                .Split(" | ") is { Length: 3 } cells)
             {
                 found[cells[0].Trim('`')] = (cells[1], cells[2].Trim());
             }

@@ -5,7 +5,10 @@ namespace PodCheckpointing.Kubectl.Output;
 /// <summary>Facts and tables: drawn on a terminal, plain lines elsewhere.</summary>
 internal static class Report
 {
-    public static void Write(Terminal terminal, IReadOnlyList<(string Label, string Value)> facts, params (string Title, TextTable Table)[] tables)
+    public static void Write(
+        Terminal terminal,
+        IReadOnlyList<(string Label, string Value)> facts,
+        params (string Title, TextTable Table)[] tables)
     {
         if (terminal.IsInteractive)
         {
@@ -47,7 +50,8 @@ internal static class Drawing
 
     public static IAnsiConsole ConsoleOf(Terminal terminal)
     {
-        var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(terminal.Out), Ansi = AnsiSupport.Yes });
+        var console = AnsiConsole.Create(
+            new AnsiConsoleSettings { Out = new AnsiConsoleOutput(terminal.Out), Ansi = AnsiSupport.Yes });
         console.Profile.Width = Math.Max(40, terminal.Width);
         if (!string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR")))
         {
@@ -57,7 +61,10 @@ internal static class Drawing
         return console;
     }
 
-    public static void Write(Terminal terminal, IReadOnlyList<(string Label, string Value)> facts, IEnumerable<(string Title, TextTable Table)> tables)
+    public static void Write(
+        Terminal terminal,
+        IReadOnlyList<(string Label, string Value)> facts,
+        IEnumerable<(string Title, TextTable Table)> tables)
     {
         var console = ConsoleOf(terminal);
         console.Write(Facts(facts));

@@ -18,10 +18,13 @@ internal sealed class TextTable(params string[] headers)
     public void Write(TextWriter writer, string indent = "")
     {
         string[][] all = headers.Any(header => header.Length > 0) ? [headers, .. _rows] : [.. _rows];
-        var widths = Enumerable.Range(0, headers.Length).Select(column => all.Select(row => row[column].Length).DefaultIfEmpty().Max()).ToArray();
+        var widths = Enumerable.Range(0, headers.Length)
+            .Select(column => all.Select(row => row[column].Length).DefaultIfEmpty().Max())
+            .ToArray();
         foreach (var row in all)
         {
-            writer.WriteLine((indent + string.Join("   ", row.Select((cell, column) => cell.PadRight(widths[column])))).TrimEnd());
+            writer.WriteLine(
+                (indent + string.Join("   ", row.Select((cell, column) => cell.PadRight(widths[column])))).TrimEnd());
         }
     }
 }

@@ -12,9 +12,20 @@ internal static class RestoredPod
 
     // Labels by which controllers know their own; the restored pod belongs to none.
     private static readonly string[] ControllersLabels =
-        ["pod-template-hash", "controller-revision-hash", "statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index", WellKnown.MigrationUid];
+    [
+        "pod-template-hash",
+        "controller-revision-hash",
+        "statefulset.kubernetes.io/pod-name",
+        "apps.kubernetes.io/pod-index",
+        WellKnown.MigrationUid,
+    ];
 
-    private static readonly string[] OldAnnotations = [LastApplied, WellKnown.RestoreOutcome, WellKnown.OriginalPodName];
+    private static readonly string[] OldAnnotations =
+    [
+        LastApplied,
+        WellKnown.RestoreOutcome,
+        WellKnown.OriginalPodName,
+    ];
 
     // What a server or another RuntimeClass put in, and what cannot be created.
     private static readonly string[] OldSpec = [PodParts.EphemeralField, PodParts.OverheadField];
@@ -38,15 +49,16 @@ internal static class RestoredPod
                 NodeName = node,
                 RuntimeClassName = WellKnown.RestoreRuntimeClass,
                 // Those that ran to their end have their work in the checkpoint; sidecars go on.
-                InitContainers = source.Sidecars().Select(WithoutPostStart).ToList() is { Count: > 0 } sidecars ? sidecars : null,
+                InitContainers =
+                    source.Sidecars().Select(WithoutPostStart).ToList() is { Count: > 0 } sidecars ? sidecars : null,
                 Containers = [.. source.Spec.Containers.Select(WithoutPostStart)],
                 More = source.Spec.More?.Where(pair => !OldSpec.Contains(pair.Key)).ToDictionary(),
             },
         };
     }
 
-    /// <summary>Whether its controller would take any pod with these labels for its own, and then have one too many. A Deployment's asks for
-    /// its hash, too, and a StatefulSet for a name.</summary>
+    /// <summary>Whether its controller would take any pod with these labels for its own, and then have one too many. A
+    /// Deployment's asks for its hash, too, and a StatefulSet for a name.</summary>
     private static bool IsAdoptedByLabels(V1Pod source) =>
         source.Controller() is { } owner && owner.Kind != "StatefulSet" && !source.IsOfDeployment();
 
@@ -64,7 +76,10 @@ internal static class RestoredPod
 
         return container with
         {
-            More = new Dictionary<string, JsonElement>(container.More!) { ["lifecycle"] = JsonSerializer.SerializeToElement(hooks) },
+            More = new Dictionary<string, JsonElement>(container.More!)
+            {
+                ["lifecycle"] = JsonSerializer.SerializeToElement(hooks),
+            },
         };
     }
 }

@@ -21,12 +21,16 @@ internal static partial class YamlFile
         }
         catch (YamlException exception)
         {
-            throw new CommandException(ExitCode.Usage, $"--filename {name}: line {exception.Start.Line}: {exception.Message}", exception);
+            throw new CommandException(
+                ExitCode.Usage, $"--filename {name}: line {exception.Start.Line}: {exception.Message}", exception);
         }
 
-        if (yaml.Documents.Count != 1 || Json(yaml.Documents[0].RootNode) is not JsonObject root || (string?)root["kind"] != "Pod")
+        if (yaml.Documents.Count != 1
+            || Json(yaml.Documents[0].RootNode) is not JsonObject root
+            || (string?)root["kind"] != "Pod")
         {
-            throw new CommandException(ExitCode.Usage, $"--filename {name}: must hold one object of kind Pod and nothing else");
+            throw new CommandException(
+                ExitCode.Usage, $"--filename {name}: must hold one object of kind Pod and nothing else");
         }
 
         try
@@ -35,14 +39,17 @@ internal static partial class YamlFile
         }
         catch (System.Text.Json.JsonException exception)
         {
-            throw new CommandException(ExitCode.Usage, $"--filename {name}: {exception.Path}: {exception.Message.Split(" Path:")[0]}", exception);
+            throw new CommandException(
+                ExitCode.Usage, $"--filename {name}: {exception.Path}: {exception.Message.Split(" Path:")[0]}",
+                exception);
         }
     }
 
     /// <summary>A YAML tree as JSON, its plain numbers read as kubectl reads them.</summary>
     public static JsonNode? Json(YamlNode node) => node switch
     {
-        YamlMappingNode map => new JsonObject(map.Select(pair => KeyValuePair.Create(((YamlScalarNode)pair.Key).Value ?? "", Json(pair.Value)))),
+        YamlMappingNode map => new JsonObject(
+            map.Select(pair => KeyValuePair.Create(((YamlScalarNode)pair.Key).Value ?? "", Json(pair.Value)))),
         YamlSequenceNode list => new JsonArray([.. list.Select(Json)]),
         YamlScalarNode { Style: ScalarStyle.Plain } scalar => Word(scalar.Value ?? ""),
         YamlScalarNode scalar => JsonValue.Create(scalar.Value),
@@ -69,7 +76,9 @@ internal static partial class YamlFile
     {
         if (Based().Match(text) is not { Success: true } match)
         {
-            return long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var plain) ? plain : null;
+            return long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var plain)
+                ? plain
+                : null;
         }
 
         var radix = match.Groups["radix"].Value switch { "x" or "X" => 16, "b" or "B" => 2, _ => 8 };
@@ -86,7 +95,8 @@ internal static partial class YamlFile
         return (long)(match.Groups["sign"].Value == "-" ? -number : number);
     }
 
-    [GeneratedRegex(@"\A(?<sign>[-+]?)0(?:(?<radix>[xX])(?<digits>[0-9a-fA-F]+)|(?<radix>[bB])(?<digits>[01]+)|(?<radix>[oO]?)(?<digits>[0-7]+))\z")]
+    [GeneratedRegex(
+        @"\A(?<sign>[-+]?)0(?:(?<radix>[xX])(?<digits>[0-9a-fA-F]+)|(?<radix>[bB])(?<digits>[01]+)|(?<radix>[oO]?)(?<digits>[0-7]+))\z")]
     private static partial Regex Based();
 
     [GeneratedRegex(@"\A[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\z")]

@@ -52,7 +52,8 @@ internal sealed class MicroTime : JsonConverter<DateTime?>
     {
         if (value is { } time)
         {
-            writer.WriteStringValue(time.ToUniversalTime().ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'", CultureInfo.InvariantCulture));
+            writer.WriteStringValue(
+                time.ToUniversalTime().ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'", CultureInfo.InvariantCulture));
         }
         else
         {

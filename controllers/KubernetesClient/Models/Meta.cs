@@ -64,7 +64,8 @@ public sealed record V1ObjectMeta
             return null;
         }
 
-        public override void Write(Utf8JsonWriter writer, ReadOver? value, JsonSerializerOptions options) => writer.WriteNullValue();
+        public override void Write(Utf8JsonWriter writer, ReadOver? value, JsonSerializerOptions options) =>
+            writer.WriteNullValue();
     }
 }
 

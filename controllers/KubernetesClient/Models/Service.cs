@@ -26,7 +26,8 @@ public sealed record V1ServiceSpec
     /// <summary>type is ClusterIP, NodePort, LoadBalancer or ExternalName.</summary>
     public string? Type { get; init; }
 
-    /// <summary>selector, the labels that a pod must have; without one the endpoints are somebody else's work.</summary>
+    /// <summary>selector, the labels that a pod must have; without one the endpoints
+    /// are somebody else's work.</summary>
     public IDictionary<string, string>? Selector { get; init; }
 
     /// <summary>ports that the Service serves.</summary>

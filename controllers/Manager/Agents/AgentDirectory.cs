@@ -13,7 +13,8 @@ using PodCheckpointing.Runtime;
 namespace PodCheckpointing.Manager.Agents;
 
 /// <summary>Reaches each node's agent at the node's internal address.</summary>
-internal sealed class AgentDirectory(ICluster cluster, IOptions<OperatorOptions> options, TimeProvider time) : IAgentDirectory
+internal sealed class AgentDirectory(
+    ICluster cluster, IOptions<OperatorOptions> options, TimeProvider time) : IAgentDirectory
 {
     private readonly ConcurrentDictionary<string, (string Address, ICheckpointAgent Agent)> _agents = new();
 
@@ -22,7 +23,9 @@ internal sealed class AgentDirectory(ICluster cluster, IOptions<OperatorOptions>
         if (cluster.Find<V1Node>(new ObjectKey(null, nodeName)) is { } node && AddressOf(node) is { } address)
         {
             return _agents.AddOrUpdate(
-                nodeName, _ => (address, Connect((nodeName, address))), (_, known) => known.Address == address ? known : (address, Connect((nodeName, address)))).Agent;
+                nodeName, _ => (address, Connect((nodeName, address))), (_, known) => known.Address == address
+                    ? known
+                    : (address, Connect((nodeName, address)))).Agent;
         }
 
         // Calls under way end by themselves, and with them the connection.
@@ -31,7 +34,10 @@ internal sealed class AgentDirectory(ICluster cluster, IOptions<OperatorOptions>
     }
 
     public IEnumerable<ICheckpointAgent> Ready() =>
-        cluster.All<V1Node>().Where(n => IsReady(n) && !LostNodes.IsOutOfService(n)).Select(n => Find(n.Metadata.Name!)).OfType<ICheckpointAgent>();
+        cluster.All<V1Node>()
+            .Where(n => IsReady(n) && !LostNodes.IsOutOfService(n))
+            .Select(n => Find(n.Metadata.Name!))
+            .OfType<ICheckpointAgent>();
 
     internal static bool IsReady(V1Node node) =>
         node.Status?.Conditions?.Any(c => c is { Type: "Ready", Status: "True" }) == true;
@@ -57,13 +63,14 @@ internal sealed class AgentDirectory(ICluster cluster, IOptions<OperatorOptions>
 }
 
 /// <summary>One node's agent over gRPC.</summary>
-internal sealed class CheckpointAgent(string nodeName, CheckpointServiceClient client, TimeProvider time) : ICheckpointAgent
+internal sealed class CheckpointAgent(
+    string nodeName, CheckpointServiceClient client, TimeProvider time) : ICheckpointAgent
 {
     private static readonly TimeSpan Short = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan Long = TimeSpan.FromHours(1);
 
-    /// <summary>An agent waits for half a minute for a dump under way, and as long for the volume, with others before it: one that has
-    /// not answered by then never will, and the next one is asked.</summary>
+    /// <summary>An agent waits for half a minute for a dump under way, and as long for the volume, with others before
+    /// it: one that has not answered by then never will, and the next one is asked.</summary>
     private static readonly TimeSpan Removal = TimeSpan.FromMinutes(2);
 
     private readonly NodeClock _clock = new(time);
@@ -72,7 +79,8 @@ internal sealed class CheckpointAgent(string nodeName, CheckpointServiceClient c
 
     public TimeSpan ClockOffset => _clock.Offset;
 
-    public async Task<GetCapabilitiesResponse> GetCapabilitiesAsync(GetCapabilitiesRequest request, CancellationToken cancellationToken)
+    public async Task<GetCapabilitiesResponse> GetCapabilitiesAsync(
+        GetCapabilitiesRequest request, CancellationToken cancellationToken)
     {
         var sent = time.GetUtcNow();
         var response = await GuardAsync(client.GetCapabilitiesAsync(request, Short, cancellationToken));
@@ -80,7 +88,8 @@ internal sealed class CheckpointAgent(string nodeName, CheckpointServiceClient c
         return response.NodeName == nodeName
             ? response
             : throw new AgentException(
-                Reasons.AgentUnavailable, $"the agent at node {nodeName} says it is {response.NodeName}", isTerminal: true);
+                Reasons.AgentUnavailable, $"the agent at node {nodeName} says it is {response.NodeName}",
+                isTerminal: true);
     }
 
     public async Task<FenceResponse> FenceAsync(FenceRequest request, CancellationToken cancellationToken)
@@ -95,7 +104,8 @@ internal sealed class CheckpointAgent(string nodeName, CheckpointServiceClient c
         // It waits for the end of a dump that is under way.
         GuardAsync(client.UnfenceAsync(request, Long, cancellationToken));
 
-    public Task<EndProcessesResponse> EndProcessesAsync(EndProcessesRequest request, CancellationToken cancellationToken) =>
+    public Task<EndProcessesResponse> EndProcessesAsync(
+        EndProcessesRequest request, CancellationToken cancellationToken) =>
         GuardAsync(client.EndProcessesAsync(request, Short, cancellationToken));
 
     public Task<CheckpointResponse> CheckpointAsync(CheckpointRequest request, CancellationToken cancellationToken) =>
@@ -130,7 +140,8 @@ internal sealed class CheckpointAgent(string nodeName, CheckpointServiceClient c
     public Task<StageAheadResponse> StageAheadAsync(StageAheadRequest request, CancellationToken cancellationToken) =>
         GuardAsync(client.StageAheadAsync(request, Short, cancellationToken));
 
-    public Task<HoldAddressesResponse> HoldAddressesAsync(HoldAddressesRequest request, CancellationToken cancellationToken) =>
+    public Task<HoldAddressesResponse> HoldAddressesAsync(
+        HoldAddressesRequest request, CancellationToken cancellationToken) =>
         GuardAsync(client.HoldAddressesAsync(request, Short, cancellationToken));
 
     public Task<ReleaseRestoreResponse> ReleaseRestoreAsync(

@@ -19,7 +19,9 @@ internal sealed class AgentException(string reason, string message, bool isTermi
     {
         var reason = AgentReasons.Of(failure);
         // What has no word of its own says little, and no node: whose log to look at.
-        var message = reason == Reasons.AgentFailed ? $"the agent of node {node} failed: {failure.Message}" : failure.Status.Detail;
+        var message = reason == Reasons.AgentFailed
+            ? $"the agent of node {node} failed: {failure.Message}"
+            : failure.Status.Detail;
         return new AgentException(reason, message, !AgentReasons.IsTransient(failure), failure);
     }
 }

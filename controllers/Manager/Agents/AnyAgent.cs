@@ -6,8 +6,8 @@ namespace PodCheckpointing.Manager.Agents;
 /// <summary>Asks for what any agent can do, for all of them reach the shared volume.</summary>
 internal static class AnyAgent
 {
-    /// <summary>After so many nodes that cannot reach the volume it is the volume, which takes its time on every node, and not a
-    /// mount.</summary>
+    /// <summary>After so many nodes that cannot reach the volume it is the volume, which takes its time on every node,
+    /// and not a mount.</summary>
     private const int Mounts = 3;
 
     /// <summary>Asks agents of ready nodes, one after the other, until one answers.</summary>
@@ -44,6 +44,7 @@ internal static class AnyAgent
             }
         }
 
-        throw silent ?? new AgentException(Reasons.AgentUnavailable, "no node with an agent is ready", isTerminal: false);
+        throw silent
+            ?? new AgentException(Reasons.AgentUnavailable, "no node with an agent is ready", isTerminal: false);
     }
 }

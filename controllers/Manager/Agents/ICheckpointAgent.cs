@@ -12,7 +12,8 @@ internal interface ICheckpointAgent
     /// <summary>How far the node's clock is ahead of ours, by the best exchange so far.</summary>
     TimeSpan ClockOffset { get; }
 
-    Task<GetCapabilitiesResponse> GetCapabilitiesAsync(GetCapabilitiesRequest request, CancellationToken cancellationToken);
+    Task<GetCapabilitiesResponse> GetCapabilitiesAsync(
+        GetCapabilitiesRequest request, CancellationToken cancellationToken);
 
     Task<FenceResponse> FenceAsync(FenceRequest request, CancellationToken cancellationToken);
 
@@ -42,7 +43,8 @@ internal interface ICheckpointAgent
 
     Task<HoldAddressesResponse> HoldAddressesAsync(HoldAddressesRequest request, CancellationToken cancellationToken);
 
-    Task<ReleaseRestoreResponse> ReleaseRestoreAsync(ReleaseRestoreRequest request, CancellationToken cancellationToken);
+    Task<ReleaseRestoreResponse> ReleaseRestoreAsync(
+        ReleaseRestoreRequest request, CancellationToken cancellationToken);
 
     Task<CancelRestoreResponse> CancelRestoreAsync(CancelRestoreRequest request, CancellationToken cancellationToken);
 
@@ -58,8 +60,10 @@ internal interface IAgentDirectory
     /// <summary>The agent of a node.</summary>
     /// <exception cref="AgentException">The node is unknown or has no address.</exception>
     ICheckpointAgent Require(string nodeName) => Find(nodeName)
-        ?? throw new AgentException(Reasons.AgentUnavailable, $"node {nodeName} does not exist or has no address", isTerminal: false);
+        ?? throw new AgentException(
+            Reasons.AgentUnavailable, $"node {nodeName} does not exist or has no address", isTerminal: false);
 
-    /// <summary>The agents of all nodes that are ready, and not out of service; any of them reaches the shared volume.</summary>
+    /// <summary>The agents of all nodes that are ready, and not out of service; any of them
+    /// reaches the shared volume.</summary>
     IEnumerable<ICheckpointAgent> Ready();
 }

@@ -6,10 +6,11 @@ namespace PodCheckpointing.Manager.Agents;
 
 /// <summary>Which nodes are dead for certain.</summary>
 /// <remarks>
-/// Silence proves nothing: a node's pods may run behind a cut cable. The out-of-service taint is somebody's word, the same
-/// by which Kubernetes removes pods and detaches volumes. That a node's object is away is less: somebody may have deleted
-/// it to have a kubelet that runs register anew, and its pods run on meanwhile. Kubernetes' own collector waits 40 s before
-/// it takes such pods for gone, and kubelet ends those that it collects; what is still away after that was meant so.
+/// Silence proves nothing: a node's pods may run behind a cut cable. The out-of-service taint is somebody's word, the
+/// same by which Kubernetes removes pods and detaches volumes. That a node's object is away is less: somebody may have
+/// deleted it to have a kubelet that runs register anew, and its pods run on meanwhile. Kubernetes' own collector waits
+/// 40 s before it takes such pods for gone, and kubelet ends those that it collects; what is still away after that was
+/// meant so.
 /// </remarks>
 internal sealed class LostNodes(ICluster cluster, TimeProvider time)
 {
@@ -20,7 +21,8 @@ internal sealed class LostNodes(ICluster cluster, TimeProvider time)
 
     private readonly ConcurrentDictionary<string, long> _awaySince = new();
 
-    /// <summary>Whether the node is dead for certain. Of one that nobody has seen go, the time begins when this is first asked.</summary>
+    /// <summary>Whether the node is dead for certain. Of one that nobody has seen go, the time begins
+    /// when this is first asked.</summary>
     public bool Contains(string name) => Look(name) is { } node
         ? IsOutOfService(node)
         // Not by the clock, which somebody may set.

@@ -23,8 +23,8 @@ internal sealed class NodeClock(TimeProvider time)
         }
     }
 
-    /// <summary>NTP's estimate; the exchange with the shortest way there and back is the best one, as long as no later one shows that a
-    /// clock was set since.</summary>
+    /// <summary>NTP's estimate; the exchange with the shortest way there and back is the best one, as long as no later
+    /// one shows that a clock was set since.</summary>
     public void AddSample(DateTimeOffset sent, DateTimeOffset received, ClockSample? sample)
     {
         if (sample is null)

@@ -19,7 +19,8 @@ internal sealed class PendingCalls(TaskScheduler scheduler, ILeadership leadersh
     /// <param name="call">Begins the call.</param>
     /// <param name="requeue">Is run when the call has ended, however it ended.</param>
     /// <returns>The result, kept until <see cref="Forget"/>; null while the call is under way.</returns>
-    /// <exception cref="AgentException">The call failed. The failure is told once; asking again begins a new call.</exception>
+    /// <exception cref="AgentException">The call failed. The failure is told once; asking
+    /// again begins a new call.</exception>
     public TResult? Ask<TResult>(string key, Func<CancellationToken, Task<TResult>> call, Action requeue)
         where TResult : class
     {
@@ -51,7 +52,8 @@ internal sealed class PendingCalls(TaskScheduler scheduler, ILeadership leadersh
     /// <summary>The result of a call that has ended well; begins none.</summary>
     public TResult? Known<TResult>(string key)
         where TResult : class =>
-        _calls.TryGetValue(key, out var task) && task is Task<TResult> { IsCompletedSuccessfully: true } done ? done.Result : null;
+        _calls.TryGetValue(key, out var task)
+            && task is Task<TResult> { IsCompletedSuccessfully: true } done ? done.Result : null;
 
     /// <summary>Whether a call has been begun here and not ended.</summary>
     public bool IsUnderWay(string key) => _calls.TryGetValue(key, out var task) && !task.IsCompleted;
@@ -68,7 +70,8 @@ internal sealed class PendingCalls(TaskScheduler scheduler, ILeadership leadersh
             else
             {
                 _ = pair.Value.ContinueWith(
-                    _ => _calls.TryRemove(pair), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+                    _ => _calls.TryRemove(pair), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously,
+                    TaskScheduler.Default);
             }
         }
     }

@@ -122,8 +122,8 @@ internal sealed class ContainerCheckpointReconciler(
                 Reasons.BindingMismatch, $"PodCheckpoint {key.Name}, which this is a part of, has gone");
     }
 
-    /// <summary>Whether a checkpoint was for a migration that is not its owner any more: nobody holds the pod for it, and a dump
-    /// would stop one that serves.</summary>
+    /// <summary>Whether a checkpoint was for a migration that is not its owner any more: nobody holds the pod for it,
+    /// and a dump would stop one that serves.</summary>
     private static bool IsOver(PodCheckpoint? owner) =>
         owner?.Metadata.Labels?.ContainsKey(WellKnown.MigrationUid) == true
         && owner.ControllerKey(nameof(PodMigration)) is null;

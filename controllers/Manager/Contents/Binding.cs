@@ -28,7 +28,10 @@ internal static class Binding
         var (value, reason, message) = (reference.Uid, claim) switch
         {
             (null, _) => ("False", Reasons.Available, $"offered to {named}"),
-            (_, null) => ("False", Reasons.Released, $"{named} is gone; offer it to another claim by setting the reference without a uid"),
+            (_, null) => (
+                "False",
+                Reasons.Released,
+                $"{named} is gone; offer it to another claim by setting the reference without a uid"),
             _ => ("True", Reasons.Bound, $"bound to {named}"),
         };
         return conditions.With(
@@ -36,9 +39,10 @@ internal static class Binding
     }
 
     /// <summary>The claim that a content is bound to; null where it is bound to none, or that has gone.</summary>
-    /// <remarks>Read where it is not seen: a view that lags behind would have the content released, or looked for on the volume, while
-    /// it is made.</remarks>
-    public static async Task<TClaim?> FindClaimAsync<TClaim>(this ICluster cluster, ClaimReference reference, CancellationToken cancellationToken)
+    /// <remarks>Read where it is not seen: a view that lags behind would have the content released, or looked for on
+    /// the volume, while it is made.</remarks>
+    public static async Task<TClaim?> FindClaimAsync<TClaim>(
+        this ICluster cluster, ClaimReference reference, CancellationToken cancellationToken)
         where TClaim : class, IKubernetesObject<V1ObjectMeta>
     {
         if (reference.Uid is not { } uid)
@@ -51,8 +55,8 @@ internal static class Binding
         return claim?.Metadata.Uid == uid ? claim : null;
     }
 
-    /// <summary>Why a content that is being deleted must stay for now: its claim is there to stay, or waits itself for who needs the bytes;
-    /// null where it may go.</summary>
+    /// <summary>Why a content that is being deleted must stay for now: its claim is there to stay, or waits itself for
+    /// who needs the bytes; null where it may go.</summary>
     public static string? WhyHeld(ICluster cluster, PodCheckpoint? claim) => claim switch
     {
         null => null,
@@ -71,8 +75,8 @@ internal static class Binding
     private static string IsBoundTo(IKubernetesObject<V1ObjectMeta> claim) =>
         $"{claim.Kind} {claim.Metadata.NamespaceProperty}/{claim.Metadata.Name} is bound to it: delete that instead";
 
-    /// <summary>Whether a content without a claim was created by a call that came when that had gone: one that is bound by its very
-    /// name, and is not to outlive its claim.</summary>
+    /// <summary>Whether a content without a claim was created by a call that came when that had gone: one that is bound
+    /// by its very name, and is not to outlive its claim.</summary>
     /// <param name="content">The content, which holds nothing yet.</param>
     /// <param name="nameFor">How the operator calls the content that it makes for a claim's uid.</param>
     /// <param name="reference">The claim.</param>

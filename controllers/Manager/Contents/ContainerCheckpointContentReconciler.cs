@@ -50,7 +50,8 @@ internal sealed class ContainerCheckpointContentReconciler(
             var keepBytes = Binding.IsRetained(content.Spec.DeletionPolicy, claim?.Spec.DeletionPolicy)
                 || (content.HasFinalizer(WellKnown.ContentFinalizer) && !release.IsUnderWay(content)
                     && await cluster.KeeperOfAsync(content, claim, release, cancellationToken) is not null);
-            return await release.ReleaseAsync(content, content.Spec.Source, keepBytes, () => queue.Add(key), cancellationToken);
+            return await release.ReleaseAsync(
+                content, content.Spec.Source, keepBytes, () => queue.Add(key), cancellationToken);
         }
 
         return ReconcileResult.Done;

@@ -73,15 +73,18 @@ internal sealed class ContentRelease(
         var removal = _removals.GetOrAdd(content.Metadata.Uid!, _ => new Removal { Since = now });
         var patience = options.Value.BytesPatience;
         var least = patience < Least ? patience : Least;
-        // A content may have waited for its claim for longer than that, or for an operator: the volume has had no time then.
+        // A content may have waited for its claim for longer than that, or for an
+        // operator: the volume has had no time then.
         var until = Later(content.Metadata.DeletionTimestamp!.Value + patience, removal.Since + least);
-        var bytes = $"{ArtifactUri.ForPod(source.PodUID, source.CheckpointID)}{(source.ContainerName is { } name ? "/" + name : "")}";
+        var bytes =
+            $"{ArtifactUri.ForPod(source.PodUID, source.CheckpointID)}{(source.ContainerName is { } name ? "/" + name : "")}";
         if (removal is { IsUnderWay: false, Failure: not null } && now < until && now < removal.Next)
         {
             return removal.Next - now;
         }
 
-        // What failed is not asked once more in the end: nobody would wait for it, and it might remove what is said to stay.
+        // What failed is not asked once more in the end: nobody would wait for it, and
+        // it might remove what is said to stay.
         if (removal is { IsUnderWay: true } or { Failure: null } || now < until)
         {
             var request = new DeleteCheckpointRequest
@@ -92,8 +95,8 @@ internal sealed class ContentRelease(
             removal.IsUnderWay = false;
             try
             {
-                // The node that dumped, for it knows of a dump under way; but any that is ready reaches the volume, and a
-                // dead one must not hold the bytes.
+                // The node that dumped, for it knows of a dump under way; but any that is ready reaches the volume, and
+                // a dead one must not hold the bytes.
                 var answer = calls.AskAny(
                     Key(content),
                     agents,
@@ -120,7 +123,8 @@ internal sealed class ContentRelease(
                 {
                     events.Record(
                         content, "Warning", exception.Reason,
-                        $"{bytes} cannot be removed: {exception.Message}. Tried again until {until:u}; then this object goes without them.");
+                        $"{bytes} cannot be removed: {exception.Message}. Tried again until {until:u}; then this "
+                            + "object goes without them.");
                     return (removal.Next < until ? removal.Next : until) - now;
                 }
             }
@@ -128,7 +132,8 @@ internal sealed class ContentRelease(
 
         events.Record(
             content, "Warning", Reasons.BytesLeftBehind,
-            $"{bytes} {(removal.IsUnderWay ? "may stay" : "stays")} on the volume: {removal.Failure ?? "no agent has heard of the volume since it was asked"}. "
+            $"{bytes} {(removal.IsUnderWay ? "may stay" : "stays")} on the volume: "
+            + $"{removal.Failure ?? "no agent has heard of the volume since it was asked"}. "
             + "Remove it with the store tool's gc, or by the retention's orphans rule.");
         return null;
     }

@@ -5,7 +5,8 @@ using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.Contents;
 
-/// <summary>Tells whether a pod's content is bound and what stands on the volume, and lets it go with its bytes.</summary>
+/// <summary>Tells whether a pod's content is bound and what stands on the volume, and
+/// lets it go with its bytes.</summary>
 internal sealed class PodCheckpointContentReconciler(
     ICluster cluster,
     IAgentDirectory agents,
@@ -89,7 +90,8 @@ internal sealed class PodCheckpointContentReconciler(
             {
                 throw new AgentException(
                     Reasons.NamespaceMismatch,
-                    $"source.podNamespace is {source.PodNamespace}, but the checkpoint was taken in {stored.PodNamespace}",
+                    $"source.podNamespace is {source.PodNamespace}, but the checkpoint was taken in "
+                        + $"{stored.PodNamespace}",
                     isTerminal: true);
             }
 
@@ -115,7 +117,8 @@ internal sealed class PodCheckpointContentReconciler(
                     ? status.Error
                     : new CheckpointError { Time = Now, Reason = exception.Reason, Message = exception.Message },
                 Conditions = status.Conditions.With(
-                    ConditionTypes.Ready, "False", exception.Reason, exception.Message, content.Metadata.Generation, Now),
+                    ConditionTypes.Ready, "False", exception.Reason, exception.Message,
+                    content.Metadata.Generation, Now),
             };
         }
     }
@@ -134,7 +137,9 @@ internal sealed class PodCheckpointContentReconciler(
             && await cluster.OtherOfAsync(content, release, cancellationToken) is { } other)
         {
             events.Record(
-                content, "Normal", Reasons.InUse, $"goes without its bytes, which PodCheckpointContent {other.Metadata.Name} names, too: they go with that");
+                content, "Normal", Reasons.InUse,
+                $"goes without its bytes, which PodCheckpointContent {other.Metadata.Name} names, too: they go with "
+                    + "that");
             keepBytes = true;
         }
 

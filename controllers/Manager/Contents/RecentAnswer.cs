@@ -1,8 +1,8 @@
 namespace PodCheckpointing.Manager.Contents;
 
 /// <summary>What the API server has said, asked anew when that is some seconds old.</summary>
-/// <remarks>For whoever removes what does not come back: a watch may be silent for minutes. And a list of everything is dear: many who
-/// ask one after the other are told once.</remarks>
+/// <remarks>For whoever removes what does not come back: a watch may be silent for minutes. And a list of everything is
+/// dear: many who ask one after the other are told once.</remarks>
 internal sealed class RecentAnswer<T>(Func<CancellationToken, Task<T>> ask, TimeProvider time)
 {
     private static readonly TimeSpan Age = TimeSpan.FromSeconds(10);

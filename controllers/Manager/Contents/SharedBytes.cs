@@ -19,14 +19,16 @@ internal static class SharedBytes
         bool Stays(PodCheckpointContent other) =>
             Indexes.CheckpointKey(other.Spec.Source) == Indexes.CheckpointKey(content.Spec.Source)
             && other.Metadata.Uid != content.Metadata.Uid && IsToStay(other, cluster);
-        return cluster.ByIndex(Indexes.PodContentsByCheckpoint, Indexes.CheckpointKey(content.Spec.Source)).FirstOrDefault(Stays)
+        return cluster.ByIndex(Indexes.PodContentsByCheckpoint, Indexes.CheckpointKey(content.Spec.Source))
+            .FirstOrDefault(Stays)
             ?? (release.IsUnderWay(content) ? null
                 : await cluster.FirstThereAsync(
                     await release.PodContents.RecentAsync(cancellationToken), Stays, cancellationToken));
     }
 
-    /// <summary>The content of a whole checkpoint that a container's bytes stay for: another one than that of the checkpoint that
-    /// they were made for, or that one, when it is about to go and takes all bytes along at once.</summary>
+    /// <summary>The content of a whole checkpoint that a container's bytes stay for: another one than that of the
+    /// checkpoint that they were made for, or that one, when it is about to go and
+    /// takes all bytes along at once.</summary>
     /// <param name="cluster">The cluster.</param>
     /// <param name="content">The container's content.</param>
     /// <param name="claim">Its claim, where that is there still.</param>
@@ -45,7 +47,8 @@ internal static class SharedBytes
             && IsToStay(other, cluster)
             && (owner is null or { Metadata.DeletionTimestamp: not null }
                 || other.Spec.PodCheckpointRef.Uid != owner.Metadata.Uid);
-        var seen = cluster.ByIndex(Indexes.PodContentsByCheckpoint, Indexes.CheckpointKey(content.Spec.Source)).ToList();
+        var seen = cluster.ByIndex(Indexes.PodContentsByCheckpoint, Indexes.CheckpointKey(content.Spec.Source))
+            .ToList();
         // Two kinds are told by two watches, and one of them may lag behind: bytes do not come back.
         return await cluster.FirstThereAsync(seen, Keeps, cancellationToken)
             ?? await cluster.FirstThereAsync(
@@ -75,7 +78,8 @@ internal static class SharedBytes
         return null;
     }
 
-    /// <summary>Also one that is deleted while its claim is there, or while somebody needs the bytes: it waits for that.</summary>
+    /// <summary>Also one that is deleted while its claim is there, or while somebody needs the
+    /// bytes: it waits for that.</summary>
     private static bool IsToStay(PodCheckpointContent content, ICluster cluster) =>
         content.Metadata.DeletionTimestamp is null
         || (content.Spec.PodCheckpointRef is { Uid: { } uid } reference

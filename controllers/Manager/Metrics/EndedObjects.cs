@@ -6,7 +6,8 @@ namespace PodCheckpointing.Manager.Metrics;
 
 /// <summary>Counts migrations and checkpoints as they end, from what the API server tells: a reconciler that dies right
 /// after its last write has ended one all the same.</summary>
-/// <remarks>Only the leader counts, so that one migration is one; what ended before this process began, another has counted.</remarks>
+/// <remarks>Only the leader counts, so that one migration is one; what ended before this process
+/// began, another has counted.</remarks>
 internal sealed class EndedObjects(ILeadership leadership, TimeProvider time)
 {
     // Conditions tell whole seconds.
@@ -26,7 +27,9 @@ internal sealed class EndedObjects(ILeadership leadership, TimeProvider time)
 
         var success = status.Conditions.IsTrue(ConditionTypes.Ready);
         var why = status.Conditions.Find(success ? ConditionTypes.Ready : ConditionTypes.RolledBack)?.Reason;
-        var result = success ? "success" : IsAborted(status.Outcome, why) ? "aborted" : status.Conditions.IsTrue(ConditionTypes.Validated) ? "failure" : "refused";
+        var result = success ? "success" : IsAborted(status.Outcome, why)
+            ? "aborted"
+            : status.Conditions.IsTrue(ConditionTypes.Validated) ? "failure" : "refused";
         OperatorMetrics.Migrations.Count(result);
         OperatorMetrics.MigrationOutcomes.Count(
             status.Outcome ?? OperatorMetrics.None, OperatorMetrics.ReasonWord(why));
@@ -71,7 +74,8 @@ internal sealed class EndedObjects(ILeadership leadership, TimeProvider time)
         {
             OperatorMetrics.Checkpoints.Count("success");
             OperatorMetrics.CheckpointSize.Record(checkpoint.Status.Size ?? 0);
-            // As seen here, for the API server's times are whole seconds. One that began before this process says nothing.
+            // As seen here, for the API server's times are whole seconds. One that
+            // began before this process says nothing.
             if (checkpoint.Metadata.CreationTimestamp >= _began)
             {
                 OperatorMetrics.CheckpointDuration.Record(took.TotalSeconds);
@@ -83,8 +87,8 @@ internal sealed class EndedObjects(ILeadership leadership, TimeProvider time)
         }
     }
 
-    /// <summary>How long the oldest migration is under way, by its startTime: one that waits for a slot has none. One that is left for
-    /// inspection would hide those that are stuck, until somebody wants it back.</summary>
+    /// <summary>How long the oldest migration is under way, by its startTime: one that waits for a slot has none. One
+    /// that is left for inspection would hide those that are stuck, until somebody wants it back.</summary>
     public double OldestAge(IEnumerable<PodMigration> migrations)
     {
         var now = time.GetUtcNow().UtcDateTime;
@@ -92,7 +96,8 @@ internal sealed class EndedObjects(ILeadership leadership, TimeProvider time)
             .Select(m => Seconds(m.Status!.StartTime!.Value, now)).DefaultIfEmpty(0).Max();
     }
 
-    /// <summary>Whether somebody has ended it, or its pod before anything of that was stopped: nothing has failed.</summary>
+    /// <summary>Whether somebody has ended it, or its pod before anything of that was
+    /// stopped: nothing has failed.</summary>
     private static bool IsAborted(string? outcome, string? reason) => outcome switch
     {
         Outcomes.SourceGone => true,

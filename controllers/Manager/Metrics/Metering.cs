@@ -39,13 +39,15 @@ internal static class Metering
         checkpoints.AddEventHandler(traces.Observe);
         OperatorMetrics.MigrationObjects.From(() => !ended.Leads
             ? []
-            : OperatorMetrics.MigrationObjects.Definition.Labels[0].Values.Select(phase => OperatorMetrics.MigrationObjects.Value(
+            : OperatorMetrics.MigrationObjects.Definition.Labels[0].Values.Select(
+                phase => OperatorMetrics.MigrationObjects.Value(
                 migrations.All.Count(m => (m.Status?.Phase ?? OperatorMetrics.None) == phase), phase)));
         OperatorMetrics.OldestMigration.From(() =>
             ended.Leads ? [OperatorMetrics.OldestMigration.Value(ended.OldestAge(migrations.All))] : []);
         OperatorMetrics.MigrationsStalled.From(() => !ended.Leads
             ? []
-            : migrations.All.Where(m => m.Status is { CompletionTime: null } && m.Status.Conditions.IsTrue(ConditionTypes.Stalled))
+            : migrations.All
+                .Where(m => m.Status is { CompletionTime: null } && m.Status.Conditions.IsTrue(ConditionTypes.Stalled))
                 .GroupBy(m => OperatorMetrics.ReasonWord(m.Status!.Conditions.Find(ConditionTypes.Stalled)!.Reason))
                 .Select(g => OperatorMetrics.MigrationsStalled.Value(g.Count(), g.Key)));
         var nodes = app.Services.GetRequiredService<Informer<CheckpointNode>>();

@@ -9,8 +9,8 @@ namespace PodCheckpointing.Manager.Metrics;
 
 /// <summary>One trace for each migration, and for each checkpoint that is taken by itself.</summary>
 /// <remarks>
-/// Its id is the object's uid, which is as long and as random: whoever knows the migration finds the trace, and nothing needs
-/// to be stored for it. An operator that takes over goes on in the same trace with a root span of its own.
+/// Its id is the object's uid, which is as long and as random: whoever knows the migration finds the trace, and nothing
+/// needs to be stored for it. An operator that takes over goes on in the same trace with a root span of its own.
 /// </remarks>
 internal sealed class MigrationTraces(ICluster cluster)
 {
@@ -48,9 +48,11 @@ internal sealed class MigrationTraces(ICluster cluster)
             }
         }
 
-        root.SetTag("podmigration.outcome", status.Outcome).SetTag("podmigration.downtime_ms", status.DowntimeMilliseconds)
+        root.SetTag("podmigration.outcome", status.Outcome)
+            .SetTag("podmigration.downtime_ms", status.DowntimeMilliseconds)
             .SetTag("podmigration.checkpoint_bytes", status.CheckpointBytes)
-            .SetTag("podmigration.source_node", status.SourceNode).SetTag("podmigration.target_node", status.TargetNode);
+            .SetTag("podmigration.source_node", status.SourceNode)
+            .SetTag("podmigration.target_node", status.TargetNode);
         End(root, status.Conditions.IsTrue(ConditionTypes.Ready), status.Message);
     }
 
@@ -67,7 +69,10 @@ internal sealed class MigrationTraces(ICluster cluster)
     internal Activity? StartRun<T>(ObjectKey key)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
-        if (!Source.HasListeners() || cluster.Find<T>(key) is not { } item || TopOf(item) is not { } top || HasEnded(top))
+        if (!Source.HasListeners()
+            || cluster.Find<T>(key) is not { } item
+            || TopOf(item) is not { } top
+            || HasEnded(top))
         {
             return null;
         }
@@ -127,7 +132,8 @@ internal sealed class MigrationTraces(ICluster cluster)
     };
 
     private static bool HasEnded(IKubernetesObject<V1ObjectMeta> top) =>
-        top is PodMigration { Status.CompletionTime: not null } or PodCheckpoint { Status: { Ready: true } or { Error: not null } };
+        top is PodMigration { Status.CompletionTime: not null }
+            or PodCheckpoint { Status: { Ready: true } or { Error: not null } };
 
     private static void End(Activity root, bool success, string? message)
     {

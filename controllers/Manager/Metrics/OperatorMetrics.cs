@@ -7,7 +7,8 @@ using PodCheckpointing.Runtime.Metrics;
 
 namespace PodCheckpointing.Manager.Metrics;
 
-/// <summary>What the operator counts. Where KEP-5823 names a metric of kubelet's, ours has that name without "kubelet_".</summary>
+/// <summary>What the operator counts. Where KEP-5823 names a metric of kubelet's, ours has
+/// that name without "kubelet_".</summary>
 internal static class OperatorMetrics
 {
     /// <summary>What stands for a reason or an outcome that there is not.</summary>
@@ -17,15 +18,16 @@ internal static class OperatorMetrics
 
     private static readonly MetricLabel Result = new("result", "success", "failure");
 
-    /// <summary>A migration that is refused has touched nothing; one that fails has been undone; one that is aborted was ended by
-    /// somebody's wish, or its pod was.</summary>
+    /// <summary>A migration that is refused has touched nothing; one that fails has been undone; one that is aborted
+    /// was ended by somebody's wish, or its pod was.</summary>
     private static readonly MetricLabel MigrationResult = new("result", "success", "failure", "refused", "aborted");
 
     private static readonly string[] AllReasons = [.. Constants(typeof(Reasons))];
 
     public static readonly CounterMetric Migrations = Set.Counter(
         "podmigration_operations_total",
-        "Migrations that have ended: the pod goes on at the target, it does not, it was never touched, or somebody has stopped the migration, or ended the pod before that had stopped anything",
+        "Migrations that have ended: the pod goes on at the target, it does not, it was never touched, or somebody "
+            + "has stopped the migration, or ended the pod before that had stopped anything",
         MigrationResult);
 
     public static readonly CounterMetric MigrationOutcomes = Set.Counter(
@@ -35,7 +37,8 @@ internal static class OperatorMetrics
         "reason");
 
     public static readonly CounterMetric PodsLost = Set.Counter(
-        "podmigration_lost_total", "Migrations that had stopped the pod, and after which no copy of it was left: outcome Lost");
+        "podmigration_lost_total",
+        "Migrations that had stopped the pod, and after which no copy of it was left: outcome Lost");
 
     public static readonly HistogramMetric MigrationDuration = Set.Histogram(
         "podmigration_duration_seconds", "From the start of a migration to its end", Buckets.Seconds, MigrationResult);
@@ -65,7 +68,8 @@ internal static class OperatorMetrics
 
     public static readonly ObservedMetric MigrationsStalled = Set.ObservedGauge(
         "podmigration_stalled",
-        "PodMigrations that have not ended and whose condition Stalled is true, going back ones too, by its reason; only the leader tells",
+        "PodMigrations that have not ended and whose condition Stalled is true, going back ones too, by its reason; "
+            + "only the leader tells",
         "reason");
 
     public static readonly ObservedMetric Nodes = Set.ObservedGauge(
@@ -75,7 +79,8 @@ internal static class OperatorMetrics
         "reason");
 
     public static readonly CounterMetric Checkpoints = Set.Counter(
-        "podcheckpoint_operations_total", "PodCheckpoints that became ready or failed, those of migrations included", Result);
+        "podcheckpoint_operations_total",
+        "PodCheckpoints that became ready or failed, those of migrations included", Result);
 
     public static readonly HistogramMetric CheckpointDuration = Set.Histogram(
         "podcheckpoint_duration_seconds", "From the creation of a PodCheckpoint to its being ready", Buckets.Seconds);

@@ -8,15 +8,18 @@ using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.Nodes;
 
-/// <summary>Says of each Node, in a CheckpointNode of its name, whether pods can be moved away from it and to it.</summary>
-/// <remarks>Asks the node's agent when the node comes, when its address, its readiness or its agent's pod changes, and from time to time;
-/// and leaves no mark there. The object is its Node's and goes with it: the cluster's garbage collector sees to that.</remarks>
+/// <summary>Says of each Node, in a CheckpointNode of its name, whether pods can be
+/// moved away from it and to it.</summary>
+/// <remarks>Asks the node's agent when the node comes, when its address, its readiness or its agent's pod changes, and
+/// from time to time; and leaves no mark there. The object is its Node's and goes with it: the cluster's
+/// garbage collector sees to that.</remarks>
 internal sealed class CheckpointNodeReconciler(
-    ICluster cluster, IAgentDirectory agents, PendingCalls calls, IEventRecorder events, IOptions<OperatorOptions> options, Home home, WorkQueue queue, TimeProvider time)
+    ICluster cluster, IAgentDirectory agents, PendingCalls calls, IEventRecorder events,
+    IOptions<OperatorOptions> options, Home home, WorkQueue queue, TimeProvider time)
     : IReconciler
 {
-    /// <summary>What each node was like when it was last told of, and when that was: as long as nothing is different, it is asked
-    /// no sooner than its time has come. Of one life of the operator: the next one asks at once.</summary>
+    /// <summary>What each node was like when it was last told of, and when that was: as long as nothing is different,
+    /// it is asked no sooner than its time has come. Of one life of the operator: the next one asks at once.</summary>
     private readonly ConcurrentDictionary<string, (string Seen, long At)> _told = new();
 
     /// <summary>What each node was like when the question that is under way was asked.</summary>
@@ -48,7 +51,10 @@ internal sealed class CheckpointNodeReconciler(
         }
 
         known ??= await cluster.CreateOrGetAsync(
-            new CheckpointNode { Metadata = new V1ObjectMeta { Name = key.Name, OwnerReferences = [Owners.ControllerReference(node)] } }, cancellationToken);
+            new CheckpointNode
+            {
+                Metadata = new V1ObjectMeta { Name = key.Name, OwnerReferences = [Owners.ControllerReference(node)] },
+            }, cancellationToken);
         await cluster.PatchStatusAsync(known, known.Status, status, cancellationToken);
         events.RecordChanges(known, known.Status?.Conditions, status.Conditions);
         _told[key.Name] = (asked, time.GetTimestamp());
@@ -73,7 +79,8 @@ internal sealed class CheckpointNodeReconciler(
         try
         {
             var agent = agents.Require(key.Name);
-            return calls.Ask(CallTo(key), t => agent.GetCapabilitiesAsync(new GetCapabilitiesRequest(), t), () => queue.Add(key)) is { } answer
+            return calls.Ask(CallTo(key), t => agent.GetCapabilitiesAsync(
+                new GetCapabilitiesRequest(), t), () => queue.Add(key)) is { } answer
                 ? NodeReport.OfAnswer(node, before, answer, cluster.All<CheckpointNode>(), now)
                 : null;
         }
@@ -83,15 +90,19 @@ internal sealed class CheckpointNodeReconciler(
         }
     }
 
-    /// <summary>What of the objects has the agent asked anew when it changes: not a kubelet's report that it lives.</summary>
+    /// <summary>What of the objects has the agent asked anew when it changes: not a
+    /// kubelet's report that it lives.</summary>
     private static string WhatMatters(V1Node node, IEnumerable<V1Pod> pods) => string.Join(
         ' ',
         [
             node.Metadata.Uid, AgentDirectory.AddressOf(node), $"{AgentDirectory.IsReady(node)}",
             .. (node.Status?.RuntimeHandlers ?? []).Select(handler => handler.Name),
-            .. pods.Where(pod => pod.Spec.NodeName == node.Metadata.Name).Select(pod => $"{pod.Metadata.Uid}={AgentPods.IsReady(pod)}"),
+            .. pods.Where(pod => pod.Spec.NodeName == node.Metadata.Name)
+                .Select(pod => $"{pod.Metadata.Uid}={AgentPods.IsReady(pod)}"),
         ]);
 
-    /// <summary>A little more or less from node to node, so that a thousand that were asked at once drift apart.</summary>
-    private TimeSpan IntervalOf(string node) => options.Value.Nodes.Interval * (0.9 + (node.Sum(letter => letter * 37) % 100 / 500.0));
+    /// <summary>A little more or less from node to node, so that a thousand that were
+    /// asked at once drift apart.</summary>
+    private TimeSpan IntervalOf(string node) =>
+        options.Value.Nodes.Interval * (0.9 + (node.Sum(letter => letter * 37) % 100 / 500.0));
 }

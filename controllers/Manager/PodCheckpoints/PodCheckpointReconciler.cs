@@ -33,7 +33,8 @@ internal sealed class PodCheckpointReconciler(
         if (checkpoint.Metadata.DeletionTimestamp is not null)
         {
             await ReleaseAsync(checkpoint, cancellationToken);
-            // A migration that needs it would wait for it in vain, with its pod fenced: it is made all the same, and goes afterwards.
+            // A migration that needs it would wait for it in vain, with its pod fenced: it is
+            // made all the same, and goes afterwards.
             if (!checkpoint.HasFinalizer(WellKnown.CheckpointFinalizer)
                 || Owners.MigrationUsing(checkpoint, cluster) is null)
             {
@@ -72,8 +73,8 @@ internal sealed class PodCheckpointReconciler(
     /// <summary>Whether a checkpoint that was whole has its content still, and that its bytes.</summary>
     private async Task<bool> IsStillWholeAsync(PodCheckpoint checkpoint, CancellationToken cancellationToken)
     {
-        // Who was given it is not refused for a view that lags behind. Where there is none any more, nothing is made in its place:
-        // that would be another dump.
+        // Who was given it is not refused for a view that lags behind. Where there is none any more, nothing is made in
+        // its place: that would be another dump.
         var content = await cluster.FindOrReadAsync<PodCheckpointContent>(
             ContentKey(checkpoint), c => IsBound(checkpoint, c), cancellationToken);
         return content is null || (IsBound(checkpoint, content) && content.Status?.Error is null);
@@ -100,7 +101,8 @@ internal sealed class PodCheckpointReconciler(
             ?? await cluster.CreateOrGetAsync(PodCheckpointContents.For(checkpoint), cancellationToken);
         if (!IsBound(checkpoint, content))
         {
-            throw new TerminalException(Reasons.BindingMismatch, $"content {content.Metadata.Name} belongs to another PodCheckpoint");
+            throw new TerminalException(
+                Reasons.BindingMismatch, $"content {content.Metadata.Name} belongs to another PodCheckpoint");
         }
 
         report = report.Bound(content);

@@ -4,8 +4,8 @@ using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.PodMigrations;
 
-/// <summary>A migration's calls to the agents: each is begun once under its name, and the migration is looked at again when it
-/// has ended.</summary>
+/// <summary>A migration's calls to the agents: each is begun once under its name, and the migration is looked at again
+/// when it has ended.</summary>
 internal sealed class AgentCalls(IAgentDirectory agents, PendingCalls calls, WorkQueue queue)
 {
     /// <summary>After how long an agent is asked again for what comes without a word of its own.</summary>
@@ -13,7 +13,8 @@ internal sealed class AgentCalls(IAgentDirectory agents, PendingCalls calls, Wor
 
     /// <summary>The answer of a node's agent; null while it is being asked.</summary>
     /// <exception cref="AgentException">It fails, or there is none.</exception>
-    public T? Ask<T>(MigrationScope scope, string call, string node, Func<ICheckpointAgent, CancellationToken, Task<T>> body)
+    public T? Ask<T>(
+        MigrationScope scope, string call, string node, Func<ICheckpointAgent, CancellationToken, Task<T>> body)
         where T : class
     {
         var agent = agents.Require(node);

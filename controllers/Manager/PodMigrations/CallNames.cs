@@ -1,12 +1,14 @@
 namespace PodCheckpointing.Manager.PodMigrations;
 
-/// <summary>The names of a migration's calls to the agents. One name never stands for two different calls of one migration.</summary>
+/// <summary>The names of a migration's calls to the agents. One name never stands for two
+/// different calls of one migration.</summary>
 internal static class CallNames
 {
     /// <summary>Puts the fence before the source; the way back waits for its end before it lifts it.</summary>
     public const string Fence = "fence";
 
-    /// <summary>Has the target's node hold the pod's address; the way back waits for its end before it lets go.</summary>
+    /// <summary>Has the target's node hold the pod's address; the way back waits for
+    /// its end before it lets go.</summary>
     public const string Hold = "hold";
 
     /// <summary>Waits for the target to wait for its checkpoint.</summary>

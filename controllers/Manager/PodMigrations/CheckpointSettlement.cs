@@ -4,15 +4,16 @@ using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.PodMigrations;
 
-/// <summary>What is done with the checkpoint of a migration that has ended: it is deleted, or given to nobody.</summary>
-/// <remarks>One that is kept is nobody's part any more: the garbage collector would take it away with the migration. Either way it
-/// is not the migration's afterwards, and not looked at again.</remarks>
+/// <summary>What is done with the checkpoint of a migration that has ended: it is
+/// deleted, or given to nobody.</summary>
+/// <remarks>One that is kept is nobody's part any more: the garbage collector would take it away with the migration.
+/// Either way it is not the migration's afterwards, and not looked at again.</remarks>
 internal sealed class CheckpointSettlement(ICluster cluster, MigrationObjects objects)
 {
     public async Task SettleAsync(PodMigration migration, CancellationToken cancellationToken)
     {
-        // As the server has it: it may have been created a moment before the end. Or after it, by a call that came late, which
-        // is seen like any other change.
+        // As the server has it: it may have been created a moment before the end. Or after it, by a call that came
+        // late, which is seen like any other change.
         var name = new ObjectKey(migration.Metadata.NamespaceProperty, MigrationScope.CheckpointNameFor(migration));
         var found = migration.HasFinalizer(WellKnown.MigrationFinalizer)
             ? await cluster.ReadAsync<PodCheckpoint>(name, cancellationToken)
@@ -42,9 +43,11 @@ internal sealed class CheckpointSettlement(ICluster cluster, MigrationObjects ob
 
     /// <summary>What people are told of it where it is the last that is left of the pod.</summary>
     public static string WhatIsKept(MigrationScope scope) =>
-        $"PodCheckpoint {scope.CheckpointName} holds the pod as it was when it was dumped: kubectl podmigration restore {scope.CheckpointName} "
+        $"PodCheckpoint {scope.CheckpointName} holds the pod as it was when it was dumped: kubectl podmigration "
+        + $"restore {scope.CheckpointName} "
         + $"-n {scope.Namespace} -f FILE, where FILE is the pod's manifest, which no checkpoint holds";
 
     private bool IsWhole(PodCheckpoint checkpoint) =>
-        checkpoint.Status is { Error: null, Containers: { Count: > 0 } all } && objects.ContentsOf(checkpoint).Count() == all.Count;
+        checkpoint.Status is { Error: null, Containers: { Count: > 0 } all }
+        && objects.ContentsOf(checkpoint).Count() == all.Count;
 }

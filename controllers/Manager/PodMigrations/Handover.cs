@@ -9,13 +9,14 @@ namespace PodCheckpointing.Manager.PodMigrations;
 /// <summary>What a target pod gets of its source at the commit and not before: labels and owners.</summary>
 /// <remarks>
 /// A ReplicaSet that counts a pod too many gives one up: first those on no node, then pending ones, then those that are
-/// not ready, then by deletion cost. A waiting target would be its choice, so the target has no owner, and no labels that the
-/// ReplicaSet would adopt it by, until it runs and is ready, and carries both in an annotation: the source may be gone when they
-/// are due. Of a Deployment's ReplicaSet that is one label; with the others it may become ready where that takes a NetworkPolicy
-/// or a Service that select it, and is let in where labels are asked for. A Service has it no sooner than it is ready, for one
-/// that waits has no address to tell; a PodDisruptionBudget, too, counts who is ready. The source is
-/// given the lowest cost before, so that of the two it is the one to go; a watch shows the ReplicaSet both writes in
-/// their order. Labels, owners and the end of the annotation are one write: it is done or it is not.
+/// not ready, then by deletion cost. A waiting target would be its choice, so the target has no owner, and no labels
+/// that the ReplicaSet would adopt it by, until it runs and is ready, and carries both in an annotation: the source may
+/// be gone when they are due. Of a Deployment's ReplicaSet that is one label; with the others it may become ready where
+/// that takes a NetworkPolicy or a Service that select it, and is let in where labels are asked for. A Service has it
+/// no sooner than it is ready, for one that waits has no address to tell; a PodDisruptionBudget, too, counts who is
+/// ready. The source is given the lowest cost before, so that of the two it is the one to go; a watch shows the
+/// ReplicaSet both writes in their order. Labels, owners and the end of the annotation are one write: it is done or it
+/// is not.
 /// </remarks>
 internal sealed record Handover(IDictionary<string, string>? Labels, IList<V1OwnerReference>? OwnerReferences)
 {
@@ -28,7 +29,9 @@ internal sealed record Handover(IDictionary<string, string>? Labels, IList<V1Own
     public static Dictionary<string, string> LabelsMeanwhile(V1Pod source) =>
         IsNeeded(source) && !source.IsOfDeployment()
             ? []
-            : (source.Metadata.Labels ?? new Dictionary<string, string>()).Where(l => !IsNeeded(source) || l.Key != PodParts.TemplateHash).ToDictionary();
+            : (source.Metadata.Labels ?? new Dictionary<string, string>())
+                .Where(l => !IsNeeded(source) || l.Key != PodParts.TemplateHash)
+                .ToDictionary();
 
     /// <summary>Whether they still do, at the target.</summary>
     public static bool IsDue(V1Pod target) => target.Metadata.Annotations?.ContainsKey(WellKnown.Handover) == true;
@@ -36,15 +39,18 @@ internal sealed record Handover(IDictionary<string, string>? Labels, IList<V1Own
     /// <summary>Whether the source is its ReplicaSet's first choice, or has none.</summary>
     public static bool IsOffered(V1Pod source) =>
         source.Controller() is null
-        || (source.Metadata.Annotations?.TryGetValue(WellKnown.DeletionCost, out var cost) == true && cost == LowestCost);
+        || (source.Metadata.Annotations?.TryGetValue(WellKnown.DeletionCost, out var cost) == true
+            && cost == LowestCost);
 
-    /// <summary>The write to the source's metadata by which it is offered; what its user had set is kept beside it.</summary>
+    /// <summary>The write to the source's metadata by which it is offered; what its user
+    /// had set is kept beside it.</summary>
     public static JsonObject Offered(V1Pod source) => new()
     {
         ["annotations"] = new JsonObject
         {
             [WellKnown.DeletionCost] = LowestCost,
-            [WellKnown.OwnDeletionCost] = source.Metadata.Annotations?.TryGetValue(WellKnown.DeletionCost, out var own) == true ? own : "",
+            [WellKnown.OwnDeletionCost] =
+                source.Metadata.Annotations?.TryGetValue(WellKnown.DeletionCost, out var own) == true ? own : "",
         },
     };
 
@@ -79,15 +85,19 @@ internal sealed record Handover(IDictionary<string, string>? Labels, IList<V1Own
     /// <summary>The annotation's text.</summary>
     public static string Of(V1Pod source) => KubernetesJson.Serialize(From(source));
 
-    /// <summary>The one write to the target's metadata: what the source has now, or had when it was last seen.</summary>
+    /// <summary>The one write to the target's metadata: what the source has now, or
+    /// had when it was last seen.</summary>
     public static JsonObject PatchFor(V1Pod target, V1Pod? source)
     {
         var due = source is not null
             ? From(source)
             : KubernetesJson.Deserialize<Handover>(target.Metadata.Annotations![WellKnown.Handover]);
-        var labels = JsonSerializer.SerializeToNode(due.Labels ?? new Dictionary<string, string>(), KubernetesJson.Options)!.AsObject();
+        var labels =
+            JsonSerializer.SerializeToNode(due.Labels ?? new Dictionary<string, string>(), KubernetesJson.Options)!
+                .AsObject();
         // What the source has lost meanwhile.
-        foreach (var gone in (target.Metadata.Labels?.Keys ?? []).Where(key => key != WellKnown.MigrationUid && !labels.ContainsKey(key)))
+        foreach (var gone in (target.Metadata.Labels?.Keys ?? []).Where(
+            key => key != WellKnown.MigrationUid && !labels.ContainsKey(key)))
         {
             labels[gone] = null;
         }

@@ -13,10 +13,11 @@ internal sealed class MigrationLimits(MigrationObjects objects, SilentAgents sil
     public static DateTime? Deadline(MigrationScope scope) =>
         scope.Status.StartTime?.AddSeconds(scope.Migration.Spec.TimeoutSeconds ?? DefaultTimeoutSeconds);
 
-    /// <summary>When the way back must begin, lest kubelet kill the source for not answering before it goes on; null where
-    /// nothing asks it, or it does not stand still.</summary>
+    /// <summary>When the way back must begin, lest kubelet kill the source for not answering before it goes on; null
+    /// where nothing asks it, or it does not stand still.</summary>
     private static DateTime? ThawBy(MigrationScope scope) =>
-        scope.Condition(ConditionTypes.SourceFenced) is { Status: "True", LastTransitionTime: { } since } && scope.Status.MaxFreezeSeconds is { } longest
+        scope.Condition(ConditionTypes.SourceFenced) is { Status: "True", LastTransitionTime: { } since }
+            && scope.Status.MaxFreezeSeconds is { } longest
             ? since + Freeze.Usable(TimeSpan.FromSeconds(longest))
             : null;
 
@@ -25,7 +26,9 @@ internal sealed class MigrationLimits(MigrationObjects objects, SilentAgents sil
         scope.Is(ConditionTypes.RestoreVerified) || scope.Condition(ConditionTypes.RolledBack) is not null
             ? PodMigrationReconciler.Resync
             : new[] { Deadline(scope), ThawBy(scope) }
-                .Select(limit => limit is { } end && end > Now ? end - Now : PodMigrationReconciler.Resync).Append(PodMigrationReconciler.Resync).Min();
+                .Select(limit => limit is { } end && end > Now ? end - Now : PodMigrationReconciler.Resync)
+                .Append(PodMigrationReconciler.Resync)
+                .Min();
 
     /// <summary>Whether the user asks for its end.</summary>
     public static bool IsToStop(MigrationScope scope) =>
@@ -56,9 +59,11 @@ internal sealed class MigrationLimits(MigrationObjects objects, SilentAgents sil
         {
             return new(
                 Reasons.TimedOut,
-                $"the pod stood still for {(Now - scope.Condition(ConditionTypes.SourceFenced)!.LastTransitionTime)!.Value.TotalSeconds:0.0} s, and its liveness probes allow "
+                "the pod stood still for "
+                + $"{(Now - scope.Condition(ConditionTypes.SourceFenced)!.LastTransitionTime)!.Value.TotalSeconds:0.0} s, and its liveness probes allow "
                 + $"{scope.Status.MaxFreezeSeconds} s, the way back included: raise failureThreshold or periodSeconds"
-                + (objects.FindSource(scope) is { } source && Freeze.StrictestProbeOf(source) is { } strictest ? $" of the {strictest.Probe}" : ""));
+                + (objects.FindSource(scope) is { } source
+                    && Freeze.StrictestProbeOf(source) is { } strictest ? $" of the {strictest.Probe}" : ""));
         }
 
         return Deadline(scope) is { } end && Now >= end
@@ -66,7 +71,8 @@ internal sealed class MigrationLimits(MigrationObjects objects, SilentAgents sil
                 Reasons.TimedOut,
                 $"not restored within timeoutSeconds ({scope.Migration.Spec.TimeoutSeconds ?? DefaultTimeoutSeconds})"
                 + string.Concat(silentAgents.Of(scope.Uid).Select(silent => $"; {silent.Why.Message}"))
-                + (!scope.Is(ConditionTypes.TargetPrepared) && objects.FindTarget(scope) is { } target ? MigrationValidation.WhatIsAwaited(target) : ""))
+                + (!scope.Is(ConditionTypes.TargetPrepared)
+                    && objects.FindTarget(scope) is { } target ? MigrationValidation.WhatIsAwaited(target) : ""))
             : null;
     }
 }

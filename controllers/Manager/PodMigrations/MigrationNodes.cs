@@ -13,22 +13,25 @@ internal sealed class MigrationNodes(ICluster cluster, LostNodes lostNodes)
     /// <summary>It is dead for certain.</summary>
     public bool IsLost(string name) => lostNodes.Contains(name);
 
-    /// <summary>It is dead for certain, and the API server says the same at this instant: what follows from it cannot be undone, and a
-    /// watch may be silent for minutes after the node is back.</summary>
+    /// <summary>It is dead for certain, and the API server says the same at this instant: what follows from it cannot
+    /// be undone, and a watch may be silent for minutes after the node is back.</summary>
     public async Task<bool> IsLostForCertainAsync(string name, CancellationToken cancellationToken) =>
         IsLost(name) && await cluster.ReadAsync<V1Node>(new ObjectKey(null, name), cancellationToken) is var node
         && (node is null || LostNodes.IsOutOfService(node));
 
     /// <summary>Nobody says that it is lost, and nobody hears of it.</summary>
-    public bool IsSilent(string name) => !IsLost(name) && (Find(name) is not { } known || !AgentDirectory.IsReady(known));
+    public bool IsSilent(string name) =>
+        !IsLost(name) && (Find(name) is not { } known || !AgentDirectory.IsReady(known));
 
-    /// <summary>Until the pod is dumped, what it has in memory is nowhere but at its node. After that its node is not needed.</summary>
+    /// <summary>Until the pod is dumped, what it has in memory is nowhere but at its node. After
+    /// that its node is not needed.</summary>
     /// <exception cref="TerminalException">The node is dead for certain.</exception>
     public void RequireSource(MigrationScope scope)
     {
         if (IsLost(scope.Status.SourceNode!))
         {
-            throw new TerminalException(Reasons.NodeLost, $"node {scope.Status.SourceNode} was lost before the pod was dumped there");
+            throw new TerminalException(
+                Reasons.NodeLost, $"node {scope.Status.SourceNode} was lost before the pod was dumped there");
         }
     }
 
@@ -38,7 +41,8 @@ internal sealed class MigrationNodes(ICluster cluster, LostNodes lostNodes)
     {
         if (IsLost(scope.Status.TargetNode!))
         {
-            throw new TerminalException(Reasons.NodeLost, $"node {scope.Status.TargetNode} was lost before the restore was verified");
+            throw new TerminalException(
+                Reasons.NodeLost, $"node {scope.Status.TargetNode} was lost before the restore was verified");
         }
     }
 }

@@ -30,7 +30,8 @@ internal sealed class MigrationObjects(ICluster cluster)
     /// <summary>The target as the API server has it: it may have been created just before the failure.</summary>
     public async Task<V1Pod?> ReadTargetAsync(MigrationScope scope, CancellationToken cancellationToken)
     {
-        var name = scope.Status.RestoredPodName ?? (FindSource(scope) is { } source ? scope.TargetPodName(source) : null);
+        var name = scope.Status.RestoredPodName
+            ?? (FindSource(scope) is { } source ? scope.TargetPodName(source) : null);
         return name is not null
             && await cluster.ReadAsync<V1Pod>(new ObjectKey(scope.Namespace, name), cancellationToken) is { } pod
             && IsTargetOf(pod, scope)

@@ -17,7 +17,8 @@ internal sealed class MigrationPlan
     private readonly IMigrationStep[] _stepsWithAddress;
 
     public MigrationPlan(
-        ICluster cluster, IAgentDirectory agents, LostNodes lostNodes, PendingCalls calls, MigrationSlots slots, WorkQueue queue, TimeProvider time)
+        ICluster cluster, IAgentDirectory agents, LostNodes lostNodes, PendingCalls calls, MigrationSlots slots,
+        WorkQueue queue, TimeProvider time)
     {
         _objects = new MigrationObjects(cluster);
         _calls = new AgentCalls(agents, calls, queue);
@@ -33,7 +34,8 @@ internal sealed class MigrationPlan
         IMigrationStep[] first =
         [
             new StopStep(Limits, nodes, _calls),
-            new ValidateStep(cluster, nodes, new ObjectObstacles(cluster, nodes), inquiry, targets, _silentAgents, time),
+            new ValidateStep(
+                cluster, nodes, new ObjectObstacles(cluster, nodes), inquiry, targets, _silentAgents, time),
         ];
         var receive = new ReceiveStep(cluster, _objects, nodes, new ReceiverImages(capabilities, _calls), _calls);
         var fence = new FenceStep(nodes, _calls);
@@ -56,17 +58,21 @@ internal sealed class MigrationPlan
         WayBack = new WayBack(
             _objects,
             nodes,
-            new RollBack(_objects, nodes, removal, new SourceResumption(cluster, _objects, nodes, _calls), address, time),
-            new ColdStart(cluster, nodes, removal, address, new SourceEnd(cluster, _objects, nodes, _calls), queue, time));
+            new RollBack(
+                _objects, nodes, removal, new SourceResumption(cluster, _objects, nodes, _calls), address, time),
+            new ColdStart(
+                cluster, nodes, removal, address, new SourceEnd(cluster, _objects, nodes, _calls), queue, time));
     }
 
     public MigrationLimits Limits { get; }
 
     public WayBack WayBack { get; }
 
-    /// <summary>The steps forward: a target that takes the pod's address along is created only when the source stands still.</summary>
+    /// <summary>The steps forward: a target that takes the pod's address along is created only
+    /// when the source stands still.</summary>
     public IReadOnlyList<IMigrationStep> StepsOf(MigrationScope scope) =>
-        scope.HasBegun(Steps.Hold) || (_objects.FindSource(scope) is { } source && PodAddress.IsKept(source)) ? _stepsWithAddress : _steps;
+        scope.HasBegun(Steps.Hold)
+            || (_objects.FindSource(scope) is { } source && PodAddress.IsKept(source)) ? _stepsWithAddress : _steps;
 
     /// <summary>Settles what is left of a migration that has ended: the agents' answers, and its checkpoint.</summary>
     public Task SettleAsync(PodMigration migration, CancellationToken cancellationToken)

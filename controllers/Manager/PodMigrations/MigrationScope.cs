@@ -20,7 +20,8 @@ internal sealed class MigrationScope(PodMigration migration, PodMigrationStatus?
     /// <summary>Whether what this run has found may be told with what comes next, if that comes soon.</summary>
     public bool MayWait { get; private set; }
 
-    /// <summary>The claims that the pod mounts, as they were read in this run; only its validation reads them.</summary>
+    /// <summary>The claims that the pod mounts, as they were read in this run; only
+    /// its validation reads them.</summary>
     public IReadOnlyList<MountedClaim> Claims { get; set; } = [];
 
     public string Uid => Migration.Metadata.Uid!;
@@ -47,7 +48,8 @@ internal sealed class MigrationScope(PodMigration migration, PodMigrationStatus?
     /// <summary>What the names of a migration's targets end with.</summary>
     public static string TargetSuffix(string uid) => $"-m{(uid.Length > 8 ? uid[..8] : uid)}";
 
-    /// <summary>The name of a pod that is started afresh at the target: the failed one may still have its own.</summary>
+    /// <summary>The name of a pod that is started afresh at the target: the failed
+    /// one may still have its own.</summary>
     public string FreshPodName(V1Pod source) => $"{OriginalName(source)}-c{Uid[..8]}";
 
     public bool Is(string condition) => Status.Conditions.IsTrue(condition);
@@ -76,7 +78,8 @@ internal sealed class MigrationScope(PodMigration migration, PodMigrationStatus?
         {
             Steps = [.. Status.Steps!.Where(s => s.Name != Steps.Validate)],
             Conditions = Status.Conditions.With(
-                ConditionTypes.Validated, "Unknown", Reasons.WaitingForSlot, message, Migration.Metadata.Generation, now),
+                ConditionTypes.Validated, "Unknown", Reasons.WaitingForSlot, message,
+                Migration.Metadata.Generation, now),
         };
         Phase(MigrationPhases.Pending, message);
     }
@@ -86,13 +89,15 @@ internal sealed class MigrationScope(PodMigration migration, PodMigrationStatus?
     {
         if (IsWaiting)
         {
-            Status = Status with { Conditions = [.. Status.Conditions!.Where(c => c.Type != ConditionTypes.Validated)] };
+            Status =
+                Status with { Conditions = [.. Status.Conditions!.Where(c => c.Type != ConditionTypes.Validated)] };
             End(Steps.Wait, "");
         }
     }
 
-    /// <summary>Ends the run while an agent is being asked, where another life of the operator would do no harm by asking
-    /// again: nothing that has been done since the status was stored last needs to be known to be done once more, or undone.</summary>
+    /// <summary>Ends the run while an agent is being asked, where another life of the operator would do no harm by
+    /// asking again: nothing that has been done since the status was stored last needs to be known to be
+    /// done once more, or undone.</summary>
     public bool AwaitAnswer()
     {
         MayWait = true;
@@ -105,8 +110,8 @@ internal sealed class MigrationScope(PodMigration migration, PodMigrationStatus?
     /// <summary>The source is fenced for another migration, which has the word about it; found in this run.</summary>
     public bool BelongsToAnother { get; set; }
 
-    /// <summary>Whether the target's processes may run, or have run: they were let go, and nobody has seen that they never
-    /// will.</summary>
+    /// <summary>Whether the target's processes may run, or have run: they were let go, and nobody has seen that they
+    /// never will.</summary>
     public bool TargetMayRun =>
         HasBegun(Steps.Restore) && Condition(ConditionTypes.Restored)?.Status != "False";
 
@@ -128,7 +133,8 @@ internal sealed class MigrationScope(PodMigration migration, PodMigrationStatus?
 
     public void Phase(string phase, string message) => Status = Status with { Phase = phase, Message = message };
 
-    /// <summary>When its first step began that is not waiting: what ends before it may begin has begun at least to be looked at.</summary>
+    /// <summary>When its first step began that is not waiting: what ends before it may begin has begun
+    /// at least to be looked at.</summary>
     public DateTime? FirstBegun => Status.Steps?.FirstOrDefault(s => s.Name != Steps.Wait)?.StartedAt;
 
     public bool HasBegun(string step) => Status.Steps?.Any(s => s.Name == step) == true;
@@ -141,7 +147,8 @@ internal sealed class MigrationScope(PodMigration migration, PodMigrationStatus?
     {
         if (!HasBegun(step))
         {
-            Status = Status with { Steps = [.. Status.Steps ?? [], new MigrationStep { Name = step, StartedAt = now }] };
+            Status =
+                Status with { Steps = [.. Status.Steps ?? [], new MigrationStep { Name = step, StartedAt = now }] };
         }
     }
 
@@ -158,7 +165,9 @@ internal sealed class MigrationScope(PodMigration migration, PodMigrationStatus?
         };
 
     private static string OriginalName(V1Pod source) => Shortened(
-        source.Metadata.Annotations?.TryGetValue(WellKnown.OriginalPodName, out var first) == true ? first : source.Metadata.Name!);
+        source.Metadata.Annotations?.TryGetValue(WellKnown.OriginalPodName, out var first) == true
+            ? first
+            : source.Metadata.Name!);
 
     internal static string Shortened(string name) => name.Length <= 50 ? name : name[..50].TrimEnd('-', '.');
 }

@@ -8,11 +8,11 @@ namespace PodCheckpointing.Manager.PodMigrations;
 
 /// <summary>Keeps the number of migrations that are under way within the limits, and says who is next.</summary>
 /// <remarks>
-/// A migration holds a slot from when it is granted, which is before its status says Validated, until it has ended: what the
-/// informers have not seen yet counts. Another life of the operator begins with what the API server has: those that are
-/// validated and not ended hold their slots, and those that waited wait on. The end of one wakes those that may begin then,
-/// the oldest first. One that waits for a node lets younger ones past that need others; past its own nodes only so often,
-/// then the next slots there are kept for it.
+/// A migration holds a slot from when it is granted, which is before its status says Validated, until it has ended:
+/// what the informers have not seen yet counts. Another life of the operator begins with what the API server has: those
+/// that are validated and not ended hold their slots, and those that waited wait on. The end of one wakes those that
+/// may begin then, the oldest first. One that waits for a node lets younger ones past that need others; past its own
+/// nodes only so often, then the next slots there are kept for it.
 /// </remarks>
 internal sealed class MigrationSlots(ICluster cluster, IOptions<OperatorOptions> options)
 {
@@ -23,7 +23,8 @@ internal sealed class MigrationSlots(ICluster cluster, IOptions<OperatorOptions>
     private readonly Lock _lock = new();
     private readonly ConcurrentDictionary<ObjectKey, Slot> _held = new();
     private readonly Dictionary<ObjectKey, Waiter> _waiters = [];
-    private readonly SortedSet<Waiter> _line = new(Comparer<Waiter>.Create((a, b) => SlotRequest.ByAge.Compare(a.Request, b.Request)));
+    private readonly SortedSet<Waiter> _line =
+        new(Comparer<Waiter>.Create((a, b) => SlotRequest.ByAge.Compare(a.Request, b.Request)));
     private volatile bool _loaded;
 
     /// <summary>Asks for a slot; asking again changes nothing.</summary>
@@ -51,8 +52,8 @@ internal sealed class MigrationSlots(ICluster cluster, IOptions<OperatorOptions>
         }
     }
 
-    /// <summary>Whether a migration may begin, or has begun. Takes no lock: queues ask while they hold theirs, and whom a
-    /// slot wakes is put into a queue while ours is held.</summary>
+    /// <summary>Whether a migration may begin, or has begun. Takes no lock: queues ask while they hold theirs, and whom
+    /// a slot wakes is put into a queue while ours is held.</summary>
     public bool Holds(ObjectKey key) => _held.ContainsKey(key);
 
     /// <summary>Counts a migration that is under way, whoever let it begin.</summary>
@@ -79,14 +80,16 @@ internal sealed class MigrationSlots(ICluster cluster, IOptions<OperatorOptions>
     }
 
     private static bool IsUnderWay(PodMigration migration) =>
-        migration.Status is { CompletionTime: null, Outcome: null } status && status.Conditions.IsTrue(ConditionTypes.Validated);
+        migration.Status is { CompletionTime: null, Outcome: null } status
+        && status.Conditions.IsTrue(ConditionTypes.Validated);
 
     /// <summary>Whether its status says that it waits for a slot.</summary>
     public static bool Waits(PodMigration migration) =>
         migration.Status is { CompletionTime: null } status
         && status.Conditions.Find(ConditionTypes.Validated)?.Reason == Reasons.WaitingForSlot;
 
-    /// <summary>As the API server has it: the informer may be behind what another operator has just let begin.</summary>
+    /// <summary>As the API server has it: the informer may be behind what another
+    /// operator has just let begin.</summary>
     private async Task LoadAsync(CancellationToken cancellationToken)
     {
         if (_loaded)
@@ -124,7 +127,8 @@ internal sealed class MigrationSlots(ICluster cluster, IOptions<OperatorOptions>
     }
 
     private void Hold(PodMigration migration) =>
-        _held[ObjectKey.Of(migration)] = new Slot(migration.Metadata.Uid!, migration.Status!.SourceNode!, migration.Status.TargetNode!);
+        _held[ObjectKey.Of(migration)] = new Slot(
+            migration.Metadata.Uid!, migration.Status!.SourceNode!, migration.Status.TargetNode!);
 
     private void Enqueue(SlotRequest request)
     {
@@ -207,7 +211,8 @@ internal sealed class MigrationSlots(ICluster cluster, IOptions<OperatorOptions>
         /// <summary>Whether what it was told is still so. It is told again only when not: other words for the same wait
         /// would be a write each.</summary>
         public bool ToldTheTruth(SlotLoad load) =>
-            _told is not { } told || (told.Limit == SlotLimit.AnyTarget ? Met?.Limit == SlotLimit.AnyTarget : load.Stands(told));
+            _told is not { } told
+            || (told.Limit == SlotLimit.AnyTarget ? Met?.Limit == SlotLimit.AnyTarget : load.Stands(told));
 
         public string Tell(SlotLoad load, MigrationOptions limits)
         {

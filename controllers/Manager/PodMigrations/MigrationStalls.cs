@@ -5,8 +5,8 @@ using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.PodMigrations;
 
-/// <summary>Says what a migration waits for when nothing but somebody's help, or a node's return, moves it on. Pure functions of the
-/// run.</summary>
+/// <summary>Says what a migration waits for when nothing but somebody's help, or a node's return, moves it on. Pure
+/// functions of the run.</summary>
 internal static class MigrationStalls
 {
     /// <summary>Keeps the condition Stalled true to what this run has found.</summary>
@@ -34,7 +34,9 @@ internal static class MigrationStalls
     private static Obstacle Why(MigrationScope scope, AgentException failure) => scope switch
     {
         _ when failure.Reason != Reasons.AgentUnavailable => new(failure.Reason, failure.Message),
-        _ when scope.Is(ConditionTypes.SourceRemoved) || scope.HasBegun(Steps.ColdStart) || scope.HasBegun(Steps.EndSource) => SourceSilent(scope),
+        _ when scope.Is(ConditionTypes.SourceRemoved)
+            || scope.HasBegun(Steps.ColdStart)
+            || scope.HasBegun(Steps.EndSource) => SourceSilent(scope),
         _ when scope.TargetMayRun => TargetSilent(scope),
         _ when scope.Condition(ConditionTypes.RolledBack) is not null => SourceSilent(scope),
         _ => new(failure.Reason, failure.Message),
@@ -45,8 +47,10 @@ internal static class MigrationStalls
         var (node, pod) = (scope.Status.TargetNode, scope.Status.RestoredPodName);
         return new(
             Reasons.TargetUnreachable,
-            $"pod {pod} was let go at node {node}, which does not answer: it may run there, so the source stays stopped at {scope.Status.SourceNode}. "
-            + $"When {node} answers, the migration ends by itself. Declare it dead only when it is certain not to run any more, and the source goes on: "
+            $"pod {pod} was let go at node {node}, which does not answer: it may run there, so the source stays "
+            + $"stopped at {scope.Status.SourceNode}. "
+            + $"When {node} answers, the migration ends by itself. Declare it dead only when it is certain not to "
+            + "run any more, and the source goes on: "
             + $"kubectl -n {scope.Namespace} delete pod {pod} --force, or {DeclareDead(node)}");
     }
 
@@ -55,7 +59,8 @@ internal static class MigrationStalls
         var node = scope.Status.TargetNode;
         return new(
             Reasons.AgentUnavailable,
-            $"node {node}, which was to take the pod's address, does not answer: the migration ends when it does and has let the address go. "
+            $"node {node}, which was to take the pod's address, does not answer: the migration ends when it does and "
+            + "has let the address go. "
             + $"Declare it dead only when it is certain not to run any more: {DeclareDead(node)}");
     }
 
@@ -64,26 +69,32 @@ internal static class MigrationStalls
         var (node, pod) = (scope.Status.TargetNode, scope.Status.RestoredPodName);
         return new(
             Reasons.AgentUnavailable,
-            $"the pod is to start afresh as {pod} at node {node}, which does not answer: the migration ends when it does. "
-            + $"Declare it dead only when it is certain not to run any more: {DeclareDead(node)}");
+            $"the pod is to start afresh as {pod} at node {node}, which does not answer: the migration ends when it "
+            + $"does. Declare it dead only when it is certain not to run any more: {DeclareDead(node)}");
     }
 
     /// <summary>The commands that declare a node dead, and take that back.</summary>
     private static string DeclareDead(string? node) =>
-        $"kubectl taint node {node} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute, or kubectl delete node {node}, which counts after a minute. "
-        + $"Take the taint back when the machine is mended: kubectl taint node {node} node.kubernetes.io/out-of-service-";
+        $"kubectl taint node {node} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute, or kubectl delete node "
+        + $"{node}, which counts after a minute. "
+        + $"Take the taint back when the machine is mended: kubectl taint node {node} "
+        + "node.kubernetes.io/out-of-service-";
 
     public static Obstacle SourceSilent(MigrationScope scope) =>
         SourceSilent(scope, "the source is fenced, does not answer: the migration ends when it does");
 
     public static Obstacle DumpSilent(MigrationScope scope) =>
-        SourceSilent(scope, "the pod is being dumped, does not answer: the migration goes on when it does, and back at the end of its time");
+        SourceSilent(
+            scope,
+            "the pod is being dumped, does not answer: the migration goes on when it does, and back at the end of "
+                + "its time");
 
     private static Obstacle SourceSilent(MigrationScope scope, string what)
     {
         var node = scope.Status.SourceNode;
         return new(
             Reasons.SourceUnreachable,
-            $"node {node}, where {what}. Declare it dead only when it is certain not to run any more: {DeclareDead(node)}");
+            $"node {node}, where {what}. Declare it dead only when it is certain not to run any more: "
+                + $"{DeclareDead(node)}");
     }
 }

@@ -9,7 +9,8 @@ internal static class MigrationValidation
 {
     /// <summary>Why a target pod will never wait for its checkpoint.</summary>
     public static Obstacle? OfReceiver(V1Pod target) =>
-        OfContainers(target) ?? (target.Metadata.DeletionTimestamp is not null || target.Status?.Phase is "Failed" or "Succeeded"
+        OfContainers(target)
+        ?? (target.Metadata.DeletionTimestamp is not null || target.Status?.Phase is "Failed" or "Succeeded"
             ? new(
                 Reasons.RestoreFailed,
                 ($"the target pod {target.Metadata.Name} ended before it was restored: "
@@ -19,10 +20,20 @@ internal static class MigrationValidation
     /// <summary>Why a container of a target pod will never be created, and so none of them run.</summary>
     public static Obstacle? OfContainers(V1Pod target)
     {
-        // What a container waits for that is not there waits for its checkpoint no less: the source would stand still for it.
-        string[] unpulled = ["ErrImageNeverPull", "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ImageInspectError", "SignatureValidationFailed"];
+        // What a container waits for that is not there waits for its checkpoint no less:
+        // the source would stand still for it.
+        string[] unpulled =
+        [
+            "ErrImageNeverPull",
+            "ErrImagePull",
+            "ImagePullBackOff",
+            "InvalidImageName",
+            "ImageInspectError",
+            "SignatureValidationFailed",
+        ];
         string[] hopeless = ["CreateContainerConfigError", .. unpulled];
-        var stuck = target.LivingStatuses().FirstOrDefault(s => s.RestartCount == 0 && hopeless.Contains(s.State?.Waiting?.Reason));
+        var stuck = target.LivingStatuses()
+            .FirstOrDefault(s => s.RestartCount == 0 && hopeless.Contains(s.State?.Waiting?.Reason));
         return stuck is not null
             ? new(
                 unpulled.Contains(stuck.State!.Waiting!.Reason) ? Reasons.ImageNotPulled : Reasons.NodeNotCapable,
@@ -31,24 +42,32 @@ internal static class MigrationValidation
             : null;
     }
 
-    /// <summary>What a target pod that does not come to wait for its checkpoint shows of why, to be told after something else.</summary>
+    /// <summary>What a target pod that does not come to wait for its checkpoint shows of why, to be
+    /// told after something else.</summary>
     /// <remarks>The reason is often in its events only, which the operator has no right to read.</remarks>
     public static string WhatIsAwaited(V1Pod target)
     {
         var (node, name) = (target.Spec.NodeName, target.Metadata.Name);
-        var stuck = target.LivingStatuses().FirstOrDefault(s => s.State?.Waiting is { Reason: not ("ContainerCreating" or "PodInitializing") });
-        return stuck is not null ? $"; container {stuck.Name} of pod {name} at {node}: {stuck.State!.Waiting!.Reason}: {stuck.State.Waiting.Message}"
+        var stuck = target.LivingStatuses()
+            .FirstOrDefault(s => s.State?.Waiting is { Reason: not ("ContainerCreating" or "PodInitializing") });
+        return stuck is not null
+            ? $"; container {stuck.Name} of pod {name} at {node}: {stuck.State!.Waiting!.Reason}: "
+                + $"{stuck.State.Waiting.Message}"
             : target.Status?.Conditions?.Any(c => c is { Type: "PodReadyToStartContainers", Status: "False" }) == true
-                ? $"; pod {name} has no sandbox at {node} (PodReadyToStartContainers is False): kubectl -n {target.Metadata.NamespaceProperty} describe pod {name} says why"
-            : target.Status?.ContainerStatuses is not { Count: > 0 } ? $"; kubelet of {node} has not begun with pod {name}"
-            : "";
+                ? $"; pod {name} has no sandbox at {node} (PodReadyToStartContainers is False): kubectl -n "
+                    + $"{target.Metadata.NamespaceProperty} describe pod {name} says why"
+            : target.Status?.ContainerStatuses is not { Count: > 0 }
+                ? $"; kubelet of {node} has not begun with pod {name}"
+                : "";
     }
 
-    /// <summary>Why a target cannot be restored for what was made of it when it was created: its containers are the checkpoint's, or
-    /// nothing is.</summary>
+    /// <summary>Why a target cannot be restored for what was made of it when it was created: its containers are the
+    /// checkpoint's, or nothing is.</summary>
     public static Obstacle? OfAdmission(V1Pod source, V1Pod target)
     {
-        var (from, to) = (source.LivingContainers().Select(c => c.Name).ToList(), target.LivingContainers().Select(c => c.Name).ToList());
+        var (from, to) = (source.LivingContainers()
+            .Select(c => c.Name)
+            .ToList(), target.LivingContainers().Select(c => c.Name).ToList());
         return to.Except(from).FirstOrDefault() is { } added
             ? new(
                 Reasons.PodNotMigratable,
@@ -80,7 +99,8 @@ internal static class MigrationValidation
             && m.Spec.PodName == migration.Spec.PodName
             && m.Status?.CompletionTime is null && m.Spec.DryRun != true
             && ((m.Status?.Conditions).IsTrue(ConditionTypes.Validated)
-                || (m.Metadata.CreationTimestamp, m.Metadata.Name).CompareTo((migration.Metadata.CreationTimestamp, migration.Metadata.Name)) < 0));
+                || (m.Metadata.CreationTimestamp, m.Metadata.Name)
+                    .CompareTo((migration.Metadata.CreationTimestamp, migration.Metadata.Name)) < 0));
         return other is null
             ? null
             : new(

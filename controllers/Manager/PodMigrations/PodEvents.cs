@@ -4,18 +4,26 @@ using PodCheckpointing.Runtime;
 namespace PodCheckpointing.Manager.PodMigrations;
 
 /// <summary>What is told of the pods themselves, to those who describe a pod and know of no migration.</summary>
-/// <remarks>One event on a migration that goes well: each is a write to the API server, and an event of the source's beginning
-/// would be gone from sight with the source. The rest is told of the PodMigration, condition by condition.</remarks>
+/// <remarks>One event on a migration that goes well: each is a write to the API server, and an event of the source's
+/// beginning would be gone from sight with the source. The rest is told of the
+/// PodMigration, condition by condition.</remarks>
 internal sealed class PodEvents(MigrationObjects objects, IEventRecorder events)
 {
     /// <summary>Called when the status is stored, and so once.</summary>
     public void Tell(MigrationScope scope, PodMigrationStatus? before)
     {
-        var (migration, source) = ($"PodMigration {scope.Namespace}/{scope.Migration.Metadata.Name}", $"{scope.Migration.Spec.PodName} on {scope.Status.SourceNode}");
+        var (migration, source) = (
+            $"PodMigration {scope.Namespace}/{scope.Migration.Metadata.Name}",
+            $"{scope.Migration.Spec.PodName} on {scope.Status.SourceNode}");
         if (IsNew(ConditionTypes.RestoreVerified) && objects.FindTarget(scope) is { } target)
         {
-            var downtime = scope.Status.DowntimeMilliseconds is { } milliseconds ? $"; it stood still for {milliseconds} ms" : "";
-            events.Record(target, "Normal", Outcomes.Restored, $"Restored from PodCheckpoint {scope.CheckpointName} of pod {source} by {migration}{downtime}");
+            var downtime =
+                scope.Status.DowntimeMilliseconds is { } milliseconds ? $"; it stood still for {milliseconds} ms" : "";
+            events.Record(
+                target,
+                "Normal",
+                Outcomes.Restored,
+                $"Restored from PodCheckpoint {scope.CheckpointName} of pod {source} by {migration}{downtime}");
         }
 
         if (IsNew(ConditionTypes.RolledBack) && scope.Condition(ConditionTypes.SourceFenced) is not null

@@ -7,14 +7,15 @@ using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.PodMigrations;
 
-/// <summary>Moves a pod in two phases: until the target's processes run every failure, timeout and abort leads back to the
-/// source. From then on it goes forward, unless the target has ended for certain while the source still stands.</summary>
+/// <summary>Moves a pod in two phases: until the target's processes run every failure, timeout and abort leads back to
+/// the source. From then on it goes forward, unless the target has ended for certain
+/// while the source still stands.</summary>
 /// <remarks>
-/// The steps and their order are the <see cref="MigrationPlan"/>'s. Each makes at most one change and returns whether the next
-/// may follow; conditions in the status say which are done. Every change may be made twice: names follow from uids, the agents'
-/// calls are idempotent. That a migration goes back is stored (RolledBack=False) before anything is undone, so that the next
-/// operator does not begin it again. Whether the target runs is decided once, at its node, between the release and whoever
-/// withdraws it.
+/// The steps and their order are the <see cref="MigrationPlan"/>'s. Each makes at most one change and returns whether
+/// the next may follow; conditions in the status say which are done. Every change may be made twice: names follow from
+/// uids, the agents' calls are idempotent. That a migration goes back is stored (RolledBack=False) before anything is
+/// undone, so that the next operator does not begin it again. Whether the target runs is decided once, at its node,
+/// between the release and whoever withdraws it.
 /// </remarks>
 internal sealed class PodMigrationReconciler(
     ICluster cluster,
@@ -53,7 +54,8 @@ internal sealed class PodMigrationReconciler(
             return ReconcileResult.Done;
         }
 
-        var scope = new MigrationScope(migration, _drafts.Of(migration)?.Status, () => queue.Add(key), time.GetUtcNow().UtcDateTime);
+        var scope = new MigrationScope(
+            migration, _drafts.Of(migration)?.Status, () => queue.Add(key), time.GetUtcNow().UtcDateTime);
         if (scope.Is(ConditionTypes.Validated) && scope.Status.Outcome is null)
         {
             slots.Keep(migration);
@@ -70,13 +72,16 @@ internal sealed class PodMigrationReconciler(
         }
         catch (Exception exception) when (exception is AgentException or KubernetesException)
         {
-            // What may pass, and all that fails on the way back or after the commit, is tried again: there is no other way.
+            // What may pass, and all that fails on the way back or after the commit, is
+            // tried again: there is no other way.
             scope.Stall ??= MigrationStalls.Why(scope, exception);
             failure = exception;
         }
 
         MigrationStalls.Tell(scope);
-        if (failure is null && scope is { MayWait: true, Stall: null } && _drafts.Hold(migration, scope.Status) is { } patience)
+        if (failure is null
+            && scope is { MayWait: true, Stall: null }
+            && _drafts.Hold(migration, scope.Status) is { } patience)
         {
             return new ReconcileResult(patience);
         }
@@ -152,7 +157,9 @@ internal sealed class PodMigrationReconciler(
     private void SettleSlot(MigrationScope scope, ObjectKey key)
     {
         // What is left for inspection does nothing, perhaps for days.
-        if (scope.Status.CompletionTime is not null || scope.HasTurnedUntouched || scope.Status.Outcome == Outcomes.Left)
+        if (scope.Status.CompletionTime is not null
+            || scope.HasTurnedUntouched
+            || scope.Status.Outcome == Outcomes.Left)
         {
             slots.Release(key);
         }

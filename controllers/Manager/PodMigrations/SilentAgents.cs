@@ -8,7 +8,8 @@ namespace PodCheckpointing.Manager.PodMigrations;
 /// <remarks>Of one life of the operator: the next one asks again.</remarks>
 internal sealed class SilentAgents
 {
-    /// <summary>How often an agent is asked before another node is looked at instead: one that is being restarted answers soon.</summary>
+    /// <summary>How often an agent is asked before another node is looked at instead: one that is
+    /// being restarted answers soon.</summary>
     public const int MostTries = 3;
 
     private readonly ConcurrentDictionary<(string Migration, string Node), (int Tries, AgentException Last)> _failures
@@ -25,12 +26,14 @@ internal sealed class SilentAgents
             _ => (atOnce ? MostTries : 1, failure),
             (_, old) => (atOnce ? Math.Max(MostTries, old.Tries + 1) : old.Tries + 1, failure));
 
-    /// <summary>Those of some nodes that are to be asked: those that may answer, and where there are none, those that have been
-    /// asked the least.</summary>
+    /// <summary>Those of some nodes that are to be asked: those that may answer, and where there are none, those that
+    /// have been asked the least.</summary>
     public IReadOnlyList<string> ToAsk(string migration, IReadOnlyList<string> nodes)
     {
         var left = nodes.Where(node => TriesOf(migration, node) < MostTries).ToList();
-        return left.Count > 0 || nodes.Count == 0 ? left : [.. nodes.GroupBy(node => TriesOf(migration, node)).MinBy(tries => tries.Key)!];
+        return left.Count > 0 || nodes.Count == 0
+            ? left
+            : [.. nodes.GroupBy(node => TriesOf(migration, node)).MinBy(tries => tries.Key)!];
     }
 
     /// <summary>Those that were given up for another node, by the nodes' names.</summary>
@@ -57,7 +60,8 @@ internal sealed class SilentAgents
             ? failure.Message
             : $"the agent of node {node} does not answer: {failure.Message}");
 
-    private int TriesOf(string migration, string node) => _failures.TryGetValue((migration, node), out var failure) ? failure.Tries : 0;
+    private int TriesOf(string migration, string node) =>
+        _failures.TryGetValue((migration, node), out var failure) ? failure.Tries : 0;
 }
 
 /// <summary>An agent that was given up for another node.</summary>

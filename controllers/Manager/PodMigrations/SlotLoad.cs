@@ -23,12 +23,16 @@ internal readonly record struct SlotObstacle(SlotLimit Limit, string? Node, bool
         var (most, what, setting) = Limit switch
         {
             SlotLimit.Cluster => (limits.ParallelPerCluster, "in the cluster", nameof(limits.ParallelPerCluster)),
-            SlotLimit.Outbound => (limits.ParallelOutboundPerNode, $"away from node {Node}", nameof(limits.ParallelOutboundPerNode)),
-            SlotLimit.Inbound => (limits.ParallelInboundPerNode, $"to node {Node}", nameof(limits.ParallelInboundPerNode)),
-            _ => (limits.ParallelInboundPerNode, "to each node that could be the target", nameof(limits.ParallelInboundPerNode)),
+            SlotLimit.Outbound => (limits.ParallelOutboundPerNode, $"away from node {Node}", nameof(
+                limits.ParallelOutboundPerNode)),
+            SlotLimit.Inbound => (limits.ParallelInboundPerNode, $"to node {Node}", nameof(
+                limits.ParallelInboundPerNode)),
+            _ => (limits.ParallelInboundPerNode, "to each node that could be the target", nameof(
+                limits.ParallelInboundPerNode)),
         };
         return IsKept
-            ? $"waits for its turn: at most {most} migrations {what} may be under way, and older ones wait for that (Operator:Migrations:{setting})"
+            ? $"waits for its turn: at most {most} migrations {what} may be under way, and older ones wait for that "
+                + $"(Operator:Migrations:{setting})"
             : $"waits for its turn: {most} of {most} migrations {what} are under way (Operator:Migrations:{setting})";
     }
 }
@@ -59,8 +63,8 @@ internal sealed class SlotLoad
         Count(_inbound, target);
     }
 
-    /// <summary>Keeps the next slot of these nodes for one that waits; a place in the cluster is not kept, for whoever ends
-    /// gives it to the oldest that can begin.</summary>
+    /// <summary>Keeps the next slot of these nodes for one that waits; a place in the cluster is not kept, for whoever
+    /// ends gives it to the oldest that can begin.</summary>
     public void Reserve(string source, string? target)
     {
         Count(_outboundKept, source);
@@ -71,7 +75,8 @@ internal sealed class SlotLoad
     }
 
     /// <summary>Where a migration can go, or what is in its way.</summary>
-    public (string? Target, SlotObstacle? Obstacle) Place(string source, string? wanted, Func<IReadOnlyList<string>> targets)
+    public (string? Target, SlotObstacle? Obstacle) Place(
+        string source, string? wanted, Func<IReadOnlyList<string>> targets)
     {
         if (_all >= _limits.ParallelPerCluster)
         {
@@ -100,10 +105,15 @@ internal sealed class SlotLoad
     };
 
     private int OutboundLeft(string node, bool kept) =>
-        _limits.ParallelOutboundPerNode - _outbound.GetValueOrDefault(node) - (kept ? _outboundKept.GetValueOrDefault(node) : 0);
+        _limits.ParallelOutboundPerNode - _outbound.GetValueOrDefault(node) - (kept
+            ? _outboundKept.GetValueOrDefault(node)
+            : 0);
 
     private int InboundLeft(string node, bool kept) =>
-        _limits.ParallelInboundPerNode - _inbound.GetValueOrDefault(node) - (kept ? _inboundKept.GetValueOrDefault(node) : 0);
+        _limits.ParallelInboundPerNode - _inbound.GetValueOrDefault(node) - (kept
+            ? _inboundKept.GetValueOrDefault(node)
+            : 0);
 
-    private static void Count(Dictionary<string, int> counts, string node) => counts[node] = counts.GetValueOrDefault(node) + 1;
+    private static void Count(Dictionary<string, int> counts, string node) =>
+        counts[node] = counts.GetValueOrDefault(node) + 1;
 }

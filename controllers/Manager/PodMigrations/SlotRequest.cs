@@ -9,7 +9,8 @@ namespace PodCheckpointing.Manager.PodMigrations;
 /// <param name="Source">The node that the pod is on.</param>
 /// <param name="Targets">The nodes that it may go to now, the best one first.</param>
 /// <param name="Wake">Has the migration looked at again, from any thread.</param>
-internal sealed record SlotRequest(PodMigration Migration, string Source, Func<IReadOnlyList<string>> Targets, Action Wake)
+internal sealed record SlotRequest(
+    PodMigration Migration, string Source, Func<IReadOnlyList<string>> Targets, Action Wake)
 {
     public ObjectKey Key { get; } = ObjectKey.Of(Migration);
 
@@ -20,7 +21,8 @@ internal sealed record SlotRequest(PodMigration Migration, string Source, Func<I
 
     /// <summary>By age; of one second, by name.</summary>
     public static Comparer<SlotRequest> ByAge { get; } = Comparer<SlotRequest>.Create((a, b) =>
-        Nullable.Compare(a.Migration.Metadata.CreationTimestamp, b.Migration.Metadata.CreationTimestamp) is not 0 and var age ? age
+        Nullable.Compare(a.Migration.Metadata.CreationTimestamp, b.Migration.Metadata.CreationTimestamp) is not 0
+            and var age ? age
         : string.CompareOrdinal(a.Key.Namespace, b.Key.Namespace) is not 0 and var space ? space
         : string.CompareOrdinal(a.Key.Name, b.Key.Name));
 

@@ -4,10 +4,10 @@ using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.PodMigrations;
 
-/// <summary>What is to be told about migrations, and may wait for what follows: of steps that take a moment each, one write
-/// tells several.</summary>
-/// <remarks>Nothing depends on it: what is held here is found again by another life of the operator. A person who looks sees
-/// it after <see cref="Patience"/> at the latest.</remarks>
+/// <summary>What is to be told about migrations, and may wait for what follows: of steps that take a moment each, one
+/// write tells several.</summary>
+/// <remarks>Nothing depends on it: what is held here is found again by another life of the operator. A person who looks
+/// sees it after <see cref="Patience"/> at the latest.</remarks>
 internal sealed class StatusDrafts(TimeProvider time)
 {
     /// <summary>How long it may wait: less than anybody would notice.</summary>
@@ -33,7 +33,8 @@ internal sealed class StatusDrafts(TimeProvider time)
             return null;
         }
 
-        _drafts[ObjectKey.Of(migration)] = new Draft(migration.Metadata.Uid!, migration.Metadata.ResourceVersion, status, since);
+        _drafts[ObjectKey.Of(migration)] = new Draft(
+            migration.Metadata.Uid!, migration.Metadata.ResourceVersion, status, since);
         return left;
     }
 

@@ -14,8 +14,8 @@ internal static class Steps
     public const string Fence = "Fence";
     public const string Checkpoint = "Checkpoint";
 
-    /// <summary>The target's node passes no packet of the pod's own address from here on until Restore: only for pods that take
-    /// it along, and then before Receive.</summary>
+    /// <summary>The target's node passes no packet of the pod's own address from here on until Restore: only for pods
+    /// that take it along, and then before Receive.</summary>
     public const string Hold = "HoldAddress";
 
     /// <summary>The checkpoint is verified and staged at the target, which restores it and stands still.</summary>
@@ -26,16 +26,18 @@ internal static class Steps
 
     public const string Commit = "Commit";
 
-    /// <summary>From here on there is no way back to the source: its processes are killed. Stored before they are.</summary>
+    /// <summary>From here on there is no way back to the source: its processes are
+    /// killed. Stored before they are.</summary>
     public const string EndSource = "EndSource";
 
     /// <summary>The Service's endpoints are watched until they lead to the target.</summary>
     public const string Service = "Service";
 
-    /// <summary>The source is let go on, and stays the pod for good. Stored before it is asked to, where a fresh pod might take its
-    /// place; and only there.</summary>
+    /// <summary>The source is let go on, and stays the pod for good. Stored before it is asked to, where a fresh pod
+    /// might take its place; and only there.</summary>
     public const string Resume = "Resume";
 
-    /// <summary>From here on the source goes, and a fresh pod takes its place. Stored before the source is removed.</summary>
+    /// <summary>From here on the source goes, and a fresh pod takes its place. Stored
+    /// before the source is removed.</summary>
     public const string ColdStart = "ColdStart";
 }

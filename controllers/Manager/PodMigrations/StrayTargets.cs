@@ -6,13 +6,13 @@ namespace PodCheckpointing.Manager.PodMigrations;
 
 /// <summary>Takes away target pods that came too late: their migrations have ended without them.</summary>
 /// <remarks>
-/// The API server may carry out a create long after the operator that sent it has died, when the migration has gone back
-/// or its name is free again. Nothing is ever staged for such a pod, so that it would wait on its node for good.
+/// The API server may carry out a create long after the operator that sent it has died, when the migration has gone
+/// back or its name is free again. Nothing is ever staged for such a pod, so that it would wait on its node for good.
 /// </remarks>
 internal sealed class StrayTargets(ICluster cluster, IEventRecorder events)
 {
-    /// <summary>Whether a pod was made as a migration's target: by its label, and its name, which a pod that a user has made of a
-    /// target's manifest does not share.</summary>
+    /// <summary>Whether a pod was made as a migration's target: by its label, and its name, which a pod that a user has
+    /// made of a target's manifest does not share.</summary>
     public static bool IsTarget(V1Pod pod) =>
         pod.Metadata.Labels?.TryGetValue(WellKnown.MigrationUid, out var uid) == true
         && pod.Metadata.Name!.EndsWith(MigrationScope.TargetSuffix(uid), StringComparison.Ordinal);
@@ -22,7 +22,10 @@ internal sealed class StrayTargets(ICluster cluster, IEventRecorder events)
         pod.Metadata.DeletionTimestamp is null
         && IsTarget(pod)
         && pod.Metadata.Annotations?.ContainsKey(WellKnown.RestoreAnnotation) == true
-        && !pod.LivingStatuses().Any(s => s.State?.Running is not null || s.State?.Terminated is not null || s.LastState?.Terminated is not null || s.RestartCount > 0);
+        && !pod.LivingStatuses().Any(s => s.State?.Running is not null
+            || s.State?.Terminated is not null
+            || s.LastState?.Terminated is not null
+            || s.RestartCount > 0);
 
     /// <summary>Deletes a target that never ran and whose migration is over; its migration's end asks again.</summary>
     public async Task RemoveAsync(V1Pod pod, CancellationToken cancellationToken)
@@ -35,10 +38,12 @@ internal sealed class StrayTargets(ICluster cluster, IEventRecorder events)
         }
 
         // As the API server has them: neither an end nor an absence may be one that is only seen so.
-        var migration = seen is not null ? await cluster.ReadAsync<PodMigration>(ObjectKey.Of(seen), cancellationToken) : null;
+        var migration =
+            seen is not null ? await cluster.ReadAsync<PodMigration>(ObjectKey.Of(seen), cancellationToken) : null;
         if (migration?.Metadata.Uid != uid)
         {
-            migration = (await cluster.ListAsync<PodMigration>(cancellationToken)).FirstOrDefault(m => m.Metadata.Uid == uid);
+            migration = (await cluster.ListAsync<PodMigration>(cancellationToken))
+                .FirstOrDefault(m => m.Metadata.Uid == uid);
         }
 
         if ((migration is null || (migration.Status?.CompletionTime is not null && !IsResult(migration, pod)))

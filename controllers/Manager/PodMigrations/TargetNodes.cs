@@ -11,8 +11,8 @@ internal static class TargetNodes
     /// <summary>Of how many nodes it is told why the pod cannot go there.</summary>
     public const int MostTold = 5;
 
-    /// <summary>Nodes that are ready, take pods, and have room for this one, but for the pod's own: the one with the fewest
-    /// pods first.</summary>
+    /// <summary>Nodes that are ready, take pods, and have room for this one, but for the pod's own: the one with the
+    /// fewest pods first.</summary>
     public static IReadOnlyList<string> For(V1Pod pod, IReadOnlyList<MountedClaim> claims, ICluster cluster)
     {
         var placement = Placement(pod, cluster);
@@ -34,16 +34,20 @@ internal static class TargetNodes
         var why = open.ConvertAll(n => Obstacles(pod, claims, n, cluster, placement, isChosen: true).ToList());
         return open.Count == 0
             ? [new(Reasons.NodeNotFound, "no other node is ready; name a targetNode when there is one")]
-            : why.Exists(obstacles => obstacles.Count == 0) ? [] : why.Take(MostTold).SelectMany(obstacles => obstacles);
+            : why.Exists(obstacles => obstacles.Count == 0)
+                ? []
+                : why.Take(MostTold).SelectMany(obstacles => obstacles);
     }
 
-    /// <summary>What of a node that was asked for keeps the pod, its restore, or the volumes that it mounts, away.</summary>
+    /// <summary>What of a node that was asked for keeps the pod, its restore, or the
+    /// volumes that it mounts, away.</summary>
     public static IEnumerable<Obstacle> Obstacles(
         V1Pod pod, IReadOnlyList<MountedClaim> claims, V1Node node, ICluster cluster) =>
         Obstacles(pod, claims, node, cluster, Placement(pod, cluster), isChosen: false);
 
     private static IEnumerable<Obstacle> Obstacles(
-        V1Pod pod, IReadOnlyList<MountedClaim> claims, V1Node node, ICluster cluster, PodPlacement placement, bool isChosen) =>
+        V1Pod pod, IReadOnlyList<MountedClaim> claims, V1Node node, ICluster cluster, PodPlacement placement,
+        bool isChosen) =>
         NodeFit.Obstacles(pod, node, cluster.ByIndex(Indexes.PodsByNode, node.Metadata.Name!))
             .Concat(placement.Obstacles(node, isChosen))
             .Concat(NodeObstacles.OfRuntime(node))

@@ -8,7 +8,8 @@ namespace PodCheckpointing.Manager.PodMigrations;
 /// <summary>Makes the pod that goes on at the target out of the one at the source.</summary>
 internal static class TargetPod
 {
-    public static V1Pod From(V1Pod source, MigrationScope scope, string checkpointUri, IReadOnlyList<TargetImage> images)
+    public static V1Pod From(
+        V1Pod source, MigrationScope scope, string checkpointUri, IReadOnlyList<TargetImage> images)
     {
         var annotations = Handover.AnnotationsOf(source)
             .Where(a => !PodAddress.IsWrittenByNetwork(a.Key)).ToDictionary();
@@ -21,7 +22,8 @@ internal static class TargetPod
         }
 
         labels[WellKnown.MigrationUid] = scope.Uid;
-        V1Container Prepared(V1Container container) => WithImage(WithoutPostStart(container), images.FirstOrDefault(image => image.Container == container.Name));
+        V1Container Prepared(V1Container container) =>
+            WithImage(WithoutPostStart(container), images.FirstOrDefault(image => image.Container == container.Name));
         return new V1Pod
         {
             Metadata = new V1ObjectMeta
@@ -31,16 +33,19 @@ internal static class TargetPod
                 Labels = labels,
                 Annotations = annotations,
             },
-            // The same images, where need be by their digests: a restart of a container is a fresh start, as for every pod.
+            // The same images, where need be by their digests: a restart of a container
+            // is a fresh start, as for every pod.
             Spec = source.Spec with
             {
                 NodeName = scope.Status.TargetNode,
                 RuntimeClassName = WellKnown.RestoreRuntimeClass,
                 // Those that ran to their end at the source have their work in the checkpoint; sidecars go on.
-                InitContainers = source.Sidecars().Select(Prepared).ToList() is { Count: > 0 } sidecars ? sidecars : null,
+                InitContainers =
+                    source.Sidecars().Select(Prepared).ToList() is { Count: > 0 } sidecars ? sidecars : null,
                 Containers = [.. source.Spec.Containers.Select(Prepared)],
                 // No new pod may have any.
-                More = source.Spec.More?.Where(f => f.Key is not (PodParts.EphemeralField or PodParts.OverheadField)).ToDictionary(),
+                More = source.Spec.More?.Where(
+                    f => f.Key is not (PodParts.EphemeralField or PodParts.OverheadField)).ToDictionary(),
             },
         };
     }
@@ -68,7 +73,9 @@ internal static class TargetPod
             Spec = source.Spec with
             {
                 NodeName = scope.Status.TargetNode,
-                RuntimeClassName = source.Spec.RuntimeClassName == WellKnown.RestoreRuntimeClass ? null : source.Spec.RuntimeClassName,
+                RuntimeClassName = source.Spec.RuntimeClassName == WellKnown.RestoreRuntimeClass
+                    ? null
+                    : source.Spec.RuntimeClassName,
                 More = source.Spec.More?.Where(f => f.Key != PodParts.EphemeralField).ToDictionary(),
             },
         };
@@ -80,11 +87,15 @@ internal static class TargetPod
         {
             Image = image.Image,
             More = image.IsAtHand
-                ? new Dictionary<string, JsonElement>(container.More ?? new Dictionary<string, JsonElement>()) { ["imagePullPolicy"] = JsonSerializer.SerializeToElement("IfNotPresent") }
+                ? new Dictionary<string, JsonElement>(container.More ?? new Dictionary<string, JsonElement>())
+                {
+                    ["imagePullPolicy"] = JsonSerializer.SerializeToElement("IfNotPresent"),
+                }
                 : container.More,
         };
 
-    /// <summary>The hook has run in the process that goes on; a second run would be a change nobody asked for.</summary>
+    /// <summary>The hook has run in the process that goes on; a second run would be
+    /// a change nobody asked for.</summary>
     private static V1Container WithoutPostStart(V1Container container)
     {
         if (container.More?.TryGetValue("lifecycle", out var lifecycle) != true
@@ -93,7 +104,10 @@ internal static class TargetPod
             return container;
         }
 
-        var more = new Dictionary<string, JsonElement>(container.More!) { ["lifecycle"] = JsonSerializer.SerializeToElement(hooks) };
+        var more = new Dictionary<string, JsonElement>(container.More!)
+        {
+            ["lifecycle"] = JsonSerializer.SerializeToElement(hooks),
+        };
         return container with { More = more };
     }
 }

@@ -4,11 +4,12 @@ using PodCheckpointing.Api.V1;
 
 namespace PodCheckpointing.Manager.PodMigrations;
 
-/// <summary>What kubelet's word on a target's containers says of their restore. Pure functions of what was read.</summary>
+/// <summary>What kubelet's word on a target's containers says of their restore. Pure
+/// functions of what was read.</summary>
 internal static class Verification
 {
-    /// <summary>A process that fails so soon after it was let go has not stood the restore: another CPU, kernel or file. What
-    /// ends later, or ends well, is the application's own doing.</summary>
+    /// <summary>A process that fails so soon after it was let go has not stood the restore: another CPU, kernel or
+    /// file. What ends later, or ends well, is the application's own doing.</summary>
     internal static readonly TimeSpan Trial = TimeSpan.FromSeconds(10);
 
     /// <summary>containerd's word for what it could not start: nothing of it ran.</summary>
@@ -20,7 +21,8 @@ internal static class Verification
         (container, end) => BeganAt(restore, container) is var began
             && !IsBefore(end, began) && (end.FinishedAt is null || began is null || end.FinishedAt - began < Trial));
 
-    /// <summary>Why a restore is taken to have failed after all, or null: it was verified, which may be before its trial is over.</summary>
+    /// <summary>Why a restore is taken to have failed after all, or null: it was verified, which may be
+    /// before its trial is over.</summary>
     /// <param name="target">The pod.</param>
     /// <param name="verified">When it was verified, by its node's clock.</param>
     public static Obstacle? AfterVerified(V1Pod target, DateTime verified)
@@ -43,17 +45,20 @@ internal static class Verification
             {
                 return new(
                     Reasons.RestoreFailed,
-                    $"container {status.Name} was restored and ended at once with exit code {end.ExitCode}; see kubectl logs and describe of pod {target.Metadata.Name}");
+                    $"container {status.Name} was restored and ended at once with exit code {end.ExitCode}; see "
+                        + $"kubectl logs and describe of pod {target.Metadata.Name}");
             }
         }
 
         return null;
     }
 
-    /// <summary>Whether kubelet has seen every container run; of one that its agent knows to have ended, how that was.</summary>
+    /// <summary>Whether kubelet has seen every container run; of one that its agent knows to
+    /// have ended, how that was.</summary>
     public static bool IsComplete(V1Pod target, GetRestoreResponse restore, int containers) =>
         target.LivingStatuses().Count(s => (EndOf(s) is { } end && !IsBefore(end, BeganAt(restore, s.Name!)))
-            || (s.State?.Running is not null && !restore.Containers.Any(c => c.ContainerName == s.Name && c.Ended))) >= containers;
+            || (s.State?.Running is not null && !restore.Containers.Any(c => c.ContainerName == s.Name && c.Ended)))
+        >= containers;
 
     private static DateTime? BeganAt(GetRestoreResponse restore, string container) =>
         restore.Containers.FirstOrDefault(c => c.ContainerName == container)?.RunningAt?.ToDateTime();

@@ -7,11 +7,12 @@ using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.PodRestores;
 
-/// <summary>Restores pods that a user has made, with the restore annotation, from a PodCheckpoint of their namespace.</summary>
+/// <summary>Restores pods that a user has made, with the restore annotation, from a
+/// PodCheckpoint of their namespace.</summary>
 /// <remarks>
-/// The pod's container waits in the runtime's handler meanwhile. Any number of pods may be made from one checkpoint. The
-/// annotation alone opens nothing: what is staged is decided here, by the namespace's own objects, and compared once more
-/// by the agent with what the checkpoint says of itself.
+/// The pod's container waits in the runtime's handler meanwhile. Any number of pods may be made from one checkpoint.
+/// The annotation alone opens nothing: what is staged is decided here, by the namespace's own objects, and compared
+/// once more by the agent with what the checkpoint says of itself.
 /// </remarks>
 internal sealed class PodRestoreReconciler(
     ICluster cluster,
@@ -21,7 +22,8 @@ internal sealed class PodRestoreReconciler(
     WorkQueue queue,
     TimeProvider time) : IReconciler
 {
-    /// <summary>How long a checkpoint may be unknown: the views of pods and checkpoints are not of one instant.</summary>
+    /// <summary>How long a checkpoint may be unknown: the views of pods and
+    /// checkpoints are not of one instant.</summary>
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(10);
 
     /// <summary>While it is unknown.</summary>
@@ -120,7 +122,8 @@ internal sealed class PodRestoreReconciler(
             var ready = status.Conditions.Find(ConditionTypes.Ready);
             events.Record(
                 pod, "Warning", ready?.Reason ?? Reasons.Pending,
-                $"waits for PodCheckpoint {checkpoint.Metadata.Name}, which is not ready: {ready?.Message ?? "it has not begun"}");
+                $"waits for PodCheckpoint {checkpoint.Metadata.Name}, which is not ready: "
+                    + $"{ready?.Message ?? "it has not begun"}");
             return new ReconcileResult(Resync);
         }
 
@@ -169,7 +172,8 @@ internal sealed class PodRestoreReconciler(
         return ReconcileResult.Done;
     }
 
-    /// <summary>The waiting container fails with the reason, and the pod says why; it never starts without its memory.</summary>
+    /// <summary>The waiting container fails with the reason, and the pod says why; it never
+    /// starts without its memory.</summary>
     private async Task<ReconcileResult> RefuseAsync(
         V1Pod pod, string reason, string message, Action requeue, CancellationToken cancellationToken)
     {

@@ -10,7 +10,8 @@ namespace PodCheckpointing.Manager.PodRestores;
 /// <param name="Artifact">What it asks for; null where that is no artifact's URI.</param>
 internal sealed record RestoreRequest(V1Pod Pod, ArtifactUri? Artifact)
 {
-    /// <summary>The request of a pod that waits for its restore; null for every other pod, also for a migration's.</summary>
+    /// <summary>The request of a pod that waits for its restore; null for every other
+    /// pod, also for a migration's.</summary>
     public static RestoreRequest? Of(V1Pod pod)
     {
         var annotations = pod.Metadata.Annotations;

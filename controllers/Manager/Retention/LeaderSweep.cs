@@ -5,7 +5,8 @@ namespace PodCheckpointing.Manager.Retention;
 
 /// <summary>A look from time to time by the operator that leads, at what has become old.</summary>
 internal abstract class LeaderSweep(
-    IEnumerable<IInformer> informers, ILeadership leadership, TimeSpan interval, TimeProvider time, ILogger logger) : BackgroundService
+    IEnumerable<IInformer> informers, ILeadership leadership, TimeSpan interval, TimeProvider time, ILogger logger)
+    : BackgroundService
 {
     /// <summary>The clock.</summary>
     protected TimeProvider Time => time;

@@ -24,5 +24,6 @@ internal static class MigrationExpiry
         && !status.Conditions.IsTrue(ConditionTypes.Stalled);
 
     /// <summary>After how many seconds it goes; null: never.</summary>
-    public static int? Ttl(PodMigration migration, int? otherwise) => migration.Spec.TtlSecondsAfterFinished ?? otherwise;
+    public static int? Ttl(PodMigration migration, int? otherwise) =>
+        migration.Spec.TtlSecondsAfterFinished ?? otherwise;
 }

@@ -6,7 +6,8 @@ using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.Retention;
 
-/// <summary>Deletes migrations that have ended, when their ttlSecondsAfterFinished are over, or what the operator is told in place of it.</summary>
+/// <summary>Deletes migrations that have ended, when their ttlSecondsAfterFinished are over, or what the
+/// operator is told in place of it.</summary>
 internal sealed class MigrationSweep(
     ICluster cluster,
     ILeadership leadership,
@@ -41,7 +42,8 @@ internal sealed class MigrationSweep(
             }
             catch (KubernetesException exception)
             {
-                // Somebody's webhook, or none behind its Service: the others go. It is tried again, and told again when it says something else.
+                // Somebody's webhook, or none behind its Service: the others go. It is tried again, and
+                // told again when it says something else.
                 if (_told.GetValueOrDefault(seen.Metadata.Uid!) != exception.Message)
                 {
                     _told[seen.Metadata.Uid!] = exception.Message;
@@ -60,17 +62,24 @@ internal sealed class MigrationSweep(
             && !await OwnsCheckpointAsync(migration, cancellationToken)
             && await cluster.DeleteVersionAsync(migration, cancellationToken))
         {
-            ManagerLog.MigrationExpired(Logger, $"{ObjectKey.Of(migration)}", migration.Status!.Outcome, MigrationExpiry.Ttl(migration, _otherwise)!.Value);
+            ManagerLog.MigrationExpired(
+                Logger,
+                $"{ObjectKey.Of(migration)}",
+                migration.Status!.Outcome,
+                MigrationExpiry.Ttl(migration, _otherwise)!.Value);
         }
     }
 
-    /// <summary>The garbage collector would take a checkpoint away with its owner. One that came late is the reconciler's to settle.</summary>
+    /// <summary>The garbage collector would take a checkpoint away with its owner. One that came late is
+    /// the reconciler's to settle.</summary>
     private async Task<bool> OwnsCheckpointAsync(PodMigration migration, CancellationToken cancellationToken)
     {
         var key = new ObjectKey(migration.Metadata.NamespaceProperty, MigrationScope.CheckpointNameFor(migration));
-        return await cluster.ReadAsync<PodCheckpoint>(key, cancellationToken) is { Metadata.DeletionTimestamp: null } checkpoint
+        return await cluster
+            .ReadAsync<PodCheckpoint>(key, cancellationToken) is { Metadata.DeletionTimestamp: null } checkpoint
             && checkpoint.IsControlledBy(migration);
     }
 
-    private bool IsDue(PodMigration migration) => MigrationExpiry.IsDue(migration, _otherwise, Time.GetUtcNow().UtcDateTime);
+    private bool IsDue(PodMigration migration) =>
+        MigrationExpiry.IsDue(migration, _otherwise, Time.GetUtcNow().UtcDateTime);
 }

@@ -15,7 +15,8 @@ internal static class RetentionRules
     /// <param name="rules">The rules.</param>
     /// <param name="now">The time.</param>
     public static IReadOnlyList<Expired> Choose(
-        IEnumerable<PodCheckpoint> checkpoints, Func<PodCheckpoint, PodCheckpointContent?> contentOf, RetentionOptions rules, DateTime now)
+        IEnumerable<PodCheckpoint> checkpoints, Func<PodCheckpoint, PodCheckpointContent?> contentOf,
+        RetentionOptions rules, DateTime now)
     {
         var all = checkpoints.Where(IsKept).ToList();
         var expired = new Dictionary<string, Expired>();
@@ -40,14 +41,17 @@ internal static class RetentionRules
             Limit(scope, rules.MaxPerNamespace, rules.MaxBytesPerNamespace, $"namespace {scope.Key}");
         }
 
-        return [.. expired.Values.OrderBy(e => e.Checkpoint.Status!.CreationTime).ThenBy(e => e.Checkpoint.Metadata.Uid, StringComparer.Ordinal)];
+        return [.. expired.Values.OrderBy(e => e.Checkpoint.Status!.CreationTime).ThenBy(
+            e => e.Checkpoint.Metadata.Uid, StringComparer.Ordinal)];
 
         void Limit(IEnumerable<PodCheckpoint> group, int? count, long? bytes, string whose)
         {
-            // The youngest stays whatever it takes: nobody's checkpoint goes as soon as it is made. What may not be removed
-            // takes its room before the others do.
+            // The youngest stays whatever it takes: nobody's checkpoint goes as soon as it is made. What may not be
+            // removed takes its room before the others do.
             var left = group.Where(c => !expired.ContainsKey(c.Metadata.Uid!))
-                .OrderByDescending(c => c.Status!.CreationTime).ThenByDescending(c => c.Metadata.Uid, StringComparer.Ordinal).ToList();
+                .OrderByDescending(c => c.Status!.CreationTime)
+                .ThenByDescending(c => c.Metadata.Uid, StringComparer.Ordinal)
+                .ToList();
             var staying = left.Where((c, i) => i == 0 || !IsRemovable(c)).ToList();
             var taken = staying.Count;
             var size = staying.Sum(SizeOf);
@@ -80,5 +84,6 @@ internal static class RetentionRules
     /// <summary>Whether a rule may remove a checkpoint: nobody says that it, or its bytes, are to stay.</summary>
     public static bool IsRemovable(PodCheckpoint checkpoint, PodCheckpointContent? content) =>
         !Binding.IsRetained(checkpoint.Spec.DeletionPolicy, content?.Spec.DeletionPolicy)
-        && !(checkpoint.Metadata.Annotations?.TryGetValue(WellKnown.Pinned, out var pinned) == true && pinned == "true");
+        && !(checkpoint.Metadata.Annotations?.TryGetValue(WellKnown.Pinned, out var pinned) == true
+            && pinned == "true");
 }

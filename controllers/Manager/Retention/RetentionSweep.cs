@@ -23,7 +23,8 @@ internal sealed class RetentionSweep(
 {
     private readonly RetentionOptions _rules = options.Value.Retention;
 
-    /// <summary>What was logged of those that could not be seen to, by what they are called, in the last sweep and in this one.</summary>
+    /// <summary>What was logged of those that could not be seen to, by what they are called, in the
+    /// last sweep and in this one.</summary>
     private Dictionary<string, string> _told = [];
     private Dictionary<string, string> _telling = [];
 
@@ -44,7 +45,8 @@ internal sealed class RetentionSweep(
 
     private async Task ExpireAsync(CancellationToken cancellationToken)
     {
-        foreach (var (seen, rule) in RetentionRules.Choose(cluster.All<PodCheckpoint>(), ContentOf, _rules, Time.GetUtcNow().UtcDateTime))
+        foreach (var (seen, rule) in RetentionRules.Choose(
+            cluster.All<PodCheckpoint>(), ContentOf, _rules, Time.GetUtcNow().UtcDateTime))
         {
             await EachAsync($"PodCheckpoint {ObjectKey.Of(seen)}", async () =>
             {
@@ -54,10 +56,14 @@ internal sealed class RetentionSweep(
                     return;
                 }
 
-                // The view may lag behind: it may have been pinned, or its content retained, or a namesake be there by now.
-                if (await cluster.ReadAsync<PodCheckpoint>(ObjectKey.Of(seen), cancellationToken) is { Metadata.DeletionTimestamp: null } checkpoint
+                // The view may lag behind: it may have been pinned, or its content
+                // retained, or a namesake be there by now.
+                if (await cluster.ReadAsync<PodCheckpoint>(
+                    ObjectKey.Of(seen), cancellationToken) is { Metadata.DeletionTimestamp: null } checkpoint
                     && checkpoint.Metadata.Uid == seen.Metadata.Uid
-                    && RetentionRules.IsRemovable(checkpoint, await cluster.ReadAsync<PodCheckpointContent>(ContentKey(checkpoint), cancellationToken))
+                    && RetentionRules.IsRemovable(
+                        checkpoint, await cluster.ReadAsync<PodCheckpointContent>(
+                            ContentKey(checkpoint), cancellationToken))
                     && await cluster.DeleteVersionAsync(checkpoint, cancellationToken))
                 {
                     events.Record(checkpoint, "Normal", Reasons.Expired, $"is removed: {rule}");
@@ -76,7 +82,10 @@ internal sealed class RetentionSweep(
             return;
         }
 
-        var (agent, stored) = await agents.AskAnyAsync(first: null, Leadership, async a => (a, await a.ListCheckpointsAsync(cancellationToken).ToListAsync(cancellationToken)));
+        var (agent, stored) = await agents.AskAnyAsync(
+            first: null,
+            Leadership,
+            async a => (a, await a.ListCheckpointsAsync(cancellationToken).ToListAsync(cancellationToken)));
         var orphans = stored.Where(s => !owned.Contains((s.PodUid, s.CheckpointId))
             && Time.GetUtcNow() - s.LastWritten.ToDateTimeOffset() > _rules.OrphanAge).ToList();
         if (orphans.Count > 0)
@@ -93,12 +102,15 @@ internal sealed class RetentionSweep(
                 c.Status?.Ready == true && c.Metadata.DeletionTimestamp is null
                 && !whole.Contains((c.Spec.Source.PodUID, c.Spec.Source.CheckpointID))))
             {
-                await EachAsync($"PodCheckpointContent {content.Metadata.Name}", () => LostAsync(content, agent, cancellationToken));
+                await EachAsync(
+                    $"PodCheckpointContent {content.Metadata.Name}",
+                    () => LostAsync(content, agent, cancellationToken));
             }
         }
     }
 
-    /// <summary>One that cannot be seen to holds up no other. It is tried again, and told again when it says something else.</summary>
+    /// <summary>One that cannot be seen to holds up no other. It is tried again, and told again
+    /// when it says something else.</summary>
     private async Task EachAsync(string what, Func<Task> act)
     {
         try
@@ -117,7 +129,8 @@ internal sealed class RetentionSweep(
         }
     }
 
-    private async Task OrphansAsync(ICheckpointAgent agent, List<StoredCheckpoint> orphans, CancellationToken cancellationToken)
+    private async Task OrphansAsync(
+        ICheckpointAgent agent, List<StoredCheckpoint> orphans, CancellationToken cancellationToken)
     {
         var removes = _rules is { Orphans: OrphanRule.Delete, DryRun: false };
         // Somebody may import one at any time: the list takes as long as the volume is large, each removal takes its
@@ -141,7 +154,8 @@ internal sealed class RetentionSweep(
         }
     }
 
-    private async Task OrphanAsync(ICheckpointAgent agent, StoredCheckpoint checkpoint, bool removes, CancellationToken cancellationToken)
+    private async Task OrphanAsync(
+        ICheckpointAgent agent, StoredCheckpoint checkpoint, bool removes, CancellationToken cancellationToken)
     {
         if (removes)
         {
@@ -158,16 +172,20 @@ internal sealed class RetentionSweep(
         }
 
         ManagerLog.Orphan(
-            Logger, $"{checkpoint.PodUid}/{checkpoint.CheckpointId}", checkpoint.Bytes, checkpoint.PodNamespace, checkpoint.PodName, removes);
+            Logger, $"{checkpoint.PodUid}/{checkpoint.CheckpointId}", checkpoint.Bytes, checkpoint.PodNamespace,
+            checkpoint.PodName, removes);
         if (removes)
         {
             await agent.DeleteCheckpointAsync(
-                new DeleteCheckpointRequest { PodUid = checkpoint.PodUid, CheckpointId = checkpoint.CheckpointId }, cancellationToken);
+                new DeleteCheckpointRequest { PodUid = checkpoint.PodUid, CheckpointId = checkpoint.CheckpointId },
+                cancellationToken);
         }
     }
 
-    /// <summary>A list is a hint; the content is told to be lost only when its marker is looked for and not there.</summary>
-    private async Task LostAsync(PodCheckpointContent content, ICheckpointAgent agent, CancellationToken cancellationToken)
+    /// <summary>A list is a hint; the content is told to be lost only when its marker is
+    /// looked for and not there.</summary>
+    private async Task LostAsync(
+        PodCheckpointContent content, ICheckpointAgent agent, CancellationToken cancellationToken)
     {
         var source = content.Spec.Source;
         try
@@ -175,7 +193,8 @@ internal sealed class RetentionSweep(
             await agent.VerifyCheckpointAsync(
                 new VerifyCheckpointRequest
                 {
-                    ArtifactUri = ArtifactUri.ForPod(source.PodUID, source.CheckpointID).ToString(), ManifestsOnly = true,
+                    ArtifactUri = ArtifactUri.ForPod(source.PodUID, source.CheckpointID).ToString(),
+                    ManifestsOnly = true,
                 },
                 cancellationToken);
         }
@@ -187,18 +206,23 @@ internal sealed class RetentionSweep(
                 Ready = false,
                 Error = new CheckpointError { Time = now, Reason = exception.Reason, Message = exception.Message },
                 Conditions = content.Status!.Conditions.With(
-                    ConditionTypes.Ready, "False", exception.Reason, exception.Message, content.Metadata.Generation, now),
+                    ConditionTypes.Ready, "False", exception.Reason, exception.Message,
+                    content.Metadata.Generation, now),
             };
             await cluster.PatchStatusAsync(content, content.Status, status, cancellationToken);
             events.RecordChanges(content, content.Status!.Conditions, status.Conditions);
         }
     }
 
-    private PodCheckpointContent? ContentOf(PodCheckpoint checkpoint) => cluster.Find<PodCheckpointContent>(ContentKey(checkpoint));
+    private PodCheckpointContent? ContentOf(PodCheckpoint checkpoint) =>
+        cluster.Find<PodCheckpointContent>(ContentKey(checkpoint));
 
     private static ObjectKey ContentKey(PodCheckpoint checkpoint) => new(null, ContentNames.Of(checkpoint));
 
     private static HashSet<(string PodUid, string CheckpointId)> Named(
         IEnumerable<PodCheckpointContent> contents, IEnumerable<ContainerCheckpointContent> parts) =>
-        contents.Select(c => c.Spec.Source).Concat(parts.Select(c => c.Spec.Source)).Select(s => (s.PodUID, s.CheckpointID)).ToHashSet();
+        contents.Select(c => c.Spec.Source)
+            .Concat(parts.Select(c => c.Spec.Source))
+            .Select(s => (s.PodUID, s.CheckpointID))
+            .ToHashSet();
 }

@@ -10,7 +10,8 @@ public static class CertificateMetrics
 
     private static readonly ObservedMetric Expiry = Set.ObservedGauge(
         "pod_checkpointing_certificate_expiry_timestamp_seconds",
-        "When a certificate ends by which operator and agents know each other, Unix time: the process' own, or the last of the authorities that it trusts",
+        "When a certificate ends by which operator and agents know each other, Unix time: the process' own, or the "
+            + "last of the authorities that it trusts",
         new MetricLabel("component", "operator", "agent"),
         new MetricLabel("certificate", "own", "authority"));
 
@@ -27,7 +28,8 @@ public static class CertificateMetrics
     {
         var certificates = new X509Certificate2Collection();
         certificates.ImportFromPemFile(file);
-        List<double> ends = [.. certificates.Select(c => (c.NotAfter.ToUniversalTime() - DateTime.UnixEpoch).TotalSeconds)];
+        List<double> ends = [.. certificates.Select(
+            c => (c.NotAfter.ToUniversalTime() - DateTime.UnixEpoch).TotalSeconds)];
         foreach (var certificate in certificates)
         {
             certificate.Dispose();

@@ -15,7 +15,8 @@ public sealed class MeasuredKubernetes(IKubernetes inner, TimeProvider time) : I
     /// <inheritdoc/>
     public Task<KubernetesList<T>> ListAsync<T>(ListOptions options, CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta> =>
-        MeasureAsync<T, KubernetesList<T>>("list", HttpStatusCode.OK, inner.ListAsync<T>(options, cancellationToken), cancellationToken);
+        MeasureAsync<T, KubernetesList<T>>(
+            "list", HttpStatusCode.OK, inner.ListAsync<T>(options, cancellationToken), cancellationToken);
 
     /// <inheritdoc/>
     public async IAsyncEnumerable<WatchEvent<T>> WatchAsync<T>(
@@ -56,7 +57,8 @@ public sealed class MeasuredKubernetes(IKubernetes inner, TimeProvider time) : I
     /// <inheritdoc/>
     public Task<T> GetAsync<T>(string? namespaceName, string name, CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta> =>
-        MeasureAsync<T, T>("get", HttpStatusCode.OK, inner.GetAsync<T>(namespaceName, name, cancellationToken), cancellationToken);
+        MeasureAsync<T, T>(
+            "get", HttpStatusCode.OK, inner.GetAsync<T>(namespaceName, name, cancellationToken), cancellationToken);
 
     /// <inheritdoc/>
     public Task<T> CreateAsync<T>(T item, bool dryRun, CancellationToken cancellationToken)
@@ -67,7 +69,8 @@ public sealed class MeasuredKubernetes(IKubernetes inner, TimeProvider time) : I
     /// <inheritdoc/>
     public Task<T> ReplaceAsync<T>(T item, string? subresource, CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta> =>
-        MeasureAsync<T, T>("update", HttpStatusCode.OK, inner.ReplaceAsync(item, subresource, cancellationToken), cancellationToken);
+        MeasureAsync<T, T>(
+            "update", HttpStatusCode.OK, inner.ReplaceAsync(item, subresource, cancellationToken), cancellationToken);
 
     /// <inheritdoc/>
     public Task<T> PatchAsync<T>(

@@ -5,7 +5,8 @@ namespace PodCheckpointing.Runtime.Metrics;
 /// <param name="controller">What its runs are counted under.</param>
 /// <param name="time">Tells how long they take.</param>
 /// <param name="queue">Tells since when a run has been due; null where that is not measured.</param>
-public sealed class MeasuredReconciler(IReconciler inner, string controller, TimeProvider time, WorkQueue? queue = null) : IReconciler
+public sealed class MeasuredReconciler(
+    IReconciler inner, string controller, TimeProvider time, WorkQueue? queue = null) : IReconciler
 {
     /// <inheritdoc/>
     public async Task<ReconcileResult> ReconcileAsync(ObjectKey key, CancellationToken cancellationToken)
@@ -30,7 +31,8 @@ public sealed class MeasuredReconciler(IReconciler inner, string controller, Tim
             how = "conflict";
             throw;
         }
-        catch (OperationCanceledException exception) when (exception is NotLeadingException || cancellationToken.IsCancellationRequested)
+        catch (OperationCanceledException exception)
+            when (exception is NotLeadingException || cancellationToken.IsCancellationRequested)
         {
             how = "";
             throw;

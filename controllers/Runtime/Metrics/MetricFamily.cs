@@ -24,7 +24,8 @@ internal sealed class MetricFamily
     public MetricFamily(MetricDefinition definition)
     {
         Definition = definition;
-        // What counts from nothing must be seen at nothing first: increase() sees no step in a series that begins at one.
+        // What counts from nothing must be seen at nothing first: increase() sees no
+        // step in a series that begins at one.
         if (definition.Labels.All(l => l.Values.Count > 0) && definition.Kind != MetricKind.Gauge)
         {
             IEnumerable<string[]> all = [[]];

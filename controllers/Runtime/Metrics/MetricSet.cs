@@ -28,7 +28,8 @@ public sealed class MetricSet(string name)
         new(Define(name, MetricKind.Gauge, help, labels, []), Meter.CreateUpDownCounter<double>(name, null, help));
 
     /// <summary>Makes a histogram.</summary>
-    public HistogramMetric Histogram(string name, string help, IReadOnlyList<double> buckets, params MetricLabel[] labels) =>
+    public HistogramMetric Histogram(
+        string name, string help, IReadOnlyList<double> buckets, params MetricLabel[] labels) =>
         new(
             Define(name, MetricKind.Histogram, help, labels, buckets),
             Meter.CreateHistogram(
@@ -71,7 +72,8 @@ public abstract class Metric
     {
         if (values.Length != Definition.Labels.Count)
         {
-            throw new ArgumentException($"{Definition.Name} has {Definition.Labels.Count} labels, not {values.Length}", nameof(values));
+            throw new ArgumentException(
+                $"{Definition.Name} has {Definition.Labels.Count} labels, not {values.Length}", nameof(values));
         }
 
         var tags = default(TagList);
@@ -120,7 +122,8 @@ public sealed class LevelMetric : Metric
         : base(definition) => _instrument = instrument;
 
     /// <summary>So much more, or less.</summary>
-    public void Move(double difference, params ReadOnlySpan<string> labels) => _instrument.Add(difference, Tags(labels));
+    public void Move(double difference, params ReadOnlySpan<string> labels) =>
+        _instrument.Add(difference, Tags(labels));
 }
 
 /// <summary>Counts values by size.</summary>

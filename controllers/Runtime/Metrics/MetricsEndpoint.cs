@@ -16,6 +16,7 @@ public static class MetricsEndpoint
         endpoints.MapGet(Path, async context =>
         {
             context.Response.ContentType = TextExposition.ContentType;
-            await context.Response.WriteAsync(exporter.Write(), Encoding.UTF8, context.RequestAborted).ConfigureAwait(false);
+            await context.Response.WriteAsync(exporter.Write(), Encoding.UTF8, context.RequestAborted)
+                .ConfigureAwait(false);
         });
 }

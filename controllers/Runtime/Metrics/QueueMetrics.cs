@@ -21,7 +21,8 @@ internal sealed class QueueMetrics : IDisposable
         _observed =
         [
             RuntimeMetrics.UnfinishedWork.From(() => [RuntimeMetrics.UnfinishedWork.Value(Running().Sum(), name)]),
-            RuntimeMetrics.LongestRunning.From(() => [RuntimeMetrics.LongestRunning.Value(Running().DefaultIfEmpty().Max(), name)]),
+            RuntimeMetrics.LongestRunning.From(
+                () => [RuntimeMetrics.LongestRunning.Value(Running().DefaultIfEmpty().Max(), name)]),
         ];
     }
 

@@ -1,6 +1,7 @@
 namespace PodCheckpointing.Runtime.Metrics;
 
-/// <summary>What any operator counts; the names are those of controller-runtime and client-go, where these have one.</summary>
+/// <summary>What any operator counts; the names are those of controller-runtime and
+/// client-go, where these have one.</summary>
 public static class RuntimeMetrics
 {
     private static readonly MetricLabel Queue = new("name");
@@ -29,10 +30,12 @@ public static class RuntimeMetrics
         "workqueue_work_duration_seconds", "How long a worker had a key", Buckets.WorkSeconds, Queue);
 
     internal static readonly ObservedMetric UnfinishedWork = Set.ObservedGauge(
-        "workqueue_unfinished_work_seconds", "How long the workers have had the keys that they still have, together", Queue);
+        "workqueue_unfinished_work_seconds",
+        "How long the workers have had the keys that they still have, together", Queue);
 
     internal static readonly ObservedMetric LongestRunning = Set.ObservedGauge(
-        "workqueue_longest_running_processor_seconds", "How long a worker has had the key that it has had the longest", Queue);
+        "workqueue_longest_running_processor_seconds",
+        "How long a worker has had the key that it has had the longest", Queue);
 
     internal static readonly CounterMetric Reconciles = Set.Counter(
         "controller_runtime_reconcile_total",
@@ -41,14 +44,17 @@ public static class RuntimeMetrics
         new MetricLabel("result", "success", "requeue_after", "conflict", "terminal", "error"));
 
     internal static readonly CounterMetric ReconcileErrors = Set.Counter(
-        "controller_runtime_reconcile_errors_total", "Runs that failed and are tried again, without conflicts", Controller);
+        "controller_runtime_reconcile_errors_total", "Runs that failed and are tried again, without conflicts",
+        Controller);
 
     internal static readonly HistogramMetric ReconcileTime = Set.Histogram(
         "controller_runtime_reconcile_time_seconds", "How long a run took", Buckets.WorkSeconds, Controller);
 
     internal static readonly HistogramMetric ReactionTime = Set.Histogram(
         "operator_event_to_effect_seconds",
-        "From what had an object looked at, or the end of its run before, or the end of its waiting by a limit, to the first write or call about it, without what the API server took to answer reads; of runs that made one",
+        "From what had an object looked at, or the end of its run before, or the end of its waiting by a limit, to "
+            + "the first write or call about it, without what the API server took to answer reads; of runs that made "
+            + "one",
         Buckets.ReactionSeconds,
         Controller);
 
@@ -101,7 +107,8 @@ public static class RuntimeMetrics
         "metrics_lookup_errors_total", "Values that could not be looked up for a scrape, by metric", "metric");
 
     internal static readonly CounterMetric SeriesRefused = ScrapeSet.Counter(
-        "metrics_series_refused_total", "Values that were not counted because their metric has too many series", "metric");
+        "metrics_series_refused_total", "Values that were not counted because their metric has too many series",
+        "metric");
 
     /// <summary>What a kind is called in labels: the types of built-in ones have their version before it.</summary>
     public static string KindOf(Type type) => type.Name is ['V', >= '0' and <= '9', .. var name] ? name : type.Name;

@@ -68,7 +68,11 @@ internal static class TextExposition
         var separator = '{';
         for (var i = 0; i < series.Labels.Count; i++)
         {
-            text.Append(separator).Append(definition.Labels[i].Name).Append("=\"").Append(EscapeLabel(series.Labels[i])).Append('"');
+            text.Append(separator)
+                .Append(definition.Labels[i].Name)
+                .Append("=\"")
+                .Append(EscapeLabel(series.Labels[i]))
+                .Append('"');
             separator = ',';
         }
 

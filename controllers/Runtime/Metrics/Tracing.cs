@@ -18,7 +18,8 @@ public static class Tracing
     public static void AddTracing(this IServiceCollection services, string name, string version)
     {
         if (Endpoints.All(e => string.IsNullOrEmpty(Environment.GetEnvironmentVariable(e)))
-            || string.Equals(Environment.GetEnvironmentVariable("OTEL_SDK_DISABLED"), "true", StringComparison.OrdinalIgnoreCase))
+            || string.Equals(
+                Environment.GetEnvironmentVariable("OTEL_SDK_DISABLED"), "true", StringComparison.OrdinalIgnoreCase))
         {
             return;
         }

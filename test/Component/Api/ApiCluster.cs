@@ -16,7 +16,8 @@ public sealed class ApiCluster
         Server = await ControlPlane.StartAsync(deadline.Token);
         var (code, output) = await Server.KubectlAsync(null, "apply", "-k", Samples.Definitions);
         code.Should().Be(0, output);
-        (code, output) = await Server.KubectlAsync(null, "wait", "crd", "--all", "--for=condition=Established", "--timeout=180s");
+        (code, output) =
+            await Server.KubectlAsync(null, "wait", "crd", "--all", "--for=condition=Established", "--timeout=180s");
         code.Should().Be(0, output);
     }
 

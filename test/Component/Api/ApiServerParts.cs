@@ -42,7 +42,9 @@ internal static class ApiServerParts
     /// <summary>Starts a program whose output nobody reads but a person who looks for a failure.</summary>
     public static Process Start(string program, string log, params string[] arguments)
     {
-        var process = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", "exec \"$@\" >>\"$0\" 2>&1", log, program, .. arguments]))!;
+        var process =
+            Process.Start(
+                new ProcessStartInfo("/bin/sh", ["-c", "exec \"$@\" >>\"$0\" 2>&1", log, program, .. arguments]))!;
         return process;
     }
 

@@ -54,7 +54,8 @@ internal sealed class ControlPlane : IDisposable
         return (process.ExitCode, said[0] + said[1]);
     }
 
-    /// <summary>Kills a part, "etcd" or "kube-apiserver", starts it again and returns when the server is ready.</summary>
+    /// <summary>Kills a part, "etcd" or "kube-apiserver", starts it again and returns
+    /// when the server is ready.</summary>
     public async Task RestartAsync(string part)
     {
         var arguments = _processes[part].Arguments;
@@ -68,11 +69,13 @@ internal sealed class ControlPlane : IDisposable
     public async Task CompactAsync()
     {
         using var http = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{_etcdPort}") };
-        using var status = await http.PostAsync(new Uri("/v3/maintenance/status", UriKind.Relative), new StringContent("{}"));
+        using var status =
+            await http.PostAsync(new Uri("/v3/maintenance/status", UriKind.Relative), new StringContent("{}"));
         using var document = JsonDocument.Parse(await status.Content.ReadAsStringAsync());
         var revision = document.RootElement.GetProperty("header").GetProperty("revision").GetString();
         using var compacted = await http.PostAsync(
-            new Uri("/v3/kv/compaction", UriKind.Relative), new StringContent($$"""{"revision":"{{revision}}","physical":true}"""));
+            new Uri("/v3/kv/compaction", UriKind.Relative),
+            new StringContent($$"""{"revision":"{{revision}}","physical":true}"""));
         compacted.EnsureSuccessStatusCode();
     }
 
@@ -116,12 +119,14 @@ internal sealed class ControlPlane : IDisposable
             "etcd",
             "--data-dir", In("etcd"), "--unsafe-no-fsync",
             "--listen-client-urls", $"http://127.0.0.1:{etcd}", "--advertise-client-urls", $"http://127.0.0.1:{etcd}",
-            "--listen-peer-urls", $"http://127.0.0.1:{peer}", "--initial-advertise-peer-urls", $"http://127.0.0.1:{peer}",
+            "--listen-peer-urls", $"http://127.0.0.1:{peer}", "--initial-advertise-peer-urls",
+            $"http://127.0.0.1:{peer}",
             "--initial-cluster", $"default=http://127.0.0.1:{peer}");
         Start(
             "kube-apiserver",
             "--etcd-servers", $"http://127.0.0.1:{etcd}", "--bind-address", "127.0.0.1", "--secure-port", $"{api}",
-            "--tls-cert-file", In("tls.crt"), "--tls-private-key-file", In("tls.key"), "--client-ca-file", In("tls.crt"),
+            "--tls-cert-file", In("tls.crt"), "--tls-private-key-file", In("tls.key"), "--client-ca-file",
+            In("tls.crt"),
             "--token-auth-file", In("tokens"));
         await ReadyAsync(cancellationToken);
     }

@@ -39,20 +39,23 @@ public sealed class DefinitionsTests
     [Test]
     public async Task Renders_what_is_installed()
     {
-        var (code, output) = await _cluster.KubectlAsync(null, "kustomize", Path.Combine(Samples.Definitions, "..", "default"));
+        var (code, output) =
+            await _cluster.KubectlAsync(null, "kustomize", Path.Combine(Samples.Definitions, "..", "default"));
 
         code.Should().Be(0, output);
         output.Split('\n').Where(line => line.StartsWith("kind: ", StringComparison.Ordinal)).Select(line => line[6..])
             .Distinct().Should().BeEquivalentTo(
                 "Namespace", "CustomResourceDefinition", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role",
                 "RoleBinding", "Deployment", "DaemonSet", "RuntimeClass", "StorageClass", "PersistentVolume",
-                "PersistentVolumeClaim", "PodDisruptionBudget", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding");
+                "PersistentVolumeClaim", "PodDisruptionBudget", "ValidatingAdmissionPolicy",
+                "ValidatingAdmissionPolicyBinding");
     }
 
     [Test]
     public async Task Lets_a_checkpoint_id_be_chosen_only_once()
     {
-        await Accepts(["{apiVersion: lpm.my.domain/v1, kind: PodCheckpoint, metadata: {name: once}, spec: {podName: web}}"]);
+        await Accepts(
+            ["{apiVersion: lpm.my.domain/v1, kind: PodCheckpoint, metadata: {name: once}, spec: {podName: web}}"]);
 
         (await PatchStatusAsync("""{"status":{"checkpointID":"20261121t003412z-aaaaaa"}}""")).Code.Should().Be(0);
         (await PatchStatusAsync("""{"status":{"ready":false}}""")).Code.Should().Be(0);
@@ -71,7 +74,8 @@ public sealed class DefinitionsTests
             + "status: {phase: Completed}}",
         ]);
 
-        (await _cluster.KubectlAsync(null, "get", "pmig", "forged", "-o", "jsonpath={.status}")).Output.Should().BeEmpty();
+        (await _cluster.KubectlAsync(null, "get", "pmig", "forged", "-o", "jsonpath={.status}")).Output
+            .Should().BeEmpty();
     }
 
     [TestCase("lpm", 6)]
@@ -87,7 +91,8 @@ public sealed class DefinitionsTests
     [Test]
     public async Task Keeps_every_field_that_the_types_know()
     {
-        using var client = new Kubernetes(KubernetesClientConfiguration.BuildConfigFromConfigFile(_cluster.Kubeconfig, null));
+        using var client =
+            new Kubernetes(KubernetesClientConfiguration.BuildConfigFromConfigFile(_cluster.Kubeconfig, null));
         var created = await client.CreateAsync(
             new PodMigration
             {
@@ -102,7 +107,8 @@ public sealed class DefinitionsTests
             PodUID = "a1",
             DowntimeMilliseconds = 250,
             StartTime = now,
-            Conditions = ((IList<V1Condition>?)null).With(ConditionTypes.Ready, "False", Reasons.Pending, "soon", 1, now),
+            Conditions = ((IList<V1Condition>?)null).With(
+                ConditionTypes.Ready, "False", Reasons.Pending, "soon", 1, now),
             Steps = [new() { Name = "Validate", StartedAt = now, FinishedAt = now.AddTicks(12345), Message = "fits" }],
         };
 

@@ -11,7 +11,8 @@ public sealed partial class KubectlTests
     private readonly ControlPlane _cluster = ApiCluster.Server;
 
     [OneTimeSetUp]
-    public Task GivenFinishedObjectsAsync() => ApiCluster.AcceptAsync([.. Samples.Finished(), .. Samples.Of("checkpointnode-silent")]);
+    public Task GivenFinishedObjectsAsync() =>
+        ApiCluster.AcceptAsync([.. Samples.Finished(), .. Samples.Of("checkpointnode-silent")]);
 
     [TestCase(
         "pmig",
@@ -38,14 +39,15 @@ public sealed partial class KubectlTests
         "NAME READY REASON AGENT RUNTIME CRIU KERNEL AGE",
         "node-a True Succeeded 1.0.0 crun 1.28 4.2.1 6.12.4-amd64 AGE",
         "node-a")]
-    public async Task Answers_the_first_question(string kind, string header, string row, string name = "counter-done") =>
+    public async Task Answers_the_first_question(
+        string kind, string header, string row, string name = "counter-done") =>
         (await TableAsync("get", kind, name)).Should().Equal(header, row);
 
     [TestCase(
         "pmig",
         "NAME POD SOURCE TARGET PHASE OUTCOME DOWNTIME(MS) REASON RESTORED-POD CHECKPOINT BYTES MESSAGE AGE",
-        "counter-done counter node-a node-b Completed Restored 247 Succeeded counter-m3b5a7c1e counter-3b5a7c1e 1048576 "
-        + "pod counter-m3b5a7c1e goes on at node-b AGE")]
+        "counter-done counter node-a node-b Completed Restored 247 Succeeded counter-m3b5a7c1e counter-3b5a7c1e "
+        + "1048576 pod counter-m3b5a7c1e goes on at node-b AGE")]
     [TestCase(
         "pcp",
         "NAME POD NODE READY REASON SIZE POLICY CONTENT CHECKPOINT-ID MESSAGE AGE",
@@ -55,7 +57,8 @@ public sealed partial class KubectlTests
         "ccp",
         "NAME POD CONTAINER READY REASON SIZE CONTENT ARTIFACT MESSAGE AGE",
         "counter-done counter counter true CheckpointCompleted 1048576 ccpc-3b5a7c1e-0d52-4c8e-9a3e-6f0b1d2c3e4f "
-        + "shared://3b5a7c1e-0d52-4c8e-9a3e-6f0b1d2c3e4f/20261121t003412z-7f3a9c/counter/dump.tar.zst the artifact is whole AGE")]
+        + "shared://3b5a7c1e-0d52-4c8e-9a3e-6f0b1d2c3e4f/20261121t003412z-7f3a9c/counter/dump.tar.zst the artifact "
+        + "is whole AGE")]
     [TestCase(
         "pcpc",
         "NAME NAMESPACE CHECKPOINT READY POLICY SIZE POD NODE ARTIFACT AGE",
@@ -69,7 +72,8 @@ public sealed partial class KubectlTests
     [TestCase(
         "cpn",
         "NAME READY REASON AGENT RUNTIME CRIU KERNEL ARCH CPU VOLUME VOLUME-FREE STAGING-FREE MESSAGE AGE",
-        "node-a True Succeeded 1.0.0 crun 1.28 4.2.1 6.12.4-amd64 amd64 AuthenticAMD 3b5a7c1e-0d52-4c8e-9a3e-6f0b1d2c3e4f 920000000000 41000000000 "
+        "node-a True Succeeded 1.0.0 crun 1.28 4.2.1 6.12.4-amd64 amd64 AuthenticAMD "
+        + "3b5a7c1e-0d52-4c8e-9a3e-6f0b1d2c3e4f 920000000000 41000000000 "
         + "pods can be moved away from this node, and to it AGE",
         "node-a")]
     public async Task Says_more_when_asked(string kind, string header, string row, string name = "counter-done") =>

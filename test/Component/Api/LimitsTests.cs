@@ -7,8 +7,8 @@ using PodCheckpointing.Generate;
 
 namespace PodCheckpointing.Component.Api;
 
-/// <summary>Every limit of every field (needed, pattern, length, words, bounds, number of items) on the real API server: a
-/// finished object with just that field broken is refused, and the field is named.</summary>
+/// <summary>Every limit of every field (needed, pattern, length, words, bounds, number of items) on the real API
+/// server: a finished object with just that field broken is refused, and the field is named.</summary>
 public sealed class LimitsTests
 {
     private const string Broken = "!";
@@ -37,8 +37,11 @@ public sealed class LimitsTests
                 string[] arguments = ["replace", "--dry-run=server", "--validate=false", "-f", "-"];
                 var (code, output) = await server.KubectlAsync(
                     changed.ToJsonString(),
-                    limit.Path.StartsWith("status", StringComparison.Ordinal) ? [.. arguments, "--subresource=status"] : arguments);
-                (code != 0 && output.Contains(limit.Path, StringComparison.Ordinal) && output.Contains(limit.Says, StringComparison.Ordinal)
+                    limit.Path.StartsWith("status", StringComparison.Ordinal)
+                        ? [.. arguments, "--subresource=status"]
+                        : arguments);
+                (code != 0 && output.Contains(limit.Path, StringComparison.Ordinal) && output.Contains(
+                    limit.Says, StringComparison.Ordinal)
                     ? held : broken).Add($"{limit.Path}, {limit.Says}: {output}");
             });
 
@@ -88,7 +91,8 @@ public sealed class LimitsTests
 
     private static IEnumerable<Limit> OfValue(Dictionary<string, object> field, string path, string name)
     {
-        Limit Setting(string says, Func<JsonNode?> value) => new($"{path}: ", says, o => Parent(o, path)[name] = value());
+        Limit Setting(string says, Func<JsonNode?> value) =>
+            new($"{path}: ", says, o => Parent(o, path)[name] = value());
 
         if (field.ContainsKey("pattern"))
         {
@@ -118,7 +122,8 @@ public sealed class LimitsTests
         if (field.TryGetValue("maxItems", out var most))
         {
             var item = (Dictionary<string, object>)field["items"];
-            yield return Setting("Too many", () => new JsonArray([.. Enumerable.Range(0, (int)most + 1).Select(i => Item(item, i))]));
+            yield return Setting(
+                "Too many", () => new JsonArray([.. Enumerable.Range(0, (int)most + 1).Select(i => Item(item, i))]));
         }
 
         if (field.TryGetValue("x-kubernetes-list-map-keys", out _))

@@ -28,9 +28,21 @@ public sealed class PolicyTests
         await RefusedAtLastAsync(Pod("probe", "nonsense"), "create", "--dry-run=server", "-f", "-");
         await MustAsync(Content("bound", null), "create", "-f", "-");
         await RefusedAtLastAsync(Content("probe", "a1"), "create", "--dry-run=server", "-f", "-");
-        await MustAsync("{apiVersion: lpm.my.domain/v1, kind: CheckpointNode, metadata: {name: node-a}}", "create", "-f", "-");
-        await MustAsync("{apiVersion: lpm.my.domain/v1, kind: PodCheckpoint, metadata: {name: web}, spec: {podName: web}}", "create", "-f", "-");
-        await RefusedAtLastAsync(null, "patch", "pcp", "web", "--subresource=status", "--type=merge", "--dry-run=server", "-p", """{"status":{"ready":false}}""");
+        await MustAsync(
+            "{apiVersion: lpm.my.domain/v1, kind: CheckpointNode, metadata: {name: node-a}}", "create", "-f", "-");
+        await MustAsync(
+            "{apiVersion: lpm.my.domain/v1, kind: PodCheckpoint, metadata: {name: web}, spec: {podName: web}}",
+            "create", "-f", "-");
+        await RefusedAtLastAsync(
+            null,
+            "patch",
+            "pcp",
+            "web",
+            "--subresource=status",
+            "--type=merge",
+            "--dry-run=server",
+            "-p",
+            """{"status":{"ready":false}}""");
     }
 
     [OneTimeTearDown]
@@ -58,7 +70,8 @@ public sealed class PolicyTests
     [TestCase("")]
     [TestCase(", runtimeClassName: other")]
     public Task Not_without_the_runtime_class(string runtimeClass) => RefusesAsync(
-        "alice", "needs runtimeClassName checkpoint-restore", Pod("restored", Whole, runtimeClass), "create", "-f", "-");
+        "alice", "needs runtimeClassName checkpoint-restore", Pod("restored", Whole, runtimeClass), "create",
+        "-f", "-");
 
     [Test]
     public async Task A_standing_pod_is_not_given_a_checkpoint()
@@ -68,7 +81,8 @@ public sealed class PolicyTests
         const string refusal = "only the operator may add, change or remove the annotation";
         await RefusesAsync("alice", refusal, null, "annotate", "pod", "plain", $"{Annotation}={Whole}");
         await RefusesAsync("alice", refusal, null, "annotate", "pod", "plain", $"{Annotation}=");
-        await RefusesAsync("system:node:node-a", refusal, null, "patch", "pod", "plain", "--subresource=status", "-p", Patch(Whole));
+        await RefusesAsync(
+            "system:node:node-a", refusal, null, "patch", "pod", "plain", "--subresource=status", "-p", Patch(Whole));
         await RefusesAsync(
             "alice", refusal, Pod("plain", Whole, ""), "apply", "--server-side", "--force-conflicts", "-f", "-");
         await AllowsAsync("alice", null, "label", "pod", "plain", "color=blue");
@@ -82,10 +96,14 @@ public sealed class PolicyTests
         await AllowsAsync("alice", Pod("clone", Whole), "create", "-f", "-");
 
         const string refusal = "only the operator may add, change or remove the annotation";
-        await RefusesAsync("alice", refusal, null, "annotate", "--overwrite", "pod", "clone", $"{Annotation}={Foreign}");
+        await RefusesAsync(
+            "alice", refusal, null, "annotate", "--overwrite", "pod", "clone", $"{Annotation}={Foreign}");
         await RefusesAsync("alice", refusal, null, "annotate", "pod", "clone", $"{Annotation}-");
-        await RefusesAsync("alice", refusal, null, "patch", "pod", "clone", "--subresource=status", "-p", Patch(Foreign));
-        await AllowsAsync("system:node:node-a", null, "patch", "pod", "clone", "--subresource=status", "-p", """{"status":{"phase":"Running"}}""");
+        await RefusesAsync(
+            "alice", refusal, null, "patch", "pod", "clone", "--subresource=status", "-p", Patch(Foreign));
+        await AllowsAsync(
+            "system:node:node-a", null, "patch", "pod", "clone", "--subresource=status", "-p",
+            """{"status":{"phase":"Running"}}""");
         await AllowsAsync("alice", null, "delete", "pod", "clone", "--wait=false");
     }
 
@@ -99,21 +117,25 @@ public sealed class PolicyTests
         await RefusesAsync("scheduler", "a binding may not carry the annotation", Binding(pod, Whole), bind);
         await AllowsAsync("scheduler", Binding(pod, null), bind);
 
-        (await _cluster.KubectlAsync(null, "get", "pod", pod, "-o", "jsonpath={.spec.nodeName} {.metadata.annotations}"))
+        (await _cluster.KubectlAsync(
+            null, "get", "pod", pod, "-o", "jsonpath={.spec.nodeName} {.metadata.annotations}"))
             .Output.Should().Be("""node-a {"color":"blue","shape":"round"}""");
     }
 
     [TestCase("pcp", "web", "PodCheckpoint")]
     [TestCase("pcpc", "bound", "PodCheckpointContent")]
     [TestCase("cpn", "node-a", "CheckpointNode", """{"status":{"criuVersion":"9"}}""")]
-    public async Task A_status_is_the_operators_only(string kind, string name, string called, string status = """{"status":{"ready":false}}""")
+    public async Task A_status_is_the_operators_only(
+        string kind, string name, string called, string status = """{"status":{"ready":false}}""")
     {
         string[] patch = ["patch", kind, name, "--subresource=status", "--type=merge", "-p", status];
 
         await RefusesAsync("alice", $"the status of {called}s is written by the operator only", null, patch);
-        await RefusesAsync("system:serviceaccount:default:pod-checkpointing-operator", "by the operator only", null, patch);
+        await RefusesAsync(
+            "system:serviceaccount:default:pod-checkpointing-operator", "by the operator only", null, patch);
         await AllowsAsync(Operator, null, patch);
-        await AllowsAsync("alice", null, "patch", "pcp", "web", "--type=merge", "-p", """{"spec":{"deletionPolicy":"Retain"}}""");
+        await AllowsAsync(
+            "alice", null, "patch", "pcp", "web", "--type=merge", "-p", """{"spec":{"deletionPolicy":"Retain"}}""");
     }
 
     [Test]
@@ -124,11 +146,23 @@ public sealed class PolicyTests
         await RefusesAsync("admin", refusal, Content("taken", "a1"), "create", "-f", "-");
         await RefusesAsync("admin", refusal, Content("offered", "a1"), "apply", "-f", "-");
         await AllowsAsync(Operator, Content("offered", "a1"), "apply", "-f", "-");
-        await AllowsAsync("admin", null, "patch", "pcpc", "offered", "--type=merge", "-p", """{"spec":{"deletionPolicy":"Delete"}}""");
-        await RefusesAsync("admin", "podCheckpointRef is bound by uid", null, "patch", "pcpc", "offered", "--type=merge", "-p", """{"spec":{"podCheckpointRef":{"uid":"b2"}}}""");
+        await AllowsAsync(
+            "admin", null, "patch", "pcpc", "offered", "--type=merge", "-p",
+            """{"spec":{"deletionPolicy":"Delete"}}""");
+        await RefusesAsync(
+            "admin",
+            "podCheckpointRef is bound by uid",
+            null,
+            "patch",
+            "pcpc",
+            "offered",
+            "--type=merge",
+            "-p",
+            """{"spec":{"podCheckpointRef":{"uid":"b2"}}}""");
     }
 
-    private static string Pod(string name, string? uri, string runtimeClass = ", runtimeClassName: checkpoint-restore") => $$"""
+    private static string Pod(string name, string? uri, string runtimeClass =
+        ", runtimeClassName: checkpoint-restore") => $$"""
         apiVersion: v1
         kind: Pod
         metadata: { name: {{name}}, namespace: default{{(uri is null ? "" : $", annotations: {{ {Annotation}: \"{uri}\" }}")}} }
@@ -144,7 +178,9 @@ public sealed class PolicyTests
         metadata = new
         {
             name = pod,
-            annotations = new Dictionary<string, string> { ["color"] = "blue", [uri is null ? "shape" : Annotation] = uri ?? "round" },
+            annotations = new Dictionary<string, string> { ["color"] = "blue", [uri is null
+                ? "shape"
+                : Annotation] = uri ?? "round" },
         },
         target = new { apiVersion = "v1", kind = "Node", name = "node-a" },
     });

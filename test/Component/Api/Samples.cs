@@ -14,7 +14,8 @@ internal static class Samples
 
     public static string Definitions { get; } = Path.Combine(Folder, "..", "crd");
 
-    public static IEnumerable<TestCaseData> Valid() => Files("valid").Select(file => Case(file, (object)Documents(file)));
+    public static IEnumerable<TestCaseData> Valid() =>
+        Files("valid").Select(file => Case(file, (object)Documents(file)));
 
     /// <summary>The accepted objects with the status of a finished one, in two documents each.</summary>
     public static IEnumerable<string> Finished() => Files("valid")

@@ -43,12 +43,14 @@ internal sealed class AgentNode : IAsyncDisposable
     private TaskCompletionSource _ending = null!;
 
     /// <summary>A real archive, as CRI-O writes it.</summary>
-    public static string Archive => Path.Combine(PodCheckpointing.Generate.Repository.Root(AppContext.BaseDirectory), "test/Data/crio-counter.tar");
+    public static string Archive =>
+        Path.Combine(PodCheckpointing.Generate.Repository.Root(AppContext.BaseDirectory), "test/Data/crio-counter.tar");
 
     /// <summary>Writes an archive as runtimes do, without a lock on it.</summary>
     public static async Task WriteAsync(string path, ReadOnlyMemory<byte> archive)
     {
-        await using var file = new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
+        await using var file =
+            new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
         await file.WriteAsync(archive);
     }
 
@@ -67,7 +69,8 @@ internal sealed class AgentNode : IAsyncDisposable
 
     public CheckpointServiceClient Client { get; private set; } = null!;
 
-    /// <summary>What kubelet does when it is asked: writes an archive to a path and returns which; null: it refuses.</summary>
+    /// <summary>What kubelet does when it is asked: writes an archive to a path and
+    /// returns which; null: it refuses.</summary>
     public Func<string, Task<string?>> Dump { get; set; } = async path =>
     {
         await WriteAsync(path, await File.ReadAllBytesAsync(Archive));
@@ -79,7 +82,8 @@ internal sealed class AgentNode : IAsyncDisposable
 
     public IEnumerable<SleepingContainer> Containers => _containers;
 
-    /// <summary>Whether the list says of containers that have ended that they run, as one does that was made a moment before.</summary>
+    /// <summary>Whether the list says of containers that have ended that they run, as one does that
+    /// was made a moment before.</summary>
     public bool ListLags { get; set; }
 
     /// <summary>Whether the runtime knows nothing any more of containers that have ended.</summary>
@@ -111,7 +115,8 @@ internal sealed class AgentNode : IAsyncDisposable
     }
 
     /// <summary>A container that runs; its pod is known to the runtime and to kubelet by its uid.</summary>
-    public SleepingContainer Run(string podUid, string container) => Run(podUid, container, Process.Start("sleep", "1000"));
+    public SleepingContainer Run(string podUid, string container) =>
+        Run(podUid, container, Process.Start("sleep", "1000"));
 
     /// <summary>A container whose first process is there already; it ends with the node.</summary>
     public SleepingContainer Run(string podUid, string container, Process process)
@@ -123,9 +128,11 @@ internal sealed class AgentNode : IAsyncDisposable
 
     /// <summary>The folder of an emptyDir volume.</summary>
     public string Volume(string podUid, string volume) =>
-        Directory.CreateDirectory(Path.Combine(_folder, "pods", podUid, "volumes", "kubernetes.io~empty-dir", volume)).FullName;
+        Directory.CreateDirectory(
+            Path.Combine(_folder, "pods", podUid, "volumes", "kubernetes.io~empty-dir", volume)).FullName;
 
-    public Task<CheckpointResponse> CheckpointAsync(string podUid, string container, string[]? seal = null, params string[] volumes)
+    public Task<CheckpointResponse> CheckpointAsync(
+        string podUid, string container, string[]? seal = null, params string[] volumes)
     {
         var request = new CheckpointRequest
         {
@@ -147,8 +154,10 @@ internal sealed class AgentNode : IAsyncDisposable
                 "--Agent:NodeName=node", $"--Agent:StoreRoot={StoreRoot}", $"--Agent:StateRoot={_folder}/state",
                 $"--Agent:KubeletUrl=https://127.0.0.1:{_ports[3]}", $"--Agent:KubeletCa={_authority.CaFile}",
                 $"--Agent:KubeletDirectory={Archives}", $"--Agent:KubeletPods={_folder}/pods",
-                $"--Agent:TlsCertificate={certificate}", $"--Agent:TlsKey={key}", $"--Agent:TlsClientCa={_authority.CaFile}",
-                $"--Agent:RuntimeEndpoint=unix://{_folder}/cri.sock", $"--Agent:FenceHook={_folder}/checkpoint-fence", $"--Agent:NodeRoot={NodeRoot}", $"--Agent:CriuConfig={CriuOptions}",
+                $"--Agent:TlsCertificate={certificate}",
+                $"--Agent:TlsKey={key}", $"--Agent:TlsClientCa={_authority.CaFile}",
+                $"--Agent:RuntimeEndpoint=unix://{_folder}/cri.sock", $"--Agent:FenceHook={_folder}/checkpoint-fence",
+                $"--Agent:NodeRoot={NodeRoot}", $"--Agent:CriuConfig={CriuOptions}",
                 $"--Agent:Port={_ports[0]}", $"--Agent:HealthPort={_ports[1]}", $"--Agent:MetricsPort={_ports[2]}",
             ])
         {
@@ -172,7 +181,8 @@ internal sealed class AgentNode : IAsyncDisposable
         await started.Task.WaitAsync(TimeSpan.FromSeconds(120));
         var (mine, myKey) = _authority.Issue("operator", AgentTls.OperatorName);
         _channel = GrpcChannel.ForAddress(
-            $"https://127.0.0.1:{_ports[0]}", new GrpcChannelOptions { Tls = AgentTls.ForOperator(_authority.CaFile, mine, myKey) });
+            $"https://127.0.0.1:{_ports[0]}",
+            new GrpcChannelOptions { Tls = AgentTls.ForOperator(_authority.CaFile, mine, myKey) });
         Client = new CheckpointServiceClient(_channel);
     }
 
@@ -236,42 +246,48 @@ internal sealed class AgentNode : IAsyncDisposable
                 System.Security.Cryptography.X509Certificates.X509Certificate2.CreateFromPemFile(certificate, key)));
         });
         _peers = builder.Build();
-        _peers.MapPost("/checkpoint/{ns}/{pod}/{container}", async (string ns, string pod, string container, HttpContext http) =>
-        {
-            // The agent asks from time to time whether it is there.
-            if (pod == "no-such-pod-checkpointing-probe")
+        _peers.MapPost(
+            "/checkpoint/{ns}/{pod}/{container}", async (string ns, string pod, string container, HttpContext http) =>
             {
-                http.Response.StatusCode = StatusCodes.Status404NotFound;
-                await http.Response.WriteAsync("pod does not exist");
-                return;
-            }
+                // The agent asks from time to time whether it is there.
+                if (pod == "no-such-pod-checkpointing-probe")
+                {
+                    http.Response.StatusCode = StatusCodes.Status404NotFound;
+                    await http.Response.WriteAsync("pod does not exist");
+                    return;
+                }
 
-            Dumps++;
-            var stamp = DateTime.UtcNow.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
-            var path = Path.Combine(Archives, $"checkpoint-{pod}_{ns}-{container}-{stamp}.tar");
-            if (await Dump(path) is { } written)
-            {
-                await http.Response.WriteAsJsonAsync(new { items = new[] { written } });
-            }
-            else
-            {
-                http.Response.StatusCode = StatusCodes.Status500InternalServerError;
-                await http.Response.WriteAsync(Words);
-            }
-        });
+                Dumps++;
+                var stamp = DateTime.UtcNow.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
+                var path = Path.Combine(Archives, $"checkpoint-{pod}_{ns}-{container}-{stamp}.tar");
+                if (await Dump(path) is { } written)
+                {
+                    await http.Response.WriteAsJsonAsync(new { items = new[] { written } });
+                }
+                else
+                {
+                    http.Response.StatusCode = StatusCodes.Status500InternalServerError;
+                    await http.Response.WriteAsync(Words);
+                }
+            });
         _peers.MapGrpcMethod(
-            Cri("ListContainers", ListContainersRequest.Parser, ListContainersResponse.Parser), (request, _) => Task.FromResult(List(request)));
+            Cri("ListContainers", ListContainersRequest.Parser, ListContainersResponse.Parser),
+            (request, _) => Task.FromResult(List(request)));
         _peers.MapGrpcMethod(
-            Cri("ContainerStatus", ContainerStatusRequest.Parser, ContainerStatusResponse.Parser), (request, _) => Task.FromResult(Status(request)));
+            Cri("ContainerStatus", ContainerStatusRequest.Parser, ContainerStatusResponse.Parser),
+            (request, _) => Task.FromResult(Status(request)));
         _peers.MapGrpcMethod(
-            Cri("ListPodSandbox", ListPodSandboxRequest.Parser, ListPodSandboxResponse.Parser), (_, _) => Task.FromResult(Sandboxes()));
+            Cri("ListPodSandbox", ListPodSandboxRequest.Parser, ListPodSandboxResponse.Parser),
+            (_, _) => Task.FromResult(Sandboxes()));
         await _peers.StartAsync();
     }
 
     private ListPodSandboxResponse Sandboxes()
     {
         var response = new ListPodSandboxResponse();
-        response.Items.AddRange(_containers.Select(c => c.PodUid).Distinct().Select(uid => new PodSandbox { Metadata = new PodSandboxMetadata { Uid = uid } }));
+        response.Items.AddRange(_containers.Select(c => c.PodUid)
+            .Distinct()
+            .Select(uid => new PodSandbox { Metadata = new PodSandboxMetadata { Uid = uid } }));
         return response;
     }
 
@@ -283,7 +299,9 @@ internal sealed class AgentNode : IAsyncDisposable
             .Select(c => new Container
             {
                 Id = $"{c.PodUid}/{c.Name}", Metadata = new ContainerMetadata { Name = c.Name },
-                State = c.Process.HasExited && !ListLags ? ContainerState.ContainerExited : ContainerState.ContainerRunning,
+                State = c.Process.HasExited && !ListLags
+                    ? ContainerState.ContainerExited
+                    : ContainerState.ContainerRunning,
             }));
         return response;
     }
@@ -304,7 +322,8 @@ internal sealed class AgentNode : IAsyncDisposable
                 State = container.Process.HasExited ? ContainerState.ContainerExited : ContainerState.ContainerRunning,
             },
         };
-        response.Info["info"] = $$$"""{"pid": {{{(container.Process.HasExited ? 0 : container.Process.Id)}}}, "runtimeSpec": {"annotations": {{{container.Annotations}}}}}""";
+        response.Info["info"] =
+            $$$"""{"pid": {{{(container.Process.HasExited ? 0 : container.Process.Id)}}}, "runtimeSpec": {"annotations": {{{container.Annotations}}}}}""";
         return response;
     }
 

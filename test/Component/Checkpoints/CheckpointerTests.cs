@@ -56,7 +56,8 @@ internal sealed class CheckpointerTests
         }
 
         (await FluentActions.Awaiting(() => slow).Should().ThrowAsync<RpcException>("its volume cannot be read whole"))
-            .Which.Should().Match<RpcException>(e => e.StatusCode == StatusCode.Unavailable && AgentReasons.Of(e) == Reasons.StoreUnavailable);
+            .Which.Should().Match<RpcException>(
+                e => e.StatusCode == StatusCode.Unavailable && AgentReasons.Of(e) == Reasons.StoreUnavailable);
         _node.Store.IsSealed(Slow, AgentNode.Id).Should().BeFalse();
     }
 
@@ -67,9 +68,11 @@ internal sealed class CheckpointerTests
         _node.Run(Quick, "other");
 
         await Task.WhenAll(
-            _node.CheckpointAsync(Quick, "app", ["app", "other"], "small"), _node.CheckpointAsync(Quick, "other", ["app", "other"], "small"));
+            _node.CheckpointAsync(Quick, "app", ["app", "other"], "small"),
+            _node.CheckpointAsync(Quick, "other", ["app", "other"], "small"));
 
-        _node.Store.FindSealed(Quick, AgentNode.Id).Select(m => m.Container).Should().Equal(".volumes/small", "app", "other");
+        _node.Store.FindSealed(Quick, AgentNode.Id).Select(m => m.Container)
+            .Should().Equal(".volumes/small", "app", "other");
         _node.Dumps.Should().Be(2);
     }
 
@@ -81,7 +84,8 @@ internal sealed class CheckpointerTests
         _node.Dump = async path =>
         {
             await AgentNode.WriteAsync(path, await File.ReadAllBytesAsync(AgentNode.Archive));
-            _ = Task.Delay(50).ContinueWith(_ => Signal(signal, _node.Containers.Single().Process), TaskScheduler.Default);
+            _ = Task.Delay(50).ContinueWith(
+                _ => Signal(signal, _node.Containers.Single().Process), TaskScheduler.Default);
             return path;
         };
 
@@ -95,7 +99,8 @@ internal sealed class CheckpointerTests
         _node.Containers.Single().Annotations = """{"org.criu.config": "/var/lib/it/criu.conf"}""";
 
         (await FluentActions.Awaiting(() => _node.CheckpointAsync(Quick, "app")).Should().ThrowAsync<RpcException>())
-            .Which.Should().Match<RpcException>(e => AgentReasons.Of(e) == Reasons.PodNotMigratable && e.Status.Detail.Contains("org.criu.config"));
+            .Which.Should().Match<RpcException>(
+                e => AgentReasons.Of(e) == Reasons.PodNotMigratable && e.Status.Detail.Contains("org.criu.config"));
         _node.Dumps.Should().Be(0);
     }
 
@@ -162,11 +167,14 @@ internal sealed class CheckpointerTests
     {
         // As a shell of kubectl exec is: in the container's namespaces, and no child of its.
         var first = Process.Start("unshare", ["--mount", "sleep", "1000"]);
-        await Wait.UntilAsync(() => new FileInfo($"/proc/{first.Id}/ns/mnt").LinkTarget != new FileInfo("/proc/self/ns/mnt").LinkTarget);
+        await Wait.UntilAsync(
+            () => new FileInfo($"/proc/{first.Id}/ns/mnt").LinkTarget != new FileInfo("/proc/self/ns/mnt").LinkTarget);
         using var second = Process.Start("nsenter", ["--mount", $"--target={first.Id}", "sleep", "1000"]);
         try
         {
-            await Wait.UntilAsync(() => new FileInfo($"/proc/{second.Id}/ns/mnt").LinkTarget == new FileInfo($"/proc/{first.Id}/ns/mnt").LinkTarget);
+            await Wait.UntilAsync(
+                () => new FileInfo($"/proc/{second.Id}/ns/mnt").LinkTarget
+                    == new FileInfo($"/proc/{first.Id}/ns/mnt").LinkTarget);
             _node.Run(Quick, "app", first);
             await FenceAsync(Quick);
             _node.Dump = StopAndWriteAsync;
@@ -190,7 +198,8 @@ internal sealed class CheckpointerTests
         _node.Holder = "";
 
         (await FluentActions.Awaiting(() => _node.CheckpointAsync(Quick, "app")).Should().ThrowAsync<RpcException>())
-            .Which.Should().Match<RpcException>(e => e.StatusCode == StatusCode.Unavailable && AgentReasons.Of(e) == Reasons.MigrationInProgress);
+            .Which.Should().Match<RpcException>(
+                e => e.StatusCode == StatusCode.Unavailable && AgentReasons.Of(e) == Reasons.MigrationInProgress);
         _node.Dumps.Should().Be(0, "it would stop the pod");
 
         await UnfenceAsync(Quick);
@@ -240,8 +249,11 @@ internal sealed class CheckpointerTests
 
         using (StoreLock.Take(_node.StoreRoot, $"{Quick}/{AgentNode.Id}", exclusive: false))
         {
-            (await FluentActions.Awaiting(() => DeleteAsync(request)).Should().ThrowAsync<RpcException>()).Which.Should().Match<RpcException>(
-                e => e.StatusCode == StatusCode.Unavailable && AgentReasons.Of(e) == Reasons.CheckpointInProgress && AgentReasons.IsTransient(e)
+            (await FluentActions.Awaiting(() => DeleteAsync(request)).Should().ThrowAsync<RpcException>()).Which
+                .Should().Match<RpcException>(
+                e => e.StatusCode == StatusCode.Unavailable
+                    && AgentReasons.Of(e) == Reasons.CheckpointInProgress
+                    && AgentReasons.IsTransient(e)
                     && e.Status.Detail.Contains("somebody writes or removes it"));
             _node.Store.IsSealed(Quick, AgentNode.Id).Should().BeTrue();
         }
@@ -262,10 +274,12 @@ internal sealed class CheckpointerTests
     }
 
     private Task FenceAsync(string podUid) => _node.Client.FenceAsync(
-        new FenceRequest { PodUid = podUid, Holder = "m", TcpPolicy = "Close" }, TimeSpan.FromSeconds(30), CancellationToken.None);
+        new FenceRequest { PodUid = podUid, Holder = "m", TcpPolicy = "Close" }, TimeSpan.FromSeconds(30),
+        CancellationToken.None);
 
     private Task UnfenceAsync(string podUid) => _node.Client.UnfenceAsync(
-        new UnfenceRequest { PodUid = podUid, Holder = "m", Resume = true }, TimeSpan.FromSeconds(60), CancellationToken.None);
+        new UnfenceRequest { PodUid = podUid, Holder = "m", Resume = true }, TimeSpan.FromSeconds(60),
+        CancellationToken.None);
 
     /// <summary>As CRIU leaves a container that is fenced.</summary>
     private async Task<string?> StopAndWriteAsync(string path)
@@ -281,7 +295,8 @@ internal sealed class CheckpointerTests
         var request = new SealRequest { PodUid = podUid, CheckpointId = AgentNode.Id };
         request.ContainerNames.Add("app");
         request.VolumeNames.AddRange(volumes);
-        (await FluentActions.Awaiting(() => _node.Client.SealAsync(request, TimeSpan.FromSeconds(30), CancellationToken.None))
+        (await FluentActions
+            .Awaiting(() => _node.Client.SealAsync(request, TimeSpan.FromSeconds(30), CancellationToken.None))
             .Should().ThrowAsync<RpcException>()).Which.StatusCode.Should().Be(StatusCode.FailedPrecondition);
         _node.Store.IsSealed(podUid, AgentNode.Id).Should().BeFalse();
     }
@@ -323,7 +338,8 @@ internal sealed class CheckpointerTests
 
     private static void Signal(string signal, Process process)
     {
-        using var kill = Process.Start("kill", [$"-{signal}", process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]);
+        using var kill = Process.Start(
+            "kill", [$"-{signal}", process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]);
         kill.WaitForExit();
         kill.ExitCode.Should().Be(0);
     }

@@ -108,7 +108,8 @@ internal sealed class ExaminationTests
         await File.WriteAllTextAsync(Path.Combine(state.FullName, "state.json"), "{}");
 
         (await AskAsync()).Pod.Obstacles.Should().Equal(
-            "container app was made by runc, and a dump leaves only those of crun stopped; make crun the node's default runtime, and create the pod anew");
+            "container app was made by runc, and a dump leaves only those of crun stopped; make crun the node's "
+                + "default runtime, and create the pod anew");
     }
 
     [TestCase(false, null, false)]
@@ -116,7 +117,8 @@ internal sealed class ExaminationTests
     [TestCase(true, "0e3f4a52-5a57-4f2e-8d0c-000000000000\n", false)]
     [TestCase(false, "now", false)]
     [TestCase(true, "now", true)]
-    public async Task The_fence_hook_counts_where_the_runtime_has_run_it_since_the_node_booted(bool installed, string? stamp, bool there)
+    public async Task The_fence_hook_counts_where_the_runtime_has_run_it_since_the_node_booted(
+        bool installed, string? stamp, bool there)
     {
         if (installed)
         {
@@ -126,7 +128,9 @@ internal sealed class ExaminationTests
         Directory.CreateDirectory(Path.GetDirectoryName(_node.HookStamp)!);
         if (stamp is not null)
         {
-            await File.WriteAllTextAsync(_node.HookStamp, stamp == "now" ? await File.ReadAllTextAsync("/proc/sys/kernel/random/boot_id") : stamp);
+            await File.WriteAllTextAsync(
+                _node.HookStamp,
+                stamp == "now" ? await File.ReadAllTextAsync("/proc/sys/kernel/random/boot_id") : stamp);
         }
 
         (await AskAsync()).FenceHook.Should().Be(there);
@@ -166,7 +170,8 @@ internal sealed class ExaminationTests
     [Test]
     public async Task A_mark_on_the_volume_is_found_by_whoever_sees_that_volume()
     {
-        var left = await _node.Client.GetCapabilitiesAsync(new GetCapabilitiesRequest { LeaveMark = true }, null, CancellationToken.None);
+        var left = await _node.Client.GetCapabilitiesAsync(
+            new GetCapabilitiesRequest { LeaveMark = true }, null, CancellationToken.None);
         left.Pod.Should().BeNull();
         (await FindAsync(left.StoreMark)).MarkFound.Should().BeTrue();
 
@@ -176,7 +181,8 @@ internal sealed class ExaminationTests
         }
 
         (await FindAsync(left.StoreMark)).MarkFound.Should().BeFalse();
-        (await FluentActions.Awaiting(() => FindAsync("../x")).Should().ThrowAsync<RpcException>()).Which.StatusCode.Should().Be(StatusCode.InvalidArgument);
+        (await FluentActions.Awaiting(() => FindAsync("../x")).Should().ThrowAsync<RpcException>()).Which.StatusCode
+            .Should().Be(StatusCode.InvalidArgument);
     }
 
     [Test]

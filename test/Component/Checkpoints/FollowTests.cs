@@ -9,7 +9,8 @@ using PodCheckpointing.Api.V1;
 
 namespace PodCheckpointing.Component.Checkpoints;
 
-/// <summary>An archive is stored while the runtime still writes it: whole, and only if it is the one that kubelet names.</summary>
+/// <summary>An archive is stored while the runtime still writes it: whole, and only if it is
+/// the one that kubelet names.</summary>
 internal sealed class FollowTests
 {
     private const string Pod = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
@@ -96,7 +97,8 @@ internal sealed class FollowTests
         };
 
         (await FluentActions.Awaiting(() => _node.CheckpointAsync(Pod, "app")).Should().ThrowAsync<RpcException>())
-            .Which.Should().Match<RpcException>(e => AgentReasons.Of(e) == Reasons.CheckpointFailed && e.Status.Detail.Contains("CRIU says no"));
+            .Which.Should().Match<RpcException>(
+                e => AgentReasons.Of(e) == Reasons.CheckpointFailed && e.Status.Detail.Contains("CRIU says no"));
 
         _node.Store.Find(Pod, AgentNode.Id, "app").Should().BeNull();
         Directory.GetFiles(Path.Combine(_node.StoreRoot, Pod), "*", SearchOption.AllDirectories).Should().BeEmpty();
@@ -147,7 +149,9 @@ internal sealed class FollowTests
 
             var pages = new byte[Pages];
             new Random(seed).NextBytes(pages);
-            await writer.WriteEntryAsync(new PaxTarEntry(TarEntryType.RegularFile, "checkpoint/pages-9.img") { DataStream = new MemoryStream(pages) });
+            await writer.WriteEntryAsync(
+                new PaxTarEntry(
+                    TarEntryType.RegularFile, "checkpoint/pages-9.img") { DataStream = new MemoryStream(pages) });
         }
 
         return result.ToArray();

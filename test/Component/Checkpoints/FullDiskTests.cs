@@ -9,7 +9,8 @@ using PodCheckpointing.Component.Store;
 
 namespace PodCheckpointing.Component.Checkpoints;
 
-/// <summary>A volume that runs full while a fenced pod is stored: its pod stands still, and nobody waits for room.</summary>
+/// <summary>A volume that runs full while a fenced pod is stored: its pod stands still,
+/// and nobody waits for room.</summary>
 internal sealed class FullDiskTests
 {
     private const string Pod = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
@@ -44,13 +45,16 @@ internal sealed class FullDiskTests
             return path;
         };
 
-        (await FluentActions.Awaiting(() => _node.CheckpointAsync(Pod, "app", ["app"])).Should().ThrowAsync<RpcException>())
+        (await FluentActions.Awaiting(() => _node.CheckpointAsync(Pod, "app", ["app"]))
+            .Should().ThrowAsync<RpcException>())
             .Which.Should().Match<RpcException>(
                 e => AgentReasons.Of(e) == Reasons.NotEnoughSpace && !AgentReasons.IsTransient(e)
-                    && e.Status.Detail.Contains($"the checkpoint volume at {_node.StoreRoot} of node node has no room left"));
+                    && e.Status.Detail.Contains(
+                        $"the checkpoint volume at {_node.StoreRoot} of node node has no room left"));
 
         (await _node.Client.UnfenceAsync(
-            new UnfenceRequest { PodUid = Pod, Holder = "m", Resume = true }, TimeSpan.FromSeconds(60), CancellationToken.None))
+            new UnfenceRequest { PodUid = Pod, Holder = "m", Resume = true }, TimeSpan.FromSeconds(60),
+            CancellationToken.None))
             .ResumedProcesses.Should().Be(1);
         Directory.EnumerateFiles(_node.StoreRoot, "dump*", SearchOption.AllDirectories).Should().BeEmpty();
     }
@@ -61,8 +65,10 @@ internal sealed class FullDiskTests
         await File.WriteAllBytesAsync(Path.Combine(_node.Volume(Pod, "data"), "random"), RandomBytes(2 << 20));
         await FenceAsync();
 
-        (await FluentActions.Awaiting(() => _node.CheckpointAsync(Pod, "app", ["app"], "data")).Should().ThrowAsync<RpcException>())
-            .Which.Should().Match<RpcException>(e => AgentReasons.Of(e) == Reasons.NotEnoughSpace && !AgentReasons.IsTransient(e));
+        (await FluentActions.Awaiting(() => _node.CheckpointAsync(Pod, "app", ["app"], "data"))
+            .Should().ThrowAsync<RpcException>())
+            .Which.Should().Match<RpcException>(
+                e => AgentReasons.Of(e) == Reasons.NotEnoughSpace && !AgentReasons.IsTransient(e));
 
         _node.Store.IsSealed(Pod, AgentNode.Id).Should().BeFalse();
     }
@@ -75,5 +81,6 @@ internal sealed class FullDiskTests
     }
 
     private Task FenceAsync() => _node.Client.FenceAsync(
-        new FenceRequest { PodUid = Pod, Holder = "m", TcpPolicy = "Close" }, TimeSpan.FromSeconds(30), CancellationToken.None);
+        new FenceRequest { PodUid = Pod, Holder = "m", TcpPolicy = "Close" }, TimeSpan.FromSeconds(30),
+        CancellationToken.None);
 }

@@ -33,13 +33,15 @@ internal sealed class KubeletAuthorityTests
                 {
                     NodeName = "node",
                     KubeletCa = file,
-                    KubeletUrl = kubelet.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single(),
+                    KubeletUrl = kubelet.Services.GetRequiredService<IServer>().Features
+                        .Get<IServerAddressesFeature>()!.Addresses.Single(),
                 }),
                 TimeProvider.System);
 
             var (works, why) = await client.ProbeAsync(CancellationToken.None);
             works.Should().BeFalse();
-            why.Should().Contain(file, "that is the file to look at").And.MatchRegex("valid until 20[0-9]{2}-[0-9]{2}-[0-9]{2}");
+            why.Should().Contain(file, "that is the file to look at").And.MatchRegex(
+                "valid until 20[0-9]{2}-[0-9]{2}-[0-9]{2}");
 
             File.Copy(authority.CaFile, file, overwrite: true);
             (await client.ProbeAsync(CancellationToken.None)).Should().Be((true, ""));
@@ -60,7 +62,9 @@ internal sealed class KubeletAuthorityTests
             {
                 NodeName = "another",
                 KubeletCa = authority.CaFile,
-                KubeletUrl = kubelet.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single(),
+                KubeletUrl =
+                    kubelet.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses
+                        .Single(),
             }),
             TimeProvider.System);
 
@@ -76,15 +80,18 @@ internal sealed class KubeletAuthorityTests
         var missing = Path.Combine(another.Folder, "kubelet.crt");
 
         (await ProbeAsync(kubelet, $"{missing}:{authority.CaFile}", TimeProvider.System)).Should().Be((true, ""));
-        (await ProbeAsync(kubelet, $"{another.CaFile}:{authority.CaFile}", TimeProvider.System)).Should().Be((true, ""));
+        (await ProbeAsync(kubelet, $"{another.CaFile}:{authority.CaFile}", TimeProvider.System))
+            .Should().Be((true, ""));
         (await ProbeAsync(kubelet, $"{missing}:{another.CaFile}", TimeProvider.System)).Message
             .Should().Contain(missing).And.Contain(another.CaFile).And.Contain("Agent:KubeletCa");
-        (await ProbeAsync(kubelet, missing, TimeProvider.System)).Message.Should().Contain("cannot be read").And.Contain(missing);
+        (await ProbeAsync(kubelet, missing, TimeProvider.System)).Message
+            .Should().Contain("cannot be read").And.Contain(missing);
     }
 
     [TestCase("node", "kubelet.crt and kubelet.key", "serverTLSBootstrap: true")]
     [TestCase("system:node:node", "kubectl get csr")]
-    public async Task Of_one_that_has_expired_it_says_since_when_and_how_to_get_another(string subject, params string[] said)
+    public async Task Of_one_that_has_expired_it_says_since_when_and_how_to_get_another(
+        string subject, params string[] said)
     {
         using var authority = new TestAuthority();
         await using var kubelet = await KubeletAsync(authority, subject);
@@ -93,19 +100,25 @@ internal sealed class KubeletAuthorityTests
         var (works, why) = await ProbeAsync(kubelet, authority.CaFile, late);
 
         works.Should().BeFalse();
-        why.Should().Contain("has expired").And.MatchRegex("valid until 20[0-9]{2}-[0-9]{2}-[0-9]{2}").And.ContainAll(said)
+        why
+            .Should().Contain("has expired").And.MatchRegex(
+                "valid until 20[0-9]{2}-[0-9]{2}-[0-9]{2}").And.ContainAll(said)
             .And.NotContain("Agent:KubeletCa", "another authority would not help");
-        (await ProbeAsync(kubelet, authority.CaFile, new AnotherDay(TimeSpan.FromHours(-2)))).Message.Should().Contain("clock");
+        (await ProbeAsync(kubelet, authority.CaFile, new AnotherDay(TimeSpan.FromHours(-2)))).Message
+            .Should().Contain("clock");
     }
 
-    private static async Task<(bool Works, string Message)> ProbeAsync(WebApplication kubelet, string files, TimeProvider time)
+    private static async Task<(bool Works, string Message)> ProbeAsync(
+        WebApplication kubelet, string files, TimeProvider time)
     {
         using var client = new KubeletClient(
             Options.Create(new AgentOptions
             {
                 NodeName = "node",
                 KubeletCa = files,
-                KubeletUrl = kubelet.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single(),
+                KubeletUrl =
+                    kubelet.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses
+                        .Single(),
             }),
             time);
         return await client.ProbeAsync(CancellationToken.None);
@@ -123,7 +136,8 @@ internal sealed class KubeletAuthorityTests
         builder.Logging.ClearProviders();
         builder.WebHost.UseKestrelHttpsConfiguration();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(
-            System.Net.IPAddress.Loopback, 0, listen => listen.UseHttps(https => https.ServerCertificate = X509Certificate2.CreateFromPemFile(certificate, key))));
+            System.Net.IPAddress.Loopback, 0, listen => listen.UseHttps(
+                https => https.ServerCertificate = X509Certificate2.CreateFromPemFile(certificate, key))));
         var app = builder.Build();
         app.MapPost("/{**path}", async (HttpContext http) =>
         {

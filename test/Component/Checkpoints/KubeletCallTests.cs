@@ -35,7 +35,8 @@ internal sealed class KubeletCallTests
             }
         });
         using var client = new KubeletClient(
-            Options.Create(new AgentOptions { NodeName = "node", KubeletUrl = $"http://{kubelet.LocalEndpoint}" }), TimeProvider.System);
+            Options.Create(new AgentOptions { NodeName = "node", KubeletUrl = $"http://{kubelet.LocalEndpoint}" }),
+            TimeProvider.System);
 
         (await FluentActions.Awaiting(() => client.CheckpointAsync("default", "web", "app", 0, CancellationToken.None))
             .Should().ThrowAsync<RpcException>()).Which.StatusCode.Should().Be(StatusCode.Unavailable);
@@ -50,7 +51,8 @@ internal sealed class KubeletCallTests
     {
         var address = FreeAddress();
         using var client = new KubeletClient(
-            Options.Create(new AgentOptions { NodeName = "node", KubeletUrl = $"http://{address}" }), TimeProvider.System);
+            Options.Create(new AgentOptions { NodeName = "node", KubeletUrl = $"http://{address}" }),
+            TimeProvider.System);
 
         var call = client.CheckpointAsync("default", "web", "app", 0, CancellationToken.None);
         // Refused once: a connection on the loopback is refused before connect(2) returns.

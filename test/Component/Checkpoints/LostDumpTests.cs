@@ -36,7 +36,8 @@ internal sealed class LostDumpTests
         _node.Holder = "m";
         _node.Run(Pod, "app");
         await _node.Client.FenceAsync(
-            new FenceRequest { PodUid = Pod, Holder = "m", TcpPolicy = "Close" }, TimeSpan.FromSeconds(30), CancellationToken.None);
+            new FenceRequest { PodUid = Pod, Holder = "m", TcpPolicy = "Close" }, TimeSpan.FromSeconds(30),
+            CancellationToken.None);
     }
 
     [TearDown]
@@ -46,14 +47,17 @@ internal sealed class LostDumpTests
     public async Task The_archive_of_a_dump_that_outlasts_kubelet_is_taken_and_no_second_one_is_made()
     {
         var archive = "";
-        _node.Words = "checkpointing of default/web/app failed (rpc error: code = DeadlineExceeded desc = context deadline exceeded)";
+        _node.Words =
+            "checkpointing of default/web/app failed (rpc error: code = DeadlineExceeded desc = context deadline "
+                + "exceeded)";
         _node.Dump = path =>
         {
             archive = path;
             return Task.FromResult<string?>(null);
         };
         (await FluentActions.Awaiting(() => _node.CheckpointAsync(Pod, "app")).Should().ThrowAsync<RpcException>())
-            .Which.Should().Match<RpcException>(e => AgentReasons.IsTransient(e) && AgentReasons.Of(e) == Reasons.KubeletUnavailable);
+            .Which.Should().Match<RpcException>(
+                e => AgentReasons.IsTransient(e) && AgentReasons.Of(e) == Reasons.KubeletUnavailable);
 
         await AgentNode.WriteAsync(archive, await File.ReadAllBytesAsync(AgentNode.Archive));
         await _node.CheckpointAsync(Pod, "app");
@@ -77,7 +81,8 @@ internal sealed class LostDumpTests
         var call = _node.Client.CheckpointAsync(
             new CheckpointRequest
             {
-                PodNamespace = "default", PodName = "web", PodUid = Pod, ContainerName = "app", CheckpointId = AgentNode.Id, FenceHolder = "m",
+                PodNamespace = "default",
+                PodName = "web", PodUid = Pod, ContainerName = "app", CheckpointId = AgentNode.Id, FenceHolder = "m",
             },
             TimeSpan.FromMinutes(2),
             hangUp.Token);
@@ -92,7 +97,8 @@ internal sealed class LostDumpTests
         finish.SetResult();
         await end.WaitAsync(TimeSpan.FromSeconds(120));
 
-        (await File.ReadAllTextAsync(_node.CriuOptions)).Should().NotContain("leave-stopped", "every other dump of the node would stop its pod");
+        (await File.ReadAllTextAsync(_node.CriuOptions))
+            .Should().NotContain("leave-stopped", "every other dump of the node would stop its pod");
     }
 
     [Test]
@@ -104,7 +110,8 @@ internal sealed class LostDumpTests
         {
             // Nothing is known of any dump: whoever holds it may leave it stopped.
             (await FluentActions.Awaiting(UnfenceAsync).Should().ThrowAsync<RpcException>())
-                .Which.Should().Match<RpcException>(e => AgentReasons.IsTransient(e) && e.Status.Detail.Contains($"process {process} is held"));
+                .Which.Should().Match<RpcException>(
+                    e => AgentReasons.IsTransient(e) && e.Status.Detail.Contains($"process {process} is held"));
         }
         finally
         {
@@ -117,15 +124,17 @@ internal sealed class LostDumpTests
     }
 
     private Task<UnfenceResponse> UnfenceAsync() => _node.Client.UnfenceAsync(
-        new UnfenceRequest { PodUid = Pod, Holder = "m", Resume = true }, TimeSpan.FromSeconds(60), CancellationToken.None);
+        new UnfenceRequest { PodUid = Pod, Holder = "m", Resume = true }, TimeSpan.FromSeconds(60),
+        CancellationToken.None);
 
     private static async Task<Process> HoldAsync(int pid)
     {
-        var tracer = Process.Start(new ProcessStartInfo("python3", ["-c", Tracer, pid.ToString(CultureInfo.InvariantCulture)])
-        {
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-        })!;
+        var tracer =
+            Process.Start(new ProcessStartInfo("python3", ["-c", Tracer, pid.ToString(CultureInfo.InvariantCulture)])
+            {
+                RedirectStandardInput = true,
+                RedirectStandardOutput = true,
+            })!;
         (await tracer.StandardOutput.ReadLineAsync()).Should().Be("held");
         return tracer;
     }

@@ -5,11 +5,12 @@ using PodCheckpointing.Agent.Network;
 
 namespace PodCheckpointing.Component.Checkpoints;
 
-/// <summary>A pod's network namespace, by the path that the runtime tells: it is the node's, and the agent has other files.</summary>
+/// <summary>A pod's network namespace, by the path that the runtime tells: it is the node's, and
+/// the agent has other files.</summary>
 internal sealed class PodNetworkTests
 {
-    /// <summary>A node with a namespace behind an absolute link, as behind Debian's /var/run, and, among other files, what calls
-    /// nsenter.</summary>
+    /// <summary>A node with a namespace behind an absolute link, as behind Debian's /var/run, and, among other files,
+    /// what calls nsenter.</summary>
     private const string Node = """
         set -e
         folder=$1

@@ -30,7 +30,8 @@ public sealed class ChartTests
     [Test]
     public void Installs_what_kustomize_installs_with_cert_manager()
     {
-        var chart = Comparable(Manifests.Parse(Manifests.Chart(Namespace, MyServer + "\ncertificates: {certManager: {enabled: true}}")));
+        var chart = Comparable(
+            Manifests.Parse(Manifests.Chart(Namespace, MyServer + "\ncertificates: {certManager: {enabled: true}}")));
 
         chart.Should().BeEquivalentTo(Comparable(Kustomized("default", "cert-manager")));
         chart.Should().HaveCountGreaterThan(Manifests.Kustomize("default").Count);
@@ -39,19 +40,24 @@ public sealed class ChartTests
     [Test]
     public void Installs_what_kustomize_installs_for_containerd()
     {
-        var chart = Comparable(Manifests.Parse(Manifests.Chart(Namespace, MyServer + "\nagent: {runtimeSocket: /run/containerd/containerd.sock}")));
+        var chart = Comparable(Manifests.Parse(
+            Manifests.Chart(Namespace, MyServer + "\nagent: {runtimeSocket: /run/containerd/containerd.sock}")));
 
         chart.Should().BeEquivalentTo(Comparable(Kustomized("default", "containerd/component")));
-        chart["DaemonSet pod-checkpointing-system/checkpoint-agent"].Should().NotContain("crio").And.NotContain("hooks.d", "containerd reads no folder of hooks");
+        chart["DaemonSet pod-checkpointing-system/checkpoint-agent"]
+            .Should().NotContain("crio").And.NotContain("hooks.d", "containerd reads no folder of hooks");
     }
 
     [Test]
     public void Installs_what_kustomize_installs_with_traces()
     {
-        var chart = Comparable(Manifests.Parse(Manifests.Chart(Namespace, MyServer + "\ntraces: {endpoint: \"http://otlp.example:4318\"}")));
+        var chart = Comparable(
+            Manifests.Parse(
+                Manifests.Chart(Namespace, MyServer + "\ntraces: {endpoint: \"http://otlp.example:4318\"}")));
 
         chart.Should().BeEquivalentTo(Comparable(Kustomized("default", "tracing")));
-        chart.Values.Count(text => text.Contains("OTEL_EXPORTER_OTLP_ENDPOINT", StringComparison.Ordinal)).Should().Be(2);
+        chart.Values.Count(text => text.Contains("OTEL_EXPORTER_OTLP_ENDPOINT", StringComparison.Ordinal))
+            .Should().Be(2);
     }
 
     [Test]
@@ -59,9 +65,11 @@ public sealed class ChartTests
     {
         // Found by their kinds: without it the chart has none of them.
         string[] kinds = ["PodMonitor", "PrometheusRule", "ConfigMap"];
-        Manifests.Parse(Manifests.Chart(Namespace, MyServer)).Select(o => o["kind"]!.ToString()).Should().NotContain(kinds);
+        Manifests.Parse(Manifests.Chart(Namespace, MyServer)).Select(o => o["kind"]!.ToString())
+            .Should().NotContain(kinds);
 
-        var objects = Manifests.Parse(Manifests.Chart(Namespace, MyServer + "\nobservability: {enabled: true, labels: {release: mon}}"))
+        var objects = Manifests
+            .Parse(Manifests.Chart(Namespace, MyServer + "\nobservability: {enabled: true, labels: {release: mon}}"))
             .Where(o => kinds.Contains(o["kind"]!.ToString())).ToList();
 
         objects.Should().HaveCount(4);
@@ -80,7 +88,9 @@ public sealed class ChartTests
     [TestCase("agent: {nodeSelector: {disk: fast}}", """{"disk":"fast","kubernetes.io/os":"linux"}""")]
     public void Has_pods_restored_only_where_agents_are(string values, string? nodes)
     {
-        var made = Manifests.One(Manifests.Parse(Manifests.Chart(Namespace, MyServer + "\n" + values)), "RuntimeClass", "checkpoint-restore");
+        var made = Manifests.One(
+            Manifests.Parse(Manifests.Chart(Namespace, MyServer + "\n" + values)), "RuntimeClass",
+            "checkpoint-restore");
 
         (made["scheduling"]?["nodeSelector"]?.ToJsonString()).Should().Be(nodes);
     }
@@ -97,7 +107,8 @@ public sealed class ChartTests
     [Test]
     public void Leaves_nothing_in_the_namespace_of_kustomize_when_installed_in_another()
     {
-        var text = Manifests.Chart("elsewhere", MyServer + "\ncertificates: {certManager: {enabled: true}}\nobservability: {enabled: true}");
+        var text = Manifests.Chart(
+            "elsewhere", MyServer + "\ncertificates: {certManager: {enabled: true}}\nobservability: {enabled: true}");
 
         text.Should().NotContain(Namespace).And.NotContain("<no value>");
         Manifests.Parse(text).Select(o => o["metadata"]?["namespace"]?.ToString()).Distinct()
@@ -140,7 +151,8 @@ public sealed class ChartTests
         var operatorPod = spec["template"]!["spec"]!;
         operatorPod["containers"]![0]!["image"]!.ToString().Should().Be("registry.example:5000/a/operator:v9");
         operatorPod["containers"]![0]!["imagePullPolicy"]!.ToString().Should().Be("Always");
-        operatorPod["containers"]![0]!["resources"]!.ToJsonString().Should().Be("""{"requests":{"cpu":2,"memory":"128Mi"}}""");
+        operatorPod["containers"]![0]!["resources"]!.ToJsonString()
+            .Should().Be("""{"requests":{"cpu":2,"memory":"128Mi"}}""");
         Env(operatorPod.AsObject(), "Operator__Retention__MaxPerPod").Should().Be("5");
         Env(operatorPod.AsObject(), "Operator__Migrations__ParallelPerCluster").Should().Be("50");
         Env(operatorPod.AsObject(), "Operator__Migrations__ParallelOutboundPerNode").Should().Be("2");
@@ -197,11 +209,15 @@ public sealed class ChartTests
     [TestCase("traces: {variables: {SAMPLER: \"1\"}}", "traces.variables")]
     public void Refuses_values_that_mean_nothing(string values, string said) =>
         FluentActions.Invoking(() => Manifests.Chart(Namespace, values))
-            .Should().Throw<InvalidOperationException>().WithMessage($"*values don't meet the specifications of the schema*{said}*");
+            .Should().Throw<InvalidOperationException>().WithMessage(
+                $"*values don't meet the specifications of the schema*{said}*");
 
-    [TestCase("", "certificates.sh 365 ~/pod-checkpointing-authority | kubectl apply", "config/crio/README.md: the two programs,", "The agents keep")]
+    [TestCase(
+        "", "certificates.sh 365 ~/pod-checkpointing-authority | kubectl apply",
+        "config/crio/README.md: the two programs,", "The agents keep")]
     [TestCase("certificates: {certManager: {enabled: true}}", "cert-manager makes")]
-    [TestCase("agent: {runtimeSocket: /run/containerd/containerd.sock}", "config/containerd/README.md: the two programs,")]
+    [TestCase(
+        "agent: {runtimeSocket: /run/containerd/containerd.sock}", "config/containerd/README.md: the two programs,")]
     public void Notes_say_what_is_still_to_do(string values, params string[] said) =>
         Notes(values).Should().ContainAll(said);
 
@@ -217,7 +233,8 @@ public sealed class ChartTests
         // What the bench's API server does not store: RBAC.
         string[] unknown = ["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"];
         await server.KubectlAsync(null, "create", "namespace", Namespace);
-        foreach (var objects in new[] { Manifests.Parse(Manifests.Chart(Namespace, MyServer)), Manifests.Kustomize("default") })
+        foreach (var objects in new[] { Manifests.Parse(Manifests.Chart(Namespace, MyServer)),
+            Manifests.Kustomize("default") })
         {
             var known = objects.Where(o => !unknown.Contains(o["kind"]!.ToString())).ToList();
             known.Should().HaveCountGreaterThan(10);
@@ -242,7 +259,8 @@ public sealed class ChartTests
         (await server.KubectlAsync(left.ToJsonString(), "apply", "-f", "-")).Code.Should().Be(0);
         WhyNotHelms(await ReadAsync()).Should().HaveCount(3, "helm refuses it");
         var lines = File.ReadLines(Path.Combine(Manifests.Root, "charts/README.md")).Select(line => line.Trim())
-            .Where(line => line.StartsWith("kubectl ", StringComparison.Ordinal) && line.Contains("runtimeclass", StringComparison.Ordinal)).ToList();
+            .Where(line => line.StartsWith("kubectl ", StringComparison.Ordinal)
+                && line.Contains("runtimeclass", StringComparison.Ordinal)).ToList();
         lines.Should().NotBeEmpty();
         foreach (var line in lines)
         {
@@ -251,25 +269,33 @@ public sealed class ChartTests
         }
 
         WhyNotHelms(await ReadAsync()).Should().BeEmpty();
-        var ours = Manifests.One(Manifests.Parse(Manifests.Chart(Namespace, MyServer)), "RuntimeClass", "checkpoint-restore");
-        (await server.KubectlAsync(ours.ToJsonString(), "apply", "--validate=strict", "-f", "-")).Code.Should().Be(0, "nothing in it is immutable and different");
+        var ours = Manifests.One(
+            Manifests.Parse(Manifests.Chart(Namespace, MyServer)), "RuntimeClass", "checkpoint-restore");
+        (await server.KubectlAsync(ours.ToJsonString(), "apply", "--validate=strict", "-f", "-")).Code
+            .Should().Be(0, "nothing in it is immutable and different");
 
         async Task<JsonObject> ReadAsync() =>
-            JsonNode.Parse((await server.KubectlAsync(null, "get", "runtimeclass", "checkpoint-restore", "-o", "json")).Output)!.AsObject();
+            JsonNode.Parse(
+                (await server.KubectlAsync(null, "get", "runtimeclass", "checkpoint-restore", "-o", "json")).Output)!
+                .AsObject();
     }
 
-    /// <summary>What helm finds wrong with an object that is there before its release: checkOwnership of its pkg/action/validate.go.</summary>
+    /// <summary>What helm finds wrong with an object that is there before its release: checkOwnership of
+    /// its pkg/action/validate.go.</summary>
     private static IEnumerable<string> WhyNotHelms(JsonObject there) =>
         new (string Where, string Key, string Value)[]
         {
             ("labels", "app.kubernetes.io/managed-by", "Helm"),
             ("annotations", "meta.helm.sh/release-name", "checkpoints"),
             ("annotations", "meta.helm.sh/release-namespace", Namespace),
-        }.Where(wanted => there["metadata"]![wanted.Where]?[wanted.Key]?.ToString() != wanted.Value).Select(wanted => wanted.Key);
+        }.Where(wanted => there["metadata"]![wanted.Where]?[wanted.Key]?.ToString() != wanted.Value)
+            .Select(wanted => wanted.Key);
 
-    private static string Notes(string values) => Manifests.Chart(Namespace, MyServer + "\n" + values).Split("# NOTES\n")[1];
+    private static string Notes(string values) =>
+        Manifests.Chart(Namespace, MyServer + "\n" + values).Split("# NOTES\n")[1];
 
-    /// <summary>What kustomize installs, with a server; helm makes the release's namespace itself (--create-namespace).</summary>
+    /// <summary>What kustomize installs, with a server; helm makes the release's namespace
+    /// itself (--create-namespace).</summary>
     private static IEnumerable<JsonObject> Kustomized(string folder, params string[] components)
     {
         var all = components.Length == 0 ? Manifests.Kustomize(folder) : Manifests.Overlay($"""
@@ -281,51 +307,55 @@ public sealed class ChartTests
         return objects;
     }
 
-    private static Dictionary<string, string> Comparable(IEnumerable<JsonObject> objects) => objects.ToDictionary(Manifests.Name, o =>
-    {
-        var metadata = o["metadata"]!.AsObject();
-        foreach (var kind in new[] { "labels", "annotations" })
+    private static Dictionary<string, string> Comparable(IEnumerable<JsonObject> objects) =>
+        objects.ToDictionary(Manifests.Name, o =>
         {
-            foreach (var key in metadata[kind]?.AsObject().Select(p => p.Key).ToList() ?? [])
+            var metadata = o["metadata"]!.AsObject();
+            foreach (var kind in new[] { "labels", "annotations" })
             {
-                // Who installed it, and which version: that differs by its nature.
-                if (key.StartsWith("helm.sh/", StringComparison.Ordinal)
-                    || key is "app.kubernetes.io/managed-by" or "app.kubernetes.io/instance" or "app.kubernetes.io/version")
+                foreach (var key in metadata[kind]?.AsObject().Select(p => p.Key).ToList() ?? [])
                 {
-                    metadata[kind]!.AsObject().Remove(key);
+                    // Who installed it, and which version: that differs by its nature.
+                    if (key.StartsWith("helm.sh/", StringComparison.Ordinal)
+                        || key is "app.kubernetes.io/managed-by"
+                            or "app.kubernetes.io/instance" or "app.kubernetes.io/version")
+                    {
+                        metadata[kind]!.AsObject().Remove(key);
+                    }
+                }
+
+                if (metadata[kind]?.AsObject().Count == 0)
+                {
+                    metadata.Remove(kind);
                 }
             }
 
-            if (metadata[kind]?.AsObject().Count == 0)
+            foreach (var container in new[] { "initContainers", "containers" }
+                .SelectMany(list => o["spec"]?["template"]?["spec"]?[list]?.AsArray() ?? []))
             {
-                metadata.Remove(kind);
-            }
-        }
+                // What Kubernetes takes for granted with a tag that is not latest.
+                if (container!["imagePullPolicy"]?.ToString() == "IfNotPresent")
+                {
+                    container.AsObject().Remove("imagePullPolicy");
+                }
 
-        foreach (var container in new[] { "initContainers", "containers" }
-            .SelectMany(list => o["spec"]?["template"]?["spec"]?[list]?.AsArray() ?? []))
-        {
-            // What Kubernetes takes for granted with a tag that is not latest.
-            if (container!["imagePullPolicy"]?.ToString() == "IfNotPresent")
-            {
-                container.AsObject().Remove("imagePullPolicy");
+                // Lists without an order, which kustomize's patches change.
+                Sort(container.AsObject(), "env", "name");
+                Sort(container.AsObject(), "volumeMounts", "mountPath");
             }
 
-            // Lists without an order, which kustomize's patches change.
-            Sort(container.AsObject(), "env", "name");
-            Sort(container.AsObject(), "volumeMounts", "mountPath");
-        }
+            Sort(o["spec"]?["template"]?["spec"]?.AsObject(), "volumes", "name");
 
-        Sort(o["spec"]?["template"]?["spec"]?.AsObject(), "volumes", "name");
-
-        return o.ToJsonString(new System.Text.Json.JsonSerializerOptions { WriteIndented = true });
-    });
+            return o.ToJsonString(new System.Text.Json.JsonSerializerOptions { WriteIndented = true });
+        });
 
     private static void Sort(JsonObject? of, string list, string key)
     {
         if (of?[list] is JsonArray items)
         {
-            of[list] = new JsonArray([.. items.OrderBy(item => item![key]!.ToString(), StringComparer.Ordinal).Select(item => item!.DeepClone())]);
+            of[list] = new JsonArray(
+                [.. items.OrderBy(item => item![key]!.ToString(), StringComparer.Ordinal)
+                    .Select(item => item!.DeepClone())]);
         }
     }
 

@@ -33,7 +33,8 @@ public sealed class InstallTests
         Names(Operator, "Operator__").Where(n => !n.StartsWith("Migrations__", StringComparison.Ordinal))
             .Should().BeSubsetOf(Properties(typeof(OperatorOptions))).And.NotBeEmpty();
         Names(Operator, "Operator__Migrations__").Should().BeEquivalentTo(
-            Properties(typeof(MigrationOptions)).Except([nameof(MigrationOptions.TtlSecondsAfterFinished)]), "what is not set means something of its own");
+            Properties(typeof(MigrationOptions)).Except([nameof(MigrationOptions.TtlSecondsAfterFinished)]),
+            "what is not set means something of its own");
         Names(AgentPod, "Agent__").Where(n => !n.StartsWith("Images__", StringComparison.Ordinal))
             .Should().BeSubsetOf(Properties(typeof(AgentOptions))).And.NotBeEmpty();
         Names(AgentPod, "Agent__Images__").Should().Equal($"{nameof(ImageOptions.NodeCommand)}__0");
@@ -85,7 +86,8 @@ public sealed class InstallTests
         foreach (var container in new[] { Operator, AgentPod }
             .SelectMany(pod => new[] { "initContainers", "containers" }.SelectMany(list => pod[list]?.AsArray() ?? [])))
         {
-            container!["resources"]!["requests"]!.AsObject().Select(r => r.Key).Should().BeEquivalentTo("cpu", "memory");
+            container!["resources"]!["requests"]!.AsObject().Select(r => r.Key)
+                .Should().BeEquivalentTo("cpu", "memory");
             container["resources"]!["limits"]!["memory"].Should().NotBeNull();
             var security = container["securityContext"]!;
             security["privileged"].Should().BeNull();
@@ -105,7 +107,8 @@ public sealed class InstallTests
         string[] numbers = ["nine", "ten", "eleven", "twelve", "thirteen"];
         var added = AgentPod["containers"]![0]!["securityContext"]!["capabilities"]!["add"]!.AsArray().Count;
 
-        File.ReadAllText(Path.Combine(Manifests.Root, "config/README.md")).Should().Contain($"root with {numbers[added - 9]} capabilities");
+        File.ReadAllText(Path.Combine(Manifests.Root, "config/README.md"))
+            .Should().Contain($"root with {numbers[added - 9]} capabilities");
     }
 
     [Test]
@@ -113,7 +116,8 @@ public sealed class InstallTests
     {
         foreach (var container in new[] { Operator, AgentPod }.SelectMany(pod => pod["containers"]!.AsArray()))
         {
-            container!.AsObject().Select(p => p.Key).Should().Contain(["startupProbe", "livenessProbe", "readinessProbe"]);
+            container!.AsObject().Select(p => p.Key)
+                .Should().Contain(["startupProbe", "livenessProbe", "readinessProbe"]);
         }
 
         AgentPod["containers"]![0]!["readinessProbe"]!["httpGet"]!["port"]!.GetValue<decimal>()
@@ -150,7 +154,8 @@ public sealed class InstallTests
 
         foreach (var key in new[] { "namespace", "name" })
         {
-            volume["claimRef"]![key]!.ToString().Should().Be(claims["metadata"]![key]!.ToString(), "no other claim may take it");
+            volume["claimRef"]![key]!.ToString()
+                .Should().Be(claims["metadata"]![key]!.ToString(), "no other claim may take it");
         }
 
         volume["mountOptions"]!.AsArray().Select(o => o!.ToString()).Should().Contain("hard").And.NotContain("soft");
@@ -159,16 +164,20 @@ public sealed class InstallTests
     [Test]
     public void An_overlay_names_its_images_as_upgrade_md_says()
     {
-        var said = File.ReadAllText(Path.Combine(Manifests.Root, "config/upgrade.md")).Split("```yaml\n")[1].Split("```")[0];
+        var said = File.ReadAllText(Path.Combine(Manifests.Root, "config/upgrade.md"))
+            .Split("```yaml\n")[1]
+            .Split("```")[0];
         var objects = Manifests.Overlay($"resources: [../config/default]\n{said}");
 
         new[] { ("DaemonSet", "checkpoint-agent"), ("Deployment", "pod-checkpointing-operator") }.SelectMany(o =>
             {
                 var pod = Manifests.One(objects, o.Item1, o.Item2)["spec"]!["template"]!["spec"]!;
-                return new[] { "initContainers", "containers" }.SelectMany(list => pod[list]?.AsArray() ?? []).Select(c => c!["image"]!.ToString());
+                return new[] { "initContainers", "containers" }.SelectMany(list => pod[list]?.AsArray() ?? []).Select(
+                    c => c!["image"]!.ToString());
             })
             .Should().Equal(
-                "registry.example/checkpoint-agent:0.2.0", "registry.example/checkpoint-agent:0.2.0", "registry.example/pod-checkpointing-operator:0.2.0");
+                "registry.example/checkpoint-agent:0.2.0", "registry.example/checkpoint-agent:0.2.0",
+                "registry.example/pod-checkpointing-operator:0.2.0");
     }
 
     [Test]
@@ -206,7 +215,8 @@ public sealed class InstallTests
         var (last, _) = folder.Make("authority");
 
         // Each side may have the secret of before, or that of after a run, as long as kubelet is bringing it.
-        foreach (var (one, other) in new[] { (before, announced), (announced, after), (after, renewed), (renewed, last) })
+        foreach (var (one, other) in new[] { (before, announced),
+            (announced, after), (after, renewed), (renewed, last) })
         {
             one.Accepted(AgentTls.AgentName, other.Authority).Should().BeTrue();
             other.Accepted(AgentTls.AgentName, one.Authority).Should().BeTrue();
@@ -253,7 +263,8 @@ public sealed class InstallTests
     {
         using var folder = new CertificateFolder();
 
-        FluentActions.Invoking(() => folder.Make(change: "next")).Should().Throw<InvalidOperationException>().WithMessage("\"next\" needs the FOLDER*");
+        FluentActions.Invoking(() => folder.Make(change: "next"))
+            .Should().Throw<InvalidOperationException>().WithMessage("\"next\" needs the FOLDER*");
     }
 
     [Test]
@@ -265,11 +276,14 @@ public sealed class InstallTests
         File.Copy(folder.At("other/ca.key"), folder.At("authority/ca.key"), overwrite: true);
 
         FluentActions.Invoking(() => folder.Make("authority")).Should().Throw<InvalidOperationException>()
-            .WithMessage("*CA certificate and CA private key do not match*").Which.Message.Should().NotContain("kind: Secret");
+            .WithMessage("*CA certificate and CA private key do not match*").Which.Message
+            .Should().NotContain("kind: Secret");
     }
 
     private static IEnumerable<string> Names(JsonObject pod, string prefix) => pod["containers"]![0]!["env"]!.AsArray()
-        .Select(e => e!["name"]!.ToString()).Where(n => n.StartsWith(prefix, StringComparison.Ordinal)).Select(n => n[prefix.Length..]);
+        .Select(e => e!["name"]!.ToString())
+        .Where(n => n.StartsWith(prefix, StringComparison.Ordinal))
+        .Select(n => n[prefix.Length..]);
 
     private static string Env(JsonObject pod, string setting) => pod["containers"]![0]!["env"]!.AsArray()
         .Single(e => e!["name"]!.ToString() == $"Agent__{setting}")!["value"]!.ToString();
@@ -277,7 +291,8 @@ public sealed class InstallTests
     private static IEnumerable<string> Properties(Type options) =>
         options.GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(p => p.CanWrite).Select(p => p.Name);
 
-    /// <summary>Where on the node a path of the container is; the volume's name where it is not the node's; null: the image.</summary>
+    /// <summary>Where on the node a path of the container is; the volume's name where it is not
+    /// the node's; null: the image.</summary>
     private static string? Mounted(JsonObject pod, string path)
     {
         var mount = pod["containers"]![0]!["volumeMounts"]!.AsArray()
@@ -318,7 +333,8 @@ public sealed class InstallTests
         public (Pair Agent, Pair Operator) Make(string? authority = null, string change = "")
         {
             var secrets = Manifests.Parse(Manifests.Run(
-                "/bin/sh", Path.Combine(Manifests.Root, "config/certificates.sh"), "30", authority is null ? "" : At(authority), change));
+                "/bin/sh", Path.Combine(Manifests.Root, "config/certificates.sh"), "30",
+                authority is null ? "" : At(authority), change));
             return (Of("checkpoint-agent-tls"), Of("pod-checkpointing-operator-tls"));
 
             Pair Of(string name)

@@ -16,7 +16,8 @@ using PodCheckpointing.Agent.Kubelet;
 
 namespace PodCheckpointing.Component.Deploy;
 
-/// <summary>kubelet's own certificate bears the node's name and no address, but the agent calls it on the loopback.</summary>
+/// <summary>kubelet's own certificate bears the node's name and no address, but the agent
+/// calls it on the loopback.</summary>
 [TestFixture]
 public sealed class KubeletCertificateTests
 {
@@ -39,7 +40,8 @@ public sealed class KubeletCertificateTests
                 Options.Create(new AgentOptions
                 {
                     NodeName = node, KubeletName = name, KubeletCa = file,
-                    KubeletUrl = kubelet.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single(),
+                    KubeletUrl = kubelet.Services.GetRequiredService<IServer>().Features
+                        .Get<IServerAddressesFeature>()!.Addresses.Single(),
                 }),
                 TimeProvider.System);
 
@@ -48,7 +50,10 @@ public sealed class KubeletCertificateTests
             answers.Should().Be(works, "it said: {0}", message);
             if (!works)
             {
-                message.Should().Contain($"bears the names node-a, and not {(name ?? node).Replace("{node}", node)}:").And.Contain("Agent:KubeletName").And.Contain("{node}");
+                message
+                    .Should().Contain(
+                        $"bears the names node-a, and not {(name ?? node).Replace("{node}", node)}:").And.Contain(
+                    "Agent:KubeletName").And.Contain("{node}");
             }
         }
         finally
@@ -62,7 +67,8 @@ public sealed class KubeletCertificateTests
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.UseKestrelHttpsConfiguration();
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.UseHttps(certificate)));
+        builder.WebHost.ConfigureKestrel(
+            kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.UseHttps(certificate)));
         var app = builder.Build();
         app.MapPost("/checkpoint/{**rest}", (HttpContext context) =>
         {

@@ -22,7 +22,8 @@ internal static class Manifests
 
     /// <summary>kubectl kustomize of a folder of config/.</summary>
     public static IReadOnlyList<JsonObject> Kustomize(string folder) =>
-        Parse(Run(Path.Combine(Api.ApiServerParts.Find(), "kubectl"), "kustomize", Path.Combine(Root, "config", folder)));
+        Parse(
+            Run(Path.Combine(Api.ApiServerParts.Find(), "kubectl"), "kustomize", Path.Combine(Root, "config", folder)));
 
     /// <summary>kubectl kustomize of an overlay of one's own, a folder beside config/ as the README has it.</summary>
     public static IReadOnlyList<JsonObject> Overlay(string kustomization)
@@ -31,7 +32,8 @@ internal static class Manifests
         try
         {
             File.WriteAllText(
-                Path.Combine(folder.FullName, "kustomization.yaml"), kustomization.Replace("../config", "../../config", StringComparison.Ordinal));
+                Path.Combine(folder.FullName, "kustomization.yaml"),
+                kustomization.Replace("../config", "../../config", StringComparison.Ordinal));
             return Kustomize(folder.FullName);
         }
         finally
@@ -83,7 +85,8 @@ internal static class Manifests
         if (!said.Wait(Limit))
         {
             process.Kill(entireProcessTree: true);
-            throw new TimeoutException($"{program} {string.Join(' ', arguments)} took over {Limit}; it said: {Text(errors)}{Text(output)}");
+            throw new TimeoutException(
+                $"{program} {string.Join(' ', arguments)} took over {Limit}; it said: {Text(errors)}{Text(output)}");
         }
 
         process.WaitForExit();

@@ -21,13 +21,16 @@ internal sealed class NodeFilesTests
             using var install = Process.Start(new ProcessStartInfo(
                 "sh",
                 [
-                    Path.Combine(PodCheckpointing.Generate.Repository.Root(AppContext.BaseDirectory), "config/images/install-node-files"),
+                    Path.Combine(
+                        PodCheckpointing.Generate.Repository.Root(AppContext.BaseDirectory),
+                        "config/images/install-node-files"),
                     $"{folder}/libexec", .. told ? new[] { $"{folder}/hooks" } : [],
                 ])
             {
                 Environment =
                 {
-                    ["POD_CHECKPOINTING_NODE_FILES"] = from, ["TEST_LOG"] = log, ["TEST_PATH"] = path0, ["PATH"] = $"{folder}/bin:{path0}",
+                    ["POD_CHECKPOINTING_NODE_FILES"] = from,
+                    ["TEST_LOG"] = log, ["TEST_PATH"] = path0, ["PATH"] = $"{folder}/bin:{path0}",
                 },
             })!;
             await install.WaitForExitAsync();
@@ -39,17 +42,19 @@ internal sealed class NodeFilesTests
                 "mv /hooks/.checkpoint-fence.json.new /hooks/checkpoint-fence.json",
                 "sync /hooks",
             ];
-            (await File.ReadAllLinesAsync(log)).Select(l => l.Replace(folder, "", StringComparison.Ordinal)).Should().Equal(
-            [
-                "sync /libexec/.checkpoint-restore.new",
-                "mv /libexec/.checkpoint-restore.new /libexec/checkpoint-restore",
-                "sync /libexec",
-                "sync /libexec/.checkpoint-fence.new",
-                "mv /libexec/.checkpoint-fence.new /libexec/checkpoint-fence",
-                "sync /libexec",
-                .. told ? hook : [],
-            ]);
-            Directory.GetFiles(Path.Combine(folder, "hooks")).Select(Path.GetFileName).Should().Equal(told ? ["checkpoint-fence.json"] : []);
+            (await File.ReadAllLinesAsync(log)).Select(l => l.Replace(folder, "", StringComparison.Ordinal))
+                .Should().Equal(
+                [
+                    "sync /libexec/.checkpoint-restore.new",
+                    "mv /libexec/.checkpoint-restore.new /libexec/checkpoint-restore",
+                    "sync /libexec",
+                    "sync /libexec/.checkpoint-fence.new",
+                    "mv /libexec/.checkpoint-fence.new /libexec/checkpoint-fence",
+                    "sync /libexec",
+                    .. told ? hook : [],
+                ]);
+            Directory.GetFiles(Path.Combine(folder, "hooks")).Select(Path.GetFileName)
+                .Should().Equal(told ? ["checkpoint-fence.json"] : []);
         }
         finally
         {

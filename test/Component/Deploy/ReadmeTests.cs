@@ -17,13 +17,15 @@ public sealed partial class ReadmeTests
 {
     private const string Walk = "test/EndToEnd/ReadmeWalkTests.cs";
 
-    /// <summary>Every block of commands, by its first words: the test that runs it, or why none can and what looks at it here instead.</summary>
+    /// <summary>Every block of commands, by its first words: the test that runs it, or why none can and what
+    /// looks at it here instead.</summary>
     private static readonly Dictionary<string, string> Commands = new()
     {
         // Both take minutes; CI runs them as they stand.
         ["make demo"] = ".ci/run",
         ["test/LocalCluster/cluster.sh up"] = Walk,
-        // Minutes again: `make test` makes the plug-ins, and the walk's cluster the images, by the programs that these targets run.
+        // Minutes again: `make test` makes the plug-ins, and the walk's cluster the images, by
+        // the programs that these targets run.
         ["make images plugins"] = nameof(Its_images_and_plug_ins_are_made_by_what_the_tests_use),
         ["mkdir -p my-cluster"] = Walk,
         // No helm binary can be had here: Debian packages none, nor is it built of Go modules without their proxy.
@@ -53,7 +55,8 @@ public sealed partial class ReadmeTests
 
         blocks.Should().HaveSameCount(Commands).And.OnlyContain(text => Commands.Keys.Count(text.StartsWith) == 1);
         Readme.Blocks.Where(b => !b.IsCommands).Should().OnlyContain(
-            b => b.Language == "yaml" || b.Language == "mermaid" || b.Text.StartsWith("NAME "), "a block of commands is marked as such");
+            b => b.Language == "yaml" || b.Language == "mermaid" || b.Text.StartsWith("NAME "),
+            "a block of commands is marked as such");
         foreach (var (beginning, where) in Commands.Where(c => c.Value == Walk))
         {
             File.ReadAllText(Path.Combine(Manifests.Root, where)).Should().Contain($"(\"{beginning}\"");
@@ -65,8 +68,11 @@ public sealed partial class ReadmeTests
     {
         var run = File.ReadAllText(Path.Combine(Manifests.Root, Commands["make demo"])).Split('\n');
 
-        var goals = Readme.Commands("make demo").Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => l.Split('#')[0].Trim())
-            .Should().HaveCount(2).And.OnlyContain(l => l.StartsWith("make ")).And.Subject.Select(l => l["make ".Length..]);
+        var goals = Readme.Commands("make demo")
+            .Split('\n', StringSplitOptions.RemoveEmptyEntries)
+            .Select(l => l.Split('#')[0].Trim())
+            .Should().HaveCount(2).And.OnlyContain(l => l.StartsWith("make ")).And.Subject.Select(
+                l => l["make ".Length..]);
         run.Should().Contain($"make {string.Join(' ', goals)}", "one make builds once what both want");
     }
 
@@ -77,7 +83,8 @@ public sealed partial class ReadmeTests
         var would = Manifests.Run(command[0], ["-C", Manifests.Root, "--no-print-directory", "-n", .. command[1..]]);
 
         would.Should().Contain("\nconfig/images/build.sh\n").And.Contain("dotnet publish api/Kubectl");
-        File.ReadAllText(Path.Combine(Manifests.Root, "test/LocalCluster/Pods/workloads.sh")).Should().Contain("\"$repo/config/images/build.sh\"");
+        File.ReadAllText(Path.Combine(Manifests.Root, "test/LocalCluster/Pods/workloads.sh"))
+            .Should().Contain("\"$repo/config/images/build.sh\"");
         Manifests.Run("make", "-C", Manifests.Root, "-n", "test").Should().Contain("dotnet publish api/Kubectl");
     }
 
@@ -86,14 +93,17 @@ public sealed partial class ReadmeTests
     {
         var said = HelmInstall().Match(Readme.Commands("helm install"));
         said.Success.Should().BeTrue("it says {0}", Readme.Commands("helm install"));
-        var (chart, scope, path, value) = (said.Groups[1].Value, said.Groups[2].Value, said.Groups[3].Value.Split('.'), said.Groups[4].Value);
+        var (chart, scope, path, value) =
+            (said.Groups[1].Value, said.Groups[2].Value, said.Groups[3].Value.Split('.'), said.Groups[4].Value);
 
         var objects = Manifests.Parse(Manifests.Chart(
             scope, string.Concat(path.Select(p => $"{{{p}: ")) + $"\"{value}\"" + new string('}', path.Length)));
 
         chart.Should().Be("charts/pod-checkpointing");
-        Manifests.One(objects, "PersistentVolume", "checkpoint-repo")["spec"]!["nfs"]!["server"]!.ToString().Should().Be(value);
-        Manifests.One(objects, "Deployment", "pod-checkpointing-operator")["metadata"]!["namespace"]!.ToString().Should().Be(scope);
+        Manifests.One(objects, "PersistentVolume", "checkpoint-repo")["spec"]!["nfs"]!["server"]!.ToString()
+            .Should().Be(value);
+        Manifests.One(objects, "Deployment", "pod-checkpointing-operator")["metadata"]!["namespace"]!.ToString()
+            .Should().Be(scope);
     }
 
     [Test]
@@ -101,7 +111,8 @@ public sealed partial class ReadmeTests
     {
         var said = HelmUninstall().Match(Readme.Commands("helm uninstall"));
         said.Success.Should().BeTrue("it says {0}", Readme.Commands("helm uninstall"));
-        var (scope, kinds, label) = (said.Groups[1].Value, said.Groups[2].Value.Split(','), said.Groups[3].Value.Split('='));
+        var (scope, kinds, label) =
+            (said.Groups[1].Value, said.Groups[2].Value.Split(','), said.Groups[3].Value.Split('='));
 
         var kept = Manifests.Parse(Manifests.Chart(scope, "volume: {nfs: {server: 10.0.0.1}}"))
             .Where(o => o["metadata"]!["annotations"]?["helm.sh/resource-policy"]?.ToString() == "keep").ToList();
@@ -112,11 +123,13 @@ public sealed partial class ReadmeTests
             if (o["kind"]!.ToString() == "RuntimeClass")
             {
                 // Last of all, when no restored pod needs it any more.
-                Readme.Commands("kubectl delete runtimeclass").Should().Be($"kubectl delete runtimeclass {o["metadata"]!["name"]}\n");
+                Readme.Commands("kubectl delete runtimeclass")
+                    .Should().Be($"kubectl delete runtimeclass {o["metadata"]!["name"]}\n");
                 continue;
             }
 
-            kinds.Should().Contain(o["kind"]!.ToString() switch { "CustomResourceDefinition" => "crd", "PersistentVolume" => "pv", var other => other });
+            kinds.Should().Contain(o["kind"]!.ToString() switch { "CustomResourceDefinition" =>
+                "crd", "PersistentVolume" => "pv", var other => other });
             o["metadata"]!["labels"]![label[0]]!.ToString().Should().Be(label[1]);
         }
     }
@@ -128,10 +141,13 @@ public sealed partial class ReadmeTests
             ? (said.Groups[1].Value, said.Groups[2].Value)
             : throw new AssertionException($"it says {Readme.Commands("kubectl delete -k")}");
 
-        Manifests.Kustomize("default").Where(o => o["metadata"]!["labels"]?[key]?.ToString() == name).Select(Manifests.Name)
+        Manifests.Kustomize("default")
+            .Where(o => o["metadata"]!["labels"]?[key]?.ToString() == name)
+            .Select(Manifests.Name)
             .Should().Equal("RuntimeClass -/checkpoint-restore");
         Manifests.Parse(Manifests.Chart("elsewhere", "volume: {nfs: {server: 10.0.0.1}}"))
-            .Where(o => o["kind"]!.ToString() == "RuntimeClass" && o["metadata"]!["annotations"]?["helm.sh/resource-policy"]?.ToString() == "keep")
+            .Where(o => o["kind"]!.ToString() == "RuntimeClass"
+                && o["metadata"]!["annotations"]?["helm.sh/resource-policy"]?.ToString() == "keep")
             .Should().ContainSingle();
     }
 
@@ -144,7 +160,8 @@ public sealed partial class ReadmeTests
             .Should().Be("""{"path":"/checkpoints","server":"10.0.0.1"}""");
         objects.Should().HaveSameCount(Manifests.Kustomize("default"));
         objects.SelectMany(o => Image().Matches(o.ToJsonString())).Select(m => m.Groups[1].Value)
-            .Should().HaveCountGreaterThan(1).And.OnlyContain(image => image.StartsWith("registry.example/", StringComparison.Ordinal));
+            .Should().HaveCountGreaterThan(1).And.OnlyContain(
+                image => image.StartsWith("registry.example/", StringComparison.Ordinal));
     }
 
     [Test]
@@ -173,7 +190,10 @@ public sealed partial class ReadmeTests
     public void Its_targets_of_make_exist()
     {
         var makefile = File.ReadAllText(Path.Combine(Manifests.Root, "Makefile"));
-        var named = Code.SelectMany(c => MakeTarget().Matches(c)).SelectMany(m => Words(m.Groups[1].Value)).Distinct().ToList();
+        var named = Code.SelectMany(c => MakeTarget().Matches(c))
+            .SelectMany(m => Words(m.Groups[1].Value))
+            .Distinct()
+            .ToList();
 
         named.Should().Contain(["demo", "test", "plugins", "images", "simulate"])
             .And.OnlyContain(target => Regex.IsMatch(makefile, $"^{target}:", RegexOptions.Multiline));
@@ -183,12 +203,16 @@ public sealed partial class ReadmeTests
     public void Its_files_and_folders_exist()
     {
         var named = Code.SelectMany(Words)
-            .Where(w => Path_().IsMatch(w) && w.Split('/')[0] is not ("lpm.my.domain" or "pod" or "deployment" or "daemonset" or "localhost")).Distinct().ToList();
+            .Where(w => Path_().IsMatch(w)
+                && w.Split('/')[0] is not ("lpm.my.domain" or "pod" or "deployment" or "daemonset" or "localhost"))
+            .Distinct()
+            .ToList();
 
         // What is made is not there in a fresh clone.
         var makefile = File.ReadAllText(Path.Combine(Manifests.Root, "Makefile"));
         named.Should().Contain(["config/manager/namespace.yaml", "config/certificates.sh", "test/README.md"])
-            .And.OnlyContain(p => p.StartsWith("artifacts/") ? makefile.Contains(p) : Path.Exists(Path.Combine(Manifests.Root, p)));
+            .And.OnlyContain(
+                p => p.StartsWith("artifacts/") ? makefile.Contains(p) : Path.Exists(Path.Combine(Manifests.Root, p)));
     }
 
     [Test]
@@ -196,12 +220,15 @@ public sealed partial class ReadmeTests
     {
         var named = Code.SelectMany(c => PlugIn().Matches(c)).Select(m => m.Groups[1].Value).Distinct().ToList();
 
-        named.Should().Contain(["create podmigration", "podmigration check", "podmigration restore", "podmigration explain"]);
+        named.Should().Contain(
+            ["create podmigration", "podmigration check", "podmigration restore", "podmigration explain"]);
         foreach (var command in named)
         {
             // kubectl itself puts the words together, and takes the longest name that it finds.
             var words = command.Split(' ');
-            var said = words[0] == "create" ? Plugin($"kubectl-create-{words[1]}", "--help") : Plugin("kubectl-podmigration", words[1], "--help");
+            var said = words[0] == "create"
+                ? Plugin($"kubectl-create-{words[1]}", "--help")
+                : Plugin("kubectl-podmigration", words[1], "--help");
             said.Code.Should().Be(0, said.Output);
             said.Output.Should().Contain($"kubectl {command}");
         }
@@ -210,7 +237,8 @@ public sealed partial class ReadmeTests
     [Test]
     public async Task Its_commands_of_the_stores_tool_exist()
     {
-        var named = StoreVerbs().Match(Readme.Prose).Groups[1].Value.Split(['`', ',', ' '], StringSplitOptions.RemoveEmptyEntries);
+        var named = StoreVerbs().Match(Readme.Prose).Groups[1].Value.Split(
+            ['`', ',', ' '], StringSplitOptions.RemoveEmptyEntries);
         var usage = new StringWriter();
         await new StoreCommand(usage, usage, TimeProvider.System).RunAsync(["--help"], CancellationToken.None);
 
@@ -220,9 +248,17 @@ public sealed partial class ReadmeTests
     [Test]
     public void Its_reasons_are_the_products()
     {
-        var known = typeof(Reasons).GetFields().Where(f => f.IsLiteral).Select(f => (string)f.GetRawConstantValue()!).ToList();
-        var named = Readme.Text.Split('\n').SkipWhile(l => !l.StartsWith("| reason |", StringComparison.Ordinal)).Skip(2)
-            .TakeWhile(l => l.StartsWith('|')).SelectMany(l => l.Split('|')[1].Split(',')).Select(w => w.Trim()).ToList();
+        var known = typeof(Reasons)
+            .GetFields()
+            .Where(f => f.IsLiteral)
+            .Select(f => (string)f.GetRawConstantValue()!)
+            .ToList();
+        var named =
+            Readme.Text.Split('\n').SkipWhile(l => !l.StartsWith("| reason |", StringComparison.Ordinal)).Skip(2)
+                .TakeWhile(l => l.StartsWith('|'))
+                .SelectMany(l => l.Split('|')[1].Split(','))
+                .Select(w => w.Trim())
+                .ToList();
 
         named.Should().HaveCountGreaterThan(8).And.BeSubsetOf(known);
     }
@@ -230,11 +266,14 @@ public sealed partial class ReadmeTests
     [Test]
     public void Its_settings_are_the_operators()
     {
-        var named = Code.Where(c => c.StartsWith("Max", StringComparison.Ordinal) || c is "DryRun" or "Interval" or "OrphanAge").ToList();
+        var named = Code.Where(c => c.StartsWith("Max", StringComparison.Ordinal)
+            || c is "DryRun" or "Interval" or "OrphanAge").ToList();
 
-        named.Should().HaveCountGreaterThan(7).And.BeSubsetOf(typeof(RetentionOptions).GetProperties().Select(p => p.Name));
+        named.Should().HaveCountGreaterThan(7).And.BeSubsetOf(
+            typeof(RetentionOptions).GetProperties().Select(p => p.Name));
         typeof(OperatorOptions).GetProperties().Select(p => p.Name).Should().Contain(
-            Code.SelectMany(c => Setting().Matches(c)).Select(m => m.Groups[1].Value).Should().NotBeEmpty().And.Subject);
+            Code.SelectMany(c => Setting().Matches(c)).Select(
+                m => m.Groups[1].Value).Should().NotBeEmpty().And.Subject);
     }
 
     private static async Task<string> SayAsync(ControlPlane server, string? input, params string[] arguments)
@@ -251,7 +290,8 @@ public sealed partial class ReadmeTests
         {
             var program = Path.Combine(folder.FullName, name);
             File.CreateSymbolicLink(program, Path.Combine(AppContext.BaseDirectory, "kubectl-podmigration"));
-            using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true })!;
+            using var process =
+                Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true })!;
             var output = process.StandardOutput.ReadToEnd();
             process.WaitForExit();
             return (process.ExitCode, output);
@@ -262,7 +302,8 @@ public sealed partial class ReadmeTests
         }
     }
 
-    private static string[] Words(string line) => line.Split([' ', '\n', '|', ',', '"'], StringSplitOptions.RemoveEmptyEntries);
+    private static string[] Words(string line) =>
+        line.Split([' ', '\n', '|', ',', '"'], StringSplitOptions.RemoveEmptyEntries);
 
     [GeneratedRegex("`([^`]+)`")]
     private static partial Regex Span();

@@ -7,7 +7,8 @@ using PodCheckpointing.Storage.Tool;
 
 namespace PodCheckpointing.Component.Deploy;
 
-/// <summary>A setting that nobody knows must not be passed over: whoever misspells a limit would believe that it holds.</summary>
+/// <summary>A setting that nobody knows must not be passed over: whoever misspells a limit
+/// would believe that it holds.</summary>
 [TestFixture]
 internal sealed class SettingsTests
 {

@@ -4,7 +4,8 @@ using NUnit.Framework;
 
 namespace PodCheckpointing.Component.Deploy;
 
-/// <summary>What test/run.sh makes of the runners' words; a script that says what the real runner says stands in for it.</summary>
+/// <summary>What test/run.sh makes of the runners' words; a script that says what the real
+/// runner says stands in for it.</summary>
 [TestFixture]
 public sealed class TestRunTests
 {

@@ -3,15 +3,16 @@ using NUnit.Framework;
 
 namespace PodCheckpointing.Component.Deploy;
 
-/// <summary>The steps of the Vagrantfile, run one after the other in a Debian tree, and then once more. What stands in for
-/// what cannot be had here is told by Vagrant/tree.sh and Vagrant/machine.sh.</summary>
+/// <summary>The steps of the Vagrantfile, run one after the other in a Debian tree, and then once more. What stands in
+/// for what cannot be had here is told by Vagrant/tree.sh and Vagrant/machine.sh.</summary>
 [TestFixture]
 public sealed class VagrantStepsTests
 {
     // What of the steps is not run, and why.
     private static readonly string[] Skipped =
     [
-        // No runtime and no kubelet can be had: their packages here hold units, which are enabled, and started by nobody.
+        // No runtime and no kubelet can be had: their packages here hold units, which
+        // are enabled, and started by nobody.
         "crio", "kubelet",
         // Modules and swap are the whole machine's, which the tests run on.
         "modprobe", "swapoff",
@@ -25,10 +26,15 @@ public sealed class VagrantStepsTests
     {
         _work = Directory.CreateTempSubdirectory("pod-checkpointing-vagrant");
         var shared = _work.CreateSubdirectory("shared").FullName;
-        Manifests.Run("cp", "-rL", Path.Combine(Manifests.Root, "config"), Path.Combine(Manifests.Root, "charts"), shared);
+        Manifests.Run(
+            "cp", "-rL", Path.Combine(Manifests.Root, "config"), Path.Combine(Manifests.Root, "charts"), shared);
         foreach (var programs in new[] { "agent/Restores/Handler", "agent/Fences/Hook" })
         {
-            Manifests.Run("cp", "-rL", Path.Combine(Manifests.Root, programs), _work.CreateSubdirectory($"shared/{Path.GetDirectoryName(programs)}").FullName);
+            Manifests.Run(
+                "cp",
+                "-rL",
+                Path.Combine(Manifests.Root, programs),
+                _work.CreateSubdirectory($"shared/{Path.GetDirectoryName(programs)}").FullName);
         }
 
         Directory.CreateDirectory(Path.Combine(shared, "artifacts/images"));
@@ -48,13 +54,15 @@ public sealed class VagrantStepsTests
             {
                 Manifests.Run(
                     "/bin/bash", "-c",
-                    $"set -o pipefail; ruby {Folder}/plan.rb {Manifests.Root}/Vagrantfile | {Folder}/machine.sh {machine} {tree} {Api.ApiServerParts.Find()} {shared} {_work.FullName}/{machine}");
+                    $"set -o pipefail; ruby {Folder}/plan.rb {Manifests.Root}/Vagrantfile | {Folder}/machine.sh "
+                        + $"{machine} {tree} {Api.ApiServerParts.Find()} {shared} {_work.FullName}/{machine}");
             }
             catch (TimeoutException exception)
             {
                 var log = Path.Combine(_work.FullName, machine, "log");
                 throw new TimeoutException(
-                    $"{exception.Message}\n{(File.Exists(log) ? string.Join('\n', File.ReadLines(log).TakeLast(40)) : "no log")}", exception);
+                    $"{exception.Message}\n{(File.Exists(log) ? string.Join('\n', File.ReadLines(log).TakeLast(40)) : "no log")}",
+                    exception);
             }
         }
     }
@@ -115,15 +123,18 @@ public sealed class VagrantStepsTests
 
     [TestCase("master")]
     [TestCase("worker")]
-    public void What_restores_is_the_crun_that_was_built(string machine) => Facts(machine).Should().ContainSingle(f => f == "handler's crun: /usr/bin/crun");
+    public void What_restores_is_the_crun_that_was_built(string machine) =>
+        Facts(machine).Should().ContainSingle(f => f == "handler's crun: /usr/bin/crun");
 
     [Test]
-    public void The_worker_joins_the_master() => Facts("worker").Should().Contain("joined: server: https://192.168.56.10:6443");
+    public void The_worker_joins_the_master() =>
+        Facts("worker").Should().Contain("joined: server: https://192.168.56.10:6443");
 
     [Test]
     public void What_is_skipped_is_named_in_the_steps()
     {
-        var steps = string.Concat(Directory.GetFiles(Path.Combine(Manifests.Root, "config/vagrant"), "*.sh").Select(File.ReadAllText));
+        var steps = string.Concat(
+            Directory.GetFiles(Path.Combine(Manifests.Root, "config/vagrant"), "*.sh").Select(File.ReadAllText));
 
         Skipped.Should().OnlyContain(word => steps.Contains(word, StringComparison.Ordinal));
     }

@@ -4,7 +4,8 @@ using NUnit.Framework;
 
 namespace PodCheckpointing.Component.Deploy;
 
-/// <summary>The Vagrantfile as far as it can be tried without a hypervisor. shellcheck reads the scripts elsewhere.</summary>
+/// <summary>The Vagrantfile as far as it can be tried without a hypervisor. shellcheck
+/// reads the scripts elsewhere.</summary>
 [TestFixture]
 public sealed partial class VagrantTests
 {
@@ -50,10 +51,12 @@ public sealed partial class VagrantTests
     public void The_machines_are_told_every_name_that_their_scripts_use()
     {
         var vagrantfile = File.ReadAllText(Path.Combine(Manifests.Root, "Vagrantfile"));
-        var used = Directory.GetFiles(Scripts, "*.sh").SelectMany(f => Variable().Matches(File.ReadAllText(f)).Select(m => m.Groups[1].Value))
+        var used = Directory.GetFiles(Scripts, "*.sh")
+            .SelectMany(f => Variable().Matches(File.ReadAllText(f)).Select(m => m.Groups[1].Value))
             .Distinct().Except(["KUBECONFIG", "DEBIAN_FRONTEND"]);
 
-        used.Should().NotBeEmpty().And.OnlyContain(name => vagrantfile.Contains($"\"{name}\" =>", StringComparison.Ordinal));
+        used.Should().NotBeEmpty().And.OnlyContain(
+            name => vagrantfile.Contains($"\"{name}\" =>", StringComparison.Ordinal));
     }
 
     [Test]
@@ -65,12 +68,14 @@ public sealed partial class VagrantTests
             var images = shared.CreateSubdirectory("artifacts/images").FullName;
             var step = Path.Combine(shared.FullName, "system.sh");
             // What comes after the demand is for a machine of its own.
-            var text = File.ReadAllText(Path.Combine(Scripts, "system.sh")).Replace("/vagrant/", $"{shared.FullName}/", StringComparison.Ordinal);
+            var text = File.ReadAllText(Path.Combine(Scripts, "system.sh")).Replace(
+                "/vagrant/", $"{shared.FullName}/", StringComparison.Ordinal);
             File.WriteAllText(step, text[..text.IndexOf("swapoff", StringComparison.Ordinal)]);
 
             foreach (var image in new[] { "operator", "agent" })
             {
-                FluentActions.Invoking(() => Manifests.Run("/bin/bash", step)).Should().Throw<InvalidOperationException>()
+                FluentActions.Invoking(() => Manifests.Run("/bin/bash", step))
+                    .Should().Throw<InvalidOperationException>()
                     .WithMessage($"artifacts/images/{image}.tar is not there: make images*");
                 File.WriteAllText(Path.Combine(images, $"{image}.tar"), "");
             }
@@ -87,8 +92,12 @@ public sealed partial class VagrantTests
     public void CRI_O_is_set_up_as_its_README_says()
     {
         var readme = File.ReadAllLines(Path.Combine(Manifests.Root, "config/crio/README.md"))
-            .Where(l => l.StartsWith("install ", StringComparison.Ordinal) || l == "systemctl restart crio").Distinct().ToList();
-        var step = File.ReadAllLines(Path.Combine(Scripts, "crio.sh")).Select(l => l.Replace("/vagrant/", "", StringComparison.Ordinal)).ToList();
+            .Where(l => l.StartsWith("install ", StringComparison.Ordinal) || l == "systemctl restart crio")
+            .Distinct()
+            .ToList();
+        var step = File.ReadAllLines(Path.Combine(Scripts, "crio.sh"))
+            .Select(l => l.Replace("/vagrant/", "", StringComparison.Ordinal))
+            .ToList();
 
         readme.Should().HaveCount(4);
         step.Where(readme.Contains).Should().Equal(readme);
@@ -97,9 +106,11 @@ public sealed partial class VagrantTests
     [Test]
     public void The_volume_is_where_the_master_serves_it()
     {
-        var volume = Manifests.One(Manifests.Kustomize("vagrant"), "PersistentVolume", "checkpoint-repo")["spec"]!["nfs"]!;
+        var volume =
+            Manifests.One(Manifests.Kustomize("vagrant"), "PersistentVolume", "checkpoint-repo")["spec"]!["nfs"]!;
 
-        File.ReadAllText(Path.Combine(Manifests.Root, "Vagrantfile")).Should().Contain($"\"master\" => {{ ip: \"{volume["server"]}\"");
+        File.ReadAllText(Path.Combine(Manifests.Root, "Vagrantfile"))
+            .Should().Contain($"\"master\" => {{ ip: \"{volume["server"]}\"");
         File.ReadAllText(Path.Combine(Scripts, "storage.sh")).Should().Contain($"echo \"{volume["path"]} ");
     }
 
@@ -107,11 +118,16 @@ public sealed partial class VagrantTests
     [Test]
     public void Packages_that_are_the_distributions_own_exist()
     {
-        var names = File.ReadAllText(Path.Combine(Scripts, "criu.sh")).Replace("\\\n", " ", StringComparison.Ordinal).Split('\n')
-            .Single(l => l.StartsWith("apt-get -q -y install", StringComparison.Ordinal))["apt-get -q -y install".Length..]
+        var names = File.ReadAllText(Path.Combine(Scripts, "criu.sh"))
+            .Replace("\\\n", " ", StringComparison.Ordinal)
+            .Split('\n')
+            .Single(l => l
+                .StartsWith("apt-get -q -y install", StringComparison.Ordinal))["apt-get -q -y install".Length..]
             .Split(' ', StringSplitOptions.RemoveEmptyEntries);
 
-        var known = Manifests.Run("/bin/sh", ["-c", "apt-cache show --no-all-versions \"$@\" 2>/dev/null | sed -n 's/^Package: //p'", "sh", .. names])
+        var known = Manifests.Run(
+            "/bin/sh",
+            ["-c", "apt-cache show --no-all-versions \"$@\" 2>/dev/null | sed -n 's/^Package: //p'", "sh", .. names])
             .Split('\n');
         names.Should().HaveCountGreaterThan(15).And.BeSubsetOf(known);
     }

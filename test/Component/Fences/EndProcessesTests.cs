@@ -25,7 +25,8 @@ public sealed class EndProcessesTests
     {
         var (app, side) = (_node.Run(Pod, "app"), _node.Run(Pod, "side"));
         var other = _node.Run("0e1d0000-0000-0000-0000-000000000002", "app");
-        await _node.Client.FenceAsync(new FenceRequest { PodUid = Pod, Holder = "m", TcpPolicy = "Close" }, Limit, CancellationToken.None);
+        await _node.Client.FenceAsync(
+            new FenceRequest { PodUid = Pod, Holder = "m", TcpPolicy = "Close" }, Limit, CancellationToken.None);
         System.Diagnostics.Process.Start("kill", ["-STOP", $"{app.Process.Id}"]).WaitForExit();
 
         (await EndAsync("m")).EndedProcesses.Should().Be(2);
@@ -40,12 +41,14 @@ public sealed class EndProcessesTests
         _node.RuntimeForgets = forgotten;
         // Its pid is 0 then, which is everybody to kill(2).
         var app = _node.Run(Pod, "app");
-        await _node.Client.FenceAsync(new FenceRequest { PodUid = Pod, Holder = "m", TcpPolicy = "Close" }, Limit, CancellationToken.None);
+        await _node.Client.FenceAsync(
+            new FenceRequest { PodUid = Pod, Holder = "m", TcpPolicy = "Close" }, Limit, CancellationToken.None);
         app.Process.Kill();
         await app.Process.WaitForExitAsync();
         _node.ListLags = true;
 
-        (await FluentActions.Awaiting(() => EndAsync("m")).Should().ThrowAsync<RpcException>()).Which.StatusCode.Should().Be(StatusCode.Unavailable);
+        (await FluentActions.Awaiting(() => EndAsync("m")).Should().ThrowAsync<RpcException>()).Which.StatusCode
+            .Should().Be(StatusCode.Unavailable);
 
         _node.ListLags = false;
         (await EndAsync("m")).EndedProcesses.Should().Be(0);
@@ -58,10 +61,13 @@ public sealed class EndProcessesTests
         var app = _node.Run(Pod, "app");
         if (another)
         {
-            await _node.Client.FenceAsync(new FenceRequest { PodUid = Pod, Holder = "another", TcpPolicy = "Close" }, Limit, CancellationToken.None);
+            await _node.Client.FenceAsync(
+                new FenceRequest { PodUid = Pod, Holder = "another", TcpPolicy = "Close" }, Limit,
+                CancellationToken.None);
         }
 
-        (await FluentActions.Awaiting(() => EndAsync("m")).Should().ThrowAsync<RpcException>()).Which.Should().Match<RpcException>(
+        (await FluentActions.Awaiting(() => EndAsync("m")).Should().ThrowAsync<RpcException>()).Which
+            .Should().Match<RpcException>(
             e => e.StatusCode == StatusCode.FailedPrecondition && AgentReasons.Of(e) == Reasons.CheckpointFailed);
 
         app.Process.HasExited.Should().BeFalse();
@@ -70,5 +76,6 @@ public sealed class EndProcessesTests
     private static TimeSpan Limit => TimeSpan.FromSeconds(100);
 
     private Task<EndProcessesResponse> EndAsync(string holder) =>
-        _node.Client.EndProcessesAsync(new EndProcessesRequest { PodUid = Pod, Holder = holder }, Limit, CancellationToken.None);
+        _node.Client.EndProcessesAsync(
+            new EndProcessesRequest { PodUid = Pod, Holder = holder }, Limit, CancellationToken.None);
 }

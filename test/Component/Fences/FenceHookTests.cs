@@ -9,7 +9,8 @@ namespace PodCheckpointing.Component.Fences;
 internal sealed class FenceHookTests
 {
     private const string Pod = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
-    private const string State = $$$"""{"ociVersion":"1.0","id":"c1","annotations":{"io.kubernetes.pod.uid":"{{{Pod}}}"}}""";
+    private const string State =
+        $$$"""{"ociVersion":"1.0","id":"c1","annotations":{"io.kubernetes.pod.uid":"{{{Pod}}}"}}""";
     private static readonly string Boot = File.ReadAllText("/proc/sys/kernel/random/boot_id");
     private string _folder = null!;
 
@@ -31,14 +32,16 @@ internal sealed class FenceHookTests
             await File.WriteAllTextAsync(Stamp, before);
         }
 
-        (await RunAsync(state: State.Replace("io.kubernetes.pod.uid", annotation, StringComparison.Ordinal))).Should().Be((0, ""));
+        (await RunAsync(state: State.Replace("io.kubernetes.pod.uid", annotation, StringComparison.Ordinal)))
+            .Should().Be((0, ""));
 
         File.ReadAllText(Stamp).Should().Be(Boot);
     }
 
     // podman and buildah run as root on a node, which say so by names of CRI-O's.
     [TestCase("""{"ociVersion":"1.0","id":"c1"}""")]
-    [TestCase("""{"ociVersion":"1.0","id":"c1","annotations":{"io.container.manager":"libpod","io.kubernetes.cri-o.ContainerType":"container"}}""")]
+    [TestCase(
+        """{"ociVersion":"1.0","id":"c1","annotations":{"io.container.manager":"libpod","io.kubernetes.cri-o.ContainerType":"container"}}""")]
     [TestCase("")]
     public async Task A_container_of_no_pod_proves_nothing_about_the_nodes_runtime(string state)
     {
@@ -93,7 +96,8 @@ internal sealed class FenceHookTests
 
     private async Task<(int Code, string Said)> RunAsync(string? path = null, string state = State)
     {
-        var start = new ProcessStartInfo("/bin/sh", [Path.Combine(Repository.Root(AppContext.BaseDirectory), "agent/Fences/Hook/checkpoint-fence")])
+        var start = new ProcessStartInfo(
+            "/bin/sh", [Path.Combine(Repository.Root(AppContext.BaseDirectory), "agent/Fences/Hook/checkpoint-fence")])
         {
             RedirectStandardInput = true, RedirectStandardError = true,
         };

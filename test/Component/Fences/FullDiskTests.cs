@@ -48,7 +48,8 @@ internal sealed class FullDiskTests
         continued.Should().BeEquivalentTo("c", "d");
         thawed.Should().Be(1);
         book.Find(Pod).Should().BeNull();
-        FluentActions.Invoking(() => New().Fence(Pod, "m1", "Close")).Should().Throw<RpcException>().WithMessage("*has lifted its fence*");
+        FluentActions.Invoking(() => New().Fence(Pod, "m1", "Close"))
+            .Should().Throw<RpcException>().WithMessage("*has lifted its fence*");
     }
 
     [Test]
@@ -56,7 +57,8 @@ internal sealed class FullDiskTests
     {
         Fill();
 
-        var exception = FluentActions.Invoking(() => New().Fence(Pod, "m1", "Close")).Should().Throw<IOException>().Which;
+        var exception =
+            FluentActions.Invoking(() => New().Fence(Pod, "m1", "Close")).Should().Throw<IOException>().Which;
 
         FullDisk.RefusalOf(exception, new AgentOptions { NodeName = "node", StateRoot = _root })!
             .Status.Detail.Should().StartWith($"the disk at {_root} of node node has no room left");

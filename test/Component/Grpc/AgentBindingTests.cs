@@ -37,7 +37,8 @@ internal sealed class AgentBindingTests
         _app = builder.Build();
         new SmallAgent().Map(_app);
         await _app.StartAsync();
-        _address = _app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single();
+        _address = _app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses
+            .Single();
     }
 
     [OneTimeTearDown]
@@ -63,11 +64,14 @@ internal sealed class AgentBindingTests
     {
         using var channel = ChannelOf("operator", AgentTls.OperatorName, _authority);
 
-        await new CheckpointServiceClient(channel, "node-s").FenceAsync(new FenceRequest { PodUid = "u1" }, Deadline, CancellationToken.None);
+        await new CheckpointServiceClient(channel, "node-s").FenceAsync(
+            new FenceRequest { PodUid = "u1" }, Deadline, CancellationToken.None);
         var failure = await FailureOfAsync(() =>
-            new CheckpointServiceClient(channel, "node-b").FenceAsync(new FenceRequest { PodUid = "u1" }, Deadline, CancellationToken.None));
+            new CheckpointServiceClient(channel, "node-b").FenceAsync(
+                new FenceRequest { PodUid = "u1" }, Deadline, CancellationToken.None));
 
-        failure.Status.Should().Be(new Status(StatusCode.Unavailable, "the call is for the agent of node node-b, and this is the one of node node-s"));
+        failure.Status.Should().Be(new Status(
+            StatusCode.Unavailable, "the call is for the agent of node node-b, and this is the one of node node-s"));
         failure.Trailers.GetValue(CheckpointServiceBase.ReasonTrailer).Should().Be(Reasons.AgentUnavailable);
     }
 
@@ -77,7 +81,8 @@ internal sealed class AgentBindingTests
         using var channel = ChannelOf("operator", AgentTls.OperatorName, _authority);
         var agent = new CheckpointAgent("node-s", new CheckpointServiceClient(channel, "node-s"), TimeProvider.System);
 
-        var failure = await FluentActions.Awaiting(() => agent.FenceAsync(new FenceRequest { PodUid = SmallAgent.Unforeseen }, CancellationToken.None))
+        var failure = await FluentActions.Awaiting(
+            () => agent.FenceAsync(new FenceRequest { PodUid = SmallAgent.Unforeseen }, CancellationToken.None))
             .Should().ThrowAsync<AgentException>();
 
         failure.Which.Should().Match<AgentException>(f => f.Reason == Reasons.AgentFailed && !f.IsTerminal
@@ -108,7 +113,8 @@ internal sealed class AgentBindingTests
         Dictionary<string, Func<Task>> calls = new()
         {
             ["Checkpoint"] = () => client.CheckpointAsync(new CheckpointRequest(), Deadline, token),
-            ["ConvertCheckpointToImage"] = () => client.ConvertCheckpointToImageAsync(new ConvertRequest(), Deadline, token),
+            ["ConvertCheckpointToImage"] =
+                () => client.ConvertCheckpointToImageAsync(new ConvertRequest(), Deadline, token),
             ["GetCapabilities"] = () => client.GetCapabilitiesAsync(new GetCapabilitiesRequest(), Deadline, token),
             ["Unfence"] = () => client.UnfenceAsync(new UnfenceRequest(), Deadline, token),
             ["EndProcesses"] = () => client.EndProcessesAsync(new EndProcessesRequest(), Deadline, token),
@@ -121,14 +127,17 @@ internal sealed class AgentBindingTests
             ["Seal"] = () => client.SealAsync(new SealRequest(), Deadline, token),
             ["DeleteCheckpoint"] = () => client.DeleteCheckpointAsync(new DeleteCheckpointRequest(), Deadline, token),
             ["VerifyCheckpoint"] = () => client.VerifyCheckpointAsync(new VerifyCheckpointRequest(), Deadline, token),
-            ["ListCheckpoints"] = async () => await client.ListCheckpointsAsync(new ListCheckpointsRequest(), Deadline, token).ToListAsync(token),
+            ["ListCheckpoints"] =
+                async () => await client.ListCheckpointsAsync(new ListCheckpointsRequest(), Deadline, token)
+                    .ToListAsync(token),
         };
 
         foreach (var (method, call) in calls)
         {
             // A path that is not mapped has the same status, and other words.
             (await FailureOfAsync(call)).Status.Should().Match<Status>(
-                s => s.StatusCode == StatusCode.Unimplemented && s.Detail == $"this agent does not serve /podcheckpointing.v1.CheckpointService/{method}");
+                s => s.StatusCode == StatusCode.Unimplemented
+                    && s.Detail == $"this agent does not serve /podcheckpointing.v1.CheckpointService/{method}");
         }
     }
 
@@ -256,9 +265,10 @@ internal sealed class AgentBindingTests
 
         protected override string NodeName => "node-s";
 
-        public override Task<FenceResponse> FenceAsync(FenceRequest request, ServerCallContext context) => request.PodUid == Unforeseen
-            ? throw new IOException("what nobody foresaw")
-            : Task.FromResult(new FenceResponse { Clock = new ClockSample { ReceivedUnixNanos = 17 } });
+        public override Task<FenceResponse> FenceAsync(FenceRequest request, ServerCallContext context) =>
+            request.PodUid == Unforeseen
+                ? throw new IOException("what nobody foresaw")
+                : Task.FromResult(new FenceResponse { Clock = new ClockSample { ReceivedUnixNanos = 17 } });
 
         public override async IAsyncEnumerable<CheckpointProgress> WatchCheckpointAsync(
             WatchCheckpointRequest request, ServerCallContext context)

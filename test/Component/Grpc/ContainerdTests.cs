@@ -40,7 +40,13 @@ internal sealed class ContainerdTests
         // The tree's program with the tree's libraries; it needs nothing else of the tree to answer.
         _containerd = Process.Start(new ProcessStartInfo(
             $"{tree}/lib64/ld-linux-x86-64.so.2",
-            ["--library-path", $"{tree}/usr/lib/x86_64-linux-gnu", $"{tree}/usr/bin/containerd", "--config", $"{_folder}/config.toml"])
+            [
+                "--library-path",
+                $"{tree}/usr/lib/x86_64-linux-gnu",
+                $"{tree}/usr/bin/containerd",
+                "--config",
+                $"{_folder}/config.toml",
+            ])
         {
             RedirectStandardError = true,
         })!;
@@ -73,7 +79,8 @@ internal sealed class ContainerdTests
     [Test]
     public async Task Knows_no_other_container()
     {
-        var failure = await FluentActions.Awaiting(() => CallAsync("ContainerStatus", "none")).Should().ThrowAsync<RpcException>();
+        var failure = await FluentActions.Awaiting(() => CallAsync("ContainerStatus", "none"))
+            .Should().ThrowAsync<RpcException>();
 
         failure.Which.StatusCode.Should().Be(StatusCode.NotFound);
         failure.Which.Status.Detail.Should().Contain("none");
@@ -84,7 +91,8 @@ internal sealed class ContainerdTests
     {
         var failure = await FluentActions.Awaiting(() => CallAsync("Nothing", "")).Should().ThrowAsync<RpcException>();
 
-        failure.Which.Status.Should().Be(new Status(StatusCode.Unimplemented, "unknown method Nothing for service runtime.v1.RuntimeService"));
+        failure.Which.Status.Should().Be(
+            new Status(StatusCode.Unimplemented, "unknown method Nothing for service runtime.v1.RuntimeService"));
     }
 
     // These requests and answers begin with a string in field 1, as a StringValue does.

@@ -27,7 +27,8 @@ internal sealed class Echo : IAsyncDisposable
         .Features.Get<IServerAddressesFeature>()!.Addresses.Select(address => new Uri(address).Authority)];
 
     /// <summary>Ends when a method's handler saw that its caller had gone.</summary>
-    public Task CancelledAsync(string method) => Source("/test.Echo/" + method).Task.WaitAsync(TimeSpan.FromSeconds(120));
+    public Task CancelledAsync(string method) =>
+        Source("/test.Echo/" + method).Task.WaitAsync(TimeSpan.FromSeconds(120));
 
     public static async Task<Echo> StartAsync(Action<KestrelServerOptions> listen)
     {
@@ -42,7 +43,9 @@ internal sealed class Echo : IAsyncDisposable
     }
 
     public static Method<StringValue, StringValue> Unary(string name) =>
-        new(MethodType.Unary, "test.Echo", name, Marshallers.For(StringValue.Parser), Marshallers.For(StringValue.Parser));
+        new(
+            MethodType.Unary, "test.Echo", name, Marshallers.For(StringValue.Parser),
+            Marshallers.For(StringValue.Parser));
 
     public static Method<StringValue, StringValue> Streaming(string name) =>
         Unary(name) with { Type = MethodType.ServerStreaming };
@@ -87,7 +90,8 @@ internal sealed class Echo : IAsyncDisposable
         _app.MapGrpcMethod(Streaming("Count"), (request, context) => CountAsync(request, default));
         _app.MapGrpcMethod(Streaming("CountAndFail"), (request, context) => CountAndAsync(request, () =>
             throw new RpcException(new Status(StatusCode.DataLoss, "größer als 100 % – 検査"))));
-        _app.MapGrpcMethod(Streaming("CountAndHang"), (request, context) => CountAndAsync(request, () => HangAsync(context)));
+        _app.MapGrpcMethod(
+            Streaming("CountAndHang"), (request, context) => CountAndAsync(request, () => HangAsync(context)));
         _app.MapUnimplemented();
     }
 

@@ -55,7 +55,8 @@ internal sealed class ForeignClientTests(string transport)
     [TestCase("")]
     [TestCase("größer – 検査")]
     public async Task Gets_the_response_of_a_unary_call(string value) =>
-        (await CallAsync("unary", "Say", value)).Should().BeEquivalentTo(new { Values = (string[])[value], Code = "OK" });
+        (await CallAsync("unary", "Say", value))
+            .Should().BeEquivalentTo(new { Values = (string[])[value], Code = "OK" });
 
     [TestCase(0)]
     [TestCase(1)]

@@ -178,13 +178,16 @@ internal sealed class ForeignServerTests(string transport)
     public async Task Knows_us_by_our_certificate() =>
         (await CallAsync("Peer", "")).Should().Be(transport == "tls" ? AgentTls.OperatorName : "none");
 
-    private static async Task<FluentAssertions.Specialized.ExceptionAssertions<RpcException>> Awaiting(Func<Task> action) =>
+    private static async Task<FluentAssertions.Specialized.ExceptionAssertions<RpcException>> Awaiting(
+        Func<Task> action) =>
         await action.Should().ThrowAsync<RpcException>();
 
     private static StringValue Text(string value) => new() { Value = value };
 
-    private IAsyncEnumerable<StringValue> StreamAsync(string method, string value, CancellationToken cancellationToken) =>
-        _channel.ServerStreamingCall(Echo.Streaming(method), Text(value), new CallOptions(null, null, cancellationToken));
+    private IAsyncEnumerable<StringValue> StreamAsync(
+        string method, string value, CancellationToken cancellationToken) =>
+        _channel.ServerStreamingCall(
+            Echo.Streaming(method), Text(value), new CallOptions(null, null, cancellationToken));
 
     private async Task<string> CallAsync(string method, string value) =>
         (await _channel.UnaryCallAsync(Echo.Unary(method), Text(value), default)).Value;

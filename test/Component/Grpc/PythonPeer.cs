@@ -26,7 +26,8 @@ internal sealed class PythonPeer : IDisposable
     /// <summary>Makes sure that the peer's packages are there.</summary>
     public static async Task InstallAsync()
     {
-        using var install = Process.Start(new ProcessStartInfo("/bin/bash", [Beside("install.sh")]) { RedirectStandardError = true })!;
+        using var install =
+            Process.Start(new ProcessStartInfo("/bin/bash", [Beside("install.sh")]) { RedirectStandardError = true })!;
         var said = await install.StandardError.ReadToEndAsync();
         await install.WaitForExitAsync();
         if (install.ExitCode != 0)

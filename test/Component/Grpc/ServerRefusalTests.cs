@@ -81,7 +81,8 @@ internal sealed class ServerRefusalTests
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, $"http://{_echo.Addresses[1]}/test.Echo/Say")
         {
-            Content = new ByteArrayContent([]) { Headers = { ContentType = new MediaTypeHeaderValue("application/grpc") } },
+            Content =
+                new ByteArrayContent([]) { Headers = { ContentType = new MediaTypeHeaderValue("application/grpc") } },
         };
 
         using var response = await _http.SendAsync(request);
@@ -89,7 +90,8 @@ internal sealed class ServerRefusalTests
         response.StatusCode.Should().Be(HttpStatusCode.UpgradeRequired);
     }
 
-    private async Task<HttpResponseMessage> PostAsync(string path, string contentType, string body, string? timeout = null)
+    private async Task<HttpResponseMessage> PostAsync(
+        string path, string contentType, string body, string? timeout = null)
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, $"http://{_echo.Addresses[0]}{path}")
         {

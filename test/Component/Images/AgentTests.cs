@@ -33,11 +33,16 @@ internal sealed class AgentTests : ImageFixture
         _agent = Process.Start(new ProcessStartInfo(
             "dotnet",
             [
-                Path.Combine(AppContext.BaseDirectory, "PodCheckpointing.Agent.dll"), "--Agent:NodeName=node", $"--Agent:StoreRoot={StoreRoot}",
-                $"--Agent:StateRoot={Folder}/state", $"--Agent:KubeletCa={_authority.CaFile}", $"--Agent:CriuConfig={Folder}/crun.conf",
-                $"--Agent:RuntimeEndpoint={_containerd.Endpoint}", $"--Agent:TlsCertificate={certificate}", $"--Agent:TlsKey={key}",
-                $"--Agent:TlsClientCa={_authority.CaFile}", $"--Agent:Port={ports[0]}", $"--Agent:HealthPort={ports[1]}",
-                $"--Agent:MetricsPort={ports[2]}", $"--Agent:Images:Ctr={Parts.NodeTree()}/usr/bin/ctr", "--Agent:Images:Retries=1",
+                Path.Combine(AppContext.BaseDirectory, "PodCheckpointing.Agent.dll"),
+                "--Agent:NodeName=node", $"--Agent:StoreRoot={StoreRoot}",
+                $"--Agent:StateRoot={Folder}/state",
+                $"--Agent:KubeletCa={_authority.CaFile}", $"--Agent:CriuConfig={Folder}/crun.conf",
+                $"--Agent:RuntimeEndpoint={_containerd.Endpoint}",
+                $"--Agent:TlsCertificate={certificate}", $"--Agent:TlsKey={key}",
+                $"--Agent:TlsClientCa={_authority.CaFile}",
+                $"--Agent:Port={ports[0]}", $"--Agent:HealthPort={ports[1]}",
+                $"--Agent:MetricsPort={ports[2]}",
+                $"--Agent:Images:Ctr={Parts.NodeTree()}/usr/bin/ctr", "--Agent:Images:Retries=1",
                 "--Agent:Images:RetryDelay=00:00:00.01",
                 .. run.Select((word, i) => $"--Agent:Images:NodeCommand:{i}={word}"),
             ])
@@ -56,7 +61,8 @@ internal sealed class AgentTests : ImageFixture
         await started.Task.WaitAsync(TimeSpan.FromSeconds(120));
         var (mine, myKey) = _authority.Issue("operator", AgentTls.OperatorName);
         _channel = GrpcChannel.ForAddress(
-            $"https://127.0.0.1:{ports[0]}", new GrpcChannelOptions { Tls = AgentTls.ForOperator(_authority.CaFile, mine, myKey) });
+            $"https://127.0.0.1:{ports[0]}",
+            new GrpcChannelOptions { Tls = AgentTls.ForOperator(_authority.CaFile, mine, myKey) });
     }
 
     [OneTimeTearDown]
@@ -87,31 +93,39 @@ internal sealed class AgentTests : ImageFixture
         layout.LayoutPath.Should().Be(Path.Combine(StoreRoot, Pod, Id, "counter", "image"));
         layout.MovedBytes.Should().Be(0, "the layer is the dump itself");
         pushed.ImageReference.Should().Be($"{_registry.Host}/counter:1");
-        (await _containerd.CtrAsync("images", "ls", "name==localhost/counter:1")).Should().Contain(Image.ManifestDigest);
-        JsonNode.Parse(await Parts.RunAsync("skopeo", "inspect", "--tls-verify=false", $"docker://{_registry.Host}/counter:1"))!["Digest"]!
+        (await _containerd.CtrAsync("images", "ls", "name==localhost/counter:1"))
+            .Should().Contain(Image.ManifestDigest);
+        JsonNode.Parse(await Parts
+            .RunAsync("skopeo", "inspect", "--tls-verify=false", $"docker://{_registry.Host}/counter:1"))!["Digest"]!
             .GetValue<string>().Should().Be(Image.ManifestDigest);
     }
 
     [Test]
     public async Task Several_calls_at_once_move_the_layer_once()
     {
-        var calls = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => ConvertAsync($"{_registry.Host}/busy:1", "Registry")));
+        var calls = await Task.WhenAll(
+            Enumerable.Range(0, 4).Select(_ => ConvertAsync($"{_registry.Host}/busy:1", "Registry")));
 
         calls.Select(c => c.ImageDigest).Should().AllBe(Image.ManifestDigest);
         calls.Count(c => c.MovedBytes > 0).Should().Be(1);
     }
 
-    [TestCase("shared://7c9e6679-7425-40de-944b-e07fc1f90ae7/20261121t003412z-7f3a9c", "localhost/a:1", "", StatusCode.InvalidArgument, "InvalidArgument")]
+    [TestCase(
+        "shared://7c9e6679-7425-40de-944b-e07fc1f90ae7/20261121t003412z-7f3a9c", "localhost/a:1", "",
+        StatusCode.InvalidArgument, "InvalidArgument")]
     [TestCase("/etc/shadow", "localhost/a:1", "", StatusCode.InvalidArgument, "InvalidArgument")]
     [TestCase(Uri, "a:1", "", StatusCode.InvalidArgument, "InvalidArgument")]
     [TestCase(Uri, "", "", StatusCode.InvalidArgument, "InvalidArgument")]
     [TestCase(Uri, "localhost/a:1", "Nowhere", StatusCode.InvalidArgument, "InvalidArgument")]
-    [TestCase("shared://7c9e6679-7425-40de-944b-e07fc1f90ae7/20261121t003412z-000000/counter/dump.tar.zst", "localhost/a:1", "Layout", StatusCode.DataLoss, "CheckpointFailed")]
+    [TestCase(
+        "shared://7c9e6679-7425-40de-944b-e07fc1f90ae7/20261121t003412z-000000/counter/dump.tar.zst", "localhost/a:1",
+        "Layout", StatusCode.DataLoss, "CheckpointFailed")]
     [TestCase(Uri, "localhost:1/a:1", "Registry", StatusCode.Unavailable, "RegistryUnavailable")]
     public async Task Says_why_not(string artifact, string image, string target, StatusCode code, string reason)
     {
         var request = new ConvertRequest { ArtifactUri = artifact, ImageReference = image, Target = target };
-        var converting = () => new CheckpointServiceClient(_channel).ConvertCheckpointToImageAsync(request, Deadline, CancellationToken.None);
+        var converting = () => new CheckpointServiceClient(_channel).ConvertCheckpointToImageAsync(
+            request, Deadline, CancellationToken.None);
 
         var failure = (await converting.Should().ThrowAsync<RpcException>()).Which;
 
@@ -119,8 +133,10 @@ internal sealed class AgentTests : ImageFixture
         AgentReasons.Of(failure).Should().Be(reason);
     }
 
-    private Task<ConvertResponse> ConvertAsync(string image, string target) => new CheckpointServiceClient(_channel).ConvertCheckpointToImageAsync(
-        new ConvertRequest { ArtifactUri = Uri, ImageReference = image, Target = target }, Deadline, CancellationToken.None);
+    private Task<ConvertResponse> ConvertAsync(string image, string target) =>
+        new CheckpointServiceClient(_channel).ConvertCheckpointToImageAsync(
+            new ConvertRequest { ArtifactUri = Uri, ImageReference = image, Target = target }, Deadline,
+            CancellationToken.None);
 
     private static int[] FreePorts(int count)
     {

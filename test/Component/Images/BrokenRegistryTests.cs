@@ -19,7 +19,8 @@ internal sealed class BrokenRegistryTests : ImageFixture
 
     private long Half => Image.LayerSize / 2;
 
-    // Killed while it notes how much it has, a registry may have lost the upload, and gets all again, as in the next test.
+    // Killed while it notes how much it has, a registry may have lost the upload, and
+    // gets all again, as in the next test.
     [Test, Retry(3)]
     public async Task Killed_in_the_middle_of_an_upload_and_back_again_it_gets_the_rest()
     {
@@ -35,7 +36,10 @@ internal sealed class BrokenRegistryTests : ImageFixture
 
         wire.Broke.Should().BeTrue();
         await back;
-        sent.Should().BeInRange(Image.LayerSize, Image.LayerSize + (3 * Piece) + Image.Config.Length + Image.Manifest.Length, "only a piece went twice");
+        sent.Should().BeInRange(
+            Image.LayerSize,
+            Image.LayerSize + (3 * Piece) + Image.Config.Length + Image.Manifest.Length,
+            "only a piece went twice");
         (await DigestAsync($"{_registry.Host}/counter:1")).Should().Be(Image.ManifestDigest);
     }
 
@@ -76,7 +80,8 @@ internal sealed class BrokenRegistryTests : ImageFixture
     public async Task Nobody_there_is_a_clean_failure_after_the_tries()
     {
         _registry.Kill();
-        var pushing = () => PushAsync($"{_registry.Host}/counter:1", Quick(o => (o.Retries, o.RetryDelay) = (2, TimeSpan.FromMilliseconds(5))));
+        var pushing = () => PushAsync(
+            $"{_registry.Host}/counter:1", Quick(o => (o.Retries, o.RetryDelay) = (2, TimeSpan.FromMilliseconds(5))));
 
         (await pushing.Should().ThrowAsync<RegistryException>()).Which.Failure.Should().Be(RegistryFailure.Unavailable);
     }
@@ -177,5 +182,6 @@ internal sealed class BrokenRegistryTests : ImageFixture
     private static ImageOptions Patient => Quick(o => (o.Retries, o.PieceSize) = (9, Piece));
 
     private static async Task<string> DigestAsync(string name) =>
-        JsonNode.Parse(await Parts.RunAsync("skopeo", "inspect", "--tls-verify=false", $"docker://{name}"))!["Digest"]!.GetValue<string>();
+        JsonNode.Parse(await Parts.RunAsync("skopeo", "inspect", "--tls-verify=false", $"docker://{name}"))!["Digest"]!
+            .GetValue<string>();
 }

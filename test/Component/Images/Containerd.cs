@@ -52,7 +52,16 @@ internal sealed class Containerd : IDisposable
     {
         var run = Parts.OfNode();
         return Parts.RunAsync(
-            run[0], [.. run[1..], $"{Parts.NodeTree()}/usr/bin/ctr", "--address", $"{_folder}/containerd.sock", "--namespace", "k8s.io", .. arguments]);
+            run[0],
+            [
+                .. run[1..],
+                $"{Parts.NodeTree()}/usr/bin/ctr",
+                "--address",
+                $"{_folder}/containerd.sock",
+                "--namespace",
+                "k8s.io",
+                .. arguments,
+            ]);
     }
 
     public void Dispose()

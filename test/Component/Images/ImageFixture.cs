@@ -57,7 +57,8 @@ internal abstract class ImageFixture
 
     protected static ImageOptions Quick(Action<ImageOptions>? change = null)
     {
-        var options = new ImageOptions { Retries = 4, RetryDelay = TimeSpan.FromMilliseconds(50), PieceSize = 16 << 10 };
+        var options =
+            new ImageOptions { Retries = 4, RetryDelay = TimeSpan.FromMilliseconds(50), PieceSize = 16 << 10 };
         change?.Invoke(options);
         return options;
     }
@@ -66,6 +67,7 @@ internal abstract class ImageFixture
     {
         var name = ImageReference.Parse(reference);
         using var connection = new RegistryConnection(name, options, TimeProvider.System);
-        return await new RegistryPush(connection, images ?? Images, options.PieceSize).PushAsync(Image, name.Tag, CancellationToken.None);
+        return await new RegistryPush(connection, images ?? Images, options.PieceSize).PushAsync(
+            Image, name.Tag, CancellationToken.None);
     }
 }

@@ -37,14 +37,16 @@ internal sealed class Liar : IAsyncDisposable
 
     public string Host { get; private set; } = "";
 
-    public static async Task<Liar> StartAsync(string target, Action<Answer>? down = null, Func<string, byte[], byte[]>? up = null)
+    public static async Task<Liar> StartAsync(
+        string target, Action<Answer>? down = null, Func<string, byte[], byte[]>? up = null)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
         var liar = new Liar(builder.Build(), target, down ?? (_ => { }), up ?? ((_, bytes) => bytes));
         await liar._app.StartAsync();
-        liar.Host = new Uri(liar._app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single()).Authority;
+        liar.Host = new Uri(liar._app.Services.GetRequiredService<IServer>().Features
+            .Get<IServerAddressesFeature>()!.Addresses.Single()).Authority;
         return liar;
     }
 
@@ -54,12 +56,14 @@ internal sealed class Liar : IAsyncDisposable
         _http.Dispose();
     }
 
-    private async Task ForwardAsync(HttpContext context, string target, Action<Answer> down, Func<string, byte[], byte[]> up)
+    private async Task ForwardAsync(
+        HttpContext context, string target, Action<Answer> down, Func<string, byte[], byte[]> up)
     {
         using var body = new MemoryStream();
         await context.Request.Body.CopyToAsync(body);
         using var request = new HttpRequestMessage(
-            new HttpMethod(context.Request.Method), $"http://{target}{context.Request.Path}{context.Request.QueryString}")
+            new HttpMethod(context.Request.Method),
+            $"http://{target}{context.Request.Path}{context.Request.QueryString}")
         {
             Content = body.Length > 0 || context.Request.ContentLength is not null
                 ? new ByteArrayContent(up(context.Request.Method, body.ToArray()))
@@ -83,7 +87,8 @@ internal sealed class Liar : IAsyncDisposable
             Status = (int)response.StatusCode,
             Body = await response.Content.ReadAsByteArrayAsync(),
         };
-        foreach (var (name, values) in response.Headers.Concat(response.Content.Headers).Where(h => h.Key != "Transfer-Encoding"))
+        foreach (var (name, values) in response.Headers.Concat(response.Content.Headers)
+            .Where(h => h.Key != "Transfer-Encoding"))
         {
             answer.Headers[name] = string.Join(", ", values);
         }

@@ -31,19 +31,23 @@ internal sealed class NodeStoreTests : ImageFixture
         using var containerd = await Containerd.StartAsync();
         var store = StoreOf(containerd.Endpoint, OfTree);
 
-        (await store.ImportAsync(Image, ImageReference.Parse(Name), CancellationToken.None)).Should().Be(Image.LayerSize);
+        (await store.ImportAsync(Image, ImageReference.Parse(Name), CancellationToken.None))
+            .Should().Be(Image.LayerSize);
 
         (await containerd.CtrAsync("images", "ls", $"name=={Name}")).Should().Contain(Image.ManifestDigest);
         // What containerd reads to know a checkpoint: annotations of what the name points at.
         var target = JsonNode.Parse(await containerd.CtrAsync("content", "get", Image.ManifestDigest))!;
         target["annotations"]!["org.criu.checkpoint.container.name"]!.GetValue<string>().Should().Be("counter");
-        (await containerd.CtrAsync("snapshots", "ls")).Should().Contain(Image.Checkpoint.Digest, "one layer: its chain is its diff id");
+        (await containerd.CtrAsync("snapshots", "ls"))
+            .Should().Contain(Image.Checkpoint.Digest, "one layer: its chain is its diff id");
         using var channel = GrpcChannel.ForAddress(containerd.Endpoint, new GrpcChannelOptions());
         var status = await channel.UnaryCallAsync(
-            Bytes("ImageService", "ImageStatus"), Field(1, Field(1, Encoding.UTF8.GetBytes(Name))), new CallOptions(null, null, CancellationToken.None));
+            Bytes("ImageService", "ImageStatus"), Field(1, Field(1, Encoding.UTF8.GetBytes(Name))),
+            new CallOptions(null, null, CancellationToken.None));
         Encoding.UTF8.GetString(status).Should().Contain(Image.ConfigDigest);
 
-        (await store.ImportAsync(Image, ImageReference.Parse(Name), CancellationToken.None)).Should().Be(0, "it is there");
+        (await store.ImportAsync(Image, ImageReference.Parse(Name), CancellationToken.None))
+            .Should().Be(0, "it is there");
     }
 
     [Test]
@@ -74,23 +78,36 @@ internal sealed class NodeStoreTests : ImageFixture
         var specifier = $"[vfs@{Folder}/storage+{Folder}/storage-run]";
         var store = StoreOf(crio.Endpoint, o => o.ContainersStorage = specifier);
 
-        (await store.ImportAsync(Image, ImageReference.Parse(Name), CancellationToken.None)).Should().Be(Image.LayerSize);
+        (await store.ImportAsync(Image, ImageReference.Parse(Name), CancellationToken.None))
+            .Should().Be(Image.LayerSize);
 
         var raw = await Parts.RunAsync("skopeo", "inspect", "--raw", $"containers-storage:{specifier}{Name}");
-        JsonNode.Parse(raw)!["annotations"]!["io.kubernetes.cri-o.annotations.checkpoint.name"]!.GetValue<string>().Should().Be("counter");
-        string[] buildah = ["--root", $"{Folder}/storage", "--runroot", $"{Folder}/storage-run", "--storage-driver", "vfs"];
-        var inspected = JsonNode.Parse(await Parts.RunAsync("buildah", [.. buildah, "inspect", "--type", "image", Name]))!;
+        JsonNode.Parse(raw)!["annotations"]!["io.kubernetes.cri-o.annotations.checkpoint.name"]!.GetValue<string>()
+            .Should().Be("counter");
+        string[] buildah =
+        [
+            "--root",
+            $"{Folder}/storage",
+            "--runroot",
+            $"{Folder}/storage-run",
+            "--storage-driver",
+            "vfs",
+        ];
+        var inspected =
+            JsonNode.Parse(await Parts.RunAsync("buildah", [.. buildah, "inspect", "--type", "image", Name]))!;
         inspected["FromImageID"]!.GetValue<string>().Should().Be(Image.ConfigDigest["sha256:".Length..]);
         inspected["ImageAnnotations"]!.AsObject().Should().ContainKey("io.podman.annotations.checkpoint.runtime.name");
 
-        (await store.ImportAsync(Image, ImageReference.Parse(Name), CancellationToken.None)).Should().Be(0, "it is there");
+        (await store.ImportAsync(Image, ImageReference.Parse(Name), CancellationToken.None))
+            .Should().Be(0, "it is there");
     }
 
     [Test]
     public async Task A_runtime_of_another_kind_gets_nothing()
     {
         await using var other = await RuntimeAsync("other");
-        var importing = () => StoreOf(other.Endpoint, _ => { }).ImportAsync(Image, ImageReference.Parse(Name), CancellationToken.None);
+        var importing = () => StoreOf(other.Endpoint, _ => { }).ImportAsync(
+            Image, ImageReference.Parse(Name), CancellationToken.None);
 
         (await importing.Should().ThrowAsync<NodeStoreException>()).Which.Message.Should().Contain("\"other\"");
     }
@@ -99,7 +116,8 @@ internal sealed class NodeStoreTests : ImageFixture
     public async Task A_node_without_the_tool_says_which()
     {
         await using var crio = await RuntimeAsync("cri-o");
-        var importing = () => StoreOf(crio.Endpoint, o => o.Skopeo = "no-skopeo").ImportAsync(Image, ImageReference.Parse(Name), CancellationToken.None);
+        var importing = () => StoreOf(crio.Endpoint, o => o.Skopeo = "no-skopeo").ImportAsync(
+            Image, ImageReference.Parse(Name), CancellationToken.None);
 
         (await importing.Should().ThrowAsync<NodeStoreException>()).Which.Message.Should().Contain("no-skopeo");
     }
@@ -124,7 +142,8 @@ internal sealed class NodeStoreTests : ImageFixture
         return new Method<byte[], byte[]>(MethodType.Unary, "runtime.v1." + service, name, marshaller, marshaller);
     }
 
-    private static byte[] Field(int number, byte[] content) => [(byte)((number << 3) | 2), (byte)content.Length, .. content];
+    private static byte[] Field(
+        int number, byte[] content) => [(byte)((number << 3) | 2), (byte)content.Length, .. content];
 
     private static void OfTree(ImageOptions options)
     {
@@ -140,7 +159,8 @@ internal sealed class NodeStoreTests : ImageFixture
         new(Images, Options.Create(new AgentOptions { RuntimeEndpoint = endpoint }), Options.Create(Quick(change)));
 
     // CRI-O is in no package source here: what is asked of it itself is its name; the store is a real one.
-    private async Task<SmallRuntime> RuntimeAsync(string name) => await SmallRuntime.StartAsync(name, $"{Folder}/{Guid.NewGuid():n}.sock");
+    private async Task<SmallRuntime> RuntimeAsync(string name) =>
+        await SmallRuntime.StartAsync(name, $"{Folder}/{Guid.NewGuid():n}.sock");
 
     private sealed class SmallRuntime(WebApplication app, string socket) : IAsyncDisposable
     {
@@ -150,7 +170,8 @@ internal sealed class NodeStoreTests : ImageFixture
         {
             var builder = WebApplication.CreateSlimBuilder();
             builder.Logging.ClearProviders();
-            builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenUnixSocket(socket, listen => listen.Protocols = HttpProtocols.Http2));
+            builder.WebHost.ConfigureKestrel(
+                kestrel => kestrel.ListenUnixSocket(socket, listen => listen.Protocols = HttpProtocols.Http2));
             var app = builder.Build();
             app.MapGrpcMethod(
                 Bytes("RuntimeService", "Version"), (_, _) => Task.FromResult(Field(2, Encoding.UTF8.GetBytes(name))));

@@ -18,7 +18,8 @@ internal static class Parts
             var folder = AppContext.BaseDirectory;
             while (!File.Exists(Path.Combine(folder, "PodCheckpointing.sln")))
             {
-                folder = Path.GetDirectoryName(folder) ?? throw new InvalidOperationException("no PodCheckpointing.sln above the tests");
+                folder = Path.GetDirectoryName(folder)
+                    ?? throw new InvalidOperationException("no PodCheckpointing.sln above the tests");
             }
 
             return folder;
@@ -31,13 +32,16 @@ internal static class Parts
         var (code, output, said) = await TryAsync("/bin/bash", Beside("install.sh"));
         if (code != 0)
         {
-            Assert.Fail($"test/Component/Images/install.sh could not get docker-registry, skopeo, buildah and checkpointctl:\n{said}");
+            Assert.Fail(
+                "test/Component/Images/install.sh could not get docker-registry, skopeo, buildah and "
+                    + $"checkpointctl:\n{said}");
         }
 
         return output.Trim();
     }
 
-    /// <summary>What runs a program of Debian sid on this machine: the node tree's loader with the node tree's libraries.</summary>
+    /// <summary>What runs a program of Debian sid on this machine: the node tree's loader with
+    /// the node tree's libraries.</summary>
     public static string[] OfNode()
     {
         var tree = NodeTree();
@@ -67,7 +71,8 @@ internal static class Parts
         return output;
     }
 
-    public static async Task<(int Code, string Output, string Error)> TryAsync(string program, params string[] arguments)
+    public static async Task<(int Code, string Output, string Error)> TryAsync(
+        string program, params string[] arguments)
     {
         using var process = Process.Start(new ProcessStartInfo(program, arguments)
         {

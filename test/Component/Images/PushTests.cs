@@ -21,11 +21,14 @@ internal sealed class PushTests : ImageFixture
     {
         await PushAsync(Name("inspected"), Quick());
 
-        var found = JsonNode.Parse(await Parts.RunAsync("skopeo", "inspect", "--tls-verify=false", $"docker://{Name("inspected")}"))!;
+        var found = JsonNode
+            .Parse(await Parts.RunAsync("skopeo", "inspect", "--tls-verify=false", $"docker://{Name("inspected")}"))!;
         found["Digest"]!.GetValue<string>().Should().Be(Image.ManifestDigest);
         found["Layers"]!.AsArray().Select(l => l!.GetValue<string>()).Should().Equal(Image.LayerDigest);
-        var raw = JsonNode.Parse(await Parts.RunAsync("skopeo", "inspect", "--raw", "--tls-verify=false", $"docker://{Name("inspected")}"))!;
-        raw["annotations"]!.AsObject().ToDictionary(a => a.Key, a => a.Value!.GetValue<string>()).Should().Equal(Image.Annotations);
+        var raw = JsonNode.Parse(
+            await Parts.RunAsync("skopeo", "inspect", "--raw", "--tls-verify=false", $"docker://{Name("inspected")}"))!;
+        raw["annotations"]!.AsObject().ToDictionary(a => a.Key, a => a.Value!.GetValue<string>())
+            .Should().Equal(Image.Annotations);
     }
 
     [Test]
@@ -35,7 +38,8 @@ internal sealed class PushTests : ImageFixture
         var layout = Path.Combine(Folder, "copied");
 
         await Parts.RunAsync(
-            "skopeo", "--insecure-policy", "copy", "--src-tls-verify=false", "--preserve-digests", $"docker://{Name("copied")}", $"oci:{layout}:x");
+            "skopeo", "--insecure-policy", "copy", "--src-tls-verify=false", "--preserve-digests",
+            $"docker://{Name("copied")}", $"oci:{layout}:x");
 
         var blob = Path.Combine(layout, "blobs", Image.LayerDigest.Replace(':', '/'));
         File.ReadAllBytes(blob).Should().Equal(File.ReadAllBytes(Dump));
@@ -47,7 +51,15 @@ internal sealed class PushTests : ImageFixture
     public async Task Buildah_pulls_it_and_finds_the_checkpoint_in_it()
     {
         await PushAsync(Name("pulled"), Quick());
-        string[] store = ["--root", $"{Folder}/buildah", "--runroot", $"{Folder}/buildah-run", "--storage-driver", "vfs"];
+        string[] store =
+        [
+            "--root",
+            $"{Folder}/buildah",
+            "--runroot",
+            $"{Folder}/buildah-run",
+            "--storage-driver",
+            "vfs",
+        ];
 
         var id = (await Parts.RunAsync("buildah", [.. store, "from", "--tls-verify=false", Name("pulled")])).Trim();
         var mounted = (await Parts.RunAsync("buildah", [.. store, "mount", id])).Trim();
@@ -62,7 +74,8 @@ internal sealed class PushTests : ImageFixture
     [Test]
     public async Task A_second_push_moves_nothing()
     {
-        (await PushAsync(Name("twice"), Quick())).Should().Be(Image.LayerSize + Image.Config.Length + Image.Manifest.Length);
+        (await PushAsync(Name("twice"), Quick()))
+            .Should().Be(Image.LayerSize + Image.Config.Length + Image.Manifest.Length);
 
         (await PushAsync(Name("twice"), Quick())).Should().Be(0);
 

@@ -4,7 +4,8 @@ using System.Net.Sockets;
 
 namespace PodCheckpointing.Component.Images;
 
-/// <summary>Debian's docker-registry, on a port and in a folder of its own; it can be killed and started again.</summary>
+/// <summary>Debian's docker-registry, on a port and in a folder of its own; it can be
+/// killed and started again.</summary>
 internal sealed class Registry : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("pod-checkpointing-registry").FullName;
@@ -40,7 +41,8 @@ internal sealed class Registry : IDisposable
     /// <summary>Where its bytes are.</summary>
     public string Data => $"{_folder}/data";
 
-    /// <summary>Starts one. The settings are YAML, below what every test needs; those of http are indented by two.</summary>
+    /// <summary>Starts one. The settings are YAML, below what every test needs; those of
+    /// http are indented by two.</summary>
     public static async Task<Registry> StartAsync(string settings = "", string address = "127.0.0.1")
     {
         var registry = new Registry(address, settings);

@@ -41,13 +41,16 @@ internal sealed class SignInTests : ImageFixture
 
         if (failure is null)
         {
-            await Parts.RunAsync("skopeo", "inspect", "--tls-verify=false", "--creds", $"{User}:{Password}", $"docker://{registry.Host}/counter:1");
+            await Parts.RunAsync(
+                "skopeo", "inspect", "--tls-verify=false", "--creds", $"{User}:{Password}",
+                $"docker://{registry.Host}/counter:1");
         }
     }
 
     [TestCase(User, Password, null)]
     [TestCase(User, "wrong", RegistryFailure.Denied)]
-    public async Task By_a_token_that_another_server_gives_for_the_password(string user, string password, object? failure)
+    public async Task By_a_token_that_another_server_gives_for_the_password(
+        string user, string password, object? failure)
     {
         using var authority = new TestAuthority();
         var (certificate, key) = authority.Issue("issuer", "issuer");
@@ -62,7 +65,9 @@ internal sealed class SignInTests : ImageFixture
             """);
 
         await ExpectAsync(
-            () => PushAsync($"{registry.Host}/counter:1", Quick(o => o.AuthFile = AuthFile(registry.Host, user, password))), failure);
+            () => PushAsync(
+                $"{registry.Host}/counter:1", Quick(o => o.AuthFile = AuthFile(registry.Host, user, password))),
+                failure);
     }
 
     [Test]
@@ -71,7 +76,8 @@ internal sealed class SignInTests : ImageFixture
         using var authority = new TestAuthority();
         using var other = new TestAuthority();
         var name = Dns.GetHostName();
-        var address = (await Dns.GetHostAddressesAsync(name)).First(a => a.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork);
+        var address = (await Dns.GetHostAddressesAsync(name)).First(
+            a => a.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork);
         var (certificate, key) = authority.Issue("registry", name);
         using var registry = await Registry.StartAsync(
             $$"""
@@ -84,7 +90,8 @@ internal sealed class SignInTests : ImageFixture
 
         (await PushAsync(reference, Quick(o => o.RegistryCa = authority.CaFile))).Should().BePositive();
 
-        await ExpectAsync(() => PushAsync(reference, Impatient(o => o.RegistryCa = other.CaFile)), RegistryFailure.Unavailable);
+        await ExpectAsync(
+            () => PushAsync(reference, Impatient(o => o.RegistryCa = other.CaFile)), RegistryFailure.Unavailable);
         await ExpectAsync(() => PushAsync(reference, Impatient(_ => { })), RegistryFailure.Unavailable);
     }
 
@@ -92,11 +99,14 @@ internal sealed class SignInTests : ImageFixture
     public async Task Away_from_this_machine_never_in_plain_HTTP_unless_told_so_by_name()
     {
         var name = Dns.GetHostName();
-        var address = (await Dns.GetHostAddressesAsync(name)).First(a => a.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork);
+        var address = (await Dns.GetHostAddressesAsync(name)).First(
+            a => a.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork);
         using var registry = await Registry.StartAsync(address: address.ToString());
         var host = $"{name}:{registry.Host.Split(':')[1]}";
 
-        await ExpectAsync(() => PushAsync($"{host}/counter:1", Impatient(o => o.InsecureRegistries.Add(name))), RegistryFailure.Unavailable);
+        await ExpectAsync(
+            () => PushAsync($"{host}/counter:1", Impatient(o => o.InsecureRegistries.Add(name))),
+            RegistryFailure.Unavailable);
 
         (await PushAsync($"{host}/counter:1", Quick(o => o.InsecureRegistries.Add(host)))).Should().BePositive();
     }
@@ -119,14 +129,16 @@ internal sealed class SignInTests : ImageFixture
         }));
         await using var front = await Liar.StartAsync(registry.Host, answer =>
         {
-            if (answer is { Method: "GET", Status: 200 } && answer.Path.Contains("/blobs/sha256:", StringComparison.Ordinal))
+            if (answer is { Method: "GET", Status: 200 }
+                && answer.Path.Contains("/blobs/sha256:", StringComparison.Ordinal))
             {
                 (answer.Status, answer.Body) = (307, []);
                 answer.Headers["Location"] = AddressOf(elsewhere) + "/config";
             }
         });
 
-        (await PushAsync($"{front.Host}/counter:1", Quick(o => o.AuthFile = AuthFile(front.Host, User, Password)))).Should().BePositive();
+        (await PushAsync($"{front.Host}/counter:1", Quick(o => o.AuthFile = AuthFile(front.Host, User, Password))))
+            .Should().BePositive();
 
         heard.Should().Equal("");
     }
@@ -166,17 +178,20 @@ internal sealed class SignInTests : ImageFixture
     {
         var path = $"{Folder}/config-{Guid.NewGuid():n}.json";
         var auth = Convert.ToBase64String(Encoding.UTF8.GetBytes($"{user}:{password}"));
-        File.WriteAllText(path, JsonSerializer.Serialize(new { auths = new Dictionary<string, object> { [host] = new { auth } } }));
+        File.WriteAllText(
+            path, JsonSerializer.Serialize(new { auths = new Dictionary<string, object> { [host] = new { auth } } }));
         return path;
     }
 
-    // The server that docker's token specification wants: a password in, a signed token for the scope that was asked for out.
+    // The server that docker's token specification wants: a password in, a signed token
+    // for the scope that was asked for out.
     private static Task<WebApplication> IssuerAsync(string certificateFile, string keyFile) => ServeAsync(app =>
         app.MapGet("/token", (HttpContext context, string service, string scope) =>
         {
             var known = "Basic " + Convert.ToBase64String(Encoding.UTF8.GetBytes($"{User}:{Password}"));
             return context.Request.Headers.Authorization.ToString() == known
-                ? Results.Json(new Dictionary<string, string> { ["token"] = Token(service, scope, certificateFile, keyFile) })
+                ? Results.Json(
+                    new Dictionary<string, string> { ["token"] = Token(service, scope, certificateFile, keyFile) })
                 : Results.StatusCode(401);
         }));
 
@@ -203,6 +218,7 @@ internal sealed class SignInTests : ImageFixture
         var signature = key.SignData(Encoding.ASCII.GetBytes($"{header}.{claims}"), HashAlgorithmName.SHA256);
         return $"{header}.{claims}.{System.Buffers.Text.Base64Url.EncodeToString(signature)}";
 
-        static string Part(object value) => System.Buffers.Text.Base64Url.EncodeToString(JsonSerializer.SerializeToUtf8Bytes(value));
+        static string Part(object value) =>
+            System.Buffers.Text.Base64Url.EncodeToString(JsonSerializer.SerializeToUtf8Bytes(value));
     }
 }

@@ -46,7 +46,8 @@ internal sealed class Wire : IDisposable
                 _ = CarryAsync(await _listener.AcceptTcpClientAsync(_end.Token));
             }
         }
-        catch (Exception exception) when (exception is OperationCanceledException or SocketException or ObjectDisposedException)
+        catch (Exception exception)
+            when (exception is OperationCanceledException or SocketException or ObjectDisposedException)
         {
             // The test is over.
         }
@@ -61,7 +62,8 @@ internal sealed class Wire : IDisposable
             {
                 var parts = _target.Split(':');
                 await server.ConnectAsync(parts[0], int.Parse(parts[1], null), _end.Token);
-                await Task.WhenAny(UpAsync(client.GetStream(), server.GetStream()), server.GetStream().CopyToAsync(client.GetStream(), _end.Token));
+                await Task.WhenAny(UpAsync(client.GetStream(), server.GetStream()), server.GetStream().CopyToAsync(
+                    client.GetStream(), _end.Token));
             }
             catch (Exception exception) when (exception is IOException or SocketException or OperationCanceledException)
             {

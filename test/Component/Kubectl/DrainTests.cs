@@ -17,8 +17,14 @@ internal sealed class DrainTests() : PluginTests("drain")
         await RunAsync("drain", "web");
         await RunAsync("drain-too", "api");
         await RunAsync("drain", "stuck", ", volumes: [{name: host, hostPath: {path: /tmp}}]");
-        await RunAsync("drain", "agent", "", "ownerReferences: [{apiVersion: apps/v1, kind: DaemonSet, name: agents, uid: d, controller: true}], ");
-        await ApplyAsync("{apiVersion: v1, kind: Pod, metadata: {name: elsewhere}, spec: {nodeName: edge-2, containers: [{name: main, image: x}]}}");
+        await RunAsync(
+            "drain",
+            "agent",
+            "",
+            "ownerReferences: [{apiVersion: apps/v1, kind: DaemonSet, name: agents, uid: d, controller: true}], ");
+        await ApplyAsync(
+            "{apiVersion: v1, kind: Pod, metadata: {name: elsewhere}, spec: {nodeName: edge-2, containers: [{name: "
+                + "main, image: x}]}}");
     }
 
     /// <summary>A pod could go there, and other tests say where one can.</summary>
@@ -38,7 +44,9 @@ internal sealed class DrainTests() : PluginTests("drain")
             foreach (var (space, name, pod) in await OpenAsync(plan))
             {
                 answered++;
-                await EndAsync(space, name, pod == "stuck" ? "WouldFail" : "WouldMigrate", pod == "stuck" ? "spec.volumes \"host\" is a hostPath" : $"pod {pod} could move");
+                await EndAsync(space, name, pod == "stuck"
+                    ? "WouldFail"
+                    : "WouldMigrate", pod == "stuck" ? "spec.volumes \"host\" is a hostPath" : $"pod {pod} could move");
             }
         }
 
@@ -56,7 +64,8 @@ internal sealed class DrainTests() : PluginTests("drain")
             Each was looked at alone: what one takes of a node's room is missing to the next.
 
             """);
-        (await KubectlAsync("get", "podmigrations", "-A", "-l", "lpm.my.domain/drained-node=edge", "-o", "name")).Output.Should().BeEmpty();
+        (await KubectlAsync("get", "podmigrations", "-A", "-l", "lpm.my.domain/drained-node=edge", "-o", "name")).Output
+            .Should().BeEmpty();
         (await GetAsync("node", "edge"))["spec"]!["unschedulable"].Should().BeNull();
     }
 
@@ -64,7 +73,12 @@ internal sealed class DrainTests() : PluginTests("drain")
     public async Task Cordons_and_begins_all_and_a_second_one_joins_the_first_that_was_interrupted()
     {
         using var first = Start("podmigration", "drain", "edge", "--ttl", "1h");
-        string[] said = [(await first.StandardOutput.ReadLineAsync())!, (await first.StandardOutput.ReadLineAsync())!, (await first.StandardOutput.ReadLineAsync())!];
+        string[] said =
+        [
+            (await first.StandardOutput.ReadLineAsync())!,
+            (await first.StandardOutput.ReadLineAsync())!,
+            (await first.StandardOutput.ReadLineAsync())!,
+        ];
         using (var kill = Process.Start("/bin/kill", ["-INT", first.Id.ToString(null, null)]))
         {
             await kill.WaitForExitAsync();
@@ -95,12 +109,17 @@ internal sealed class DrainTests() : PluginTests("drain")
         (last, trouble).Should().Be((1, ""), rest);
         rest.Should().MatchRegex(@"  Completed, Restored   drain/web: pod web-m goes on at node-b\n")
             .And.MatchRegex("\ndrain +stuck +stays +PodNotMigratable: spec.volumes \"host\" is a hostPath")
-            .And.MatchRegex("\ndrain-too +api +api-.* +Completed, Restored").And.Contain("\nLeft on edge: drain/stuck.\n");
+            .And.MatchRegex("\ndrain-too +api +api-.* +Completed, Restored").And.Contain(
+                "\nLeft on edge: drain/stuck.\n");
         ((bool)(await GetAsync("node", "edge"))["spec"]!["unschedulable"]!).Should().BeTrue();
         again.Code.Should().Be(1);
-        again.Output.Should().StartWith("node/edge already cordoned\n").And.NotContain("created").And.EndWith(rest[rest.IndexOf("\nLeft on edge", StringComparison.Ordinal)..]);
-        var spec = JsonNode.Parse((await KubectlAsync("get", "podmigrations", "-A", "-l", "lpm.my.domain/drained-node=edge", "-o", "json")).Output)!["items"]!.AsArray();
-        spec.Should().HaveCount(2).And.OnlyContain(m => (int)m!["spec"]!["ttlSecondsAfterFinished"]! == 3600 && m["spec"]!["podUID"] != null);
+        again.Output.Should().StartWith("node/edge already cordoned\n").And.NotContain("created").And.EndWith(
+            rest[rest.IndexOf("\nLeft on edge", StringComparison.Ordinal)..]);
+        var spec = JsonNode.Parse((await KubectlAsync(
+            "get", "podmigrations", "-A", "-l", "lpm.my.domain/drained-node=edge", "-o", "json")).Output)!["items"]!
+            .AsArray();
+        spec.Should().HaveCount(2).And.OnlyContain(
+            m => (int)m!["spec"]!["ttlSecondsAfterFinished"]! == 3600 && m["spec"]!["podUID"] != null);
     }
 
     [Test, Order(2)]
@@ -111,7 +130,10 @@ internal sealed class DrainTests() : PluginTests("drain")
         var said = await KubectlAsync("podmigration", "drain", "edge");
 
         said.Should().Be(new Said(
-            0, "node/edge already cordoned\n\nNothing is left on edge that would hold up kubectl drain. Afterwards: kubectl uncordon edge\n", ""));
+            0,
+            "node/edge already cordoned\n\nNothing is left on edge that would hold up kubectl drain. Afterwards: "
+                + "kubectl uncordon edge\n",
+            ""));
     }
 
     [Test, Order(3)]
@@ -128,20 +150,28 @@ internal sealed class DrainTests() : PluginTests("drain")
 
         waits.Should().Be("drain/slow: terminating, waited for");
         (code, error).Should().Be((0, ""));
-        rest.Should().EndWith("\nNothing is left on edge that would hold up kubectl drain. Afterwards: kubectl uncordon edge\n");
+        rest.Should().EndWith(
+            "\nNothing is left on edge that would hold up kubectl drain. Afterwards: kubectl uncordon edge\n");
     }
 
     [Test, Order(0)]
     public async Task Leaves_the_node_as_it_is_where_it_could_not_be_emptied()
     {
         await ApplyAsync("{apiVersion: v1, kind: Node, metadata: {name: unknown}}");
-        await ApplyAsync("{apiVersion: v1, kind: Pod, metadata: {name: there}, spec: {nodeName: unknown, containers: [{name: main, image: x}]}}");
-        await SetStatusAsync("pod", "there", new { phase = "Running", containerStatuses = new[] { new { name = "main", image = "x", imageID = "", ready = true, restartCount = 0, state = new { running = new { } } } } });
+        await ApplyAsync(
+            "{apiVersion: v1, kind: Pod, metadata: {name: there}, spec: {nodeName: unknown, containers: [{name: "
+                + "main, image: x}]}}");
+        await SetStatusAsync("pod", "there", new { phase = "Running", containerStatuses = new[]
+        {
+            new { name = "main", image = "x", imageID = "", ready = true, restartCount = 0, state = new { running = new { } } },
+        } });
 
         (await KubectlAsync("podmigration", "drain", "edge", "--to", "nowhere")).Should().Be(new Said(
             3, "", "error: --to nowhere: there is no such node: see kubectl get nodes\nNothing was changed.\n"));
         (await KubectlAsync("podmigration", "drain", "unknown")).Should().Be(new Said(
-            1, "", "error: no operator has looked at unknown yet: does it run? kubectl get pods -A -l app.kubernetes.io/name=pod-checkpointing-operator\nNothing was changed.\n"));
+            1, "",
+            "error: no operator has looked at unknown yet: does it run? kubectl get pods -A -l "
+                + "app.kubernetes.io/name=pod-checkpointing-operator\nNothing was changed.\n"));
         foreach (var node in new[] { "edge", "unknown" })
         {
             (await GetAsync("node", node))["spec"]!["unschedulable"].Should().BeNull();
@@ -159,9 +189,15 @@ internal sealed class DrainTests() : PluginTests("drain")
     {
         while (true)
         {
-            var items = JsonNode.Parse((await KubectlAsync("get", "podmigrations", "-A", "-o", "json")).Output)!["items"]!.AsArray();
-            var open = items.Where(m => m!["status"] is null && ((string)m["metadata"]!["namespace"]!).StartsWith("drain", StringComparison.Ordinal))
-                .Select(m => ((string)m!["metadata"]!["namespace"]!, (string)m["metadata"]!["name"]!, (string)m["spec"]!["podName"]!))
+            var items =
+                JsonNode.Parse((await KubectlAsync("get", "podmigrations", "-A", "-o", "json")).Output)!["items"]!
+                    .AsArray();
+            var open = items.Where(m => m!["status"] is null
+                && ((string)m["metadata"]!["namespace"]!).StartsWith("drain", StringComparison.Ordinal))
+                .Select(
+                    m => (
+                        (string)m!["metadata"]!["namespace"]!, (string)m["metadata"]!["name"]!,
+                        (string)m["spec"]!["podName"]!))
                 .OrderBy(m => m.Item3, StringComparer.Ordinal).ToArray();
             if (open.Length > 0)
             {
@@ -177,8 +213,13 @@ internal sealed class DrainTests() : PluginTests("drain")
     {
         await ApplyAsync($"{{apiVersion: v1, kind: Node, metadata: {{name: {name}}}}}");
         await ApplyAsync($"{{apiVersion: lpm.my.domain/v1, kind: CheckpointNode, metadata: {{name: {name}}}}}");
-        await SetStatusAsync("node", name, new { conditions = new[] { new { type = "Ready", status = "True", reason = "KubeletReady" } } });
-        await SetStatusAsync("checkpointnode", name, new { agentVersion = "1", conditions = new[] { new { type = "Ready", status = "True", reason = "Succeeded", message = "", lastTransitionTime = "2026-11-21T08:00:00Z" } } });
+        await SetStatusAsync(
+            "node", name,
+            new { conditions = new[] { new { type = "Ready", status = "True", reason = "KubeletReady" } } });
+        await SetStatusAsync("checkpointnode", name, new { agentVersion = "1", conditions = new[]
+        {
+            new { type = "Ready", status = "True", reason = "Succeeded", message = "", lastTransitionTime = "2026-11-21T08:00:00Z" },
+        } });
     }
 
     private async Task EndAsync(string space, string name, string outcome, string message)
@@ -188,11 +229,16 @@ internal sealed class DrainTests() : PluginTests("drain")
         {
             status = new
             {
-                phase = good ? "Completed" : "Failed", outcome, message, targetNode = "node-b", startTime = "2026-11-21T08:00:00Z", completionTime = "2026-11-21T08:00:01Z",
-                conditions = new[] { new { type = "Ready", status = good ? "True" : "False", reason = good ? "Succeeded" : "PodNotMigratable", message, lastTransitionTime = "2026-11-21T08:00:01Z" } },
+                phase = good
+                    ? "Completed"
+                    : "Failed", outcome, message, targetNode = "node-b", startTime = "2026-11-21T08:00:00Z", completionTime = "2026-11-21T08:00:01Z",
+                conditions = new[] { new { type = "Ready", status = good ? "True" : "False", reason = good
+                    ? "Succeeded"
+                    : "PodNotMigratable", message, lastTransitionTime = "2026-11-21T08:00:01Z" } },
             },
         });
-        var said = await KubectlAsync("patch", "podmigration", name, "-n", space, "--subresource=status", "--type=merge", "-p", status);
+        var said = await KubectlAsync(
+            "patch", "podmigration", name, "-n", space, "--subresource=status", "--type=merge", "-p", status);
         said.Code.Should().Be(0, said.Error);
     }
 
@@ -209,7 +255,8 @@ internal sealed class DrainTests() : PluginTests("drain")
             $$$"""{apiVersion: v1, kind: Pod, metadata: { {{{meta}}}name: {{{name}}}, namespace: {{{space}}}}, spec: {nodeName: edge, containers: [{name: main, image: busybox}]{{{more}}}}}""");
         const string status =
             """{"status":{"phase":"Running","containerStatuses":[{"name":"main","image":"busybox","imageID":"","ready":true,"restartCount":0,"state":{"running":{}}}]}}""";
-        var said = await KubectlAsync("patch", "pod", name, "-n", space, "--subresource=status", "--type=merge", "-p", status);
+        var said = await KubectlAsync(
+            "patch", "pod", name, "-n", space, "--subresource=status", "--type=merge", "-p", status);
         said.Code.Should().Be(0, said.Error);
     }
 }

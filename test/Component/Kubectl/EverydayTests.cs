@@ -13,12 +13,17 @@ internal sealed class EverydayTests() : PluginTests("everyday")
         await ApplyAsync("{apiVersion: v1, kind: Namespace, metadata: {name: market}}");
         await KubectlAsync("create", "podmigration", "first", "--pod", "web");
         await KubectlAsync("create", "podmigration", "second", "--pod", "db", "-n", "market", "--to", "node-b");
-        await SetStatusAsync("podmigration", "first", new { phase = "Failed", message = "pod web does not exist", outcome = "RolledBack", startTime = "2026-11-21T08:00:00Z", completionTime = "2026-11-21T08:00:01Z" });
+        await SetStatusAsync(
+            "podmigration",
+            "first",
+            new { phase = "Failed", message = "pod web does not exist", outcome = "RolledBack", startTime = "2026-11-21T08:00:00Z", completionTime = "2026-11-21T08:00:01Z" });
     }
 
     [Test]
     public void Says_that_the_kinds_are_not_installed() => PluginCluster.BeforeInstallation.Should().Be((
-        3, "error: this cluster does not know the kind: install PodCheckpointing (README, \"Install\") or choose another --context\n"));
+        3,
+        "error: this cluster does not know the kind: install PodCheckpointing (README, \"Install\") or choose "
+            + "another --context\n"));
 
     [Test]
     public async Task Lists_one_namespace_or_all()
@@ -28,28 +33,34 @@ internal sealed class EverydayTests() : PluginTests("everyday")
         var there = await KubectlAsync("podmigration", "list", "-n", "market", "-o", "name");
         var json = await KubectlAsync("podmigration", "ls", "-A", "-o", "json");
 
-        here.Output.Should().StartWith("NAME    POD   SOURCE   TARGET   PHASE    OUTCOME      DOWNTIME   CHECKPOINT   AGE\nfirst   web");
-        all.Output.Should().MatchRegex("everyday +first +web .*pod web does not exist\n").And.MatchRegex("market +second +db +node-b +Pending");
+        here.Output.Should().StartWith(
+            "NAME    POD   SOURCE   TARGET   PHASE    OUTCOME      DOWNTIME   CHECKPOINT   AGE\nfirst   web");
+        all.Output.Should().MatchRegex("everyday +first +web .*pod web does not exist\n").And.MatchRegex(
+            "market +second +db +node-b +Pending");
         there.Should().Be(new Said(0, "podmigration.lpm.my.domain/second\n", ""));
-        JsonNode.Parse(json.Output)!["items"]!.AsArray().Select(item => (string)item!["metadata"]!["name"]!).Should().Contain(["first", "second"]);
+        JsonNode.Parse(json.Output)!["items"]!.AsArray().Select(item => (string)item!["metadata"]!["name"]!)
+            .Should().Contain(["first", "second"]);
     }
 
     [Test]
     public async Task Has_kubectl_complete_commands_flags_and_names()
     {
-        (await CompleteAsync("podmigration", "")).Should().Contain(["check", "status", "watch", "list", "abort", "restore", "inspect", "deployment", "drain"]);
+        (await CompleteAsync("podmigration", "")).Should().Contain(
+            ["check", "status", "watch", "list", "abort", "restore", "inspect", "deployment", "drain"]);
         (await CompleteAsync("podmigration", "watch", "")).Should().Equal("first");
         (await CompleteAsync("podmigration", "watch", "-n", "market", "se")).Should().Equal("second");
         (await CompleteAsync("podmigration", "list", "--out")).Should().Equal("--output");
         (await CompleteAsync("podmigration", "list", "-o", "")).Should().BeEquivalentTo("json", "yaml", "name", "wide");
-        (await KubectlAsync("__complete", "podmigration", "list", "--kubeconfig", "")).Output.Should().Be(":0\n", "files");
+        (await KubectlAsync("__complete", "podmigration", "list", "--kubeconfig", "")).Output
+            .Should().Be(":0\n", "files");
     }
 
     [TestCase("bash")]
     [TestCase("zsh")]
     [TestCase("fish")]
     public async Task Prints_a_completion_script(string shell) =>
-        (await KubectlAsync("podmigration", "completion", shell)).Output.Should().Contain("__complete").And.Contain("kubectl-create-podmigration");
+        (await KubectlAsync("podmigration", "completion", shell)).Output
+            .Should().Contain("__complete").And.Contain("kubectl-create-podmigration");
 
     [Test]
     public async Task Completes_in_bash()
@@ -68,9 +79,11 @@ internal sealed class EverydayTests() : PluginTests("everyday")
     [Test]
     public async Task Draws_on_a_terminal()
     {
-        var drawn = await ShellAsync("script", "-qec", "TERM=xterm kubectl podmigration watch first; echo code $?", "/dev/null");
+        var drawn = await ShellAsync(
+            "script", "-qec", "TERM=xterm kubectl podmigration watch first; echo code $?", "/dev/null");
 
-        drawn.Should().Contain("\u001b[").And.Contain("RolledBack").And.Contain("pod web does not exist").And.Contain("code 1");
+        drawn.Should().Contain("\u001b[").And.Contain("RolledBack").And.Contain("pod web does not exist").And.Contain(
+            "code 1");
     }
 
     [Test]
@@ -93,7 +106,8 @@ internal sealed class EverydayTests() : PluginTests("everyday")
 
         (unreachable.Code, unreachable.Output).Should().Be((4, ""));
         unreachable.Error.Should().StartWith("error: cannot reach the API server: Connection refused");
-        unknown.Should().Be(new Said(4, "", $"error: kubeconfig {Kubeconfig}: has no context \"nowhere\"; it has: here\n"));
+        unknown.Should().Be(
+            new Said(4, "", $"error: kubeconfig {Kubeconfig}: has no context \"nowhere\"; it has: here\n"));
         missing.Should().Be(new Said(4, "", $"error: --kubeconfig {file}x: no such file\n"));
         both.Should().Be("podmigration.lpm.my.domain/first\n");
     }

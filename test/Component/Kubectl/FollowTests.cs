@@ -56,7 +56,9 @@ internal sealed class FollowTests() : PluginTests("follow")
         watch.Code.Should().Be(1);
         watch.Output.Should().Contain("Result:      Failed, RolledBack, RestoreFailed");
         quiet.Should().Be(new Said(
-            1, "", "error: podmigration.lpm.my.domain/undone: Failed, RolledBack, RestoreFailed: container main could not be restored\n"));
+            1, "",
+            "error: podmigration.lpm.my.domain/undone: Failed, RolledBack, RestoreFailed: container main could not "
+                + "be restored\n"));
         status.Code.Should().Be(1);
         status.Output.Should().Contain("CONDITION").And.Contain("RestoreFailed");
         json.Code.Should().Be(1);
@@ -74,7 +76,8 @@ internal sealed class FollowTests() : PluginTests("follow")
         await create.WaitForExitAsync();
 
         create.ExitCode.Should().Be(0);
-        output.Should().StartWith("apiVersion: lpm.my.domain/v1\nkind: PodMigration\n").And.Contain("\n  outcome: Restored\n");
+        output.Should().StartWith("apiVersion: lpm.my.domain/v1\nkind: PodMigration\n").And.Contain(
+            "\n  outcome: Restored\n");
     }
 
     [Test]
@@ -105,11 +108,14 @@ internal sealed class FollowTests() : PluginTests("follow")
     {
         using var create = Start("create", "podcheckpoint", "lost", "--pod", "web", "--wait", "-q");
         await Wait.UntilAsync(() => KubectlAsync("get", "podcheckpoint", "lost"), said => said.Code == 0);
-        await SetStatusAsync("podcheckpoint", "lost", new { error = new { reason = "PodNotFound", message = "pod web does not exist" } });
+        await SetStatusAsync(
+            "podcheckpoint", "lost",
+            new { error = new { reason = "PodNotFound", message = "pod web does not exist" } });
         await create.WaitForExitAsync();
 
         create.ExitCode.Should().Be(1);
-        (await create.StandardError.ReadToEndAsync()).Should().Contain("PodNotFound").And.Contain("pod web does not exist");
+        (await create.StandardError.ReadToEndAsync())
+            .Should().Contain("PodNotFound").And.Contain("pod web does not exist");
     }
 
     [Test]
@@ -146,7 +152,8 @@ internal sealed class FollowTests() : PluginTests("follow")
         await watch.WaitForExitAsync();
 
         watch.ExitCode.Should().Be(1);
-        (await watch.StandardError.ReadToEndAsync()).Should().Contain("podmigration.lpm.my.domain/deleted was deleted before it ended");
+        (await watch.StandardError.ReadToEndAsync())
+            .Should().Contain("podmigration.lpm.my.domain/deleted was deleted before it ended");
     }
 
     [Test]
@@ -192,7 +199,8 @@ internal sealed class FollowTests() : PluginTests("follow")
         var seen = "";
         while (!seen.Contains(text, StringComparison.Ordinal))
         {
-            var line = await reader.ReadLineAsync(deadline.Token) ?? throw new AssertionException($"\"{text}\" was not said, but: {seen}");
+            var line = await reader.ReadLineAsync(deadline.Token)
+                ?? throw new AssertionException($"\"{text}\" was not said, but: {seen}");
             seen += line + "\n";
         }
     }
@@ -225,7 +233,8 @@ internal sealed class FollowTests() : PluginTests("follow")
         steps = new object[]
         {
             new { name = "Validate", startedAt = Began, finishedAt = Began.AddSeconds(0.5) },
-            new { name = "Checkpoint", startedAt = Began.AddSeconds(1), finishedAt = Began.AddSeconds(3), message = "1 container" },
+            new { name = "Checkpoint", startedAt = Began
+                .AddSeconds(1), finishedAt = Began.AddSeconds(3), message = "1 container" },
         },
     };
 

@@ -7,7 +7,8 @@ namespace PodCheckpointing.Component.Kubectl;
 /// <summary>What is told of nodes.</summary>
 internal sealed class NodesTests() : PluginTests("nodes")
 {
-    private const string Lacks = "no pod can be moved to this node: node west has no restore handler; install the agent's files";
+    private const string Lacks =
+        "no pod can be moved to this node: node west has no restore handler; install the agent's files";
 
     [OneTimeSetUp]
     public async Task MakeNodesAsync()
@@ -18,7 +19,10 @@ internal sealed class NodesTests() : PluginTests("nodes")
         await ApplyAsync("""
             {apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {nodeName: east, containers: [{name: main, image: x}]}}
             """);
-        await SetStatusAsync("pod", "web", new { phase = "Running", containerStatuses = new[] { new { name = "main", image = "x", imageID = "x", ready = true, restartCount = 0, state = new { running = new { } } } } });
+        await SetStatusAsync("pod", "web", new { phase = "Running", containerStatuses = new[]
+        {
+            new { name = "main", image = "x", imageID = "x", ready = true, restartCount = 0, state = new { running = new { } } },
+        } });
     }
 
     [Test]
@@ -37,19 +41,23 @@ internal sealed class NodesTests() : PluginTests("nodes")
                 west => west.Should().StartWith("west False NodeNotCapable 1.0.0 "),
                 end => end.Should().BeEmpty());
         wide.Output.Should().MatchRegex($"west .* amd64 +AuthenticAMD +one-volume +855.9 GiB +38.2 GiB +{Lacks}\n");
-        names.Output.Should().Be("checkpointnode.lpm.my.domain/dark\ncheckpointnode.lpm.my.domain/east\ncheckpointnode.lpm.my.domain/west\n");
+        names.Output.Should().Be(
+            "checkpointnode.lpm.my.domain/dark\ncheckpointnode.lpm.my.domain/east\ncheckpointnode.lpm.my.domain/west\n");
     }
 
     [TestCase("east", 0, "Ready: +True, Succeeded, for ")]
     [TestCase("west", 1, "Message: +" + Lacks + "\nRemedy: +Mend what the message names")]
-    [TestCase("dark", 1, "Ready: +Unknown, AgentUnavailable, for [^$]*\nRemedy: +kubectl -n pod-checkpointing-system get pods")]
+    [TestCase(
+        "dark", 1,
+        "Ready: +Unknown, AgentUnavailable, for [^$]*\nRemedy: +kubectl -n pod-checkpointing-system get pods")]
     public async Task Says_of_one_what_it_can_do_and_what_it_lacks(string node, int code, string pattern)
     {
         var said = await KubectlAsync("podmigration", "nodes", node);
 
         said.Code.Should().Be(code, said.Error);
         said.Output.Should().MatchRegex($"^Node: +{node}\n").And.MatchRegex(pattern)
-            .And.MatchRegex("Processor: +amd64 AuthenticAMD\n").And.MatchRegex("Volume: +one-volume, about 855.9 GiB free\nStaging: +about 38.2 GiB free\n");
+            .And.MatchRegex("Processor: +amd64 AuthenticAMD\n").And.MatchRegex(
+                "Volume: +one-volume, about 855.9 GiB free\nStaging: +about 38.2 GiB free\n");
     }
 
     [Test]
@@ -59,7 +67,8 @@ internal sealed class NodesTests() : PluginTests("nodes")
 
         json.Code.Should().Be(1);
         ((string)JsonNode.Parse(json.Output)!["status"]!["storeID"]!).Should().Be("one-volume");
-        (await KubectlAsync("podmigration", "nodes", "nowhere")).Should().Be(new Said(3, "", "error: from server (NotFound): checkpointnodes.lpm.my.domain \"nowhere\" not found\n"));
+        (await KubectlAsync("podmigration", "nodes", "nowhere")).Should().Be(
+            new Said(3, "", "error: from server (NotFound): checkpointnodes.lpm.my.domain \"nowhere\" not found\n"));
         (await KubectlAsync("__complete", "podmigration", "nodes", "w")).Output.Should().Be("west\n:4\n");
     }
 
@@ -76,9 +85,12 @@ internal sealed class NodesTests() : PluginTests("nodes")
     [Test]
     public async Task A_node_that_takes_no_pods_may_send_them()
     {
-        await ApplyAsync("{apiVersion: v1, kind: Pod, metadata: {name: away}, spec: {nodeName: west, containers: [{name: main, image: x}]}}");
+        await ApplyAsync(
+            "{apiVersion: v1, kind: Pod, metadata: {name: away}, spec: {nodeName: west, containers: [{name: main, "
+                + "image: x}]}}");
 
-        (await KubectlAsync("podmigration", "check", "away", "--to", "east")).Output.Should().MatchRegex("agent of west +warning +no pod can be moved to this node");
+        (await KubectlAsync("podmigration", "check", "away", "--to", "east")).Output
+            .Should().MatchRegex("agent of west +warning +no pod can be moved to this node");
     }
 
     private async Task TellAsync(string node, string status, string reason, string message)
@@ -87,7 +99,10 @@ internal sealed class NodesTests() : PluginTests("nodes")
         await ApplyAsync($"{{apiVersion: lpm.my.domain/v1, kind: CheckpointNode, metadata: {{name: {node}}}}}");
         await SetStatusAsync("checkpointnode", node, new
         {
-            conditions = new[] { new { type = "Ready", status, reason, message, lastTransitionTime = "2026-11-21T08:00:00Z" } },
+            conditions = new[]
+            {
+                new { type = "Ready", status, reason, message, lastTransitionTime = "2026-11-21T08:00:00Z" },
+            },
             agentVersion = "1.0.0", runtimeVersion = "crun 1.28", criuVersion = "4.2.1", kernelVersion = "6.12.4", architecture = "amd64", cpuVendor = "AuthenticAMD",
             storeID = "one-volume", storeFreeBytes = 919_000_000_000, stagingFreeBytes = 41_000_000_000, archiveFreeBytes = 41_000_000_000,
         });

@@ -12,12 +12,15 @@ internal sealed class ObjectTests() : PluginTests("object")
     [OneTimeSetUp]
     public async Task MakeNodesAsync()
     {
-        foreach (var (node, runtime) in new[] { ("node-a", "cri-o://1.36.0"), ("node-b", "cri-o://1.36.0"), ("node-c", "containerd://2.2.0") })
+        foreach (var (node, runtime) in new[] { ("node-a", "cri-o://1.36.0"),
+            ("node-b", "cri-o://1.36.0"), ("node-c", "containerd://2.2.0") })
         {
             await ApplyAsync($$$"""{apiVersion: v1, kind: Node, metadata: {name: {{{node}}}}}""");
             await SetStatusAsync("node", node, new
             {
-                conditions = new[] { new { type = "Ready", status = node == "node-c" ? "False" : "True", reason = "KubeletNotReady" } },
+                conditions = new[] { new { type = "Ready", status = node == "node-c"
+                    ? "False"
+                    : "True", reason = "KubeletNotReady" } },
                 nodeInfo = new { architecture = "amd64", containerRuntimeVersion = runtime, kernelVersion = "6.12" },
             });
         }
@@ -57,13 +60,16 @@ internal sealed class ObjectTests() : PluginTests("object")
     public async Task Says_whether_the_target_takes_the_pod_and_its_Service_follows_it()
     {
         await RunAsync("picky", ", nodeSelector: {disk: fast}");
-        await ApplyAsync("{apiVersion: v1, kind: Service, metadata: {name: elsewhere}, spec: {selector: {app: other}, ports: [{port: 80}]}}");
+        await ApplyAsync(
+            "{apiVersion: v1, kind: Service, metadata: {name: elsewhere}, spec: {selector: {app: other}, ports: "
+                + "[{port: 80}]}}");
 
         var said = await KubectlAsync("podmigration", "check", "picky", "--to", "node-b", "--service", "elsewhere");
         var free = await KubectlAsync("podmigration", "check", "picky", "--service", "nowhere");
 
         said.Code.Should().Be(1);
-        said.Output.Should().MatchRegex("target node +no +node node-b does not have the label disk=fast of the pod's nodeSelector")
+        said.Output.Should().MatchRegex(
+            "target node +no +node node-b does not have the label disk=fast of the pod's nodeSelector")
             .And.MatchRegex("--service +no +Service elsewhere selects app=other");
         free.Output.Should().MatchRegex("target node +no +node node-b does not have the label disk=fast")
             .And.MatchRegex("--service +no +Service nowhere does not exist in namespace object");
@@ -73,10 +79,13 @@ internal sealed class ObjectTests() : PluginTests("object")
     public async Task Says_which_other_pods_keep_it_away()
     {
         const string apart =
-            ", affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{labelSelector: {matchLabels: {app: quorum}}, topologyKey: kubernetes.io/hostname}]}}";
+            ", affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{labelSelector: "
+                + "{matchLabels: {app: quorum}}, topologyKey: kubernetes.io/hostname}]}}";
         await RunAsync("first", apart);
         await KubectlAsync("label", "pod", "first", "app=quorum");
-        await ApplyAsync("{apiVersion: v1, kind: Pod, metadata: {name: second, labels: {app: quorum}}, spec: {nodeName: node-b, containers: [{name: main, image: x}]}}");
+        await ApplyAsync(
+            "{apiVersion: v1, kind: Pod, metadata: {name: second, labels: {app: quorum}}, spec: {nodeName: node-b, "
+                + "containers: [{name: main, image: x}]}}");
 
         var named = await KubectlAsync("podmigration", "check", "first", "--to", "node-b");
         var free = await KubectlAsync("podmigration", "check", "first");
@@ -85,16 +94,23 @@ internal sealed class ObjectTests() : PluginTests("object")
         var alone = await KubectlAsync("podmigration", "check", "first", "--to", "node-b");
 
         named.Code.Should().Be(1);
-        named.Output.Should().MatchRegex("target node +no +pod first may not be on node node-b: its required anti-affinity keeps it away from pod object/second");
+        named.Output.Should().MatchRegex(
+            "target node +no +pod first may not be on node node-b: its required anti-affinity keeps it away from pod "
+                + "object/second");
         free.Code.Should().Be(1);
         free.Output.Should().Contain("keeps it away from pod object/second");
-        second.Output.Should().MatchRegex("target node +no +pod second may not be on node node-a: pod object/first keeps it away by required anti-affinity");
+        second.Output.Should().MatchRegex(
+            "target node +no +pod second may not be on node node-a: pod object/first keeps it away by required "
+                + "anti-affinity");
         alone.Code.Should().Be(0, alone.Output);
     }
 
     [TestCase("WouldMigrate", "Completed", 0, "operator +ok +pod asked could move[^$]*Pod asked can be moved.\n")]
-    [TestCase("WouldFail", "Failed", 1, "KernelTooOld +no +older\nNotEnoughSpace +no +full; fuller\n[^$]*Pod asked cannot be moved like this.\n")]
-    public async Task Has_the_operator_say_it_by_a_dry_run_that_goes_again(string outcome, string phase, int code, string pattern)
+    [TestCase(
+        "WouldFail", "Failed", 1,
+        "KernelTooOld +no +older\nNotEnoughSpace +no +full; fuller\n[^$]*Pod asked cannot be moved like this.\n")]
+    public async Task Has_the_operator_say_it_by_a_dry_run_that_goes_again(
+        string outcome, string phase, int code, string pattern)
     {
         var message = code == 0 ? "pod asked could move" : "KernelTooOld: older; NotEnoughSpace: full; fuller";
         using var check = Start("podmigration", "check", "asked", "--to", "node-b", "--tcp-policy", "Reject", "--ask");
@@ -102,15 +118,20 @@ internal sealed class ObjectTests() : PluginTests("object")
             async () =>
             {
                 check.HasExited.Should().BeFalse();
-                return (await KubectlAsync("get", "podmigration", "-o", "jsonpath={.items[?(@.spec.podName==\"asked\")].metadata.name}")).Output;
+                return (await KubectlAsync(
+                    "get", "podmigration", "-o",
+                    "jsonpath={.items[?(@.spec.podName==\"asked\")].metadata.name}")).Output;
             },
             name => name.Length > 0);
 
-        (await GetAsync("podmigration", name))["spec"]!.ToJsonString().Should().Be("""{"dryRun":true,"podName":"asked","targetNode":"node-b","tcpPolicy":"Reject","ttlSecondsAfterFinished":600}""");
+        (await GetAsync("podmigration", name))["spec"]!.ToJsonString().Should().Be(
+            """{"dryRun":true,"podName":"asked","targetNode":"node-b","tcpPolicy":"Reject","ttlSecondsAfterFinished":600}""");
         await SetStatusAsync("podmigration", name, new
         {
             phase, outcome, message, startTime = "2026-11-21T08:00:00Z", completionTime = "2026-11-21T08:00:01Z",
-            conditions = new[] { new { type = "Ready", status = code == 0 ? "True" : "False", reason = "KernelTooOld", message, lastTransitionTime = "2026-11-21T08:00:01Z" } },
+            conditions = new[] { new { type = "Ready", status = code == 0
+                ? "True"
+                : "False", reason = "KernelTooOld", message, lastTransitionTime = "2026-11-21T08:00:01Z" } },
         });
         var output = await check.StandardOutput.ReadToEndAsync();
         await check.WaitForExitAsync();
@@ -125,8 +146,10 @@ internal sealed class ObjectTests() : PluginTests("object")
     {
         await RunAsync("lonely");
 
-        (await KubectlAsync("podmigration", "check", "nobody")).Should().Be(new Said(3, "", "error: from server (NotFound): pods \"nobody\" not found\n"));
-        (await KubectlAsync("podmigration", "check", "lonely", "--to", "node-x")).Output.Should().Contain("node-x does not exist");
+        (await KubectlAsync("podmigration", "check", "nobody"))
+            .Should().Be(new Said(3, "", "error: from server (NotFound): pods \"nobody\" not found\n"));
+        (await KubectlAsync("podmigration", "check", "lonely", "--to", "node-x")).Output
+            .Should().Contain("node-x does not exist");
         (await KubectlAsync("podmigration", "status", "nothing")).Code.Should().Be(3);
         (await KubectlAsync("podmigration", "inspect", "nothing")).Error.Should().Contain("\"nothing\" not found");
     }
@@ -134,9 +157,12 @@ internal sealed class ObjectTests() : PluginTests("object")
     [Test]
     public async Task Inspects_a_checkpoint()
     {
-        await ApplyAsync("{apiVersion: lpm.my.domain/v1, kind: PodCheckpoint, metadata: {name: seen}, spec: {podName: web, deletionPolicy: Retain}}");
+        await ApplyAsync(
+            "{apiVersion: lpm.my.domain/v1, kind: PodCheckpoint, metadata: {name: seen}, spec: {podName: web, "
+                + "deletionPolicy: Retain}}");
         var uid = (string)(await GetAsync("podcheckpoint", "seen"))["metadata"]!["uid"]!;
-        const string id = "20261121t080000z-0b1c2d", pod = "0b1c2d3e-0000-4000-8000-000000000000", digest = "sha256:" + Hex;
+        const string id =
+            "20261121t080000z-0b1c2d", pod = "0b1c2d3e-0000-4000-8000-000000000000", digest = "sha256:" + Hex;
         await ApplyAsync($$"""
             apiVersion: lpm.my.domain/v1
             kind: PodCheckpointContent
@@ -167,51 +193,74 @@ internal sealed class ObjectTests() : PluginTests("object")
             ready = true, size = 4096, compressedSize = 2048, digest, compressedDigest = digest, runtime = "cri-o 1.36.0", criuVersion = "4.2", imageReference = "busybox:1",
             stoppedAt = "2026-11-21T08:00:00.123456Z",
         });
-        await SetStatusAsync("containercheckpoint", "seen-main", new { ready = true, boundContentName = "ccpc-seen", size = 2048, artifactURI = $"shared://{pod}/{id}/main/dump.tar.zst", digest });
-        await SetStatusAsync("podcheckpointcontent", "pcpc-seen", new { ready = true, artifactURI = $"shared://{pod}/{id}" });
-        await SetStatusAsync("podcheckpoint", "seen", new { ready = true, boundContentName = "pcpc-seen", checkpointID = id, podUID = pod, nodeName = "node-a", containers = new[] { "main" }, size = 2048 });
+        await SetStatusAsync(
+            "containercheckpoint",
+            "seen-main",
+            new { ready = true, boundContentName = "ccpc-seen", size = 2048, artifactURI = $"shared://{pod}/{id}/main/dump.tar.zst", digest });
+        await SetStatusAsync(
+            "podcheckpointcontent", "pcpc-seen", new { ready = true, artifactURI = $"shared://{pod}/{id}" });
+        await SetStatusAsync(
+            "podcheckpoint",
+            "seen",
+            new { ready = true, boundContentName = "pcpc-seen", checkpointID = id, podUID = pod, nodeName = "node-a", containers = new[]
+            {
+                "main",
+            }, size = 2048 });
 
         var said = await KubectlAsync("podmigration", "inspect", "seen");
 
         said.Code.Should().Be(0, said.Error);
-        said.Output.Should().MatchRegex("Result: +Ready").And.MatchRegex("Binding: +both ways; content and bytes stay when it is deleted \\(policy Retain\\)")
+        said.Output.Should().MatchRegex("Result: +Ready").And.MatchRegex(
+            "Binding: +both ways; content and bytes stay when it is deleted \\(policy Retain\\)")
             .And.MatchRegex($"Artifact: +shared://{pod}/{id}\n")
-            .And.MatchRegex($@"main +True +4\.0 KiB +2\.0 KiB +{digest} +busybox:1 +cri-o 1\.36\.0 +4\.2 +2026-11-21 08:00:00\.123Z");
+            .And.MatchRegex(
+                $@"main +True +4\.0 KiB +2\.0 KiB +{digest} +busybox:1 +cri-o 1\.36\.0 +4\.2 +2026-11-21 08:00:00\.123Z");
     }
 
     [Test]
     public async Task Moves_a_Deployments_pods_in_turn_and_shows_the_operators_refusal()
     {
         await MakeDeploymentAsync();
-        var plan = await KubectlAsync("podmigration", "deployment", "shop", "--from", "node-a", "--to", "node-b", "--plan");
-        using var move = Start("podmigration", "deployment", "shop", "--from", "node-a", "--to", "node-b", "--retention", "Retain");
+        var plan = await KubectlAsync(
+            "podmigration", "deployment", "shop", "--from", "node-a", "--to", "node-b", "--plan");
+        using var move =
+            Start("podmigration", "deployment", "shop", "--from", "node-a", "--to", "node-b", "--retention", "Retain");
         var created = (await move.StandardOutput.ReadLineAsync())!.Split(' ')[0].Split('/')[1];
         var spec = (await GetAsync("podmigration", created))["spec"]!;
 
         await SetStatusAsync("podmigration", created, new
         {
             phase = "Failed", message = "pod shop-1 belongs to ReplicaSet shop", startTime = "2026-11-21T08:00:00Z", completionTime = "2026-11-21T08:00:01Z",
-            conditions = new[] { new { type = "Ready", status = "False", reason = "PodNotMigratable", message = "pod shop-1 belongs to ReplicaSet shop", lastTransitionTime = "2026-11-21T08:00:00Z" } },
+            conditions = new[]
+            {
+                new { type = "Ready", status = "False", reason = "PodNotMigratable", message = "pod shop-1 belongs to ReplicaSet shop", lastTransitionTime = "2026-11-21T08:00:00Z" },
+            },
         });
         var output = await move.StandardOutput.ReadToEndAsync();
         await move.WaitForExitAsync();
 
         plan.Should().Be(new Said(0, "pod/shop-1: node-a -> node-b\npod/shop-2: node-a -> node-b\n", ""));
         created.Should().StartWith("shop-1-");
-        ((string)spec["podName"]!, (string)spec["targetNode"]!, (string)spec["checkpointRetention"]!).Should().Be(("shop-1", "node-b", "Retain"));
+        ((string)spec["podName"]!, (string)spec["targetNode"]!, (string)spec["checkpointRetention"]!)
+            .Should().Be(("shop-1", "node-b", "Retain"));
         spec["podUID"].Should().NotBeNull("a namesake is another pod");
         move.ExitCode.Should().Be(1);
-        output.Should().MatchRegex($"shop-1 +{created} +Failed, PodNotMigratable +pod shop-1 belongs to ReplicaSet shop\n")
+        output.Should().MatchRegex(
+            $"shop-1 +{created} +Failed, PodNotMigratable +pod shop-1 belongs to ReplicaSet shop\n")
             .And.MatchRegex("shop-2 +not begun\n");
-        (await KubectlAsync("podmigration", "list", "--pod", "shop-2")).Error.Should().Be("No migrations found in namespace object.\n");
+        (await KubectlAsync("podmigration", "list", "--pod", "shop-2")).Error
+            .Should().Be("No migrations found in namespace object.\n");
         var wrong = await KubectlAsync("podmigration", "deployment", "shop", "--from", "node-b", "--to", "node-a");
-        wrong.Should().Be(new Said(3, "", "error: Deployment shop has no pod on --from node-b; its pods are on: node-a\n"));
+        wrong.Should().Be(
+            new Said(3, "", "error: Deployment shop has no pod on --from node-b; its pods are on: node-a\n"));
     }
 
     [Test]
     public async Task Restores_a_pod_from_a_checkpoint()
     {
-        await RunAsync("origin", ", initContainers: [{name: once, image: busybox}]", "labels: {app: web, pod-template-hash: abc}, ");
+        await RunAsync(
+            "origin", ", initContainers: [{name: once, image: busybox}]",
+            "labels: {app: web, pod-template-hash: abc}, ");
         await CheckpointAsync("origin");
         using var restore = Start("podmigration", "restore", "origin", "--name", "clone", "--to", "node-b", "--wait");
         (await restore.StandardOutput.ReadLineAsync()).Should().Be("pod/clone created");
@@ -221,9 +270,12 @@ internal sealed class ObjectTests() : PluginTests("object")
 
         restore.ExitCode.Should().Be(0, await restore.StandardError.ReadToEndAsync());
         var uid = (string)(await GetAsync("pod", "origin"))["metadata"]!["uid"]!;
-        ((string)clone["metadata"]!["annotations"]!["io.kubernetes.cri-o.checkpoint-restore"]!).Should().Be($"shared://{uid}/20261121t080000z-0b1c2d");
-        clone["metadata"]!["labels"]!.ToJsonString().Should().Be("""{"app":"web"}""", "no controller may take it for its own");
-        ((string)clone["spec"]!["runtimeClassName"]!, (string)clone["spec"]!["nodeName"]!).Should().Be(("checkpoint-restore", "node-b"));
+        ((string)clone["metadata"]!["annotations"]!["io.kubernetes.cri-o.checkpoint-restore"]!)
+            .Should().Be($"shared://{uid}/20261121t080000z-0b1c2d");
+        clone["metadata"]!["labels"]!.ToJsonString()
+            .Should().Be("""{"app":"web"}""", "no controller may take it for its own");
+        ((string)clone["spec"]!["runtimeClassName"]!, (string)clone["spec"]!["nodeName"]!)
+            .Should().Be(("checkpoint-restore", "node-b"));
         clone["spec"]!["initContainers"].Should().BeNull();
     }
 
@@ -234,11 +286,14 @@ internal sealed class ObjectTests() : PluginTests("object")
         await CheckpointAsync("refused");
         using var restore = Start("podmigration", "restore", "refused", "--wait", "-q");
         await Wait.UntilAsync(
-            () => KubectlAsync("annotate", "pod", "refused-refused", "lpm.my.domain/restore-outcome=RestoreRefused: not yours"), said => said.Code == 0);
+            () => KubectlAsync(
+                "annotate", "pod", "refused-refused", "lpm.my.domain/restore-outcome=RestoreRefused: not yours"),
+            said => said.Code == 0);
         await restore.WaitForExitAsync();
 
         restore.ExitCode.Should().Be(1);
-        (await restore.StandardError.ReadToEndAsync()).Should().Be("error: pod/refused-refused: RestoreRefused: not yours\n");
+        (await restore.StandardError.ReadToEndAsync())
+            .Should().Be("error: pod/refused-refused: RestoreRefused: not yours\n");
     }
 
     [Test]
@@ -264,20 +319,27 @@ internal sealed class ObjectTests() : PluginTests("object")
         var pod = JsonNode.Parse(await restore.StandardOutput.ReadToEndAsync())!;
         var missing = await KubectlAsync("podmigration", "restore", "gone");
 
-        ((string)pod["metadata"]!["name"]!, (int)pod["spec"]!["terminationGracePeriodSeconds"]!).Should().Be(("gone", 5));
+        ((string)pod["metadata"]!["name"]!, (int)pod["spec"]!["terminationGracePeriodSeconds"]!)
+            .Should().Be(("gone", 5));
         ((string)pod["spec"]!["containers"]![0]!["env"]![0]!["value"]!).Should().Be("12");
         missing.Should().Be(new Said(
-            3, "", "error: the pod that podcheckpoint.lpm.my.domain/gone was made of is gone, and a checkpoint holds no manifest: "
-            + "give the pod's with --filename FILE (what it was created with, or what kubectl get pod -o yaml said while it ran)\n"));
+            3, "",
+            "error: the pod that podcheckpoint.lpm.my.domain/gone was made of is gone, and a checkpoint holds no "
+            + "manifest: "
+            + "give the pod's with --filename FILE (what it was created with, or what kubectl get pod -o yaml said "
+            + "while it ran)\n"));
     }
 
     [Test]
     public async Task Restores_nothing_from_a_checkpoint_that_is_not_whole()
     {
-        await ApplyAsync("{apiVersion: lpm.my.domain/v1, kind: PodCheckpoint, metadata: {name: half}, spec: {podName: web}}");
+        await ApplyAsync(
+            "{apiVersion: lpm.my.domain/v1, kind: PodCheckpoint, metadata: {name: half}, spec: {podName: web}}");
 
         (await KubectlAsync("podmigration", "restore", "half")).Should().Be(new Said(
-            3, "", "error: podcheckpoint.lpm.my.domain/half cannot be restored from: Pending: the operator has not seen it yet\n"));
+            3, "",
+            "error: podcheckpoint.lpm.my.domain/half cannot be restored from: Pending: the operator has not seen it "
+                + "yet\n"));
     }
 
     private const string Hex = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -289,29 +351,40 @@ internal sealed class ObjectTests() : PluginTests("object")
         await SetStatusAsync("pod", name, new
         {
             phase = "Running",
-            containerStatuses = new[] { new { name = "main", image = "busybox", imageID = "", ready = true, restartCount = 0, state = new { running = new { } } } },
+            containerStatuses = new[]
+            {
+                new { name = "main", image = "busybox", imageID = "", ready = true, restartCount = 0, state = new { running = new { } } },
+            },
         });
     }
 
     private async Task CheckpointAsync(string pod)
     {
-        await ApplyAsync($$$"""{apiVersion: lpm.my.domain/v1, kind: PodCheckpoint, metadata: {name: {{{pod}}}}, spec: {podName: {{{pod}}}}}""");
+        await ApplyAsync(
+            $$$"""{apiVersion: lpm.my.domain/v1, kind: PodCheckpoint, metadata: {name: {{{pod}}}}, spec: {podName: {{{pod}}}}}""");
         var uid = (string)(await GetAsync("pod", pod))["metadata"]!["uid"]!;
         await SetStatusAsync("podcheckpoint", pod, new
         {
-            ready = true, boundContentName = "pcpc-" + pod, checkpointID = "20261121t080000z-0b1c2d", podUID = uid, nodeName = "node-a", containers = new[] { "main" },
+            ready = true, boundContentName = "pcpc-"
+                + pod, checkpointID = "20261121t080000z-0b1c2d", podUID = uid, nodeName = "node-a", containers = new[]
+                {
+                    "main",
+                },
         });
     }
 
     private async Task MakeDeploymentAsync()
     {
-        const string template = "template: {metadata: {labels: {app: shop}}, spec: {containers: [{name: main, image: busybox}]}}";
-        await ApplyAsync($$$"""{apiVersion: apps/v1, kind: Deployment, metadata: {name: shop}, spec: {selector: {matchLabels: {app: shop}}, {{{template}}}}}""");
+        const string template =
+            "template: {metadata: {labels: {app: shop}}, spec: {containers: [{name: main, image: busybox}]}}";
+        await ApplyAsync(
+            $$$"""{apiVersion: apps/v1, kind: Deployment, metadata: {name: shop}, spec: {selector: {matchLabels: {app: shop}}, {{{template}}}}}""");
         var deployment = (string)(await GetAsync("deployment", "shop"))["metadata"]!["uid"]!;
         await ApplyAsync(
             $$$"""{apiVersion: apps/v1, kind: ReplicaSet, metadata: {name: shop, labels: {app: shop}, ownerReferences: [{apiVersion: apps/v1, kind: Deployment, name: shop, uid: {{{deployment}}}, controller: true}]}, spec: {selector: {matchLabels: {app: shop}}, {{{template}}}}}""");
         var set = (string)(await GetAsync("replicaset", "shop"))["metadata"]!["uid"]!;
-        var owner = $"ownerReferences: [{{apiVersion: apps/v1, kind: ReplicaSet, name: shop, uid: {set}, controller: true}}], ";
+        var owner =
+            $"ownerReferences: [{{apiVersion: apps/v1, kind: ReplicaSet, name: shop, uid: {set}, controller: true}}], ";
         await RunAsync("shop-1", "", "labels: {app: shop}, " + owner);
         await RunAsync("shop-2", "", "labels: {app: shop}, " + owner);
         await RunAsync("shop-stray", "", "labels: {app: shop}, ");

@@ -10,7 +10,12 @@ namespace PodCheckpointing.Component.Kubectl;
 internal sealed class PluginCluster
 {
     private static readonly string[] Links =
-        ["kubectl-create-podmigration", "kubectl-create-podcheckpoint", "kubectl-podmigration", "kubectl_complete-podmigration"];
+    [
+        "kubectl-create-podmigration",
+        "kubectl-create-podcheckpoint",
+        "kubectl-podmigration",
+        "kubectl_complete-podmigration",
+    ];
 
     public static ControlPlane Cluster { get; private set; } = null!;
 
@@ -21,7 +26,8 @@ internal sealed class PluginCluster
 
     /// <summary>The kubeconfig with every right, in a namespace.</summary>
     public static string KubeconfigFor(string namespaceName) =>
-        File.ReadAllText(Cluster.Kubeconfig).Replace("      user: admin", $"      user: admin\n      namespace: {namespaceName}", StringComparison.Ordinal);
+        File.ReadAllText(Cluster.Kubeconfig).Replace(
+            "      user: admin", $"      user: admin\n      namespace: {namespaceName}", StringComparison.Ordinal);
 
     [OneTimeSetUp]
     public async Task StartAsync()
@@ -29,14 +35,16 @@ internal sealed class PluginCluster
         Folder = Directory.CreateTempSubdirectory("pod-checkpointing-plugins").FullName;
         foreach (var link in Links)
         {
-            File.CreateSymbolicLink(Path.Combine(Folder, link), Path.Combine(AppContext.BaseDirectory, "kubectl-podmigration"));
+            File.CreateSymbolicLink(
+                Path.Combine(Folder, link), Path.Combine(AppContext.BaseDirectory, "kubectl-podmigration"));
         }
 
         using var deadline = new CancellationTokenSource(TimeSpan.FromMinutes(3));
         Cluster = await ControlPlane.StartAsync(deadline.Token);
         BeforeInstallation = await ListAsync();
         (await Cluster.KubectlAsync(null, "apply", "-k", Samples.Definitions)).Code.Should().Be(0);
-        var (code, output) = await Cluster.KubectlAsync(null, "wait", "crd", "--all", "--for=condition=Established", "--timeout=180s");
+        var (code, output) =
+            await Cluster.KubectlAsync(null, "wait", "crd", "--all", "--for=condition=Established", "--timeout=180s");
         code.Should().Be(0, output);
     }
 

@@ -39,7 +39,8 @@ internal abstract class PluginTests(string namespaceName)
     }
 
     /// <summary>A kubectl that runs on.</summary>
-    protected Process Start(params string[] arguments) => StartProgram(Path.Combine(ApiServerParts.Find(), "kubectl"), arguments);
+    protected Process Start(params string[] arguments) =>
+        StartProgram(Path.Combine(ApiServerParts.Find(), "kubectl"), arguments);
 
     /// <summary>Runs another program, which finds kubectl and the plug-ins; its standard output.</summary>
     protected async Task<string> ShellAsync(string program, params string[] arguments)
@@ -59,7 +60,8 @@ internal abstract class PluginTests(string namespaceName)
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
-        start.Environment["PATH"] = PluginCluster.Folder + ":" + ApiServerParts.Find() + ":" + Environment.GetEnvironmentVariable("PATH");
+        start.Environment["PATH"] =
+            PluginCluster.Folder + ":" + ApiServerParts.Find() + ":" + Environment.GetEnvironmentVariable("PATH");
         start.Environment["KUBECONFIG"] = _kubeconfig;
         start.Environment["HOME"] = PluginCluster.Folder;
         return Process.Start(start)!;

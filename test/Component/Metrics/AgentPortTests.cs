@@ -13,7 +13,8 @@ using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.Component.Metrics;
 
-/// <summary>The agent's program: what it tells on the port that anybody may reach, and what it does not do there.</summary>
+/// <summary>The agent's program: what it tells on the port that anybody may reach, and
+/// what it does not do there.</summary>
 internal sealed class AgentPortTests
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(100);
@@ -38,7 +39,8 @@ internal sealed class AgentPortTests
                 "--Agent:NodeName=node-a", $"--Agent:StoreRoot={store}", $"--Agent:StateRoot={_state}",
                 "--Agent:KubeletUrl=https://127.0.0.1:9", $"--Agent:KubeletCa={_authority.CaFile}",
                 $"--Agent:KubeletClientCertificate={certificate}", $"--Agent:KubeletClientKey={key}",
-                $"--Agent:TlsCertificate={certificate}", $"--Agent:TlsKey={key}", $"--Agent:TlsClientCa={_authority.CaFile}",
+                $"--Agent:TlsCertificate={certificate}",
+                $"--Agent:TlsKey={key}", $"--Agent:TlsClientCa={_authority.CaFile}",
                 $"--Agent:RuntimeEndpoint=unix://{_state}/no.sock", $"--Agent:CriuConfig={_state}/crun.conf",
                 $"--Agent:Port={_ports[0]}", $"--Agent:HealthPort={_ports[1]}", $"--Agent:MetricsPort={_ports[2]}",
             ])
@@ -79,7 +81,14 @@ internal sealed class AgentPortTests
         await client.Invoking(c => c.FenceAsync(new FenceRequest { PodUid = "u-1", Holder = "m-2" }, Deadline, default))
             .Should().ThrowAsync<RpcException>();
         await client.Invoking(c => c.CheckpointAsync(
-            new CheckpointRequest { PodUid = "u-1", PodName = "p", PodNamespace = "n", ContainerName = "c", CheckpointId = "20261121t003412z-7f3a9c" },
+            new CheckpointRequest
+            {
+                PodUid = "u-1",
+                PodName = "p",
+                PodNamespace = "n",
+                ContainerName = "c",
+                CheckpointId = "20261121t003412z-7f3a9c",
+            },
             Deadline,
             default)).Should().ThrowAsync<RpcException>("no runtime answers");
         var response = await _http.GetAsync($"{Metrics}/metrics");
@@ -102,8 +111,12 @@ internal sealed class AgentPortTests
             (_agent.StartTime.ToUniversalTime() - DateTime.UnixEpoch).TotalSeconds, 2);
         Value(families["process_open_fds"]).Should().BeInRange(10, Value(families["process_max_fds"]));
         Value(families["pod_checkpointing_build_info"], ("component", "agent")).Should().Be(1);
-        Value(families["pod_checkpointing_certificate_expiry_timestamp_seconds"], ("component", "agent"), ("certificate", "own")).Should()
-            .BeInRange(DateTimeOffset.UtcNow.AddHours(11).ToUnixTimeSeconds(), DateTimeOffset.UtcNow.AddHours(13).ToUnixTimeSeconds());
+        Value(
+            families["pod_checkpointing_certificate_expiry_timestamp_seconds"], ("component", "agent"),
+            ("certificate", "own"))
+            .Should()
+            .BeInRange(DateTimeOffset.UtcNow.AddHours(11)
+                .ToUnixTimeSeconds(), DateTimeOffset.UtcNow.AddHours(13).ToUnixTimeSeconds());
         text.Should().NotContain("u-1").And.NotContain("m-1", "no name of an object is told");
     }
 
@@ -173,7 +186,8 @@ internal sealed class AgentPortTests
         try
         {
             // Also with its first look at the volume behind it.
-            return (await _http.GetStringAsync($"{Metrics}/metrics")).Contains("\ncheckpoint_agent_store_free_bytes ", StringComparison.Ordinal);
+            return (await _http.GetStringAsync($"{Metrics}/metrics")).Contains(
+                "\ncheckpoint_agent_store_free_bytes ", StringComparison.Ordinal);
         }
         catch (HttpRequestException)
         {

@@ -40,14 +40,16 @@ public sealed partial class PrometheusTests
         families["odd_things"].Samples.Select(s => s.Labels["what"]).Should().BeEquivalentTo(odd);
         families["odd_things"].Samples.Should().OnlyContain(s => s.Value == "2.0" && s.Labels["where"] == "here");
         families["odd_wait_seconds"].Type.Should().Be("histogram");
-        families["odd_wait_seconds"].Samples.Where(s => s.Labels["who"] == "a\"b").Select(s => (s.Name, s.Labels.GetValueOrDefault("le"), s.Value))
+        families["odd_wait_seconds"].Samples.Where(s => s.Labels["who"] == "a\"b")
+            .Select(s => (s.Name, s.Labels.GetValueOrDefault("le"), s.Value))
             .Should().Equal(
                 ("odd_wait_seconds_bucket", "0.25", "0.0"),
                 ("odd_wait_seconds_bucket", "10", "1.0"),
                 ("odd_wait_seconds_bucket", "+Inf", "1.0"),
                 ("odd_wait_seconds_sum", null, "0.3"),
                 ("odd_wait_seconds_count", null, "1.0"));
-        families["odd_wait_seconds"].Samples.Single(s => s.Name.EndsWith("_sum") && s.Labels["who"] == "c").Value.Should().Be("inf");
+        families["odd_wait_seconds"].Samples.Single(s => s.Name.EndsWith("_sum") && s.Labels["who"] == "c").Value
+            .Should().Be("inf");
         families["odd_level_bytes"].Samples.Single().Value.Should().Be("1.7976931348623157e+308");
     }
 
@@ -55,7 +57,9 @@ public sealed partial class PrometheusTests
     public async Task Promtool_finds_no_fault_with_any_metric()
     {
         // Every metric with a value, made again from its definition.
-        var all = OperatorMetering.Sets.Concat(AgentMetering.Sets).SelectMany(s => s.Definitions).DistinctBy(d => d.Name);
+        var all = OperatorMetering.Sets.Concat(AgentMetering.Sets)
+            .SelectMany(s => s.Definitions)
+            .DistinctBy(d => d.Name);
         var defined = new MetricSet("all");
         var recorders = new List<Action>();
         foreach (var metric in all)
@@ -92,7 +96,8 @@ public sealed partial class PrometheusTests
     [Test]
     public async Task Promtool_finds_a_fault_where_there_is_one()
     {
-        var (code, said) = await PrometheusTools.PromtoolAsync(["check", "metrics"], "# TYPE things counter\nthings 1\n");
+        var (code, said) =
+            await PrometheusTools.PromtoolAsync(["check", "metrics"], "# TYPE things counter\nthings 1\n");
 
         code.Should().NotBe(0);
         said.Should().Contain("_total");
@@ -116,15 +121,21 @@ public sealed partial class PrometheusTests
             }
 
             File.Copy(Path.Combine(Folder, "alerts.test.yaml"), Path.Combine(work, "alerts.test.yaml"));
-            var (code, said) = await PrometheusTools.PromtoolAsync(["check", "rules", Path.Combine(work, "rules.yaml")], "");
+            var (code, said) =
+                await PrometheusTools.PromtoolAsync(["check", "rules", Path.Combine(work, "rules.yaml")], "");
             code.Should().Be(0, said);
             said.Should().Contain("SUCCESS: 21 rules found");
 
-            var alerts = Alert().Matches(await File.ReadAllTextAsync(Path.Combine(work, "rules.yaml"))).Select(m => m.Groups[1].Value);
-            var raised = Raised().Matches(await File.ReadAllTextAsync(Path.Combine(work, "alerts.test.yaml"))).Select(m => m.Groups[1].Value);
+            var alerts = Alert()
+                .Matches(await File.ReadAllTextAsync(Path.Combine(work, "rules.yaml")))
+                .Select(m => m.Groups[1].Value);
+            var raised = Raised()
+                .Matches(await File.ReadAllTextAsync(Path.Combine(work, "alerts.test.yaml")))
+                .Select(m => m.Groups[1].Value);
             raised.Distinct().Should().BeEquivalentTo(alerts, "each has a history that raises it");
 
-            (code, said) = await PrometheusTools.PromtoolAsync(["test", "rules", Path.Combine(work, "alerts.test.yaml")], "");
+            (code, said) =
+                await PrometheusTools.PromtoolAsync(["test", "rules", Path.Combine(work, "alerts.test.yaml")], "");
             code.Should().Be(0, said);
         }
         finally

@@ -24,7 +24,9 @@ internal static class PrometheusTools
     {
         await Promtool.Value;
         var (code, output, errors) = await RunAsync("/usr/bin/python3", [Beside("read.py")], text);
-        return code == 0 ? JsonSerializer.Deserialize<Family[]>(output, Json)! : throw new AssertionException(errors + "\n" + text);
+        return code == 0
+            ? JsonSerializer.Deserialize<Family[]>(output, Json)!
+            : throw new AssertionException(errors + "\n" + text);
     }
 
     /// <summary>Runs promtool.</summary>
@@ -36,7 +38,8 @@ internal static class PrometheusTools
 
     private static string Beside(string name) => Path.Combine(Manifests.Root, "test", "Component", "Metrics", name);
 
-    private static async Task<(int Code, string Output, string Errors)> RunAsync(string program, string[] arguments, string input)
+    private static async Task<(int Code, string Output, string Errors)> RunAsync(
+        string program, string[] arguments, string input)
     {
         using var process = Process.Start(new ProcessStartInfo(program, arguments)
         {

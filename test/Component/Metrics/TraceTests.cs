@@ -27,7 +27,8 @@ using PodCheckpointing.Storage;
 
 namespace PodCheckpointing.Component.Metrics;
 
-/// <summary>One migration is one trace, from the operator's runs through its calls over mutual TLS into the agent.</summary>
+/// <summary>One migration is one trace, from the operator's runs through its calls over
+/// mutual TLS into the agent.</summary>
 internal sealed class TraceTests
 {
     private const string Uid = "7f3a9c01-8f8e-4a54-9d0f-0123456789ab";
@@ -87,7 +88,8 @@ internal sealed class TraceTests
         var key = new ObjectKey("ns", "m");
         var woken = new TaskCompletionSource();
         var reconciler = traces.Around<ContainerCheckpoint>(new Scripted(() => calls.Ask(
-            "checkpoint", t => client.CheckpointAsync(new CheckpointRequest { PodUid = "u" }, Deadline, t), woken.SetResult)));
+            "checkpoint", t => client.CheckpointAsync(new CheckpointRequest { PodUid = "u" }, Deadline, t),
+            woken.SetResult)));
         var migration = traces.Around<PodMigration>(new Scripted(() => { }));
 
         await migration.ReconcileAsync(key, default);
@@ -104,7 +106,8 @@ internal sealed class TraceTests
         root.ParentSpanId.Should().Be(default(ActivitySpanId));
         root.Status.Should().Be(ActivityStatusCode.Ok);
         root.GetTagItem("podmigration.outcome").Should().Be("Restored");
-        One(spans, "reconcile PodMigration").ParentSpanId.Should().Be(root.SpanId, "what comes after the end is not told");
+        One(spans, "reconcile PodMigration").ParentSpanId
+            .Should().Be(root.SpanId, "what comes after the end is not told");
         var call = spans.Single(a => a.Kind == ActivityKind.Client);
         var run = spans.First(a => a.OperationName == "reconcile ContainerCheckpoint");
         run.ParentSpanId.Should().Be(root.SpanId);
@@ -219,7 +222,8 @@ internal sealed class TraceTests
     /// <summary>An agent that dumps nothing and says how long it took.</summary>
     private sealed class TracedAgent : CheckpointServiceBase
     {
-        public override Task<CheckpointResponse> CheckpointAsync(CheckpointRequest request, ServerCallContext context) =>
+        public override Task<CheckpointResponse> CheckpointAsync(
+            CheckpointRequest request, ServerCallContext context) =>
             OperationMeter.CheckpointAsync(async () =>
             {
                 await Task.Yield();
@@ -266,7 +270,12 @@ internal sealed class TraceTests
                     CompletionTime = now,
                     Outcome = Outcomes.Restored,
                     Conditions = [new V1Condition { Type = ConditionTypes.Ready, Status = "True" }],
-                    Steps = [new MigrationStep { Name = "Checkpoint", StartedAt = now.AddSeconds(-3), FinishedAt = now.AddSeconds(-1) }],
+                    Steps = [new MigrationStep
+                    {
+                        Name = "Checkpoint",
+                        StartedAt = now.AddSeconds(-3),
+                        FinishedAt = now.AddSeconds(-1),
+                    }],
                 },
             };
             _objects[typeof(PodMigration)] = ended;
@@ -285,7 +294,14 @@ internal sealed class TraceTests
             Uid = uid,
             OwnerReferences = owner is null
                 ? null
-                : [new V1OwnerReference { Kind = owner, Name = "m", Uid = "any", Controller = true, ApiVersion = "v1" }],
+                : [new V1OwnerReference
+                {
+                    Kind = owner,
+                    Name = "m",
+                    Uid = "any",
+                    Controller = true,
+                    ApiVersion = "v1",
+                }],
         };
     }
 }

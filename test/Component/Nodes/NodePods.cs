@@ -27,7 +27,8 @@ internal sealed class NodePods : IDisposable
         _channel = GrpcChannel.ForAddress(
             $"unix://{bench.RootOf(node)}/run/containerd/containerd.sock",
             new GrpcChannelOptions { MaxReceiveMessageSize = 16 * 1024 * 1024 });
-        _options = new KubeletOptions { NodeName = node, RootDirectory = _folder, CgroupParent = $"/pc-{cluster}-{node}" };
+        _options =
+            new KubeletOptions { NodeName = node, RootDirectory = _folder, CgroupParent = $"/pc-{cluster}-{node}" };
         Runtime = new CriRuntime(_channel);
     }
 
@@ -47,7 +48,10 @@ internal sealed class NodePods : IDisposable
         },
         Spec = new V1PodSpec
         {
-            Containers = [new V1Container { Name = "c", Image = "localhost/busybox:1", Command = ["/bin/sh", "-c", command] }],
+            Containers =
+            [
+                new V1Container { Name = "c", Image = "localhost/busybox:1", Command = ["/bin/sh", "-c", command] },
+            ],
         },
     };
 
@@ -116,11 +120,13 @@ internal sealed class NodePods : IDisposable
         await File.WriteAllTextAsync(Path.Combine(Staging(pod), "staged"), "shared://u0/c0/c/dump.tar.zst\n");
     }
 
-    public string Fence(V1Pod pod) => Path.Combine(Directory.CreateDirectory(Path.Combine(State, "fences")).FullName, pod.Metadata.Uid!);
+    public string Fence(V1Pod pod) =>
+        Path.Combine(Directory.CreateDirectory(Path.Combine(State, "fences")).FullName, pod.Metadata.Uid!);
 
     /// <summary>The processes that one hierarchy counts to a container.</summary>
     public int Processes(V1Pod pod, string container, string hierarchy) => File
-        .ReadAllLines($"/sys/fs/cgroup/{hierarchy}{_options.CgroupParent}/pod{pod.Metadata.Uid}/{container}/cgroup.procs").Length;
+        .ReadAllLines(
+            $"/sys/fs/cgroup/{hierarchy}{_options.CgroupParent}/pod{pod.Metadata.Uid}/{container}/cgroup.procs").Length;
 
     public void Dispose()
     {

@@ -60,13 +60,15 @@ internal sealed class NodesTests
 
         _a.Numbers(source)[^1].Should().Be(last, "the source was left stopped");
         _b.Numbers(target).Take(5).Should().Equal(Enumerable.Range(1, 5).Select(n => last + n));
-        (await _b.ExecAsync(restored, "cat /mine; ls /etc/group")).Should().StartWith("mine\n").And.Contain("No such file");
+        (await _b.ExecAsync(restored, "cat /mine; ls /etc/group"))
+            .Should().StartWith("mine\n").And.Contain("No such file");
         foreach (var hierarchy in new[] { "freezer", "memory", "pids", "devices" })
         {
             _b.Processes(target, restored, hierarchy).Should().BePositive(hierarchy);
         }
 
-        File.GetLastWriteTimeUtc(Path.Combine(_b.Staging(target), "restored")).Should().BeAfter(File.GetLastWriteTimeUtc(Path.Combine(_b.Staging(target), "begun")));
+        File.GetLastWriteTimeUtc(Path.Combine(_b.Staging(target), "restored"))
+            .Should().BeAfter(File.GetLastWriteTimeUtc(Path.Combine(_b.Staging(target), "begun")));
         File.Exists(Path.Combine(_b.Staging(target), "running")).Should().BeTrue();
 
         // A restart is a fresh start: the old state never comes back.
@@ -96,7 +98,9 @@ internal sealed class NodesTests
         var other = NodePods.Pod("unfenced", Counter);
         await _a.RunAsync(other);
         (await _bench.OnNodeAsync("node-a", "cat /var/lib/pod-checkpointing/fence-hook-ran"))
-            .Should().Be(await File.ReadAllTextAsync("/proc/sys/kernel/random/boot_id"), "the agent knows by it that the hook runs");
+            .Should().Be(
+                await File.ReadAllTextAsync("/proc/sys/kernel/random/boot_id"),
+                "the agent knows by it that the hook runs");
         File.Delete(fence);
         await _a.Runtime.StartAsync(await _a.CreateAsync(pod, sandbox, attempt: 1), CancellationToken.None);
 
@@ -110,21 +114,26 @@ internal sealed class NodesTests
         var ours = JsonNode.Parse(await _bench.OnNodeAsync("node-a", "cat /etc/containerd/base-spec.json"))!.AsObject();
 
         own["process"]!.AsObject().Remove("rlimits").Should().BeTrue();
-        own["hooks"] = JsonNode.Parse("""{"createRuntime":[{"path":"/usr/libexec/pod-checkpointing/checkpoint-fence"}]}""");
+        own["hooks"] =
+            JsonNode.Parse("""{"createRuntime":[{"path":"/usr/libexec/pod-checkpointing/checkpoint-fence"}]}""");
         JsonNode.DeepEquals(ours, own).Should().BeTrue(ours.ToJsonString());
     }
 
     [Test]
     public async Task Its_containerd_is_set_up_as_a_nodes_but_for_systemd_which_is_not_here()
     {
-        var folder = Path.Combine(PodCheckpointing.Generate.Repository.Root(AppContext.BaseDirectory), "config/containerd");
+        var folder =
+            Path.Combine(PodCheckpointing.Generate.Repository.Root(AppContext.BaseDirectory), "config/containerd");
         var ours = (await File.ReadAllTextAsync(Path.Combine(folder, "pod-checkpointing.toml"))).Split('\n');
         var there = (await _bench.OnNodeAsync("node-a", "cat /etc/containerd/config.toml")).Split('\n');
 
         // kubelet has it so since kubeadm 1.22; with cgroupfs crun would take systemd's cgroup for a path.
-        ours.Where(line => line.Contains("SystemdCgroup =", StringComparison.Ordinal)).Should().HaveCount(ours.Count(line => line.Contains("BinaryName =", StringComparison.Ordinal)))
+        ours.Where(line => line.Contains("SystemdCgroup =", StringComparison.Ordinal))
+            .Should().HaveCount(ours.Count(line => line.Contains("BinaryName =", StringComparison.Ordinal)))
             .And.OnlyContain(line => line.Trim() == "SystemdCgroup = true");
-        there[^ours.Length..].Should().Equal(ours.Select(line => line.Replace("SystemdCgroup = true", "SystemdCgroup = false", StringComparison.Ordinal)));
+        there[^ours.Length..].Should().Equal(
+            ours.Select(
+                line => line.Replace("SystemdCgroup = true", "SystemdCgroup = false", StringComparison.Ordinal)));
     }
 
     [Test]
@@ -150,7 +159,8 @@ internal sealed class NodesTests
         var start = _b.Runtime.StartAsync(container, CancellationToken.None);
         await Wait.UntilAsync(() => File.Exists(Path.Combine(_b.Staging(pod), "waiting")));
 
-        (await AddressesAsync(pod.Metadata.Uid!)).Should().ContainSingle(address => address.StartsWith("10.", StringComparison.Ordinal));
+        (await AddressesAsync(pod.Metadata.Uid!))
+            .Should().ContainSingle(address => address.StartsWith("10.", StringComparison.Ordinal));
 
         start.IsCompleted.Should().BeFalse();
         await File.WriteAllTextAsync(Path.Combine(_b.Staging(pod), "failed"), "not needed\n");
@@ -174,7 +184,8 @@ internal sealed class NodesTests
         await _b.Runtime.RemoveSandboxAsync(sandbox, CancellationToken.None);
 
         watch.Elapsed.Should().BeLessThan(TimeSpan.FromSeconds(100));
-        Directory.EnumerateDirectories("/proc").Where(folder => CommandLine(folder).Contains(container, StringComparison.Ordinal))
+        Directory.EnumerateDirectories("/proc")
+            .Where(folder => CommandLine(folder).Contains(container, StringComparison.Ordinal))
             .Should().BeEmpty();
     }
 
@@ -195,7 +206,8 @@ internal sealed class NodesTests
         LeftOf(Bench).Should().NotBeEmpty();
     }
 
-    /// <summary>containerd's own patience with a shim that is busy is 4 s: on a busy machine it is asked again.</summary>
+    /// <summary>containerd's own patience with a shim that is busy is 4 s: on a busy
+    /// machine it is asked again.</summary>
     private async Task<IReadOnlyList<string>> AddressesAsync(string podUid)
     {
         var watch = Stopwatch.StartNew();
@@ -207,7 +219,8 @@ internal sealed class NodesTests
                 return [.. await _b.Agent.AddressesAsync(podUid, patience.Token)];
             }
             catch (Exception exception)
-                when (exception is RpcException or OperationCanceledException && watch.Elapsed < TimeSpan.FromSeconds(100))
+                when (exception is RpcException or OperationCanceledException
+                    && watch.Elapsed < TimeSpan.FromSeconds(100))
             {
                 await TestContext.Out.WriteLineAsync($"asked again after {watch.Elapsed}: {exception.Message}");
             }
@@ -217,11 +230,13 @@ internal sealed class NodesTests
     /// <summary>What there is of a cluster on this machine: cgroups, devices, network name spaces, mounts.</summary>
     private static IEnumerable<string> LeftOf(string cluster) =>
     [
-        .. Directory.EnumerateDirectories("/sys/fs/cgroup").SelectMany(h => Directory.EnumerateDirectories(h, $"pc-{cluster}-*")),
+        .. Directory.EnumerateDirectories("/sys/fs/cgroup")
+            .SelectMany(h => Directory.EnumerateDirectories(h, $"pc-{cluster}-*")),
         .. Directory.EnumerateFileSystemEntries("/sys/class/net", $"pc{cluster}"),
         .. Directory.EnumerateFileSystemEntries("/sys/class/net", $"v{cluster}-*"),
         .. Directory.Exists("/run/netns") ? Directory.EnumerateFiles("/run/netns", $"pc-{cluster}-*") : [],
-        .. File.ReadAllLines("/proc/self/mounts").Where(mount => mount.Contains($"/{cluster}/", StringComparison.Ordinal)),
+        .. File.ReadAllLines("/proc/self/mounts")
+            .Where(mount => mount.Contains($"/{cluster}/", StringComparison.Ordinal)),
     ];
 
     private static string CommandLine(string process)

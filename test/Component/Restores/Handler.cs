@@ -171,11 +171,14 @@ internal sealed class Handler : IDisposable
         string artifact = "shared://u0/c0", string cgroup = "/pods/c1", params string[] more)
     {
         (string Key, string Value)[] facts = crio
-            ? [("io.kubernetes.cri-o.ContainerType", type), ("io.kubernetes.pod.uid", uid), ("io.kubernetes.container.name", name)]
-            : [("io.kubernetes.cri.container-type", type), ("io.kubernetes.cri.sandbox-uid", uid), ("io.kubernetes.cri.container-name", name)];
+            ? [("io.kubernetes.cri-o.ContainerType", type), (
+                "io.kubernetes.pod.uid", uid), ("io.kubernetes.container.name", name)]
+            : [("io.kubernetes.cri.container-type", type), (
+                "io.kubernetes.cri.sandbox-uid", uid), ("io.kubernetes.cri.container-name", name)];
         IEnumerable<string> annotations =
         [
-            .. facts.Append((Key: Annotation, Value: artifact)).Append((Key: "io.kubernetes.container.restartCount", Value: $"{restarts}"))
+            .. facts.Append((Key: Annotation, Value: artifact))
+                .Append((Key: "io.kubernetes.container.restartCount", Value: $"{restarts}"))
                 .Select(fact => $"\"{fact.Key}\": \"{fact.Value}\""),
             .. more,
         ];
@@ -187,7 +190,8 @@ internal sealed class Handler : IDisposable
             crio ? config.Replace("{\"", "{\n\t\"").Replace(", ", ",\n\t\t").Replace("{ ", "{\n\t\t") : config);
     }
 
-    /// <summary>A cgroup that systemd makes, which is known when crun has restored; the handler is called in "/conmon".</summary>
+    /// <summary>A cgroup that systemd makes, which is known when crun has restored; the
+    /// handler is called in "/conmon".</summary>
     public string GivenSystemd()
     {
         Directory.CreateDirectory(In("cgroups/freezer/conmon"));
@@ -216,7 +220,8 @@ internal sealed class Handler : IDisposable
 
     public async Task<(int Code, string Output)> RunAsync(params string[] arguments)
     {
-        var start = new ProcessStartInfo(Shell[0], [.. Shell[1..], Path.Combine(Repository.Root(AppContext.BaseDirectory), "agent/Restores/Handler/checkpoint-restore"), .. arguments])
+        var start = new ProcessStartInfo(Shell[0], [.. Shell[1..], Path.Combine(
+            Repository.Root(AppContext.BaseDirectory), "agent/Restores/Handler/checkpoint-restore"), .. arguments])
         {
             RedirectStandardOutput = true, RedirectStandardError = true,
         };

@@ -5,7 +5,8 @@ using PodCheckpointing.Generate;
 
 namespace PodCheckpointing.Component.Restores;
 
-/// <summary>Which crun the restore handler takes: in a mount namespace whose /usr has them where packages put them.</summary>
+/// <summary>Which crun the restore handler takes: in a mount namespace whose /usr has
+/// them where packages put them.</summary>
 internal sealed class HandlerCrunTests
 {
     [TestCase("/usr/libexec/crio/crun /usr/bin/crun", "", "/usr/libexec/crio/crun")]
@@ -33,7 +34,8 @@ internal sealed class HandlerCrunTests
             ln -s /opt/real-crun "$4"
             exec "$3" --which-crun
             """;
-        var handler = Path.Combine(Repository.Root(AppContext.BaseDirectory), "agent/Restores/Handler/checkpoint-restore");
+        var handler =
+            Path.Combine(Repository.Root(AppContext.BaseDirectory), "agent/Restores/Handler/checkpoint-restore");
         using var process = Process.Start(new ProcessStartInfo(
             "unshare", ["--mount", "/bin/sh", "-c", script, "sh", there, named, handler, taken])
         {

@@ -56,10 +56,12 @@ internal sealed class HandlerFailureTests
         _handler.GivenBundle();
         (await _handler.CreateAsync()).Code.Should().Be(1);
         var folder = _handler.Staging("u1", "app");
-        new ContainerRestoreFolder(folder).State().Should().Match<ContainerRestore>(s => s.Phase == "Failed" && s.Message.Contains("within 2 s"));
+        new ContainerRestoreFolder(folder).State()
+            .Should().Match<ContainerRestore>(s => s.Phase == "Failed" && s.Message.Contains("within 2 s"));
 
         _handler.Stage("u1", "app");
-        new ContainerRestoreFolder(folder).State().Phase.Should().Be("Staged", "kubelet tries again only after a while");
+        new ContainerRestoreFolder(folder).State().Phase
+            .Should().Be("Staged", "kubelet tries again only after a while");
         _handler.GivenBundle(restarts: 1);
 
         (await _handler.CreateAsync()).Should().Be((0, ""));
@@ -74,7 +76,8 @@ internal sealed class HandlerFailureTests
 
         (await _handler.CreateAsync()).Code.Should().Be(1);
 
-        new ContainerRestoreFolder(folder).State().Should().Match<ContainerRestore>(s => s.Phase == "Failed" && s.Message.Contains("never restored"));
+        new ContainerRestoreFolder(folder).State()
+            .Should().Match<ContainerRestore>(s => s.Phase == "Failed" && s.Message.Contains("never restored"));
     }
 
     [TestCase("claimed", "c0")]
@@ -108,7 +111,8 @@ internal sealed class HandlerFailureTests
 
         (await _handler.RunAsync("start", "c2")).Output.Should().Contain("processes of container app are gone");
 
-        new ContainerRestoreFolder(staging).State().Should().Match<ContainerRestore>(s => s.Phase == "Failed" && s.Message.Contains("gone"));
+        new ContainerRestoreFolder(staging).State()
+            .Should().Match<ContainerRestore>(s => s.Phase == "Failed" && s.Message.Contains("gone"));
         Handler.IsStopped(_handler.Pid).Should().BeTrue("a pod does not run in part");
         File.Exists(Path.Combine(other, "running")).Should().BeFalse();
     }
@@ -130,8 +134,10 @@ internal sealed class HandlerFailureTests
         File.Exists(Path.Combine(folder, "error")).Should().BeFalse();
         if (systemd)
         {
-            File.ReadAllText(_handler.In("cgroups/freezer/kubepods.slice/crio-c1.scope/cgroup.procs")).Trim().Should().Be($"{_handler.Pid}");
-            File.ReadAllText(_handler.In("cgroups/freezer/conmon/cgroup.procs")).Should().NotBeEmpty("the handler has left the other");
+            File.ReadAllText(_handler.In("cgroups/freezer/kubepods.slice/crio-c1.scope/cgroup.procs")).Trim()
+                .Should().Be($"{_handler.Pid}");
+            File.ReadAllText(_handler.In("cgroups/freezer/conmon/cgroup.procs"))
+                .Should().NotBeEmpty("the handler has left the other");
             _handler.Calls[1..3].Should().Equal(
                 ["systemctl kill --signal=KILL -- crio-c1.scope", "systemctl stop -- crio-c1.scope"],
                 "the second attempt asks for a unit of the same name, and a stop alone continues what stands still");
@@ -152,7 +158,8 @@ internal sealed class HandlerFailureTests
         File.Exists($"/proc/{first}/status").Should().BeFalse("a stopped tree would stand there for ever");
         Directory.Exists(Path.Combine(_handler.Bundle, "criu-root")).Should().BeFalse();
         Directory.Exists(_handler.In("crun/c1")).Should().BeFalse();
-        new ContainerRestoreFolder(folder).State().Should().Match<ContainerRestore>(s => s.Phase == "Failed" && s.Message.Contains("no seccomp here"));
+        new ContainerRestoreFolder(folder).State()
+            .Should().Match<ContainerRestore>(s => s.Phase == "Failed" && s.Message.Contains("no seccomp here"));
     }
 
     [TestCase(false)]
@@ -182,7 +189,8 @@ internal sealed class HandlerFailureTests
         (await _handler.CreateAsync()).Code.Should().Be(1);
 
         new ContainerRestoreFolder(folder).State().Should().Match<ContainerRestore>(
-            s => s.Phase == "Failed" && s.Message.Contains("rootfs diff cannot be applied"), "the operator would wait until its time is up");
+            s => s.Phase == "Failed" && s.Message.Contains("rootfs diff cannot be applied"),
+            "the operator would wait until its time is up");
     }
 
     [Test]
@@ -192,7 +200,8 @@ internal sealed class HandlerFailureTests
         _handler.Stage("u1", "app");
         await _handler.CreateAsync();
         _handler.GivenBundle(name: "debugger-x7k2p");
-        (await _handler.CreateAsync("c2")).Output.Should().Contain("no checkpoint was staged", "the pod may still come to nothing");
+        (await _handler.CreateAsync("c2")).Output
+            .Should().Contain("no checkpoint was staged", "the pod may still come to nothing");
         await _handler.RunAsync("start", "c1");
 
         (await _handler.CreateAsync("c2")).Should().Be((0, ""));
@@ -239,11 +248,15 @@ internal sealed class HandlerFailureTests
         _handler.GivenBundle();
         var staging = _handler.Stage("u1", "app");
         _handler.BreakCrun();
-        File.WriteAllText(Path.Combine(staging, "restore.log"), "(00.0) Error (criu/util.c:1): rlimit: Can't setup RLIMIT_NOFILE for self: Operation not permitted\n(00.1) Error (criu/files.c:1): Can't open file /data\n");
+        File.WriteAllText(
+            Path.Combine(staging, "restore.log"),
+            "(00.0) Error (criu/util.c:1): rlimit: Can't setup RLIMIT_NOFILE for self: Operation not "
+                + "permitted\n(00.1) Error (criu/files.c:1): Can't open file /data\n");
 
         (await _handler.CreateAsync()).Code.Should().Be(1);
 
-        File.ReadAllText(Path.Combine(staging, "error")).Should().Contain("restore: (00.1) Error (criu/files.c:1): Can't open file /data");
+        File.ReadAllText(Path.Combine(staging, "error"))
+            .Should().Contain("restore: (00.1) Error (criu/files.c:1): Can't open file /data");
     }
 
     [Test]

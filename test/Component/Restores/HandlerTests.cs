@@ -7,7 +7,8 @@ using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.Component.Restores;
 
-/// <summary>What the restore handler makes of a runtime's calls; that real processes come back is seen on the bench.</summary>
+/// <summary>What the restore handler makes of a runtime's calls; that real processes come
+/// back is seen on the bench.</summary>
 internal sealed class HandlerTests
 {
     private Handler _handler = null!;
@@ -28,14 +29,18 @@ internal sealed class HandlerTests
         (await _handler.CreateAsync()).Should().Be((0, ""));
 
         _handler.Calls.Should().Equal(
-            $"--root {_handler.In("crun")} --log {_handler.In("log.json")} --log-format json --systemd-cgroup restore --detach --file-locks "
-            + $"--image-path {staging}/checkpoint --work-path {staging} --bundle {_handler.Bundle} --pid-file {_handler.In("pid")} c1");
+            $"--root {_handler.In("crun")} --log {_handler.In("log.json")} --log-format json --systemd-cgroup "
+            + "restore --detach --file-locks "
+            + $"--image-path {staging}/checkpoint --work-path {staging} --bundle {_handler.Bundle} --pid-file "
+            + $"{_handler.In("pid")} c1");
         File.ReadAllText(_handler.In("seen.json")).Should().Contain($"\"org.criu.config\":\"{staging}/criu.conf\"");
-        File.GetLastWriteTimeUtc(Path.Combine(staging, "restored")).Should().BeOnOrAfter(File.GetLastWriteTimeUtc(Path.Combine(staging, "begun")));
+        File.GetLastWriteTimeUtc(Path.Combine(staging, "restored"))
+            .Should().BeOnOrAfter(File.GetLastWriteTimeUtc(Path.Combine(staging, "begun")));
         File.Exists(Path.Combine(staging, "restored")).Should().BeTrue();
         foreach (var hierarchy in new[] { "freezer", "pids" })
         {
-            File.ReadAllText(_handler.In($"cgroups/{hierarchy}/pods/c1/cgroup.procs")).Trim().Should().Be("0", "crun was called from within");
+            File.ReadAllText(_handler.In($"cgroups/{hierarchy}/pods/c1/cgroup.procs")).Trim()
+                .Should().Be("0", "crun was called from within");
         }
     }
 
@@ -50,8 +55,10 @@ internal sealed class HandlerTests
 
         foreach (var kept in new[] { Path.Combine(_handler.Bundle, "config.json"), _handler.In("crun/c1/config.json") })
         {
-            File.ReadAllText(kept).Should().NotContain("\"org.criu.config\"", "crun would stop the container at its next checkpoint")
-                .And.Be(File.ReadAllText(_handler.In("seen.json")).Replace("org.criu.config", "org.criu.config.restored", StringComparison.Ordinal));
+            File.ReadAllText(kept)
+                .Should().NotContain("\"org.criu.config\"", "crun would stop the container at its next checkpoint")
+                .And.Be(File.ReadAllText(_handler.In("seen.json")).Replace(
+                    "org.criu.config", "org.criu.config.restored", StringComparison.Ordinal));
         }
     }
 
@@ -162,10 +169,12 @@ internal sealed class HandlerTests
         await Wait.UntilAsync(() => File.Exists(Path.Combine(folder, "waiting")));
 
         // Nobody is left who would wake it by the clock.
-        var handler = Process.GetProcesses().Single(p => Open(p.Id, Path.Combine(folder, "wake")) && Parent(p.Id) == Environment.ProcessId).Id;
+        var handler = Process.GetProcesses().Single(p => Open(p.Id, Path.Combine(folder, "wake"))
+            && Parent(p.Id) == Environment.ProcessId).Id;
         // It asks for the time, too, and somebody stands by to start a daemon.
         var clock = await Wait.UntilAsync(
-            () => Task.FromResult(Children(handler).FirstOrDefault(child => Children(child).Length > 0)), child => child != 0);
+            () => Task.FromResult(Children(handler).FirstOrDefault(child => Children(child).Length > 0)),
+            child => child != 0);
         Process.GetProcessById(clock).Kill();
         _handler.Stage("u1", "app");
         new ContainerRestoreFolder(folder).Wake();
@@ -247,7 +256,9 @@ internal sealed class HandlerTests
     [Test]
     public async Task A_pod_under_CRI_O_cannot_pass_for_another_or_bring_its_own_CRIU_options()
     {
-        GivenBundle(crio: true, more: ["\"io.kubernetes.cri.sandbox-uid\": \"u2\"", "\"org.criu.config\": \"/tmp/mine\"", "\"cgroupsPath\": \"/mine\"",
+        GivenBundle(
+            crio: true,
+            more: ["\"io.kubernetes.cri.sandbox-uid\": \"u2\"", "\"org.criu.config\": \"/tmp/mine\"", "\"cgroupsPath\": \"/mine\"",
             "\"note\": \"{\\\"io.kubernetes.pod.uid\\\": \\\"u2\\\"}\\n\""]);
         _handler.Stage("u1", "app");
         _handler.Stage("u2", "app");
@@ -313,7 +324,9 @@ internal sealed class HandlerTests
     {
         try
         {
-            return [.. File.ReadAllText($"/proc/{pid}/task/{pid}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse)];
+            return [.. File.ReadAllText($"/proc/{pid}/task/{pid}/children")
+                .Split(' ', StringSplitOptions.RemoveEmptyEntries)
+                .Select(int.Parse)];
         }
         catch (IOException)
         {

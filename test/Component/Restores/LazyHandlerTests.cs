@@ -28,9 +28,11 @@ internal sealed class LazyHandlerTests
     {
         (await _handler.CreateAsync()).Should().Be((0, ""));
 
-        _handler.Calls[0].Should().Be($"criu lazy-pages --images-dir {_staging}/checkpoint --work-dir {_staging} -o lazy-pages.log");
+        _handler.Calls[0]
+            .Should().Be($"criu lazy-pages --images-dir {_staging}/checkpoint --work-dir {_staging} -o lazy-pages.log");
         _handler.Calls.Should().ContainSingle(call => call.Contains(" restore ")).And.Contain("lazy");
-        Directory.Exists($"/proc/{File.ReadAllText(In("lazy-pid")).Split(' ')[0].Trim()}").Should().BeTrue("it outlives the handler");
+        Directory.Exists($"/proc/{File.ReadAllText(In("lazy-pid")).Split(' ')[0].Trim()}")
+            .Should().BeTrue("it outlives the handler");
         File.Exists(In("pages")).Should().BeFalse();
 
         File.WriteAllText(_handler.In("daemon-ends"), code);
@@ -46,8 +48,8 @@ internal sealed class LazyHandlerTests
         await TextAsync("lazy-pid");
         await Wait.UntilAsync(() => File.Exists(In("lazy-pages.socket")));
 
-        // Its socket stands, and would refuse: crun is not called before it listens. Between the first pause from now on
-        // and the second it has looked.
+        // Its socket stands, and would refuse: crun is not called before it listens. Between the first pause from now
+        // on and the second it has looked.
         var pauses = _handler.Pauses;
         await Wait.UntilAsync(() => creating.IsCompleted || _handler.Pauses >= pauses + 2);
         _handler.Calls.Should().NotContain(call => call.Contains(" restore "));

@@ -92,7 +92,9 @@ internal sealed class PageGuardTests
         _daemon.Kill();
         await _daemon.WaitForExitAsync();
 
-        await FluentActions.Awaiting(() => _guard.TakeAsync(new ContainerRestoreFolder(_folder), CancellationToken.None)).Should().ThrowAsync<RpcException>();
+        await FluentActions
+            .Awaiting(() => _guard.TakeAsync(new ContainerRestoreFolder(_folder), CancellationToken.None))
+            .Should().ThrowAsync<RpcException>();
 
         await Wait.UntilAsync(() => State() == 'X');
         File.Exists(In("read")).Should().BeFalse();

@@ -39,7 +39,13 @@ public sealed class PodCgroupTests
 
         await Parts.RunAsync("mount", "-t", "tmpfs", "-o", "size=128m", "tmpfs", FolderOf(_target));
         _store = new CheckpointStore(_work.CreateSubdirectory("store").FullName, TimeProvider.System);
-        var options = Options.Create(new AgentOptions { KubeletPods = Pods, NodeRoot = "/", StateRoot = _work.CreateSubdirectory("state").FullName });
+        var options = Options.Create(
+            new AgentOptions
+            {
+                KubeletPods = Pods,
+                NodeRoot = "/",
+                StateRoot = _work.CreateSubdirectory("state").FullName,
+            });
         _volumes = new VolumeContent(_store, new PodCgroup(options), options);
 
         var content = new byte[Bytes];
@@ -74,9 +80,12 @@ public sealed class PodCgroupTests
         charged.Should().BeGreaterThanOrEqualTo(Bytes).And.BeLessThan(Hole, "a hole takes no memory");
         Same("content").Should().BeTrue();
         new FileInfo(Path.Combine(FolderOf(_target), "link")).LinkTarget.Should().Be("content");
-        (await Parts.RunAsync("stat", "-c", "%u:%g %a %s", FolderOf(_target), Path.Combine(FolderOf(_target), "hole"))).Split('\n')
-            .Select(l => l.Split(' ')).Take(2).Select(l => $"{l[0]} {l[1]}").Should().Equal("1234:4321 2750", "1234:4321 644");
-        Directory.GetFileSystemEntries(Path.Combine(_work.FullName, "state"), "*", SearchOption.AllDirectories).Where(f => f.Contains("scratch"))
+        (await Parts.RunAsync("stat", "-c", "%u:%g %a %s", FolderOf(_target), Path.Combine(FolderOf(_target), "hole")))
+            .Split('\n')
+            .Select(l => l.Split(' ')).Take(2).Select(l => $"{l[0]} {l[1]}")
+            .Should().Equal("1234:4321 2750", "1234:4321 644");
+        Directory.GetFileSystemEntries(Path.Combine(_work.FullName, "state"), "*", SearchOption.AllDirectories)
+            .Where(f => f.Contains("scratch"))
             .Should().BeEmpty("nothing of it stays on the disk");
     }
 
@@ -103,7 +112,8 @@ public sealed class PodCgroupTests
     }
 
     [Test]
-    public async Task A_node_whose_disk_has_no_room_gets_it_into_the_memory_at_once([Values(1 << 20, Bytes, Hole)] int free)
+    public async Task A_node_whose_disk_has_no_room_gets_it_into_the_memory_at_once(
+        [Values(1 << 20, Bytes, Hole)] int free)
     {
         var state = Path.Combine(_work.FullName, "state");
         await Parts.RunAsync("mount", "-t", "tmpfs", "-o", $"size={free}", "tmpfs", state);
@@ -113,7 +123,8 @@ public sealed class PodCgroupTests
 
             Same("content").Should().BeTrue();
             Directory.GetFileSystemEntries(FolderOf(_target)).Should().HaveCount(3);
-            Directory.GetFileSystemEntries(state).Should().BeEmpty("pods of others would be evicted from a node whose disk is full");
+            Directory.GetFileSystemEntries(state)
+                .Should().BeEmpty("pods of others would be evicted from a node whose disk is full");
         }
         finally
         {
@@ -124,10 +135,14 @@ public sealed class PodCgroupTests
     private string Pods => Path.Combine(_work.FullName, "pods");
 
     private Task PlaceAsync() =>
-        _volumes.PlaceAsync(_target, _store.Find(_source, Id, CheckpointStore.NameOfVolume("scratch"))!, "scratch", CancellationToken.None);
+        _volumes.PlaceAsync(
+            _target, _store.Find(_source, Id, CheckpointStore.NameOfVolume("scratch"))!, "scratch",
+            CancellationToken.None);
 
     private bool Same(string name) =>
-        File.ReadAllBytes(Path.Combine(FolderOf(_source), name)).AsSpan().SequenceEqual(File.ReadAllBytes(Path.Combine(FolderOf(_target), name)));
+        File.ReadAllBytes(Path.Combine(FolderOf(_source), name))
+            .AsSpan()
+            .SequenceEqual(File.ReadAllBytes(Path.Combine(FolderOf(_target), name)));
 
     private string FolderOf(string pod) => Path.Combine(Pods, pod, "volumes", "kubernetes.io~empty-dir", "scratch");
 }

@@ -48,7 +48,8 @@ internal sealed class RecycledProcessTests
         await File.WriteAllTextAsync(In("pid"), line + "\n");
         await File.WriteAllTextAsync(In("lazy-pid"), line + "\n");
         using var guard = new PageGuard(
-            Options.Create(new AgentOptions { StateRoot = _root }), TimeProvider.System, NullLogger<PageGuard>.Instance);
+            Options.Create(new AgentOptions { StateRoot = _root }), TimeProvider.System,
+            NullLogger<PageGuard>.Instance);
 
         await guard.StartAsync(CancellationToken.None);
         await guard.ExecuteTask!;

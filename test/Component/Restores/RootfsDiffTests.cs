@@ -25,7 +25,8 @@ internal sealed class RootfsDiffTests
              "io.kubernetes.cri.container-type": "container", "io.kubernetes.cri.sandbox-uid": "u1", "io.kubernetes.cri.container-name": "app"},
              "linux": {"cgroupsPath": "/c1"}}
             """);
-        foreach (var file in new[] { "etc/hosts", "etc/motd", "data/old", "data/kept", "cache/a", "cache/b", "dir/in/deep" })
+        foreach (var file in new[] { "etc/hosts",
+            "etc/motd", "data/old", "data/kept", "cache/a", "cache/b", "dir/in/deep" })
         {
             Write(_handler.Root, file, "image");
         }
@@ -38,7 +39,8 @@ internal sealed class RootfsDiffTests
     public async Task From_containerd()
     {
         await GivenLayerAsync(
-            "-z", ("data/new", "new"), ("data/.wh.old", ""), (".wh.dir", ""), ("cache/.wh..wh..opq", ""), ("cache/c", "new"), ("etc/hosts", ""));
+            "-z", ("data/new", "new"), ("data/.wh.old", ""), (".wh.dir", ""), ("cache/.wh..wh..opq", ""),
+            ("cache/c", "new"), ("etc/hosts", ""));
 
         RootfsChanges.Prepare(_staging);
         (await _handler.CreateAsync()).Should().Be((0, ""));
@@ -52,7 +54,8 @@ internal sealed class RootfsDiffTests
     {
         await GivenLayerAsync("-p", ("data/new", "new"));
         Write(_handler.Root, "q\"&, x", "image");
-        File.WriteAllText(Path.Combine(_staging, "deleted.files"), """["/etc/motd","/dir","/cache/a","/q\"\u0026, x"]""");
+        File.WriteAllText(
+            Path.Combine(_staging, "deleted.files"), """["/etc/motd","/dir","/cache/a","/q\"\u0026, x"]""");
 
         RootfsChanges.Prepare(_staging);
         (await _handler.CreateAsync()).Should().Be((0, ""));
@@ -96,7 +99,8 @@ internal sealed class RootfsDiffTests
     {
         File.WriteAllText(Path.Combine(_staging, "deleted.files"), deleted);
 
-        ((Action)(() => RootfsChanges.Prepare(_staging))).Should().Throw<CorruptArtifactException>().WithMessage("the list of deleted files*");
+        ((Action)(() => RootfsChanges.Prepare(_staging)))
+            .Should().Throw<CorruptArtifactException>().WithMessage("the list of deleted files*");
     }
 
     [Test]
@@ -127,7 +131,8 @@ internal sealed class RootfsDiffTests
         using (var tar = new TarWriter(File.Create(Path.Combine(_staging, RootfsChanges.Tar))))
         {
             tar.WriteEntry(new PaxTarEntry(
-                TarEntryType.RegularFile, "ping", [new("SCHILY.xattr.security.capability", capability), new("SCHILY.xattr.user.note", "kept")])
+                TarEntryType.RegularFile, "ping",
+                [new("SCHILY.xattr.security.capability", capability), new("SCHILY.xattr.user.note", "kept")])
             {
                 Mode = (UnixFileMode)0b100_111_101_101,
             });
@@ -168,7 +173,8 @@ internal sealed class RootfsDiffTests
         _handler.Calls.Should().BeEmpty();
     }
 
-    /// <summary>In a UTF-8 locale bash, which is sh on many nodes, reads a line break as a part of a name that ends within a character.</summary>
+    /// <summary>In a UTF-8 locale bash, which is sh on many nodes, reads a line break as a part of a name
+    /// that ends within a character.</summary>
     [Test]
     public async Task Reads_names_as_bytes_whatever_the_shell_and_its_locale()
     {
@@ -229,7 +235,8 @@ internal sealed class RootfsDiffTests
     private async Task PackAsync(string compression, params string[] paths)
     {
         using var tar = Process.Start(
-            "tar", ["-C", _handler.In("layer"), "--no-recursion", compression, "-cf", Path.Combine(_staging, RootfsChanges.Tar), .. paths]);
+            "tar", ["-C", _handler.In("layer"), "--no-recursion", compression, "-cf", Path.Combine(
+                _staging, RootfsChanges.Tar), .. paths]);
         await tar.WaitForExitAsync();
         tar.ExitCode.Should().Be(0);
     }
@@ -237,7 +244,8 @@ internal sealed class RootfsDiffTests
     private static byte[] Attribute(string path, string name)
     {
         var value = new byte[100];
-        return value[..Math.Max(0, (int)getxattr(Encoding.UTF8.GetBytes(path + "\0"), Encoding.UTF8.GetBytes(name + "\0"), value, (nuint)value.Length))];
+        return value[..Math.Max(0, (int)getxattr(
+            Encoding.UTF8.GetBytes(path + "\0"), Encoding.UTF8.GetBytes(name + "\0"), value, (nuint)value.Length))];
     }
 
     [DllImport("libc")]

@@ -1,12 +1,12 @@
 using FluentAssertions;
 using NUnit.Framework;
 using PodCheckpointing.Component.Deploy;
-using PodCheckpointing.TestKit;
+using PodCheckpointing.Generate;
 
 namespace PodCheckpointing.Component.Restores;
 
-/// <summary>The restore handler with the real crun and CRIU under cgroup v2 and systemd, on a machine of its own (Machine/run.sh):
-/// the bench's nodes have cgroup v1 and no systemd.</summary>
+/// <summary>The restore handler with the real crun and CRIU under cgroup v2 and systemd, on a machine of its own
+/// (Machine/run.sh): the bench's nodes have cgroup v1 and no systemd.</summary>
 public sealed class UnifiedCgroupTests
 {
     [Test]

@@ -39,7 +39,9 @@ internal sealed class ClientTests : RuntimeTests
         using var watching = informer;
 
         await cluster.TryCreateAsync(Pod("tried"), CancellationToken.None);
-        await cluster.TryCreateAsync(await Client.CreateAsync(Pod("there"), CancellationToken.None) with { Metadata = Pod("there").Metadata }, CancellationToken.None);
+        await cluster.TryCreateAsync(
+            await Client.CreateAsync(Pod("there"), CancellationToken.None) with { Metadata = Pod("there").Metadata },
+            CancellationToken.None);
 
         var getting = () => Client.GetAsync<V1Pod>("default", "tried", CancellationToken.None);
         (await getting.Should().ThrowAsync<KubernetesException>()).Which.IsNotFound.Should().BeTrue();
@@ -57,8 +59,11 @@ internal sealed class ClientTests : RuntimeTests
     [Test]
     public async Task What_breaks_a_rule_is_invalid_and_says_where()
     {
-        (await Server.KubectlAsync(null, "apply", "-k", Path.Combine(Repository.Root(AppContext.BaseDirectory), "config/crd"))).Code.Should().Be(0);
-        (await Server.KubectlAsync(null, "wait", "--for=condition=Established", "--timeout=180s", "crd", "--all")).Code.Should().Be(0);
+        (await Server.KubectlAsync(
+            null, "apply", "-k", Path.Combine(Repository.Root(AppContext.BaseDirectory), "config/crd"))).Code
+            .Should().Be(0);
+        (await Server.KubectlAsync(null, "wait", "--for=condition=Established", "--timeout=180s", "crd", "--all")).Code
+            .Should().Be(0);
         var migration = new PodMigration
         {
             Metadata = new V1ObjectMeta { Name = "broken", NamespaceProperty = "default" },
@@ -76,18 +81,23 @@ internal sealed class ClientTests : RuntimeTests
     {
         var pod = await Client.CreateAsync(Pod("meant"), CancellationToken.None);
         var deleting = () => Client.DeleteAsync<V1Pod>(
-            "default", "meant", new V1DeleteOptions { Preconditions = new V1Preconditions { Uid = Guid.NewGuid().ToString() } },
+            "default", "meant",
+            new V1DeleteOptions { Preconditions = new V1Preconditions { Uid = Guid.NewGuid().ToString() } },
             CancellationToken.None);
         (await deleting.Should().ThrowAsync<KubernetesException>()).Which.IsConflict.Should().BeTrue();
-        (await Client.GetAsync<V1Pod>("default", "meant", CancellationToken.None)).Metadata.Uid.Should().Be(pod.Metadata.Uid);
+        (await Client.GetAsync<V1Pod>("default", "meant", CancellationToken.None)).Metadata.Uid
+            .Should().Be(pod.Metadata.Uid);
     }
 
     [Test]
     public async Task Applying_twice_is_applying_once()
     {
-        const string Patch = """{"apiVersion":"v1","kind":"Pod","metadata":{"name":"applied","labels":{"a":"1"}},"spec":{"containers":[{"name":"c","image":"busybox"}]}}""";
-        var first = await Client.PatchAsync<V1Pod>("default", "applied", null, PatchType.Apply, Patch, "test", CancellationToken.None);
-        var second = await Client.PatchAsync<V1Pod>("default", "applied", null, PatchType.Apply, Patch, "test", CancellationToken.None);
+        const string Patch =
+            """{"apiVersion":"v1","kind":"Pod","metadata":{"name":"applied","labels":{"a":"1"}},"spec":{"containers":[{"name":"c","image":"busybox"}]}}""";
+        var first = await Client.PatchAsync<V1Pod>(
+            "default", "applied", null, PatchType.Apply, Patch, "test", CancellationToken.None);
+        var second = await Client.PatchAsync<V1Pod>(
+            "default", "applied", null, PatchType.Apply, Patch, "test", CancellationToken.None);
         second.Metadata.ResourceVersion.Should().Be(first.Metadata.ResourceVersion);
         second.Metadata.Labels!["a"].Should().Be("1");
     }
@@ -102,7 +112,8 @@ internal sealed class ClientTests : RuntimeTests
 
         var watching = async () =>
         {
-            await foreach (var _ in Client.WatchAsync<V1Pod>(new ListOptions { ResourceVersion = "1" }, CancellationToken.None))
+            await foreach (var _ in Client.WatchAsync<V1Pod>(
+                new ListOptions { ResourceVersion = "1" }, CancellationToken.None))
             {
             }
         };
@@ -122,7 +133,8 @@ internal sealed class ClientTests : RuntimeTests
         await cluster.PatchStatusAsync(written, written.Status, running with { }, CancellationToken.None);
         (await cluster.ReadAsync<V1Pod>(ObjectKey.Of(pod), CancellationToken.None))!.Metadata.ResourceVersion
             .Should().Be(written.Metadata.ResourceVersion);
-        var stale = () => cluster.PatchStatusAsync(pod, pod.Status, running with { Phase = "Failed" }, CancellationToken.None);
+        var stale = () => cluster.PatchStatusAsync(
+            pod, pod.Status, running with { Phase = "Failed" }, CancellationToken.None);
         await stale.Should().ThrowAsync<ConflictException>();
         await informer.StopAsync(CancellationToken.None);
     }
@@ -132,7 +144,8 @@ internal sealed class ClientTests : RuntimeTests
     {
         var (cluster, informer) = await ClusterAsync();
         var first = await cluster.CreateOrGetAsync(Pod("once"), CancellationToken.None);
-        (await cluster.CreateOrGetAsync(Pod("once"), CancellationToken.None)).Metadata.Uid.Should().Be(first.Metadata.Uid);
+        (await cluster.CreateOrGetAsync(Pod("once"), CancellationToken.None)).Metadata.Uid
+            .Should().Be(first.Metadata.Uid);
 
         var namesake = first with { Metadata = first.Metadata with { Uid = Guid.NewGuid().ToString() } };
         await cluster.DeleteAsync(namesake, graceSeconds: 0, CancellationToken.None);
@@ -163,7 +176,8 @@ internal sealed class ClientTests : RuntimeTests
         await Wait.UntilAsync(() =>
         {
             events = [.. Client.ListAsync<Corev1Event>(
-                new ListOptions { FieldSelector = $"involvedObject.uid={pod.Metadata.Uid}" }, CancellationToken.None).Result.Items];
+                new ListOptions { FieldSelector = $"involvedObject.uid={pod.Metadata.Uid}" },
+                CancellationToken.None).Result.Items];
             return events.Count >= 23;
         });
 

@@ -4,7 +4,8 @@ using k8s.Models;
 
 namespace PodCheckpointing.Component.Runtime;
 
-/// <summary>The real API server behind a line that can be cut. While it is cut, every call fails, and every watch ends.</summary>
+/// <summary>The real API server behind a line that can be cut. While it is cut, every call
+/// fails, and every watch ends.</summary>
 internal sealed class FlakyKubernetes(IKubernetes real) : IKubernetes
 {
     private volatile CancellationTokenSource _line = new();
@@ -51,9 +52,11 @@ internal sealed class FlakyKubernetes(IKubernetes real) : IKubernetes
         string? namespaceName, string name, string? subresource, PatchType type, string patch, string fieldManager,
         CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta> =>
-        GuardAsync(t => real.PatchAsync<T>(namespaceName, name, subresource, type, patch, fieldManager, t), cancellationToken);
+        GuardAsync(
+            t => real.PatchAsync<T>(namespaceName, name, subresource, type, patch, fieldManager, t), cancellationToken);
 
-    public Task DeleteAsync<T>(string? namespaceName, string name, V1DeleteOptions options, CancellationToken cancellationToken)
+    public Task DeleteAsync<T>(
+        string? namespaceName, string name, V1DeleteOptions options, CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta> =>
         GuardAsync(
             async t =>
@@ -63,7 +66,8 @@ internal sealed class FlakyKubernetes(IKubernetes real) : IKubernetes
             },
             cancellationToken);
 
-    private async Task<TResult> GuardAsync<TResult>(Func<CancellationToken, Task<TResult>> call, CancellationToken cancellationToken)
+    private async Task<TResult> GuardAsync<TResult>(
+        Func<CancellationToken, Task<TResult>> call, CancellationToken cancellationToken)
     {
         var line = _line.Token;
         using var either = CancellationTokenSource.CreateLinkedTokenSource(line, cancellationToken);

@@ -95,9 +95,12 @@ internal sealed class InformerTests : RuntimeTests
         _line.Mend();
 
         await Wait.UntilAsync(() => Find("comes") is not null && Find("goes") is null
-            && Find("changes")?.Metadata.Labels?["l"] == "later" && Find("returns") is { } again && again.Metadata.Uid != first);
+            && Find("changes")?.Metadata.Labels?["l"] == "later"
+            && Find("returns") is { } again
+            && again.Metadata.Uid != first);
         _informer.All.Select(p => p.Metadata.Name).Should().BeEquivalentTo("stays", "changes", "returns", "comes");
-        _told.Distinct().Should().BeEquivalentTo(["goes", "changes", "returns", "comes"], "nothing happened to the other one");
+        _told.Distinct()
+            .Should().BeEquivalentTo(["goes", "changes", "returns", "comes"], "nothing happened to the other one");
         await DeleteAsync("stays");
         await Wait.UntilAsync(() => Find("stays") is null);
     }
@@ -124,7 +127,8 @@ internal sealed class InformerTests : RuntimeTests
         var began = Stopwatch.GetTimestamp();
         await Wait.UntilAsync(() => _line.Lists >= before + 4);
 
-        Stopwatch.GetElapsedTime(began).Should().BeGreaterThan(TimeSpan.FromSeconds(2), "it is tried about once a second, never in a loop");
+        Stopwatch.GetElapsedTime(began)
+            .Should().BeGreaterThan(TimeSpan.FromSeconds(2), "it is tried about once a second, never in a loop");
         _line.Mend();
         await Client.CreateAsync(Pod("back"), CancellationToken.None);
         await Wait.UntilAsync(() => Find("back") is not null);

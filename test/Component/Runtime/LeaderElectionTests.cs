@@ -71,7 +71,8 @@ internal sealed class LeaderElectionTests : RuntimeTests
         await Wait.UntilAsync(async () =>
         {
             candidates.Count(c => c.Leads).Should().Be(1);
-            return (await Client.GetAsync<V1Lease>("default", "race", CancellationToken.None)).Spec!.RenewTime > first + Lease;
+            return (await Client.GetAsync<V1Lease>("default", "race", CancellationToken.None)).Spec!.RenewTime > first
+                + Lease;
         });
 
         leader.Leads.Should().BeTrue("it renews its lease, and nobody else takes it");

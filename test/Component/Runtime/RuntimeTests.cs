@@ -34,8 +34,10 @@ internal abstract class RuntimeTests
     };
 
     protected Task DeleteAsync(string name) =>
-        Client.DeleteAsync<V1Pod>("default", name, new V1DeleteOptions { GracePeriodSeconds = 0 }, CancellationToken.None);
+        Client.DeleteAsync<V1Pod>(
+            "default", name, new V1DeleteOptions { GracePeriodSeconds = 0 }, CancellationToken.None);
 
     protected Task<V1Pod> LabelAsync(string name, string value) => Client.PatchAsync<V1Pod>(
-        "default", name, null, PatchType.Merge, $$"""{"metadata":{"labels":{"l":"{{value}}"} } }""", "test", CancellationToken.None);
+        "default", name, null, PatchType.Merge, $$"""{"metadata":{"labels":{"l":"{{value}}"} } }""", "test",
+        CancellationToken.None);
 }

@@ -6,7 +6,8 @@ using PodCheckpointing.Api.V1;
 namespace PodCheckpointing.Component.Scale;
 
 /// <summary>The kubelets of all nodes: they say that pods run, and remove those that are deleted.</summary>
-internal sealed class FakeKubelets(IKubernetes client, ConcurrentDictionary<string, Receiver> receivers) : IAsyncDisposable
+internal sealed class FakeKubelets(
+    IKubernetes client, ConcurrentDictionary<string, Receiver> receivers) : IAsyncDisposable
 {
     private readonly CancellationTokenSource _ending = new();
     private readonly ConcurrentDictionary<(string Uid, string What), Task> _work = new();
@@ -22,7 +23,8 @@ internal sealed class FakeKubelets(IKubernetes client, ConcurrentDictionary<stri
             [
                 .. pod.Spec.Containers.Select(c => new V1ContainerStatus
                 {
-                    Name = c.Name, Ready = true, RestartCount = 0, State = new V1ContainerState { Running = new V1ContainerStateRunning() },
+                    Name = c.Name, Ready = true,
+                    RestartCount = 0, State = new V1ContainerState { Running = new V1ContainerStateRunning() },
                 }),
             ],
         },
@@ -58,7 +60,8 @@ internal sealed class FakeKubelets(IKubernetes client, ConcurrentDictionary<stri
                     }
                 }
             }
-            catch (Exception exception) when (!_ending.IsCancellationRequested && exception is KubernetesException or HttpRequestException or IOException)
+            catch (Exception exception) when (!_ending.IsCancellationRequested
+                && exception is KubernetesException or HttpRequestException or IOException)
             {
                 // It lists again.
             }
@@ -70,9 +73,11 @@ internal sealed class FakeKubelets(IKubernetes client, ConcurrentDictionary<stri
         if (pod.Metadata.DeletionTimestamp is not null)
         {
             Once(pod, "remove", () => client.DeleteAsync<V1Pod>(
-                pod.Metadata.NamespaceProperty, pod.Metadata.Name!, new V1DeleteOptions { GracePeriodSeconds = 0 }, _ending.Token));
+                pod.Metadata.NamespaceProperty, pod.Metadata.Name!, new V1DeleteOptions { GracePeriodSeconds = 0 },
+                _ending.Token));
         }
-        else if (pod.Spec.RuntimeClassName == WellKnown.RestoreRuntimeClass && pod.Status?.ContainerStatuses is null or { Count: 0 })
+        else if (pod.Spec.RuntimeClassName == WellKnown.RestoreRuntimeClass
+            && pod.Status?.ContainerStatuses is null or { Count: 0 })
         {
             Once(pod, "run", async () =>
             {
@@ -80,7 +85,8 @@ internal sealed class FakeKubelets(IKubernetes client, ConcurrentDictionary<stri
                 receiver.Wait();
                 await receiver.Runs.WaitAsync(_ending.Token);
                 await client.PatchAsync<V1Pod>(
-                    pod.Metadata.NamespaceProperty, pod.Metadata.Name!, "status", PatchType.Merge, Running(pod), "kubelet", _ending.Token);
+                    pod.Metadata.NamespaceProperty, pod.Metadata.Name!, "status", PatchType.Merge, Running(pod),
+                    "kubelet", _ending.Token);
             });
         }
     }

@@ -32,7 +32,8 @@ internal sealed class Receiver
     }
 }
 
-/// <summary>One node's agent, over real gRPC with real certificates: it takes the time that work would take, and does none.</summary>
+/// <summary>One node's agent, over real gRPC with real certificates: it takes the time that work
+/// would take, and does none.</summary>
 internal sealed class FakeNode : CheckpointServiceBase, IAsyncDisposable
 {
     private static readonly TimeSpan Dump = TimeSpan.FromMilliseconds(50);
@@ -48,13 +49,16 @@ internal sealed class FakeNode : CheckpointServiceBase, IAsyncDisposable
     /// <summary>Pods that are fenced, and by which migration.</summary>
     public ConcurrentDictionary<string, string> Fences { get; } = new();
 
-    /// <summary>When each caller, by his certificate's serial number, last began a call that changes something.</summary>
+    /// <summary>When each caller, by his certificate's serial number, last began a
+    /// call that changes something.</summary>
     public ConcurrentQueue<(string Caller, string Method)> Calls { get; } = new();
 
     public static async Task<FakeNode> StartAsync(
-        string name, IPAddress address, int port, TestAuthority authority, ConcurrentDictionary<string, Receiver> receivers)
+        string name, IPAddress address, int port, TestAuthority authority,
+        ConcurrentDictionary<string, Receiver> receivers)
     {
-        var (certificate, key) = (Path.Combine(authority.Folder, "agent.crt"), Path.Combine(authority.Folder, "agent.key"));
+        var (certificate, key) =
+            (Path.Combine(authority.Folder, "agent.crt"), Path.Combine(authority.Folder, "agent.key"));
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.UseKestrelHttpsConfiguration();
@@ -66,7 +70,8 @@ internal sealed class FakeNode : CheckpointServiceBase, IAsyncDisposable
         return node;
     }
 
-    public override Task<GetCapabilitiesResponse> GetCapabilitiesAsync(GetCapabilitiesRequest request, ServerCallContext context) =>
+    public override Task<GetCapabilitiesResponse> GetCapabilitiesAsync(
+        GetCapabilitiesRequest request, ServerCallContext context) =>
         Task.FromResult(new GetCapabilitiesResponse
         {
             NodeName = Name, KubeletCheckpoint = true, FenceHook = true, RestoreHandler = true, StoreId = "s",
@@ -102,7 +107,8 @@ internal sealed class FakeNode : CheckpointServiceBase, IAsyncDisposable
             ArtifactUri = $"shared://{request.PodUid}/{request.CheckpointId}/{request.ContainerName}/dump.tar.zst",
             Size = 1 << 20, CompressedSize = 1 << 18, Digest = "sha256:" + new string('a', 64),
             CompressedDigest = "sha256:" + new string('b', 64), ImageReference = "localhost/any:1", Runtime = "crun",
-            CriuVersion = "4.2", LeftStopped = true, StoppedAt = Now(), KubeletCallMicroseconds = 50_000, Clock = Clock(),
+            CriuVersion = "4.2",
+            LeftStopped = true, StoppedAt = Now(), KubeletCallMicroseconds = 50_000, Clock = Clock(),
         };
     }
 
@@ -115,7 +121,8 @@ internal sealed class FakeNode : CheckpointServiceBase, IAsyncDisposable
         });
     }
 
-    public override async Task<PrepareRestoreResponse> PrepareRestoreAsync(PrepareRestoreRequest request, ServerCallContext context)
+    public override async Task<PrepareRestoreResponse> PrepareRestoreAsync(
+        PrepareRestoreRequest request, ServerCallContext context)
     {
         Note(context);
         await Task.Delay(Stage, context.CancellationToken);
@@ -126,30 +133,35 @@ internal sealed class FakeNode : CheckpointServiceBase, IAsyncDisposable
     {
         var receiver = ReceiverOf(request.PodUid);
         var what = request.Until == "Waiting" ? receiver.Waits : receiver.Runs;
-        await Task.WhenAny(what, Task.Delay(TimeSpan.FromMilliseconds(request.WaitMilliseconds), context.CancellationToken));
+        await Task.WhenAny(
+            what, Task.Delay(TimeSpan.FromMilliseconds(request.WaitMilliseconds), context.CancellationToken));
         var phase = receiver.Runs.IsCompleted ? "Running" : receiver.Waits.IsCompleted ? "Waiting" : "Absent";
         var response = new GetRestoreResponse { Clock = Clock() };
         response.Containers.AddRange(request.ContainerNames.Select(n => new ContainerRestore
         {
-            ContainerName = n, Phase = phase, RunningAt = Timestamp.FromDateTimeOffset(receiver.RunningAt), RestoreMicroseconds = 30_000,
+            ContainerName = n,
+            Phase = phase, RunningAt = Timestamp.FromDateTimeOffset(receiver.RunningAt), RestoreMicroseconds = 30_000,
         }));
         return response;
     }
 
-    public override Task<ReleaseRestoreResponse> ReleaseRestoreAsync(ReleaseRestoreRequest request, ServerCallContext context)
+    public override Task<ReleaseRestoreResponse> ReleaseRestoreAsync(
+        ReleaseRestoreRequest request, ServerCallContext context)
     {
         Note(context);
         ReceiverOf(request.PodUid).Run();
         return Task.FromResult(new ReleaseRestoreResponse());
     }
 
-    public override Task<CancelRestoreResponse> CancelRestoreAsync(CancelRestoreRequest request, ServerCallContext context)
+    public override Task<CancelRestoreResponse> CancelRestoreAsync(
+        CancelRestoreRequest request, ServerCallContext context)
     {
         Note(context);
         return Task.FromResult(new CancelRestoreResponse());
     }
 
-    public override Task<DeleteCheckpointResponse> DeleteCheckpointAsync(DeleteCheckpointRequest request, ServerCallContext context)
+    public override Task<DeleteCheckpointResponse> DeleteCheckpointAsync(
+        DeleteCheckpointRequest request, ServerCallContext context)
     {
         Note(context);
         return Task.FromResult(new DeleteCheckpointResponse { FreedBytes = 1 << 18 });

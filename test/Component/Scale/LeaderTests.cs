@@ -5,14 +5,16 @@ using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.Component.Scale;
 
-/// <summary>Two operators over one API server and one set of agents; the one that leads is taken away in the middle.</summary>
+/// <summary>Two operators over one API server and one set of agents; the one that leads is
+/// taken away in the middle.</summary>
 internal sealed class LeaderTests
 {
     private const int Count = 12;
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
 
     private static readonly (string, string)[] Settings =
-        [("LeaderElection", "true"), ("LeaseNamespace", "default"), ("LeaseDurationSeconds", "10"), ("Migrations__ParallelPerCluster", "4")];
+        [("LeaderElection", "true"), (
+            "LeaseNamespace", "default"), ("LeaseDurationSeconds", "10"), ("Migrations__ParallelPerCluster", "4")];
 
     [Test]
     public async Task What_a_killed_leader_has_begun_the_other_one_finishes_within_the_same_limits()
@@ -27,7 +29,8 @@ internal sealed class LeaderTests
         await EndAsync(cluster);
 
         (await second.LeadsAsync()).Should().BeTrue();
-        cluster.Nodes.SelectMany(n => n.Calls).Select(c => c.Caller).Distinct().Should().BeEquivalentTo([first.Caller, second.Caller]);
+        cluster.Nodes.SelectMany(n => n.Calls).Select(c => c.Caller).Distinct()
+            .Should().BeEquivalentTo([first.Caller, second.Caller]);
     }
 
     [Test]
@@ -46,11 +49,13 @@ internal sealed class LeaderTests
         await first.ExitedAsync(Patience);
         await EndAsync(cluster);
 
-        CallsOf(cluster, first).Should().BeEquivalentTo(before, "it was in the middle of four migrations, and has let them be");
+        CallsOf(cluster, first)
+            .Should().BeEquivalentTo(before, "it was in the middle of four migrations, and has let them be");
     }
 
     private static List<string> CallsOf(ScaleCluster cluster, OperatorProcess process) =>
-        [.. cluster.Nodes.SelectMany(n => n.Calls.Where(c => c.Caller == process.Caller).Select(c => $"{n.Name} {c.Method}"))];
+        [.. cluster.Nodes.SelectMany(
+            n => n.Calls.Where(c => c.Caller == process.Caller).Select(c => $"{n.Name} {c.Method}"))];
 
     private static async Task<OperatorProcess> LeaderAsync(ScaleCluster cluster, string name)
     {
@@ -65,7 +70,8 @@ internal sealed class LeaderTests
         await cluster.MigrateAsync(Enumerable.Range(0, Count));
         var migrations = cluster.Migrations;
         await migrations.UntilAsync(
-            () => migrations.Ended > 1 && migrations.Seen.Values.Any(m => m.Status?.Phase == MigrationPhases.Checkpointing), Patience);
+            () => migrations.Ended > 1
+                && migrations.Seen.Values.Any(m => m.Status?.Phase == MigrationPhases.Checkpointing), Patience);
     }
 
     private static async Task EndAsync(ScaleCluster cluster)

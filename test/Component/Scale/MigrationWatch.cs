@@ -62,7 +62,8 @@ internal sealed class MigrationWatch(IKubernetes client) : IAsyncDisposable
         // Without a gap: a watch that ends goes on behind the last change that was seen.
         while (true)
         {
-            await foreach (var (type, migration) in client.WatchAsync<PodMigration>(new ListOptions { ResourceVersion = version }, _ending.Token))
+            await foreach (var (type, migration) in client.WatchAsync<PodMigration>(
+                new ListOptions { ResourceVersion = version }, _ending.Token))
             {
                 version = migration.Metadata.ResourceVersion;
                 if (type != WatchEventType.Bookmark)
@@ -89,7 +90,8 @@ internal sealed class MigrationWatch(IKubernetes client) : IAsyncDisposable
 
             var status = migration.Status;
             var validated = status?.Conditions.Find(ConditionTypes.Validated);
-            if (validated is { Status: "Unknown", Reason: Reasons.WaitingForSlot } && status!.Phase == MigrationPhases.Pending)
+            if (validated is { Status: "Unknown", Reason: Reasons.WaitingForSlot }
+                && status!.Phase == MigrationPhases.Pending)
             {
                 Waited.Add(name);
             }

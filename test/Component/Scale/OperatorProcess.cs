@@ -24,17 +24,21 @@ internal sealed partial class OperatorProcess : IDisposable
     public string Caller { get; }
 
     public static OperatorProcess Start(
-        string name, string kubeconfig, TestAuthority authority, int healthPort, int agentPort, params (string Name, string Value)[] settings)
+        string name, string kubeconfig, TestAuthority authority, int healthPort, int agentPort,
+        params (string Name, string Value)[] settings)
     {
         // As "make build" has published it; beside the test is what the test was compiled with.
-        var published = Path.Combine(Repository.Root(AppContext.BaseDirectory), "artifacts", "operator", "PodCheckpointing.Manager.dll");
+        var published = Path.Combine(
+            Repository.Root(AppContext.BaseDirectory), "artifacts", "operator", "PodCheckpointing.Manager.dll");
         var (certificate, key) = authority.Issue(name, AgentTls.OperatorName);
         var start = new ProcessStartInfo("/bin/sh")
         {
             ArgumentList =
             {
                 "-c", "exec dotnet \"$0\" >>\"$1\" 2>&1",
-                File.Exists(published) ? published : Path.Combine(AppContext.BaseDirectory, "PodCheckpointing.Manager.dll"),
+                File.Exists(published)
+                    ? published
+                    : Path.Combine(AppContext.BaseDirectory, "PodCheckpointing.Manager.dll"),
                 Path.Combine(authority.Folder, name + ".log"),
             },
             WorkingDirectory = authority.Folder,
@@ -51,7 +55,8 @@ internal sealed partial class OperatorProcess : IDisposable
 
         start.Environment["Logging__LogLevel__Default"] = "Warning";
         start.Environment["ASPNETCORE_URLS"] = "";
-        using var own = System.Security.Cryptography.X509Certificates.X509CertificateLoader.LoadCertificateFromFile(certificate);
+        using var own =
+            System.Security.Cryptography.X509Certificates.X509CertificateLoader.LoadCertificateFromFile(certificate);
         return new OperatorProcess(Process.Start(start)!, healthPort, own.SerialNumber);
     }
 
@@ -73,7 +78,9 @@ internal sealed partial class OperatorProcess : IDisposable
 
     /// <summary>The most memory that it ever had, in MB, as the kernel counts it.</summary>
     public double PeakMegabytes() => long.Parse(
-        File.ReadLines($"/proc/{_process.Id}/status").First(l => l.StartsWith("VmHWM:", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1],
+        File.ReadLines($"/proc/{_process.Id}/status")
+            .First(l => l.StartsWith("VmHWM:", StringComparison.Ordinal))
+            .Split(' ', StringSplitOptions.RemoveEmptyEntries)[1],
         CultureInfo.InvariantCulture) / 1024.0;
 
     public async Task<Figures> ScrapeAsync() => new(await _http.GetStringAsync(new Uri("/metrics", UriKind.Relative)));
@@ -105,32 +112,43 @@ internal sealed partial class OperatorProcess : IDisposable
     {
         private readonly List<(string Name, string Labels, double Value)> _series =
         [
-            .. Line().Matches(text).Select(m => (m.Groups[1].Value, m.Groups[2].Value, double.Parse(m.Groups[3].Value, CultureInfo.InvariantCulture))),
+            .. Line().Matches(text).Select(
+                m => (m.Groups[1].Value, m.Groups[2].Value, double.Parse(
+                    m.Groups[3].Value, CultureInfo.InvariantCulture))),
         ];
 
         /// <summary>All series of a name whose labels hold one of these texts, or any when there are none.</summary>
         public double Sum(string name, params string[] labels) => _series
-            .Where(s => s.Name == name && (labels.Length == 0 || labels.Any(l => s.Labels.Contains(l, StringComparison.Ordinal)))).Sum(s => s.Value);
+            .Where(s => s.Name == name && (labels.Length == 0
+                || labels.Any(l => s.Labels.Contains(l, StringComparison.Ordinal)))).Sum(s => s.Value);
 
         /// <summary>Those of them that also hold another text.</summary>
         public double SumAll(string name, string label, params string[] labels) => _series
-            .Where(s => s.Name == name && s.Labels.Contains(label, StringComparison.Ordinal) && labels.Any(l => s.Labels.Contains(l, StringComparison.Ordinal)))
+            .Where(s => s.Name == name
+                && s.Labels.Contains(label, StringComparison.Ordinal)
+                && labels.Any(l => s.Labels.Contains(l, StringComparison.Ordinal)))
             .Sum(s => s.Value);
 
-        /// <summary>The bound below which so many of a histogram's values are, between two buckets as Prometheus reckons.</summary>
+        /// <summary>The bound below which so many of a histogram's values are, between two
+        /// buckets as Prometheus reckons.</summary>
         public double Quantile(double quantile, string name, string label)
         {
-            var buckets = _series.Where(s => s.Name == name + "_bucket" && s.Labels.Contains(label, StringComparison.Ordinal))
-                .Select(s => (Bound: Bound().Match(s.Labels).Groups[1].Value, s.Value))
-                .GroupBy(b => b.Bound).Select(g => (Bound: g.Key == "+Inf" ? double.PositiveInfinity : double.Parse(g.Key, CultureInfo.InvariantCulture), Count: g.Sum(b => b.Value)))
-                .OrderBy(b => b.Bound).ToList();
+            var buckets =
+                _series.Where(s => s.Name == name + "_bucket" && s.Labels.Contains(label, StringComparison.Ordinal))
+                    .Select(s => (Bound: Bound().Match(s.Labels).Groups[1].Value, s.Value))
+                    .GroupBy(b => b.Bound).Select(g => (Bound: g.Key == "+Inf"
+                        ? double.PositiveInfinity
+                        : double.Parse(g.Key, CultureInfo.InvariantCulture), Count: g.Sum(b => b.Value)))
+                    .OrderBy(b => b.Bound).ToList();
             var wanted = quantile * buckets[^1].Count;
             var (from, below) = (0.0, 0.0);
             foreach (var (bound, count) in buckets)
             {
                 if (count >= wanted)
                 {
-                    return double.IsInfinity(bound) ? from : from + ((bound - from) * (wanted - below) / Math.Max(1, count - below));
+                    return double.IsInfinity(bound)
+                        ? from
+                        : from + ((bound - from) * (wanted - below) / Math.Max(1, count - below));
                 }
 
                 (from, below) = (bound, count);

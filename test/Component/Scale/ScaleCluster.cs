@@ -59,7 +59,12 @@ internal sealed class ScaleCluster : IAsyncDisposable
             new PodMigration
             {
                 Metadata = new V1ObjectMeta { Name = $"m{n:d4}", NamespaceProperty = Namespace },
-                Spec = new PodMigrationSpec { PodName = $"p{n:d4}", TargetNode = NameOf(TargetOf(n)), TimeoutSeconds = 3600 },
+                Spec = new PodMigrationSpec
+                {
+                    PodName = $"p{n:d4}",
+                    TargetNode = NameOf(TargetOf(n)),
+                    TimeoutSeconds = 3600,
+                },
             },
             t));
 
@@ -94,7 +99,8 @@ internal sealed class ScaleCluster : IAsyncDisposable
         _server = await ControlPlane.StartAsync(deadline.Token);
         foreach (var arguments in new string[][]
         {
-            ["apply", "-k", Samples.Definitions], ["wait", "crd", "--all", "--for=condition=Established", "--timeout=180s"],
+            ["apply", "-k", Samples.Definitions],
+            ["wait", "crd", "--all", "--for=condition=Established", "--timeout=180s"],
         })
         {
             var (code, output) = await _server.KubectlAsync(null, arguments);
@@ -102,7 +108,8 @@ internal sealed class ScaleCluster : IAsyncDisposable
         }
 
         // Established, and its storage not there yet.
-        while ((await _server.KubectlAsync(null, "get", "podmigrations,podcheckpoints,containercheckpoints,pcpc,ccpc")).Code != 0)
+        while ((await _server
+            .KubectlAsync(null, "get", "podmigrations,podcheckpoints,containercheckpoints,pcpc,ccpc")).Code != 0)
         {
             deadline.Token.ThrowIfCancellationRequested();
         }
@@ -113,26 +120,41 @@ internal sealed class ScaleCluster : IAsyncDisposable
         {
             var address = new IPAddress([127, 0, 1, (byte)(n + 1)]);
             Nodes.Add(await FakeNode.StartAsync(NameOf(n), address, _agentPort, _authority, _receivers));
-            var status = new { status = new { addresses = new[] { new { type = "InternalIP", address = $"{address}" } }, conditions = new[] { new { type = "Ready", status = "True" } } } };
+            var status = new { status = new { addresses = new[]
+            {
+                new { type = "InternalIP", address = $"{address}" },
+            }, conditions = new[] { new { type = "Ready", status = "True" } } } };
             await Client.CreateAsync(new V1Node { Metadata = new V1ObjectMeta { Name = NameOf(n) } }, deadline.Token);
-            await Client.PatchAsync<V1Node>(null, NameOf(n), "status", PatchType.Merge, KubernetesJson.Serialize(status), "test", deadline.Token);
+            await Client.PatchAsync<V1Node>(
+                null, NameOf(n), "status", PatchType.Merge, KubernetesJson.Serialize(status), "test", deadline.Token);
         }
 
         _kubelets = new FakeKubelets(Client, _receivers);
         _kubelets.Start();
         Migrations = new MigrationWatch(Client);
         await Migrations.StartAsync();
-        await Parallel.ForEachAsync(Enumerable.Range(0, pods), new ParallelOptions { MaxDegreeOfParallelism = 16 }, async (n, t) =>
-        {
-            var pod = await Client.CreateAsync(
-                new V1Pod
-                {
-                    Metadata = new V1ObjectMeta { Name = $"p{n:d4}", NamespaceProperty = Namespace, Labels = new Dictionary<string, string> { ["app"] = "a" } },
-                    Spec = new V1PodSpec { NodeName = NameOf(n % nodes), Containers = [new V1Container { Name = "c", Image = "localhost/any:1" }] },
-                },
-                t);
-            await Client.PatchAsync<V1Pod>(Namespace, pod.Metadata.Name!, "status", PatchType.Merge, FakeKubelets.Running(pod), "kubelet", t);
-        });
+        await Parallel.ForEachAsync(
+            Enumerable.Range(0, pods), new ParallelOptions { MaxDegreeOfParallelism = 16 }, async (n, t) =>
+            {
+                var pod = await Client.CreateAsync(
+                    new V1Pod
+                    {
+                        Metadata = new V1ObjectMeta
+                        {
+                            Name = $"p{n:d4}",
+                            NamespaceProperty = Namespace,
+                            Labels = new Dictionary<string, string> { ["app"] = "a" },
+                        },
+                        Spec = new V1PodSpec
+                        {
+                            NodeName = NameOf(n % nodes),
+                            Containers = [new V1Container { Name = "c", Image = "localhost/any:1" }],
+                        },
+                    },
+                    t);
+                await Client.PatchAsync<V1Pod>(
+                    Namespace, pod.Metadata.Name!, "status", PatchType.Merge, FakeKubelets.Running(pod), "kubelet", t);
+            });
     }
 
     /// <summary>Another node than the pod's, not always the same one.</summary>

@@ -8,7 +8,8 @@ using PodCheckpointing.Api.V1;
 
 namespace PodCheckpointing.Component.Scale;
 
-/// <summary>Many migrations at once: the operator as it is shipped, a real API server, agents that take time and do nothing.</summary>
+/// <summary>Many migrations at once: the operator as it is shipped, a real API server, agents that
+/// take time and do nothing.</summary>
 /// <remarks>SCALE=1000 makes it large (make scale); the same with few keeps it true.</remarks>
 internal sealed class ScaleTests
 {
@@ -25,7 +26,8 @@ internal sealed class ScaleTests
     private static (string, string)[] Settings =>
     [
         ("LeaderElection", "false"), ("Migrations__ParallelPerCluster", $"{Limits.Cluster}"),
-        ("Migrations__ParallelOutboundPerNode", $"{Limits.Outbound}"), ("Migrations__ParallelInboundPerNode", $"{Limits.Inbound}"),
+        ("Migrations__ParallelOutboundPerNode", $"{Limits.Outbound}"),
+        ("Migrations__ParallelInboundPerNode", $"{Limits.Inbound}"),
     ];
 
     [Test]
@@ -62,9 +64,11 @@ internal sealed class ScaleTests
         peak.Inbound.Should().BeInRange(1, Limits.Inbound);
         cluster.Nodes.Should().OnlyContain(n => n.Fences.IsEmpty);
         var ended = cluster.Migrations.Seen.Values.ToList();
-        ended.Count(m => m.Status?.Outcome == Outcomes.Restored).Should().Be(Count - 2, "one was deleted and one aborted while they waited");
+        ended.Count(m => m.Status?.Outcome == Outcomes.Restored)
+            .Should().Be(Count - 2, "one was deleted and one aborted while they waited");
         cluster.Migrations.Waited.Count.Should().BeGreaterThan(Count / 4);
-        Writes(figures).Should().BeLessThan(5 * Phases * Count, "five writes, of whatever object, for each phase of each migration");
+        Writes(figures).Should().BeLessThan(
+            5 * Phases * Count, "five writes, of whatever object, for each phase of each migration");
         Reconciles(figures).Should().BeLessThan(100 * Count, "no run without a reason");
         if (Asked is not null)
         {
@@ -82,13 +86,19 @@ internal sealed class ScaleTests
         var migrations = cluster.Migrations;
         string[] waiting = [];
         await migrations.UntilAsync(
-            () => (waiting = [.. migrations.Waited.Except(migrations.Began).OrderDescending(StringComparer.Ordinal)]).Length > Count / 4, Patience);
+            () => (waiting =
+            [
+                .. migrations.Waited.Except(migrations.Began).OrderDescending(StringComparer.Ordinal),
+            ]).Length > Count / 4, Patience);
         var (deleted, aborted) = (waiting[0], waiting[1]);
-        await cluster.Client.DeleteAsync<PodMigration>(ScaleCluster.Namespace, deleted, new V1DeleteOptions(), CancellationToken.None);
+        await cluster.Client.DeleteAsync<PodMigration>(
+            ScaleCluster.Namespace, deleted, new V1DeleteOptions(), CancellationToken.None);
         await cluster.Client.PatchAsync<PodMigration>(
-            ScaleCluster.Namespace, aborted, null, PatchType.Merge, """{"spec":{"abort":true}}""", "test", CancellationToken.None);
+            ScaleCluster.Namespace, aborted, null, PatchType.Merge, """{"spec":{"abort":true}}""", "test",
+            CancellationToken.None);
         await migrations.UntilAsync(
-            () => !migrations.Seen.ContainsKey(deleted) && migrations.Seen[aborted].Status?.CompletionTime is not null, Patience);
+            () => !migrations.Seen.ContainsKey(deleted) && migrations.Seen[aborted].Status?.CompletionTime is not null,
+            Patience);
 
         migrations.Began.Should().NotContain([deleted, aborted]);
         var status = migrations.Seen[aborted].Status!;
@@ -112,18 +122,40 @@ internal sealed class ScaleTests
             """);
     }
 
-    private static readonly string[] Verbs = ["verb=\"create\"", "verb=\"update\"", "verb=\"patch\"", "verb=\"delete\""];
+    private static readonly string[] Verbs =
+    [
+        "verb=\"create\"",
+        "verb=\"update\"",
+        "verb=\"patch\"",
+        "verb=\"delete\"",
+    ];
 
     private static readonly string[] Resources =
-        ["podmigrations", "podcheckpoints", "containercheckpoints", "podcheckpointcontents", "containercheckpointcontents", "pods"];
+    [
+        "podmigrations",
+        "podcheckpoints",
+        "containercheckpoints",
+        "podcheckpointcontents",
+        "containercheckpointcontents",
+        "pods",
+    ];
 
     private static readonly string[] Kinds =
-        ["\"PodMigration\"", "\"PodCheckpoint\"", "\"ContainerCheckpoint\"", "\"PodCheckpointContent\"", "\"ContainerCheckpointContent\"", "\"Pod\""];
+    [
+        "\"PodMigration\"",
+        "\"PodCheckpoint\"",
+        "\"ContainerCheckpoint\"",
+        "\"PodCheckpointContent\"",
+        "\"ContainerCheckpointContent\"",
+        "\"Pod\"",
+    ];
 
-    /// <summary>Writes about migrations, or about one resource: events are told besides, and leases have nothing to do with them.</summary>
+    /// <summary>Writes about migrations, or about one resource: events are told besides, and leases
+    /// have nothing to do with them.</summary>
     private static double Writes(OperatorProcess.Figures figures, string? resource = null) =>
         (resource is null ? Resources.Select(r => $"resource=\"{r}\"") : [resource])
             .Sum(r => figures.SumAll("rest_client_requests_total", r, Verbs));
 
-    private static double Reconciles(OperatorProcess.Figures figures) => figures.Sum("controller_runtime_reconcile_total");
+    private static double Reconciles(OperatorProcess.Figures figures) =>
+        figures.Sum("controller_runtime_reconcile_total");
 }

@@ -4,7 +4,8 @@ using NUnit.Framework;
 
 namespace PodCheckpointing.Component.Store;
 
-/// <summary>Every file system call of a write, an import, a removal, a sweep and a check fails once: EIO, ENOSPC, EINTR, ESTALE.</summary>
+/// <summary>Every file system call of a write, an import, a removal, a sweep and a check fails once:
+/// EIO, ENOSPC, EINTR, ESTALE.</summary>
 public sealed class FaultTests
 {
     private string _folder = null!;
@@ -22,7 +23,8 @@ public sealed class FaultTests
 
         code.Should().Be(0, said);
         said.Should().MatchRegex("faults: [1-9][0-9]{3} runs, 0 wrong");
-        foreach (var call in new[] { "access", "open64", "open", "pwrite64", "fsync", "ftruncate64", "rename", "mkdir", "rmdir", "unlink", "flock", "fcntl", "close", "readdir64", "pread64" })
+        foreach (var call in new[] { "access", "open64", "open", "pwrite64", "fsync",
+            "ftruncate64", "rename", "mkdir", "rmdir", "unlink", "flock", "fcntl", "close", "readdir64", "pread64" })
         {
             said.Should().MatchRegex($"\\b{call} [1-9]", "it was made to fail");
         }

@@ -19,9 +19,11 @@ public sealed class ForeignReaderTests
     {
         _folder = Directory.CreateTempSubdirectory("store").FullName;
         Directory.CreateDirectory(Path.Combine(_folder, "root"));
-        var store = new CheckpointStore(Path.Combine(_folder, "root"), TimeProvider.System, new StoreOptions { FrameSize = 64 << 10 });
+        var store = new CheckpointStore(
+            Path.Combine(_folder, "root"), TimeProvider.System, new StoreOptions { FrameSize = 64 << 10 });
         await using var tar = File.OpenRead(StoragePeers.Source("Data", "crio-counter.tar"));
-        var manifest = await store.WriteAsync(Pod, Id, "counter", tar, new Origin(), new Progress<long>(), CancellationToken.None);
+        var manifest =
+            await store.WriteAsync(Pod, Id, "counter", tar, new Origin(), new Progress<long>(), CancellationToken.None);
         manifest.Frames.Count.Should().BeGreaterThan(2, "a reader has to go from frame to frame");
         store.Seal(Pod, Id, ["counter"]);
         _dump = Path.Combine(_folder, "root", Pod, Id, "counter", "dump.tar.zst");
@@ -55,9 +57,12 @@ public sealed class ForeignReaderTests
         var checkpointctl = await StoragePeers.CheckpointctlAsync();
         var archive = exported ? await ExportAsync($"{Pod}/{Id}/counter") : _dump;
 
-        (await StoragePeers.RunAsync(checkpointctl, "show", archive)).Should().MatchRegex(@"counter +localhost/busybox:1 +9114cb62e4ee +crun .* CRI-O");
+        (await StoragePeers.RunAsync(checkpointctl, "show", archive))
+            .Should().MatchRegex(@"counter +localhost/busybox:1 +9114cb62e4ee +crun .* CRI-O");
 
-        var inspected = JsonNode.Parse(await StoragePeers.RunAsync(checkpointctl, "inspect", "--all", "--format=json", archive))![0]!;
+        var inspected =
+            JsonNode.Parse(
+                await StoragePeers.RunAsync(checkpointctl, "inspect", "--all", "--format=json", archive))![0]!;
         inspected["container_name"]!.GetValue<string>().Should().Be("counter");
         inspected["statistics"]!["pages_written"]!.GetValue<int>().Should().Be(35);
         inspected["process_tree"]!.ToJsonString().Should().Contain("usleep");

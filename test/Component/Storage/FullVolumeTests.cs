@@ -5,7 +5,8 @@ using PodCheckpointing.Stress;
 
 namespace PodCheckpointing.Component.Store;
 
-/// <summary>A volume that is full at any point of a write: nothing is left, the error says so, and what was there stays whole.</summary>
+/// <summary>A volume that is full at any point of a write: nothing is left, the error says so, and
+/// what was there stays whole.</summary>
 public sealed class FullVolumeTests
 {
     private const string Pod = "7c9e6679";
@@ -75,10 +76,12 @@ public sealed class FullVolumeTests
 
             (await small.SeesAsync(Pod, 2)).Should().BeFalse();
             (await small.SeesAsync(Pod, 1)).Should().BeTrue();
-            Files().Where(path => !path.EndsWith("manifest.json") && !path.EndsWith("dump.tar.zst")).Should().BeEquivalentTo([.. before, "ballast"], "nothing unfinished is left");
+            Files().Where(path => !path.EndsWith("manifest.json") && !path.EndsWith("dump.tar.zst"))
+                .Should().BeEquivalentTo([.. before, "ballast"], "nothing unfinished is left");
             foreach (var dump in Files().Where(path => path.EndsWith("dump.tar.zst")))
             {
-                Files().Should().Contain(Path.Combine(Path.GetDirectoryName(dump)!, "manifest.json"), "it is whole, or it is not there");
+                Files().Should().Contain(
+                    Path.Combine(Path.GetDirectoryName(dump)!, "manifest.json"), "it is whole, or it is not there");
             }
 
             small.Store.Delete(Pod, SmallDump.IdOf(2), null);
@@ -105,6 +108,7 @@ public sealed class FullVolumeTests
     }
 
     private List<string> Files() =>
-        [.. Directory.EnumerateFiles(_root, "*", SearchOption.AllDirectories).Select(path => Path.GetRelativePath(_root, path))
+        [.. Directory.EnumerateFiles(_root, "*", SearchOption.AllDirectories)
+            .Select(path => Path.GetRelativePath(_root, path))
             .Where(path => !path.StartsWith(Path.Combine(Pod, SmallDump.IdOf(1))))];
 }

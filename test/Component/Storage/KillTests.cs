@@ -4,7 +4,8 @@ using NUnit.Framework;
 
 namespace PodCheckpointing.Component.Store;
 
-/// <summary>Writers that are killed at random points, with SIGKILL: a reader sees the old whole state or the new whole state.</summary>
+/// <summary>Writers that are killed at random points, with SIGKILL: a reader sees the old whole
+/// state or the new whole state.</summary>
 public sealed class KillTests
 {
     private const int Kills = 520;
@@ -29,10 +30,15 @@ public sealed class KillTests
     {
         var began = Stopwatch.GetTimestamp();
 
-        var lanes = await Task.WhenAll(Enumerable.Range(0, Lanes).Select(lane => Task.Run(() => LaneAsync(lane, Kills / Lanes))));
+        var lanes = await Task.WhenAll(
+            Enumerable.Range(0, Lanes).Select(lane => Task.Run(() => LaneAsync(lane, Kills / Lanes))));
 
-        var states = lanes.SelectMany(lane => lane.States).GroupBy(state => state).OrderByDescending(group => group.Count()).ToList();
-        TestContext.Out.WriteLine($"{lanes.Sum(lane => lane.Kills)} kills in {Stopwatch.GetElapsedTime(began).TotalSeconds:F0} s");
+        var states = lanes.SelectMany(lane => lane.States)
+            .GroupBy(state => state)
+            .OrderByDescending(group => group.Count())
+            .ToList();
+        TestContext.Out.WriteLine(
+            $"{lanes.Sum(lane => lane.Kills)} kills in {Stopwatch.GetElapsedTime(began).TotalSeconds:F0} s");
         states.ForEach(state => TestContext.Out.WriteLine($"{state.Count(),4} x [{state.Key}]"));
         lanes.Sum(lane => lane.Kills).Should().BeGreaterThanOrEqualTo(500);
         states.Count.Should().BeGreaterThanOrEqualTo(6, "kills that all hit the same place would prove little");
@@ -50,7 +56,8 @@ public sealed class KillTests
         var process = new LifeProcess(_root, podUid, 0);
         for (var kill = 0; kill < kills; kill++)
         {
-            // The next one starts while this one lives, which takes most of the time; it begins where it is told to be possible.
+            // The next one starts while this one lives, which takes most of the time; it
+            // begins where it is told to be possible.
             using var current = process;
             await current.GoAsync();
             for (var lines = random.Next(1, 9); lines > 0; lines--)
@@ -60,11 +67,14 @@ public sealed class KillTests
 
             SpinFor(TimeSpan.FromMicroseconds(random.Next(2) == 0 ? random.Next(2_000) : random.Next(25_000)));
             await current.KillAsync();
-            current.Lines.Where(line => line.What.StartsWith("refused", StringComparison.Ordinal)).Should().BeEmpty("each has its pod for itself");
+            current.Lines.Where(line => line.What.StartsWith("refused", StringComparison.Ordinal))
+                .Should().BeEmpty("each has its pod for itself");
             foreach (var (at, what) in current.Lines)
             {
                 number = Math.Max(number, at);
-                last[at] = Enum.TryParse<Said>(what, ignoreCase: true, out var said) ? said : last.GetValueOrDefault(at);
+                last[at] = Enum.TryParse<Said>(what, ignoreCase: true, out var said)
+                    ? said
+                    : last.GetValueOrDefault(at);
             }
 
             process = new LifeProcess(_root, podUid, number);
@@ -106,7 +116,8 @@ public sealed class KillTests
     // What the next life does not begin with: a move of an older one that was cut off.
     private async Task RepairAsync(string podUid, int number, Dictionary<int, Said> last)
     {
-        foreach (var (at, said) in last.Where(pair => pair.Key < number && pair.Value is Said.Removing or Said.Sealing).ToList())
+        foreach (var (at, said) in last.Where(pair => pair.Key < number && pair.Value is Said.Removing or Said.Sealing)
+            .ToList())
         {
             if (said == Said.Removing)
             {

@@ -18,13 +18,15 @@ internal sealed class LifeProcess : IDisposable
 {
     private readonly Process _process;
 
-    public LifeProcess(string root, string podUid, int first, int count = 1_000_000) => _process = Process.Start(new ProcessStartInfo(
-        Executable, ["life", root, podUid, first.ToString(CultureInfo.InvariantCulture), count.ToString(CultureInfo.InvariantCulture)])
-    {
-        RedirectStandardInput = true,
-        RedirectStandardOutput = true,
-        Environment = { ["DOTNET_TieredPGO"] = "0" },
-    })!;
+    public LifeProcess(string root, string podUid, int first, int count = 1_000_000) =>
+        _process = Process.Start(new ProcessStartInfo(
+            Executable, ["life", root, podUid, first.ToString(
+                CultureInfo.InvariantCulture), count.ToString(CultureInfo.InvariantCulture)])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            Environment = { ["DOTNET_TieredPGO"] = "0" },
+        })!;
 
     public static string Executable { get; } = Path.Combine(AppContext.BaseDirectory, "PodCheckpointing.Stress");
 

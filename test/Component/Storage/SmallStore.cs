@@ -8,7 +8,8 @@ namespace PodCheckpointing.Component.Store;
 /// <summary>Looks at a store of small checkpoints as a reader does.</summary>
 internal sealed class SmallStore(string root)
 {
-    public CheckpointStore Store { get; } = new(root, TimeProvider.System, new StoreOptions { Workers = 1, FrameSize = 2048 });
+    public CheckpointStore Store { get; } =
+        new(root, TimeProvider.System, new StoreOptions { Workers = 1, FrameSize = 2048 });
 
     /// <summary>Whether a reader sees the checkpoint. It sees all of it, every byte as it was, or none of it.</summary>
     public async Task<bool> SeesAsync(string podUid, int number)
@@ -24,9 +25,11 @@ internal sealed class SmallStore(string root)
         foreach (var container in SmallDump.Containers)
         {
             using var tar = new MemoryStream();
-            await Store.Read(Store.FindSealed(podUid, id, container)).ReadAsync(bytes => tar.WriteAsync(bytes), CancellationToken.None);
+            await Store.Read(Store.FindSealed(podUid, id, container)).ReadAsync(
+                bytes => tar.WriteAsync(bytes), CancellationToken.None);
             var whole = SmallDump.Archive(container, number);
-            tar.ToArray().AsSpan().SequenceEqual(whole.AsSpan(0, (int)tar.Length)).Should().BeTrue($"checkpoint {number} of {podUid} is whole");
+            tar.ToArray().AsSpan().SequenceEqual(whole.AsSpan(0, (int)tar.Length))
+                .Should().BeTrue($"checkpoint {number} of {podUid} is whole");
             whole.AsSpan((int)tar.Length).IndexOfAnyExcept((byte)0).Should().Be(-1);
         }
 
@@ -40,7 +43,8 @@ internal sealed class SmallStore(string root)
         foreach (var container in SmallDump.Containers)
         {
             await Store.WriteAsync(
-                podUid, id, container, new MemoryStream(SmallDump.Archive(container, number)), new Origin(), new Progress<long>(), CancellationToken.None);
+                podUid, id, container, new MemoryStream(SmallDump.Archive(container, number)), new Origin(),
+                new Progress<long>(), CancellationToken.None);
         }
 
         Store.Seal(podUid, id, SmallDump.Containers);
@@ -73,6 +77,7 @@ internal sealed class SmallStore(string root)
         var folder = new DirectoryInfo(Path.Combine(root, podUid, SmallDump.IdOf(number)));
         return !folder.Exists ? "" : string.Join(' ', folder.EnumerateFileSystemInfos("*", SearchOption.AllDirectories)
             .Select(entry => Path.GetRelativePath(folder.FullName, entry.FullName))
-            .Select(name => name.Contains(".checkpoint-complete.") ? ".checkpoint-complete.partial" : name).Order(StringComparer.Ordinal));
+            .Select(name => name.Contains(".checkpoint-complete.") ? ".checkpoint-complete.partial" : name)
+            .Order(StringComparer.Ordinal));
     }
 }

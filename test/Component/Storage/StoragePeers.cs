@@ -18,14 +18,17 @@ internal static class StoragePeers
     {
         await Installed.Value;
         var library = Path.Combine(folder, "faults.so");
-        await RunAsync("gcc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", library, Source("Stress", "faults.c"), "-ldl");
+        await RunAsync(
+            "gcc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", library, Source("Stress", "faults.c"), "-ldl");
         return library;
     }
 
     /// <summary>Runs a program to its end, which must be a good one; returns what it said.</summary>
     public static async Task<string> RunAsync(string program, params string[] args)
     {
-        using var process = Process.Start(new ProcessStartInfo(program, args) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        using var process =
+            Process.Start(
+                new ProcessStartInfo(program, args) { RedirectStandardOutput = true, RedirectStandardError = true })!;
         var output = process.StandardOutput.ReadToEndAsync();
         var errors = await process.StandardError.ReadToEndAsync();
         await process.WaitForExitAsync();
@@ -37,5 +40,6 @@ internal static class StoragePeers
         return await output;
     }
 
-    public static string Source(params string[] path) => Path.Combine([Repository.Root(AppContext.BaseDirectory), "test", .. path]);
+    public static string Source(params string[] path) =>
+        Path.Combine([Repository.Root(AppContext.BaseDirectory), "test", .. path]);
 }

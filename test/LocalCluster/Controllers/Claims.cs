@@ -20,7 +20,9 @@ internal static class Claims
         var going = set.Metadata.DeletionTimestamp is not null;
         if (Pods.ControllerOf(pod) is { } owner)
         {
-            return owner.Uid != set.Metadata.Uid ? Claim.Ignore : matches ? Claim.Keep : going ? Claim.Ignore : Claim.Release;
+            return owner.Uid != set.Metadata.Uid
+                ? Claim.Ignore
+                : matches ? Claim.Keep : going ? Claim.Ignore : Claim.Release;
         }
 
         return matches && !going && pod.Metadata.DeletionTimestamp is null ? Claim.Adopt : Claim.Ignore;

@@ -2,7 +2,8 @@ using k8s.Models;
 
 namespace PodCheckpointing.TestControllers;
 
-/// <summary>Which pods a ReplicaSet gives up first; kube-controller-manager's ActivePodsWithRanks, in its order.</summary>
+/// <summary>Which pods a ReplicaSet gives up first; kube-controller-manager's
+/// ActivePodsWithRanks, in its order.</summary>
 /// <param name="together">How many pods of the same owner are on a pod's node.</param>
 /// <param name="now">Ages are compared by their order of magnitude (LogarithmicScaleDown).</param>
 internal sealed class DeletionOrder(Func<V1Pod, int> together, DateTime now) : IComparer<V1Pod>
@@ -30,5 +31,6 @@ internal sealed class DeletionOrder(Func<V1Pod, int> together, DateTime now) : I
     private static int Phase(V1Pod pod) => pod.Status?.Phase switch { "Running" => 2, "Unknown" => 1, _ => 0 };
 
     // The younger goes; an age that is not known counts as none.
-    private int Age(DateTime? since) => since is { } then && now > then ? (int)Math.Log2((now - then).TotalNanoseconds) : -1;
+    private int Age(DateTime? since) =>
+        since is { } then && now > then ? (int)Math.Log2((now - then).TotalNanoseconds) : -1;
 }

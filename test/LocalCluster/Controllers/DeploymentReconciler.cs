@@ -6,8 +6,8 @@ using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.TestControllers;
 
-/// <summary>One ReplicaSet per pod template. A new template's set is scaled up and the old ones down at once; rolling is
-/// left out.</summary>
+/// <summary>One ReplicaSet per pod template. A new template's set is scaled up and the old ones down at once; rolling
+/// is left out.</summary>
 internal sealed class DeploymentReconciler(ICluster cluster) : IReconciler
 {
     private const string Hash = "pod-template-hash";
@@ -15,7 +15,9 @@ internal sealed class DeploymentReconciler(ICluster cluster) : IReconciler
     public async Task<ReconcileResult> ReconcileAsync(ObjectKey key, CancellationToken cancellationToken)
     {
         var sets = cluster.All<V1ReplicaSet>().Where(s =>
-            s.Metadata.NamespaceProperty == key.Namespace && Pods.ControllerOf(s) is { Kind: "Deployment" } owner && owner.Name == key.Name).ToList();
+            s.Metadata.NamespaceProperty == key.Namespace
+            && Pods.ControllerOf(s) is { Kind: "Deployment" } owner
+            && owner.Name == key.Name).ToList();
         if (cluster.Find<V1Deployment>(key) is not { } deployment)
         {
             foreach (var set in sets)
@@ -50,8 +52,10 @@ internal sealed class DeploymentReconciler(ICluster cluster) : IReconciler
     private static V1ReplicaSet SetFor(V1Deployment deployment)
     {
         var spec = deployment.Spec;
-        var hash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(KubernetesJson.Serialize(spec.Template))))[..10];
-        var labels = new Dictionary<string, string>(spec.Template.Metadata.Labels ?? new Dictionary<string, string>()) { [Hash] = hash };
+        var hash = Convert
+            .ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(KubernetesJson.Serialize(spec.Template))))[..10];
+        var labels = new Dictionary<string, string>(spec.Template.Metadata.Labels
+            ?? new Dictionary<string, string>()) { [Hash] = hash };
         return new V1ReplicaSet
         {
             Metadata = new V1ObjectMeta
@@ -64,7 +68,10 @@ internal sealed class DeploymentReconciler(ICluster cluster) : IReconciler
             Spec = new WorkloadSpec
             {
                 Replicas = spec.Replicas ?? 1,
-                Selector = new LabelSelector { MatchLabels = new Dictionary<string, string>(spec.Selector.MatchLabels) { [Hash] = hash } },
+                Selector = new LabelSelector
+                {
+                    MatchLabels = new Dictionary<string, string>(spec.Selector.MatchLabels) { [Hash] = hash },
+                },
                 Template = spec.Template with { Metadata = spec.Template.Metadata with { Labels = labels } },
             },
         };

@@ -12,7 +12,8 @@ internal sealed class EndpointSliceReconciler(ICluster cluster, IKubernetes kube
     {
         var name = new ObjectKey(key.Namespace, $"{key.Name}-bench");
         var standing = cluster.Find<V1EndpointSlice>(name);
-        if (cluster.Find<V1Service>(key) is not { Spec: { Type: not "ExternalName", Selector: { Count: > 0 } selector } } service)
+        if (cluster.Find<V1Service>(key)
+            is not { Spec: { Type: not "ExternalName", Selector: { Count: > 0 } selector } } service)
         {
             if (standing is not null)
             {
@@ -33,7 +34,8 @@ internal sealed class EndpointSliceReconciler(ICluster cluster, IKubernetes kube
             try
             {
                 await kubernetes.ReplaceAsync(
-                    standing with { Endpoints = wanted.Endpoints, Ports = wanted.Ports }, subresource: null, cancellationToken);
+                    standing with { Endpoints = wanted.Endpoints, Ports = wanted.Ports }, subresource: null,
+                    cancellationToken);
             }
             catch (KubernetesException exception) when (exception.IsConflict || exception.IsNotFound)
             {
@@ -68,7 +70,8 @@ internal sealed class EndpointSliceReconciler(ICluster cluster, IKubernetes kube
             NodeName = pod.Spec.NodeName,
             TargetRef = new V1ObjectReference
             {
-                Kind = "Pod", NamespaceProperty = pod.Metadata.NamespaceProperty, Name = pod.Metadata.Name, Uid = pod.Metadata.Uid,
+                Kind = "Pod",
+                NamespaceProperty = pod.Metadata.NamespaceProperty, Name = pod.Metadata.Name, Uid = pod.Metadata.Uid,
             },
         };
     }
@@ -94,7 +97,8 @@ internal sealed class EndpointSliceReconciler(ICluster cluster, IKubernetes kube
             {
                 Name = p.Name ?? "",
                 Protocol = p.Protocol ?? "TCP",
-                Port = p.TargetPort is { ValueKind: JsonValueKind.Number } target && target.GetInt32() > 0 ? target.GetInt32() : p.Port,
+                Port = p.TargetPort is { ValueKind: JsonValueKind.Number } target
+                    && target.GetInt32() > 0 ? target.GetInt32() : p.Port,
             }),
         ],
     };

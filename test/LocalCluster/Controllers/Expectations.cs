@@ -4,11 +4,13 @@ using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.TestControllers;
 
-/// <summary>What a ReplicaSet has done and not yet seen: until it has, it does nothing more, lest it do it twice.</summary>
+/// <summary>What a ReplicaSet has done and not yet seen: until it has, it does nothing
+/// more, lest it do it twice.</summary>
 internal sealed class Expectations(TimeProvider time)
 {
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(5);
-    private readonly ConcurrentDictionary<ObjectKey, (DateTimeOffset Since, ConcurrentDictionary<string, bool> Uids)> _open = new();
+    private readonly ConcurrentDictionary<ObjectKey, (
+        DateTimeOffset Since, ConcurrentDictionary<string, bool> Uids)> _open = new();
 
     /// <summary>Whether all that was done has been seen, or will never be.</summary>
     public bool AreMet(ObjectKey set) =>
@@ -28,7 +30,8 @@ internal sealed class Expectations(TimeProvider time)
     {
         foreach (var (_, uids) in _open.Values)
         {
-            if (uids.TryGetValue(pod.Metadata.Uid!, out var made) && (made || gone || pod.Metadata.DeletionTimestamp is not null))
+            if (uids.TryGetValue(pod.Metadata.Uid!, out var made)
+                && (made || gone || pod.Metadata.DeletionTimestamp is not null))
             {
                 uids.TryRemove(pod.Metadata.Uid!, out _);
             }

@@ -12,7 +12,8 @@ internal static class Pods
 
     public static bool IsReady(this V1Pod pod) => ReadyCondition(pod)?.Status == "True";
 
-    public static DateTime? ReadySince(this V1Pod pod) => ReadyCondition(pod) is { Status: "True" } ready ? ready.LastTransitionTime : null;
+    public static DateTime? ReadySince(this V1Pod pod) =>
+        ReadyCondition(pod) is { Status: "True" } ready ? ready.LastTransitionTime : null;
 
     /// <summary>KEP-2255: what is no number counts as 0.</summary>
     public static int DeletionCost(this V1Pod pod) =>
@@ -21,7 +22,8 @@ internal static class Pods
             ? cost
             : 0;
 
-    public static int Restarts(this V1Pod pod) => pod.Status?.ContainerStatuses?.Select(s => s.RestartCount).DefaultIfEmpty().Max() ?? 0;
+    public static int Restarts(this V1Pod pod) =>
+        pod.Status?.ContainerStatuses?.Select(s => s.RestartCount).DefaultIfEmpty().Max() ?? 0;
 
     public static V1OwnerReference? ControllerOf(IKubernetesObject<V1ObjectMeta> item) =>
         item.Metadata.OwnerReferences?.FirstOrDefault(r => r.Controller == true);
@@ -32,5 +34,6 @@ internal static class Pods
         Controller = true, BlockOwnerDeletion = true,
     };
 
-    private static V1PodCondition? ReadyCondition(V1Pod pod) => pod.Status?.Conditions?.FirstOrDefault(c => c.Type == "Ready");
+    private static V1PodCondition? ReadyCondition(V1Pod pod) =>
+        pod.Status?.Conditions?.FirstOrDefault(c => c.Type == "Ready");
 }

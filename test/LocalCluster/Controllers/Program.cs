@@ -10,10 +10,13 @@ var services = builder.Services;
 services.AddSingleton(TimeProvider.System);
 services.AddSingleton<IKubernetes>(
     new Kubernetes(KubernetesClientConfiguration.BuildConfigFromConfigFile(
-        builder.Configuration["Kubeconfig"] ?? throw new InvalidOperationException("--Kubeconfig=FILE is missing"), context: null)));
-services.AddSingleton<ICluster>(s => new Cluster(s, s.GetRequiredService<IKubernetes>(), "bench-controllers", new SoleLeader()));
+        builder.Configuration["Kubeconfig"] ?? throw new InvalidOperationException("--Kubeconfig=FILE is missing"),
+        context: null)));
+services.AddSingleton<ICluster>(
+    s => new Cluster(s, s.GetRequiredService<IKubernetes>(), "bench-controllers", new SoleLeader()));
 services.AddSingleton<Expectations>();
-Add<DeploymentReconciler, V1Deployment>((s, queue) => s.GetRequiredService<Informer<V1ReplicaSet>>().AddEventHandler(set =>
+Add<DeploymentReconciler, V1Deployment>(
+    (s, queue) => s.GetRequiredService<Informer<V1ReplicaSet>>().AddEventHandler(set =>
     Wake(queue, set, "Deployment")));
 Add<ReplicaSetReconciler, V1ReplicaSet>((s, queue) =>
 {
@@ -89,7 +92,8 @@ void Add<TReconciler, T>(Action<IServiceProvider, WorkQueue> triggers)
         s.GetRequiredService<Informer<T>>().AddEventHandler(item => queue.Add(ObjectKey.Of(item)));
         triggers(s, queue);
         return new Controller(
-            typeof(T).Name, queue, ActivatorUtilities.CreateInstance<TReconciler>(s), [.. s.GetServices<IInformer>()], new SoleLeader(),
+            typeof(T).Name, queue, ActivatorUtilities.CreateInstance<TReconciler>(s), [.. s.GetServices<IInformer>()],
+            new SoleLeader(),
             workers: 2, s.GetRequiredService<ILogger<TReconciler>>());
     });
 

@@ -6,7 +6,8 @@ using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.TestControllers;
 
-/// <summary>Keeps as many pods as a ReplicaSet asks for, as kube-controller-manager does: claims first, then counts.</summary>
+/// <summary>Keeps as many pods as a ReplicaSet asks for, as kube-controller-manager does:
+/// claims first, then counts.</summary>
 internal sealed class ReplicaSetReconciler(ICluster cluster, Expectations expectations, TimeProvider time) : IReconciler
 {
     public async Task<ReconcileResult> ReconcileAsync(ObjectKey key, CancellationToken cancellationToken)
@@ -65,7 +66,8 @@ internal sealed class ReplicaSetReconciler(ICluster cluster, Expectations expect
                 await OwnAsync(pod, [.. pod.Metadata.OwnerReferences ?? [], Pods.ReferenceTo(set)], cancellationToken);
                 return true;
             case Claim.Release:
-                await OwnAsync(pod, [.. pod.Metadata.OwnerReferences!.Where(r => r.Uid != set.Metadata.Uid)], cancellationToken);
+                await OwnAsync(
+                    pod, [.. pod.Metadata.OwnerReferences!.Where(r => r.Uid != set.Metadata.Uid)], cancellationToken);
                 return false;
             default:
                 return false;
@@ -74,7 +76,9 @@ internal sealed class ReplicaSetReconciler(ICluster cluster, Expectations expect
 
     private Task OwnAsync(V1Pod pod, IList<V1OwnerReference> owners, CancellationToken cancellationToken) =>
         cluster.PatchMetadataAsync(
-            pod, new JsonObject { ["ownerReferences"] = JsonSerializer.SerializeToNode(owners, KubernetesJson.Options) }, cancellationToken);
+            pod,
+            new JsonObject { ["ownerReferences"] = JsonSerializer.SerializeToNode(owners, KubernetesJson.Options) },
+            cancellationToken);
 
     private async Task ManageAsync(
         ObjectKey key, V1ReplicaSet set, List<V1Pod> pods, List<V1Pod> active, CancellationToken cancellationToken)
@@ -103,12 +107,14 @@ internal sealed class ReplicaSetReconciler(ICluster cluster, Expectations expect
         {
             expectations.Add(key, pod.Metadata.Uid!, made: false);
             await cluster.DeleteAsync(pod, graceSeconds: null, cancellationToken);
-            if (cluster.Find<V1Pod>(ObjectKey.Of(pod))?.Metadata is not { DeletionTimestamp: null } now || now.Uid != pod.Metadata.Uid)
+            if (cluster.Find<V1Pod>(ObjectKey.Of(pod))?.Metadata is not { DeletionTimestamp: null } now
+                || now.Uid != pod.Metadata.Uid)
             {
                 expectations.Saw(pod, gone: true);
             }
 
-            Console.WriteLine($"ReplicaSet {set.Metadata.Name} gives {pod.Metadata.Name} up: {pods.Count} pods, {wanted} wanted");
+            Console.WriteLine(
+                $"ReplicaSet {set.Metadata.Name} gives {pod.Metadata.Name} up: {pods.Count} pods, {wanted} wanted");
         }
     }
 
@@ -116,10 +122,16 @@ internal sealed class ReplicaSetReconciler(ICluster cluster, Expectations expect
     {
         // Pods of all ReplicaSets of the same Deployment count as together.
         var family = Pods.ControllerOf(set) is { } owner
-            ? cluster.All<V1ReplicaSet>().Where(s => Pods.ControllerOf(s)?.Uid == owner.Uid).Select(s => s.Metadata.Uid).ToHashSet()
+            ? cluster.All<V1ReplicaSet>()
+                .Where(s => Pods.ControllerOf(s)?.Uid == owner.Uid)
+                .Select(s => s.Metadata.Uid)
+                .ToHashSet()
             : [set.Metadata.Uid];
-        var perNode = active.Where(p => family.Contains(Pods.ControllerOf(p)?.Uid)).CountBy(p => p.Spec.NodeName ?? "").ToDictionary();
-        var order = new DeletionOrder(p => perNode.GetValueOrDefault(p.Spec.NodeName ?? ""), time.GetUtcNow().UtcDateTime);
+        var perNode = active.Where(p => family.Contains(Pods.ControllerOf(p)?.Uid))
+            .CountBy(p => p.Spec.NodeName ?? "")
+            .ToDictionary();
+        var order = new DeletionOrder(
+            p => perNode.GetValueOrDefault(p.Spec.NodeName ?? ""), time.GetUtcNow().UtcDateTime);
         return pods.Order(order).Take(Math.Max(0, pods.Count - wanted)).ToList();
     }
 
@@ -136,9 +148,11 @@ internal sealed class ReplicaSetReconciler(ICluster cluster, Expectations expect
         Spec = set.Spec.Template.Spec with { NodeName = set.Spec.Template.Spec.NodeName ?? Node(nodes) },
     };
 
-    // The bench has no scheduler: of the nodes that take pods the one with the fewest of the set, then the fewest of all.
+    // The bench has no scheduler: of the nodes that take pods the one with the fewest
+    // of the set, then the fewest of all.
     private string? Node(List<string?> taken) => cluster.All<V1Node>()
-        .Where(n => n.Spec?.Unschedulable != true && n.Status?.Conditions?.Any(c => c is { Type: "Ready", Status: "True" }) == true)
+        .Where(n => n.Spec?.Unschedulable != true
+            && n.Status?.Conditions?.Any(c => c is { Type: "Ready", Status: "True" }) == true)
         .OrderBy(n => taken.Count(node => node == n.Metadata.Name))
         .ThenBy(n => cluster.All<V1Pod>().Count(p => p.IsActive() && p.Spec.NodeName == n.Metadata.Name))
         .ThenBy(n => n.Metadata.Name, StringComparer.Ordinal)
@@ -148,7 +162,9 @@ internal sealed class ReplicaSetReconciler(ICluster cluster, Expectations expect
     private async Task CollectAsync(ObjectKey key, CancellationToken cancellationToken)
     {
         foreach (var pod in cluster.All<V1Pod>().Where(p =>
-            p.Metadata.NamespaceProperty == key.Namespace && Pods.ControllerOf(p) is { Kind: "ReplicaSet" } owner && owner.Name == key.Name).ToList())
+            p.Metadata.NamespaceProperty == key.Namespace
+            && Pods.ControllerOf(p) is { Kind: "ReplicaSet" } owner
+            && owner.Name == key.Name).ToList())
         {
             await cluster.DeleteAsync(pod, graceSeconds: null, cancellationToken);
         }

@@ -51,7 +51,8 @@ internal sealed record LabelSelector
 
     // An empty selector would match everything; the API server of a whole cluster refuses it.
     public bool Matches(IDictionary<string, string>? labels) =>
-        MatchLabels.Count > 0 && MatchLabels.All(l => labels?.TryGetValue(l.Key, out var value) == true && value == l.Value);
+        MatchLabels.Count > 0
+        && MatchLabels.All(l => labels?.TryGetValue(l.Key, out var value) == true && value == l.Value);
 }
 
 internal sealed record PodTemplate

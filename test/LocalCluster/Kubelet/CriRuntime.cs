@@ -12,7 +12,8 @@ internal sealed class CriRuntime(GrpcChannel channel)
     /// <summary>kubelet's deadline for a call to the runtime.</summary>
     private static readonly TimeSpan Deadline = TimeSpan.FromMinutes(2);
 
-    public async Task<string> RunSandboxAsync(PodSandboxConfig config, string handler, CancellationToken cancellationToken) =>
+    public async Task<string> RunSandboxAsync(
+        PodSandboxConfig config, string handler, CancellationToken cancellationToken) =>
         (await CallAsync(
             "RunPodSandbox",
             new RunPodSandboxRequest { Config = config, RuntimeHandler = handler },
@@ -27,7 +28,8 @@ internal sealed class CriRuntime(GrpcChannel channel)
 
     public async Task<PodSandboxStatus> SandboxAsync(string id, CancellationToken cancellationToken) =>
         (await CallAsync(
-            "PodSandboxStatus", new PodSandboxRequest { PodSandboxId = id }, PodSandboxStatusResponse.Parser, cancellationToken))
+            "PodSandboxStatus", new PodSandboxRequest { PodSandboxId = id }, PodSandboxStatusResponse.Parser,
+            cancellationToken))
         .Status;
 
     public async Task<IReadOnlyList<PodSandbox>> SandboxesAsync(CancellationToken cancellationToken) =>
@@ -95,10 +97,12 @@ internal sealed class CriRuntime(GrpcChannel channel)
 
     /// <summary>The runtime's handlers.</summary>
     public async Task<IReadOnlyList<string>> HandlersAsync(CancellationToken cancellationToken) =>
-        [.. (await CallAsync("Status", new StatusRequest(), StatusResponse.Parser, cancellationToken)).RuntimeHandlers.Select(h => h.Name)];
+        [.. (await CallAsync("Status", new StatusRequest(), StatusResponse.Parser, cancellationToken)).RuntimeHandlers
+            .Select(h => h.Name)];
 
     private Task<T> CallAsync<T>(
-        string method, IMessage request, MessageParser<T> parser, CancellationToken cancellationToken, TimeSpan? deadline = null)
+        string method, IMessage request, MessageParser<T> parser, CancellationToken cancellationToken,
+        TimeSpan? deadline = null)
         where T : class, IMessage<T> =>
         channel.UnaryAsync(Runtime + method, request, parser, deadline ?? Deadline, cancellationToken);
 }

@@ -20,7 +20,8 @@ internal sealed class KubeletOptions
 
     public string RootDirectory { get; set; } = "/var/lib/kubelet";
 
-    /// <summary>Where archives are left; made at the start where the feature is on, as the real one does (setupDataDirs).</summary>
+    /// <summary>Where archives are left; made at the start where the feature is on, as the real
+    /// one does (setupDataDirs).</summary>
     public string CheckpointsDirectory => Path.Combine(RootDirectory, "checkpoints");
 
     public string PodLogsDirectory { get; set; } = "/var/log/pods";

@@ -124,7 +124,8 @@ internal sealed class NodeKubelet(
                     LastHeartbeatTime = now.AddTicks(-(now.Ticks % TimeSpan.TicksPerSecond)),
                 },
             ],
-            RuntimeHandlers = [.. (await runtime.HandlersAsync(cancellationToken)).Select(name => new V1NodeRuntimeHandler { Name = name })],
+            RuntimeHandlers = [.. (await runtime.HandlersAsync(cancellationToken)).Select(
+                name => new V1NodeRuntimeHandler { Name = name })],
             NodeInfo = new V1NodeSystemInfo
             {
                 KubeletVersion = "test-kubelet",

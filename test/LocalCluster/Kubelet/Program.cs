@@ -7,7 +7,10 @@ using PodCheckpointing.TestKubelet.Checkpoints;
 
 // .NET would watch every folder of the node for changes of its settings.
 var builder = WebApplication.CreateSlimBuilder(["--hostBuilder:reloadConfigOnChange=false", .. args]);
-builder.Services.AddOptions<KubeletOptions>().BindConfiguration(KubeletOptions.Section).ValidateDataAnnotations().ValidateOnStart();
+builder.Services.AddOptions<KubeletOptions>()
+    .BindConfiguration(KubeletOptions.Section)
+    .ValidateDataAnnotations()
+    .ValidateOnStart();
 var options = builder.Configuration.GetSection(KubeletOptions.Section).Get<KubeletOptions>()
     ?? throw new InvalidOperationException("the section Kubelet of the configuration is empty");
 builder.WebHost.UseKestrelHttpsConfiguration();
@@ -29,7 +32,8 @@ builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenAnyIP(options.Port, li
 builder.Services.AddSingleton<IKubernetes>(
     new Kubernetes(KubernetesClientConfiguration.BuildConfigFromConfigFile(options.Kubeconfig, context: null)));
 builder.Services.AddSingleton(new CriRuntime(
-    GrpcChannel.ForAddress(options.RuntimeEndpoint, new GrpcChannelOptions { MaxReceiveMessageSize = 16 * 1024 * 1024 })));
+    GrpcChannel.ForAddress(
+        options.RuntimeEndpoint, new GrpcChannelOptions { MaxReceiveMessageSize = 16 * 1024 * 1024 })));
 builder.Services.AddSingleton<NodeKubelet>();
 builder.Services.AddHostedService(services => services.GetRequiredService<NodeKubelet>());
 if (options.ContainerCheckpoint)

@@ -110,7 +110,8 @@ internal sealed class AddressHoldsTests
         await next.LetGoAsync("m2", CancellationToken.None);
 
         var lines = string.Concat(_scripts);
-        lines.Should().Contain("hold iptables -s 10.0.0.5").And.Contain("hold iptables -s 10.0.0.6").And.Contain("let_go iptables -s 10.0.0.6").And.NotContain("until");
+        lines.Should().Contain("hold iptables -s 10.0.0.5").And.Contain("hold iptables -s 10.0.0.6").And.Contain(
+            "let_go iptables -s 10.0.0.6").And.NotContain("until");
         Files().Should().Equal("m1", "m2.over");
     }
 
@@ -164,11 +165,12 @@ internal sealed class AddressHoldsTests
     {
         var end = new TaskCompletionSource();
         var scripts = new List<string>();
-        using var holds = new AddressHolds(Options.Create(new AgentOptions { StateRoot = _root }), _time, async script =>
-        {
-            scripts.Add(script);
-            await end.Task;
-        }, NullLogger<AddressHolds>.Instance);
+        using var holds =
+            new AddressHolds(Options.Create(new AgentOptions { StateRoot = _root }), _time, async script =>
+            {
+                scripts.Add(script);
+                await end.Task;
+            }, NullLogger<AddressHolds>.Instance);
         using var caller = new CancellationTokenSource();
         var holding = holds.HoldAsync("m1", ["10.0.0.5"], TimeSpan.FromSeconds(90), caller.Token);
         await caller.CancelAsync();
@@ -196,11 +198,15 @@ internal sealed class AddressHoldsTests
     private Task<int> SweepAsync(params string[] taken) =>
         _holds.SweepAsync(_ => Task.FromResult<IReadOnlySet<string>>(taken.ToHashSet()), CancellationToken.None);
 
-    private IEnumerable<string?> Files() => Directory.GetFiles(Path.Combine(_root, "addresses")).Select(Path.GetFileName).Order();
+    private IEnumerable<string?> Files() =>
+        Directory.GetFiles(Path.Combine(_root, "addresses")).Select(Path.GetFileName).Order();
 
     [Test]
     public void Both_directions_of_each_address_are_held_by_the_tool_of_its_family() =>
-        AddressHolds.Rules("m1", ["10.0.0.5", "fd00::5"], "hold").Split('\n').Where(l => l.StartsWith("hold ", StringComparison.Ordinal)).Should().Equal(
+        AddressHolds.Rules("m1", ["10.0.0.5", "fd00::5"], "hold")
+            .Split('\n')
+            .Where(l => l.StartsWith("hold ", StringComparison.Ordinal))
+            .Should().Equal(
             "hold iptables -s 10.0.0.5 || exit 1", "hold iptables -d 10.0.0.5 || exit 1",
             "hold ip6tables -s fd00::5 || exit 1", "hold ip6tables -d fd00::5 || exit 1");
 

@@ -25,10 +25,19 @@ public sealed class AgentOptionsTests
     [TestCase("{node}{node}")]
     [TestCase("https://node-a")]
     public void A_pattern_that_can_be_no_name_is_told_with_one_that_can(string setting) =>
-        Faults(Of(setting)).Should().ContainSingle().Which.Should().StartWith("Agent:KubeletName is").And.Contain("{node}.example");
+        Faults(Of(setting))
+            .Should().ContainSingle().Which.Should().StartWith("Agent:KubeletName is").And.Contain("{node}.example");
 
     private static AgentOptions Of(string? kubeletName) =>
-        new() { NodeName = "node-a", KubeletName = kubeletName, KubeletCa = "ca", TlsCertificate = "c", TlsKey = "k", TlsClientCa = "ca" };
+        new()
+        {
+            NodeName = "node-a",
+            KubeletName = kubeletName,
+            KubeletCa = "ca",
+            TlsCertificate = "c",
+            TlsKey = "k",
+            TlsClientCa = "ca",
+        };
 
     private static IEnumerable<string?> Faults(AgentOptions options)
     {

@@ -89,7 +89,8 @@ public sealed class AheadStagingTests : StoreFolder
         _staging.Begin(Request());
         await Wait.UntilAsync(() => Directory.Exists(Ahead));
 
-        await StagingParts.Release(Store, Out, _ahead).CancelAsync(Target, "not wanted", unlessRun: false, CancellationToken.None);
+        await StagingParts.Release(Store, Out, _ahead).CancelAsync(
+            Target, "not wanted", unlessRun: false, CancellationToken.None);
         _staging.Begin(Request());
 
         Directory.Exists(Ahead).Should().BeFalse();
@@ -105,7 +106,8 @@ public sealed class AheadStagingTests : StoreFolder
         await Refused(release.ReleaseAsync(Target, CancellationToken.None));
         // As if another container of the pod had been prepared.
         await File.WriteAllTextAsync(Path.Combine(Folder, "../members"), "c\n");
-        (await Refused(release.ReleaseAsync(Target, CancellationToken.None))).Should().Contain("container c").And.Contain("not confirmed as sealed");
+        (await Refused(release.ReleaseAsync(Target, CancellationToken.None)))
+            .Should().Contain("container c").And.Contain("not confirmed as sealed");
         File.Exists(Path.Combine(Folder, "../go")).Should().BeFalse();
 
         Store.Seal(Pod, Id, ["c"]);
@@ -126,7 +128,8 @@ public sealed class AheadStagingTests : StoreFolder
 
         (await Refused(PrepareAsync())).Should().Contain("dumped again");
 
-        (await Refused(StagingParts.Release(Store, Out, _ahead).ReleaseAsync(Target, CancellationToken.None))).Should().NotBeEmpty();
+        (await Refused(StagingParts.Release(Store, Out, _ahead).ReleaseAsync(Target, CancellationToken.None)))
+            .Should().NotBeEmpty();
     }
 
     [Test]
@@ -149,7 +152,8 @@ public sealed class AheadStagingTests : StoreFolder
     {
         var request = Request();
         request.ArtifactUri = uri;
-        _staging.Invoking(s => s.Begin(request)).Should().Throw<RpcException>().Which.Status.Detail.Should().Contain(uri);
+        _staging.Invoking(s => s.Begin(request))
+            .Should().Throw<RpcException>().Which.Status.Detail.Should().Contain(uri);
     }
 
     private static StageAheadRequest Request(string podNamespace = "") => new()
@@ -173,7 +177,8 @@ public sealed class AheadStagingTests : StoreFolder
         }
 
         await Store.WriteAsync(
-            Pod, Id, "c", new MemoryStream(tar), new Origin { PodNamespace = "shop" }, new Progress<long>(), CancellationToken.None);
+            Pod, Id, "c", new MemoryStream(tar), new Origin { PodNamespace = "shop" }, new Progress<long>(),
+            CancellationToken.None);
         if (seal)
         {
             Store.Seal(Pod, Id, ["c"]);
@@ -184,7 +189,14 @@ public sealed class AheadStagingTests : StoreFolder
     {
         var request = Request();
         return _staging.PrepareAsync(
-            new PrepareRestoreRequest { PodNamespace = "shop", PodName = "t", PodUid = Target, ContainerName = "c", ArtifactUri = request.ArtifactUri },
+            new PrepareRestoreRequest
+            {
+                PodNamespace = "shop",
+                PodName = "t",
+                PodUid = Target,
+                ContainerName = "c",
+                ArtifactUri = request.ArtifactUri,
+            },
             CancellationToken.None);
     }
 }

@@ -51,8 +51,12 @@ internal sealed class ContainerRuntimeTests
         Directory.Delete(root, recursive: true);
     }
 
-    [TestCase("""{"snapshotter":"overlayfs","runtimeSpec":{"hooks":{"createRuntime":[{"path":"/bin/true"},{"path":"/usr/libexec/pod-checkpointing/checkpoint-fence"}]}}}""", false)]
-    [TestCase("""{"snapshotter":"overlayfs","runtimeSpec":{"hooks":{"poststop":[{"path":"/usr/libexec/pod-checkpointing/checkpoint-fence"}]}}}""", true)]
+    [TestCase(
+        """{"snapshotter":"overlayfs","runtimeSpec":{"hooks":{"createRuntime":[{"path":"/bin/true"},{"path":"/usr/libexec/pod-checkpointing/checkpoint-fence"}]}}}""",
+        false)]
+    [TestCase(
+        """{"snapshotter":"overlayfs","runtimeSpec":{"hooks":{"poststop":[{"path":"/usr/libexec/pod-checkpointing/checkpoint-fence"}]}}}""",
+        true)]
     [TestCase("""{"snapshotter":"overlayfs","runtimeSpec":{"hooks":{"createRuntime":[{"path":"/bin/true"}]}}}""", true)]
     [TestCase("""{"snapshotter":"overlayfs","runtimeSpec":{"hooks":null}}""", true)]
     [TestCase("""{"snapshotter":"overlayfs","runtimeSpec":{}}""", true)]
@@ -63,7 +67,9 @@ internal sealed class ContainerRuntimeTests
         ContainerRuntime.LacksHook(document.RootElement).Should().Be(lacks);
     }
 
-    [TestCase("""{"pid":7,"runtimeSpec":{"linux":{"namespaces":[{"type":"pid"},{"type":"network","path":"/var/run/netns/cni-1"}]}}}""", "/var/run/netns/cni-1")]
+    [TestCase(
+        """{"pid":7,"runtimeSpec":{"linux":{"namespaces":[{"type":"pid"},{"type":"network","path":"/var/run/netns/cni-1"}]}}}""",
+        "/var/run/netns/cni-1")]
     [TestCase("""{"runtimeSpec":{"linux":{"namespaces":[{"type":"network"}]}}}""", "")]
     [TestCase("""{"runtimeSpec":{"linux":{"namespaces":[{"type":"pid"}]}}}""", "")]
     [TestCase("""{"pid":7}""", "")]

@@ -69,7 +69,8 @@ public sealed class DumpJournalTests
         var began = _journal.Begin(Request);
         Archive("checkpoint-p_default-c-sidecar-2026-11-21T05:00:00Z.tar");
         var right = Archive("checkpoint-p_default-c-2026-11-21T05:00:00Z.tar");
-        // A file's time is the kernel's last tick, which may lie before what a clock has just said; a dump takes longer than that.
+        // A file's time is the kernel's last tick, which may lie before what a clock has just
+        // said; a dump takes longer than that.
         File.SetLastWriteTimeUtc(right, began.AddSeconds(1));
 
         (await _journal.FindArchiveAsync(Request, began, () => true, CancellationToken.None)).Should().Be(right);

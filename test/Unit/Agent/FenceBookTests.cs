@@ -65,7 +65,8 @@ internal sealed class FenceBookTests
         book.OldestAge().Should().BeCloseTo(TimeSpan.FromMinutes(6), TimeSpan.FromMilliseconds(1));
         await book.LiftAsync("p1", "m1", Thaw);
         book.All().Should().Equal("p2");
-        New().OldestAge().Should().BeCloseTo(TimeSpan.FromMinutes(1), TimeSpan.FromMilliseconds(1), "another life of the agent knows it too");
+        New().OldestAge().Should().BeCloseTo(
+            TimeSpan.FromMinutes(1), TimeSpan.FromMilliseconds(1), "another life of the agent knows it too");
     }
 
     [Test]
@@ -74,7 +75,9 @@ internal sealed class FenceBookTests
         var book = New();
         book.Fence(Pod, "m1", "Close");
 
-        await book.Awaiting(b => b.LiftAsync(Pod, "m2", _ => throw new InvalidOperationException("another's processes"))).Should()
+        await book
+            .Awaiting(b => b.LiftAsync(Pod, "m2", _ => throw new InvalidOperationException("another's processes")))
+            .Should()
             .ThrowAsync<RpcException>().Where(e => e.StatusCode == StatusCode.FailedPrecondition);
         book.FindForDump(Pod, "m1")!.Holder.Should().Be("m1");
         await book.LiftAsync(Pod, "m1", Thaw);
@@ -144,7 +147,9 @@ internal sealed class FenceBookTests
         processes.Should().Be(1);
         containers.Should().Equal("c");
 
-        (await New().LiftAsync(Pod, "m1", _ => throw new InvalidOperationException("there is nothing to continue"))).Containers.Should().Equal("c");
+        (await New()
+            .LiftAsync(Pod, "m1", _ => throw new InvalidOperationException("there is nothing to continue"))).Containers
+            .Should().Equal("c");
         (await New().LiftAsync(Pod, "m2", Thaw)).Containers.Should().BeNull("it never had a fence");
     }
 
@@ -191,7 +196,8 @@ internal sealed class FenceBookTests
         var book = New();
         book.Fence("u", "m", "Close");
 
-        await FluentActions.Awaiting(() => book.LiftAsync("u", "m", _ => Task.FromException<int>(new IOException()))).Should().ThrowAsync<IOException>();
+        await FluentActions.Awaiting(() => book.LiftAsync("u", "m", _ => Task.FromException<int>(new IOException())))
+            .Should().ThrowAsync<IOException>();
 
         book.Find("u")!.Holder.Should().Be("m");
         Code(() => New().FindForDump("u", "m")).Should().Be(StatusCode.FailedPrecondition);
@@ -217,7 +223,8 @@ internal sealed class FenceBookTests
     }
 
     [Test]
-    public async Task Whenever_the_agent_is_killed_a_fence_whose_end_has_begun_is_never_dumped_under([Values] Killed when)
+    public async Task Whenever_the_agent_is_killed_a_fence_whose_end_has_begun_is_never_dumped_under(
+        [Values] Killed when)
     {
         await StandAsync(when);
 
@@ -231,7 +238,8 @@ internal sealed class FenceBookTests
             if (when == Killed.WhenTheFenceStood)
             {
                 New().FindForDump(Pod, "m1")!.Holder.Should().Be("m1");
-                Code(() => New().FindForDump(Pod, "")).Should().Be(StatusCode.Unavailable, "it may be dumped when the migration has ended");
+                Code(() => New().FindForDump(Pod, ""))
+                    .Should().Be(StatusCode.Unavailable, "it may be dumped when the migration has ended");
                 Code(() => New().FindForDump(Pod, "m2")).Should().Be(StatusCode.FailedPrecondition);
             }
         }
@@ -338,7 +346,8 @@ internal sealed class FenceBookTests
                 File.Move(Path.Combine(Fences, Pod), Path.Combine(Fences, Pod + ".partial"));
                 break;
             case Killed.WhenTheMarkStood:
-                await FluentActions.Awaiting(() => New().LiftAsync(Pod, "m1", _ => throw new IOException("killed"))).Should().ThrowAsync<IOException>();
+                await FluentActions.Awaiting(() => New().LiftAsync(Pod, "m1", _ => throw new IOException("killed")))
+                    .Should().ThrowAsync<IOException>();
                 break;
             case Killed.WhenTheProcessesWentOn:
                 var fence = File.ReadAllBytes(Path.Combine(Fences, Pod));
@@ -351,7 +360,8 @@ internal sealed class FenceBookTests
         }
     }
 
-    private FenceBook New() => new(Options.Create(new AgentOptions { StateRoot = _root, KubeletPods = Path.Combine(_root, "pods") }), _time);
+    private FenceBook New() =>
+        new(Options.Create(new AgentOptions { StateRoot = _root, KubeletPods = Path.Combine(_root, "pods") }), _time);
 
     private IEnumerable<string?> Files() => Directory.GetFiles(Fences).Select(Path.GetFileName);
 

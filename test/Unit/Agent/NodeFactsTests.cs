@@ -7,7 +7,8 @@ namespace PodCheckpointing.Unit.Agent;
 public sealed class NodeFactsTests
 {
     [TestCase("crun version 1.28\ncommit: 1\nspec: 1.0.0\n+SYSTEMD +SELINUX +CRIU +YAJL\n", "1.28", "")]
-    [TestCase("crun version 1.14.1\nspec: 1.0.0\n+SYSTEMD +SELINUX +YAJL\n", "1.14.1", "crun 1.14.1 is built without CRIU")]
+    [TestCase(
+        "crun version 1.14.1\nspec: 1.0.0\n+SYSTEMD +SELINUX +YAJL\n", "1.14.1", "crun 1.14.1 is built without CRIU")]
     [TestCase("exec: /usr/bin/crun: not found\n", "", "crun does not tell its version: exec: /usr/bin/crun: not found")]
     [TestCase("", "", "crun does not tell its version")]
     public void What_crun_says_of_itself_shows_whether_it_can_checkpoint(string said, string version, string message)

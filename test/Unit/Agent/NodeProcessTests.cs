@@ -22,7 +22,8 @@ public sealed class NodeProcessTests
     [Test]
     public async Task What_it_says_and_complains_about_and_its_code_are_told()
     {
-        var result = await RunAsync("cat; echo no room >&2; exit 3", async (input, token) => await input.WriteAsync("text"u8.ToArray(), token));
+        var result = await RunAsync(
+            "cat; echo no room >&2; exit 3", async (input, token) => await input.WriteAsync("text"u8.ToArray(), token));
         result.Should().Be(new NodeProcess.Result(3, "text", "no room\n"));
         result.Complaint.Should().Be("no room");
     }
@@ -30,7 +31,8 @@ public sealed class NodeProcessTests
     [Test]
     public async Task Who_gives_up_before_all_of_its_input_says_why_itself()
     {
-        var result = await RunAsync("echo not this >&2; exit 1", async (input, token) => await input.WriteAsync(new byte[1 << 20], token));
+        var result = await RunAsync(
+            "echo not this >&2; exit 1", async (input, token) => await input.WriteAsync(new byte[1 << 20], token));
         result.Complaint.Should().Be("not this");
     }
 
@@ -82,9 +84,11 @@ public sealed class NodeProcessTests
     public async Task One_that_is_not_there_is_named()
     {
         var run = () => NodeProcess.RunAsync(["no-such-program"], feed: null, Enough, CancellationToken.None);
-        (await run.Should().ThrowAsync<IOException>()).Which.Message.Should().StartWith("no-such-program cannot be run on this node");
+        (await run.Should().ThrowAsync<IOException>()).Which.Message
+            .Should().StartWith("no-such-program cannot be run on this node");
     }
 
-    private static Task<NodeProcess.Result> RunAsync(string script, Func<Stream, CancellationToken, Task>? feed = null) =>
+    private static Task<NodeProcess.Result> RunAsync(
+        string script, Func<Stream, CancellationToken, Task>? feed = null) =>
         NodeProcess.RunAsync(["sh", "-c", script], feed, Enough, CancellationToken.None);
 }

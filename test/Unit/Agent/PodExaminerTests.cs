@@ -13,7 +13,8 @@ public sealed class PodExaminerTests
         string[] rollup =
         [
             "55b28dc77000-7ffeb7035000 ---p 00000000 00:00 0                          [rollup]",
-            "Rss:                2032 kB", "Pss_Anon:            144 kB", "Pss_File:            383 kB", "Pss_Shmem:            16 kB",
+            "Rss:                2032 kB",
+            "Pss_Anon:            144 kB", "Pss_File:            383 kB", "Pss_Shmem:            16 kB",
             "Swap:                  9 kB", "SwapPss:               8 kB",
         ];
         PodExaminer.MemoryIn(rollup).Should().Be((144 + 16 + 8) * 1024);
@@ -35,7 +36,8 @@ public sealed class PodExaminerTests
     [TestCase("io_uring", "UV_USE_IO_URING=0")]
     [TestCase("perf_event", "has a perf_event open")]
     [TestCase("kvm-vcpu:0", "has a kvm-vcpu:0 open")]
-    public void Anonymous_inodes_of_unknown_kinds_are_refused(string kind, string? message) => Says(OpenFiles.OfAnonymous(kind), message);
+    public void Anonymous_inodes_of_unknown_kinds_are_refused(string kind, string? message) =>
+        Says(OpenFiles.OfAnonymous(kind), message);
 
     [TestCase("/dev/null", false, 1u, 3u, null)]
     [TestCase("/dev/mem", false, 1u, 1u, "character 1:1")]

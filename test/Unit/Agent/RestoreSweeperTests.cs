@@ -21,7 +21,8 @@ public sealed class RestoreSweeperTests
         var options = Options.Create(new AgentOptions { StateRoot = _root, KubeletPods = Path.Combine(_root, "pods") });
         _sweeper = new RestoreSweeper(
             new ContainerRuntime(GrpcChannel.ForAddress("unix:///nowhere", new GrpcChannelOptions())),
-            new RestoreWatch(options, TimeProvider.System), options, TimeProvider.System, NullLogger<RestoreSweeper>.Instance);
+            new RestoreWatch(options, TimeProvider.System), options, TimeProvider.System,
+            NullLogger<RestoreSweeper>.Instance);
     }
 
     [TearDown]
@@ -38,7 +39,8 @@ public sealed class RestoreSweeperTests
 
         _sweeper.Sweep(new HashSet<string> { "u1" });
 
-        Directory.EnumerateFileSystemEntries(folder).Select(Path.GetFileName).Should().BeEquivalentTo("staged", "running");
+        Directory.EnumerateFileSystemEntries(folder).Select(Path.GetFileName)
+            .Should().BeEquivalentTo("staged", "running");
     }
 
     [Test]

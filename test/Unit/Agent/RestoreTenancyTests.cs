@@ -9,7 +9,8 @@ using PodCheckpointing.Unit.Storage;
 
 namespace PodCheckpointing.Unit.Agent;
 
-/// <summary>The agent's own look at who may restore what: it holds even where the operator was talked into asking.</summary>
+/// <summary>The agent's own look at who may restore what: it holds even where the
+/// operator was talked into asking.</summary>
 public sealed class RestoreTenancyTests : StoreFolder
 {
     private const string Target = "0b0f9a3e-52f1-4a6e-8d8c-3f5a0e0b7f11";
@@ -21,7 +22,8 @@ public sealed class RestoreTenancyTests : StoreFolder
         _staging = StagingParts.Staging(Store, Out);
         await using var tar = File.OpenRead(Fixtures.Path("crio-counter.tar"));
         await Store.WriteAsync(
-            Pod, Id, "c", tar, new Origin { PodNamespace = "shop", TcpPolicy = "Close" }, new Progress<long>(), CancellationToken.None);
+            Pod, Id, "c", tar, new Origin { PodNamespace = "shop", TcpPolicy = "Close" }, new Progress<long>(),
+            CancellationToken.None);
         Store.Seal(Pod, Id, ["c"]);
     }
 
@@ -54,7 +56,8 @@ public sealed class RestoreTenancyTests : StoreFolder
         File.CreateSymbolicLink(artifact, artifact);
 
         var preparing = () => _staging.PrepareAsync(Request("shop"), CancellationToken.None);
-        var refusal = (await preparing.Should().ThrowAsync<RpcException>("too many levels of links is no damage")).Which;
+        var refusal =
+            (await preparing.Should().ThrowAsync<RpcException>("too many levels of links is no damage")).Which;
 
         (refusal.StatusCode, AgentReasons.Of(refusal)).Should().Be((StatusCode.Unavailable, "StoreUnavailable"));
         File.Exists(Path.Combine(Folder, "failed")).Should().BeFalse();
@@ -72,7 +75,8 @@ public sealed class RestoreTenancyTests : StoreFolder
         var refusal = (await preparing.Should().ThrowAsync<RpcException>()).Which;
 
         (refusal.StatusCode, AgentReasons.Of(refusal)).Should().Be((StatusCode.FailedPrecondition, "NotEnoughSpace"));
-        (await File.ReadAllTextAsync(Path.Combine(Folder, "failed"))).Should().Contain("has no room left", "its create waits for a word");
+        (await File.ReadAllTextAsync(Path.Combine(Folder, "failed")))
+            .Should().Contain("has no room left", "its create waits for a word");
         Directory.Exists(Path.Combine(Folder, "checkpoint")).Should().BeFalse("it takes the room");
     }
 
@@ -124,7 +128,8 @@ public sealed class RestoreTenancyTests : StoreFolder
     private IEnumerable<string> Left()
     {
         var pod = Path.GetDirectoryName(Folder)!;
-        return Directory.EnumerateFileSystemEntries(pod, "*", SearchOption.AllDirectories).Select(p => Path.GetRelativePath(pod, p));
+        return Directory.EnumerateFileSystemEntries(pod, "*", SearchOption.AllDirectories)
+            .Select(p => Path.GetRelativePath(pod, p));
     }
 
     private static PrepareRestoreRequest Request(string podNamespace) => new()

@@ -58,7 +58,8 @@ public sealed class RestoreVerdictTests : StoreFolder
         File.CreateSymbolicLink(Folder("failed.partial"), "/dev/full");
         try
         {
-            (await _release.CancelAsync(Target, "not wanted", unlessRun: false, CancellationToken.None)).Should().BeFalse();
+            (await _release.CancelAsync(Target, "not wanted", unlessRun: false, CancellationToken.None))
+                .Should().BeFalse();
 
             process.WaitForExit(TimeSpan.FromSeconds(30)).Should().BeTrue();
             File.Exists(Folder("c/staged")).Should().BeFalse("that needs no room");
@@ -82,8 +83,10 @@ public sealed class RestoreVerdictTests : StoreFolder
 
             var release = () => _release.ReleaseAsync(Target, CancellationToken.None);
 
-            AgentReasons.Of((await release.Should().ThrowAsync<RpcException>()).Which).Should().Be(Reasons.NotEnoughSpace);
-            (await _release.CancelAsync(Target, "not wanted", unlessRun: true, CancellationToken.None)).Should().BeFalse("nothing has run");
+            AgentReasons.Of((await release.Should().ThrowAsync<RpcException>()).Which)
+                .Should().Be(Reasons.NotEnoughSpace);
+            (await _release.CancelAsync(Target, "not wanted", unlessRun: true, CancellationToken.None))
+                .Should().BeFalse("nothing has run");
         }
         finally
         {
@@ -98,7 +101,8 @@ public sealed class RestoreVerdictTests : StoreFolder
         var release = _release.ReleaseAsync(Target, () => Task.FromResult(letGo++), CancellationToken.None);
         await _release.CancelAsync(Target, "not wanted", unlessRun: true, CancellationToken.None);
 
-        (await FluentActions.Awaiting(() => release).Should().ThrowAsync<RpcException>()).Which.StatusCode.Should().Be(StatusCode.FailedPrecondition);
+        (await FluentActions.Awaiting(() => release).Should().ThrowAsync<RpcException>()).Which.StatusCode
+            .Should().Be(StatusCode.FailedPrecondition);
 
         letGo.Should().Be(0, "what clients send would be answered for by who never runs");
     }
@@ -134,7 +138,8 @@ public sealed class RestoreVerdictTests : StoreFolder
         var release = () => _release.ReleaseAsync(Target, () => Task.CompletedTask, CancellationToken.None);
 
         (await release.Should().ThrowAsync<RpcException>()).Which.Status.Should().Match<Status>(
-            s => s.StatusCode == StatusCode.FailedPrecondition && s.Detail == "container c could not be restored: no room");
+            s => s.StatusCode == StatusCode.FailedPrecondition
+                && s.Detail == "container c could not be restored: no room");
     }
 
     [TestCase(true)]
@@ -208,7 +213,8 @@ public sealed class RestoreVerdictTests : StoreFolder
     private static string Identity(Process process)
     {
         var stat = File.ReadAllText($"/proc/{process.Id}/stat");
-        return $"{process.Id} {File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim()} {stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[19]}\n";
+        return $"{process.Id} {File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim()} "
+            + $"{stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[19]}\n";
     }
 
     private string Folder(string name) => Path.Combine(Out, "restores", Target, name);

@@ -50,12 +50,15 @@ public sealed class RestoreWatchTests : StoreFolder
         var pod = Path.Combine(Out, "restores", Target);
         var folder = Path.Combine(pod, "c");
         var watch = new RestoreWatch(Options.Create(new AgentOptions { StateRoot = Out }), TimeProvider.System);
-        using var opened = new Opened([Path.GetDirectoryName(pod)!, pod, folder, .. new[] { "running", "pages", "pid" }.Select(n => Path.Combine(folder, n))]);
+        using var opened = new Opened(
+            [Path.GetDirectoryName(pod)!, pod, folder, .. new[] { "running", "pages", "pid" }.Select(
+                n => Path.Combine(folder, n))]);
 
         await watch.WatchAsync(Request("", "c"), CancellationToken.None);
 
         var seen = opened.Read();
-        seen.Should().Contain([folder, pod, Path.GetDirectoryName(pod)!], "their names are synced").And.Contain(Path.Combine(folder, "pages"));
+        seen.Should().Contain([folder, pod, Path.GetDirectoryName(pod)!], "their names are synced").And.Contain(
+            Path.Combine(folder, "pages"));
         foreach (var read in new[] { "running", "pid" })
         {
             seen.Count(s => s == Path.Combine(folder, read)).Should().BeGreaterThan(1, "it is read, and synced");
@@ -93,7 +96,8 @@ public sealed class RestoreWatchTests : StoreFolder
 
         Given("c", "staged");
 
-        (await WatchAsync("", "c", 0)).States.Should().ContainSingle().Which.Phase.Should().Be("Staged", "the next create takes it");
+        (await WatchAsync("", "c", 0)).States
+            .Should().ContainSingle().Which.Phase.Should().Be("Staged", "the next create takes it");
     }
 
     [Test]
@@ -131,7 +135,8 @@ public sealed class RestoreWatchTests : StoreFolder
         return request;
     }
 
-    private async Task<(IReadOnlyList<ContainerRestore> States, TimeSpan Took)> WatchAsync(string until, string container, uint milliseconds = 60_000)
+    private async Task<(IReadOnlyList<ContainerRestore> States, TimeSpan Took)> WatchAsync(
+        string until, string container, uint milliseconds = 60_000)
     {
         var watch = new RestoreWatch(Options.Create(new AgentOptions { StateRoot = Out }), TimeProvider.System);
         var request = Request(until, container, milliseconds);

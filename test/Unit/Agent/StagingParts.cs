@@ -37,5 +37,6 @@ internal static class StagingParts
     }
 
     public static AheadStaging Ahead(CheckpointStore store, string state) =>
-        new(store, Options.Create(new AgentOptions { StateRoot = state }), TimeProvider.System, NullLogger<AheadStaging>.Instance);
+        new(store, Options.Create(
+            new AgentOptions { StateRoot = state }), TimeProvider.System, NullLogger<AheadStaging>.Instance);
 }

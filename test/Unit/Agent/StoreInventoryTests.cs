@@ -14,7 +14,8 @@ using PodCheckpointing.Unit.Storage;
 
 namespace PodCheckpointing.Unit.Agent;
 
-/// <summary>A volume that hangs: who opens a pipe that nobody writes waits in the kernel, as on a mount whose server is away.</summary>
+/// <summary>A volume that hangs: who opens a pipe that nobody writes waits in the kernel, as on a
+/// mount whose server is away.</summary>
 public sealed class StoreInventoryTests : StoreFolder
 {
     private readonly HandTime _time = new();
@@ -28,7 +29,8 @@ public sealed class StoreInventoryTests : StoreFolder
         _calls = new StoreCalls(_time);
         _inventory = new StoreInventory(Store, _calls, Options.Create(new AgentOptions { StoreRoot = Root }), _time);
         // What seals a checkpoint, and what tells of one of its containers.
-        _pipes = [Path.Combine(Root, Pod, Id, ".checkpoint-complete"), Path.Combine(Root, Pod, Id, "c", "manifest.json")];
+        _pipes = [Path.Combine(
+            Root, Pod, Id, ".checkpoint-complete"), Path.Combine(Root, Pod, Id, "c", "manifest.json")];
         Directory.CreateDirectory(Path.GetDirectoryName(_pipes[1])!);
         using var made = Process.Start("mkfifo", _pipes);
         made.WaitForExit();
@@ -49,7 +51,8 @@ public sealed class StoreInventoryTests : StoreFolder
     [Test]
     public Task A_question_is_answered_though_the_volume_hangs() => ExpectAsync(
         () => _inventory.VerifyAsync(
-            new VerifyCheckpointRequest { ArtifactUri = ArtifactUri.ForPod(Pod, Id).ToString(), ManifestsOnly = true }, CancellationToken.None),
+            new VerifyCheckpointRequest { ArtifactUri = ArtifactUri.ForPod(Pod, Id).ToString(), ManifestsOnly = true },
+            CancellationToken.None),
         StoreCalls.Question);
 
     [Test]
@@ -72,7 +75,8 @@ public sealed class StoreInventoryTests : StoreFolder
             await FluentActions.Awaiting(() => one).Should().ThrowAsync<TimeoutException>();
         }
 
-        (await FluentActions.Awaiting(() => asked[most]).Should().ThrowAsync<TimeoutException>()).Which.Message.Should().Be("it does not answer");
+        (await FluentActions.Awaiting(() => asked[most]).Should().ThrowAsync<TimeoutException>()).Which.Message
+            .Should().Be("it does not answer");
         opened.SetResult();
     }
 
@@ -80,7 +84,9 @@ public sealed class StoreInventoryTests : StoreFolder
     public async Task Removals_that_take_their_time_keep_nobody_from_asking()
     {
         var opened = new TaskCompletionSource();
-        var removals = Enumerable.Range(0, 12).Select(_ => _calls.WorkAsync(() => opened.Task.Wait(-1), CancellationToken.None)).ToList();
+        var removals = Enumerable.Range(0, 12)
+            .Select(_ => _calls.WorkAsync(() => opened.Task.Wait(-1), CancellationToken.None))
+            .ToList();
         try
         {
             var asked = _calls.AskAsync(() => "an answer", CancellationToken.None);
@@ -100,10 +106,13 @@ public sealed class StoreInventoryTests : StoreFolder
     {
         using var other = StoreLock.Take(Root, $"{Pod}/{Id}", exclusive: false);
 
-        var refusal = (await FluentActions.Awaiting(() => _inventory.RemoveAsync(Pod, Id, container: null, CancellationToken.None))
-            .Should().ThrowAsync<RpcException>()).Which;
+        var refusal =
+            (await FluentActions
+                .Awaiting(() => _inventory.RemoveAsync(Pod, Id, container: null, CancellationToken.None))
+                .Should().ThrowAsync<RpcException>()).Which;
 
-        (refusal.StatusCode, AgentReasons.Of(refusal)).Should().Be((StatusCode.Unavailable, Reasons.CheckpointInProgress), "no other agent is to be asked");
+        (refusal.StatusCode, AgentReasons.Of(refusal))
+            .Should().Be((StatusCode.Unavailable, Reasons.CheckpointInProgress), "no other agent is to be asked");
     }
 
     [Test]
@@ -129,7 +138,9 @@ public sealed class StoreInventoryTests : StoreFolder
 
         var failure = (await FluentActions.Awaiting(() => asked).Should().ThrowAsync<Exception>()).Which;
         ended.Set();
-        failure.Should().BeOfType(hasBegun ? typeof(StoreInUseException) : typeof(TimeoutException), "only a volume that does not answer one node may answer another");
+        failure.Should().BeOfType(hasBegun
+            ? typeof(StoreInUseException)
+            : typeof(TimeoutException), "only a volume that does not answer one node may answer another");
     }
 
     private async Task ExpectAsync(Func<Task> ask, TimeSpan limit)
@@ -147,6 +158,7 @@ public sealed class StoreInventoryTests : StoreFolder
 
         (refusal.StatusCode, AgentReasons.Of(refusal)).Should().Be((StatusCode.Unavailable, Reasons.StoreUnavailable));
         refusal.Status.Detail
-            .Should().StartWith($"cannot access the checkpoint volume at {Root} of node ").And.Contain("it has not answered for");
+            .Should().StartWith($"cannot access the checkpoint volume at {Root} of node ").And.Contain(
+                "it has not answered for");
     }
 }

@@ -130,7 +130,8 @@ public sealed class StoreSweeperTests : StoreFolder
         public bool IsEnabled(LogLevel logLevel) => true;
 
         void ILogger.Log<TState>(
-            LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            LogLevel logLevel, EventId eventId, TState state, Exception? exception,
+            Func<TState, Exception?, string> formatter) =>
             Events.Enqueue(eventId.Id);
     }
 }

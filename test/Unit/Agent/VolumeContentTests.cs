@@ -37,7 +37,8 @@ public sealed class VolumeContentTests : StoreFolder
 
         Directory.GetFileSystemEntries(FolderOf(Target)).Select(Path.GetFileName).Should().Equal("kept");
         (await File.ReadAllTextAsync(Path.Combine(FolderOf(Target), "kept"))).Should().Be("content");
-        File.GetUnixFileMode(FolderOf(Target)).Should().Be((UnixFileMode)0b111_101_000, "the volume's own mode goes along");
+        File.GetUnixFileMode(FolderOf(Target))
+            .Should().Be((UnixFileMode)0b111_101_000, "the volume's own mode goes along");
         Directory.Exists("/etc").Should().BeTrue("no link is followed");
     }
 
@@ -56,7 +57,8 @@ public sealed class VolumeContentTests : StoreFolder
     public async Task A_volume_that_is_not_there_is_an_error_and_leaves_nothing()
     {
         Directory.Delete(FolderOf(Pod));
-        await FluentActions.Awaiting(StoreAsync).Should().ThrowAsync<IOException>().WithMessage("volume scratch is not at*");
+        await FluentActions.Awaiting(StoreAsync)
+            .Should().ThrowAsync<IOException>().WithMessage("volume scratch is not at*");
         Store.Find(Pod, Id, ".volumes/scratch").Should().BeNull();
     }
 
@@ -66,7 +68,8 @@ public sealed class VolumeContentTests : StoreFolder
         await StoreAsync();
         Directory.Delete(FolderOf(Target));
 
-        var placing = () => _volumes.PlaceAsync(Target, Store.Find(Pod, Id, ".volumes/scratch")!, "scratch", CancellationToken.None);
+        var placing = () => _volumes.PlaceAsync(
+            Target, Store.Find(Pod, Id, ".volumes/scratch")!, "scratch", CancellationToken.None);
 
         (await placing.Should().ThrowAsync<RpcException>()).Which.StatusCode.Should().Be(StatusCode.FailedPrecondition);
     }
@@ -77,7 +80,9 @@ public sealed class VolumeContentTests : StoreFolder
         var pods = Directory.CreateDirectory($"/dev/shm/pods-{Guid.NewGuid():n}").FullName;
         try
         {
-            var folder = Directory.CreateDirectory(Path.Combine(pods, Target, "volumes", "kubernetes.io~empty-dir", "scratch")).FullName;
+            var folder =
+                Directory.CreateDirectory(
+                    Path.Combine(pods, Target, "volumes", "kubernetes.io~empty-dir", "scratch")).FullName;
             await File.WriteAllBytesAsync(Path.Combine(folder, "kept"), new byte[1 << 20]);
             var options = Options.Create(new AgentOptions { KubeletPods = pods, NodeRoot = Out });
             var volumes = new VolumeContent(Store, new PodCgroup(options), options);
@@ -99,7 +104,9 @@ public sealed class VolumeContentTests : StoreFolder
         var pods = Directory.CreateDirectory($"/dev/shm/pods-{Guid.NewGuid():n}").FullName;
         try
         {
-            var folder = Directory.CreateDirectory(Path.Combine(pods, Target, "volumes", "kubernetes.io~empty-dir", "scratch")).FullName;
+            var folder =
+                Directory.CreateDirectory(
+                    Path.Combine(pods, Target, "volumes", "kubernetes.io~empty-dir", "scratch")).FullName;
             var state = Directory.CreateDirectory(Path.Combine(Out, "state")).FullName;
             var options = Options.Create(new AgentOptions { KubeletPods = pods, NodeRoot = Out, StateRoot = state });
 
@@ -116,7 +123,8 @@ public sealed class VolumeContentTests : StoreFolder
     }
 
     [Test]
-    public async Task The_end_of_an_archive_is_held_back_until_its_maker_has_ended_well([Values(0, 1, 20479, 20480, 20481, 999_999)] int length)
+    public async Task The_end_of_an_archive_is_held_back_until_its_maker_has_ended_well(
+        [Values(0, 1, 20479, 20480, 20481, 999_999)] int length)
     {
         var content = new byte[length];
         new Random(length).NextBytes(content);

@@ -15,9 +15,11 @@ public sealed class WarmUpTests : StoreFolder
     public async Task A_rehearsal_comes_to_its_end_and_leaves_nothing()
     {
         // As one that was killed has left it.
-        File.WriteAllText(Path.Combine(Directory.CreateDirectory(Path.Combine(Out, ".rehearsal/store")).FullName, "left"), "");
+        File.WriteAllText(
+            Path.Combine(Directory.CreateDirectory(Path.Combine(Out, ".rehearsal/store")).FullName, "left"), "");
         using var warmUp = new WarmUp(
-            Options.Create(new AgentOptions { StateRoot = Out, StoreRoot = Root }), TimeProvider.System, NullLogger<WarmUp>.Instance);
+            Options.Create(new AgentOptions { StateRoot = Out, StoreRoot = Root }), TimeProvider.System,
+            NullLogger<WarmUp>.Instance);
 
         await warmUp.RehearseAsync(CancellationToken.None);
 
@@ -33,7 +35,8 @@ public sealed class WarmUpTests : StoreFolder
         using var warmUp = new WarmUp(
             Options.Create(new AgentOptions { StateRoot = Out, StoreRoot = Root }), time, NullLogger<WarmUp>.Instance);
 
-        await FluentActions.Awaiting(() => warmUp.RehearseAsync(CancellationToken.None)).Should().ThrowAsync<IOException>();
+        await FluentActions.Awaiting(() => warmUp.RehearseAsync(CancellationToken.None))
+            .Should().ThrowAsync<IOException>();
 
         Directory.EnumerateFileSystemEntries(Out).Should().BeEmpty();
         var over = time.Looks;

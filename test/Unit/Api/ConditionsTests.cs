@@ -12,7 +12,8 @@ public sealed class ConditionsTests
     [Test]
     public void Sets_the_first_condition()
     {
-        var conditions = ((IList<V1Condition>?)null).With("Ready", "False", "Pending", "waiting", 3, Noon.AddMilliseconds(7));
+        var conditions =
+            ((IList<V1Condition>?)null).With("Ready", "False", "Pending", "waiting", 3, Noon.AddMilliseconds(7));
 
         conditions.Should().ContainSingle().Which.Should().Be(new V1Condition
         {

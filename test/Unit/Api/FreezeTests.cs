@@ -22,18 +22,27 @@ public sealed class FreezeTests
         var pod = Pod(Container("a", "{}"), Container("b", null));
         var sidecar = Container("s", """{"periodSeconds":3}""") with { RestartPolicy = "Always" };
 
-        Freeze.AllowedFor(pod with { Spec = pod.Spec with { InitContainers = [sidecar] } }).Should().Be(TimeSpan.FromSeconds(6));
+        Freeze.AllowedFor(pod with { Spec = pod.Spec with { InitContainers = [sidecar] } })
+            .Should().Be(TimeSpan.FromSeconds(6));
     }
 
     [Test]
     public void Without_a_probe_there_is_no_bound() => Freeze.AllowedFor(Pod(Container("c", null))).Should().BeNull();
 
-    [TestCase("""{"periodSeconds":1,"failureThreshold":2}""", "livenessProbe of container \"c\" (failureThreshold 2, periodSeconds 1) lets it stand still for 1 s, and a migration takes up to 2 s; raise failureThreshold or periodSeconds")]
-    [TestCase("""{"failureThreshold":1}""", "livenessProbe of container \"c\" (failureThreshold 1, periodSeconds 10) lets it stand still for 0 s, and a migration takes up to 2 s; raise failureThreshold or periodSeconds")]
+    [TestCase(
+        """{"periodSeconds":1,"failureThreshold":2}""",
+        "livenessProbe of container \"c\" (failureThreshold 2, periodSeconds 1) lets it stand still for 1 s, and a "
+            + "migration takes up to 2 s; raise failureThreshold or periodSeconds")]
+    [TestCase(
+        """{"failureThreshold":1}""",
+        "livenessProbe of container \"c\" (failureThreshold 1, periodSeconds 10) lets it stand still for 0 s, and a "
+            + "migration takes up to 2 s; raise failureThreshold or periodSeconds")]
     [TestCase("""{"periodSeconds":1,"failureThreshold":3}""", null)]
     [TestCase("""{"periodSeconds":2,"failureThreshold":2}""", null)]
     public void A_probe_that_no_migration_can_meet_is_refused_by_name(string probe, string? message) =>
-        PodObstacles.Of(Pod(Container("easy", "{}"), Container("c", probe))).Where(o => o.Reason == Reasons.FreezeTooShort).Select(o => o.Message)
+        PodObstacles.Of(Pod(Container("easy", "{}"), Container("c", probe)))
+            .Where(o => o.Reason == Reasons.FreezeTooShort)
+            .Select(o => o.Message)
             .Should().Equal(message is null ? [] : [message]);
 
     [TestCase(2, 1.5)]
@@ -51,7 +60,8 @@ public sealed class FreezeTests
         Freeze.LeastFor(40UL << 30).Should().Be(TimeSpan.FromSeconds(10));
     }
 
-    private static V1Pod Pod(params V1Container[] containers) => new() { Spec = new V1PodSpec { Containers = containers } };
+    private static V1Pod Pod(
+        params V1Container[] containers) => new() { Spec = new V1PodSpec { Containers = containers } };
 
     // As the API server sends it.
     private static V1Container Container(string name, string? probe) => KubernetesJson.Deserialize<V1Container>(

@@ -12,7 +12,9 @@ public sealed class GenerateTests
     [TestCase("crd")]
     [TestCase("reference")]
     public void The_committed_files_are_what_the_types_say(string folder) =>
-        GeneratedFolder.All(Root).Single(generated => generated.Name == folder).Stale(Path.Combine(Root, "config", folder))
+        GeneratedFolder.All(Root)
+            .Single(generated => generated.Name == folder)
+            .Stale(Path.Combine(Root, "config", folder))
             .Should().BeEmpty("dotnet run --project config/Generate writes them");
 
     [Test]
@@ -36,7 +38,8 @@ public sealed class GenerateTests
             File.AppendAllText(Path.Combine(folder, "lpm.my.domain_podmigrations.yaml"), "# by hand\n");
             File.WriteAllText(Path.Combine(folder, "lpm.my.domain_gone.yaml"), "");
             File.WriteAllText(Path.Combine(folder, "kustomization.yaml"), "");
-            definitions.Stale(folder).Should().BeEquivalentTo("lpm.my.domain_podmigrations.yaml", "lpm.my.domain_gone.yaml");
+            definitions.Stale(folder)
+                .Should().BeEquivalentTo("lpm.my.domain_podmigrations.yaml", "lpm.my.domain_gone.yaml");
 
             definitions.Write(folder);
             definitions.Stale(folder).Should().BeEmpty();
@@ -57,8 +60,10 @@ public sealed class GenerateTests
         page.Should().ContainAll(Values(schema, "properties")
             .SelectMany(properties => ((Dictionary<string, object>)properties).Keys)
             .Except(["apiVersion", "kind", "metadata", "spec", "status"]).Select(field => $".{field}"));
-        page.Should().ContainAll(Samples("valid", kind).Concat(Samples("invalid", kind)).Select(file => Path.GetFileName(file)));
-        page.Split('\n').Should().OnlyContain(line => !line.StartsWith('|') || line.EndsWith(" |", StringComparison.Ordinal));
+        page.Should().ContainAll(
+            Samples("valid", kind).Concat(Samples("invalid", kind)).Select(file => Path.GetFileName(file)));
+        page.Split('\n')
+            .Should().OnlyContain(line => !line.StartsWith('|') || line.EndsWith(" |", StringComparison.Ordinal));
     }
 
     [Test]
@@ -105,14 +110,17 @@ public sealed class GenerateTests
     [TestCaseSource(typeof(Kinds), nameof(Kinds.All))]
     public void Every_field_of_a_kind_stands_in_an_accepted_sample(Type kind)
     {
-        var lines = Samples("valid", kind).SelectMany(File.ReadLines).Select(line => line.TrimStart(' ', '-').Split(':')[0])
+        var lines = Samples("valid", kind)
+            .SelectMany(File.ReadLines)
+            .Select(line => line.TrimStart(' ', '-').Split(':')[0])
             .ToHashSet();
 
         var fields = Values(new SchemaBuilder(Documentation.OfApi()).Root(kind), "properties")
             .SelectMany(properties => ((Dictionary<string, object>)properties).Keys);
 
         // One that a rule forbids, and one that counts the changes of a spec.
-        fields.Where(field => (kind.Name, field) is not ((nameof(PodCheckpointContent), "containerName") or (nameof(CheckpointNode), "observedGeneration")))
+        fields.Where(field => (kind.Name, field)
+            is not ((nameof(PodCheckpointContent), "containerName") or (nameof(CheckpointNode), "observedGeneration")))
             .Should().OnlyContain(field => lines.Contains(field));
     }
 

@@ -12,17 +12,34 @@ public sealed class NodeFitTests
     private const string Roomy = """{"cpu":"2","memory":"4Gi","pods":"10","example.com/gpu":"1"}""";
 
     [TestCase("""{"containers":[{"name":"c"}]}""")]
-    [TestCase("""{"containers":[{"name":"c","resources":{"requests":{"cpu":"2000m","memory":"4Gi","example.com/gpu":"1"}}}]}""")]
-    [TestCase("""{"containers":[{"name":"c","resources":{"limits":{"cpu":"64"}}}]}""", Description = "the server has made requests of limits where there are none")]
-    [TestCase("""{"containers":[{"name":"c"}],"initContainers":[{"name":"i","resources":{"requests":{"cpu":"64"}}}]}""", Description = "it is not run again")]
-    [TestCase("""{"containers":[{"name":"c","resources":{"requests":{"cpu":"9"}}}],"resources":{"requests":{"cpu":"1"}}}""", Description = "the pod's own count instead")]
+    [TestCase(
+        """{"containers":[{"name":"c","resources":{"requests":{"cpu":"2000m","memory":"4Gi","example.com/gpu":"1"}}}]}""")]
+    [TestCase(
+        """{"containers":[{"name":"c","resources":{"limits":{"cpu":"64"}}}]}""",
+        Description = "the server has made requests of limits where there are none")]
+    [TestCase(
+        """{"containers":[{"name":"c"}],"initContainers":[{"name":"i","resources":{"requests":{"cpu":"64"}}}]}""",
+        Description = "it is not run again")]
+    [TestCase(
+        """{"containers":[{"name":"c","resources":{"requests":{"cpu":"9"}}}],"resources":{"requests":{"cpu":"1"}}}""",
+        Description = "the pod's own count instead")]
     public void Has_room(string spec) => Obstacles(spec, Roomy).Should().BeEmpty();
 
-    [TestCase("""{"containers":[{"name":"c","resources":{"requests":{"cpu":"2001m"}}}]}""", "requests 2.001 of cpu, and node n has 2 left of 2")]
-    [TestCase("""{"containers":[{"name":"c","resources":{"requests":{"memory":"3Gi"}}},{"name":"d","resources":{"requests":{"memory":"1.5Gi"}}}]}""", "requests 4.5 GiB of memory, and node n has 4 GiB left of 4 GiB")]
-    [TestCase("""{"containers":[{"name":"c","resources":{"requests":{"cpu":"1"}}}],"initContainers":[{"name":"s","restartPolicy":"Always","resources":{"requests":{"cpu":"1500m"}}}]}""", "requests 2.5 of cpu")]
-    [TestCase("""{"containers":[{"name":"c","resources":{"requests":{"example.com/other":"1"}}}]}""", "requests 1 of example.com/other, and node n has 0 left of 0")]
-    [TestCase("""{"containers":[{"name":"c","resources":{"requests":{"cpu":"1900m"}}}],"overhead":{"cpu":"200m"}}""", "requests 2.1 of cpu")]
+    [TestCase(
+        """{"containers":[{"name":"c","resources":{"requests":{"cpu":"2001m"}}}]}""",
+        "requests 2.001 of cpu, and node n has 2 left of 2")]
+    [TestCase(
+        """{"containers":[{"name":"c","resources":{"requests":{"memory":"3Gi"}}},{"name":"d","resources":{"requests":{"memory":"1.5Gi"}}}]}""",
+        "requests 4.5 GiB of memory, and node n has 4 GiB left of 4 GiB")]
+    [TestCase(
+        """{"containers":[{"name":"c","resources":{"requests":{"cpu":"1"}}}],"initContainers":[{"name":"s","restartPolicy":"Always","resources":{"requests":{"cpu":"1500m"}}}]}""",
+        "requests 2.5 of cpu")]
+    [TestCase(
+        """{"containers":[{"name":"c","resources":{"requests":{"example.com/other":"1"}}}]}""",
+        "requests 1 of example.com/other, and node n has 0 left of 0")]
+    [TestCase(
+        """{"containers":[{"name":"c","resources":{"requests":{"cpu":"1900m"}}}],"overhead":{"cpu":"200m"}}""",
+        "requests 2.1 of cpu")]
     public void Lacks_what_the_pod_requests(string spec, string message) =>
         Obstacles(spec, Roomy).Should().ContainSingle().Which.Should().Match<Obstacle>(o =>
             o.Reason == Reasons.InsufficientResources && o.Message.Contains(message, StringComparison.Ordinal));
@@ -30,13 +47,16 @@ public sealed class NodeFitTests
     [Test]
     public void Pods_that_are_there_take_their_part_and_those_that_have_ended_do_not()
     {
-        const string Half = """{"containers":[{"name":"c","resources":{"requests":{"cpu":"1"}}}],"initContainers":[{"name":"i","resources":{"requests":{"cpu":"1500m"}}}]}""";
+        const string Half =
+            """{"containers":[{"name":"c","resources":{"requests":{"cpu":"1"}}}],"initContainers":[{"name":"i","resources":{"requests":{"cpu":"1500m"}}}]}""";
         const string Wanted = """{"containers":[{"name":"c","resources":{"requests":{"cpu":"1"}}}]}""";
         var there = Pod(Half, "there");
 
-        Obstacles(Wanted, Roomy, there).Single().Message.Should().Contain("has 0.5 left of 2", "an init container may run again at any time");
+        Obstacles(Wanted, Roomy, there).Single().Message
+            .Should().Contain("has 0.5 left of 2", "an init container may run again at any time");
         Obstacles(Wanted, Roomy, there with { Status = new V1PodStatus { Phase = "Succeeded" } }).Should().BeEmpty();
-        Obstacles("""{"containers":[{"name":"c"}]}""", """{"pods":"1"}""", there).Single().Message.Should().Be("node n takes 1 pods, and 1 are there");
+        Obstacles("""{"containers":[{"name":"c"}]}""", """{"pods":"1"}""", there).Single().Message
+            .Should().Be("node n takes 1 pods, and 1 are there");
         Obstacles(Wanted, "{}", there).Should().BeEmpty("kubelet has not said what there is");
     }
 
@@ -46,11 +66,13 @@ public sealed class NodeFitTests
     [TestCase("TCP", "10.0.0.1", null, true)]
     public void A_host_port_is_given_once(string protocol, string? mine, string? its, bool taken)
     {
-        static string Spec(string protocol, string? address) => $$$"""{"containers":[{"name":"c","ports":[{"containerPort":80,"hostPort":8080,"protocol":"{{{protocol}}}","hostIP":"{{{address}}}"}]}]}""";
+        static string Spec(string protocol, string? address) =>
+            $$$"""{"containers":[{"name":"c","ports":[{"containerPort":80,"hostPort":8080,"protocol":"{{{protocol}}}","hostIP":"{{{address}}}"}]}]}""";
 
         var found = Obstacles(Spec("TCP", mine), Roomy, Pod(Spec(protocol, its), "there")).ToList();
 
-        found.Select(f => f.Message).Should().Equal(taken ? ["hostPort 8080/TCP of node n is taken by pod ns/there"] : []);
+        found.Select(f => f.Message)
+            .Should().Equal(taken ? ["hostPort 8080/TCP of node n is taken by pod ns/there"] : []);
     }
 
     [TestCase("NoSchedule", "[]", false)]
@@ -58,22 +80,35 @@ public sealed class NodeFitTests
     [TestCase("NoSchedule", """[{"key":"dedicated","value":"db"}]""", true)]
     [TestCase("NoSchedule", """[{"key":"dedicated","operator":"Equal","value":"web"}]""", false)]
     [TestCase("NoSchedule", """[{"key":"dedicated","operator":"Exists","effect":"NoExecute"}]""", false)]
-    [TestCase("NoExecute", """[{"key":"dedicated","operator":"Exists","effect":"NoExecute","tolerationSeconds":30}]""", true)]
+    [TestCase(
+        "NoExecute", """[{"key":"dedicated","operator":"Exists","effect":"NoExecute","tolerationSeconds":30}]""", true)]
     [TestCase("NoSchedule", """[{"operator":"Exists"}]""", true)]
     [TestCase("PreferNoSchedule", "[]", true)]
     public void A_taint_has_to_be_tolerated(string effect, string tolerations, bool tolerated)
     {
-        var node = Node(Roomy) with { Spec = new V1NodeSpec { Taints = [new V1Taint { Key = "dedicated", Value = "db", Effect = effect }] } };
+        var node = Node(Roomy) with
+        {
+            Spec = new V1NodeSpec { Taints = [new V1Taint { Key = "dedicated", Value = "db", Effect = effect }] },
+        };
         var pod = Pod($$"""{"containers":[{"name":"c"}],"tolerations":{{tolerations}}}""", "web");
 
-        NodeFit.Obstacles(pod, node, []).Select(o => o.Reason).Should().Equal(tolerated ? [] : [Reasons.TaintNotTolerated]);
+        NodeFit.Obstacles(pod, node, []).Select(o => o.Reason)
+            .Should().Equal(tolerated ? [] : [Reasons.TaintNotTolerated]);
     }
 
     [Test]
     public void What_the_cluster_says_by_taints_of_its_own_is_told_elsewhere()
     {
-        string[] keys = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable", "node.kubernetes.io/unschedulable"];
-        var node = Node(Roomy) with { Spec = new V1NodeSpec { Taints = [.. keys.Select(k => new V1Taint { Key = k, Effect = "NoSchedule" })] } };
+        string[] keys =
+        [
+            "node.kubernetes.io/not-ready",
+            "node.kubernetes.io/unreachable",
+            "node.kubernetes.io/unschedulable",
+        ];
+        var node = Node(Roomy) with
+        {
+            Spec = new V1NodeSpec { Taints = [.. keys.Select(k => new V1Taint { Key = k, Effect = "NoSchedule" })] },
+        };
         NodeFit.Obstacles(Pod("""{"containers":[{"name":"c"}]}""", "web"), node, []).Should().BeEmpty();
     }
 
@@ -82,9 +117,13 @@ public sealed class NodeFitTests
     [TestCase("""{"nodeSelector":{"none":""}}""", false)]
     [TestCase("""[{"matchExpressions":[{"key":"disk","operator":"In","values":["slow","fast"]}]}]""", true)]
     [TestCase("""[{"matchExpressions":[{"key":"disk","operator":"NotIn","values":["fast"]}]}]""", false)]
-    [TestCase("""[{"matchExpressions":[{"key":"disk","operator":"NotIn","values":["fast"]}]},{"matchExpressions":[{"key":"cores","operator":"Gt","values":["4"]}]}]""", true)]
+    [TestCase(
+        """[{"matchExpressions":[{"key":"disk","operator":"NotIn","values":["fast"]}]},{"matchExpressions":[{"key":"cores","operator":"Gt","values":["4"]}]}]""",
+        true)]
     [TestCase("""[{"matchExpressions":[{"key":"cores","operator":"Lt","values":["8"]}]}]""", false)]
-    [TestCase("""[{"matchExpressions":[{"key":"cores","operator":"Exists"},{"key":"none","operator":"DoesNotExist"}]}]""", true)]
+    [TestCase(
+        """[{"matchExpressions":[{"key":"cores","operator":"Exists"},{"key":"none","operator":"DoesNotExist"}]}]""",
+        true)]
     [TestCase("""[{"matchExpressions":[{"key":"none","operator":"Gt","values":["1"]}]}]""", false)]
     [TestCase("""[{"matchFields":[{"key":"metadata.name","operator":"In","values":["n"]}]}]""", true)]
     [TestCase("""[{"matchFields":[{"key":"metadata.name","operator":"In","values":["source"]}]}]""", false)]
@@ -95,7 +134,8 @@ public sealed class NodeFitTests
             ? $$$$"""{"affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":{{{{selection}}}}},"preferredDuringSchedulingIgnoredDuringExecution":[]}}}"""
             : selection;
 
-        Obstacles("""{"containers":[{"name":"c"}],""" + inner[1..], Roomy).Select(o => o.Reason).Should().Equal(selected ? [] : [Reasons.NodeNotSelected]);
+        Obstacles("""{"containers":[{"name":"c"}],""" + inner[1..], Roomy).Select(o => o.Reason)
+            .Should().Equal(selected ? [] : [Reasons.NodeNotSelected]);
     }
 
     [TestCase("1.5", 1.5)]

@@ -38,6 +38,10 @@ internal sealed class PodAddressTests
     private static V1Pod Pod(string[] addresses, (string Name, string Value)[] annotations) => new()
     {
         Metadata = new V1ObjectMeta { Name = "web", Annotations = annotations.ToDictionary(a => a.Name, a => a.Value) },
-        Status = new V1PodStatus { PodIP = addresses.FirstOrDefault(), PodIPs = [.. addresses.Select(a => new V1PodIP { Ip = a })] },
+        Status = new V1PodStatus
+        {
+            PodIP = addresses.FirstOrDefault(),
+            PodIPs = [.. addresses.Select(a => new V1PodIP { Ip = a })],
+        },
     };
 }

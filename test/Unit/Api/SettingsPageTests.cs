@@ -17,7 +17,8 @@ public sealed partial class SettingsPageTests
 
     private static readonly string Page = SettingsPage.Text();
 
-    private static readonly List<string> Variables = [.. Variable().Matches(Page).Select(match => match.Groups[1].Value)];
+    private static readonly List<string> Variables = [.. Variable().Matches(Page).Select(
+        match => match.Groups[1].Value)];
 
     [TestCase(typeof(OperatorOptions), OperatorOptions.Section)]
     [TestCase(typeof(AgentOptions), AgentOptions.Section)]
@@ -25,7 +26,8 @@ public sealed partial class SettingsPageTests
     {
         ArgumentNullException.ThrowIfNull(options);
 
-        Variables.Where(variable => variable.StartsWith($"{section}__", StringComparison.Ordinal)).Should().BeEquivalentTo(Leaves(options, section));
+        Variables.Where(variable => variable.StartsWith($"{section}__", StringComparison.Ordinal))
+            .Should().BeEquivalentTo(Leaves(options, section));
     }
 
     [TestCaseSource(nameof(Variables))]
@@ -45,17 +47,21 @@ public sealed partial class SettingsPageTests
     [TestCase("Agent__LazyRestoreBytes", "bytes", "`67108864`")]
     [TestCase("Agent__Images__NodeCommand__0", "texts, each with its own number: `__0`, `__1`", "not set")]
     public void Says_what_a_value_is_and_what_holds_without_one(string variable, string value, string otherwise) =>
-        Page.Should().MatchRegex($@"\n\| `{variable}` \| {Regex.Escape(value)} \| {Regex.Escape(otherwise)} \| [A-Z].*\. \|\n");
+        Page.Should().MatchRegex(
+            $@"\n\| `{variable}` \| {Regex.Escape(value)} \| {Regex.Escape(otherwise)} \| [A-Z].*\. \|\n");
 
     private static bool Binds(string key, string value)
     {
-        var configuration = new ConfigurationBuilder().AddInMemoryCollection([KeyValuePair.Create(key, (string?)value)]).Build();
+        var configuration =
+            new ConfigurationBuilder().AddInMemoryCollection([KeyValuePair.Create(key, (string?)value)]).Build();
         try
         {
             var section = key.Split(':')[0];
             object? bound = section == OperatorOptions.Section
-                ? configuration.GetSection(section).Get<OperatorOptions>(binder => binder.ErrorOnUnknownConfiguration = true)
-                : configuration.GetSection(section).Get<AgentOptions>(binder => binder.ErrorOnUnknownConfiguration = true);
+                ? configuration.GetSection(section)
+                    .Get<OperatorOptions>(binder => binder.ErrorOnUnknownConfiguration = true)
+                : configuration.GetSection(section)
+                    .Get<AgentOptions>(binder => binder.ErrorOnUnknownConfiguration = true);
             return bound is not null;
         }
         catch (InvalidOperationException)
@@ -64,13 +70,16 @@ public sealed partial class SettingsPageTests
         }
     }
 
-    private static IEnumerable<string> Leaves(Type options, string prefix) => options.GetProperties().SelectMany(property => property switch
-    {
-        { PropertyType: { IsClass: true } inner } when inner.Assembly == options.Assembly => Leaves(inner, $"{prefix}__{property.Name}"),
-        { CanWrite: true } => [$"{prefix}__{property.Name}"],
-        { PropertyType: var list } when list != typeof(string) && list.IsAssignableTo(typeof(IEnumerable)) => [$"{prefix}__{property.Name}__0"],
-        _ => Array.Empty<string>(),
-    });
+    private static IEnumerable<string> Leaves(Type options, string prefix) =>
+        options.GetProperties().SelectMany(property => property switch
+        {
+            { PropertyType: { IsClass: true } inner } when inner.Assembly == options.Assembly =>
+                Leaves(inner, $"{prefix}__{property.Name}"),
+            { CanWrite: true } => [$"{prefix}__{property.Name}"],
+            { PropertyType: var list } when list != typeof(string)
+                && list.IsAssignableTo(typeof(IEnumerable)) => [$"{prefix}__{property.Name}__0"],
+            _ => Array.Empty<string>(),
+        });
 
     [GeneratedRegex(@"^\| `(\w+)` \|", RegexOptions.Multiline)]
     private static partial Regex Variable();

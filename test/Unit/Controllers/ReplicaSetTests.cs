@@ -18,13 +18,15 @@ public sealed class ReplicaSetTests
         var old = Ready("z-old", Now.AddHours(-9));
         V1Pod[] ranked =
         [
-            old with { Metadata = Meta("a-unassigned"), Spec = new V1PodSpec(), Status = new V1PodStatus { Phase = "Pending" } },
+            old with { Metadata = Meta(
+                "a-unassigned"), Spec = new V1PodSpec(), Status = new V1PodStatus { Phase = "Pending" } },
             old with { Metadata = Meta("b-pending"), Status = new V1PodStatus { Phase = "Pending" } },
             old with { Metadata = Meta("c-not-ready", cost: 99), Status = new V1PodStatus { Phase = "Running" } },
             old with { Metadata = Meta("d-cheap", cost: int.MinValue) },
             old with { Metadata = Meta("e-crowded"), Spec = new V1PodSpec { NodeName = "crowded" } },
             Ready("f-young", Now.AddSeconds(-3)),
-            old with { Metadata = Meta("g-restarted"), Status = old.Status! with { ContainerStatuses = [new() { RestartCount = 2 }] } },
+            old with { Metadata = Meta(
+                "g-restarted"), Status = old.Status! with { ContainerStatuses = [new() { RestartCount = 2 }] } },
             old with { Metadata = Meta("y-same-age") },
             old,
         ];
@@ -45,7 +47,10 @@ public sealed class ReplicaSetTests
         var set = new V1ReplicaSet
         {
             Metadata = new V1ObjectMeta { Uid = "mine", DeletionTimestamp = setGoes ? Now : null },
-            Spec = new WorkloadSpec { Selector = new LabelSelector { MatchLabels = new Dictionary<string, string> { ["app"] = "web" } } },
+            Spec = new WorkloadSpec
+            {
+                Selector = new LabelSelector { MatchLabels = new Dictionary<string, string> { ["app"] = "web" } },
+            },
         };
         var pod = new V1Pod
         {
@@ -80,13 +85,18 @@ public sealed class ReplicaSetTests
     [TestCase(true, false, true, true)]
     [TestCase(true, true, false, true)]
     [TestCase(false, false, false, false)]
-    public void An_endpoint_is_ready_while_its_pod_is_and_stays(bool ready, bool terminating, bool endpointReady, bool serving)
+    public void An_endpoint_is_ready_while_its_pod_is_and_stays(
+        bool ready, bool terminating, bool endpointReady, bool serving)
     {
         var pod = Ready("p", Now);
         pod = pod with
         {
             Metadata = pod.Metadata with { DeletionTimestamp = terminating ? Now : null },
-            Status = pod.Status! with { PodIP = "10.0.0.1", Conditions = [new() { Type = "Ready", Status = ready ? "True" : "False" }] },
+            Status = pod.Status! with
+            {
+                PodIP = "10.0.0.1",
+                Conditions = [new() { Type = "Ready", Status = ready ? "True" : "False" }],
+            },
         };
 
         EndpointSliceReconciler.Of(pod, alsoNotReady: false).Conditions.Should()
@@ -97,7 +107,11 @@ public sealed class ReplicaSetTests
     {
         Metadata = Meta(uid) with { CreationTimestamp = since },
         Spec = new V1PodSpec { NodeName = "n" },
-        Status = new V1PodStatus { Phase = "Running", Conditions = [new() { Type = "Ready", Status = "True", LastTransitionTime = since }] },
+        Status = new V1PodStatus
+        {
+            Phase = "Running",
+            Conditions = [new() { Type = "Ready", Status = "True", LastTransitionTime = since }],
+        },
     };
 
     private static V1Pod Named(string uid) => new() { Metadata = Meta(uid) };

@@ -20,7 +20,8 @@ internal sealed class CallOutcomeTests
     [TestCase("OK", StatusCode.Unknown)]
     public void Reads_the_status(string status, StatusCode? code)
     {
-        using var response = Response(HttpStatusCode.OK, ("grpc-status", status), ("grpc-message", "a%20b"), ("x-more", "1"));
+        using var response =
+            Response(HttpStatusCode.OK, ("grpc-status", status), ("grpc-message", "a%20b"), ("x-more", "1"));
 
         var failure = CallOutcome.OfHeaders(response);
 
@@ -112,7 +113,9 @@ internal sealed class CallOutcomeTests
     [Test]
     public void Without_one_only_silence_is_called_so([Values] StatusCode code) =>
         AgentReasons.Of(new RpcException(new Status(code, ""))).Should().Be(
-            code is StatusCode.Unavailable or StatusCode.DeadlineExceeded ? Reasons.AgentUnavailable : Reasons.AgentFailed);
+            code is StatusCode.Unavailable or StatusCode.DeadlineExceeded
+                ? Reasons.AgentUnavailable
+                : Reasons.AgentFailed);
 
     [TestCase(StatusCode.Cancelled, true)]
     [TestCase(StatusCode.Unknown, true)]

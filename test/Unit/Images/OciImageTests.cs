@@ -108,7 +108,8 @@ public sealed class OciImageTests
 
     [Test]
     public void The_same_checkpoint_is_the_same_image() =>
-        new OciImage(Checkpoint with { }, "cri-o").ManifestDigest.Should().Be(new OciImage(Checkpoint, "cri-o").ManifestDigest);
+        new OciImage(Checkpoint with { }, "cri-o").ManifestDigest
+            .Should().Be(new OciImage(Checkpoint, "cri-o").ManifestDigest);
 
     [Test]
     public void Two_checkpoints_of_the_same_bytes_are_two_images() =>
@@ -119,12 +120,14 @@ public sealed class OciImageTests
     public void A_layout_names_the_image_for_containerd_and_for_containers_image()
     {
         var image = new OciImage(Checkpoint, "cri-o");
-        var descriptor = JsonNode.Parse(image.Index("registry.example:5000/a/b:t", "t"))!["manifests"]!.AsArray().Single()!;
+        var descriptor =
+            JsonNode.Parse(image.Index("registry.example:5000/a/b:t", "t"))!["manifests"]!.AsArray().Single()!;
 
         descriptor["digest"]!.GetValue<string>().Should().Be(image.ManifestDigest);
         descriptor["size"]!.GetValue<int>().Should().Be(image.Manifest.Length);
         descriptor["platform"]!["architecture"]!.GetValue<string>().Should().Be("arm64");
-        descriptor["annotations"]!["io.containerd.image.name"]!.GetValue<string>().Should().Be("registry.example:5000/a/b:t");
+        descriptor["annotations"]!["io.containerd.image.name"]!.GetValue<string>()
+            .Should().Be("registry.example:5000/a/b:t");
         descriptor["annotations"]!["org.opencontainers.image.ref.name"]!.GetValue<string>().Should().Be("t");
     }
 }

@@ -19,7 +19,8 @@ public sealed class OciLayoutTests : StoreFolder
     {
         _images = new CheckpointImages(Store);
         await using var tar = File.OpenRead(Fixtures.Path("crio-counter.tar"));
-        await Store.WriteAsync(Pod, Id, "c", tar, new Origin { PodName = "counter" }, new Progress<long>(), CancellationToken.None);
+        await Store.WriteAsync(
+            Pod, Id, "c", tar, new Origin { PodName = "counter" }, new Progress<long>(), CancellationToken.None);
         Store.Seal(Pod, Id, ["c"]);
     }
 
@@ -44,7 +45,8 @@ public sealed class OciLayoutTests : StoreFolder
     [Test]
     public async Task On_another_file_system_the_layer_is_a_copy()
     {
-        var elsewhere = Directory.CreateDirectory(Path.Combine("/dev/shm", "layout-" + Guid.NewGuid().ToString("n"))).FullName;
+        var elsewhere =
+            Directory.CreateDirectory(Path.Combine("/dev/shm", "layout-" + Guid.NewGuid().ToString("n"))).FullName;
         try
         {
             var image = await DescribeAsync();
@@ -88,7 +90,10 @@ public sealed class OciLayoutTests : StoreFolder
         Files().Should().Equal(before);
 
         IEnumerable<(string, DateTime, long)> Files() =>
-            [.. new DirectoryInfo(Out).EnumerateFiles("*", SearchOption.AllDirectories).Select(f => (f.FullName, f.LastWriteTimeUtc, f.Length)).Order()];
+            [.. new DirectoryInfo(Out)
+                .EnumerateFiles("*", SearchOption.AllDirectories)
+                .Select(f => (f.FullName, f.LastWriteTimeUtc, f.Length))
+                .Order()];
     }
 
     [Test]
@@ -130,7 +135,8 @@ public sealed class OciLayoutTests : StoreFolder
         var image = await DescribeAsync();
         Store.Delete(Pod, Id, null);
 
-        await FluentActions.Awaiting(() => WriteAsync(image, _images.FolderOf(image))).Should().ThrowAsync<CorruptArtifactException>();
+        await FluentActions.Awaiting(() => WriteAsync(image, _images.FolderOf(image)))
+            .Should().ThrowAsync<CorruptArtifactException>();
 
         Directory.GetDirectories(Root).Should().BeEmpty();
     }

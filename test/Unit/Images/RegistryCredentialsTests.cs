@@ -53,5 +53,6 @@ public sealed class RegistryCredentialsTests
     }
 
     [Test]
-    public void Prints_no_password() => new RegistryCredentials("u", "hunter2").ToString().Should().NotContain("hunter2");
+    public void Prints_no_password() =>
+        new RegistryCredentials("u", "hunter2").ToString().Should().NotContain("hunter2");
 }

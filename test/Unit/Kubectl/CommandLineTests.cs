@@ -27,7 +27,8 @@ internal sealed class CommandLineTests
     public async Task Writes_the_object_that_it_would_create()
     {
         var (code, output, error) = await new Shell().RunAsync(
-            "create podmigration move --pod web --to node-b --timeout 1m30s --retention Retain --ttl 24h -n shop --dry-run=client -o yaml");
+            "create podmigration move --pod web --to node-b --timeout 1m30s --retention Retain --ttl 24h -n shop "
+                + "--dry-run=client -o yaml");
 
         error.Should().BeEmpty();
         code.Should().Be(ExitCode.Ok);
@@ -57,22 +58,43 @@ internal sealed class CommandLineTests
         output.Should().MatchRegex("^[0-9]+\\.[0-9]+\\.[0-9]+(\\+[0-9a-f]{40})?\n$");
     }
 
-    [TestCase("create podmigration", "error: Required argument 'NAME' missing", "See 'kubectl create podmigration --help' for usage.")]
-    [TestCase("create podmigration x", "error: Option '--pod' is required.", "See 'kubectl create podmigration --help'")]
-    [TestCase("create podmigration x --pod p --timeout soon", "--timeout \"soon\": write a duration such as 30s", "See 'kubectl")]
-    [TestCase("create podmigration x --pod p --wait --wait-timeout 1177h", "--wait-timeout \"1177h\": write 1176h at most", "See 'kubectl")]
-    [TestCase("create podmigration x --pod p --wait --wait-timeout soon", "--wait-timeout \"soon\": write a duration such as 30s", "See 'kubectl")]
+    [TestCase(
+        "create podmigration", "error: Required argument 'NAME' missing",
+        "See 'kubectl create podmigration --help' for usage.")]
+    [TestCase(
+        "create podmigration x", "error: Option '--pod' is required.", "See 'kubectl create podmigration --help'")]
+    [TestCase(
+        "create podmigration x --pod p --timeout soon", "--timeout \"soon\": write a duration such as 30s",
+        "See 'kubectl")]
+    [TestCase(
+        "create podmigration x --pod p --wait --wait-timeout 1177h", "--wait-timeout \"1177h\": write 1176h at most",
+        "See 'kubectl")]
+    [TestCase(
+        "create podmigration x --pod p --wait --wait-timeout soon",
+        "--wait-timeout \"soon\": write a duration such as 30s", "See 'kubectl")]
     [TestCase("create podmigration x --pod p --wait=maybe --wait-timeout 3s", "'maybe'", "See 'kubectl")]
-    [TestCase("create podmigration x --pod p --wait=false --wait-timeout 3s", "--wait-timeout goes with --wait", "See 'kubectl")]
-    [TestCase("podmigration watch x --wait-timeout 5000000", "--wait-timeout \"5000000\": write 1176h at most", "See 'kubectl")]
-    [TestCase("podmigration list --request-timeout 9999h", "--request-timeout \"9999h\": write 1176h at most", "See 'kubectl")]
+    [TestCase(
+        "create podmigration x --pod p --wait=false --wait-timeout 3s", "--wait-timeout goes with --wait",
+        "See 'kubectl")]
+    [TestCase(
+        "podmigration watch x --wait-timeout 5000000", "--wait-timeout \"5000000\": write 1176h at most",
+        "See 'kubectl")]
+    [TestCase(
+        "podmigration list --request-timeout 9999h", "--request-timeout \"9999h\": write 1176h at most",
+        "See 'kubectl")]
     [TestCase("podmigration list -n ..", "--namespace \"..\": give the name of an object", "See 'kubectl")]
     [TestCase("create podmigration x --pod p -o xml", "--output \"xml\": choose json, yaml, name", "See 'kubectl")]
-    [TestCase("create podmigration x --pod p --dry-run=maybe", "--dry-run \"maybe\": choose client, server or none", "See 'kubectl")]
-    [TestCase("create podmigration x --pod p --dry-run=client --wait", "--wait: a dry run creates nothing to wait for", "See 'kubectl")]
+    [TestCase(
+        "create podmigration x --pod p --dry-run=maybe", "--dry-run \"maybe\": choose client, server or none",
+        "See 'kubectl")]
+    [TestCase(
+        "create podmigration x --pod p --dry-run=client --wait", "--wait: a dry run creates nothing to wait for",
+        "See 'kubectl")]
     [TestCase("create podmigration x --pod p --wait-timeout 3s", "--wait-timeout goes with --wait", "See 'kubectl")]
     [TestCase("create podcheckpoint x", "either --pod POD or --from-content CONTENT", "See 'kubectl")]
-    [TestCase("create podcheckpoint x --pod p --from-content c", "either --pod POD or --from-content CONTENT", "See 'kubectl")]
+    [TestCase(
+        "create podcheckpoint x --pod p --from-content c", "either --pod POD or --from-content CONTENT",
+        "See 'kubectl")]
     [TestCase("podmigration status", "Required argument 'NAME' missing", "See 'kubectl podmigration status --help'")]
     [TestCase("podmigration walk", "'walk'", "See 'kubectl podmigration --help'")]
     [TestCase("podmigration list --nonsense", "'--nonsense'", "See 'kubectl podmigration list --help'")]
@@ -103,7 +125,8 @@ internal sealed class CommandLineTests
     {
         foreach (var name in new[] { "", ".", "..", "a/b" })
         {
-            var (code, output, said) = await new Shell().RunAsync([.. line.Split(' ').Select(word => word == "_" ? name : word)]);
+            var (code, output, said) =
+                await new Shell().RunAsync([.. line.Split(' ').Select(word => word == "_" ? name : word)]);
 
             (code, output).Should().Be((ExitCode.Usage, ""), name);
             said.Should().Contain($"{argument} \"{name}\": give the name of an object");
@@ -138,7 +161,8 @@ internal sealed class CommandLineTests
     {
         (await new Shell().RunAsync("podmigration explain Pendin")).Should().Be(
             (ExitCode.Usage, "", "error: reason \"Pendin\" is not known: kubectl podmigration explain lists all\n"));
-        (await new Shell().RunAsync("podmigration explain")).Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Should().BeEquivalentTo(Words());
+        (await new Shell().RunAsync("podmigration explain")).Output.Split('\n', StringSplitOptions.RemoveEmptyEntries)
+            .Should().BeEquivalentTo(Words());
     }
 
     [TestCaseSource(nameof(Failures))]
@@ -152,25 +176,43 @@ internal sealed class CommandLineTests
     }
 
     private static IEnumerable<string> Words() =>
-        typeof(Reasons).GetFields(BindingFlags.Public | BindingFlags.Static).Select(field => (string)field.GetRawConstantValue()!).Distinct();
+        typeof(Reasons)
+            .GetFields(BindingFlags.Public | BindingFlags.Static)
+            .Select(field => (string)field.GetRawConstantValue()!)
+            .Distinct();
 
     private static IEnumerable<TestCaseData> Failures()
     {
-        yield return Case("Forbidden", Refused(HttpStatusCode.Forbidden, "Forbidden", "you may not"), 3, "from server (Forbidden): you may not");
+        yield return Case("Forbidden", Refused(
+            HttpStatusCode.Forbidden, "Forbidden", "you may not"), 3, "from server (Forbidden): you may not");
         yield return Case(
             "Unauthorized", Refused(HttpStatusCode.Unauthorized, "Unauthorized", "Unauthorized"), 3,
             "the API server does not know who you are: renew the credentials in the kubeconfig");
         yield return Case(
-            "Not installed", Refused(HttpStatusCode.NotFound, "NotFound", "the server could not find the requested resource"), 3,
-            "this cluster does not know the kind: install PodCheckpointing (README, \"Install\") or choose another --context");
+            "Not installed",
+            Refused(HttpStatusCode.NotFound, "NotFound", "the server could not find the requested resource"), 3,
+            "this cluster does not know the kind: install PodCheckpointing (README, \"Install\") or choose another "
+                + "--context");
         yield return Case(
-            "Group not installed", new KubernetesException(HttpStatusCode.NotFound, new V1Status { Message = "the API server answered 404: 404 page not found\n" }), 3,
-            "this cluster does not know the kind: install PodCheckpointing (README, \"Install\") or choose another --context");
-        yield return Case("Missing", Refused(HttpStatusCode.NotFound, "NotFound", "pods \"x\" not found"), 3, "from server (NotFound): pods \"x\" not found");
+            "Group not installed", new KubernetesException(
+                HttpStatusCode.NotFound,
+                new V1Status { Message = "the API server answered 404: 404 page not found\n" }), 3,
+            "this cluster does not know the kind: install PodCheckpointing (README, \"Install\") or choose another "
+                + "--context");
+        yield return Case(
+            "Missing",
+            Refused(HttpStatusCode.NotFound, "NotFound", "pods \"x\" not found"),
+            3,
+            "from server (NotFound): pods \"x\" not found");
         yield return Case(
             "Unreachable", new HttpRequestException("Connection refused (127.0.0.1:1)"), 4,
-            "cannot reach the API server: Connection refused (127.0.0.1:1); see kubectl cluster-info, or choose another --context");
-        yield return Case("Fault", new InvalidOperationException("oops"), 1, "InvalidOperationException: oops (this is a fault of the plug-in)");
+            "cannot reach the API server: Connection refused (127.0.0.1:1); see kubectl cluster-info, or choose "
+                + "another --context");
+        yield return Case(
+            "Fault",
+            new InvalidOperationException("oops"),
+            1,
+            "InvalidOperationException: oops (this is a fault of the plug-in)");
     }
 
     private static TestCaseData Case(string name, Exception failure, int code, string error) =>

@@ -25,21 +25,32 @@ internal sealed class DrainTests
 
         (code, error).Should().Be((ExitCode.Failed, ""));
         _cluster.Node.Spec!.Unschedulable.Should().BeTrue();
-        _cluster.All.Should().HaveCount(2).And.OnlyContain(m => m.Metadata.Labels!["lpm.my.domain/drained-node"] == "node-a");
+        _cluster.All
+            .Should().HaveCount(2).And.OnlyContain(m => m.Metadata.Labels!["lpm.my.domain/drained-node"] == "node-a");
         _cluster.All.Select(m => (m.Metadata.NamespaceProperty, m.Spec)).Should().Equal(
             ("base", Spec("dns")), ("shop", Spec("web")));
-        output.Should().StartWith("node/node-a cordoned\nbase/dns: podmigration.lpm.my.domain/dns-1 created\nshop/web: podmigration.lpm.my.domain/web-2 created\n")
+        output
+            .Should().StartWith(
+                "node/node-a cordoned\nbase/dns: podmigration.lpm.my.domain/dns-1 created\nshop/web: "
+                    + "podmigration.lpm.my.domain/web-2 created\n")
             .And.MatchRegex(@"\d\d:\d\d:\d\d\.\d  Completed, Restored   shop/web: web: Restored\n")
-            .And.MatchRegex("\n\nNAMESPACE +POD +MIGRATION +RESULT +RESTORED-POD +DOWNTIME +MESSAGE\nbase +dns +dns-1 +Completed, Restored +dns-m +500ms +dns: Restored\n")
-            .And.MatchRegex("\nshop +db-0 +stays +PodNotMigratable: it belongs to StatefulSet o, which knows its pods by their names")
-            .And.MatchRegex("\nshop +solo +stays +PodNotMigratable: spec.volumes \"v\" is a hostPath").And.NotContain("ended")
+            .And.MatchRegex(
+                "\n\nNAMESPACE +POD +MIGRATION +RESULT +RESTORED-POD +DOWNTIME +MESSAGE\nbase +dns +dns-1 "
+                    + "+Completed, Restored +dns-m +500ms +dns: Restored\n")
+            .And.MatchRegex(
+                "\nshop +db-0 +stays +PodNotMigratable: it belongs to StatefulSet o, which knows its pods by their "
+                    + "names")
+            .And.MatchRegex(
+                "\nshop +solo +stays +PodNotMigratable: spec.volumes \"v\" is a hostPath").And.NotContain("ended")
             .And.EndWith(
                 "\nLeft on node-a: shop/db-0, shop/solo.\n"
-                + "To evict what is left, without its memory: kubectl drain node-a --ignore-daemonsets --delete-emptydir-data --force\n"
+                + "To evict what is left, without its memory: kubectl drain node-a --ignore-daemonsets "
+                + "--delete-emptydir-data --force\n"
                 + "With --force that deletes shop/solo for good: nobody starts a pod again that has no controller.\n");
 
         static PodMigrationSpec Spec(string pod) =>
-            new() { PodName = pod, PodUID = "uid-" + pod, TargetNode = "node-c", TcpPolicy = "Reject", TtlSecondsAfterFinished = 86400 };
+            new() { PodName = pod, PodUID = "uid-"
+                + pod, TargetNode = "node-c", TcpPolicy = "Reject", TtlSecondsAfterFinished = 86400 };
     }
 
     [Test]
@@ -52,7 +63,8 @@ internal sealed class DrainTests
 
         code.Should().Be(ExitCode.Failed);
         _cluster.All.Should().HaveCount(2);
-        output.Should().StartWith("node/node-a already cordoned\n\nNAMESPACE").And.Contain("\nLeft on node-a: shop/db-0, shop/solo.\n");
+        output.Should().StartWith("node/node-a already cordoned\n\nNAMESPACE").And.Contain(
+            "\nLeft on node-a: shop/db-0, shop/solo.\n");
     }
 
     [Test]
@@ -63,14 +75,16 @@ internal sealed class DrainTests
         var (code, output, _) = await RunAsync("");
 
         code.Should().Be(ExitCode.Ok);
-        output.Should().EndWith("\nNothing is left on node-a that would hold up kubectl drain. Afterwards: kubectl uncordon node-a\n");
+        output.Should().EndWith(
+            "\nNothing is left on node-a that would hold up kubectl drain. Afterwards: kubectl uncordon node-a\n");
         (await RunAsync("-q")).Should().Be((ExitCode.Ok, "", ""));
     }
 
     [Test]
     public async Task Looks_only_at_what_is_asked_for()
     {
-        V1Pod Labelled(V1Pod pod) => pod with { Metadata = pod.Metadata with { Labels = new Dictionary<string, string> { ["app"] = "web" } } };
+        V1Pod Labelled(V1Pod pod) =>
+            pod with { Metadata = pod.Metadata with { Labels = new Dictionary<string, string> { ["app"] = "web" } } };
         _cluster.WithPod("shop/web", with: Labelled).WithPod("shop/other").WithPod("base/dns", with: Labelled);
 
         var (code, output, _) = await RunAsync("-n shop -l app=web");
@@ -97,7 +111,8 @@ internal sealed class DrainTests
         var (quiet, said, error) = await RunAsync("-q");
 
         (code, quiet, said).Should().Be((ExitCode.Failed, ExitCode.Failed, ""));
-        output.Should().MatchRegex("  Failed, RolledBack, RestoreFailed +shop/a: CRIU says no\n").And.MatchRegex("\nshop +c +c-3 +Completed, Restored")
+        output.Should().MatchRegex("  Failed, RolledBack, RestoreFailed +shop/a: CRIU says no\n").And.MatchRegex(
+            "\nshop +c +c-3 +Completed, Restored")
             .And.Contain("\nLeft on node-a: shop/a.\n");
         error.Should().Be("error: pod shop/a: Failed, RolledBack, RestoreFailed: CRIU\nsays no\n");
     }
@@ -105,7 +120,8 @@ internal sealed class DrainTests
     [Test]
     public async Task A_pod_that_is_still_being_brought_there_is_moved_on_when_it_has_arrived()
     {
-        var brings = Migration("brings", "old", m => m with { Status = new PodMigrationStatus { RestoredPodName = "web" } });
+        var brings =
+            Migration("brings", "old", m => m with { Status = new PodMigrationStatus { RestoredPodName = "web" } });
         _cluster.WithPod("shop/web").WithPod("shop/first");
         _cluster.Put(brings);
         _cluster.Created = m =>
@@ -132,7 +148,8 @@ internal sealed class DrainTests
         var (code, output, _) = await RunAsync("-n shop");
 
         code.Should().Be(ExitCode.Failed);
-        output.Should().NotContain("kubectl drain node-a").And.Contain("kubectl podmigration drain node-a without -n first");
+        output.Should().NotContain("kubectl drain node-a").And.Contain(
+            "kubectl podmigration drain node-a without -n first");
     }
 
     [Test]
@@ -143,13 +160,15 @@ internal sealed class DrainTests
         // Neither is the pod's: one asks only, one is of a pod that had its name.
         _cluster.Put(Migration("question", "new", m => m with { Spec = m.Spec with { DryRun = true } }));
         _cluster.Put(Migration("of-old", "new", m => m with { Spec = m.Spec with { PodUID = "uid-old" } }));
-        _cluster.Created = _ => _cluster.Answer(Migration("by-hand", "web"), NodeCluster.Ended(Migration("by-hand", "web"), Outcomes.Restored));
+        _cluster.Created = _ => _cluster.Answer(
+            Migration("by-hand", "web"), NodeCluster.Ended(Migration("by-hand", "web"), Outcomes.Restored));
 
         var (code, output, _) = await RunAsync("");
 
         code.Should().Be(ExitCode.Ok);
         _cluster.All.Should().ContainSingle().Which.Spec.PodName.Should().Be("new");
-        output.Should().Contain("shop/web: podmigration.lpm.my.domain/by-hand is under way already\n").And.MatchRegex("\nshop +web +by-hand +Completed, Restored");
+        output.Should().Contain("shop/web: podmigration.lpm.my.domain/by-hand is under way already\n").And.MatchRegex(
+            "\nshop +web +by-hand +Completed, Restored");
     }
 
     [Test]
@@ -170,7 +189,8 @@ internal sealed class DrainTests
             }
         });
 
-        var code = await new Shell(_cluster).RunAsync("podmigration drain node-a".Split(' '), output, CancellationToken.None);
+        var code = await new Shell(_cluster).RunAsync(
+            "podmigration drain node-a".Split(' '), output, CancellationToken.None);
 
         code.Code.Should().Be(ExitCode.Ok);
         _cluster.All.Should().ContainSingle();
@@ -179,7 +199,8 @@ internal sealed class DrainTests
     [Test]
     public async Task Takes_pods_that_come_or_begin_to_run_meanwhile()
     {
-        _cluster.WithPod("shop/web").WithPod("shop/slow", with: pod => pod with { Status = pod.Status! with { Phase = "Pending" } });
+        _cluster.WithPod("shop/web").WithPod(
+            "shop/slow", with: pod => pod with { Status = pod.Status! with { Phase = "Pending" } });
         _cluster.Created = m =>
         {
             if (m.Spec.PodName == "web")
@@ -198,7 +219,13 @@ internal sealed class DrainTests
     public async Task Says_what_a_migration_waits_for()
     {
         _cluster.WithPod("shop/web");
-        var stalled = new PodMigrationStatus { Conditions = [new V1Condition { Type = ConditionTypes.Stalled, Status = "True", Reason = "TargetUnreachable", Message = "node-b is silent" }] };
+        var stalled = new PodMigrationStatus { Conditions = [new V1Condition
+        {
+            Type = ConditionTypes.Stalled,
+            Status = "True",
+            Reason = "TargetUnreachable",
+            Message = "node-b is silent",
+        }] };
         _cluster.Operator = _ => stalled;
         var output = new Lines(line =>
         {
@@ -209,7 +236,9 @@ internal sealed class DrainTests
             }
         });
 
-        (await new Shell(_cluster).RunAsync("podmigration drain node-a".Split(' '), output, CancellationToken.None)).Code.Should().Be(ExitCode.Ok);
+        (await new Shell(_cluster)
+            .RunAsync("podmigration drain node-a".Split(' '), output, CancellationToken.None)).Code
+            .Should().Be(ExitCode.Ok);
 
         output.ToString().Should().MatchRegex("  waits +shop/web: TargetUnreachable: node-b is silent\n");
     }
@@ -222,12 +251,14 @@ internal sealed class DrainTests
         using var stop = new CancellationTokenSource();
         _cluster.Created = _ => stop.Cancel();
 
-        var (code, output, error) = await new Shell(_cluster).RunAsync("podmigration drain node-a -n shop --to node-c".Split(' '), new StringWriter(), stop.Token);
+        var (code, output, error) = await new Shell(_cluster).RunAsync(
+            "podmigration drain node-a -n shop --to node-c".Split(' '), new StringWriter(), stop.Token);
 
         code.Should().Be(ExitCode.Interrupted);
         output.Should().MatchRegex("\nshop +next +next-1 +goes on\nshop +web +not begun\n");
         error.Should().Be(
-            "error: stopped waiting; what was begun goes on.\nGo on with it: the same command again joins it, and begins what was not\n"
+            "error: stopped waiting; what was begun goes on.\nGo on with it: the same command again joins it, and "
+            + "begins what was not\n"
             + "Stop one:      kubectl podmigration abort NAME -n NAMESPACE\nTake pods:     kubectl uncordon node-a\n");
         _cluster.Migrations.Should().ContainSingle();
     }
@@ -250,12 +281,14 @@ internal sealed class DrainTests
     {
         _cluster.WithPod("shop/web");
         _cluster.Operator = _ => null;
-        _cluster.Created = m => _ = _cluster.DeleteAsync<PodMigration>("shop", m.Metadata.Name!, new V1DeleteOptions(), CancellationToken.None);
+        _cluster.Created = m => _ = _cluster.DeleteAsync<PodMigration>(
+            "shop", m.Metadata.Name!, new V1DeleteOptions(), CancellationToken.None);
 
         var (code, output, _) = await RunAsync("");
 
         code.Should().Be(ExitCode.Failed);
-        output.Should().MatchRegex("\nshop +web +web-1 +not known +PodMigration web-1 was deleted before its end was seen\n");
+        output.Should().MatchRegex(
+            "\nshop +web +web-1 +not known +PodMigration web-1 was deleted before its end was seen\n");
     }
 
     [TestCase("")]
@@ -273,7 +306,8 @@ internal sealed class DrainTests
             // kubelet says that it has ended before its object goes.
             if (end.Length > 0)
             {
-                _cluster.WithPod("shop/going", with: pod => Terminating(pod) with { Status = pod.Status! with { Phase = end } });
+                _cluster.WithPod(
+                    "shop/going", with: pod => Terminating(pod) with { Status = pod.Status! with { Phase = end } });
             }
             else
             {
@@ -281,11 +315,13 @@ internal sealed class DrainTests
             }
         });
 
-        var (code, _, error) = await new Shell(_cluster).RunAsync("podmigration drain node-a".Split(' '), output, CancellationToken.None);
+        var (code, _, error) =
+            await new Shell(_cluster).RunAsync("podmigration drain node-a".Split(' '), output, CancellationToken.None);
 
         (code, error).Should().Be((ExitCode.Ok, ""));
         _cluster.All.Should().ContainSingle().Which.Spec.PodName.Should().Be("web");
-        output.ToString().Should().EndWith("\nNothing is left on node-a that would hold up kubectl drain. Afterwards: kubectl uncordon node-a\n");
+        output.ToString().Should().EndWith(
+            "\nNothing is left on node-a that would hold up kubectl drain. Afterwards: kubectl uncordon node-a\n");
     }
 
     [Test]
@@ -298,8 +334,11 @@ internal sealed class DrainTests
 
         (code, quiet.Code, quiet.Output).Should().Be((ExitCode.TimedOut, ExitCode.TimedOut, ""));
         output.Should().MatchRegex("\nshop +going +terminating\n");
-        error.Should().StartWith("error: node-a is not empty within 10ms (--wait-timeout): shop/going is still terminating; what was begun goes on.\n");
-        quiet.Error.Should().StartWith("error: node-a is not empty within 10ms (--wait-timeout): shop/going is still terminating; ");
+        error.Should().StartWith(
+            "error: node-a is not empty within 10ms (--wait-timeout): shop/going is still terminating; what was "
+                + "begun goes on.\n");
+        quiet.Error.Should().StartWith(
+            "error: node-a is not empty within 10ms (--wait-timeout): shop/going is still terminating; ");
     }
 
     [Test]
@@ -315,7 +354,9 @@ internal sealed class DrainTests
             }
         });
 
-        (await new Shell(_cluster).RunAsync("podmigration drain node-a".Split(' '), output, CancellationToken.None)).Code.Should().Be(ExitCode.Ok);
+        (await new Shell(_cluster)
+            .RunAsync("podmigration drain node-a".Split(' '), output, CancellationToken.None)).Code
+            .Should().Be(ExitCode.Ok);
 
         _cluster.All.Should().ContainSingle().Which.Spec.PodName.Should().Be("late");
     }
@@ -323,9 +364,14 @@ internal sealed class DrainTests
     [TestCase("watch podmigrations", "", "you may not watch podmigrations.lpm.my.domain in all namespaces")]
     [TestCase("watch podmigrations shop", "-n shop", "you may not watch podmigrations.lpm.my.domain in namespace shop")]
     [TestCase("watch pods", "", "you may not watch pods in all namespaces")]
-    [TestCase("create podmigrations base", "-n base", "you may not create podmigrations.lpm.my.domain in namespace base")]
-    [TestCase("create podmigrations", "", "you may not create podmigrations.lpm.my.domain in namespace base, nor in shop")]
-    [TestCase("patch nodes", "", "node-a cannot be cordoned: you may not patch nodes\nHave somebody do it who may (kubectl cordon node-a), and drain it then.")]
+    [TestCase(
+        "create podmigrations base", "-n base", "you may not create podmigrations.lpm.my.domain in namespace base")]
+    [TestCase(
+        "create podmigrations", "", "you may not create podmigrations.lpm.my.domain in namespace base, nor in shop")]
+    [TestCase(
+        "patch nodes", "",
+        "node-a cannot be cordoned: you may not patch nodes\nHave somebody do it who may (kubectl cordon node-a), "
+            + "and drain it then.")]
     public async Task Who_lacks_a_right_is_told_before_anything_is_changed(string right, string options, string message)
     {
         MakePods();
@@ -357,7 +403,8 @@ internal sealed class DrainTests
     {
         MakePods();
         _cluster.May = asked => asked != "create podmigrations base";
-        _cluster.Refuses = write => write is PodMigration { Metadata.NamespaceProperty: "base" } ? Forbidden("no") : null;
+        _cluster.Refuses =
+            write => write is PodMigration { Metadata.NamespaceProperty: "base" } ? Forbidden("no") : null;
         await RunAsync("");
         _cluster.All.Should().ContainSingle().Which.Spec.PodName.Should().Be("web");
 
@@ -371,7 +418,9 @@ internal sealed class DrainTests
     public async Task A_cluster_without_us_keeps_its_node_as_it_is()
     {
         MakePods();
-        _cluster.Hides = (_, kind) => kind == typeof(PodMigration) ? new KubernetesException(HttpStatusCode.NotFound, new V1Status { Message = "404 page not found" }) : null;
+        _cluster.Hides = (_, kind) => kind == typeof(PodMigration)
+            ? new KubernetesException(HttpStatusCode.NotFound, new V1Status { Message = "404 page not found" })
+            : null;
 
         var (code, output, error) = await RunAsync("");
 
@@ -381,7 +430,8 @@ internal sealed class DrainTests
     }
 
     [TestCaseSource(nameof(Hindrances))]
-    public async Task What_would_keep_every_pod_is_told_before_anything_is_changed(Action<NodeCluster> hinder, string options, int code, string message)
+    public async Task What_would_keep_every_pod_is_told_before_anything_is_changed(
+        Action<NodeCluster> hinder, string options, int code, string message)
     {
         MakePods();
         hinder(_cluster);
@@ -409,7 +459,8 @@ internal sealed class DrainTests
     public async Task Nodes_that_the_user_may_not_see_hinder_nothing()
     {
         MakePods();
-        _cluster.Hides = (verb, kind) => kind == typeof(CheckpointNode) || (kind == typeof(V1Node) && verb == "list") ? Forbidden("no") : null;
+        _cluster.Hides = (verb, kind) => kind == typeof(CheckpointNode)
+            || (kind == typeof(V1Node) && verb == "list") ? Forbidden("no") : null;
 
         await RunAsync("");
 
@@ -420,19 +471,32 @@ internal sealed class DrainTests
     {
         yield return Case(
             "no operator", c => c.Take<CheckpointNode>(null, "node-a"), "", ExitCode.Failed,
-            "no operator has looked at node-a yet: does it run? kubectl get pods -A -l app.kubernetes.io/name=pod-checkpointing-operator");
+            "no operator has looked at node-a yet: does it run? kubectl get pods -A -l "
+                + "app.kubernetes.io/name=pod-checkpointing-operator");
         yield return Case(
-            "no agent", c => c.Telling("node-a", "False", Reasons.AgentMissing, "no agent's pod is on this node"), "", ExitCode.Failed,
-            "nothing can be moved away from node-a: no agent's pod is on this node (kubectl podmigration nodes node-a)");
-        yield return Case("no such target", _ => { }, "--to node-x", ExitCode.Refused, "--to node-x: there is no such node: see kubectl get nodes");
+            "no agent", c => c.Telling("node-a", "False", Reasons.AgentMissing, "no agent's pod is on this node"), "",
+            ExitCode.Failed,
+            "nothing can be moved away from node-a: no agent's pod is on this node (kubectl podmigration nodes "
+                + "node-a)");
         yield return Case(
-            "target not ready", c => c.Telling("node-c", "False", Reasons.NodeNotCapable, "no pod can be moved to this node: no handler"), "--to node-c", ExitCode.Failed,
+            "no such target",
+            _ => { },
+            "--to node-x",
+            ExitCode.Refused,
+            "--to node-x: there is no such node: see kubectl get nodes");
+        yield return Case(
+            "target not ready", c => c.Telling(
+                "node-c",
+                "False",
+                Reasons.NodeNotCapable,
+                "no pod can be moved to this node: no handler"), "--to node-c", ExitCode.Failed,
             "--to node-c: no pod can be moved to this node: no handler (kubectl podmigration nodes node-c)");
         yield return Case(
             "target cordoned", c => c.WithNode(cordoned: true, name: "node-c"), "--to node-c", ExitCode.Failed,
             "--to node-c: node-c is cordoned: kubectl uncordon it, or choose another node");
         yield return Case(
-            "nowhere to go", c => c.WithNode(cordoned: true, name: "node-c").Telling("node-b", "False", Reasons.NodeNotCapable, "no handler"), "", ExitCode.Failed,
+            "nowhere to go", c => c.WithNode(cordoned: true, name: "node-c").Telling(
+                "node-b", "False", Reasons.NodeNotCapable, "no handler"), "", ExitCode.Failed,
             "no other node takes pods: see kubectl podmigration nodes and kubectl get nodes");
 
         static TestCaseData Case(string name, Action<NodeCluster> hinder, string options, int code, string message) =>
@@ -456,23 +520,28 @@ internal sealed class DrainTests
         cordoned.Should().Be((ExitCode.Ok, "", ""));
     }
 
-    /// <summary>403 is a missing right, a quota or a namespace that goes; policies say 422, some webhooks 400.</summary>
+    /// <summary>403 is a missing right, a quota or a namespace that goes; policies
+    /// say 422, some webhooks 400.</summary>
     [TestCase(HttpStatusCode.Forbidden)]
     [TestCase(HttpStatusCode.UnprocessableEntity)]
     [TestCase(HttpStatusCode.BadRequest)]
     public async Task A_namespace_that_takes_no_migration_keeps_its_pods_and_holds_up_no_other(HttpStatusCode code)
     {
         _cluster.WithPod("going/app").WithPod("shop/web");
-        var refusal = new KubernetesException(code, new V1Status { Reason = $"{code}", Message = "namespace going is being terminated" });
+        var refusal = new KubernetesException(
+            code, new V1Status { Reason = $"{code}", Message = "namespace going is being terminated" });
         _cluster.Refuses = write => write is PodMigration { Metadata.NamespaceProperty: "going" } ? refusal : null;
 
         var (exit, output, _) = await RunAsync("");
         var plan = await RunAsync("--plan");
 
         exit.Should().Be(ExitCode.Failed);
-        output.Should().MatchRegex("\ngoing +app +stays +the API server refuses its PodMigration: namespace going is being terminated\n")
+        output.Should().MatchRegex(
+            "\ngoing +app +stays +the API server refuses its PodMigration: namespace going is being terminated\n")
             .And.MatchRegex("\nshop +web +web-1 +Completed, Restored");
-        plan.Output.Should().StartWith("going/app: stays: the API server refuses the question that the operator is asked about it: namespace going is being terminated\n");
+        plan.Output.Should().StartWith(
+            "going/app: stays: the API server refuses the question that the operator is asked about it: namespace "
+                + "going is being terminated\n");
     }
 
     [Test]
@@ -480,9 +549,12 @@ internal sealed class DrainTests
     {
         MakePods();
         _cluster.WithPod("shop/busy");
-        _cluster.Put(Migration("by-hand", "busy", m => m with { Status = new PodMigrationStatus { TargetNode = "node-c" } }));
+        _cluster.Put(
+            Migration("by-hand", "busy", m => m with { Status = new PodMigrationStatus { TargetNode = "node-c" } }));
         _cluster.Operator = m => m.Spec.PodName is "db-0"
-            ? NodeCluster.Ended(m, Outcomes.WouldFail, Reasons.PodNotMigratable, "PodNotMigratable: of a StatefulSet; NotEnoughSpace: full")
+            ? NodeCluster.Ended(
+                m, Outcomes.WouldFail, Reasons.PodNotMigratable,
+                "PodNotMigratable: of a StatefulSet; NotEnoughSpace: full")
             : NodeCluster.Ended(m, Outcomes.WouldMigrate);
 
         var (code, output, error) = await RunAsync("--plan");
@@ -503,7 +575,8 @@ internal sealed class DrainTests
             Each was looked at alone: what one takes of a node's room is missing to the next.
 
             """);
-        _cluster.All.Should().HaveCount(4).And.OnlyContain(m => m.Spec.DryRun == true && m.Spec.PodUID == "uid-" + m.Spec.PodName);
+        _cluster.All.Should().HaveCount(4).And.OnlyContain(
+            m => m.Spec.DryRun == true && m.Spec.PodUID == "uid-" + m.Spec.PodName);
         _cluster.Migrations.Should().ContainSingle("the questions are gone").Which.Metadata.Name.Should().Be("by-hand");
         _cluster.Node.Spec!.Unschedulable.Should().BeNull();
         (await RunAsync("--plan -q")).Should().Be((ExitCode.Failed, "", ""));
@@ -512,7 +585,8 @@ internal sealed class DrainTests
         var going = await RunAsync("--plan -n base");
         going.Code.Should().Be(ExitCode.Ok);
         going.Output.Should().Contain("\nbase/going: terminating: a drain waits for it\n")
-            .And.Contain("\nOf node-a: 1 would move, 1 is terminating, 0 would stay, 3 ignored. Nothing was changed.\n");
+            .And.Contain(
+                "\nOf node-a: 1 would move, 1 is terminating, 0 would stay, 3 ignored. Nothing was changed.\n");
     }
 
     [Test]
@@ -535,7 +609,8 @@ internal sealed class DrainTests
             }
         };
 
-        var said = await new Shell(_cluster).RunAsync("podmigration drain node-a --plan".Split(' '), new StringWriter(), stop.Token);
+        var said = await new Shell(_cluster).RunAsync(
+            "podmigration drain node-a --plan".Split(' '), new StringWriter(), stop.Token);
 
         said.Should().Be((ExitCode.Interrupted, "", "error: interrupted; nothing was changed\n"));
         _cluster.Migrations.Should().BeEmpty();
@@ -544,40 +619,56 @@ internal sealed class DrainTests
     [Test]
     public async Task Knows_its_nodes()
     {
-        (await RunAsync("--to node-a")).Should().Be((ExitCode.Usage, "", "error: --to node-a is the node that is to be emptied: name another one\n"));
+        (await RunAsync("--to node-a")).Should().Be(
+            (ExitCode.Usage, "", "error: --to node-a is the node that is to be emptied: name another one\n"));
         foreach (var line in new[] { "", " --plan" })
         {
-            (await new Shell(_cluster).RunAsync("podmigration drain node-x" + line)).Should().Be((ExitCode.Refused, "", "error: from server (NotFound): \"node-x\" not found\n"));
+            (await new Shell(_cluster).RunAsync("podmigration drain node-x" + line))
+                .Should().Be((ExitCode.Refused, "", "error: from server (NotFound): \"node-x\" not found\n"));
         }
     }
 
-    private Task<(int Code, string Output, string Error)> RunAsync(string options) => new Shell(_cluster).RunAsync("podmigration drain node-a " + options);
+    private Task<(int Code, string Output, string Error)> RunAsync(string options) =>
+        new Shell(_cluster).RunAsync("podmigration drain node-a " + options);
 
     private void MakePods() => _cluster
-        .WithPod("shop/web", "ReplicaSet").WithPod("shop/db-0", "StatefulSet").WithPod("base/proxy", "DaemonSet").WithPod("base/dns")
-        .WithPod("shop/solo", with: pod => pod with
-        {
-            Spec = pod.Spec with { Volumes = [new V1Volume { Name = "v", HostPath = new() { Path = "/" } }, new V1Volume { Name = "e", EmptyDir = new() }] },
-        })
-        .WithPod("base/ended", with: pod => pod with { Status = pod.Status! with { Phase = "Succeeded" } })
-        .WithPod("base/etcd", "Node", pod => pod with
-        {
-            Metadata = pod.Metadata with { Annotations = new Dictionary<string, string> { ["kubernetes.io/config.mirror"] = "x" } },
-        });
+        .WithPod("shop/web", "ReplicaSet")
+        .WithPod("shop/db-0", "StatefulSet")
+        .WithPod("base/proxy", "DaemonSet")
+        .WithPod("base/dns")
+            .WithPod("shop/solo", with: pod => pod with
+            {
+                Spec = pod.Spec with { Volumes = [new V1Volume
+                {
+                    Name = "v",
+                    HostPath = new() { Path = "/" },
+                }, new V1Volume { Name = "e", EmptyDir = new() }] },
+            })
+            .WithPod("base/ended", with: pod => pod with { Status = pod.Status! with { Phase = "Succeeded" } })
+            .WithPod("base/etcd", "Node", pod => pod with
+            {
+                Metadata = pod.Metadata with
+                {
+                    Annotations = new Dictionary<string, string> { ["kubernetes.io/config.mirror"] = "x" },
+                },
+            });
 
     private static PodMigration Migration(string name, string pod, Func<PodMigration, PodMigration>? with = null)
     {
         var migration = new PodMigration
         {
-            Metadata = new V1ObjectMeta { NamespaceProperty = "shop", Name = name, Uid = "uid-" + name, ResourceVersion = "1" },
+            Metadata = new V1ObjectMeta { NamespaceProperty = "shop", Name = name, Uid = "uid-"
+                + name, ResourceVersion = "1" },
             Spec = new PodMigrationSpec { PodName = pod },
         };
         return with is null ? migration : with(migration);
     }
 
-    private static V1Pod Terminating(V1Pod pod) => pod with { Metadata = pod.Metadata with { DeletionTimestamp = DateTime.UnixEpoch } };
+    private static V1Pod Terminating(V1Pod pod) =>
+        pod with { Metadata = pod.Metadata with { DeletionTimestamp = DateTime.UnixEpoch } };
 
-    private static KubernetesException Forbidden(string message) => new(HttpStatusCode.Forbidden, new V1Status { Reason = "Forbidden", Message = message });
+    private static KubernetesException Forbidden(string message) =>
+        new(HttpStatusCode.Forbidden, new V1Status { Reason = "Forbidden", Message = message });
 
     /// <summary>Shows every line to somebody.</summary>
     private sealed class Lines(Action<string> seen) : StringWriter

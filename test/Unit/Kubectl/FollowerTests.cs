@@ -34,24 +34,29 @@ internal sealed class FollowerTests
 
     [Test]
     public async Task Ends_when_the_object_is_gone() => (await FollowAsync(
-        Item("1"), new IOException("reset"), Refused(HttpStatusCode.NotFound, "NotFound", "podmigrations \"x\" not found"))).Should().Equal("1");
+        Item("1"), new IOException("reset"),
+        Refused(HttpStatusCode.NotFound, "NotFound", "podmigrations \"x\" not found")))
+        .Should().Equal("1");
 
     [Test]
     public async Task Takes_no_namesake_for_the_object()
     {
         (await FollowAsync(Item("1"), new IOException("reset"), Item("2", uid: "other"))).Should().Equal("1");
-        (await FollowAsync(Item("1"), new[] { (WatchEventType.Modified, Item("2", uid: "other")) })).Should().Equal("1");
+        (await FollowAsync(Item("1"), new[] { (WatchEventType.Modified, Item("2", uid: "other")) }))
+            .Should().Equal("1");
     }
 
     [Test]
     public async Task Asks_again_when_a_watch_says_nothing_and_does_not_end() =>
-        (await FollowAsync(Item("1"), Forgotten, Item("2"), new[] { (WatchEventType.Deleted, Item("3")) }).WaitAsync(TimeSpan.FromSeconds(20)))
+        (await FollowAsync(Item("1"), Forgotten, Item("2"), new[] { (WatchEventType.Deleted, Item("3")) })
+            .WaitAsync(TimeSpan.FromSeconds(20)))
         .Should().Equal("1", "2");
 
     [TestCase(HttpStatusCode.Forbidden)]
     [TestCase(HttpStatusCode.Unauthorized)]
     public async Task Stops_when_it_is_not_allowed(HttpStatusCode code) =>
-        await FluentActions.Awaiting(() => FollowAsync(Item("1"), new IOException("reset"), Refused(code, code.ToString(), "no")))
+        await FluentActions
+            .Awaiting(() => FollowAsync(Item("1"), new IOException("reset"), Refused(code, code.ToString(), "no")))
             .Should().ThrowAsync<KubernetesException>();
 
     [Test]
@@ -61,16 +66,20 @@ internal sealed class FollowerTests
         var follower = new Follower(
             new Scripted([
                 new HttpRequestException("refused"),
-                new[] { Item("1"), Item("2", uid: "v") }, new[] { (WatchEventType.Modified, Item("3")), (WatchEventType.Bookmark, Item("4")) },
+                new[] { Item("1"), Item("2", uid: "v") },
+                new[] { (WatchEventType.Modified, Item("3")), (WatchEventType.Bookmark, Item("4")) },
                 new IOException("reset"),
                 new[] { Item("5"), Item("6", uid: "w") }, Refused(HttpStatusCode.Gone, "Expired", "too old"),
-                new[] { Item("5"), Item("6", uid: "w") }, new[] { (WatchEventType.Deleted, Item("7")), (WatchEventType.Added, Item("8", uid: "x")) },
+                new[] { Item("5"), Item("6", uid: "w") },
+                new[] { (WatchEventType.Deleted, Item("7")), (WatchEventType.Added, Item("8", uid: "x")) },
             ]),
             new NoWaiting(), told.Add);
         var seen = new List<string>();
-        await foreach (var all in follower.FollowAllAsync<PodMigration>(new ListOptions { Namespace = "shop" }, CancellationToken.None))
+        await foreach (var all in follower.FollowAllAsync<PodMigration>(
+            new ListOptions { Namespace = "shop" }, CancellationToken.None))
         {
-            seen.Add(string.Join(' ', all.OrderBy(one => one.Key, StringComparer.Ordinal).Select(one => one.Key + one.Value.Metadata.ResourceVersion)));
+            seen.Add(string.Join(' ', all.OrderBy(one => one.Key, StringComparer.Ordinal)
+                .Select(one => one.Key + one.Value.Metadata.ResourceVersion)));
             if (all.ContainsKey("x"))
             {
                 break;
@@ -114,7 +123,8 @@ internal sealed class FollowerTests
                 var item => Task.FromResult((T)item),
             };
 
-        public async IAsyncEnumerable<WatchEvent<T>> WatchAsync<T>(ListOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)
+        public async IAsyncEnumerable<WatchEvent<T>> WatchAsync<T>(
+            ListOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)
             where T : IKubernetesObject<V1ObjectMeta>
         {
             (options.FieldSelector ?? options.ResourceVersion).Should().BeOneOf("metadata.name=x", "listed");
@@ -142,7 +152,11 @@ internal sealed class FollowerTests
             _answers.Dequeue() switch
             {
                 Exception exception => Task.FromException<KubernetesList<T>>(exception),
-                var items => Task.FromResult(new KubernetesList<T> { Metadata = new V1ListMeta { ResourceVersion = "listed" }, Items = (T[])items }),
+                var items => Task.FromResult(
+                    new KubernetesList<T> { Metadata = new V1ListMeta
+                    {
+                        ResourceVersion = "listed",
+                    }, Items = (T[])items }),
             };
 
         public Task<T> CreateAsync<T>(T item, bool dryRun, CancellationToken cancellationToken)
@@ -152,10 +166,12 @@ internal sealed class FollowerTests
             where T : IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
 
         public Task<T> PatchAsync<T>(
-            string? namespaceName, string name, string? subresource, PatchType type, string patch, string fieldManager, CancellationToken cancellationToken)
+            string? namespaceName, string name, string? subresource, PatchType type, string patch, string fieldManager,
+            CancellationToken cancellationToken)
             where T : IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
 
-        public Task DeleteAsync<T>(string? namespaceName, string name, V1DeleteOptions options, CancellationToken cancellationToken)
+        public Task DeleteAsync<T>(
+            string? namespaceName, string name, V1DeleteOptions options, CancellationToken cancellationToken)
             where T : IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
     }
 

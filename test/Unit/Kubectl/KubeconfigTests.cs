@@ -23,7 +23,8 @@ internal sealed class KubeconfigTests
     public void Of_namesakes_the_first_counts()
     {
         Write("one", "current-context: dev", Cluster("c", "https://one:6443"), Context("dev", "c", "u", "shop"));
-        Write("two", "current-context: prod", Cluster("c", "https://two:6443"), User("u", "{token: secret}"), Context("prod", "c", "u"));
+        Write("two", "current-context: prod", Cluster(
+            "c", "https://two:6443"), User("u", "{token: secret}"), Context("prod", "c", "u"));
 
         var config = Find($"{In("one")}:{In("absent")}:{In("two")}");
 
@@ -38,9 +39,11 @@ internal sealed class KubeconfigTests
     public void Finds_files_beside_the_file_that_names_them()
     {
         Directory.CreateDirectory(In("sub"));
-        Write("sub/config", "current-context: dev", Cluster("c", "https://one:6443"), User("u", "{tokenFile: token}"), Context("dev", "c", "u"));
+        Write("sub/config", "current-context: dev", Cluster(
+            "c", "https://one:6443"), User("u", "{tokenFile: token}"), Context("dev", "c", "u"));
 
-        var configuration = Find(In("sub/config")).ConfigurationOf(new KubeconfigContext("c", "u", null), TimeProvider.System);
+        var configuration =
+            Find(In("sub/config")).ConfigurationOf(new KubeconfigContext("c", "u", null), TimeProvider.System);
 
         configuration.AccessTokenFile.Should().Be(In("sub/token"));
     }
@@ -48,13 +51,21 @@ internal sealed class KubeconfigTests
     [Test]
     public void Runs_a_credential_plug_in()
     {
-        File.WriteAllText(In("login"), "#!/bin/sh\necho \"{\\\"status\\\": {\\\"token\\\": \\\"$1-$WHO-$(echo $KUBERNETES_EXEC_INFO | grep -o ExecCredential)\\\"}}\"\n");
+        File.WriteAllText(
+            In("login"),
+            "#!/bin/sh\necho \"{\\\"status\\\": {\\\"token\\\": \\\"$1-$WHO-$(echo $KUBERNETES_EXEC_INFO | grep -o "
+                + "ExecCredential)\\\"}}\"\n");
         File.SetUnixFileMode(In("login"), UnixFileMode.UserRead | UnixFileMode.UserExecute);
         Write(
             "config", "current-context: dev", Cluster("c", "https://one:6443"), Context("dev", "c", "u"),
-            User("u", "{exec: {apiVersion: client.authentication.k8s.io/v1, command: ./login, args: [get], env: [{name: WHO, value: me}]}}"));
+            User(
+                "u",
+                "{exec: {apiVersion: client.authentication.k8s.io/v1, command: ./login, args: [get], env: [{name: "
+                    + "WHO, value: me}]}}"));
 
-        Find(In("config")).ConfigurationOf(new KubeconfigContext("c", "u", null), TimeProvider.System).TokenSource!.Read(null).Should().Be("get-me-ExecCredential");
+        Find(In("config")).ConfigurationOf(new KubeconfigContext("c", "u", null), TimeProvider.System).TokenSource!
+            .Read(null)
+            .Should().Be("get-me-ExecCredential");
     }
 
     [Test]
@@ -64,7 +75,8 @@ internal sealed class KubeconfigTests
         File.WriteAllText(
             In("login"),
             "#!/bin/sh\necho x >> $COUNT\nn=$(wc -l < $COUNT)\n"
-            + "echo \"{\\\"status\\\": {\\\"token\\\": \\\"t$n\\\", \\\"expirationTimestamp\\\": \\\"1970-01-01T00:${n}0:00Z\\\"}}\"\n");
+            + "echo \"{\\\"status\\\": {\\\"token\\\": \\\"t$n\\\", \\\"expirationTimestamp\\\": "
+            + "\\\"1970-01-01T00:${n}0:00Z\\\"}}\"\n");
         File.SetUnixFileMode(In("login"), UnixFileMode.UserRead | UnixFileMode.UserExecute);
         Write(
             "config", Cluster("c", "https://one:6443"),
@@ -88,8 +100,10 @@ internal sealed class KubeconfigTests
     public void Says_why_a_credential_plug_in_gives_nothing()
     {
         Write(
-            "config", Cluster("c", "https://one:6443"), User("fails", "{exec: {command: false, installHint: log in first}}"),
-            User("absent", "{exec: {command: no-such-program}}"), User("mute", "{exec: {command: echo, args: [hello]}}"));
+            "config", Cluster("c", "https://one:6443"),
+            User("fails", "{exec: {command: false, installHint: log in first}}"),
+            User("absent", "{exec: {command: no-such-program}}"),
+            User("mute", "{exec: {command: echo, args: [hello]}}"));
 
         foreach (var (user, message) in new[]
         {
@@ -98,21 +112,29 @@ internal sealed class KubeconfigTests
             ("mute", "the credential plug-in echo did not print an ExecCredential"),
         })
         {
-            Unreachable(() => Find(In("config")).ConfigurationOf(new KubeconfigContext("c", user, null), TimeProvider.System)).Should().Contain(message);
+            Unreachable(
+                () => Find(In("config")).ConfigurationOf(new KubeconfigContext("c", user, null), TimeProvider.System))
+                .Should().Contain(message);
         }
     }
 
-    [TestCase("{server: 'https://h:1', insecure-skip-tls-verify: true}", "insecure-skip-tls-verify of cluster \"c\" is not supported: put the authority into certificate-authority")]
+    [TestCase(
+        "{server: 'https://h:1', insecure-skip-tls-verify: true}",
+        "insecure-skip-tls-verify of cluster \"c\" is not supported: put the authority into certificate-authority")]
     [TestCase("{server: 'https://h:1', proxy-url: 'http://p'}", "proxy-url of cluster \"c\" is not supported")]
-    [TestCase("{server: 'https://h:1/k8s/clusters/c-1'}", "server \"https://h:1/k8s/clusters/c-1\" of cluster \"c\" must be https://HOST:PORT without a path")]
+    [TestCase(
+        "{server: 'https://h:1/k8s/clusters/c-1'}",
+        "server \"https://h:1/k8s/clusters/c-1\" of cluster \"c\" must be https://HOST:PORT without a path")]
     [TestCase("{}", "server \"\" of cluster \"c\"")]
-    [TestCase("{server: 'https://h:1', certificate-authority: absent.crt}", "certificate-authority: Could not find file")]
+    [TestCase(
+        "{server: 'https://h:1', certificate-authority: absent.crt}", "certificate-authority: Could not find file")]
     [TestCase("{server: 'https://h:1', certificate-authority-data: '%'}", "certificate-authority: ")]
     public void Refuses_what_it_cannot_do(string cluster, string message)
     {
         Write("config", $"clusters: [{{name: c, cluster: {cluster}}}]");
 
-        Unreachable(() => Find(In("config")).ConfigurationOf(new KubeconfigContext("c", "", null), TimeProvider.System)).Should().Contain(message);
+        Unreachable(() => Find(In("config")).ConfigurationOf(new KubeconfigContext("c", "", null), TimeProvider.System))
+            .Should().Contain(message);
     }
 
     [Test]
@@ -123,10 +145,12 @@ internal sealed class KubeconfigTests
         ConnectionOptions named = new(null, "prod", null, TimeSpan.Zero);
 
         Unreachable(() => Session.Open(named, home)).Should().Be(
-            $"--context prod: no kubeconfig has it, for there is none at {In(".kube/config")}: name one with --kubeconfig or KUBECONFIG");
+            $"--context prod: no kubeconfig has it, for there is none at {In(".kube/config")}: name one with "
+                + "--kubeconfig or KUBECONFIG");
         Unreachable(() => Session.Open(named, listed)).Should().Contain($"none at {In("one")}, {In("two")}: ");
         Session.Open(named with { Context = null }, home).Namespace.Should().Be("default");
-        Session.Open(named with { Context = "", Namespace = "" }, home).Namespace.Should().Be("default", "an empty flag is none");
+        Session.Open(named with { Context = "", Namespace = "" }, home).Namespace
+            .Should().Be("default", "an empty flag is none");
     }
 
     [Test]
@@ -134,7 +158,8 @@ internal sealed class KubeconfigTests
     {
         Write("config", Cluster("c", "https://one:6443"), User("admin", "{token: t, as: viewer}"));
 
-        Unreachable(() => Find(In("config")).ConfigurationOf(new KubeconfigContext("c", "admin", null), TimeProvider.System))
+        Unreachable(
+            () => Find(In("config")).ConfigurationOf(new KubeconfigContext("c", "admin", null), TimeProvider.System))
             .Should().Contain("as of user \"admin\" is not supported: use a user entry without it");
     }
 
@@ -145,7 +170,8 @@ internal sealed class KubeconfigTests
     [TestCase(Outcomes.Lost, false)]
     [TestCase(Outcomes.SourceGone, false)]
     public void An_abort_is_well_where_the_pod_goes_on_where_it_was(string? outcome, bool well) =>
-        AbortCommand.IsStopped(new PodMigration { Status = new PodMigrationStatus { Outcome = outcome } }).Should().Be(well);
+        AbortCommand.IsStopped(new PodMigration { Status = new PodMigrationStatus { Outcome = outcome } })
+            .Should().Be(well);
 
     [Test]
     public void Names_what_there_is()
@@ -154,11 +180,14 @@ internal sealed class KubeconfigTests
         File.WriteAllText(In("broken"), "a: [");
         File.WriteAllText(In("empty"), "");
 
-        Unreachable(() => Find(In("config")).ContextNamed("prod")).Should().Contain("has no context \"prod\"; it has: dev");
-        Unreachable(() => Find(In("config")).ContextNamed(null)).Should().Contain("has no current-context: choose one with --context");
+        Unreachable(() => Find(In("config")).ContextNamed("prod"))
+            .Should().Contain("has no context \"prod\"; it has: dev");
+        Unreachable(() => Find(In("config")).ContextNamed(null))
+            .Should().Contain("has no current-context: choose one with --context");
         Unreachable(() => Find(In("broken"))).Should().StartWith($"kubeconfig {In("broken")}: ");
         Unreachable(() => Find(In("empty")).ContextNamed(null)).Should().Contain("has no current-context");
-        Unreachable(() => Kubeconfig.Find(In("absent"), _ => null)).Should().Be($"--kubeconfig {In("absent")}: no such file");
+        Unreachable(() => Kubeconfig.Find(In("absent"), _ => null))
+            .Should().Be($"--kubeconfig {In("absent")}: no such file");
         Kubeconfig.Find(null, name => name == "HOME" ? _folder : null).Should().BeNull();
     }
 
@@ -171,19 +200,22 @@ internal sealed class KubeconfigTests
 
     private static Kubeconfig Find(string files) => Kubeconfig.Find(null, name => name == "KUBECONFIG" ? files : null)!;
 
-    private static string Cluster(string name, string server) => $"clusters: [{{name: {name}, cluster: {{server: '{server}'}}}}]";
+    private static string Cluster(string name, string server) =>
+        $"clusters: [{{name: {name}, cluster: {{server: '{server}'}}}}]";
 
     private static string User(string name, string user) => $"{{name: {name}, user: {user}}}";
 
     private static string Context(string name, string cluster, string user, string? namespaceName = null) =>
-        $"contexts: [{{name: {name}, context: {{cluster: {cluster}, user: {user}{(namespaceName is null ? "" : $", namespace: {namespaceName}")}}}}}]";
+        $"contexts: [{{name: {name}, context: {{cluster: {cluster}, user: "
+            + $"{user}{(namespaceName is null ? "" : $", namespace: {namespaceName}")}}}}}]";
 
     private string In(string name) => Path.Combine(_folder, name);
 
     private void Write(string name, params string[] lines)
     {
         var users = lines.Where(line => line.StartsWith("{name", StringComparison.Ordinal)).ToList();
-        var text = lines.Where(line => !line.StartsWith("{name", StringComparison.Ordinal)).Append($"users: [{string.Join(", ", users)}]");
+        var text = lines.Where(line => !line.StartsWith("{name", StringComparison.Ordinal))
+            .Append($"users: [{string.Join(", ", users)}]");
         File.WriteAllText(In(name), string.Join('\n', text) + "\n");
     }
 }

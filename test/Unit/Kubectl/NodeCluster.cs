@@ -12,19 +12,21 @@ namespace PodCheckpointing.Unit.Kubectl;
 internal sealed class NodeCluster : IKubernetes
 {
     private readonly Lock _lock = new();
-    private readonly Dictionary<(Type Kind, string? Namespace, string Name), IKubernetesObject<V1ObjectMeta>> _objects = [];
+    private readonly Dictionary<(
+        Type Kind, string? Namespace, string Name), IKubernetesObject<V1ObjectMeta>> _objects = [];
     private readonly List<(int Version, WatchEventType Type, IKubernetesObject<V1ObjectMeta> Item)> _events = [];
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _version;
 
     /// <summary>What the operator makes of a migration at once; null: it does not answer yet.</summary>
-    public Func<PodMigration, PodMigrationStatus?> Operator { get; set; } = m => Ended(m, m.Spec.DryRun == true ? Outcomes.WouldMigrate : Outcomes.Restored);
+    public Func<PodMigration, PodMigrationStatus?> Operator { get; set; } = m => Ended(
+        m, m.Spec.DryRun == true ? Outcomes.WouldMigrate : Outcomes.Restored);
 
     /// <summary>What the server says against a write; null: nothing.</summary>
     public Func<object, KubernetesException?> Refuses { get; set; } = _ => null;
 
-    /// <summary>Whether the user may do something, in the server's words for it: "create podmigrations shop". Null: the server knows no
-    /// such questions.</summary>
+    /// <summary>Whether the user may do something, in the server's words for it: "create podmigrations shop". Null: the
+    /// server knows no such questions.</summary>
     public Func<string, bool>? May { get; set; } = _ => true;
 
     /// <summary>What the server says against a read or a watch, by the verb and the kind; null: nothing.</summary>
@@ -43,7 +45,8 @@ internal sealed class NodeCluster : IKubernetes
 
     public V1Node Node => Items<V1Node>().Single(node => node.Metadata.Name == "node-a");
 
-    public static PodMigrationStatus Ended(PodMigration migration, string outcome, string reason = Reasons.Succeeded, string? message = null)
+    public static PodMigrationStatus Ended(
+        PodMigration migration, string outcome, string reason = Reasons.Succeeded, string? message = null)
     {
         var good = outcome is Outcomes.Restored or Outcomes.WouldMigrate;
         return new PodMigrationStatus
@@ -56,7 +59,9 @@ internal sealed class NodeCluster : IKubernetes
             DowntimeMilliseconds = outcome == Outcomes.Restored ? 500 : null,
             Message = message ?? $"{migration.Spec.PodName}: {outcome}",
             CompletionTime = DateTime.UnixEpoch,
-            Conditions = [new V1Condition { Type = ConditionTypes.Ready, Status = good ? "True" : "False", Reason = reason, Message = message ?? outcome }],
+            Conditions = [new V1Condition { Type = ConditionTypes.Ready, Status = good
+                ? "True"
+                : "False", Reason = reason, Message = message ?? outcome }],
         };
     }
 
@@ -78,7 +83,10 @@ internal sealed class NodeCluster : IKubernetes
         Put(new CheckpointNode
         {
             Metadata = new V1ObjectMeta { Name = node },
-            Status = new CheckpointNodeStatus { Conditions = [new V1Condition { Type = ConditionTypes.Ready, Status = status, Reason = reason, Message = message }] },
+            Status = new CheckpointNodeStatus { Conditions =
+            [
+                new V1Condition { Type = ConditionTypes.Ready, Status = status, Reason = reason, Message = message },
+            ] },
         });
         return this;
     }
@@ -105,14 +113,27 @@ internal sealed class NodeCluster : IKubernetes
             Metadata = new V1ObjectMeta
             {
                 NamespaceProperty = parts[0], Name = parts[1], Uid = "uid-" + parts[1],
-                OwnerReferences = owner is null ? null : [new V1OwnerReference { ApiVersion = "apps/v1", Kind = owner, Name = "o", Uid = "o", Controller = true }],
+                OwnerReferences = owner is null
+                    ? null
+                    : [new V1OwnerReference
+                    {
+                        ApiVersion = "apps/v1",
+                        Kind = owner,
+                        Name = "o",
+                        Uid = "o",
+                        Controller = true,
+                    }],
             },
             Spec = new V1PodSpec { NodeName = "node-a", Containers = [new V1Container { Name = "c" }] },
             Status = new V1PodStatus
             {
                 Phase = "Running",
                 Conditions = [new V1PodCondition { Type = "Ready", Status = "True" }],
-                ContainerStatuses = [new V1ContainerStatus { Name = "c", State = new V1ContainerState { Running = new V1ContainerStateRunning() } }],
+                ContainerStatuses = [new V1ContainerStatus
+                {
+                    Name = "c",
+                    State = new V1ContainerState { Running = new V1ContainerStateRunning() },
+                }],
             },
         };
         Put(with is null ? pod : with(pod));
@@ -151,8 +172,10 @@ internal sealed class NodeCluster : IKubernetes
         if (item is SelfSubjectAccessReview { Spec.ResourceAttributes: var asked } review)
         {
             return May is { } may
-                ? Task.FromResult((T)(object)(review with { Status = new AccessReviewStatus { Allowed = may($"{asked.Verb} {asked.Resource} {asked.Namespace}".TrimEnd()) } }))
-                : Task.FromException<T>(new KubernetesException(HttpStatusCode.NotFound, new V1Status { Message = "404 page not found" }));
+                ? Task.FromResult((T)(object)(review with { Status = new AccessReviewStatus { Allowed = may(
+                    $"{asked.Verb} {asked.Resource} {asked.Namespace}".TrimEnd()) } }))
+                : Task.FromException<T>(
+                    new KubernetesException(HttpStatusCode.NotFound, new V1Status { Message = "404 page not found" }));
         }
 
         var wish = (PodMigration)(object)item;
@@ -160,7 +183,8 @@ internal sealed class NodeCluster : IKubernetes
         lock (_lock)
         {
             var number = All.Count + 1;
-            created = wish with { Metadata = wish.Metadata with { Name = wish.Metadata.Name ?? $"{wish.Metadata.GenerateName}{number}", Uid = $"m{number}", ResourceVersion = "1" } };
+            created = wish with { Metadata = wish.Metadata with { Name = wish.Metadata.Name
+                ?? $"{wish.Metadata.GenerateName}{number}", Uid = $"m{number}", ResourceVersion = "1" } };
             All.Add(created);
         }
 
@@ -178,7 +202,8 @@ internal sealed class NodeCluster : IKubernetes
             return Hides("get", typeof(T)) is { } hidden ? Task.FromException<T>(hidden)
                 : _objects.TryGetValue((typeof(T), namespaceName, name), out var item)
                 ? Task.FromResult((T)item)
-                : Task.FromException<T>(new KubernetesException(HttpStatusCode.NotFound, new V1Status { Reason = "NotFound", Message = $"\"{name}\" not found" }));
+                : Task.FromException<T>(new KubernetesException(
+                    HttpStatusCode.NotFound, new V1Status { Reason = "NotFound", Message = $"\"{name}\" not found" }));
         }
     }
 
@@ -192,14 +217,21 @@ internal sealed class NodeCluster : IKubernetes
 
         lock (_lock)
         {
-            var items = Items<T>().Where(item => options.Namespace is null || item.Metadata.NamespaceProperty == options.Namespace)
-                .Where(item => options.LabelSelector is not { } label || item.Metadata.Labels?.Any(l => $"{l.Key}={l.Value}" == label) == true)
+            var items = Items<T>()
+                .Where(item => options.Namespace is null || item.Metadata.NamespaceProperty == options.Namespace)
+                .Where(item => options.LabelSelector is not { } label
+                    || item.Metadata.Labels?.Any(l => $"{l.Key}={l.Value}" == label) == true)
                 .Where(item => item is not V1Pod pod || options.FieldSelector == $"spec.nodeName={pod.Spec.NodeName}");
-            return Task.FromResult(new KubernetesList<T> { Metadata = new V1ListMeta { ResourceVersion = $"{_version}" }, Items = [.. items] });
+            return Task.FromResult(
+                new KubernetesList<T> { Metadata = new V1ListMeta
+                {
+                    ResourceVersion = $"{_version}",
+                }, Items = [.. items] });
         }
     }
 
-    public async IAsyncEnumerable<WatchEvent<T>> WatchAsync<T>(ListOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public async IAsyncEnumerable<WatchEvent<T>> WatchAsync<T>(
+        ListOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta>
     {
         for (var version = int.Parse(options.ResourceVersion!); ;)
@@ -214,7 +246,8 @@ internal sealed class NodeCluster : IKubernetes
             foreach (var (at, type, item) in news)
             {
                 version = at;
-                if (item is T wanted && (options.FieldSelector is null || options.FieldSelector == $"metadata.name={item.Metadata.Name}"
+                if (item is T wanted
+                    && (options.FieldSelector is null || options.FieldSelector == $"metadata.name={item.Metadata.Name}"
                     || (item is V1Pod pod && options.FieldSelector == $"spec.nodeName={pod.Spec.NodeName}")))
                 {
                     yield return new WatchEvent<T>(type, wanted);
@@ -226,7 +259,8 @@ internal sealed class NodeCluster : IKubernetes
     }
 
     public Task<T> PatchAsync<T>(
-        string? namespaceName, string name, string? subresource, PatchType type, string patch, string fieldManager, CancellationToken cancellationToken)
+        string? namespaceName, string name, string? subresource, PatchType type, string patch, string fieldManager,
+        CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta>
     {
         if (Refuses(patch) is { } refusal)
@@ -234,12 +268,14 @@ internal sealed class NodeCluster : IKubernetes
             return Task.FromException<T>(refusal);
         }
 
-        var cordoned = JsonDocument.Parse(patch).RootElement.GetProperty("spec").GetProperty("unschedulable").GetBoolean();
+        var cordoned =
+            JsonDocument.Parse(patch).RootElement.GetProperty("spec").GetProperty("unschedulable").GetBoolean();
         Put(Node with { Spec = Node.Spec! with { Unschedulable = cordoned } });
         return Task.FromResult((T)(object)Node);
     }
 
-    public Task DeleteAsync<T>(string? namespaceName, string name, V1DeleteOptions options, CancellationToken cancellationToken)
+    public Task DeleteAsync<T>(
+        string? namespaceName, string name, V1DeleteOptions options, CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta>
     {
         Take<T>(namespaceName, name);

@@ -21,8 +21,8 @@ internal sealed class OperatorQuestionTests
 
         findings.Should().ContainSingle().Which.Subject.Should().Be("KernelTooOld");
         error.Should().Be(
-            "warning: podmigration.lpm.my.domain/check-web-1, a question to the operator, could not be removed: the line is cut\n"
-            + "Remove it: kubectl delete podmigration check-web-1 -n shop\n");
+            "warning: podmigration.lpm.my.domain/check-web-1, a question to the operator, could not be removed: the "
+            + "line is cut\nRemove it: kubectl delete podmigration check-web-1 -n shop\n");
     }
 
     [Test]
@@ -30,7 +30,8 @@ internal sealed class OperatorQuestionTests
     {
         foreach (var code in new[] { HttpStatusCode.NotFound, HttpStatusCode.Conflict })
         {
-            var (findings, error) = await AskAsync(new Operator(() => throw new KubernetesException(code, new V1Status())));
+            var (findings, error) =
+                await AskAsync(new Operator(() => throw new KubernetesException(code, new V1Status())));
 
             findings.Should().ContainSingle();
             error.Should().BeEmpty();
@@ -41,8 +42,10 @@ internal sealed class OperatorQuestionTests
     {
         using var error = new StringWriter { NewLine = "\n" };
         var context = new CommandContext(
-            new Terminal(TextWriter.Null, error, TextReader.Null, IsInteractive: false, 120), TimeProvider.System, _ => throw new NotSupportedException());
-        var answer = await OperatorQuestion.AskAsync(context, client, "shop", new PodMigrationSpec { PodName = "web" }, CancellationToken.None);
+            new Terminal(TextWriter.Null, error, TextReader.Null, IsInteractive: false, 120), TimeProvider.System,
+            _ => throw new NotSupportedException());
+        var answer = await OperatorQuestion.AskAsync(
+            context, client, "shop", new PodMigrationSpec { PodName = "web" }, CancellationToken.None);
         return ([.. OperatorCheck.Of(answer)], error.ToString());
     }
 
@@ -57,11 +60,21 @@ internal sealed class OperatorQuestionTests
             var asked = (PodMigration)(object)item;
             _asked = asked with
             {
-                Metadata = asked.Metadata with { Name = asked.Metadata.GenerateName + "1", Uid = "u", ResourceVersion = "1" },
+                Metadata =
+                    asked.Metadata with { Name = asked.Metadata.GenerateName + "1", Uid = "u", ResourceVersion = "1" },
                 Status = new PodMigrationStatus
                 {
                     Phase = MigrationPhases.Failed, Outcome = Outcomes.WouldFail, CompletionTime = DateTime.UnixEpoch,
-                    Conditions = [new V1Condition { Type = "Ready", Status = "False", Reason = "KernelTooOld", Message = "it is old" }],
+                    Conditions =
+                    [
+                        new V1Condition
+                        {
+                            Type = "Ready",
+                            Status = "False",
+                            Reason = "KernelTooOld",
+                            Message = "it is old",
+                        },
+                    ],
                 },
             };
             return Task.FromResult((T)(object)_asked);
@@ -70,7 +83,8 @@ internal sealed class OperatorQuestionTests
         public Task<T> GetAsync<T>(string? namespaceName, string name, CancellationToken cancellationToken)
             where T : IKubernetesObject<V1ObjectMeta> => Task.FromResult((T)(object)_asked!);
 
-        public Task DeleteAsync<T>(string? namespaceName, string name, V1DeleteOptions options, CancellationToken cancellationToken)
+        public Task DeleteAsync<T>(
+            string? namespaceName, string name, V1DeleteOptions options, CancellationToken cancellationToken)
             where T : IKubernetesObject<V1ObjectMeta>
         {
             delete();
@@ -81,7 +95,8 @@ internal sealed class OperatorQuestionTests
             where T : IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
 
         public Task<T> PatchAsync<T>(
-            string? namespaceName, string name, string? subresource, PatchType type, string patch, string fieldManager, CancellationToken cancellationToken)
+            string? namespaceName, string name, string? subresource, PatchType type, string patch, string fieldManager,
+            CancellationToken cancellationToken)
             where T : IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
 
         public Task<KubernetesList<T>> ListAsync<T>(ListOptions options, CancellationToken cancellationToken)

@@ -53,14 +53,25 @@ internal sealed class RestoredPodTests
     [TestCase("StatefulSet", "s", true)]
     [TestCase("ReplicaSet", "r", false)]
     [TestCase("DaemonSet", "d", false)]
-    public void Has_no_label_by_which_the_first_ones_controller_would_take_it_for_its_own(string kind, string owner, bool kept)
+    public void Has_no_label_by_which_the_first_ones_controller_would_take_it_for_its_own(
+        string kind, string owner, bool kept)
     {
         var source = new V1Pod
         {
             Metadata = new V1ObjectMeta
             {
                 Name = "web", Labels = new Dictionary<string, string> { ["app"] = "web", ["pod-template-hash"] = "x" },
-                OwnerReferences = [new V1OwnerReference { ApiVersion = "apps/v1", Kind = kind, Name = owner, Uid = "v", Controller = true }],
+                OwnerReferences =
+                [
+                    new V1OwnerReference
+                    {
+                        ApiVersion = "apps/v1",
+                        Kind = kind,
+                        Name = owner,
+                        Uid = "v",
+                        Controller = true,
+                    },
+                ],
             },
         };
 
@@ -107,7 +118,9 @@ internal sealed class RestoredPodTests
     [TestCase("kind: Pod\nspec: {hostNetwork: maybe}", "$.spec.hostNetwork")]
     public void Refuses_another_file(string text, string message)
     {
-        var exception = FluentActions.Invoking(() => YamlFile.Pod("pod.yaml", new StringReader(text))).Should().Throw<CommandException>().Which;
+        var exception =
+            FluentActions.Invoking(
+                () => YamlFile.Pod("pod.yaml", new StringReader(text))).Should().Throw<CommandException>().Which;
 
         exception.Message.Should().Contain(message);
         exception.ExitCode.Should().Be(ExitCode.Usage);

@@ -14,7 +14,8 @@ internal sealed class Shell
     private readonly Func<ConnectionOptions, Session> _open;
 
     public Shell()
-        : this(options => new Session(() => throw new InvalidOperationException("no cluster here"), options.Namespace ?? "default"))
+        : this(options => new Session(
+            () => throw new InvalidOperationException("no cluster here"), options.Namespace ?? "default"))
     {
     }
 
@@ -31,7 +32,8 @@ internal sealed class Shell
     public Task<(int Code, string Output, string Error)> RunAsync(IReadOnlyList<string> words) =>
         RunAsync(words, new StringWriter(), CancellationToken.None);
 
-    public async Task<(int Code, string Output, string Error)> RunAsync(IReadOnlyList<string> words, StringWriter output, CancellationToken cancellationToken)
+    public async Task<(int Code, string Output, string Error)> RunAsync(
+        IReadOnlyList<string> words, StringWriter output, CancellationToken cancellationToken)
     {
         using var error = new StringWriter { NewLine = "\n" };
         output.NewLine = "\n";

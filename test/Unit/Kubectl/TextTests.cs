@@ -20,7 +20,8 @@ internal sealed class TextTests
     [TestCase("250ms", 0.25)]
     [TestCase("2h", 7200)]
     [TestCase("0", 0)]
-    public void Reads_durations(string text, double seconds) => Amounts.ParseDuration(text).Should().Be(TimeSpan.FromSeconds(seconds));
+    public void Reads_durations(string text, double seconds) =>
+        Amounts.ParseDuration(text).Should().Be(TimeSpan.FromSeconds(seconds));
 
     [TestCase("")]
     [TestCase("-1s")]
@@ -38,7 +39,8 @@ internal sealed class TextTests
     [TestCase(185.0, "3m5s")]
     [TestCase(7320.0, "2h2m")]
     [TestCase(180000.0, "2d2h")]
-    public void Writes_durations(double seconds, string text) => Amounts.Duration(TimeSpan.FromSeconds(seconds)).Should().Be(text);
+    public void Writes_durations(double seconds, string text) =>
+        Amounts.Duration(TimeSpan.FromSeconds(seconds)).Should().Be(text);
 
     [TestCase(null, "")]
     [TestCase(0L, "0 B")]
@@ -53,7 +55,14 @@ internal sealed class TextTests
     {
         var table = new StringWriter { NewLine = "\n" };
 
-        MigrationText.List([Migration(), new PodMigration { Metadata = new() { Name = "new" }, Spec = new() { PodName = "db", TargetNode = "node-c" } }], false, false, Now)
+        MigrationText.List(
+        [
+            Migration(),
+            new PodMigration { Metadata = new()
+            {
+                Name = "new",
+            }, Spec = new() { PodName = "db", TargetNode = "node-c" } },
+        ], false, false, Now)
             .Write(table);
 
         table.ToString().Should().Be(
@@ -73,9 +82,14 @@ internal sealed class TextTests
         {
             Status = migration.Status! with
             {
-                Phase = MigrationPhases.Restoring, Message = "the target is being restored", Outcome = null, CompletionTime = null,
+                Phase = MigrationPhases.Restoring,
+                Message = "the target is being restored", Outcome = null, CompletionTime = null,
                 DowntimeMilliseconds = null,
-                Steps = [.. migration.Status.Steps!, new MigrationStep { Name = "Restore", StartedAt = Now.AddSeconds(-2) }],
+                Steps = [.. migration.Status.Steps!, new MigrationStep
+                {
+                    Name = "Restore",
+                    StartedAt = Now.AddSeconds(-2),
+                }],
             },
         };
 
@@ -101,9 +115,14 @@ internal sealed class TextTests
     [Test]
     public void Takes_brackets_for_what_they_are()
     {
-        var migration = Migration() with { Status = new() { Message = "volume [red]x[/] and [0]", Phase = MigrationPhases.Pending } };
+        var migration =
+            Migration() with
+            {
+                Status = new() { Message = "volume [red]x[/] and [0]", Phase = MigrationPhases.Pending },
+            };
 
-        Drawn(MigrationLive.Picture(migration, Now, "[bold]")).Should().Contain("volume [red]x[/] and [0]").And.Contain("[bold]");
+        Drawn(MigrationLive.Picture(migration, Now, "[bold]"))
+            .Should().Contain("volume [red]x[/] and [0]").And.Contain("[bold]");
     }
 
     [Test]
@@ -117,33 +136,42 @@ internal sealed class TextTests
                 Name = "p",
                 Annotations = new Dictionary<string, string>
                 {
-                    ["a"] = "true", ["b"] = "12", ["c"] = "", ["d"] = "no", ["e"] = "plain words", ["f"] = "1e3", ["g"] = "two\nlines\n", ["h"] = "- x", ["i"] = "k: v #c",
+                    ["a"] = "true", ["b"] = "12", ["c"] = "", ["d"] = "no",
+                    ["e"] = "plain words", ["f"] = "1e3", ["g"] = "two\nlines\n", ["h"] = "- x", ["i"] = "k: v #c",
                 },
             },
         };
 
         ObjectPrinter.Write(text, OutputFormat.Yaml, pod);
 
-        var read = new YamlDotNet.Serialization.DeserializerBuilder().Build().Deserialize<Dictionary<string, object>>(text.ToString());
+        var read = new YamlDotNet.Serialization.DeserializerBuilder()
+            .Build()
+            .Deserialize<Dictionary<string, object>>(text.ToString());
         var annotations = (Dictionary<object, object>)((Dictionary<object, object>)read["metadata"])["annotations"];
-        annotations.ToDictionary(pair => (string)pair.Key, pair => (string)pair.Value).Should().Equal(pod.Metadata.Annotations);
-        text.ToString().Should().ContainAll("a: \"true\"\n", "b: \"12\"\n", "c: \"\"\n", "d: \"no\"\n", "e: plain words\n", "f: \"1e3\"\n", "kind: Pod\n")
+        annotations.ToDictionary(pair => (string)pair.Key, pair => (string)pair.Value)
+            .Should().Equal(pod.Metadata.Annotations);
+        text.ToString().Should().ContainAll(
+            "a: \"true\"\n", "b: \"12\"\n", "c: \"\"\n", "d: \"no\"\n", "e: plain words\n", "f: \"1e3\"\n",
+            "kind: Pod\n")
             .And.NotContain("status");
     }
 
     private static string Drawn(Spectre.Console.Rendering.IRenderable picture)
     {
         var writer = new StringWriter { NewLine = "\n" };
-        var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(writer), Ansi = AnsiSupport.No });
+        var console =
+            AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(writer), Ansi = AnsiSupport.No });
         console.Profile.Width = 80;
         console.Profile.Capabilities.Unicode = true;
         console.Write(picture);
-        return string.Join('\n', writer.ToString().ReplaceLineEndings("\n").TrimEnd('\n').Split('\n').Select(line => line.TrimEnd()));
+        return string.Join(
+            '\n', writer.ToString().ReplaceLineEndings("\n").TrimEnd('\n').Split('\n').Select(line => line.TrimEnd()));
     }
 
     private static PodMigration Migration() => new()
     {
-        Metadata = new V1ObjectMeta { Name = "move", NamespaceProperty = "shop", CreationTimestamp = Now.AddSeconds(-10) },
+        Metadata =
+            new V1ObjectMeta { Name = "move", NamespaceProperty = "shop", CreationTimestamp = Now.AddSeconds(-10) },
         Spec = new PodMigrationSpec { PodName = "web" },
         Status = new PodMigrationStatus
         {
@@ -156,7 +184,13 @@ internal sealed class TextTests
             CheckpointBytes = 8388608,
             StartTime = Now.AddSeconds(-10),
             CompletionTime = Now,
-            Steps = [new MigrationStep { Name = "Checkpoint", StartedAt = Now.AddSeconds(-9), FinishedAt = Now.AddSeconds(-7), Message = "1 container" }],
+            Steps = [new MigrationStep
+            {
+                Name = "Checkpoint",
+                StartedAt = Now.AddSeconds(-9),
+                FinishedAt = Now.AddSeconds(-7),
+                Message = "1 container",
+            }],
         },
     };
 }

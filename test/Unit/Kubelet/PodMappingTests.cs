@@ -16,7 +16,14 @@ public sealed class PodMappingTests
     public void Begin()
     {
         _root = Directory.CreateTempSubdirectory("kubelet").FullName;
-        _options = new KubeletOptions { NodeName = "node-a", NodeIP = "10.0.0.1", RootDirectory = _root, CgroupParent = "/pc" };
+        _options =
+            new KubeletOptions
+            {
+                NodeName = "node-a",
+                NodeIP = "10.0.0.1",
+                RootDirectory = _root,
+                CgroupParent = "/pc",
+            };
     }
 
     [TearDown]
@@ -35,7 +42,8 @@ public sealed class PodMappingTests
     [TestCase("-1")]
     [TestCase("1Ei")]
     public void Refuses_what_is_no_quantity(string text) =>
-        FluentActions.Invoking(() => Quantity.Parse(text)).Should().Throw<NotSupportedException>().WithMessage($"\"{text}\"*");
+        FluentActions.Invoking(() => Quantity.Parse(text))
+            .Should().Throw<NotSupportedException>().WithMessage($"\"{text}\"*");
 
     [Test]
     public void Hands_limits_and_the_security_context_on()
@@ -69,11 +77,16 @@ public sealed class PodMappingTests
     [Test]
     public void Fills_a_downward_volume_and_no_path_leads_out_of_it()
     {
-        var pod = Pod("{}", """[{"name": "d", "downwardAPI": {"items": [{"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}]}}]""");
+        var pod = Pod(
+            "{}",
+            """[{"name": "d", "downwardAPI": {"items": [{"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}]}}]""");
         Volumes.Prepare(pod, PodSources.None, _options);
-        File.ReadAllText(Path.Combine(Volumes.PathOf(pod, pod.Spec.Volumes![0], PodSources.None, _options), "labels")).Should().Be("app=\"x\"");
+        File.ReadAllText(Path.Combine(Volumes.PathOf(pod, pod.Spec.Volumes![0], PodSources.None, _options), "labels"))
+            .Should().Be("app=\"x\"");
 
-        var evil = Pod("{}", """[{"name": "d", "downwardAPI": {"items": [{"path": "../../x", "fieldRef": {"fieldPath": "metadata.name"}}]}}]""");
+        var evil = Pod(
+            "{}",
+            """[{"name": "d", "downwardAPI": {"items": [{"path": "../../x", "fieldRef": {"fieldPath": "metadata.name"}}]}}]""");
         FluentActions.Invoking(() => Volumes.Prepare(evil, PodSources.None, _options))
             .Should().Throw<NotSupportedException>().WithMessage("*leads out*");
     }

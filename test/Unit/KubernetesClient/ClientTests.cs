@@ -11,7 +11,8 @@ using PodCheckpointing.Unit.Runtime;
 
 namespace PodCheckpointing.Unit.KubernetesClient;
 
-/// <summary>What the client asks for, and what it makes of a line that is slow or breaks; with a real server see the component tests.</summary>
+/// <summary>What the client asks for, and what it makes of a line that is slow or breaks; with a real
+/// server see the component tests.</summary>
 internal sealed class ClientTests
 {
     private static readonly CancellationToken None = CancellationToken.None;
@@ -41,10 +42,12 @@ internal sealed class ClientTests
     [Test]
     public async Task A_line_that_breaks_within_an_answer_is_a_line_that_broke()
     {
-        using var line = new Line((_, _) => Task.FromResult(new HttpResponseMessage { Content = new StreamContent(new Broken()) }));
+        using var line =
+            new Line((_, _) => Task.FromResult(new HttpResponseMessage { Content = new StreamContent(new Broken()) }));
         using var client = Client(line);
 
-        await client.Awaiting(c => c.GetAsync<V1Pod>("shop", "web", None)).Should().ThrowAsync<HttpRequestException>().WithMessage("the line is cut*");
+        await client.Awaiting(c => c.GetAsync<V1Pod>("shop", "web", None))
+            .Should().ThrowAsync<HttpRequestException>().WithMessage("the line is cut*");
     }
 
     [Test]
@@ -67,13 +70,15 @@ internal sealed class ClientTests
         _time.Advance(TimeSpan.FromSeconds(1));
 
         (await answer.Awaiting(a => a.WaitAsync(TimeSpan.FromSeconds(20))).Should().ThrowAsync<CommandException>())
-            .WithMessage("the API server did not answer within 45.0s (--request-timeout)").Which.ExitCode.Should().Be(ExitCode.TimedOut);
+            .WithMessage("the API server did not answer within 45.0s (--request-timeout)").Which.ExitCode
+            .Should().Be(ExitCode.TimedOut);
     }
 
     [TestCase("new", "new", 2)]
     [TestCase("other", "new", 2)]
     [TestCase("old", "new", 1)]
-    public async Task Asks_once_more_with_another_token_when_one_is_refused(string second, string accepted, int requests)
+    public async Task Asks_once_more_with_another_token_when_one_is_refused(
+        string second, string accepted, int requests)
     {
         var seen = new List<string>();
         using var line = new Line(async (request, token) =>
@@ -81,10 +86,12 @@ internal sealed class ClientTests
             seen.Add($"{request.Headers.Authorization!.Parameter} {await request.Content!.ReadAsStringAsync(token)}");
             return request.Headers.Authorization.Parameter == accepted
                 ? new HttpResponseMessage { Content = new StringContent("""{"metadata":{"name":"web"}}""") }
-                : new HttpResponseMessage(HttpStatusCode.Unauthorized) { Content = new StringContent("""{"reason":"Unauthorized"}""") };
+                : new HttpResponseMessage(HttpStatusCode.Unauthorized) { Content = new StringContent(
+                    """{"reason":"Unauthorized"}""") };
         });
         using var client = Client(line, tokens: new Tokens(second));
-        var creating = () => client.CreateAsync(new V1Pod { Metadata = new V1ObjectMeta { Name = "web", NamespaceProperty = "shop" } }, None);
+        var creating = () => client.CreateAsync(
+            new V1Pod { Metadata = new V1ObjectMeta { Name = "web", NamespaceProperty = "shop" } }, None);
 
         if (second == accepted)
         {
@@ -92,7 +99,8 @@ internal sealed class ClientTests
         }
         else
         {
-            (await creating.Should().ThrowAsync<KubernetesException>()).Which.Code.Should().Be(HttpStatusCode.Unauthorized);
+            (await creating.Should().ThrowAsync<KubernetesException>()).Which.Code
+                .Should().Be(HttpStatusCode.Unauthorized);
         }
 
         seen.Should().HaveCount(requests);
@@ -106,10 +114,14 @@ internal sealed class ClientTests
         var seen = new List<string>();
         using var line = new Line(async (request, token) =>
         {
-            seen.Add($"{request.Method} {request.RequestUri!.PathAndQuery} {await request.Content!.ReadAsStringAsync(token)}");
+            seen.Add(
+                $"{request.Method} {request.RequestUri!.PathAndQuery} "
+                    + $"{await request.Content!.ReadAsStringAsync(token)}");
             return seen.Count == 1
-                ? new HttpResponseMessage(HttpStatusCode.Created) { Content = new StringContent("""{"metadata":{"name":"web"}}""") }
-                : new HttpResponseMessage(HttpStatusCode.Conflict) { Content = new StringContent("""{"reason":"AlreadyExists"}""") };
+                ? new HttpResponseMessage(HttpStatusCode.Created) { Content = new StringContent(
+                    """{"metadata":{"name":"web"}}""") }
+                : new HttpResponseMessage(HttpStatusCode.Conflict) { Content = new StringContent(
+                    """{"reason":"AlreadyExists"}""") };
         });
         using var client = Client(line);
         using var services = new ServiceCollection().BuildServiceProvider();
@@ -128,16 +140,19 @@ internal sealed class ClientTests
     }
 
     private Kubernetes Client(HttpMessageHandler line, TimeSpan? patience = null, ITokenSource? tokens = null) => new(
-        new KubernetesClientConfiguration { Host = new Uri("http://server"), TokenSource = tokens }, patience ?? TimeSpan.FromSeconds(30), line, _time);
+        new KubernetesClientConfiguration { Host = new Uri("http://server"), TokenSource = tokens },
+        patience ?? TimeSpan.FromSeconds(30), line, _time);
 
     private sealed class Tokens(string second) : ITokenSource
     {
         public string? Read(string? refused) => refused is null ? "old" : second;
     }
 
-    private sealed class Line(Func<HttpRequestMessage, CancellationToken, Task<HttpResponseMessage>> answer) : HttpMessageHandler
+    private sealed class Line(
+        Func<HttpRequestMessage, CancellationToken, Task<HttpResponseMessage>> answer) : HttpMessageHandler
     {
-        protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken) =>
+        protected override Task<HttpResponseMessage> SendAsync(
+            HttpRequestMessage request, CancellationToken cancellationToken) =>
             answer(request, cancellationToken);
     }
 

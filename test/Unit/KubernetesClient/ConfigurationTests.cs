@@ -34,15 +34,40 @@ public sealed class ConfigurationTests
     [TestCase("", "is not a kubeconfig file")]
     [TestCase("contexts: []", "no current-context")]
     [TestCase("current-context: x", "no entry \"x\" in contexts")]
-    [TestCase("{current-context: x, contexts: [{name: x, context: {cluster: c, user: u}}]}", "no entry \"c\" in clusters")]
-    [TestCase("{current-context: x, contexts: [{name: x, context: {cluster: c, user: u}}], clusters: [{name: c, cluster: {}}], users: [{name: u, user: {}}]}", "no server")]
-    [TestCase("{current-context: x, contexts: [{name: x, context: {cluster: c, user: u}}], clusters: [{name: c, cluster: {insecure-skip-tls-verify: true}}], users: [{name: u, user: {}}]}", "insecure-skip-tls-verify is not supported")]
-    [TestCase("{current-context: x, contexts: [{name: x, context: {cluster: c, user: u}}], clusters: [{name: c, cluster: {}}], users: [{name: u, user: {exec: {command: aws}}}]}", "exec and auth-provider are not supported")]
-    [TestCase("{current-context: x, contexts: [{name: x, context: {cluster: c, user: u}}], clusters: [{name: c, cluster: {server: 'https://h:1/k8s/clusters/c-1'}}], users: [{name: u, user: {}}]}", "the server \"https://h:1/k8s/clusters/c-1\" must be https://HOST:PORT without a path")]
-    [TestCase("{current-context: x, contexts: [{name: x, context: {cluster: c, user: u}}], clusters: [{name: c, cluster: {server: 'https://h:1', proxy-url: 'http://p'}}], users: [{name: u, user: {}}]}", "proxy-url is not supported")]
-    [TestCase("{current-context: x, contexts: [{name: x, context: {cluster: c, user: u}}], clusters: [{name: c, cluster: {server: 'https://h:1', tls-server-name: n}}], users: [{name: u, user: {}}]}", "tls-server-name is not supported")]
-    [TestCase("{current-context: x, contexts: [{name: x, context: {cluster: c, user: u}}], clusters: [{name: c, cluster: {server: 'https://h:1'}}], users: [{name: u, user: {token: t, as: viewer}}]}", "as is not supported")]
-    [TestCase("{current-context: x, contexts: [{name: x, context: {cluster: c, user: u}}], clusters: [{name: c, cluster: {server: 'https://h:1'}}], users: [{name: u, user: {token: t, as-groups: [g]}}]}", "as-groups is not supported")]
+    [TestCase(
+        "{current-context: x, contexts: [{name: x, context: {cluster: c, user: u}}]}", "no entry \"c\" in clusters")]
+    [TestCase(
+        "{current-context: x, contexts: [{name: x, context: {cluster: c, user: u}}], clusters: [{name: c, cluster: "
+            + "{}}], users: [{name: u, user: {}}]}",
+        "no server")]
+    [TestCase(
+        "{current-context: x, contexts: [{name: x, context: {cluster: c, user: u}}], clusters: [{name: c, cluster: "
+            + "{insecure-skip-tls-verify: true}}], users: [{name: u, user: {}}]}",
+        "insecure-skip-tls-verify is not supported")]
+    [TestCase(
+        "{current-context: x, contexts: [{name: x, context: {cluster: c, user: u}}], clusters: [{name: c, cluster: "
+            + "{}}], users: [{name: u, user: {exec: {command: aws}}}]}",
+        "exec and auth-provider are not supported")]
+    [TestCase(
+        "{current-context: x, contexts: [{name: x, context: {cluster: c, user: u}}], clusters: [{name: c, cluster: "
+            + "{server: 'https://h:1/k8s/clusters/c-1'}}], users: [{name: u, user: {}}]}",
+        "the server \"https://h:1/k8s/clusters/c-1\" must be https://HOST:PORT without a path")]
+    [TestCase(
+        "{current-context: x, contexts: [{name: x, context: {cluster: c, user: u}}], clusters: [{name: c, cluster: "
+            + "{server: 'https://h:1', proxy-url: 'http://p'}}], users: [{name: u, user: {}}]}",
+        "proxy-url is not supported")]
+    [TestCase(
+        "{current-context: x, contexts: [{name: x, context: {cluster: c, user: u}}], clusters: [{name: c, cluster: "
+            + "{server: 'https://h:1', tls-server-name: n}}], users: [{name: u, user: {}}]}",
+        "tls-server-name is not supported")]
+    [TestCase(
+        "{current-context: x, contexts: [{name: x, context: {cluster: c, user: u}}], clusters: [{name: c, cluster: "
+            + "{server: 'https://h:1'}}], users: [{name: u, user: {token: t, as: viewer}}]}",
+        "as is not supported")]
+    [TestCase(
+        "{current-context: x, contexts: [{name: x, context: {cluster: c, user: u}}], clusters: [{name: c, cluster: "
+            + "{server: 'https://h:1'}}], users: [{name: u, user: {token: t, as-groups: [g]}}]}",
+        "as-groups is not supported")]
     public void Says_what_a_file_lacks_or_what_is_too_much_in_it(string text, string message) =>
         FluentActions.Invoking(() => Read(text)).Should().Throw<InvalidDataException>().WithMessage($"*{message}*");
 
@@ -56,7 +81,9 @@ public sealed class ConfigurationTests
         File.WriteAllText(Path.Combine(_folder, "namespace"), "ours\n");
 
         var read = KubernetesClientConfiguration.InClusterConfig(
-            _folder, name => name == "KUBERNETES_SERVICE_HOST" ? "fd00::1" : name == "KUBERNETES_SERVICE_PORT" ? "443" : null);
+            _folder, name => name == "KUBERNETES_SERVICE_HOST"
+                ? "fd00::1"
+                : name == "KUBERNETES_SERVICE_PORT" ? "443" : null);
 
         read.Host.Should().Be(new Uri("https://[fd00::1]:443"));
         read.Namespace.Should().Be("ours");

@@ -10,8 +10,10 @@ namespace PodCheckpointing.Unit.KubernetesClient;
 
 public sealed class WatchFramesTests
 {
-    private const string Added = """{"type":"ADDED","object":{"kind":"Pod","metadata":{"name":"ä","resourceVersion":"7"}}}""";
-    private const string Bookmark = """{"object":{"metadata":{"resourceVersion":"9"}},"future":[1],"type":"BOOKMARK"}""";
+    private const string Added =
+        """{"type":"ADDED","object":{"kind":"Pod","metadata":{"name":"ä","resourceVersion":"7"}}}""";
+    private const string Bookmark =
+        """{"object":{"metadata":{"resourceVersion":"9"}},"future":[1],"type":"BOOKMARK"}""";
 
     [TestCase(1)]
     [TestCase(7)]
@@ -28,14 +30,16 @@ public sealed class WatchFramesTests
         }
 
         events.Select(e => (e.Type, e.Item.Metadata.Name, e.Item.Metadata.ResourceVersion)).Should().Equal(
-            (WatchEventType.Added, "ä", "7"), (WatchEventType.Bookmark, null, "9"), (WatchEventType.Added, "ä", "7"), (WatchEventType.Added, "ä", "7"));
+            (WatchEventType.Added, "ä", "7"), (WatchEventType.Bookmark, null, "9"), (WatchEventType.Added, "ä", "7"),
+            (WatchEventType.Added, "ä", "7"));
         events[2].Item.Kind.Should().HaveLength(50_000);
     }
 
     [Test]
     public void An_error_is_the_servers_own()
     {
-        var parse = () => Parse("""{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired","message":"too old"}}""");
+        var parse = () => Parse(
+            """{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired","message":"too old"}}""");
 
         parse.Should().Throw<KubernetesException>().Where(e => e.IsGone);
     }
@@ -53,7 +57,8 @@ public sealed class WatchFramesTests
             {"metadata":{"name":"NAME","labels":{"app.kubernetes.io/name":"web"}},"spec":{"nodeName":"node-a","tolerations":[{"key":"k"}],"x":null},
              "status":{"conditions":[{"type":"Ready","status":"True"}]}}
             """;
-        V1Pod Read(string name) => KubernetesJson.Deserialize<V1Pod>(text.Replace("NAME", name, StringComparison.Ordinal));
+        V1Pod Read(string name) =>
+            KubernetesJson.Deserialize<V1Pod>(text.Replace("NAME", name, StringComparison.Ordinal));
         var (a, b) = (Read("a"), Read("b"));
 
         a.Spec.NodeName.Should().BeSameAs(b.Spec.NodeName);
@@ -62,13 +67,15 @@ public sealed class WatchFramesTests
         a.Spec.More!["tolerations"].Should().Be(b.Spec.More!["tolerations"], "it is the same document");
         a.Spec.More["x"].ValueKind.Should().Be(JsonValueKind.Null);
         (a.Metadata.Name, b.Metadata.Name).Should().Be(("a", "b"));
-        KubernetesJson.Serialize(KubernetesJson.Deserialize<V1Pod>(KubernetesJson.Serialize(a))).Should().Be(KubernetesJson.Serialize(a));
+        KubernetesJson.Serialize(KubernetesJson.Deserialize<V1Pod>(KubernetesJson.Serialize(a)))
+            .Should().Be(KubernetesJson.Serialize(a));
     }
 
     [Test]
     public void Texts_are_read_as_they_are_whatever_was_read_before()
     {
-        string[] texts = ["", "a", "b", "é", "\"\\\n\u0001", "😀", new('x', 64), new('x', 65), .. Enumerable.Range(0, 20_000).Select(n => $"t{n}")];
+        string[] texts = ["", "a", "b", "é", "\"\\\n\u0001", "😀", new(
+            'x', 64), new('x', 65), .. Enumerable.Range(0, 20_000).Select(n => $"t{n}")];
         foreach (var text in texts.Concat(texts))
         {
             KubernetesJson.Deserialize<string>(JsonSerializer.Serialize(text)).Should().Be(text);

@@ -38,16 +38,19 @@ public sealed class AskAnyTests : IAgentDirectory, ILeadership
     {
         const string No = Reasons.StoreUnavailable;
 
-        var asked = await FluentActions.Awaiting(() => AskAsync(No, No, No, null)).Should().ThrowAsync<AgentException>();
+        var asked = await FluentActions.Awaiting(() => AskAsync(No, No, No, null))
+            .Should().ThrowAsync<AgentException>();
 
         asked.Which.Message.Should().Be("answer 3");
     }
 
     [TestCase(Reasons.AgentUnavailable, Reasons.StoreUnavailable, Reasons.AgentUnavailable, "answer 2")]
     [TestCase(Reasons.AgentUnavailable, Reasons.AgentUnavailable, Reasons.AgentUnavailable, "answer 1")]
-    public async Task Where_none_can_the_one_is_heard_that_says_most(string first, string second, string third, string heard)
+    public async Task Where_none_can_the_one_is_heard_that_says_most(
+        string first, string second, string third, string heard)
     {
-        var asked = await FluentActions.Awaiting(() => AskAsync(first, second, third, Reasons.AgentUnavailable)).Should().ThrowAsync<AgentException>();
+        var asked = await FluentActions.Awaiting(() => AskAsync(first, second, third, Reasons.AgentUnavailable))
+            .Should().ThrowAsync<AgentException>();
 
         asked.Which.Message.Should().Be(heard);
     }
@@ -57,7 +60,8 @@ public sealed class AskAnyTests : IAgentDirectory, ILeadership
     {
         _leadsFor = 2;
 
-        await FluentActions.Awaiting(() => AskAsync(Reasons.AgentUnavailable, Reasons.AgentUnavailable, null)).Should().ThrowAsync<OperationCanceledException>();
+        await FluentActions.Awaiting(() => AskAsync(Reasons.AgentUnavailable, Reasons.AgentUnavailable, null))
+            .Should().ThrowAsync<OperationCanceledException>();
 
         _asked.Should().Be(2);
     }
@@ -71,7 +75,9 @@ public sealed class AskAnyTests : IAgentDirectory, ILeadership
     private Task<string> AskAsync(params string?[] failures) => this.AskAnyAsync(first: null, this, _ =>
     {
         var answer = $"answer {++_asked}";
-        return failures[_asked - 1] is { } reason ? throw new AgentException(reason, answer, isTerminal: false) : Task.FromResult(answer);
+        return failures[_asked - 1] is { } reason
+            ? throw new AgentException(reason, answer, isTerminal: false)
+            : Task.FromResult(answer);
     });
 
     private sealed class Anybody() : UnaskedAgent("a");

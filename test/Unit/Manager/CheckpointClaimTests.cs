@@ -8,7 +8,8 @@ using PodCheckpointing.Manager.Agents;
 
 namespace PodCheckpointing.Unit.Manager;
 
-/// <summary>What is said of checkpoints by views that lag behind, of a volume that hangs, and of a content that somebody takes away.</summary>
+/// <summary>What is said of checkpoints by views that lag behind, of a volume that hangs, and of a content
+/// that somebody takes away.</summary>
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
 public sealed class CheckpointClaimTests : IDisposable
 {
@@ -109,7 +110,8 @@ public sealed class CheckpointClaimTests : IDisposable
     [TestCase(null, null, Reasons.PodNotFound, "pod q does not exist in this namespace")]
     [TestCase("Pending", null, Reasons.PodNotRunning, "pod q is Pending; only a running pod can be dumped")]
     [TestCase("Running", "deleted", Reasons.PodNotRunning, "pod q is being deleted; only a running pod can be dumped")]
-    public async Task What_is_said_of_a_pod_for_good_is_so_and_not_only_seen_so(string? phase, string? deleted, string reason, string message)
+    public async Task What_is_said_of_a_pod_for_good_is_so_and_not_only_seen_so(
+        string? phase, string? deleted, string reason, string message)
     {
         Begin("lagging");
         PutPod(phase, deleted);
@@ -147,10 +149,16 @@ public sealed class CheckpointClaimTests : IDisposable
         PutPod("Running", null);
         _stage.Cluster.Create(new ContainerCheckpoint
         {
-            Metadata = new V1ObjectMeta { Name = "alone", NamespaceProperty = "n", Finalizers = [WellKnown.CheckpointFinalizer] },
+            Metadata = new V1ObjectMeta
+            {
+                Name = "alone",
+                NamespaceProperty = "n",
+                Finalizers = [WellKnown.CheckpointFinalizer],
+            },
             Spec = new ContainerCheckpointSpec
             {
-                PodName = "q", PodUID = _stage.Cluster.Server.Find<V1Pod>("n", "q")!.Metadata.Uid!, ContainerName = "c", CheckpointID = "20261121t003412z-000002",
+                PodName = "q", PodUID = _stage.Cluster.Server.Find<V1Pod>("n", "q")!.Metadata.Uid!,
+                ContainerName = "c", CheckpointID = "20261121t003412z-000002",
             },
         });
 
@@ -166,9 +174,11 @@ public sealed class CheckpointClaimTests : IDisposable
     {
         _stage.Cluster.Server.Edit(_stage.Content, j => j.Remove("status"));
         _stage.Cluster.Server.PatchStatus(_stage.Claim, new JsonObject { ["ready"] = false });
-        _stage.Agents.Refuse<SealResponse>(new AgentException(Reasons.StoreUnavailable, "the volume refuses: No space left on device", isTerminal: false));
+        _stage.Agents.Refuse<SealResponse>(new AgentException(
+            Reasons.StoreUnavailable, "the volume refuses: No space left on device", isTerminal: false));
 
-        await FluentActions.Awaiting(() => _stage.ReconcileAsync<PodCheckpoint>()).Should().ThrowAsync<AgentException>("it is tried again");
+        await FluentActions.Awaiting(() => _stage.ReconcileAsync<PodCheckpoint>())
+            .Should().ThrowAsync<AgentException>("it is tried again");
 
         var ready = _stage.Claim.Status!.Conditions.Find(ConditionTypes.Ready)!;
         (ready.Status, ready.Reason).Should().Be(("False", Reasons.StoreUnavailable));
@@ -180,7 +190,12 @@ public sealed class CheckpointClaimTests : IDisposable
 
     private void Begin(string name) => _stage.Cluster.Create(new PodCheckpoint
     {
-        Metadata = new V1ObjectMeta { Name = name, NamespaceProperty = "n", Finalizers = [WellKnown.CheckpointFinalizer] }, Spec = new PodCheckpointSpec { PodName = "q" },
+        Metadata = new V1ObjectMeta
+        {
+            Name = name,
+            NamespaceProperty = "n",
+            Finalizers = [WellKnown.CheckpointFinalizer],
+        }, Spec = new PodCheckpointSpec { PodName = "q" },
     });
 
     private void PutPod(string? phase, string? deleted)
@@ -209,7 +224,8 @@ public sealed class CheckpointClaimTests : IDisposable
         {
             ["podCheckpointRef"] = new JsonObject
             {
-                ["namespace"] = claim?.Metadata.NamespaceProperty ?? "elsewhere", ["name"] = claim?.Metadata.Name ?? "copy", ["uid"] = claim?.Metadata.Uid,
+                ["namespace"] = claim?.Metadata.NamespaceProperty ?? "elsewhere",
+                ["name"] = claim?.Metadata.Name ?? "copy", ["uid"] = claim?.Metadata.Uid,
             },
         },
     });

@@ -33,15 +33,20 @@ internal sealed class CheckpointNodeTests
         await _world.ReconcileAsync();
 
         var told = _world.Told("a")!;
-        told.Metadata.OwnerReferences.Should().ContainSingle().Which.Should().Match<V1OwnerReference>(o => o.Kind == "Node" && o.Name == "a" && o.ApiVersion == "v1");
+        told.Metadata.OwnerReferences.Should().ContainSingle().Which.Should().Match<V1OwnerReference>(
+            o => o.Kind == "Node" && o.Name == "a" && o.ApiVersion == "v1");
         told.Status.Should().BeEquivalentTo(
             new CheckpointNodeStatus
             {
-                AgentVersion = Metering.Version, RuntimeVersion = "crun 1.28", CriuVersion = "4.2.1", KernelVersion = "6.12.4", Architecture = "amd64",
-                CpuVendor = "AuthenticAMD", StoreID = "one-volume", StoreFreeBytes = 980_000_000_000, StagingFreeBytes = 55_000_000_000, ArchiveFreeBytes = 990,
+                AgentVersion = Metering.Version,
+                RuntimeVersion = "crun 1.28", CriuVersion = "4.2.1", KernelVersion = "6.12.4", Architecture = "amd64",
+                CpuVendor = "AuthenticAMD", StoreID = "one-volume",
+                StoreFreeBytes = 980_000_000_000, StagingFreeBytes = 55_000_000_000, ArchiveFreeBytes = 990,
             },
             facts => facts.Excluding(s => s.Conditions));
-        _world.Ready("a").Should().Match<V1Condition>(c => c.Status == "True" && c.Reason == Reasons.Succeeded && c.Message == "pods can be moved away from this node, and to it");
+        _world.Ready("a").Should().Match<V1Condition>(c => c.Status == "True"
+            && c.Reason == Reasons.Succeeded
+            && c.Message == "pods can be moved away from this node, and to it");
         _world.Events.Should().ContainSingle().Which.Reason.Should().Be(ConditionTypes.Ready);
     }
 
@@ -54,7 +59,8 @@ internal sealed class CheckpointNodeTests
     }
 
     [TestCaseSource(nameof(Lacks))]
-    public async Task What_it_lacks_is_told_as_a_migration_would_be_told(Action<GetCapabilitiesResponse> lacks, string fails)
+    public async Task What_it_lacks_is_told_as_a_migration_would_be_told(
+        Action<GetCapabilitiesResponse> lacks, string fails)
     {
         ArgumentNullException.ThrowIfNull(lacks);
         var answer = NodeWorld.Capabilities("a", lacks);
@@ -65,7 +71,8 @@ internal sealed class CheckpointNodeTests
         var refused = NodeObstacles.OfSource(new V1Pod(), TcpPolicies.Close, answer)
             .Concat(NodeObstacles.OfTarget(new V1Pod(), source: null, answer)).ToList();
         refused.Should().NotBeEmpty();
-        _world.WhyNot("a").Should().Be($"False {Reasons.NodeNotCapable}: {fails}: {string.Join("; ", refused.Select(r => r.Message).Distinct())}");
+        _world.WhyNot("a").Should().Be(
+            $"False {Reasons.NodeNotCapable}: {fails}: {string.Join("; ", refused.Select(r => r.Message).Distinct())}");
     }
 
     [TestCase("not ready", "node a is not ready; see kubectl describe node a")]
@@ -73,11 +80,15 @@ internal sealed class CheckpointNodeTests
     public async Task What_its_Node_shows_keeps_pods_from_coming_too(string how, string why)
     {
         var node = MigrationWorld.Node("a", ready: how == "not ready" ? "Unknown" : "True");
-        _world.Put(how == "no handler" ? node with { Status = node.Status! with { RuntimeHandlers = [new V1NodeRuntimeHandler { Name = "runc" }] } } : node);
+        _world.Put(how == "no handler" ? node with
+        {
+            Status = node.Status! with { RuntimeHandlers = [new V1NodeRuntimeHandler { Name = "runc" }] },
+        } : node);
 
         await _world.ReconcileAsync();
 
-        _world.WhyNot("a").Should().StartWith($"False {Reasons.NodeNotCapable}: no pod can be moved to this node: {why}");
+        _world.WhyNot("a")
+            .Should().StartWith($"False {Reasons.NodeNotCapable}: no pod can be moved to this node: {why}");
     }
 
     [Test]
@@ -99,29 +110,34 @@ internal sealed class CheckpointNodeTests
         await _world.ReconcileAsync();
 
         _world.Ready("a").Status.Should().Be("True");
-        _world.Ready("a").Message.Should().EndWith($"; its agent is of version 0.0.1, the operator of {Metering.Version}");
+        _world.Ready("a").Message
+            .Should().EndWith($"; its agent is of version 0.0.1, the operator of {Metering.Version}");
     }
 
     [Test]
     public async Task A_node_whose_agent_falls_silent_is_unknown_until_it_answers_again()
     {
         await _world.ReconcileAsync();
-        _world.Answers["a"] = () => throw new AgentException(Reasons.AgentUnavailable, "Connection refused", isTerminal: false);
+        _world.Answers["a"] =
+            () => throw new AgentException(Reasons.AgentUnavailable, "Connection refused", isTerminal: false);
         await _world.GoOnAsync(Round);
 
-        _world.WhyNot("a").Should().Be("Unknown AgentUnavailable: the node's agent does not answer: Connection refused");
+        _world.WhyNot("a")
+            .Should().Be("Unknown AgentUnavailable: the node's agent does not answer: Connection refused");
         _world.Told("a")!.Status!.CriuVersion.Should().Be("4.2.1", "what it has said stands");
 
         _world.Answers["a"] = () => NodeWorld.Capabilities("a");
         await _world.GoOnAsync(Round);
         _world.WhyNot("a").Should().BeEmpty();
-        _world.Events.Select(e => e.Reason).Should().Equal(ConditionTypes.Ready, Reasons.AgentUnavailable, ConditionTypes.Ready);
+        _world.Events.Select(e => e.Reason)
+            .Should().Equal(ConditionTypes.Ready, Reasons.AgentUnavailable, ConditionTypes.Ready);
     }
 
     [Test]
     public async Task A_node_that_never_had_an_answer_is_told_too()
     {
-        _world.Answers["a"] = () => throw new AgentException(Reasons.AgentUnavailable, "Connection refused", isTerminal: false);
+        _world.Answers["a"] =
+            () => throw new AgentException(Reasons.AgentUnavailable, "Connection refused", isTerminal: false);
         var node = MigrationWorld.Node("b");
         _world.Put(node with { Status = node.Status! with { Addresses = [] } });
 
@@ -129,14 +145,16 @@ internal sealed class CheckpointNodeTests
         await _world.ReconcileAsync("b");
 
         _world.WhyNot("a").Should().StartWith("Unknown AgentUnavailable: ");
-        _world.WhyNot("b").Should().Be("Unknown AgentUnavailable: the node's agent does not answer: node b does not exist or has no address");
+        _world.WhyNot("b").Should().Be(
+            "Unknown AgentUnavailable: the node's agent does not answer: node b does not exist or has no address");
         _world.Told("a")!.Status!.AgentVersion.Should().BeNull();
     }
 
     [Test]
     public async Task A_volume_that_does_not_answer_is_what_the_node_lacks()
     {
-        _world.Answers["a"] = () => throw new AgentException(Reasons.StoreUnavailable, "the volume at /store of node a refuses", isTerminal: false);
+        _world.Answers["a"] = () => throw new AgentException(
+            Reasons.StoreUnavailable, "the volume at /store of node a refuses", isTerminal: false);
 
         await _world.ReconcileAsync();
 
@@ -167,7 +185,8 @@ internal sealed class CheckpointNodeTests
         await _world.ReconcileAsync();
 
         _world.Asked.Should().BeEmpty();
-        _world.WhyNot("a").Should().StartWith("False AgentMissing: no agent's pod (app.kubernetes.io/name=checkpoint-agent) is on this node");
+        _world.WhyNot("a").Should().StartWith(
+            "False AgentMissing: no agent's pod (app.kubernetes.io/name=checkpoint-agent) is on this node");
 
         _world.Put(NodeWorld.AgentPod("a"));
         await _world.ReconcileAsync();
@@ -199,7 +218,8 @@ internal sealed class CheckpointNodeTests
     }
 
     [TestCaseSource(nameof(Changes))]
-    public async Task It_is_asked_again_when_what_matters_has_changed_and_not_before(IKubernetesObject<V1ObjectMeta> change, bool asks)
+    public async Task It_is_asked_again_when_what_matters_has_changed_and_not_before(
+        IKubernetesObject<V1ObjectMeta> change, bool asks)
     {
         _world.Put(NodeWorld.AgentPod("a", ready: "False"));
         await _world.ReconcileAsync();
@@ -262,7 +282,8 @@ internal sealed class CheckpointNodeTests
     [Test]
     public async Task A_node_that_stays_silent_is_written_once()
     {
-        _world.Answers["a"] = () => throw new AgentException(Reasons.AgentUnavailable, "Connection refused", isTerminal: false);
+        _world.Answers["a"] =
+            () => throw new AgentException(Reasons.AgentUnavailable, "Connection refused", isTerminal: false);
 
         for (var round = 0; round < 100; round++)
         {
@@ -280,7 +301,8 @@ internal sealed class CheckpointNodeTests
     [TestCase(12_000_000, 13_300_000ul, 13_000_000)]
     [TestCase(12_000_000, 0ul, 0)]
     [TestCase(0, 1ul, 1)]
-    public void A_size_is_told_with_two_digits_and_anew_when_it_is_off_by_more_than_a_tenth(long? before, ulong bytes, long told) =>
+    public void A_size_is_told_with_two_digits_and_anew_when_it_is_off_by_more_than_a_tenth(
+        long? before, ulong bytes, long told) =>
         NodeReport.About(before, bytes).Should().Be(told);
 
     [TestCase("x x y", "c")]
@@ -305,7 +327,8 @@ internal sealed class CheckpointNodeTests
         }
 
         nodes.Where(n => _world.WhyNot(n.Name).StartsWith(
-                $"False StoreNotShared: no pod can be moved away from this node, or to it: nodes {n.Name} and ", StringComparison.Ordinal))
+                $"False StoreNotShared: no pod can be moved away from this node, or to it: nodes {n.Name} and ",
+                StringComparison.Ordinal))
             .Select(n => n.Name).Should().Equal(odd.Split(' ', StringSplitOptions.RemoveEmptyEntries));
         nodes.Count(n => _world.WhyNot(n.Name).Length == 0).Should().Be(nodes.Count - odd.Count(char.IsLetter));
     }
@@ -394,16 +417,25 @@ internal sealed class CheckpointNodeTests
 
     private static IEnumerable<TestCaseData> Lacks()
     {
-        yield return Case("kubelet", n => (n.KubeletCheckpoint, n.KubeletMessage) = (false, "the feature gate is off"), "no pod can be moved away from this node");
+        yield return Case(
+            "kubelet",
+            n => (n.KubeletCheckpoint, n.KubeletMessage) = (false, "the feature gate is off"),
+            "no pod can be moved away from this node");
         yield return Case("handler", n => n.RestoreHandler = false, "no pod can be moved to this node");
         yield return Case("criu", n => n.CriuVersion = "", "no pod can be moved away from this node, or to it");
         yield return Case("old criu", n => n.CriuVersion = "3.16", "no pod can be moved away from this node, or to it");
         yield return Case("hook", n => n.FenceHook = false, "no pod can be moved away from this node, or to it");
         yield return Case("protocol", n => n.ProtocolVersion = 7, "no pod can be moved away from this node, or to it");
-        yield return Case("crun", n => n.RuntimeMessage = "crun is built without CRIU", "no pod can be moved away from this node, or to it");
-        yield return Case("two", n => (n.KubeletCheckpoint, n.RestoreHandler) = (false, false), "no pod can be moved away from this node, or to it");
+        yield return Case(
+            "crun", n => n.RuntimeMessage = "crun is built without CRIU",
+            "no pod can be moved away from this node, or to it");
+        yield return Case(
+            "two",
+            n => (n.KubeletCheckpoint, n.RestoreHandler) = (false, false),
+            "no pod can be moved away from this node, or to it");
 
-        static TestCaseData Case(string name, Action<GetCapabilitiesResponse> lacks, string fails) => new TestCaseData(lacks, fails).SetArgDisplayNames(name);
+        static TestCaseData Case(string name, Action<GetCapabilitiesResponse> lacks, string fails) =>
+            new TestCaseData(lacks, fails).SetArgDisplayNames(name);
     }
 
     private static IEnumerable<TestCaseData> Changes()
@@ -411,18 +443,30 @@ internal sealed class CheckpointNodeTests
         var node = MigrationWorld.Node("a");
         var alive = node with
         {
-            Metadata = node.Metadata with { ResourceVersion = "2", Annotations = new Dictionary<string, string> { ["more"] = "said" } },
-            Status = node.Status! with { Conditions = [.. node.Status!.Conditions!.Select(c => c with { LastHeartbeatTime = DateTime.UnixEpoch.AddMinutes(5) })] },
+            Metadata = node.Metadata with
+            {
+                ResourceVersion = "2",
+                Annotations = new Dictionary<string, string> { ["more"] = "said" },
+            },
+            Status = node.Status! with { Conditions = [.. node.Status!.Conditions!.Select(
+                c => c with { LastHeartbeatTime = DateTime.UnixEpoch.AddMinutes(5) })] },
         };
         yield return Case("a kubelet that lives", alive, false);
-        yield return Case("its address", node with { Status = node.Status! with { Addresses = [new V1NodeAddress { Type = "InternalIP", Address = "192.0.2.2" }] } }, true);
+        yield return Case("its address", node with { Status = node.Status! with
+        {
+            Addresses = [new V1NodeAddress { Type = "InternalIP", Address = "192.0.2.2" }],
+        } }, true);
         yield return Case("its readiness", MigrationWorld.Node("a", ready: "False"), true);
         yield return Case("a namesake", node with { Metadata = node.Metadata with { Uid = "another" } }, true);
-        yield return Case("its runtime", node with { Status = node.Status! with { RuntimeHandlers = [new V1NodeRuntimeHandler { Name = "checkpoint-restore" }] } }, true);
+        yield return Case("its runtime", node with { Status = node.Status! with
+        {
+            RuntimeHandlers = [new V1NodeRuntimeHandler { Name = "checkpoint-restore" }],
+        } }, true);
         yield return Case("its agent is ready", NodeWorld.AgentPod("a"), true);
         yield return Case("another node's agent", NodeWorld.AgentPod("b"), false);
 
-        static TestCaseData Case(string name, IKubernetesObject<V1ObjectMeta> change, bool asks) => new TestCaseData(change, asks).SetArgDisplayNames(name);
+        static TestCaseData Case(string name, IKubernetesObject<V1ObjectMeta> change, bool asks) =>
+            new TestCaseData(change, asks).SetArgDisplayNames(name);
     }
 
     private sealed class Heard : ITriggers
@@ -436,6 +480,7 @@ internal sealed class CheckpointNodeTests
             return this;
         }
 
-        public IEnumerable<ObjectKey> Wakes(object item) => _all.Where(one => one.Kind == item.GetType()).SelectMany(one => one.Wakes(item));
+        public IEnumerable<ObjectKey> Wakes(object item) =>
+            _all.Where(one => one.Kind == item.GetType()).SelectMany(one => one.Wakes(item));
     }
 }

@@ -31,7 +31,8 @@ public sealed class CheckpointPartsTests : IDisposable
 
     [TestCase("a", "b-c", "a-b", "c")]
     [TestCase("a", "c", "a-c", "c")]
-    public async Task Checkpoints_whose_names_run_into_one_have_parts_of_their_own(string one, string container, string other, string otherContainer)
+    public async Task Checkpoints_whose_names_run_into_one_have_parts_of_their_own(
+        string one, string container, string other, string otherContainer)
     {
         await ReconcileAsync(Whole(one, "11111111-0000", container));
         await ReconcileAsync(Whole(other, "22222222-0000", otherContainer));
@@ -65,7 +66,8 @@ public sealed class CheckpointPartsTests : IDisposable
         var whole = Whole("a", "11111111-0000", "c");
         whole = whole with
         {
-            Metadata = whole.Metadata with { Labels = new Dictionary<string, string> { [WellKnown.MigrationUid] = "over" } },
+            Metadata =
+                whole.Metadata with { Labels = new Dictionary<string, string> { [WellKnown.MigrationUid] = "over" } },
         };
         _world.Put(whole);
         _world.Put(Part("part", whole));
@@ -77,12 +79,14 @@ public sealed class CheckpointPartsTests : IDisposable
         }
         else
         {
-            _world.Refuse<VerifyCheckpointResponse>(new AgentException(Reasons.ArtifactMissing, "not there", isTerminal: true));
+            _world.Refuse<VerifyCheckpointResponse>(
+                new AgentException(Reasons.ArtifactMissing, "not there", isTerminal: true));
         }
 
         for (var i = 0; i < 3; i++)
         {
-            await new ContainerCheckpointReconciler(_world, _world, new LostNodes(_world, _world.Time), _calls, _world, _queue, _world.Time)
+            await new ContainerCheckpointReconciler(
+                _world, _world, new LostNodes(_world, _world.Time), _calls, _world, _queue, _world.Time)
                 .ReconcileAsync(new("n", "part"), CancellationToken.None);
         }
 
@@ -99,9 +103,22 @@ public sealed class CheckpointPartsTests : IDisposable
     {
         var whole = new PodCheckpoint
         {
-            Metadata = new V1ObjectMeta { Name = name, NamespaceProperty = "n", Uid = uid, Finalizers = [WellKnown.CheckpointFinalizer] },
+            Metadata = new V1ObjectMeta
+            {
+                Name = name,
+                NamespaceProperty = "n",
+                Uid = uid,
+                Finalizers = [WellKnown.CheckpointFinalizer],
+            },
             Spec = new PodCheckpointSpec { PodName = "p" },
-            Status = new PodCheckpointStatus { CheckpointID = Id, PodUID = PodUid, NodeName = "a", Containers = [container] },
+            Status =
+                new PodCheckpointStatus
+                {
+                    CheckpointID = Id,
+                    PodUID = PodUid,
+                    NodeName = "a",
+                    Containers = [container],
+                },
         };
         _world.Put(whole);
         var pod = _world.Find<V1Pod>(new("n", "p"))!;
@@ -113,12 +130,14 @@ public sealed class CheckpointPartsTests : IDisposable
     {
         Metadata = new V1ObjectMeta
         {
-            Name = name, NamespaceProperty = "n", Uid = $"{name}-uid", OwnerReferences = [Owners.ControllerReference(whole)], Finalizers = [WellKnown.CheckpointFinalizer],
+            Name = name, NamespaceProperty = "n", Uid = $"{name}-uid",
+            OwnerReferences = [Owners.ControllerReference(whole)], Finalizers = [WellKnown.CheckpointFinalizer],
         },
         Spec = new ContainerCheckpointSpec { PodName = "p", PodUID = PodUid, ContainerName = "c", CheckpointID = Id },
     };
 
     private Task ReconcileAsync(PodCheckpoint whole) =>
-        new PodCheckpointReconciler(_world, _world, new LostNodes(_world, _world.Time), _calls, _world, _queue, _world.Time)
+        new PodCheckpointReconciler(
+            _world, _world, new LostNodes(_world, _world.Time), _calls, _world, _queue, _world.Time)
             .ReconcileAsync(ObjectKey.Of(whole), CancellationToken.None);
 }

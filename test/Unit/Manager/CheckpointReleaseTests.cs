@@ -26,12 +26,14 @@ public sealed class CheckpointReleaseTests : MigrationTests
         _calls = new PendingCalls(TaskScheduler.Default, new SoleLeader(), CancellationToken.None);
         var whole = new PodCheckpoint
         {
-            Metadata = Meta("whole", Owners.ControllerReference(_world.Migration), deleted: true), Status = new PodCheckpointStatus { Ready = true },
+            Metadata = Meta("whole", Owners.ControllerReference(_world.Migration), deleted: true),
+            Status = new PodCheckpointStatus { Ready = true },
         };
         _world.Put(whole);
         _world.Put(new ContainerCheckpoint
         {
-            Metadata = Meta("part", Owners.ControllerReference(whole), deleted: true), Status = new ContainerCheckpointStatus { Ready = true },
+            Metadata = Meta("part", Owners.ControllerReference(whole), deleted: true),
+            Status = new ContainerCheckpointStatus { Ready = true },
         });
     }
 
@@ -43,7 +45,8 @@ public sealed class CheckpointReleaseTests : MigrationTests
     {
         await ReconcileWholeAsync();
         _world.MetadataPatches.Should().BeEmpty();
-        _world.Events.Should().ContainSingle().Which.Message.Should().Be("PodMigration m moves a pod by it; it goes when that has ended");
+        _world.Events.Should().ContainSingle().Which.Message.Should().Be(
+            "PodMigration m moves a pod by it; it goes when that has ended");
 
         _world.Put(_world.Migration with { Status = new PodMigrationStatus { CompletionTime = DateTime.UnixEpoch } });
         _world.Take<ContainerCheckpoint>("n", "part");
@@ -56,12 +59,14 @@ public sealed class CheckpointReleaseTests : MigrationTests
     {
         _world.Put(new PodCheckpoint
         {
-            Metadata = Meta(_world.Checkpoint, Owners.ControllerReference(_world.Migration), deleted: true), Spec = new PodCheckpointSpec { PodName = "p" },
+            Metadata = Meta(_world.Checkpoint, Owners.ControllerReference(_world.Migration), deleted: true),
+            Spec = new PodCheckpointSpec { PodName = "p" },
         });
 
         await ReconcileWholeAsync(_world.Checkpoint);
 
-        _world.Find<PodCheckpoint>(new("n", _world.Checkpoint))!.Status!.CheckpointID.Should().Be(MigrationScope.CheckpointIdFor(_world.Migration));
+        _world.Find<PodCheckpoint>(new("n", _world.Checkpoint))!.Status!.CheckpointID
+            .Should().Be(MigrationScope.CheckpointIdFor(_world.Migration));
     }
 
     [Test]
@@ -70,10 +75,14 @@ public sealed class CheckpointReleaseTests : MigrationTests
         PutWhole(leaving: false);
         var part = _world.Find<ContainerCheckpoint>(new("n", "part"))!;
         const string Uid = "2c7d0e5a-1f3b-4a6c-8d9e-0b1a2c3d4e5f";
-        _world.Put(_world.Find<V1Pod>(new("n", "p"))! with { Metadata = new V1ObjectMeta { Name = "p", NamespaceProperty = "n", Uid = Uid } });
+        _world.Put(_world.Find<V1Pod>(new("n", "p"))! with
+        {
+            Metadata = new V1ObjectMeta { Name = "p", NamespaceProperty = "n", Uid = Uid },
+        });
         _world.Put(part with
         {
-            Spec = new ContainerCheckpointSpec { PodName = "p", ContainerName = "c", PodUID = Uid, CheckpointID = Id }, Status = null,
+            Spec = new ContainerCheckpointSpec { PodName = "p", ContainerName = "c", PodUID = Uid, CheckpointID = Id },
+            Status = null,
         });
 
         await ReconcilePartAsync();
@@ -121,7 +130,8 @@ public sealed class CheckpointReleaseTests : MigrationTests
         PutWhole(leaving);
 
         await ReconcilePartAsync();
-        _world.MetadataPatches.Should().BeEmpty("the garbage collector deletes all at once where a user deletes in the foreground");
+        _world.MetadataPatches
+            .Should().BeEmpty("the garbage collector deletes all at once where a user deletes in the foreground");
         _world.Events.Should().ContainSingle().Which.Reason.Should().Be(Reasons.InUse);
 
         EndMigration();
@@ -139,7 +149,9 @@ public sealed class CheckpointReleaseTests : MigrationTests
             Metadata = new V1ObjectMeta
             {
                 Name = "again", NamespaceProperty = "n", Uid = "again-uid",
-                Annotations = new Dictionary<string, string> { [WellKnown.RestoreAnnotation] = ArtifactUri.ForPod(PodUid, Id).ToString() },
+                Annotations =
+                    new Dictionary<string, string> { [WellKnown.RestoreAnnotation] = ArtifactUri.ForPod(PodUid, Id)
+                        .ToString() },
             },
             Spec = new V1PodSpec { NodeName = "b" },
         });
@@ -164,8 +176,11 @@ public sealed class CheckpointReleaseTests : MigrationTests
         {
             Metadata = new V1ObjectMeta
             {
-                Name = "again", NamespaceProperty = "n", Uid = "again-uid", CreationTimestamp = DateTime.UnixEpoch.AddSeconds(seconds),
-                Annotations = new Dictionary<string, string> { [WellKnown.RestoreAnnotation] = ArtifactUri.ForPod(PodUid, Id).ToString() },
+                Name = "again",
+                NamespaceProperty = "n", Uid = "again-uid", CreationTimestamp = DateTime.UnixEpoch.AddSeconds(seconds),
+                Annotations =
+                    new Dictionary<string, string> { [WellKnown.RestoreAnnotation] = ArtifactUri.ForPod(PodUid, Id)
+                        .ToString() },
             },
             Spec = new V1PodSpec { NodeName = "b" },
         });
@@ -185,18 +200,23 @@ public sealed class CheckpointReleaseTests : MigrationTests
         Status = new PodCheckpointStatus { Ready = true, PodUID = PodUid, CheckpointID = Id, Containers = ["c"] },
     });
 
-    private void EndMigration() => _world.Put(_world.Migration with { Status = new PodMigrationStatus { CompletionTime = DateTime.UnixEpoch } });
+    private void EndMigration() =>
+        _world.Put(_world.Migration with { Status = new PodMigrationStatus { CompletionTime = DateTime.UnixEpoch } });
 
     private static V1ObjectMeta Meta(string name, V1OwnerReference owner, bool deleted) => new()
     {
-        Name = name, NamespaceProperty = "n", Uid = $"{name}-uid", OwnerReferences = [owner], Finalizers = [WellKnown.CheckpointFinalizer],
+        Name = name, NamespaceProperty = "n",
+        Uid = $"{name}-uid", OwnerReferences = [owner], Finalizers = [WellKnown.CheckpointFinalizer],
         DeletionTimestamp = deleted ? DateTime.UnixEpoch : null,
     };
 
     private Task ReconcileWholeAsync(string name = "whole") =>
-        new PodCheckpointReconciler(_world, _world, new LostNodes(_world, _world.Time), _calls, _world, _queue, _world.Time).ReconcileAsync(new("n", name), CancellationToken.None);
+        new PodCheckpointReconciler(
+            _world, _world, new LostNodes(_world, _world.Time), _calls, _world, _queue, _world.Time)
+            .ReconcileAsync(new("n", name), CancellationToken.None);
 
     private Task ReconcilePartAsync() =>
-        new ContainerCheckpointReconciler(_world, _world, new LostNodes(_world, _world.Time), _calls, _world, _queue, _world.Time)
+        new ContainerCheckpointReconciler(
+            _world, _world, new LostNodes(_world, _world.Time), _calls, _world, _queue, _world.Time)
             .ReconcileAsync(new("n", "part"), CancellationToken.None);
 }

@@ -29,26 +29,35 @@ internal sealed class CheckpointStage : IDisposable
     {
         _queue = new WorkQueue(Agents.Time);
         Cluster = new ServedCluster(new SimulatedServer(Agents.Time, new Random(1)));
-        _release = new ContentRelease(Cluster, Agents, Calls, Agents, Options.Create(new OperatorOptions()), Agents.Time);
+        _release = new ContentRelease(
+            Cluster, Agents, Calls, Agents, Options.Create(new OperatorOptions()), Agents.Time);
         Agents.Answer(new DeleteCheckpointResponse());
         var claim = Cluster.Create(new PodCheckpoint
         {
-            Metadata = new V1ObjectMeta { Name = "whole", NamespaceProperty = "n", Finalizers = [WellKnown.CheckpointFinalizer] },
+            Metadata = new V1ObjectMeta
+            {
+                Name = "whole",
+                NamespaceProperty = "n",
+                Finalizers = [WellKnown.CheckpointFinalizer],
+            },
             Spec = new PodCheckpointSpec { PodName = "p" },
         });
         _claimUid = claim.Metadata.Uid!;
         Cluster.Server.PatchStatus(claim, Status(new PodCheckpointStatus
         {
-            Ready = true, PodUID = PodUid, CheckpointID = Id, NodeName = "a", Containers = ["c"], BoundContentName = $"pcpc-{_claimUid}",
+            Ready = true, PodUID = PodUid,
+            CheckpointID = Id, NodeName = "a", Containers = ["c"], BoundContentName = $"pcpc-{_claimUid}",
         }));
         PutContent($"pcpc-{_claimUid}", "n", "whole", _claimUid);
         var part = Cluster.Create(new ContainerCheckpoint
         {
             Metadata = new V1ObjectMeta
             {
-                Name = "part", NamespaceProperty = "n", OwnerReferences = [Owners.ControllerReference(claim)], Finalizers = [WellKnown.CheckpointFinalizer],
+                Name = "part", NamespaceProperty = "n",
+                OwnerReferences = [Owners.ControllerReference(claim)], Finalizers = [WellKnown.CheckpointFinalizer],
             },
-            Spec = new ContainerCheckpointSpec { PodName = "p", PodUID = PodUid, ContainerName = "c", CheckpointID = Id },
+            Spec =
+                new ContainerCheckpointSpec { PodName = "p", PodUID = PodUid, ContainerName = "c", CheckpointID = Id },
         });
         _partUid = part.Metadata.Uid!;
         Cluster.Server.PatchStatus(part, Status(new ContainerCheckpointStatus { Ready = true }));
@@ -57,7 +66,8 @@ internal sealed class CheckpointStage : IDisposable
             Metadata = new V1ObjectMeta { Name = $"ccpc-{_partUid}", Finalizers = [WellKnown.ContentFinalizer] },
             Spec = new ContainerCheckpointContentSpec
             {
-                ContainerCheckpointRef = new ClaimReference { NamespaceProperty = "n", Name = "part", Uid = _partUid }, Source = Source with { ContainerName = "c" },
+                ContainerCheckpointRef = new ClaimReference { NamespaceProperty = "n", Name = "part", Uid = _partUid },
+                Source = Source with { ContainerName = "c" },
             },
         });
         Cluster.Server.PatchStatus(content, Status(new ContainerCheckpointContentStatus { Ready = true }));
@@ -77,35 +87,43 @@ internal sealed class CheckpointStage : IDisposable
 
     public ContainerCheckpoint Part => Cluster.Server.Find<ContainerCheckpoint>("n", "part")!;
 
-    public ContainerCheckpointContent PartContent => Cluster.Server.Find<ContainerCheckpointContent>(null, $"ccpc-{_partUid}")!;
+    public ContainerCheckpointContent PartContent =>
+        Cluster.Server.Find<ContainerCheckpointContent>(null, $"ccpc-{_partUid}")!;
 
     /// <summary>The objects that are there, by kind.</summary>
-    public IEnumerable<string> Left => Cluster.Server.All<IKubernetesObject<V1ObjectMeta>>().Select(o => $"{o.Kind} {o.Metadata.Name}")
-        .Select(n => n.Replace(_claimUid, "1", StringComparison.Ordinal).Replace(_partUid, "2", StringComparison.Ordinal));
+    public IEnumerable<string> Left =>
+        Cluster.Server.All<IKubernetesObject<V1ObjectMeta>>().Select(o => $"{o.Kind} {o.Metadata.Name}")
+            .Select(n => n.Replace(_claimUid, "1", StringComparison.Ordinal).Replace(
+                _partUid, "2", StringComparison.Ordinal));
 
-    private static CheckpointSource Source => new() { PodNamespace = "n", PodName = "p", PodUID = PodUid, NodeName = "a", CheckpointID = Id };
+    private static CheckpointSource Source =>
+        new() { PodNamespace = "n", PodName = "p", PodUID = PodUid, NodeName = "a", CheckpointID = Id };
 
     public static JsonObject Status<T>(T status)
         where T : class, new() => MergePatch.Between(new T(), status);
 
-    public PodCheckpointContent PutContent(string name, string scope, string claim, string? uid, string policy = DeletionPolicies.Delete) =>
+    public PodCheckpointContent PutContent(
+        string name, string scope, string claim, string? uid, string policy = DeletionPolicies.Delete) =>
         Cluster.Server.PatchStatus(
             Cluster.Create(new PodCheckpointContent
             {
                 Metadata = new V1ObjectMeta { Name = name, Finalizers = [WellKnown.ContentFinalizer] },
                 Spec = new PodCheckpointContentSpec
                 {
-                    PodCheckpointRef = new ClaimReference { NamespaceProperty = scope, Name = claim, Uid = uid }, DeletionPolicy = policy, Source = Source,
+                    PodCheckpointRef = new ClaimReference { NamespaceProperty = scope, Name = claim, Uid = uid },
+                    DeletionPolicy = policy, Source = Source,
                 },
             }),
-            Status(new PodCheckpointContentStatus { Ready = true, ArtifactURI = ArtifactUri.ForPod(PodUid, Id).ToString() }));
+            Status(new PodCheckpointContentStatus { Ready = true, ArtifactURI = ArtifactUri.ForPod(PodUid, Id)
+                .ToString() }));
 
     /// <summary>The migration, under way, that the checkpoint is made for.</summary>
     public PodMigration Move()
     {
         var migration = Cluster.Create(new PodMigration
         {
-            Metadata = new V1ObjectMeta { Name = "m", NamespaceProperty = "n", Finalizers = [WellKnown.MigrationFinalizer] },
+            Metadata =
+                new V1ObjectMeta { Name = "m", NamespaceProperty = "n", Finalizers = [WellKnown.MigrationFinalizer] },
             Spec = new PodMigrationSpec { PodName = "p", TargetNode = "b" },
         });
         Cluster.Server.Edit(Claim, claim => claim["metadata"]!["ownerReferences"] = new JsonArray(
@@ -119,7 +137,9 @@ internal sealed class CheckpointStage : IDisposable
         Metadata = new V1ObjectMeta
         {
             Name = "again", NamespaceProperty = scope,
-            Annotations = new Dictionary<string, string> { [WellKnown.RestoreAnnotation] = ArtifactUri.ForPod(PodUid, Id).ToString() },
+            Annotations =
+                new Dictionary<string, string> { [WellKnown.RestoreAnnotation] = ArtifactUri.ForPod(PodUid, Id)
+                    .ToString() },
         },
         Spec = new V1PodSpec { NodeName = "b" },
     });
@@ -143,10 +163,14 @@ internal sealed class CheckpointStage : IDisposable
     {
         var lost = new LostNodes(Cluster, Agents.Time);
         IReconciler reconciler =
-            typeof(T) == typeof(PodCheckpoint) ? new PodCheckpointReconciler(Cluster, Agents, lost, Calls, Agents, _queue, Agents.Time)
-            : typeof(T) == typeof(ContainerCheckpoint) ? new ContainerCheckpointReconciler(Cluster, Agents, lost, Calls, Agents, _queue, Agents.Time)
-            : typeof(T) == typeof(PodCheckpointContent) ? new PodCheckpointContentReconciler(Cluster, Agents, Calls, _release, Agents, _queue, Agents.Time)
-            : new ContainerCheckpointContentReconciler(Cluster, _release, Agents, _queue, Agents.Time);
+            typeof(T) == typeof(PodCheckpoint)
+                ? new PodCheckpointReconciler(Cluster, Agents, lost, Calls, Agents, _queue, Agents.Time)
+                : typeof(T) == typeof(ContainerCheckpoint)
+                    ? new ContainerCheckpointReconciler(Cluster, Agents, lost, Calls, Agents, _queue, Agents.Time)
+                    : typeof(T) == typeof(PodCheckpointContent)
+                        ? new PodCheckpointContentReconciler(
+                            Cluster, Agents, Calls, _release, Agents, _queue, Agents.Time)
+                        : new ContainerCheckpointContentReconciler(Cluster, _release, Agents, _queue, Agents.Time);
         TimeSpan? again = null;
         foreach (var item in Cluster.All<T>().ToList())
         {

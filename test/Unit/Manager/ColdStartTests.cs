@@ -10,7 +10,8 @@ using PodCheckpointing.Manager.PodMigrations.Back;
 
 namespace PodCheckpointing.Unit.Manager;
 
-/// <summary>A fresh pod that takes the source's place, and what becomes of the source where the server refuses that pod.</summary>
+/// <summary>A fresh pod that takes the source's place, and what becomes of the source where
+/// the server refuses that pod.</summary>
 public sealed class ColdStartTests : MigrationTests
 {
     private const string Words = "pods \"p-cmigratio\" is forbidden: exceeded quota: two";
@@ -24,7 +25,8 @@ public sealed class ColdStartTests : MigrationTests
             Spec = _world.Migration.Spec with { OnFailure = OnFailurePolicies.ColdStart },
             Status = _world.Status with
             {
-                Conditions = _world.Status.Conditions.With(ConditionTypes.RolledBack, "False", Reasons.RestoreFailed, "CRIU says no", 1, DateTime.UnixEpoch),
+                Conditions = _world.Status.Conditions.With(
+                    ConditionTypes.RolledBack, "False", Reasons.RestoreFailed, "CRIU says no", 1, DateTime.UnixEpoch),
             },
         });
         _world.Answer(new CancelRestoreResponse());
@@ -40,14 +42,17 @@ public sealed class ColdStartTests : MigrationTests
 
         _world.Deleted.Should().BeEmpty();
         _world.Status.CompletionTime.Should().BeNull("a quota may count the target for a moment");
-        _world.Condition(ConditionTypes.Stalled).Should().Match<V1Condition>(c => c.Status == "True" && c.Reason == Reasons.RequestRefused && c.Message == Words);
+        _world.Condition(ConditionTypes.Stalled).Should().Match<V1Condition>(
+            c => c.Status == "True" && c.Reason == Reasons.RequestRefused && c.Message == Words);
 
         _world.Time.Advance(ColdStart.QuotaTime);
         await _world.ReconcileAFewTimesAsync();
 
         _world.Deleted.Should().BeEmpty();
-        _world.Status.Should().Match<PodMigrationStatus>(s => s.Outcome == Outcomes.RolledBack && s.Phase == MigrationPhases.Failed && s.PodAccessible == true);
-        _world.Status.Message.Should().Be($"CRIU says no; not started afresh at b, where the API server refuses the pod: {Words}");
+        _world.Status.Should().Match<PodMigrationStatus>(
+            s => s.Outcome == Outcomes.RolledBack && s.Phase == MigrationPhases.Failed && s.PodAccessible == true);
+        _world.Status.Message
+            .Should().Be($"CRIU says no; not started afresh at b, where the API server refuses the pod: {Words}");
     }
 
     [Test]
@@ -65,7 +70,8 @@ public sealed class ColdStartTests : MigrationTests
     [Test]
     public async Task A_source_goes_on_where_nobody_stands_behind_a_webhook()
     {
-        _world.Refusal = new KubernetesException(HttpStatusCode.InternalServerError, new V1Status { Message = "failed calling webhook \"away.example\"" });
+        _world.Refusal = new KubernetesException(
+            HttpStatusCode.InternalServerError, new V1Status { Message = "failed calling webhook \"away.example\"" });
 
         await _world.ReconcileAFewTimesAsync();
         _world.Condition(ConditionTypes.Stalled)!.Message.Should().Contain("away.example");
@@ -109,7 +115,8 @@ public sealed class ColdStartTests : MigrationTests
         await _world.Invoking(w => w.ReconcileAsync()).Should().ThrowAsync<KubernetesException>("it is tried again");
 
         _world.Status.CompletionTime.Should().BeNull();
-        _world.Condition(ConditionTypes.Stalled).Should().Match<V1Condition>(c => c.Status == "True" && c.Message == Words);
+        _world.Condition(ConditionTypes.Stalled)
+            .Should().Match<V1Condition>(c => c.Status == "True" && c.Message == Words);
     }
 
     [Test]
@@ -117,16 +124,19 @@ public sealed class ColdStartTests : MigrationTests
     {
         await SourceHasGoneAsync();
         _world.Refusal = WayBackTests.Refused(
-            "pods \"p-cmigratio\" is forbidden: unable to create new content in namespace n because it is being terminated",
+            "pods \"p-cmigratio\" is forbidden: unable to create new content in namespace n because it is being "
+                + "terminated",
             "NamespaceTerminating");
 
         await _world.ReconcileAFewTimesAsync();
 
-        _world.Status.Should().Match<PodMigrationStatus>(s => s.Outcome == Outcomes.Lost && s.Phase == MigrationPhases.Failed && s.PodAccessible == false);
+        _world.Status.Should().Match<PodMigrationStatus>(
+            s => s.Outcome == Outcomes.Lost && s.Phase == MigrationPhases.Failed && s.PodAccessible == false);
         _world.Status.CompletionTime.Should().NotBeNull();
         _world.Condition(ConditionTypes.RolledBack)!.Status.Should().Be("False", "there was no way back");
         _world.Condition(ConditionTypes.Stalled)?.Status.Should().Be("False");
-        _world.Status.Message.Should().Be("CRIU says no; the source is gone, and no pod can be started afresh: namespace n is being deleted");
+        _world.Status.Message.Should().Be(
+            "CRIU says no; the source is gone, and no pod can be started afresh: namespace n is being deleted");
         _world.MetadataPatches.Should().Contain(("m", "finalizers: "));
     }
 

@@ -10,11 +10,13 @@ using PodCheckpointing.Manager.Agents;
 
 namespace PodCheckpointing.Unit.Manager;
 
-/// <summary>How often, and for how long, agents are asked to remove bytes that the volume does not give up; and what is remembered of it.</summary>
+/// <summary>How often, and for how long, agents are asked to remove bytes that the volume does not give up; and
+/// what is remembered of it.</summary>
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
 public sealed class ContentReleaseTests : IDisposable
 {
-    private static readonly AgentException Refusal = new(Reasons.StoreUnavailable, "the volume refuses: Input/output error", isTerminal: false);
+    private static readonly AgentException Refusal =
+        new(Reasons.StoreUnavailable, "the volume refuses: Input/output error", isTerminal: false);
     private readonly CheckpointStage _stage = new();
 
     public void Dispose() => _stage.Dispose();
@@ -129,13 +131,17 @@ public sealed class ContentReleaseTests : IDisposable
         _stage.Cluster.Server.Edit(_stage.Part, j => j.Remove("status"));
         _stage.Cluster.Server.PatchStatus(_stage.Claim, new JsonObject { ["ready"] = false });
         var stopped = Timestamp.FromDateTime(_stage.Agents.Time.GetUtcNow().UtcDateTime);
-        _stage.Agents.Answer(new CheckpointResponse { Digest = "sha256:1", CompressedDigest = "sha256:2", StoppedAt = stopped });
-        _stage.Agents.Answer(new SealResponse { ArtifactUri = ArtifactUri.ForPod(CheckpointStage.PodUid, CheckpointStage.Id).ToString() });
+        _stage.Agents.Answer(
+            new CheckpointResponse { Digest = "sha256:1", CompressedDigest = "sha256:2", StoppedAt = stopped });
+        _stage.Agents.Answer(
+            new SealResponse { ArtifactUri = ArtifactUri.ForPod(CheckpointStage.PodUid, CheckpointStage.Id)
+                .ToString() });
 
         await _stage.ReconcileAsync();
 
         _stage.Claim.Status!.Ready.Should().BeTrue();
-        _stage.Calls.Known<CheckpointResponse>($"ccp/{_stage.Part.Metadata.Uid}/dump").Should().BeNull("a thousand checkpoints are kept for months");
+        _stage.Calls.Known<CheckpointResponse>($"ccp/{_stage.Part.Metadata.Uid}/dump")
+            .Should().BeNull("a thousand checkpoints are kept for months");
         _stage.Calls.Known<SealResponse>($"pcp/{_stage.Claim.Metadata.Uid}/seal").Should().BeNull();
     }
 
@@ -171,5 +177,6 @@ public sealed class ContentReleaseTests : IDisposable
         }
     }
 
-    private IEnumerable<string> Told() => _stage.Agents.Events.Where(e => e.Reason == Reasons.BytesLeftBehind).Select(e => e.Message);
+    private IEnumerable<string> Told() =>
+        _stage.Agents.Events.Where(e => e.Reason == Reasons.BytesLeftBehind).Select(e => e.Message);
 }

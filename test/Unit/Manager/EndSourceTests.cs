@@ -44,7 +44,8 @@ public sealed class EndSourceTests : MigrationTests
         _world.Deleted.Should().Equal("p");
     }
 
-    /// <summary>Its object was deleted by force, and its kubelet has not heard of it: under the fence alone nothing starts again.</summary>
+    /// <summary>Its object was deleted by force, and its kubelet has not heard of it: under the fence
+    /// alone nothing starts again.</summary>
     [Test]
     public async Task The_fence_of_a_source_without_an_object_is_lifted_when_its_processes_have_ended()
     {
@@ -71,7 +72,8 @@ public sealed class EndSourceTests : MigrationTests
         }
         else
         {
-            _world.Refuse<EndProcessesResponse>(new AgentException(Reasons.CheckpointFailed, "holds no fence of it", isTerminal: true));
+            _world.Refuse<EndProcessesResponse>(
+                new AgentException(Reasons.CheckpointFailed, "holds no fence of it", isTerminal: true));
         }
 
         await _world.ReconcileAsync();
@@ -83,7 +85,8 @@ public sealed class EndSourceTests : MigrationTests
     public async Task An_agent_that_does_not_answer_at_the_source_is_told_as_such_and_not_waited_for_for_ever()
     {
         _world.HasCome(Verified, Steps.Restore, Steps.Commit, Steps.EndSource);
-        _world.Refuse<EndProcessesResponse>(new AgentException(Reasons.AgentUnavailable, "no answer", isTerminal: false));
+        _world.Refuse<EndProcessesResponse>(
+            new AgentException(Reasons.AgentUnavailable, "no answer", isTerminal: false));
 
         await FluentActions.Awaiting(_world.ReconcileAsync).Should().ThrowAsync<AgentException>();
 

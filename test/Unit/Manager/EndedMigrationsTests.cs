@@ -11,12 +11,20 @@ public sealed class EndedMigrationsTests
 {
     private static readonly PodMigration UnderWay = new()
     {
-        Metadata = new V1ObjectMeta { Name = "m", NamespaceProperty = "ns", Uid = "u", Finalizers = [WellKnown.MigrationFinalizer] },
+        Metadata = new V1ObjectMeta
+        {
+            Name = "m",
+            NamespaceProperty = "ns",
+            Uid = "u",
+            Finalizers = [WellKnown.MigrationFinalizer],
+        },
         Spec = new PodMigrationSpec { PodName = "p", ServiceName = "s" },
         Status = new PodMigrationStatus
         {
-            Phase = MigrationPhases.Completed, PodUID = "pu", SourceNode = "a", TargetNode = "b", Outcome = Outcomes.Lost,
-            Message = "long", Steps = [new MigrationStep { Name = "s" }], Conditions = [new V1Condition { Type = ConditionTypes.Ready }],
+            Phase = MigrationPhases.Completed,
+            PodUID = "pu", SourceNode = "a", TargetNode = "b", Outcome = Outcomes.Lost,
+            Message = "long",
+            Steps = [new MigrationStep { Name = "s" }], Conditions = [new V1Condition { Type = ConditionTypes.Ready }],
             ColdStartPod = "longer",
         },
     };
@@ -35,7 +43,8 @@ public sealed class EndedMigrationsTests
 
         var kept = EndedMigrations.Strip(ended);
 
-        foreach (var index in new[] { Indexes.MigrationsByUid, Indexes.MigrationsByPodUid, Indexes.MigrationsByPod, Indexes.MigrationsByService })
+        foreach (var index in new[] { Indexes.MigrationsByUid,
+            Indexes.MigrationsByPodUid, Indexes.MigrationsByPod, Indexes.MigrationsByService })
         {
             index.ValueOf(kept).Should().Be(index.ValueOf(ended));
         }

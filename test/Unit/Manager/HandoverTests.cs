@@ -13,7 +13,8 @@ public sealed class HandoverTests
 
     private static readonly V1OwnerReference Owner = new()
     {
-        ApiVersion = "apps/v1", Kind = "ReplicaSet", Name = "web-5d", Uid = "rs", Controller = true, BlockOwnerDeletion = true,
+        ApiVersion = "apps/v1",
+        Kind = "ReplicaSet", Name = "web-5d", Uid = "rs", Controller = true, BlockOwnerDeletion = true,
     };
 
     [Test]
@@ -21,7 +22,9 @@ public sealed class HandoverTests
     {
         var target = Target(Source());
 
-        target.Metadata.Labels.Should().BeEquivalentTo(new Dictionary<string, string> { ["app"] = "web", [WellKnown.MigrationUid] = Uid });
+        target.Metadata.Labels
+            .Should().BeEquivalentTo(
+                new Dictionary<string, string> { ["app"] = "web", [WellKnown.MigrationUid] = Uid });
         target.Metadata.OwnerReferences.Should().BeNull();
         target.Metadata.Annotations.Should().Contain(WellKnown.DeletionCost, "7");
         Handover.IsDue(target).Should().BeTrue();
@@ -32,7 +35,8 @@ public sealed class HandoverTests
     public void A_waiting_target_of_a_ReplicaSet_without_a_Deployment_matches_no_selector_at_all(string set)
     {
         var source = Source();
-        var target = Target(source with { Metadata = source.Metadata with { OwnerReferences = [Owner with { Name = set }] } });
+        var target =
+            Target(source with { Metadata = source.Metadata with { OwnerReferences = [Owner with { Name = set }] } });
 
         target.Metadata.Labels.Should().Equal(new Dictionary<string, string> { [WellKnown.MigrationUid] = Uid });
         target.Metadata.OwnerReferences.Should().BeNull();
@@ -46,10 +50,12 @@ public sealed class HandoverTests
         var gated = source with
         {
             Metadata = source.Metadata with { OwnerReferences = [Owner with { Name = set }] },
-            Spec = source.Spec with { More = new() { ["readinessGates"] = JsonSerializer.SerializeToElement(new[] { new { conditionType = "lb.example/ready" } }) } },
+            Spec = source.Spec with { More = new() { ["readinessGates"] = JsonSerializer.SerializeToElement(
+                new[] { new { conditionType = "lb.example/ready" } }) } },
         };
 
-        PodObstacles.Of(gated).Any(o => o.Reason == Reasons.PodNotMigratable && o.Message.Contains("waits for lb.example/ready", StringComparison.Ordinal)).Should().Be(refused);
+        PodObstacles.Of(gated).Any(o => o.Reason == Reasons.PodNotMigratable
+            && o.Message.Contains("waits for lb.example/ready", StringComparison.Ordinal)).Should().Be(refused);
     }
 
     [Test]
@@ -60,7 +66,8 @@ public sealed class HandoverTests
         var before = source with { Metadata = source.Metadata with { Annotations = annotations } };
         var offered = Handover.Offered(before)["annotations"]!.Deserialize<Dictionary<string, string>>()!;
 
-        Handover.AnnotationsOf(source with { Metadata = source.Metadata with { Annotations = offered } }).Should().BeEquivalentTo(annotations);
+        Handover.AnnotationsOf(source with { Metadata = source.Metadata with { Annotations = offered } })
+            .Should().BeEquivalentTo(annotations);
     }
 
     [Test]
@@ -68,7 +75,11 @@ public sealed class HandoverTests
     {
         var source = Source();
 
-        var patch = Handover.PatchFor(Target(source), source with { Metadata = source.Metadata with { Labels = new Dictionary<string, string> { ["pod-template-hash"] = "5d" } } });
+        var patch = Handover.PatchFor(Target(source), source with
+        {
+            Metadata =
+                source.Metadata with { Labels = new Dictionary<string, string> { ["pod-template-hash"] = "5d" } },
+        });
 
         patch["labels"]!.AsObject().Should().ContainKey("app").WhoseValue.Should().BeNull();
         patch["labels"]!.AsObject().Should().NotContainKey(WellKnown.MigrationUid);
@@ -91,9 +102,12 @@ public sealed class HandoverTests
         var source = Source();
         var patch = Handover.PatchFor(Target(source), there ? source : null);
 
-        patch["annotations"]!.AsObject().Should().ContainKey(WellKnown.Handover).WhoseValue.Should().BeNull("it is done with this write");
+        patch["annotations"]!.AsObject()
+            .Should().ContainKey(WellKnown.Handover).WhoseValue.Should().BeNull("it is done with this write");
         patch["labels"]!.Deserialize<Dictionary<string, string>>()
-            .Should().Equal(new Dictionary<string, string> { ["app"] = "web", ["pod-template-hash"] = "5d" }, "the old migration's mark stays behind");
+            .Should().Equal(
+                new Dictionary<string, string> { ["app"] = "web", ["pod-template-hash"] = "5d" },
+                "the old migration's mark stays behind");
         var owner = patch["ownerReferences"]!.AsArray().Should().ContainSingle().Subject!;
         owner["uid"]!.GetValue<string>().Should().Be("rs");
         owner["controller"]!.GetValue<bool>().Should().BeTrue();
@@ -106,12 +120,16 @@ public sealed class HandoverTests
         var target = Target(source);
         var released = source with
         {
-            Metadata = source.Metadata with { Labels = new Dictionary<string, string> { ["app"] = "debug" }, OwnerReferences = null },
+            Metadata = source.Metadata with { Labels = new Dictionary<string, string>
+            {
+                ["app"] = "debug",
+            }, OwnerReferences = null },
         };
 
         var patch = Handover.PatchFor(target, released);
 
-        patch["labels"]!.Deserialize<Dictionary<string, string>>().Should().Equal(new Dictionary<string, string> { ["app"] = "debug" });
+        patch["labels"]!.Deserialize<Dictionary<string, string>>()
+            .Should().Equal(new Dictionary<string, string> { ["app"] = "debug" });
         patch["ownerReferences"]!.AsArray().Should().BeEmpty();
     }
 
@@ -120,17 +138,23 @@ public sealed class HandoverTests
     {
         var source = Source();
         Handover.IsOffered(source).Should().BeFalse();
-        Handover.IsOffered(source with { Metadata = source.Metadata with { OwnerReferences = null } }).Should().BeTrue();
+        Handover.IsOffered(source with { Metadata = source.Metadata with { OwnerReferences = null } })
+            .Should().BeTrue();
         Handover.IsOffered(source with
         {
-            Metadata = source.Metadata with { Annotations = new Dictionary<string, string> { [WellKnown.DeletionCost] = Handover.LowestCost } },
+            Metadata = source.Metadata with
+            {
+                Annotations = new Dictionary<string, string> { [WellKnown.DeletionCost] = Handover.LowestCost },
+            },
         }).Should().BeTrue();
     }
 
     private static V1Pod Target(V1Pod source)
     {
-        var migration = new PodMigration { Metadata = new V1ObjectMeta { Name = "m", NamespaceProperty = "ns", Uid = Uid } };
-        return TargetPod.From(source, new MigrationScope(migration, null, () => { }, DateTime.UnixEpoch), "shared://u/c", []);
+        var migration =
+            new PodMigration { Metadata = new V1ObjectMeta { Name = "m", NamespaceProperty = "ns", Uid = Uid } };
+        return TargetPod.From(
+            source, new MigrationScope(migration, null, () => { }, DateTime.UnixEpoch), "shared://u/c", []);
     }
 
     private static V1Pod Source() => new()
@@ -138,7 +162,12 @@ public sealed class HandoverTests
         Metadata = new V1ObjectMeta
         {
             Name = "web-5d-x", NamespaceProperty = "ns", Uid = "u",
-            Labels = new Dictionary<string, string> { ["app"] = "web", ["pod-template-hash"] = "5d", [WellKnown.MigrationUid] = "an-earlier-one" },
+            Labels = new Dictionary<string, string>
+            {
+                ["app"] = "web",
+                ["pod-template-hash"] = "5d",
+                [WellKnown.MigrationUid] = "an-earlier-one",
+            },
             Annotations = new Dictionary<string, string> { [WellKnown.DeletionCost] = "7" },
             OwnerReferences = [Owner],
         },

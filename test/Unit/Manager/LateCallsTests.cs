@@ -89,7 +89,13 @@ internal sealed class LateCallsTests : MigrationTests
         _world.Put(migration with { Metadata = migration.Metadata with { Finalizers = null } });
         _world.Put(new PodCheckpoint
         {
-            Metadata = new V1ObjectMeta { Name = "m-migratio", NamespaceProperty = "n", Uid = "whole", OwnerReferences = [Owners.ControllerReference(migration)] },
+            Metadata = new V1ObjectMeta
+            {
+                Name = "m-migratio",
+                NamespaceProperty = "n",
+                Uid = "whole",
+                OwnerReferences = [Owners.ControllerReference(migration)],
+            },
         });
 
         await _world.ReconcileAsync();
@@ -105,12 +111,22 @@ internal sealed class LateCallsTests : MigrationTests
             Metadata = new V1ObjectMeta
             {
                 Name = "x-c", NamespaceProperty = "n", Uid = "part", Finalizers = [WellKnown.CheckpointFinalizer],
-                OwnerReferences = [new V1OwnerReference { Kind = nameof(PodCheckpoint), Name = "x", Uid = "gone", Controller = true }],
+                OwnerReferences =
+                [
+                    new V1OwnerReference { Kind = nameof(PodCheckpoint), Name = "x", Uid = "gone", Controller = true },
+                ],
             },
-            Spec = new ContainerCheckpointSpec { PodName = "p", PodUID = "pod-uid", ContainerName = "c", CheckpointID = "20261121t000000z-000005" },
+            Spec = new ContainerCheckpointSpec
+            {
+                PodName = "p",
+                PodUID = "pod-uid",
+                ContainerName = "c",
+                CheckpointID = "20261121t000000z-000005",
+            },
         };
         _world.Put(part);
-        var reconciler = new ContainerCheckpointReconciler(_world, _world, new LostNodes(_world, _world.Time), _calls, _world, _queue, _world.Time);
+        var reconciler = new ContainerCheckpointReconciler(
+            _world, _world, new LostNodes(_world, _world.Time), _calls, _world, _queue, _world.Time);
 
         await reconciler.ReconcileAsync(ObjectKey.Of(part), CancellationToken.None);
 
@@ -138,9 +154,11 @@ internal sealed class LateCallsTests : MigrationTests
         };
 
         _world.Put(content);
-        var release = new ContentRelease(_world, _world, _calls, _world, Options.Create(new OperatorOptions()), _world.Time);
+        var release =
+            new ContentRelease(_world, _world, _calls, _world, Options.Create(new OperatorOptions()), _world.Time);
 
-        await new ContainerCheckpointContentReconciler(_world, release, _world, _queue, _world.Time).ReconcileAsync(ObjectKey.Of(content), CancellationToken.None);
+        await new ContainerCheckpointContentReconciler(_world, release, _world, _queue, _world.Time).ReconcileAsync(
+            ObjectKey.Of(content), CancellationToken.None);
 
         _world.Deleted.Should().Equal(goes ? [name] : []);
     }
@@ -150,31 +168,50 @@ internal sealed class LateCallsTests : MigrationTests
     {
         _world.Put(new PodCheckpoint
         {
-            Metadata = new V1ObjectMeta { Name = "k", NamespaceProperty = "n", Uid = "k-uid", DeletionTimestamp = DateTime.UnixEpoch },
+            Metadata = new V1ObjectMeta
+            {
+                Name = "k",
+                NamespaceProperty = "n",
+                Uid = "k-uid",
+                DeletionTimestamp = DateTime.UnixEpoch,
+            },
             Spec = new PodCheckpointSpec { PodName = "p" },
-            Status = new PodCheckpointStatus { PodUID = "7c9e6679-7425-40de-944b-e07fc1f90ae7", CheckpointID = "20261121t003412z-7f3a9c" },
+            Status = new PodCheckpointStatus
+            {
+                PodUID = "7c9e6679-7425-40de-944b-e07fc1f90ae7",
+                CheckpointID = "20261121t003412z-7f3a9c",
+            },
         });
         _world.Put(new V1Pod
         {
             Metadata = new V1ObjectMeta
             {
-                Name = "r", NamespaceProperty = "n", Uid = "r-uid", CreationTimestamp = _world.Time.GetUtcNow().UtcDateTime.AddMinutes(-1),
+                Name = "r", NamespaceProperty = "n",
+                Uid = "r-uid", CreationTimestamp = _world.Time.GetUtcNow().UtcDateTime.AddMinutes(-1),
                 Annotations = new Dictionary<string, string>
                 {
-                    [WellKnown.RestoreAnnotation] = "shared://7c9e6679-7425-40de-944b-e07fc1f90ae7/20261121t003412z-7f3a9c",
+                    [WellKnown.RestoreAnnotation] =
+                        "shared://7c9e6679-7425-40de-944b-e07fc1f90ae7/20261121t003412z-7f3a9c",
                 },
             },
-            Spec = new V1PodSpec { NodeName = "b", RuntimeClassName = WellKnown.RestoreRuntimeClass, Containers = [new V1Container { Name = "c" }] },
+            Spec = new V1PodSpec
+            {
+                NodeName = "b",
+                RuntimeClassName = WellKnown.RestoreRuntimeClass,
+                Containers = [new V1Container { Name = "c" }],
+            },
         });
         _world.Answer(new CancelRestoreResponse());
 
         for (var run = 0; run < 2; run++)
         {
-            await new PodRestoreReconciler(_world, _world, _calls, _world, _queue, _world.Time).ReconcileAsync(new ObjectKey("n", "r"), CancellationToken.None);
+            await new PodRestoreReconciler(_world, _world, _calls, _world, _queue, _world.Time).ReconcileAsync(
+                new ObjectKey("n", "r"), CancellationToken.None);
         }
 
         var pod = _world.Find<V1Pod>(new ObjectKey("n", "r"))!;
-        pod.Metadata.Annotations![WellKnown.RestoreOutcome].Should().StartWith(Reasons.RestoreRefused, "each would wait for the other for ever");
+        pod.Metadata.Annotations![WellKnown.RestoreOutcome]
+            .Should().StartWith(Reasons.RestoreRefused, "each would wait for the other for ever");
         RestoreRequest.Of(pod).Should().BeNull();
     }
 
@@ -182,15 +219,23 @@ internal sealed class LateCallsTests : MigrationTests
     [TestCase(0, false, Reasons.RestoreRefused)]
     // Another life of the operator has let it run.
     [TestCase(0, true, Outcomes.Restored)]
-    public async Task A_pod_that_comes_after_the_deletion_of_its_checkpoint_is_refused_unless_it_runs(int seconds, bool runs, string? outcome)
+    public async Task A_pod_that_comes_after_the_deletion_of_its_checkpoint_is_refused_unless_it_runs(
+        int seconds, bool runs, string? outcome)
     {
         _world.Put(new PodCheckpoint
         {
-            Metadata = new V1ObjectMeta { Name = "k", NamespaceProperty = "n", Uid = "k-uid", DeletionTimestamp = _world.Time.GetUtcNow().UtcDateTime },
+            Metadata = new V1ObjectMeta
+            {
+                Name = "k",
+                NamespaceProperty = "n",
+                Uid = "k-uid",
+                DeletionTimestamp = _world.Time.GetUtcNow().UtcDateTime,
+            },
             Spec = new PodCheckpointSpec { PodName = "p" },
             Status = new PodCheckpointStatus
             {
-                PodUID = "7c9e6679-7425-40de-944b-e07fc1f90ae7", CheckpointID = "20261121t003412z-7f3a9c", Ready = true, BoundContentName = "pcpc-k-uid", Containers = ["c"],
+                PodUID = "7c9e6679-7425-40de-944b-e07fc1f90ae7", CheckpointID = "20261121t003412z-7f3a9c",
+                Ready = true, BoundContentName = "pcpc-k-uid", Containers = ["c"],
             },
         });
         _world.Put(new PodCheckpointContent
@@ -199,41 +244,62 @@ internal sealed class LateCallsTests : MigrationTests
             Spec = new PodCheckpointContentSpec
             {
                 PodCheckpointRef = new ClaimReference { NamespaceProperty = "n", Name = "k", Uid = "k-uid" },
-                Source = new CheckpointSource { PodUID = "7c9e6679-7425-40de-944b-e07fc1f90ae7", CheckpointID = "20261121t003412z-7f3a9c" },
+                Source = new CheckpointSource
+                {
+                    PodUID = "7c9e6679-7425-40de-944b-e07fc1f90ae7",
+                    CheckpointID = "20261121t003412z-7f3a9c",
+                },
             },
         });
         _world.Put(new V1Pod
         {
             Metadata = new V1ObjectMeta
             {
-                Name = "r", NamespaceProperty = "n", Uid = "r-uid", CreationTimestamp = _world.Time.GetUtcNow().UtcDateTime.AddSeconds(seconds),
+                Name = "r", NamespaceProperty = "n",
+                Uid = "r-uid", CreationTimestamp = _world.Time.GetUtcNow().UtcDateTime.AddSeconds(seconds),
                 Annotations = new Dictionary<string, string>
                 {
-                    [WellKnown.RestoreAnnotation] = "shared://7c9e6679-7425-40de-944b-e07fc1f90ae7/20261121t003412z-7f3a9c",
+                    [WellKnown.RestoreAnnotation] =
+                        "shared://7c9e6679-7425-40de-944b-e07fc1f90ae7/20261121t003412z-7f3a9c",
                 },
             },
-            Spec = new V1PodSpec { NodeName = "b", RuntimeClassName = WellKnown.RestoreRuntimeClass, Containers = [new V1Container { Name = "c" }] },
+            Spec = new V1PodSpec
+            {
+                NodeName = "b",
+                RuntimeClassName = WellKnown.RestoreRuntimeClass,
+                Containers = [new V1Container { Name = "c" }],
+            },
         });
         _world.Answer(new CancelRestoreResponse { HasRun = runs });
 
-        await new PodRestoreReconciler(_world, _world, _calls, _world, _queue, _world.Time).ReconcileAsync(new ObjectKey("n", "r"), CancellationToken.None);
+        await new PodRestoreReconciler(_world, _world, _calls, _world, _queue, _world.Time).ReconcileAsync(
+            new ObjectKey("n", "r"), CancellationToken.None);
 
-        var said = _world.Find<V1Pod>(new ObjectKey("n", "r"))!.Metadata.Annotations!.TryGetValue(WellKnown.RestoreOutcome, out var words) ? words.Split(':')[0] : null;
+        var said = _world.Find<V1Pod>(new ObjectKey("n", "r"))!.Metadata.Annotations!
+            .TryGetValue(WellKnown.RestoreOutcome, out var words) ? words.Split(':')[0] : null;
         said.Should().Be(outcome);
     }
 
     private void End(string outcome)
     {
         _world.HasCome([ConditionTypes.Validated]);
-        _world.Put(_world.Migration with { Status = _world.Status with { Outcome = outcome, CompletionTime = DateTime.UnixEpoch } });
+        _world.Put(_world.Migration with
+        {
+            Status = _world.Status with { Outcome = outcome, CompletionTime = DateTime.UnixEpoch },
+        });
     }
 
     private void PutTarget(params V1ContainerStatus[] statuses) => _world.Put(new V1Pod
     {
         Metadata = new V1ObjectMeta
         {
-            Name = Target, NamespaceProperty = "n", Uid = "target-uid", Labels = new Dictionary<string, string> { [WellKnown.MigrationUid] = "migration-uid" },
-            Annotations = new Dictionary<string, string> { [WellKnown.RestoreAnnotation] = "shared://pod-uid/20261121t000000z-000005" },
+            Name = Target, NamespaceProperty = "n",
+            Uid = "target-uid", Labels = new Dictionary<string, string> { [WellKnown.MigrationUid] = "migration-uid" },
+            Annotations =
+                new Dictionary<string, string>
+                {
+                    [WellKnown.RestoreAnnotation] = "shared://pod-uid/20261121t000000z-000005",
+                },
         },
         Spec = new V1PodSpec { NodeName = "b", Containers = [new V1Container { Name = "c" }] },
         Status = new V1PodStatus { Phase = "Pending", ContainerStatuses = statuses },
@@ -242,5 +308,6 @@ internal sealed class LateCallsTests : MigrationTests
     private bool HasTarget() => _world.All<V1Pod>().Any(p => p.Metadata.Name == Target);
 
     private Task LookAtTargetAsync() =>
-        new PodRestoreReconciler(_world, _world, _calls, _world, _queue, _world.Time).ReconcileAsync(new ObjectKey("n", Target), CancellationToken.None);
+        new PodRestoreReconciler(_world, _world, _calls, _world, _queue, _world.Time).ReconcileAsync(
+            new ObjectKey("n", Target), CancellationToken.None);
 }

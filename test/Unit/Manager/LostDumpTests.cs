@@ -9,7 +9,8 @@ using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Unit.Manager;
 
-/// <summary>A node is lost while, or after, a container was dumped there: what counts is what the volume holds.</summary>
+/// <summary>A node is lost while, or after, a container was dumped there: what counts
+/// is what the volume holds.</summary>
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
 public sealed class LostDumpTests : IDisposable
 {
@@ -28,12 +29,29 @@ public sealed class LostDumpTests : IDisposable
         _world.Put(MigrationWorld.Node("z"));
         _world.Put(new V1Pod
         {
-            Metadata = new V1ObjectMeta { Name = "q", NamespaceProperty = "n", Uid = "7b1c1f0e-2f0e-4c59-9a77-3a5c2d9e1b10" }, Spec = new V1PodSpec { NodeName = "z" },
+            Metadata = new V1ObjectMeta
+            {
+                Name = "q",
+                NamespaceProperty = "n",
+                Uid = "7b1c1f0e-2f0e-4c59-9a77-3a5c2d9e1b10",
+            }, Spec = new V1PodSpec { NodeName = "z" },
         });
         _world.Put(new ContainerCheckpoint
         {
-            Metadata = new V1ObjectMeta { Name = "k", NamespaceProperty = "n", Uid = "k-uid", Finalizers = [WellKnown.CheckpointFinalizer] },
-            Spec = new ContainerCheckpointSpec { PodName = "q", PodUID = "7b1c1f0e-2f0e-4c59-9a77-3a5c2d9e1b10", ContainerName = "c", CheckpointID = "20261121t003412z-7f3a9c" },
+            Metadata = new V1ObjectMeta
+            {
+                Name = "k",
+                NamespaceProperty = "n",
+                Uid = "k-uid",
+                Finalizers = [WellKnown.CheckpointFinalizer],
+            },
+            Spec = new ContainerCheckpointSpec
+            {
+                PodName = "q",
+                PodUID = "7b1c1f0e-2f0e-4c59-9a77-3a5c2d9e1b10",
+                ContainerName = "c",
+                CheckpointID = "20261121t003412z-7f3a9c",
+            },
         });
     }
 
@@ -48,7 +66,8 @@ public sealed class LostDumpTests : IDisposable
     [Test]
     public async Task What_stands_whole_on_the_volume_is_taken_though_its_node_is_lost([Values] bool gone)
     {
-        (await _reconciler.ReconcileAsync(Key, CancellationToken.None)).RequeueAfter.Should().NotBeNull("a lost node does not say so");
+        (await _reconciler.ReconcileAsync(Key, CancellationToken.None)).RequeueAfter
+            .Should().NotBeNull("a lost node does not say so");
         await LoseAsync(gone);
         _world.Answer(new VerifyCheckpointResponse());
 
@@ -66,7 +85,8 @@ public sealed class LostDumpTests : IDisposable
     {
         await _reconciler.ReconcileAsync(Key, CancellationToken.None);
         await LoseAsync(gone);
-        _world.Refuse<VerifyCheckpointResponse>(new AgentException(Reasons.ArtifactMissing, "the checkpoint is not complete", isTerminal: true));
+        _world.Refuse<VerifyCheckpointResponse>(
+            new AgentException(Reasons.ArtifactMissing, "the checkpoint is not complete", isTerminal: true));
 
         await UntilAsync(() => Status?.Error is not null);
 

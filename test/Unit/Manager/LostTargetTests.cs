@@ -33,7 +33,8 @@ public sealed class LostTargetTests : MigrationTests
 
         await _world.ReconcileAsync();
 
-        _world.Condition(ConditionTypes.RolledBack)!.Message.Should().Be("the target pod has gone before it was verified");
+        _world.Condition(ConditionTypes.RolledBack)!.Message
+            .Should().Be("the target pod has gone before it was verified");
         _world.All<V1Pod>().Should().ContainSingle().Which.Metadata.Name.Should().Be("p");
     }
 
@@ -43,7 +44,8 @@ public sealed class LostTargetTests : MigrationTests
     {
         _world.HasCome([ConditionTypes.Validated]);
         _world.Put(Target());
-        _world.Answer(new GetRestoreResponse { Containers = { new ContainerRestore { ContainerName = "c", Phase = phase } } });
+        _world.Answer(
+            new GetRestoreResponse { Containers = { new ContainerRestore { ContainerName = "c", Phase = phase } } });
 
         await _world.ReconcileAsync();
         _world.Time.Advance(StatusDrafts.Patience);
@@ -56,7 +58,13 @@ public sealed class LostTargetTests : MigrationTests
     [TestCase(null)]
     public async Task A_target_whose_process_has_gone_before_kubelet_says_that_it_runs_is_not_verified(string? why)
     {
-        _world.HasCome([ConditionTypes.Validated, ConditionTypes.SourceFenced, ConditionTypes.Checkpointed, ConditionTypes.TargetPrepared], Steps.Restore);
+        _world.HasCome(
+        [
+            ConditionTypes.Validated,
+            ConditionTypes.SourceFenced,
+            ConditionTypes.Checkpointed,
+            ConditionTypes.TargetPrepared,
+        ], Steps.Restore);
         _world.PutCheckpoint();
         _world.PutTarget(Says(new V1ContainerState { Waiting = new V1ContainerStateWaiting() }));
         _world.Answer(new ReleaseRestoreResponse());
@@ -75,14 +83,21 @@ public sealed class LostTargetTests : MigrationTests
 
         _world.Condition(ConditionTypes.RestoreVerified).Should().BeNull();
         _world.Condition(ConditionTypes.RolledBack)?.Message.Should().Contain(why);
-        (_world.Condition(ConditionTypes.RolledBack) is not null).Should().Be(why is not null, "how it has ended kubelet tells");
+        (_world.Condition(ConditionTypes.RolledBack) is not null)
+            .Should().Be(why is not null, "how it has ended kubelet tells");
     }
 
     [TestCase(1, false)]
     [TestCase(0, true)]
     public async Task A_target_whose_process_has_gone_is_verified_by_how_it_has_ended(int exitCode, bool verified)
     {
-        _world.HasCome([ConditionTypes.Validated, ConditionTypes.SourceFenced, ConditionTypes.Checkpointed, ConditionTypes.TargetPrepared], Steps.Restore);
+        _world.HasCome(
+        [
+            ConditionTypes.Validated,
+            ConditionTypes.SourceFenced,
+            ConditionTypes.Checkpointed,
+            ConditionTypes.TargetPrepared,
+        ], Steps.Restore);
         _world.PutCheckpoint();
         _world.PutTarget(Says(new V1ContainerState { Running = new V1ContainerStateRunning() }));
         _world.Answer(new ReleaseRestoreResponse());
@@ -92,7 +107,11 @@ public sealed class LostTargetTests : MigrationTests
         await _world.ReconcileAFewTimesAsync();
         _world.Condition(ConditionTypes.RestoreVerified).Should().BeNull();
 
-        _world.PutTarget(Says(new V1ContainerState { Terminated = new V1ContainerStateTerminated { ExitCode = exitCode, FinishedAt = _world.Time.GetUtcNow().UtcDateTime } }));
+        _world.PutTarget(Says(new V1ContainerState { Terminated = new V1ContainerStateTerminated
+        {
+            ExitCode = exitCode,
+            FinishedAt = _world.Time.GetUtcNow().UtcDateTime,
+        } }));
         await _world.ReconcileAFewTimesAsync();
 
         (_world.Condition(ConditionTypes.RestoreVerified)?.Status == "True").Should().Be(verified);
@@ -102,7 +121,8 @@ public sealed class LostTargetTests : MigrationTests
     [Test]
     public async Task The_way_back_names_the_node_that_holds_the_address()
     {
-        _world.HasCome([ConditionTypes.Validated, ConditionTypes.SourceFenced, ConditionTypes.Checkpointed], Steps.Hold);
+        _world.HasCome(
+            [ConditionTypes.Validated, ConditionTypes.SourceFenced, ConditionTypes.Checkpointed], Steps.Hold);
         GoBack();
         _world.Put(MigrationWorld.Node("b", ready: "Unknown"));
         _world.Answer(new CancelRestoreResponse());
@@ -113,13 +133,16 @@ public sealed class LostTargetTests : MigrationTests
 
         _world.Status.CompletionTime.Should().BeNull();
         _world.Condition(ConditionTypes.Stalled).Should().Match<V1Condition>(c =>
-            c.Status == "True" && c.Reason == Reasons.AgentUnavailable && c.Message.StartsWith("node b, which was to take the pod's address"));
+            c.Status == "True"
+            && c.Reason == Reasons.AgentUnavailable
+            && c.Message.StartsWith("node b, which was to take the pod's address"));
     }
 
     [Test]
     public async Task A_fresh_start_says_that_its_node_is_silent()
     {
-        _world.HasCome([ConditionTypes.Validated, ConditionTypes.SourceFenced, ConditionTypes.SourceRemoved], Steps.ColdStart);
+        _world.HasCome(
+            [ConditionTypes.Validated, ConditionTypes.SourceFenced, ConditionTypes.SourceRemoved], Steps.ColdStart);
         GoBack();
         _world.Put(Target());
         _world.Put(MigrationWorld.Node("b", ready: "Unknown"));
@@ -127,7 +150,8 @@ public sealed class LostTargetTests : MigrationTests
         await _world.ReconcileAsync();
 
         _world.Condition(ConditionTypes.Stalled).Should().Match<V1Condition>(c =>
-            c.Status == "True" && c.Message.StartsWith("the pod is to start afresh as p-m at node b, which does not answer"));
+            c.Status == "True"
+            && c.Message.StartsWith("the pod is to start afresh as p-m at node b, which does not answer"));
         _world.Put(MigrationWorld.Node("b", outOfService: true));
         _world.Take<V1Pod>("n", "p-m");
         await _world.ReconcileAsync();
@@ -137,17 +161,20 @@ public sealed class LostTargetTests : MigrationTests
     [Test]
     public async Task An_agent_that_answers_with_a_failure_is_not_called_silent()
     {
-        _world.HasCome([ConditionTypes.Validated, ConditionTypes.SourceFenced, ConditionTypes.Checkpointed], Steps.Restore);
+        _world.HasCome(
+            [ConditionTypes.Validated, ConditionTypes.SourceFenced, ConditionTypes.Checkpointed], Steps.Restore);
         GoBack();
         _world.Put(Target());
         _world.Refuse<CancelRestoreResponse>(
-            AgentException.Of("b", new RpcException(new global::Grpc.Core.Status(StatusCode.Internal, "IOException; see the server's log"))));
+            AgentException.Of("b", new RpcException(
+                new global::Grpc.Core.Status(StatusCode.Internal, "IOException; see the server's log"))));
 
         await FluentActions.Awaiting(_world.ReconcileAsync).Should().ThrowAsync<AgentException>("it is asked again");
 
         // "Dead for certain" would be the word for a node that runs the pod.
         _world.Condition(ConditionTypes.Stalled).Should().Match<V1Condition>(c =>
-            c.Reason == Reasons.AgentFailed && c.Message == "the agent of node b failed: Internal: IOException; see the server's log");
+            c.Reason == Reasons.AgentFailed
+            && c.Message == "the agent of node b failed: Internal: IOException; see the server's log");
     }
 
     private static V1PodStatus Says(V1ContainerState state) =>
@@ -157,7 +184,12 @@ public sealed class LostTargetTests : MigrationTests
     {
         Containers =
         {
-            new ContainerRestore { ContainerName = "c", Phase = "Running", RunningAt = Timestamp.FromDateTimeOffset(_world.Time.GetUtcNow()) },
+            new ContainerRestore
+            {
+                ContainerName = "c",
+                Phase = "Running",
+                RunningAt = Timestamp.FromDateTimeOffset(_world.Time.GetUtcNow()),
+            },
         },
     };
 

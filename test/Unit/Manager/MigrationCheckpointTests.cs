@@ -15,10 +15,15 @@ public sealed class MigrationCheckpointTests : MigrationTests
     [TestCase(DeletionPolicies.Retain, Outcomes.Restored, true, """{"ownerReferences":null}""")]
     [TestCase(DeletionPolicies.Retain, Outcomes.RolledBack, true, """{"ownerReferences":null}""")]
     [TestCase(DeletionPolicies.Retain, Outcomes.RolledBack, false, null)]
-    [TestCase(DeletionPolicies.Delete, Outcomes.Lost, true, """{"ownerReferences":null,"annotations":{"lpm.my.domain/pinned":"true"}}""")]
-    [TestCase(DeletionPolicies.Delete, Outcomes.Lost, false, """{"ownerReferences":null,"annotations":{"lpm.my.domain/pinned":"true"}}""")]
+    [TestCase(
+        DeletionPolicies.Delete, Outcomes.Lost, true,
+        """{"ownerReferences":null,"annotations":{"lpm.my.domain/pinned":"true"}}""")]
+    [TestCase(
+        DeletionPolicies.Delete, Outcomes.Lost, false,
+        """{"ownerReferences":null,"annotations":{"lpm.my.domain/pinned":"true"}}""")]
     [TestCase(DeletionPolicies.Delete, Outcomes.RolledBack, true, null)]
-    public async Task A_checkpoint_that_is_kept_does_not_go_with_its_migration(string retention, string outcome, bool whole, string? patch)
+    public async Task A_checkpoint_that_is_kept_does_not_go_with_its_migration(
+        string retention, string outcome, bool whole, string? patch)
     {
         _world.HasCome(Verified);
         _world.Put(_world.Migration with
@@ -31,7 +36,8 @@ public sealed class MigrationCheckpointTests : MigrationTests
         await _world.ReconcileAsync();
 
         _world.MetadataPatches.Should().Equal(
-            patch is null ? [("m", "finalizers: ")] : [(_world.Checkpoint, patch), ("m", "finalizers: ")], "the finalizer goes last");
+            patch is null ? [("m", "finalizers: ")] : [(_world.Checkpoint, patch), ("m", "finalizers: ")],
+            "the finalizer goes last");
         _world.Deleted.Should().Equal(patch is null ? [_world.Checkpoint] : []);
     }
 

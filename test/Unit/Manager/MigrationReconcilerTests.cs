@@ -50,7 +50,9 @@ public sealed class MigrationReconcilerTests : MigrationTests
         }
 
         _world.Condition(ConditionTypes.RolledBack).Should().Match<V1Condition>(c =>
-            c.Status == "False" && c.Reason == Reasons.NodeLost && c.Message == "node a was lost before the pod was dumped there");
+            c.Status == "False"
+            && c.Reason == Reasons.NodeLost
+            && c.Message == "node a was lost before the pod was dumped there");
 
         _world.Answer(new CancelRestoreResponse());
         await _world.ReconcileAsync();
@@ -58,7 +60,8 @@ public sealed class MigrationReconcilerTests : MigrationTests
 
         _world.Status.Outcome.Should().Be(at == nameof(Fenced) ? Outcomes.Lost : Outcomes.SourceGone);
         _world.Status.Message.Should().Be(
-            $"node a was lost before the pod was dumped there; the source is gone with node a{(at == nameof(Fenced) ? "" : ", and nothing of it had been stopped")}");
+            "node a was lost before the pod was dumped there; the source is gone with node "
+                + $"a{(at == nameof(Fenced) ? "" : ", and nothing of it had been stopped")}");
     }
 
     [Test]
@@ -83,7 +86,8 @@ public sealed class MigrationReconcilerTests : MigrationTests
         {
             Metadata = new V1ObjectMeta
             {
-                Name = MigrationScope.CheckpointNameFor(_world.Migration), NamespaceProperty = "n", Uid = "checkpoint-uid",
+                Name = MigrationScope.CheckpointNameFor(_world.Migration),
+                NamespaceProperty = "n", Uid = "checkpoint-uid",
                 OwnerReferences = [Owners.ControllerReference(_world.Migration)],
             },
         });
@@ -91,10 +95,13 @@ public sealed class MigrationReconcilerTests : MigrationTests
         await _world.ReconcileAsync();
 
         _world.Condition(ConditionTypes.RolledBack).Should().BeNull();
-        _world.Condition(ConditionTypes.Stalled).Should().Match<V1Condition>(c => c.Status == "True" && c.Reason == Reasons.SourceUnreachable
+        _world.Condition(ConditionTypes.Stalled)
+            .Should().Match<V1Condition>(c => c.Status == "True" && c.Reason == Reasons.SourceUnreachable
             && c.Message!.StartsWith("node a, where the pod is being dumped, does not answer")
             && c.Message.Contains("kubectl taint node a node.kubernetes.io/out-of-service=nodeshutdown:NoExecute")
-            && c.Message.EndsWith("Take the taint back when the machine is mended: kubectl taint node a node.kubernetes.io/out-of-service-"));
+            && c.Message.EndsWith(
+                "Take the taint back when the machine is mended: kubectl taint node a "
+                    + "node.kubernetes.io/out-of-service-"));
     }
 
     [Test]
@@ -109,7 +116,9 @@ public sealed class MigrationReconcilerTests : MigrationTests
 
         _world.Condition(ConditionTypes.SourceRemoved)?.Status.Should().NotBe("True");
         _world.Condition(ConditionTypes.Stalled).Should().Match<V1Condition>(c =>
-            c.Status == "True" && c.Reason == Reasons.SourceUnreachable && c.Message!.StartsWith("node a, where the source is fenced"));
+            c.Status == "True"
+            && c.Reason == Reasons.SourceUnreachable
+            && c.Message!.StartsWith("node a, where the source is fenced"));
     }
 
     [Test]
@@ -151,11 +160,13 @@ public sealed class MigrationReconcilerTests : MigrationTests
     public async Task The_evidence_of_the_fence_is_told_to_the_millisecond()
     {
         _world.HasCome(Prepared);
-        _world.Answer(new FenceResponse { FencedAt = Timestamp.FromDateTime(new DateTime(2026, 1, 2, 3, 4, 5, DateTimeKind.Utc).AddTicks(1234567)) });
+        _world.Answer(new FenceResponse { FencedAt = Timestamp.FromDateTime(
+            new DateTime(2026, 1, 2, 3, 4, 5, DateTimeKind.Utc).AddTicks(1234567)) });
         await _world.ReconcileAsync();
         await _world.ReconcileAsync();
 
-        _world.Condition(ConditionTypes.SourceFenced)!.Message.Should().StartWith("fenced on a at 2026-01-02T03:04:05.123Z: ");
+        _world.Condition(ConditionTypes.SourceFenced)!.Message
+            .Should().StartWith("fenced on a at 2026-01-02T03:04:05.123Z: ");
     }
 
     [Test]
@@ -181,7 +192,8 @@ public sealed class MigrationReconcilerTests : MigrationTests
         var (stored, began) = (_world.Migration, _world.Time.GetUtcNow().UtcDateTime);
         await _world.ReconcileAsync();
         _world.Time.Advance(TimeSpan.FromMilliseconds(200));
-        (await _world.ReconcileAsync()).RequeueAfter.Should().Be(StatusDrafts.Patience - TimeSpan.FromMilliseconds(200));
+        (await _world.ReconcileAsync()).RequeueAfter
+            .Should().Be(StatusDrafts.Patience - TimeSpan.FromMilliseconds(200));
         _world.Migration.Should().BeSameAs(stored);
         _world.Time.Advance(TimeSpan.FromMilliseconds(50));
 
@@ -205,7 +217,8 @@ public sealed class MigrationReconcilerTests : MigrationTests
 
     [TestCase(1, "1 container is dumped and stands still")]
     [TestCase(2, "2 containers are dumped and stand still")]
-    public void Counts_containers_as_people_do(int count, string told) => CheckpointStep.Dumped(count).Should().Be(told);
+    public void Counts_containers_as_people_do(int count, string told) =>
+        CheckpointStep.Dumped(count).Should().Be(told);
 
     [Test]
     public async Task An_abort_that_comes_too_late_is_answered_once()
@@ -218,8 +231,11 @@ public sealed class MigrationReconcilerTests : MigrationTests
         await _world.ReconcileAsync();
 
         _world.Condition(ConditionTypes.Aborted).Should().Match<V1Condition>(c =>
-            c.Status == "False" && c.Reason == Reasons.AbortTooLate && c.Message!.Contains("the target's processes ran already"));
-        _world.Events.Where(e => e.Reason == Reasons.AbortTooLate).Should().ContainSingle().Which.Type.Should().Be("Warning");
+            c.Status == "False"
+            && c.Reason == Reasons.AbortTooLate
+            && c.Message!.Contains("the target's processes ran already"));
+        _world.Events.Where(e => e.Reason == Reasons.AbortTooLate)
+            .Should().ContainSingle().Which.Type.Should().Be("Warning");
         _world.Condition(ConditionTypes.RolledBack).Should().BeNull();
     }
 
@@ -258,7 +274,11 @@ public sealed class MigrationReconcilerTests : MigrationTests
         var first = agents.Find("a");
         agents.Find("a").Should().BeSameAs(first);
 
-        world.Put(node with { Status = node.Status! with { Addresses = [new V1NodeAddress { Type = "InternalIP", Address = "192.0.2.2" }] } });
+        world.Put(node with
+        {
+            Status =
+                node.Status! with { Addresses = [new V1NodeAddress { Type = "InternalIP", Address = "192.0.2.2" }] },
+        });
         var second = agents.Find("a");
         second.Should().NotBeSameAs(first);
         world.Put(node);
@@ -277,15 +297,22 @@ public sealed class MigrationReconcilerTests : MigrationTests
         {
             Metadata = new V1ObjectMeta
             {
-                Name = "p-m", NamespaceProperty = "n", Uid = "target-uid", Labels = new Dictionary<string, string> { [WellKnown.MigrationUid] = "migration-uid" },
+                Name = "p-m", NamespaceProperty = "n", Uid = "target-uid",
+                Labels = new Dictionary<string, string> { [WellKnown.MigrationUid] = "migration-uid" },
             },
-            Spec = new V1PodSpec { NodeName = "b", Containers = [.. containers.Select(c => new V1Container { Name = c })] },
+            Spec =
+                new V1PodSpec
+                {
+                    NodeName = "b",
+                    Containers = [.. containers.Select(c => new V1Container { Name = c })],
+                },
         });
         _world.Put(new PodCheckpoint
         {
             Metadata = new V1ObjectMeta
             {
-                Name = MigrationScope.CheckpointNameFor(_world.Migration), NamespaceProperty = "n", Uid = "checkpoint-uid",
+                Name = MigrationScope.CheckpointNameFor(_world.Migration),
+                NamespaceProperty = "n", Uid = "checkpoint-uid",
                 OwnerReferences = [Owners.ControllerReference(_world.Migration)],
             },
         });

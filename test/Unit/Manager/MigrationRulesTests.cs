@@ -20,35 +20,66 @@ public sealed class MigrationRulesTests
     {
         var pod = Running();
         Refused(pod with { Status = pod.Status! with { Phase = "Pending" } }, Reasons.PodNotRunning, "Pending");
-        Refused(pod with { Status = pod.Status! with { ContainerStatuses = [] } }, Reasons.PodNotRunning, "container c");
-        Refused(Spec(s => s with { Volumes = [new V1Volume { Name = "node", HostPath = new() { Path = "/" } }] }), Reasons.PodNotMigratable, "\"node\" is a hostPath");
-        Refused(Spec(s => s with { Volumes = [new V1Volume { Name = "huge", EmptyDir = new() { Medium = "HugePages-2Mi" } }] }), Reasons.PodNotMigratable, "huge pages");
-        Refused(Spec(s => s with { HostPID = true, HostNetwork = true }), Reasons.PodNotMigratable, "network; set it to false; spec.hostPID");
+        Refused(
+            pod with { Status = pod.Status! with { ContainerStatuses = [] } }, Reasons.PodNotRunning, "container c");
+        Refused(
+            Spec(s => s with { Volumes = [new V1Volume { Name = "node", HostPath = new() { Path = "/" } }] }),
+            Reasons.PodNotMigratable,
+            "\"node\" is a hostPath");
+        Refused(Spec(s => s with
+        {
+            Volumes = [new V1Volume { Name = "huge", EmptyDir = new() { Medium = "HugePages-2Mi" } }],
+        }), Reasons.PodNotMigratable, "huge pages");
+        Refused(
+            Spec(s => s with { HostPID = true, HostNetwork = true }),
+            Reasons.PodNotMigratable,
+            "network; set it to false; spec.hostPID");
         Refused(Spec(s => s with { HostNetwork = true }), Reasons.PodNotMigratable, "network");
-        Refused(Spec(s => s with { Containers = [s.Containers[0] with { Tty = true }] }), Reasons.PodNotMigratable, "terminal");
+        Refused(Spec(
+            s => s with { Containers = [s.Containers[0] with { Tty = true }] }), Reasons.PodNotMigratable, "terminal");
         // It would stand still in the midst of it, and nobody would let it go on.
         var own = new Dictionary<string, string> { ["app.kubernetes.io/name"] = "pod-checkpointing-operator" };
-        Refused(pod with { Metadata = pod.Metadata with { Labels = own } }, Reasons.PodNotMigratable, "it is the operator");
+        Refused(
+            pod with { Metadata = pod.Metadata with { Labels = own } }, Reasons.PodNotMigratable, "it is the operator");
         var named = new Dictionary<string, string> { [WellKnown.CriuConfig] = "/var/lib/it/criu.conf" };
-        Refused(pod with { Metadata = pod.Metadata with { Annotations = named } }, Reasons.PodNotMigratable, "as root on the node");
+        Refused(pod with
+        {
+            Metadata = pod.Metadata with { Annotations = named },
+        }, Reasons.PodNotMigratable, "as root on the node");
         var proxy = new V1Container { Name = "proxy", RestartPolicy = "Always" };
         Refused(Spec(s => s with { InitContainers = [proxy] }), Reasons.PodNotRunning, "proxy");
-        var probed = proxy with { More = new Dictionary<string, JsonElement> { ["startupProbe"] = JsonSerializer.SerializeToElement(new { }) } };
+        var probed =
+            proxy with { More = new Dictionary<string, JsonElement>
+            {
+                ["startupProbe"] = JsonSerializer.SerializeToElement(new { }),
+            } };
         Refused(
             Spec(s => s with { InitContainers = [probed] }) with
             {
-                Status = pod.Status with { InitContainerStatuses = [pod.Status.ContainerStatuses![0] with { Name = "proxy" }] },
+                Status = pod.Status with
+                {
+                    InitContainerStatuses = [pod.Status.ContainerStatuses![0] with { Name = "proxy" }],
+                },
             },
             Reasons.PodNotMigratable,
             "startupProbe");
-        var shared = new Dictionary<string, JsonElement> { ["shareProcessNamespace"] = JsonSerializer.SerializeToElement(true) };
+        var shared =
+            new Dictionary<string, JsonElement> { ["shareProcessNamespace"] = JsonSerializer.SerializeToElement(true) };
         Refused(Spec(s => s with { More = shared }), Reasons.PodNotMigratable, "shareProcessNamespace");
         Refused(Spec(s => s with { More = Json("hostIPC", "true") }), Reasons.PodNotMigratable, "hostIPC");
         Refused(Spec(s => s with { More = Json("hostUsers", "false") }), Reasons.PodNotMigratable, "hostUsers is");
-        MigrationValidation.OfPod(Spec(s => s with { More = Json("hostUsers", "true") })).Should().BeNull();
-        Refused(Spec(s => s with { More = Json("resourceClaims", """[{"name":"gpu"}]""") }), Reasons.PodNotMigratable, "devices of its node");
-        Refused(Spec(s => s with { Containers = [s.Containers[0] with { More = Json("volumeDevices", """[{"name":"d","devicePath":"/dev/d"}]""") }] }), Reasons.PodNotMigratable, "volumeDevices");
-        Refused(Of("StatefulSet", "apps/v1"), Reasons.PodNotMigratable, "StatefulSet web, which knows its pods by their names");
+        PodObstacles.Of(Spec(s => s with { More = Json("hostUsers", "true") })).Should().BeEmpty();
+        Refused(
+            Spec(s => s with { More = Json("resourceClaims", """[{"name":"gpu"}]""") }),
+            Reasons.PodNotMigratable,
+            "devices of its node");
+        Refused(Spec(s => s with { Containers =
+        [
+            s.Containers[0] with { More = Json("volumeDevices", """[{"name":"d","devicePath":"/dev/d"}]""") },
+        ] }), Reasons.PodNotMigratable, "volumeDevices");
+        Refused(
+            Of("StatefulSet", "apps/v1"), Reasons.PodNotMigratable,
+            "StatefulSet web, which knows its pods by their names");
         Refused(Of("DaemonSet", "apps/v1"), Reasons.PodNotMigratable, "on every node");
         Refused(Of("Job", "batch/v1"), Reasons.PodNotMigratable, "wait for its end");
         Refused(Of("ReplicaSet", "example.com/v1"), Reasons.PodNotMigratable, "which would replace it");
@@ -62,7 +93,8 @@ public sealed class MigrationRulesTests
     [TestCase("nfs", """{"server":"s","path":"/"}""", null)]
     [TestCase("persistentVolumeClaim", """{"claimName":"c"}""", null)]
     [TestCase("projected", """{"sources":[]}""", null)]
-    public void A_volume_travels_where_its_content_is_the_same_on_both_nodes(string kind, string source, string? message)
+    public void A_volume_travels_where_its_content_is_the_same_on_both_nodes(
+        string kind, string source, string? message)
     {
         var pod = Spec(s => s with { Volumes = [new V1Volume { Name = "v", More = Json(kind, source) }] });
         if (message is null)
@@ -92,7 +124,10 @@ public sealed class MigrationRulesTests
             .Message.Should().Be("the target pod p ended before it was restored");
         var stuck = new V1ContainerStatus
         {
-            Name = "c", State = new V1ContainerState { Waiting = new V1ContainerStateWaiting { Reason = "ErrImageNeverPull", Message = "not present" } },
+            Name = "c", State = new V1ContainerState
+            {
+                Waiting = new V1ContainerStateWaiting { Reason = "ErrImageNeverPull", Message = "not present" },
+            },
         };
         MigrationValidation.OfReceiver(Running() with { Status = new V1PodStatus { ContainerStatuses = [stuck] } })!
             .Message.Should().Contain("ErrImageNeverPull: not present");
@@ -108,9 +143,13 @@ public sealed class MigrationRulesTests
     {
         var status = new V1ContainerStatus
         {
-            Name = "c", State = new V1ContainerState { Waiting = new V1ContainerStateWaiting { Reason = waits, Message = "manifest unknown" } },
+            Name = "c", State = new V1ContainerState
+            {
+                Waiting = new V1ContainerStateWaiting { Reason = waits, Message = "manifest unknown" },
+            },
         };
-        var refusal = MigrationValidation.OfReceiver(Running() with { Status = new V1PodStatus { ContainerStatuses = [status] } });
+        var refusal = MigrationValidation.OfReceiver(
+            Running() with { Status = new V1PodStatus { ContainerStatuses = [status] } });
 
         refusal?.Reason.Should().Be(reason);
         (refusal?.Message.Contains($"{waits}: manifest unknown") ?? reason is null).Should().BeTrue();
@@ -119,16 +158,26 @@ public sealed class MigrationRulesTests
     [Test]
     public void A_restored_container_does_not_run_its_post_start_hook_again()
     {
-        var hooks = JsonSerializer.SerializeToElement(new { postStart = new { exec = new { } }, preStop = new { exec = new { } } });
-        var pod = Spec(s => s with { Containers = [s.Containers[0] with { More = new Dictionary<string, JsonElement> { ["lifecycle"] = hooks } }] });
+        var hooks = JsonSerializer.SerializeToElement(
+            new { postStart = new { exec = new { } }, preStop = new { exec = new { } } });
+        var pod = Spec(
+            s => s with { Containers =
+            [
+                s.Containers[0] with { More = new Dictionary<string, JsonElement> { ["lifecycle"] = hooks } },
+            ] });
 
-        Target(pod).Spec.Containers[0].More!["lifecycle"].EnumerateObject().Select(p => p.Name).Should().Equal("preStop");
+        Target(pod).Spec.Containers[0].More!["lifecycle"].EnumerateObject().Select(p => p.Name)
+            .Should().Equal("preStop");
     }
 
     [Test]
     public void A_target_asks_no_registry_for_what_is_at_hand()
     {
-        var pod = Spec(s => s with { Containers = [s.Containers[0] with { More = new Dictionary<string, JsonElement> { ["imagePullPolicy"] = JsonSerializer.SerializeToElement("Always"), ["tty"] = JsonSerializer.SerializeToElement(false) } }] });
+        var pod = Spec(s => s with { Containers = [s.Containers[0] with { More = new Dictionary<string, JsonElement>
+        {
+            ["imagePullPolicy"] = JsonSerializer.SerializeToElement("Always"),
+            ["tty"] = JsonSerializer.SerializeToElement(false),
+        } }] });
         var image = new TargetImage(pod.Spec.Containers[0].Name, "i@sha256:aa", false, null);
 
         PolicyIn(Target(pod, image)).Should().Be("Always", "it is asked before anything stands still");
@@ -142,7 +191,10 @@ public sealed class MigrationRulesTests
     {
         var pod = Spec(s => s with
         {
-            InitContainers = [new V1Container { Name = "once" }, new V1Container { Name = "proxy", RestartPolicy = "Always" }],
+            InitContainers = [new V1Container
+            {
+                Name = "once",
+            }, new V1Container { Name = "proxy", RestartPolicy = "Always" }],
             More = new Dictionary<string, JsonElement>
             {
                 ["ephemeralContainers"] = JsonSerializer.SerializeToElement(new[] { new { name = "debugger" } }),
@@ -170,7 +222,11 @@ public sealed class MigrationRulesTests
         static IEnumerable<(string, string)> Of(PodMigrationSpec spec, V1Probe? liveness = null)
         {
             var pod = Running();
-            var probed = pod with { Spec = pod.Spec with { Containers = [pod.Spec.Containers[0] with { LivenessProbe = liveness }] } };
+            var probed =
+                pod with { Spec = pod.Spec with
+                {
+                    Containers = [pod.Spec.Containers[0] with { LivenessProbe = liveness }],
+                } };
             return MigrationObstacles.Of(spec, probed).Select(o => (o.Field, o.Reason));
         }
     }
@@ -190,7 +246,8 @@ public sealed class MigrationRulesTests
         var pod = Running();
         var more = new Dictionary<string, JsonElement>
         {
-            ["overhead"] = JsonSerializer.SerializeToElement(new { cpu = "100m" }), ["hostname"] = JsonSerializer.SerializeToElement("h"),
+            ["overhead"] = JsonSerializer.SerializeToElement(new { cpu = "100m" }),
+            ["hostname"] = JsonSerializer.SerializeToElement("h"),
         };
 
         Target(pod with { Spec = pod.Spec with { More = more } }).Spec.More!.Keys.Should().Equal("hostname");
@@ -244,8 +301,10 @@ public sealed class MigrationRulesTests
     private static V1Pod Target(V1Pod pod, params TargetImage[] images)
     {
         var migration = Migration("m", 1);
-        migration = migration with { Metadata = migration.Metadata with { Uid = "7c9e6679-7425-40de-944b-e07fc1f90ae7" } };
-        return TargetPod.From(pod, new MigrationScope(migration, null, () => { }, DateTime.UnixEpoch), "shared://u/c", images);
+        migration =
+            migration with { Metadata = migration.Metadata with { Uid = "7c9e6679-7425-40de-944b-e07fc1f90ae7" } };
+        return TargetPod.From(
+            pod, new MigrationScope(migration, null, () => { }, DateTime.UnixEpoch), "shared://u/c", images);
     }
 
     private static void Refused(V1Pod pod, string reason, string word)
@@ -257,11 +316,13 @@ public sealed class MigrationRulesTests
 
     private static V1Pod Of(string kind, string version)
     {
-        var owner = new V1OwnerReference { ApiVersion = version, Kind = kind, Name = "web", Uid = "u", Controller = true };
+        var owner =
+            new V1OwnerReference { ApiVersion = version, Kind = kind, Name = "web", Uid = "u", Controller = true };
         return Running() with { Metadata = Running().Metadata with { OwnerReferences = [owner] } };
     }
 
-    private static Dictionary<string, JsonElement> Json(string field, string value) => new() { [field] = JsonDocument.Parse(value).RootElement };
+    private static Dictionary<string, JsonElement> Json(
+        string field, string value) => new() { [field] = JsonDocument.Parse(value).RootElement };
 
     private static V1Pod Spec(Func<V1PodSpec, V1PodSpec> change) => Running() with { Spec = change(Running().Spec) };
 
@@ -272,7 +333,10 @@ public sealed class MigrationRulesTests
         Status = new V1PodStatus
         {
             Phase = "Running",
-            ContainerStatuses = [new V1ContainerStatus { Name = "c", State = new V1ContainerState { Running = new() } }],
+            ContainerStatuses =
+            [
+                new V1ContainerStatus { Name = "c", State = new V1ContainerState { Running = new() } },
+            ],
         },
     };
 
@@ -280,7 +344,8 @@ public sealed class MigrationRulesTests
     {
         Metadata = new V1ObjectMeta
         {
-            Name = name, NamespaceProperty = "ns", Uid = name, CreationTimestamp = DateTime.UnixEpoch.AddSeconds(second),
+            Name = name,
+            NamespaceProperty = "ns", Uid = name, CreationTimestamp = DateTime.UnixEpoch.AddSeconds(second),
         },
         Spec = new PodMigrationSpec { PodName = "p" },
     };

@@ -9,7 +9,8 @@ using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Unit.Manager;
 
-/// <summary>Many migrations that come, begin, end, are deleted, and an operator that dies, in any order that a seed gives.</summary>
+/// <summary>Many migrations that come, begin, end, are deleted, and an operator that dies, in
+/// any order that a seed gives.</summary>
 public sealed class MigrationSlotsRandomTests
 {
     private const int Most = 60;
@@ -20,7 +21,8 @@ public sealed class MigrationSlotsRandomTests
         var random = new Random(seed);
         var limits = new MigrationOptions
         {
-            ParallelPerCluster = random.Next(1, 8), ParallelOutboundPerNode = random.Next(1, 4), ParallelInboundPerNode = random.Next(1, 4),
+            ParallelPerCluster = random.Next(1, 8),
+            ParallelOutboundPerNode = random.Next(1, 4), ParallelInboundPerNode = random.Next(1, 4),
         };
         var run = new Run(random, limits);
         for (var step = 0; step < 600; step++)
@@ -74,7 +76,8 @@ public sealed class MigrationSlotsRandomTests
             }
         }
 
-        /// <summary>No more come and nobody dies: only what a slot wakes may be needed to bring all to their end.</summary>
+        /// <summary>No more come and nobody dies: only what a slot wakes may be needed
+        /// to bring all to their end.</summary>
         public async Task FinishAsync()
         {
             while (_created < Most)
@@ -101,9 +104,14 @@ public sealed class MigrationSlotsRandomTests
             {
                 Metadata = new V1ObjectMeta
                 {
-                    Name = $"m{_created:d2}", NamespaceProperty = "ns", Uid = $"u{_created}", CreationTimestamp = DateTime.UnixEpoch.AddSeconds(_created / 3),
+                    Name = $"m{_created:d2}", NamespaceProperty = "ns",
+                    Uid = $"u{_created}", CreationTimestamp = DateTime.UnixEpoch.AddSeconds(_created / 3),
                 },
-                Spec = new PodMigrationSpec { PodName = $"n{source}", TargetNode = $"n{(target >= source ? target + 1 : target)}" },
+                Spec = new PodMigrationSpec
+                {
+                    PodName = $"n{source}",
+                    TargetNode = $"n{(target >= source ? target + 1 : target)}",
+                },
             });
             _woken.Add($"m{_created++:d2}");
         }
@@ -135,7 +143,8 @@ public sealed class MigrationSlotsRandomTests
             _slots?.Release(ObjectKey.Of(migration));
         }
 
-        /// <summary>Another operator knows what is stored: who is under way. What was only granted is asked for again.</summary>
+        /// <summary>Another operator knows what is stored: who is under way. What was only
+        /// granted is asked for again.</summary>
         private void Die()
         {
             Waiting.AddRange(_granted);

@@ -39,7 +39,8 @@ public sealed class MigrationSlotsTests
 
         var waiting = await AskAsync("d", "n1", "n2");
         waiting.Target.Should().BeNull();
-        waiting.Message.Should().Contain("3 of 3 migrations in the cluster").And.Contain("Operator:Migrations:ParallelPerCluster");
+        waiting.Message
+            .Should().Contain("3 of 3 migrations in the cluster").And.Contain("Operator:Migrations:ParallelPerCluster");
         _woken.Should().BeEmpty();
 
         _slots.Release(Key("b"));
@@ -53,9 +54,11 @@ public sealed class MigrationSlotsTests
     {
         Limits(cluster: 9, outbound: 2, inbound: 1);
         await AskAsync("a", "n1", "n2");
-        (await AskAsync("b", "n1", "n2")).Message.Should().Contain("1 of 1 migrations to node n2").And.Contain("ParallelInboundPerNode");
+        (await AskAsync("b", "n1", "n2")).Message
+            .Should().Contain("1 of 1 migrations to node n2").And.Contain("ParallelInboundPerNode");
         await AskAsync("c", "n1", "n3");
-        (await AskAsync("d", "n1", "n4")).Message.Should().Contain("2 of 2 migrations away from node n1").And.Contain("ParallelOutboundPerNode");
+        (await AskAsync("d", "n1", "n4")).Message
+            .Should().Contain("2 of 2 migrations away from node n1").And.Contain("ParallelOutboundPerNode");
         (await AskAsync("e", "n2", "n1")).Target.Should().Be("n1", "n1 takes none yet, and n2 sends none");
     }
 
@@ -164,16 +167,26 @@ public sealed class MigrationSlotsTests
     {
         Limits(cluster: 2, outbound: 9, inbound: 9);
         _cluster.Listed.Add(Migration("under-way", "n2") with { Status = Validated("n1", "n2") });
-        _cluster.Listed.Add(Migration("ended", "n2") with { Status = Validated("n1", "n2") with { CompletionTime = DateTime.UnixEpoch } });
-        var old = Migration("waits", "n2") with { Status = new PodMigrationStatus { Conditions = [Condition("Unknown", Reasons.WaitingForSlot)] } };
+        _cluster.Listed.Add(
+            Migration("ended", "n2") with
+            {
+                Status = Validated("n1", "n2") with { CompletionTime = DateTime.UnixEpoch },
+            });
+        var old = Migration("waits", "n2") with
+        {
+            Status = new PodMigrationStatus { Conditions = [Condition("Unknown", Reasons.WaitingForSlot)] },
+        };
         _cluster.Listed.Add(old);
         _cluster.Add(new V1Pod
         {
-            Metadata = new V1ObjectMeta { Name = old.Spec.PodName, NamespaceProperty = "ns" }, Spec = new V1PodSpec { NodeName = "n1" },
+            Metadata = new V1ObjectMeta { Name = old.Spec.PodName, NamespaceProperty = "ns" },
+            Spec = new V1PodSpec { NodeName = "n1" },
         });
 
-        (await AskAsync("young", "n1", "n2")).Target.Should().BeNull("one is under way, and an older one has waited before");
-        (await _slots.AskAsync(SlotRequest.Of(old, _cluster.Find<V1Pod>(new ObjectKey("ns", old.Spec.PodName))!, _cluster, () => { }), default))
+        (await AskAsync("young", "n1", "n2")).Target
+            .Should().BeNull("one is under way, and an older one has waited before");
+        (await _slots.AskAsync(SlotRequest.Of(
+            old, _cluster.Find<V1Pod>(new ObjectKey("ns", old.Spec.PodName))!, _cluster, () => { }), default))
             .Target.Should().Be("n2");
         _cluster.Lists.Should().Be(1);
     }
@@ -189,7 +202,10 @@ public sealed class MigrationSlotsTests
     }
 
     private void Limits(int cluster, int outbound, int inbound) =>
-        (_options.Migrations.ParallelPerCluster, _options.Migrations.ParallelOutboundPerNode, _options.Migrations.ParallelInboundPerNode)
+        (
+            _options.Migrations.ParallelPerCluster,
+            _options.Migrations.ParallelOutboundPerNode,
+            _options.Migrations.ParallelInboundPerNode)
             = (cluster, outbound, inbound);
 
     private static ObjectKey Key(string name) => new("ns", name);
@@ -198,13 +214,15 @@ public sealed class MigrationSlotsTests
         _slots.AskAsync(Request(name, source, target), default);
 
     private SlotRequest Request(string name, string source, string? target) => SlotRequest.Of(
-        Migration(name, target), new V1Pod { Spec = new V1PodSpec { NodeName = source } }, _cluster, () => _woken.Add(name));
+        Migration(name, target), new V1Pod { Spec = new V1PodSpec { NodeName = source } }, _cluster,
+        () => _woken.Add(name));
 
     private PodMigration Migration(string name, string? target) => new()
     {
         Metadata = new V1ObjectMeta
         {
-            Name = name, NamespaceProperty = "ns", Uid = Guid.NewGuid().ToString(), CreationTimestamp = DateTime.UnixEpoch.AddSeconds(_age++),
+            Name = name, NamespaceProperty = "ns",
+            Uid = Guid.NewGuid().ToString(), CreationTimestamp = DateTime.UnixEpoch.AddSeconds(_age++),
         },
         Spec = new PodMigrationSpec { PodName = "pod-" + name, TargetNode = target },
     };
@@ -247,7 +265,8 @@ public sealed class MigrationSlotsTests
         public override Task<T?> ReadAsync<T>(ObjectKey key, CancellationToken cancellationToken)
             where T : class => Task.FromResult(Find<T>(key));
 
-        public override Task PatchStatusAsync<T, TStatus>(T item, TStatus? old, TStatus status, CancellationToken cancellationToken)
+        public override Task PatchStatusAsync<T, TStatus>(
+            T item, TStatus? old, TStatus status, CancellationToken cancellationToken)
             where T : class
             where TStatus : default
         {

@@ -33,7 +33,8 @@ internal sealed class MigrationSweepTests
     [TestCase(null, 0, 0, true)]
     [TestCase(3600, 60, 60, false)]
     [TestCase(30, 60, 30, true)]
-    public void The_operators_time_is_that_of_those_that_have_none_of_their_own(int? ttl, int otherwise, int after, bool due) =>
+    public void The_operators_time_is_that_of_those_that_have_none_of_their_own(
+        int? ttl, int otherwise, int after, bool due) =>
         MigrationExpiry.IsDue(Migration(ttl), otherwise, Ended.AddSeconds(after)).Should().Be(due);
 
     [Test]
@@ -57,11 +58,14 @@ internal sealed class MigrationSweepTests
     {
         var migration = Migration(0);
 
-        MigrationExpiry.IsDue(migration with { Status = migration.Status! with { Outcome = outcome } }, otherwise: null, Ended).Should().Be(due);
+        MigrationExpiry
+            .IsDue(migration with { Status = migration.Status! with { Outcome = outcome } }, otherwise: null, Ended)
+            .Should().Be(due);
     }
 
     [TestCaseSource(nameof(Others))]
-    public void Stays(PodMigration migration) => MigrationExpiry.IsDue(migration, otherwise: 0, Ended.AddYears(1)).Should().BeFalse();
+    public void Stays(PodMigration migration) =>
+        MigrationExpiry.IsDue(migration, otherwise: 0, Ended.AddYears(1)).Should().BeFalse();
 
     [Test]
     public async Task Deletes_the_version_that_the_server_has()
@@ -84,7 +88,9 @@ internal sealed class MigrationSweepTests
         await SweepAsync(new Views { Seen = [seen], Live = [Migration(0, uid: "another")] }, deletes: false);
         // The view has no conditions of those that have ended.
         var stalled = seen.Status!.Conditions.With(ConditionTypes.Stalled, "True", Reasons.SourceHeld, "", 1, Ended);
-        await SweepAsync(new Views { Seen = [seen], Live = [seen with { Status = seen.Status with { Conditions = stalled } }] }, deletes: false);
+        await SweepAsync(
+            new Views { Seen = [seen], Live = [seen with { Status = seen.Status with { Conditions = stalled } }] },
+            deletes: false);
     }
 
     [TestCase("migration-uid", false)]
@@ -106,7 +112,10 @@ internal sealed class MigrationSweepTests
             new Views
             {
                 Seen = [migration],
-                Live = [migration, checkpoint with { Metadata = checkpoint.Metadata with { DeletionTimestamp = Ended } }],
+                Live = [migration, checkpoint with
+                {
+                    Metadata = checkpoint.Metadata with { DeletionTimestamp = Ended },
+                }],
             },
             deletes: true);
     }
@@ -118,7 +127,8 @@ internal sealed class MigrationSweepTests
     {
         var cluster = new Views
         {
-            Seen = [Migration(0), Migration(0, name: "other")], Live = [Migration(0), Migration(0, name: "other")], Refused = "m", With = code,
+            Seen = [Migration(0), Migration(0, name: "other")],
+            Live = [Migration(0), Migration(0, name: "other")], Refused = "m", With = code,
         };
 
         await SweepAsync(cluster);
@@ -131,16 +141,21 @@ internal sealed class MigrationSweepTests
         var ended = Migration(0);
         yield return new TestCaseData(Running()).SetArgDisplayNames("under way");
         yield return new TestCaseData(ended with { Status = null }).SetArgDisplayNames("not begun");
-        yield return new TestCaseData(ended with { Status = new PodMigrationStatus { Outcome = Outcomes.Left } }).SetArgDisplayNames("left as it is");
-        yield return new TestCaseData(ended with { Metadata = ended.Metadata with { DeletionTimestamp = Ended } }).SetArgDisplayNames("on its way out");
-        yield return new TestCaseData(ended with { Metadata = ended.Metadata with { Finalizers = [WellKnown.MigrationFinalizer] } })
+        yield return new TestCaseData(ended with { Status = new PodMigrationStatus { Outcome = Outcomes.Left } })
+            .SetArgDisplayNames("left as it is");
+        yield return new TestCaseData(ended with { Metadata = ended.Metadata with { DeletionTimestamp = Ended } })
+            .SetArgDisplayNames("on its way out");
+        yield return new TestCaseData(
+            ended with { Metadata = ended.Metadata with { Finalizers = [WellKnown.MigrationFinalizer] } })
             .SetArgDisplayNames("not settled");
     }
 
     private static async Task SweepAsync(Views cluster, bool? deletes = null, int? otherwise = null)
     {
-        var options = Options.Create(new OperatorOptions { Migrations = new MigrationOptions { TtlSecondsAfterFinished = otherwise } });
-        var sweep = new MigrationSweep(cluster, new SoleLeader(), [], options, new HandTime(), NullLogger<MigrationSweep>.Instance);
+        var options = Options.Create(
+            new OperatorOptions { Migrations = new MigrationOptions { TtlSecondsAfterFinished = otherwise } });
+        var sweep = new MigrationSweep(
+            cluster, new SoleLeader(), [], options, new HandTime(), NullLogger<MigrationSweep>.Instance);
         await sweep.SweepAsync(CancellationToken.None);
         if (deletes is { } wanted)
         {
@@ -148,11 +163,17 @@ internal sealed class MigrationSweepTests
         }
     }
 
-    private static PodMigration Migration(int? ttl, string name = "m", string uid = "migration-uid", string version = "7") => new()
+    private static PodMigration Migration(
+        int? ttl, string name = "m", string uid = "migration-uid", string version = "7") => new()
     {
         Metadata = new V1ObjectMeta { Name = name, NamespaceProperty = "n", Uid = uid, ResourceVersion = version },
         Spec = new PodMigrationSpec { PodName = "p", TtlSecondsAfterFinished = ttl },
-        Status = new PodMigrationStatus { Phase = MigrationPhases.Completed, Outcome = Outcomes.Restored, CompletionTime = Ended },
+        Status = new PodMigrationStatus
+        {
+            Phase = MigrationPhases.Completed,
+            Outcome = Outcomes.Restored,
+            CompletionTime = Ended,
+        },
     };
 
     private static PodMigration Running() =>

@@ -3,7 +3,8 @@ using PodCheckpointing.Api.V1;
 
 namespace PodCheckpointing.Unit.Manager;
 
-/// <summary>Each test in a world of its own, whose migration has come as far as the test says (<see cref="MigrationWorld.HasCome"/>).</summary>
+/// <summary>Each test in a world of its own, whose migration has come as far as the test says
+/// (<see cref="MigrationWorld.HasCome"/>).</summary>
 public abstract class MigrationTests
 {
     // The conditions that hold by then.

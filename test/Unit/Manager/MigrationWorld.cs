@@ -35,7 +35,9 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, IEventRecorder
     {
         _queue = new WorkQueue(Time);
         _reconciler = new PodMigrationReconciler(
-            this, this, new LostNodes(this, Time), new PendingCalls(new Inline(), new SoleLeader(), CancellationToken.None), new MigrationSlots(this, Options.Create(new OperatorOptions())),
+            this, this, new LostNodes(this, Time),
+            new PendingCalls(new Inline(), new SoleLeader(), CancellationToken.None),
+            new MigrationSlots(this, Options.Create(new OperatorOptions())),
             this, _queue, Time);
         Put(Node("a"));
         Put(Node("b"));
@@ -49,7 +51,8 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, IEventRecorder
         {
             Metadata = new V1ObjectMeta
             {
-                Name = "m", NamespaceProperty = "n", Uid = "migration-uid", CreationTimestamp = Time.GetUtcNow().UtcDateTime,
+                Name = "m", NamespaceProperty = "n",
+                Uid = "migration-uid", CreationTimestamp = Time.GetUtcNow().UtcDateTime,
                 Finalizers = [WellKnown.MigrationFinalizer],
             },
             Spec = new PodMigrationSpec { PodName = "p", TargetNode = "b" },
@@ -105,10 +108,14 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, IEventRecorder
     public static V1Node Node(string name, bool outOfService = false, string ready = "True") => new()
     {
         Metadata = new V1ObjectMeta { Name = name },
-        Spec = new V1NodeSpec { Taints = outOfService ? [new V1Taint { Key = "node.kubernetes.io/out-of-service", Effect = "NoExecute" }] : null },
+        Spec = new V1NodeSpec { Taints = outOfService ?
+        [
+            new V1Taint { Key = "node.kubernetes.io/out-of-service", Effect = "NoExecute" },
+        ] : null },
         Status = new V1NodeStatus
         {
-            Conditions = [new V1NodeCondition { Type = "Ready", Status = ready }], Addresses = [new V1NodeAddress { Type = "InternalIP", Address = "192.0.2.1" }],
+            Conditions = [new V1NodeCondition { Type = "Ready", Status = ready }],
+            Addresses = [new V1NodeAddress { Type = "InternalIP", Address = "192.0.2.1" }],
         },
     };
 
@@ -138,7 +145,8 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, IEventRecorder
         {
             Metadata = new V1ObjectMeta
             {
-                Name = Checkpoint, NamespaceProperty = "n", Uid = "checkpoint-uid", OwnerReferences = [Owners.ControllerReference(Migration)],
+                Name = Checkpoint, NamespaceProperty = "n",
+                Uid = "checkpoint-uid", OwnerReferences = [Owners.ControllerReference(Migration)],
             },
             Status = new PodCheckpointStatus { Containers = ["c"] },
         };
@@ -149,7 +157,8 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, IEventRecorder
             {
                 Metadata = new V1ObjectMeta
                 {
-                    Name = "part", NamespaceProperty = "n", Uid = "part-uid", OwnerReferences = [Owners.ControllerReference(checkpoint)],
+                    Name = "part", NamespaceProperty = "n",
+                    Uid = "part-uid", OwnerReferences = [Owners.ControllerReference(checkpoint)],
                 },
             });
             Put(new ContainerCheckpointContent
@@ -157,7 +166,8 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, IEventRecorder
                 Metadata = new V1ObjectMeta { Name = "ccpc-part-uid" },
                 Spec = new ContainerCheckpointContentSpec
                 {
-                    ContainerCheckpointRef = new ClaimReference { NamespaceProperty = "n", Name = "part", Uid = "part-uid" },
+                    ContainerCheckpointRef =
+                        new ClaimReference { NamespaceProperty = "n", Name = "part", Uid = "part-uid" },
                     Source = new CheckpointSource { ContainerName = "c" },
                     ArtifactURI = "shared://pod-uid/20261121t000000z-000005/c",
                 },
@@ -175,7 +185,8 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, IEventRecorder
     {
         Metadata = new V1ObjectMeta
         {
-            Name = "p-m", NamespaceProperty = "n", Uid = "target-uid", Labels = new Dictionary<string, string> { [WellKnown.MigrationUid] = "migration-uid" },
+            Name = "p-m", NamespaceProperty = "n",
+            Uid = "target-uid", Labels = new Dictionary<string, string> { [WellKnown.MigrationUid] = "migration-uid" },
         },
         Spec = new V1PodSpec { NodeName = "b", Containers = [new V1Container { Name = "c" }] },
         Status = status,
@@ -200,9 +211,11 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, IEventRecorder
     {
         Status = new PodMigrationStatus
         {
-            StartTime = Time.GetUtcNow().UtcDateTime, PodUID = "pod-uid", SourceNode = "a", TargetNode = "b", RestoredPodName = "p-m", RestoredPodUID = "target-uid",
+            StartTime = Time.GetUtcNow().UtcDateTime, PodUID = "pod-uid",
+            SourceNode = "a", TargetNode = "b", RestoredPodName = "p-m", RestoredPodUID = "target-uid",
             Conditions = conditions.Aggregate(
-                (IList<V1Condition>?)null, (all, type) => all.With(type, "True", Reasons.Succeeded, "", 1, Time.GetUtcNow().UtcDateTime)),
+                (IList<V1Condition>?)null,
+                (all, type) => all.With(type, "True", Reasons.Succeeded, "", 1, Time.GetUtcNow().UtcDateTime)),
             Steps = [.. steps.Select(s => new MigrationStep { Name = s, StartedAt = Time.GetUtcNow().UtcDateTime })],
         },
     });
@@ -266,7 +279,8 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, IEventRecorder
         where T : class, IKubernetesObject<V1ObjectMeta> => _objects.Values.OfType<T>();
 
     public Task<T?> ReadAsync<T>(ObjectKey key, CancellationToken cancellationToken)
-        where T : class, IKubernetesObject<V1ObjectMeta> => Task.FromResult(OnServer.GetValueOrDefault(key) as T ?? Find<T>(key));
+        where T : class, IKubernetesObject<V1ObjectMeta> =>
+        Task.FromResult(OnServer.GetValueOrDefault(key) as T ?? Find<T>(key));
 
     public Task<IReadOnlyList<T>> ListAsync<T>(CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta> => Task.FromResult<IReadOnlyList<T>>([.. All<T>()]);
@@ -287,7 +301,9 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, IEventRecorder
             return Task.FromResult(there);
         }
 
-        var made = item is V1Pod { Metadata.Uid: null } pod ? (T)(object)(pod with { Metadata = pod.Metadata with { Uid = "target-uid" } }) : item;
+        var made = item is V1Pod { Metadata.Uid: null } pod
+            ? (T)(object)(pod with { Metadata = pod.Metadata with { Uid = "target-uid" } })
+            : item;
         Put(made);
         return Task.FromResult(made);
     }
@@ -324,7 +340,8 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, IEventRecorder
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
         var pod = (V1Pod)(object)item;
-        var all = new Dictionary<string, string>(pod.Metadata.Annotations ?? new Dictionary<string, string>()) { [annotation] = value };
+        var all = new Dictionary<string, string>(pod.Metadata.Annotations
+            ?? new Dictionary<string, string>()) { [annotation] = value };
         Put(pod with { Metadata = pod.Metadata with { Annotations = all } });
         return Task.CompletedTask;
     }
@@ -333,7 +350,8 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, IEventRecorder
         where T : class, IKubernetesObject<V1ObjectMeta> => Patched(item, metadata.ToJsonString());
 
     public Task SetFinalizersAsync<T>(T item, IEnumerable<string> finalizers, CancellationToken cancellationToken)
-        where T : class, IKubernetesObject<V1ObjectMeta> => Patched(item, $"finalizers: {string.Join(' ', finalizers)}");
+        where T : class, IKubernetesObject<V1ObjectMeta> =>
+        Patched(item, $"finalizers: {string.Join(' ', finalizers)}");
 
     private Task Patched(IKubernetesObject<V1ObjectMeta> item, string patch)
     {
@@ -341,7 +359,8 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, IEventRecorder
         return Task.CompletedTask;
     }
 
-    public void Record(IKubernetesObject<V1ObjectMeta> about, string type, string reason, string message) => Events.Add((type, reason, message));
+    public void Record(IKubernetesObject<V1ObjectMeta> about, string type, string reason, string message) =>
+        Events.Add((type, reason, message));
 
     ICheckpointAgent? IAgentDirectory.Find(string nodeName) =>
         Find<V1Node>(new(null, nodeName)) is null ? null : Agent(nodeName);

@@ -27,7 +27,8 @@ public sealed class NeededBytesTests : IDisposable
 
         _stage.Agents.Removed.Should().BeEmpty();
         _stage.Left.Should().HaveCount(5);
-        _stage.Agents.Events.Where(e => e.Reason == Reasons.InUse && e.Message.Contains("PodMigration m moves a pod by it"))
+        _stage.Agents.Events
+            .Where(e => e.Reason == Reasons.InUse && e.Message.Contains("PodMigration m moves a pod by it"))
             .Should().HaveCountGreaterThanOrEqualTo(4, "each of the objects says so");
 
         End(migration);
@@ -59,12 +60,18 @@ public sealed class NeededBytesTests : IDisposable
     {
         var claim = _stage.Cluster.Create(new PodCheckpoint
         {
-            Metadata = new V1ObjectMeta { Name = "copy", NamespaceProperty = "elsewhere", Finalizers = [WellKnown.CheckpointFinalizer] },
+            Metadata = new V1ObjectMeta
+            {
+                Name = "copy",
+                NamespaceProperty = "elsewhere",
+                Finalizers = [WellKnown.CheckpointFinalizer],
+            },
             Spec = new PodCheckpointSpec { PodCheckpointContentName = "by-hand" },
         });
         _stage.Cluster.Server.PatchStatus(claim, CheckpointStage.Status(new PodCheckpointStatus
         {
-            Ready = true, PodUID = CheckpointStage.PodUid, CheckpointID = CheckpointStage.Id, BoundContentName = "by-hand",
+            Ready = true,
+            PodUID = CheckpointStage.PodUid, CheckpointID = CheckpointStage.Id, BoundContentName = "by-hand",
         }));
         var content = _stage.PutContent("by-hand", "elsewhere", "copy", claim.Metadata.Uid);
         _stage.Restore("elsewhere");
@@ -87,7 +94,8 @@ public sealed class NeededBytesTests : IDisposable
 
         End(migration);
 
-        Woken(_stage.Cluster.Server.Find<PodMigration>("n", "m")!).Should().Equal(_stage.Content.Metadata.Name, _stage.PartContent.Metadata.Name);
+        Woken(_stage.Cluster.Server.Find<PodMigration>("n", "m")!)
+            .Should().Equal(_stage.Content.Metadata.Name, _stage.PartContent.Metadata.Name);
         Woken(_stage.Claim).Should().Equal(_stage.Content.Metadata.Name, _stage.PartContent.Metadata.Name);
     }
 
@@ -104,7 +112,8 @@ public sealed class NeededBytesTests : IDisposable
     private async Task DeleteAllAsync()
     {
         _stage.Agents.Time.Advance(TimeSpan.FromMinutes(1));
-        foreach (var item in new IKubernetesObject<V1ObjectMeta>[] { _stage.Claim, _stage.Part, _stage.Content, _stage.PartContent })
+        foreach (var item in new IKubernetesObject<V1ObjectMeta>[] { _stage.Claim,
+            _stage.Part, _stage.Content, _stage.PartContent })
         {
             _stage.Cluster.Server.Delete(item);
         }
@@ -113,7 +122,8 @@ public sealed class NeededBytesTests : IDisposable
     }
 
     private void End(PodMigration migration) =>
-        _stage.Cluster.Server.PatchStatus(migration, new JsonObject { ["completionTime"] = _stage.Agents.Time.GetUtcNow().UtcDateTime });
+        _stage.Cluster.Server.PatchStatus(
+            migration, new JsonObject { ["completionTime"] = _stage.Agents.Time.GetUtcNow().UtcDateTime });
 
     /// <summary>The contents that are looked at when an object changes.</summary>
     private List<string> Woken<T>(T item)

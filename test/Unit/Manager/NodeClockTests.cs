@@ -53,6 +53,8 @@ public sealed class NodeClockTests
     {
         var sent = _time.GetUtcNow();
         var there = (sent.AddMilliseconds((roundTrip / 2.0) + ahead) - DateTimeOffset.UnixEpoch).Ticks * 100;
-        _clock.AddSample(sent, sent.AddMilliseconds(roundTrip), new ClockSample { ReceivedUnixNanos = there, SentUnixNanos = there });
+        _clock.AddSample(
+            sent, sent.AddMilliseconds(roundTrip),
+            new ClockSample { ReceivedUnixNanos = there, SentUnixNanos = there });
     }
 }

@@ -35,7 +35,8 @@ public sealed class OperatorOptionsTests
     private static OperatorOptions Read(params (string Name, string Value)[] settings)
     {
         var all = settings.Select(s => KeyValuePair.Create($"{OperatorOptions.Section}:{s.Name}", (string?)s.Value))
-            .Concat(new[] { "TlsCertificate", "TlsKey", "TlsCa" }.Select(n => KeyValuePair.Create($"{OperatorOptions.Section}:{n}", (string?)"/file")));
+            .Concat(new[] { "TlsCertificate", "TlsKey", "TlsCa" }.Select(
+                n => KeyValuePair.Create($"{OperatorOptions.Section}:{n}", (string?)"/file")));
         var services = new ServiceCollection();
         services.AddSingleton<IConfiguration>(new ConfigurationBuilder().AddInMemoryCollection(all).Build());
         services.AddOptions<OperatorOptions>().BindConfiguration(OperatorOptions.Section).ValidateDataAnnotations();

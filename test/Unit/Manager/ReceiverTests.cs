@@ -7,8 +7,8 @@ using PodCheckpointing.Manager.PodMigrations;
 
 namespace PodCheckpointing.Unit.Manager;
 
-/// <summary>A target that waits: made from the image that runs at the source, given up when it never will, and not waited for
-/// longer than the source may stand still.</summary>
+/// <summary>A target that waits: made from the image that runs at the source, given up when it never will, and not
+/// waited for longer than the source may stand still.</summary>
 public sealed class ReceiverTests : MigrationTests
 {
     private const string Tag = "registry.example/web:1";
@@ -19,21 +19,26 @@ public sealed class ReceiverTests : MigrationTests
 
     [TestCase("proxy", "container proxy was put into the target pod p-m when it was created")]
     [TestCase(null, "container c was taken out of the target pod p-m when it was created")]
-    public async Task A_target_with_other_containers_than_its_source_is_found_out_before_the_source_is_stopped(string? added, string message)
+    public async Task A_target_with_other_containers_than_its_source_is_found_out_before_the_source_is_stopped(
+        string? added, string message)
     {
         _world.HasCome([ConditionTypes.Validated], Steps.Receive);
         _world.Put(new V1Pod
         {
             Metadata = new V1ObjectMeta
             {
-                Name = "p-m", NamespaceProperty = "n", Uid = "target-uid", Labels = new Dictionary<string, string> { [WellKnown.MigrationUid] = "migration-uid" },
+                Name = "p-m", NamespaceProperty = "n", Uid = "target-uid",
+                Labels = new Dictionary<string, string> { [WellKnown.MigrationUid] = "migration-uid" },
             },
-            Spec = new V1PodSpec { NodeName = "b", Containers = added is null ? [] : [new V1Container { Name = "c" }, new V1Container { Name = added }] },
+            Spec = new V1PodSpec { NodeName = "b", Containers = added is null
+                ? []
+                : [new V1Container { Name = "c" }, new V1Container { Name = added }] },
         });
 
         await _world.ReconcileAsync();
 
-        _world.Condition(ConditionTypes.RolledBack).Should().Match<V1Condition>(c => c.Reason == Reasons.PodNotMigratable && c.Message!.StartsWith(message));
+        _world.Condition(ConditionTypes.RolledBack)
+            .Should().Match<V1Condition>(c => c.Reason == Reasons.PodNotMigratable && c.Message!.StartsWith(message));
         _world.Condition(ConditionTypes.SourceFenced).Should().BeNull();
     }
 
@@ -44,12 +49,17 @@ public sealed class ReceiverTests : MigrationTests
         _world.PutTarget(new V1PodStatus
         {
             Phase = "Pending",
-            ContainerStatuses = [new V1ContainerStatus { Name = "c", State = new() { Waiting = new() { Reason = "ErrImagePull", Message = "manifest unknown" } } }],
+            ContainerStatuses = [new V1ContainerStatus
+            {
+                Name = "c",
+                State = new() { Waiting = new() { Reason = "ErrImagePull", Message = "manifest unknown" } },
+            }],
         });
 
         await _world.ReconcileAsync();
 
-        _world.Condition(ConditionTypes.RolledBack).Should().Match<V1Condition>(c => c.Status == "False" && c.Reason == Reasons.ImageNotPulled
+        _world.Condition(ConditionTypes.RolledBack)
+            .Should().Match<V1Condition>(c => c.Status == "False" && c.Reason == Reasons.ImageNotPulled
             && c.Message == "container c cannot start at b: ErrImagePull: manifest unknown");
         _world.Answer(new CancelRestoreResponse());
         _world.Answer(new UnfenceResponse());
@@ -62,24 +72,38 @@ public sealed class ReceiverTests : MigrationTests
         _world.Events.Should().NotContain(e => e.Reason == Outcomes.RolledBack, "the source has never stood still");
     }
 
-    [TestCase("ContainerCreating", "", "False", "; pod p-m has no sandbox at b (PodReadyToStartContainers is False): kubectl -n n describe pod p-m says why")]
-    [TestCase("CreateContainerError", "no such runtime", "True", "; container c of pod p-m at b: CreateContainerError: no such runtime")]
+    [TestCase(
+        "ContainerCreating", "", "False",
+        "; pod p-m has no sandbox at b (PodReadyToStartContainers is False): kubectl -n n describe pod p-m says why")]
+    [TestCase(
+        "CreateContainerError", "no such runtime", "True",
+        "; container c of pod p-m at b: CreateContainerError: no such runtime")]
     [TestCase("ContainerCreating", "", "True", "")]
     [TestCase(null, "", null, "; kubelet of b has not begun with pod p-m")]
-    public async Task When_its_time_is_up_it_is_told_what_the_target_waits_for(string? waits, string message, string? sandbox, string told)
+    public async Task When_its_time_is_up_it_is_told_what_the_target_waits_for(
+        string? waits, string message, string? sandbox, string told)
     {
         _world.HasCome([ConditionTypes.Validated], Steps.Receive);
         _world.PutTarget(new V1PodStatus
         {
             Phase = "Pending",
-            ContainerStatuses = waits is null ? null : [new V1ContainerStatus { Name = "c", State = new() { Waiting = new() { Reason = waits, Message = message } } }],
-            Conditions = sandbox is null ? null : [new V1PodCondition { Type = "PodReadyToStartContainers", Status = sandbox }],
+            ContainerStatuses = waits is null
+                ? null
+                : [new V1ContainerStatus
+                {
+                    Name = "c",
+                    State = new() { Waiting = new() { Reason = waits, Message = message } },
+                }],
+            Conditions = sandbox is null
+                ? null
+                : [new V1PodCondition { Type = "PodReadyToStartContainers", Status = sandbox }],
         });
         _world.Time.Advance(TimeSpan.FromSeconds(300));
 
         await _world.ReconcileAsync();
 
-        _world.Condition(ConditionTypes.RolledBack)!.Message.Should().Be("not restored within timeoutSeconds (300)" + told);
+        _world.Condition(ConditionTypes.RolledBack)!.Message
+            .Should().Be("not restored within timeoutSeconds (300)" + told);
     }
 
     [Test]
@@ -103,7 +127,11 @@ public sealed class ReceiverTests : MigrationTests
         _world.All<V1Pod>().Single(p => p.Metadata.Name != "p").Spec.Containers.Single().Image.Should().Be(Tag);
 
         _world.Answer(Images((Tag, pulled)));
-        _world.Answer(new GetRestoreResponse { Containers = { new ContainerRestore { ContainerName = "c", Phase = "Waiting" } } });
+        _world.Answer(
+            new GetRestoreResponse
+            {
+                Containers = { new ContainerRestore { ContainerName = "c", Phase = "Waiting" } },
+            });
         await _world.ReconcileAsync();
 
         (_world.Condition(ConditionTypes.RolledBack)?.Reason == Reasons.ImageNotPresent).Should().Be(refused);
@@ -135,7 +163,9 @@ public sealed class ReceiverTests : MigrationTests
         await _world.ReconcileAsync();
         await _world.ReconcileAsync();
 
-        _world.Events.Should().ContainSingle(e => e.Type == "Warning" && e.Reason == Outcomes.RolledBack && e.Message.StartsWith("Was to move to b by PodMigration n/m, and goes on here: "));
+        _world.Events.Should().ContainSingle(e => e.Type == "Warning"
+            && e.Reason == Outcomes.RolledBack
+            && e.Message.StartsWith("Was to move to b by PodMigration n/m, and goes on here: "));
     }
 
     private static GetCapabilitiesResponse Images(params (string Reference, string Id)[] images) => new()
@@ -150,12 +180,16 @@ public sealed class ReceiverTests : MigrationTests
         {
             Metadata = pod.Metadata with { Uid = Uid },
             Spec = pod.Spec with { Containers = [new V1Container { Name = "c", Image = Tag }] },
-            Status = new V1PodStatus { Phase = "Running", ContainerStatuses = [new V1ContainerStatus { Name = "c", ImageID = runs, State = new() { Running = new() } }] },
+            Status = new V1PodStatus { Phase = "Running", ContainerStatuses =
+            [
+                new V1ContainerStatus { Name = "c", ImageID = runs, State = new() { Running = new() } },
+            ] },
         });
         _world.HasCome([ConditionTypes.Validated], Steps.Receive);
         _world.Put(_world.Migration with
         {
-            Metadata = _world.Migration.Metadata with { Uid = Uid }, Status = _world.Status with { PodUID = Uid, RestoredPodUID = null },
+            Metadata = _world.Migration.Metadata with { Uid = Uid },
+            Status = _world.Status with { PodUID = Uid, RestoredPodUID = null },
         });
     }
 }

@@ -9,7 +9,8 @@ using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Unit.Manager;
 
-/// <summary>Of several PodCheckpoints of one artifact, an imported one beside the one that made it, any that serves will do.</summary>
+/// <summary>Of several PodCheckpoints of one artifact, an imported one beside the one that made
+/// it, any that serves will do.</summary>
 public sealed class RestoreChoiceTests
 {
     private const string PodUid = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
@@ -17,7 +18,8 @@ public sealed class RestoreChoiceTests
     private static readonly ObjectKey Key = new("n", "again");
 
     [Test]
-    public async Task One_that_goes_or_has_failed_is_in_nobodys_way([Values("leaving", "failed", "unfinished")] string first, [Values] bool lastOfAll)
+    public async Task One_that_goes_or_has_failed_is_in_nobodys_way(
+        [Values("leaving", "failed", "unfinished")] string first, [Values] bool lastOfAll)
     {
         using var world = NewWorld();
         if (lastOfAll)
@@ -46,13 +48,18 @@ public sealed class RestoreChoiceTests
         world.Take<V1Pod>("n", "again");
         world.Put(pod with
         {
-            Metadata = pod.Metadata with { Name = name, Labels = new Dictionary<string, string> { [WellKnown.MigrationUid] = PodUid } },
+            Metadata = pod.Metadata with
+            {
+                Name = name,
+                Labels = new Dictionary<string, string> { [WellKnown.MigrationUid] = PodUid },
+            },
         });
 
         await ReconcileAsync(world, name);
 
         world.Deleted.Should().Equal(served ? [] : [name], "a target whose migration is over is a stray one");
-        world.Find<V1Pod>(new("n", name))?.Metadata.Annotations.Should().Contain(WellKnown.RestoreOutcome, Outcomes.Restored);
+        world.Find<V1Pod>(new("n", name))?.Metadata.Annotations.Should().Contain(
+            WellKnown.RestoreOutcome, Outcomes.Restored);
     }
 
     [Test]
@@ -76,13 +83,18 @@ public sealed class RestoreChoiceTests
         var checkpoint = world.Find<PodCheckpoint>(new("n", "unfinished"))!;
         world.Put(checkpoint with
         {
-            Status = checkpoint.Status! with { Conditions = checkpoint.Status.Conditions.With(ConditionTypes.Ready, "False", Reasons.StoreUnavailable, "the volume refuses", 1, DateTime.UnixEpoch) },
+            Status = checkpoint.Status! with { Conditions = checkpoint.Status.Conditions.With(
+                ConditionTypes.Ready, "False", Reasons.StoreUnavailable, "the volume refuses", 1, DateTime.UnixEpoch) },
         });
 
         await ReconcileAsync(world);
 
         Outcome(world).Should().BeNull();
-        world.Events.Should().Contain(("Warning", Reasons.StoreUnavailable, "waits for PodCheckpoint unfinished, which is not ready: the volume refuses"));
+        world.Events.Should().Contain(
+            (
+                "Warning",
+                Reasons.StoreUnavailable,
+                "waits for PodCheckpoint unfinished, which is not ready: the volume refuses"));
     }
 
     [Test]
@@ -90,9 +102,11 @@ public sealed class RestoreChoiceTests
     {
         using var world = NewWorld();
         Put(world, "whole");
-        world.Refuse<PrepareRestoreResponse>(new AgentException(Reasons.AgentUnavailable, "connection refused", isTerminal: false));
+        world.Refuse<PrepareRestoreResponse>(
+            new AgentException(Reasons.AgentUnavailable, "connection refused", isTerminal: false));
 
-        await FluentActions.Awaiting(() => ReconcileAsync(world)).Should().ThrowAsync<AgentException>("it is tried again");
+        await FluentActions.Awaiting(() => ReconcileAsync(world))
+            .Should().ThrowAsync<AgentException>("it is tried again");
 
         Outcome(world).Should().BeNull();
         world.Events.Should().Contain(("Warning", Reasons.AgentUnavailable, "is not restored yet: connection refused"));
@@ -122,7 +136,8 @@ public sealed class RestoreChoiceTests
 
     [TestCase(null, false)]
     [TestCase("Always", true)]
-    public async Task A_pod_whose_first_container_would_wait_for_a_checkpoint_that_it_is_not_in_is_refused(string? restartPolicy, bool restored)
+    public async Task A_pod_whose_first_container_would_wait_for_a_checkpoint_that_it_is_not_in_is_refused(
+        string? restartPolicy, bool restored)
     {
         using var world = NewWorld(restored ? ["c", "i"] : ["c"]);
         Put(world, "whole", restored ? ["c", "i"] : ["c"]);
@@ -130,7 +145,8 @@ public sealed class RestoreChoiceTests
 
         await ReconcileAsync(world);
 
-        Outcome(world).Should().StartWith(restored ? Outcomes.Restored : $"{Reasons.RestoreRefused}: init container i ");
+        Outcome(world)
+            .Should().StartWith(restored ? Outcomes.Restored : $"{Reasons.RestoreRefused}: init container i ");
     }
 
     private static MigrationWorld NewWorld(params string[] containers)
@@ -140,18 +156,23 @@ public sealed class RestoreChoiceTests
         world.Answer(new CancelRestoreResponse());
         world.Answer(new GetRestoreResponse
         {
-            Containers = { containers.DefaultIfEmpty("c").Select(c => new ContainerRestore { ContainerName = c, Phase = "Running" }) },
+            Containers = { containers.DefaultIfEmpty("c")
+                .Select(c => new ContainerRestore { ContainerName = c, Phase = "Running" }) },
         });
         world.Put(new V1Pod
         {
             Metadata = new V1ObjectMeta
             {
-                Name = "again", NamespaceProperty = "n", Uid = "again-uid", CreationTimestamp = world.Time.GetUtcNow().UtcDateTime,
-                Annotations = new Dictionary<string, string> { [WellKnown.RestoreAnnotation] = ArtifactUri.ForPod(PodUid, Id).ToString() },
+                Name = "again",
+                NamespaceProperty = "n", Uid = "again-uid", CreationTimestamp = world.Time.GetUtcNow().UtcDateTime,
+                Annotations =
+                    new Dictionary<string, string> { [WellKnown.RestoreAnnotation] = ArtifactUri.ForPod(PodUid, Id)
+                        .ToString() },
             },
             Spec = new V1PodSpec
             {
-                NodeName = "b", RuntimeClassName = WellKnown.RestoreRuntimeClass, InitContainers = new List<V1Container>(),
+                NodeName = "b",
+                RuntimeClassName = WellKnown.RestoreRuntimeClass, InitContainers = new List<V1Container>(),
                 Containers = [new V1Container { Name = "c" }],
             },
             Status = new V1PodStatus { Phase = "Pending" },
@@ -165,12 +186,14 @@ public sealed class RestoreChoiceTests
         {
             Metadata = new V1ObjectMeta
             {
-                Name = kind, NamespaceProperty = "n", Uid = $"{kind}-uid", DeletionTimestamp = kind == "leaving" ? DateTime.UnixEpoch : null,
+                Name = kind, NamespaceProperty = "n",
+                Uid = $"{kind}-uid", DeletionTimestamp = kind == "leaving" ? DateTime.UnixEpoch : null,
             },
             Spec = new PodCheckpointSpec { PodName = "p" },
             Status = new PodCheckpointStatus
             {
-                PodUID = PodUid, CheckpointID = Id, Containers = [.. containers.DefaultIfEmpty("c")], BoundContentName = $"pcpc-{kind}-uid", Ready = kind is "whole" or "leaving",
+                PodUID = PodUid, CheckpointID = Id, Containers = [.. containers.DefaultIfEmpty("c")],
+                BoundContentName = $"pcpc-{kind}-uid", Ready = kind is "whole" or "leaving",
                 Error = kind == "failed" ? new CheckpointError { Reason = "x", Message = "y" } : null,
             },
         });
@@ -180,18 +203,29 @@ public sealed class RestoreChoiceTests
             Spec = new PodCheckpointContentSpec
             {
                 PodCheckpointRef = new ClaimReference { NamespaceProperty = "n", Name = kind, Uid = $"{kind}-uid" },
-                Source = new CheckpointSource { PodNamespace = "n", PodName = "p", PodUID = PodUid, NodeName = "a", CheckpointID = Id },
+                Source = new CheckpointSource
+                {
+                    PodNamespace = "n",
+                    PodName = "p",
+                    PodUID = PodUid,
+                    NodeName = "a",
+                    CheckpointID = Id,
+                },
             },
         });
     }
 
-    private static string? Outcome(MigrationWorld world) => world.Find<V1Pod>(Key)!.Metadata.Annotations!.TryGetValue(WellKnown.RestoreOutcome, out var outcome) ? outcome : null;
+    private static string? Outcome(MigrationWorld world) =>
+        world.Find<V1Pod>(Key)!.Metadata.Annotations!.TryGetValue(WellKnown.RestoreOutcome, out var outcome)
+            ? outcome
+            : null;
 
     private static async Task ReconcileAsync(MigrationWorld world, string name = "again")
     {
         using var queue = new WorkQueue(world.Time);
         var reconciler = new PodRestoreReconciler(
-            world, world, new PendingCalls(new MigrationWorld.Inline(), new SoleLeader(), CancellationToken.None), world, queue, world.Time);
+            world, world, new PendingCalls(new MigrationWorld.Inline(), new SoleLeader(), CancellationToken.None),
+            world, queue, world.Time);
         for (var i = 0; i < 3; i++)
         {
             await reconciler.ReconcileAsync(new ObjectKey("n", name), CancellationToken.None);

@@ -34,7 +34,8 @@ public sealed class RetentionSweepTests : IDisposable
         _agents.Answer(new DeleteCheckpointResponse());
         _cluster = new ServedCluster(new SimulatedServer(_agents.Time, new Random(1)));
         _sweep = new RetentionSweep(
-            _cluster, _agents, _agents, _leader, [], Options.Create(new OperatorOptions { Retention = _rules }), _agents.Time, _notes);
+            _cluster, _agents, _agents, _leader, [], Options.Create(new OperatorOptions { Retention = _rules }),
+            _agents.Time, _notes);
     }
 
     public void Dispose() => _agents.Dispose();
@@ -54,7 +55,8 @@ public sealed class RetentionSweepTests : IDisposable
 
         Left.Should().Equal("first", "third");
         _agents.Removed.Should().Contain($"{PodUid}/{Old}");
-        _notes.Lines.Where(l => l.Contains("n/first")).Should().ContainSingle().Which.Should().Contain("a webhook says no");
+        _notes.Lines.Where(l => l.Contains("n/first"))
+            .Should().ContainSingle().Which.Should().Contain("a webhook says no");
     }
 
     [Test]
@@ -190,7 +192,8 @@ public sealed class RetentionSweepTests : IDisposable
         PutOrphan(Other);
         _leader.LeadsUntil = () => _agents.Removed.Count > 0;
 
-        await FluentActions.Awaiting(() => _sweep.SweepAsync(CancellationToken.None)).Should().ThrowAsync<OperationCanceledException>();
+        await FluentActions.Awaiting(() => _sweep.SweepAsync(CancellationToken.None))
+            .Should().ThrowAsync<OperationCanceledException>();
 
         _agents.Removed.Should().ContainSingle();
     }
@@ -204,7 +207,8 @@ public sealed class RetentionSweepTests : IDisposable
         PutOrphan(Other);
         _agents.Refuse<DeleteCheckpointResponse>(new AgentException(reason, "no", isTerminal: false));
 
-        await FluentActions.Awaiting(() => _sweep.SweepAsync(CancellationToken.None)).Should().ThrowAsync<AgentException>();
+        await FluentActions.Awaiting(() => _sweep.SweepAsync(CancellationToken.None))
+            .Should().ThrowAsync<AgentException>();
 
         _agents.Removed.Should().ContainSingle();
     }
@@ -214,20 +218,29 @@ public sealed class RetentionSweepTests : IDisposable
     private PodCheckpoint Put(string name, int days) => _cluster.Server.PatchStatus(
         _cluster.Create(new PodCheckpoint
         {
-            Metadata = new V1ObjectMeta { Name = name, NamespaceProperty = "n" }, Spec = new PodCheckpointSpec { PodName = "p" },
+            Metadata = new V1ObjectMeta { Name = name, NamespaceProperty = "n" },
+            Spec = new PodCheckpointSpec { PodName = "p" },
         }),
-        CheckpointStage.Status(new PodCheckpointStatus { Ready = true, CreationTime = _agents.Time.GetUtcNow().UtcDateTime.AddDays(-days) }));
+        CheckpointStage.Status(
+            new PodCheckpointStatus { Ready = true, CreationTime = _agents.Time.GetUtcNow().UtcDateTime
+                .AddDays(-days) }));
 
     private void PutOrphan(string id) => _agents.Stored.Add(new StoredCheckpoint
     {
-        PodUid = PodUid, CheckpointId = id, IsSealed = true, LastWritten = Timestamp.FromDateTimeOffset(DateTimeOffset.UnixEpoch),
+        PodUid = PodUid,
+        CheckpointId = id, IsSealed = true, LastWritten = Timestamp.FromDateTimeOffset(DateTimeOffset.UnixEpoch),
     });
 
-    private void PutContent(string name, string id, string policy = DeletionPolicies.Delete) => _cluster.Create(new PodCheckpointContent
-    {
-        Metadata = new V1ObjectMeta { Name = name },
-        Spec = new PodCheckpointContentSpec { DeletionPolicy = policy, Source = new CheckpointSource { PodUID = PodUid, CheckpointID = id } },
-    });
+    private void PutContent(string name, string id, string policy = DeletionPolicies.Delete) =>
+        _cluster.Create(new PodCheckpointContent
+        {
+            Metadata = new V1ObjectMeta { Name = name },
+            Spec = new PodCheckpointContentSpec
+            {
+                DeletionPolicy = policy,
+                Source = new CheckpointSource { PodUID = PodUid, CheckpointID = id },
+            },
+        });
 
     private sealed class Leader : ILeadership
     {
@@ -249,7 +262,12 @@ public sealed class RetentionSweepTests : IDisposable
 
         public bool IsEnabled(LogLevel logLevel) => true;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+        public void Log<TState>(
+            LogLevel logLevel,
+            EventId eventId,
+            TState state,
+            Exception? exception,
+            Func<TState, Exception?, string> formatter) =>
             Lines.Add(formatter(state, exception));
     }
 }

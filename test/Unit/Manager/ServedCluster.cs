@@ -7,8 +7,8 @@ using PodCheckpointing.Simulation;
 
 namespace PodCheckpointing.Unit.Manager;
 
-/// <summary>A cluster whose server refuses, holds and removes objects as the real one does, and whose views lag behind where a test
-/// says so.</summary>
+/// <summary>A cluster whose server refuses, holds and removes objects as the real one does, and whose views lag behind
+/// where a test says so.</summary>
 internal sealed class ServedCluster(SimulatedServer server) : ICluster
 {
     private readonly Dictionary<Type, IReadOnlyList<IKubernetesObject<V1ObjectMeta>>> _seen = [];
@@ -27,7 +27,8 @@ internal sealed class ServedCluster(SimulatedServer server) : ICluster
 
     /// <summary>An object, and what is done from now on with others of its kind, is not seen.</summary>
     public void Hide<T>(T item)
-        where T : class, IKubernetesObject<V1ObjectMeta> => _seen[typeof(T)] = [.. server.All<T>().Where(o => o.Metadata.Uid != item.Metadata.Uid)];
+        where T : class, IKubernetesObject<V1ObjectMeta> =>
+        _seen[typeof(T)] = [.. server.All<T>().Where(o => o.Metadata.Uid != item.Metadata.Uid)];
 
     /// <summary>Everything is seen again.</summary>
     public void CatchUp() => _seen.Clear();
@@ -39,7 +40,8 @@ internal sealed class ServedCluster(SimulatedServer server) : ICluster
         where T : class, IKubernetesObject<V1ObjectMeta> => All<T>().FirstOrDefault(o => ObjectKey.Of(o) == key);
 
     public IEnumerable<T> All<T>()
-        where T : class, IKubernetesObject<V1ObjectMeta> => _seen.TryGetValue(typeof(T), out var seen) ? seen.OfType<T>() : server.All<T>();
+        where T : class, IKubernetesObject<V1ObjectMeta> =>
+        _seen.TryGetValue(typeof(T), out var seen) ? seen.OfType<T>() : server.All<T>();
 
     public Task<T?> ReadAsync<T>(ObjectKey key, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta> => Task.FromResult(server.Find<T>(key.Namespace, key.Name));
@@ -72,7 +74,8 @@ internal sealed class ServedCluster(SimulatedServer server) : ICluster
         }
 
         if (server.Find<T>(item.Metadata.NamespaceProperty, item.Metadata.Name!) is not { } there
-            || there.Metadata.Uid != item.Metadata.Uid || there.Metadata.ResourceVersion != item.Metadata.ResourceVersion)
+            || there.Metadata.Uid != item.Metadata.Uid
+            || there.Metadata.ResourceVersion != item.Metadata.ResourceVersion)
         {
             return Task.FromResult(false);
         }
@@ -105,7 +108,8 @@ internal sealed class ServedCluster(SimulatedServer server) : ICluster
 
     public Task AnnotateAsync<T>(T item, string annotation, string value, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta> =>
-        PatchMetadataAsync(item, new JsonObject { ["annotations"] = new JsonObject { [annotation] = value } }, cancellationToken);
+        PatchMetadataAsync(
+            item, new JsonObject { ["annotations"] = new JsonObject { [annotation] = value } }, cancellationToken);
 
     public Task PatchMetadataAsync<T>(T item, JsonObject metadata, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>

@@ -8,7 +8,8 @@ namespace PodCheckpointing.Unit.Manager;
 
 public sealed class ServiceSwitchTests
 {
-    private static readonly PodMigrationStatus Status = new() { PodUID = "old", RestoredPodUID = "new", RestoredPodName = "p-m1" };
+    private static readonly PodMigrationStatus Status =
+        new() { PodUID = "old", RestoredPodUID = "new", RestoredPodName = "p-m1" };
 
     [TestCase(null, null, "does not lead to pod p-m1 yet")]
     [TestCase(true, null, "leads to the source and not to pod p-m1")]
@@ -39,19 +40,29 @@ public sealed class ServiceSwitchTests
     {
         var pod = new V1Pod
         {
-            Metadata = new V1ObjectMeta { Name = "p", NamespaceProperty = "ns", Labels = new Dictionary<string, string> { ["app"] = "web", ["tier"] = "a" } },
+            Metadata = new V1ObjectMeta
+            {
+                Name = "p",
+                NamespaceProperty = "ns",
+                Labels = new Dictionary<string, string> { ["app"] = "web", ["tier"] = "a" },
+            },
         };
         ServiceObstacles.Of(Service(("app", "web")), "web", pod).Should().BeNull();
         ServiceObstacles.Of(null, "web", pod).Should().Contain("does not exist in namespace ns");
         ServiceObstacles.Of(Service(), "web", pod).Should().Contain("no selector");
-        ServiceObstacles.Of(Service(("app", "web"), ("tier", "b")), "web", pod).Should().Contain("selects tier=b, which");
+        ServiceObstacles.Of(Service(("app", "web"), ("tier", "b")), "web", pod)
+            .Should().Contain("selects tier=b, which");
         var external = Service(("app", "web"));
-        ServiceObstacles.Of(external with { Spec = external.Spec with { Type = "ExternalName" } }, "web", pod).Should().Contain("no selector");
+        ServiceObstacles.Of(external with { Spec = external.Spec with { Type = "ExternalName" } }, "web", pod)
+            .Should().Contain("no selector");
     }
 
     private static V1Service Service(params (string Key, string Value)[] selector) =>
         new() { Spec = new V1ServiceSpec { Selector = selector.ToDictionary(s => s.Key, s => s.Value) } };
 
     private static V1Endpoint Endpoint(string uid, bool ready) =>
-        new() { TargetRef = new V1ObjectReference { Uid = uid }, Conditions = new V1EndpointConditions { Ready = ready } };
+        new() { TargetRef = new V1ObjectReference
+        {
+            Uid = uid,
+        }, Conditions = new V1EndpointConditions { Ready = ready } };
 }

@@ -64,7 +64,8 @@ public sealed class SharedBytesTests : IDisposable
     }
 
     [Test]
-    public async Task Bytes_stay_whose_content_has_been_given_to_another_claim([Values(null, "copy-uid")] string? uid, [Values] bool seen)
+    public async Task Bytes_stay_whose_content_has_been_given_to_another_claim(
+        [Values(null, "copy-uid")] string? uid, [Values] bool seen)
     {
         if (!seen)
         {
@@ -73,7 +74,10 @@ public sealed class SharedBytesTests : IDisposable
 
         _stage.Cluster.Server.Patch(_stage.Content, new JsonObject
         {
-            ["spec"] = new JsonObject { ["podCheckpointRef"] = new JsonObject { ["namespace"] = "elsewhere", ["name"] = "copy", ["uid"] = uid } },
+            ["spec"] = new JsonObject
+            {
+                ["podCheckpointRef"] = new JsonObject { ["namespace"] = "elsewhere", ["name"] = "copy", ["uid"] = uid },
+            },
         });
 
         _stage.Cluster.Server.Delete(_stage.Claim);
@@ -103,7 +107,12 @@ public sealed class SharedBytesTests : IDisposable
     {
         var claim = _stage.Cluster.Create(new PodCheckpoint
         {
-            Metadata = new V1ObjectMeta { Name = "copy", NamespaceProperty = "elsewhere", Finalizers = [WellKnown.CheckpointFinalizer] },
+            Metadata = new V1ObjectMeta
+            {
+                Name = "copy",
+                NamespaceProperty = "elsewhere",
+                Finalizers = [WellKnown.CheckpointFinalizer],
+            },
             Spec = new PodCheckpointSpec { PodCheckpointContentName = "by-hand" },
         });
         _stage.Cluster.Server.Delete(_stage.PutContent("by-hand", "elsewhere", "copy", claim.Metadata.Uid));
@@ -118,7 +127,12 @@ public sealed class SharedBytesTests : IDisposable
     public async Task The_containers_bytes_go_of_a_checkpoint_that_has_failed()
     {
         _stage.Cluster.Server.PatchStatus(
-            _stage.Claim, CheckpointStage.Status(new PodCheckpointStatus { Ready = false, Error = new CheckpointError { Reason = "x", Message = "y" } }));
+            _stage.Claim, CheckpointStage.Status(
+                new PodCheckpointStatus
+                {
+                    Ready = false,
+                    Error = new CheckpointError { Reason = "x", Message = "y" },
+                }));
 
         await _stage.ReconcileAsync();
 

@@ -18,7 +18,8 @@ public sealed class TargetIdentityTests : MigrationTests
         _world.HasCome([.. Dumped, ConditionTypes.RolledBack], Steps.Restore);
         _world.Put(_world.Migration with
         {
-            Status = _world.Status with { Conditions = _world.Status.Conditions.With(ConditionTypes.RolledBack, "False", Reasons.TimedOut, "", 1, DateTime.UnixEpoch) },
+            Status = _world.Status with { Conditions = _world.Status.Conditions.With(
+                ConditionTypes.RolledBack, "False", Reasons.TimedOut, "", 1, DateTime.UnixEpoch) },
         });
         _world.PutTarget();
         _world.Change("p-m", m => m with { Labels = null });
@@ -40,7 +41,8 @@ public sealed class TargetIdentityTests : MigrationTests
         _world.HasCome([.. Dumped, ConditionTypes.RolledBack], Steps.Restore);
         _world.Put(_world.Migration with
         {
-            Status = _world.Status with { Conditions = _world.Status.Conditions.With(ConditionTypes.RolledBack, "False", Reasons.TimedOut, "", 1, DateTime.UnixEpoch) },
+            Status = _world.Status with { Conditions = _world.Status.Conditions.With(
+                ConditionTypes.RolledBack, "False", Reasons.TimedOut, "", 1, DateTime.UnixEpoch) },
         });
         _world.PutTarget();
         var target = _world.Find<V1Pod>(new ObjectKey("n", "p-m"))!;

@@ -31,7 +31,8 @@ internal abstract class UnaskedCluster : ICluster
     public virtual Task<bool> DeleteVersionAsync<T>(T item, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
 
-    public virtual Task PatchStatusAsync<T, TStatus>(T item, TStatus? old, TStatus status, CancellationToken cancellationToken)
+    public virtual Task PatchStatusAsync<T, TStatus>(
+        T item, TStatus? old, TStatus status, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
 
     public virtual Task PatchSpecAsync<T, TSpec>(T item, TSpec old, TSpec spec, CancellationToken cancellationToken)
@@ -43,6 +44,7 @@ internal abstract class UnaskedCluster : ICluster
     public virtual Task PatchMetadataAsync<T>(T item, JsonObject metadata, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
 
-    public virtual Task SetFinalizersAsync<T>(T item, IEnumerable<string> finalizers, CancellationToken cancellationToken)
+    public virtual Task SetFinalizersAsync<T>(
+        T item, IEnumerable<string> finalizers, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
 }

@@ -13,7 +13,8 @@ using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Unit.Manager;
 
-/// <summary>The first step of a migration, with the agents of three nodes: what is asked of them, and which node is chosen.</summary>
+/// <summary>The first step of a migration, with the agents of three nodes: what is asked of them,
+/// and which node is chosen.</summary>
 public sealed class ValidationTests
 {
     private static readonly ObjectKey Key = new("ns", "m");
@@ -35,7 +36,9 @@ public sealed class ValidationTests
             _answers[node] = request => Answer(node, request);
         }
 
-        Run("web", "a", """{"containers":[{"name":"c","resources":{"requests":{"cpu":"1"}}}],"volumes":[{"name":"v","emptyDir":{}}]}""");
+        Run(
+            "web", "a",
+            """{"containers":[{"name":"c","resources":{"requests":{"cpu":"1"}}}],"volumes":[{"name":"v","emptyDir":{}}]}""");
     }
 
     [Test]
@@ -46,7 +49,8 @@ public sealed class ValidationTests
         status.Conditions.Find(ConditionTypes.Validated)!.Status.Should().Be("True");
         status.TargetNode.Should().Be("c");
         _asked.Select(a => a.Node).Should().Equal("a", "c");
-        _asked[0].Request.Should().Be(new GetCapabilitiesRequest { PodUid = "uid-web", VolumeNames = { "v" }, LeaveMark = true });
+        _asked[0].Request
+            .Should().Be(new GetCapabilitiesRequest { PodUid = "uid-web", VolumeNames = { "v" }, LeaveMark = true });
         _asked[1].Request.Should().Be(new GetCapabilitiesRequest { FindMark = "left on a" });
     }
 
@@ -56,7 +60,11 @@ public sealed class ValidationTests
     {
         var pod = _cluster.Find<V1Pod>(new ObjectKey("ns", "web"))!;
         _cluster.Remove<V1Pod>(ObjectKey.Of(pod));
-        _cluster.Add(pod with { Metadata = pod.Metadata with { Labels = new Dictionary<string, string> { [WellKnown.MigrationUid] = "uid-before" } } });
+        _cluster.Add(
+            pod with { Metadata = pod.Metadata with
+            {
+                Labels = new Dictionary<string, string> { [WellKnown.MigrationUid] = "uid-before" },
+            } });
         _cluster.Add(new PodMigration
         {
             Metadata = new V1ObjectMeta { Name = "before", NamespaceProperty = "ns", Uid = "uid-before" },
@@ -68,7 +76,8 @@ public sealed class ValidationTests
 
         (status.Conditions.Find(ConditionTypes.Validated)?.Status ?? "False").Should().Be(validated);
         var ready = status.Conditions.Find(ConditionTypes.Ready);
-        (ready is { Reason: Reasons.MigrationInProgress } && ready.Message.Contains("by PodMigration before")).Should().Be(!ended);
+        (ready is { Reason: Reasons.MigrationInProgress } && ready.Message.Contains("by PodMigration before"))
+            .Should().Be(!ended);
     }
 
     [Test]
@@ -104,7 +113,8 @@ public sealed class ValidationTests
         status.TargetNode.Should().Be(chosen);
         if (chosen is null)
         {
-            status.Conditions.Find(ConditionTypes.Ready)!.Message.Should().StartWith("the runtime of node b has no handler checkpoint-restore");
+            status.Conditions.Find(ConditionTypes.Ready)!.Message
+                .Should().StartWith("the runtime of node b has no handler checkpoint-restore");
         }
         else
         {
@@ -116,14 +126,17 @@ public sealed class ValidationTests
     [TestCase("null", null, "c")]
     [TestCase("""{"matchLabels":{"team":"x"}}""", null, "c")]
     [TestCase("""{"matchLabels":{"team":"x"}}""", "b", "b")]
-    public async Task A_node_that_the_pods_anti_affinity_forbids_is_not_chosen(string namespaces, string? wanted, string target)
+    public async Task A_node_that_the_pods_anti_affinity_forbids_is_not_chosen(
+        string namespaces, string? wanted, string target)
     {
-        const string Shy = "{\"affinity\":{\"podAntiAffinity\":{\"requiredDuringSchedulingIgnoredDuringExecution\":[{\"labelSelector\":{},\"topologyKey\":\"kubernetes.io/hostname\",\"namespaceSelector\":@}]}},\"containers\":[{\"name\":\"c\"}],\"volumes\":[{\"name\":\"v\",\"emptyDir\":{}}]}";
+        const string Shy =
+            "{\"affinity\":{\"podAntiAffinity\":{\"requiredDuringSchedulingIgnoredDuringExecution\":[{\"labelSelector\":{},\"topologyKey\":\"kubernetes.io/hostname\",\"namespaceSelector\":@}]}},\"containers\":[{\"name\":\"c\"}],\"volumes\":[{\"name\":\"v\",\"emptyDir\":{}}]}";
         _cluster.Remove<V1Pod>(new ObjectKey("ns", "web"));
         Run("web", "a", Shy.Replace("@", namespaces, StringComparison.Ordinal));
         Run("other", "b", "{\"containers\":[{\"name\":\"c\"}]}");
 
-        (await ValidateAsync(new PodMigrationSpec { PodName = "web", TargetNode = wanted })).TargetNode.Should().Be(target);
+        (await ValidateAsync(new PodMigrationSpec { PodName = "web", TargetNode = wanted })).TargetNode
+            .Should().Be(target);
     }
 
     [TestCase(true)]
@@ -133,27 +146,33 @@ public sealed class ValidationTests
         _answers["b"] = request => new GetCapabilitiesResponse(Answer("b", request)) { MarkFound = false };
         _answers["c"] = request => new GetCapabilitiesResponse(Answer("c", request)) { KernelVersion = "5.4.0" };
 
-        var ready = (await ValidateAsync(new PodMigrationSpec { PodName = "web", DryRun = dry ? true : null })).Conditions.Find(ConditionTypes.Ready)!;
+        var ready =
+            (await ValidateAsync(new PodMigrationSpec { PodName = "web", DryRun = dry ? true : null })).Conditions
+                .Find(ConditionTypes.Ready)!;
 
         ready.Status.Should().Be("False");
-        ready.Message.Should().Contain("StoreNotShared: node b does not find").And.Contain("KernelTooOld: node c has kernel 5.4.0");
+        ready.Message.Should().Contain("StoreNotShared: node b does not find").And.Contain(
+            "KernelTooOld: node c has kernel 5.4.0");
     }
 
     [Test]
     public async Task A_dry_run_tells_all_at_once_also_of_an_agent_that_does_not_answer()
     {
-        _answers["b"] = _ => throw new AgentException(Reasons.AgentUnavailable, "the agent at node b does not answer", isTerminal: false);
+        _answers["b"] = _ => throw new AgentException(
+            Reasons.AgentUnavailable, "the agent at node b does not answer", isTerminal: false);
         _answers["a"] = request => new GetCapabilitiesResponse(Answer("a", request))
         {
             Pod = new PodExamination { Obstacles = { "process 7 uses io_uring" }, MemoryBytes = 2 },
         };
         Run("other", "b", """{"containers":[{"name":"c","resources":{"requests":{"cpu":"1500m"}}}]}""");
 
-        var status = await ValidateAsync(new PodMigrationSpec { PodName = "web", TargetNode = "b", PodUID = "another", DryRun = true });
+        var status = await ValidateAsync(
+            new PodMigrationSpec { PodName = "web", TargetNode = "b", PodUID = "another", DryRun = true });
 
         status.Outcome.Should().Be(Outcomes.WouldFail);
         status.Conditions.Find(ConditionTypes.Validated)!.Reason.Should().Be(Reasons.SourcePodReplaced);
-        foreach (var reason in new[] { Reasons.InsufficientResources, Reasons.AgentUnavailable, Reasons.ProcessNotMigratable, Reasons.NotEnoughSpace })
+        foreach (var reason in new[] { Reasons.InsufficientResources,
+            Reasons.AgentUnavailable, Reasons.ProcessNotMigratable, Reasons.NotEnoughSpace })
         {
             status.Message.Should().Contain(reason + ": ");
         }
@@ -179,19 +198,25 @@ public sealed class ValidationTests
     [Test]
     public async Task How_long_the_probes_let_it_stand_still_is_told()
     {
-        Run("probed", "a", """{"containers":[{"name":"c","livenessProbe":{"periodSeconds":4,"failureThreshold":5}}]}""");
+        Run(
+            "probed", "a",
+            """{"containers":[{"name":"c","livenessProbe":{"periodSeconds":4,"failureThreshold":5}}]}""");
 
         var status = await ValidateAsync(new PodMigrationSpec { PodName = "probed", TargetNode = "b" });
 
-        status.Conditions.Find(ConditionTypes.Validated)!.Message.Should().EndWith("its liveness probes let it stand still for 16 s");
+        status.Conditions.Find(ConditionTypes.Validated)!.Message
+            .Should().EndWith("its liveness probes let it stand still for 16 s");
         status.MaxFreezeSeconds.Should().Be(16);
     }
 
     [TestCase(64UL, false)]
     [TestCase(65UL, true)]
-    public async Task More_memory_than_can_be_moved_while_a_probe_waits_is_refused_by_the_probes_name(ulong gibibytes, bool refused)
+    public async Task More_memory_than_can_be_moved_while_a_probe_waits_is_refused_by_the_probes_name(
+        ulong gibibytes, bool refused)
     {
-        Run("probed", "a", """{"containers":[{"name":"c","livenessProbe":{"periodSeconds":4,"failureThreshold":5}}]}""");
+        Run(
+            "probed", "a",
+            """{"containers":[{"name":"c","livenessProbe":{"periodSeconds":4,"failureThreshold":5}}]}""");
         _answers["a"] = request => new GetCapabilitiesResponse(Answer("a", request))
         {
             Pod = new PodExamination { MemoryBytes = gibibytes << 30 }, StoreFreeBytes = 1UL << 40,
@@ -203,15 +228,19 @@ public sealed class ValidationTests
         status.Conditions.IsTrue(ConditionTypes.Validated).Should().Be(!refused);
         if (refused)
         {
-            status.Conditions.Find(ConditionTypes.Ready)!.Should().Match<V1Condition>(c => c.Reason == Reasons.FreezeTooShort
-                && c.Message!.Contains("livenessProbe of container \"c\" (failureThreshold 5, periodSeconds 4) lets pod probed stand still for 16 s"));
+            status.Conditions.Find(ConditionTypes.Ready)!
+                .Should().Match<V1Condition>(c => c.Reason == Reasons.FreezeTooShort
+                && c.Message!.Contains(
+                    "livenessProbe of container \"c\" (failureThreshold 5, periodSeconds 4) lets pod probed stand "
+                        + "still for 16 s"));
         }
     }
 
     [Test]
     public async Task A_node_whose_agent_is_silent_is_passed_over_after_some_tries_and_named()
     {
-        _answers["b"] = _ => throw new AgentException(Reasons.AgentUnavailable, "connection refused", isTerminal: false);
+        _answers["b"] =
+            _ => throw new AgentException(Reasons.AgentUnavailable, "connection refused", isTerminal: false);
 
         var status = await ValidateAsync(new PodMigrationSpec { PodName = "web" });
 
@@ -225,7 +254,9 @@ public sealed class ValidationTests
     public async Task An_agent_that_answers_the_second_time_is_not_passed_over()
     {
         var tries = 0;
-        _answers["b"] = request => ++tries == 1 ? throw new AgentException(Reasons.AgentUnavailable, "connection refused", isTerminal: false) : Answer("b", request);
+        _answers["b"] = request => ++tries == 1
+            ? throw new AgentException(Reasons.AgentUnavailable, "connection refused", isTerminal: false)
+            : Answer("b", request);
 
         var status = await ValidateAsync(new PodMigrationSpec { PodName = "web" });
 
@@ -241,13 +272,17 @@ public sealed class ValidationTests
         _answers["b"] = request =>
         {
             told = _cluster.Find<PodMigration>(Key)!.Status?.Conditions.Find(ConditionTypes.Stalled)?.Message ?? "";
-            return ++tries < 7 ? throw new AgentException(Reasons.AgentUnavailable, "connection refused", isTerminal: false) : Answer("b", request);
+            return ++tries < 7
+                ? throw new AgentException(Reasons.AgentUnavailable, "connection refused", isTerminal: false)
+                : Answer("b", request);
         };
 
         var status = await ValidateAsync(new PodMigrationSpec { PodName = "web" });
 
         status.TargetNode.Should().Be("b");
-        told.Should().Be("NodeNotCapable: node c has no restore handler; install the agent's files; AgentUnavailable: the agent of node b does not answer: connection refused");
+        told.Should().Be(
+            "NodeNotCapable: node c has no restore handler; install the agent's files; AgentUnavailable: the agent "
+                + "of node b does not answer: connection refused");
     }
 
     [Test]
@@ -255,13 +290,16 @@ public sealed class ValidationTests
     {
         foreach (var node in new[] { "b", "c" })
         {
-            _answers[node] = _ => throw new AgentException(Reasons.AgentUnavailable, "connection refused", isTerminal: false);
+            _answers[node] =
+                _ => throw new AgentException(Reasons.AgentUnavailable, "connection refused", isTerminal: false);
         }
 
         var status = await ValidateAsync(new PodMigrationSpec { PodName = "web", DryRun = true });
 
         status.Outcome.Should().Be(Outcomes.WouldFail);
-        status.Message.Should().Be("the agent of node b does not answer: connection refused; the agent of node c does not answer: connection refused");
+        status.Message.Should().Be(
+            "the agent of node b does not answer: connection refused; the agent of node c does not answer: "
+                + "connection refused");
         _asked.Select(a => a.Node).Should().Equal("a", "b", "c");
     }
 
@@ -327,7 +365,8 @@ public sealed class ValidationTests
 
         var status = await ValidateAsync(new PodMigrationSpec { PodName = "web", TargetNode = "b" });
 
-        status.Conditions.Find(ConditionTypes.Ready)!.Should().Match<V1Condition>(c => c.Status == "False" && c.Reason == Reasons.VolumeNotShared
+        status.Conditions.Find(ConditionTypes.Ready)!
+            .Should().Match<V1Condition>(c => c.Status == "False" && c.Reason == Reasons.VolumeNotShared
             && c.Message!.Contains("\"data\" mounts claim c, whose volume pv has accessModes ReadWriteOnce"));
         status.Conditions.Find(ConditionTypes.Validated).Should().BeNull();
     }
@@ -348,8 +387,10 @@ public sealed class ValidationTests
     {
         Claim("ReadWriteMany", "a");
 
-        (await ValidateAsync(new PodMigrationSpec { PodName = "web", TargetNode = node })).Conditions.Find(ConditionTypes.Ready)!
-            .Should().Match<V1Condition>(c => c.Status == "False" && c.Reason == Reasons.VolumeNotReachable && c.Message!.Contains(why));
+        (await ValidateAsync(new PodMigrationSpec { PodName = "web", TargetNode = node })).Conditions
+            .Find(ConditionTypes.Ready)!
+            .Should().Match<V1Condition>(
+                c => c.Status == "False" && c.Reason == Reasons.VolumeNotReachable && c.Message!.Contains(why));
     }
 
     private static AgentException Silent => new(Reasons.AgentUnavailable, "connection refused", isTerminal: false);
@@ -357,18 +398,26 @@ public sealed class ValidationTests
     private void Claim(string mode, string? node = null)
     {
         _cluster.Remove<V1Pod>(new ObjectKey("ns", "web"));
-        Run("web", "a", """{"containers":[{"name":"c"}],"volumes":[{"name":"data","persistentVolumeClaim":{"claimName":"c"}}]}""");
+        Run(
+            "web",
+            "a",
+            """{"containers":[{"name":"c"}],"volumes":[{"name":"data","persistentVolumeClaim":{"claimName":"c"}}]}""");
         _cluster.Add(KubernetesJson.Deserialize<V1PersistentVolumeClaim>(
             """{"metadata":{"name":"c","namespace":"ns"},"spec":{"volumeName":"pv"},"status":{"phase":"Bound"}}"""));
-        var affinity = node is null ? "" : $$$$""","nodeAffinity":{"required":{"nodeSelectorTerms":[{"matchFields":[{"key":"metadata.name","operator":"In","values":["{{{{node}}}}"]}]}]}}""";
+        var affinity = node is null
+            ? ""
+            : $$$$""","nodeAffinity":{"required":{"nodeSelectorTerms":[{"matchFields":[{"key":"metadata.name","operator":"In","values":["{{{{node}}}}"]}]}]}}""";
         _cluster.Add(KubernetesJson.Deserialize<V1PersistentVolume>(
             $$$$"""{"metadata":{"name":"pv"},"spec":{"accessModes":["{{{{mode}}}}"]{{{{affinity}}}}}}"""));
     }
 
     private static GetCapabilitiesResponse Answer(string node, GetCapabilitiesRequest request) => new()
     {
-        NodeName = node, ProtocolVersion = 1, KubeletCheckpoint = true, FenceHook = true, RestoreHandler = true, StoreId = "s", CriuVersion = "4.2", KernelVersion = "6.12.1",
-        StoreFreeBytes = 1, StagingFreeBytes = 9, StoreMark = request.LeaveMark ? "left on " + node : "", MarkFound = request.FindMark == "left on a",
+        NodeName = node, ProtocolVersion = 1, KubeletCheckpoint = true,
+        FenceHook = true, RestoreHandler = true, StoreId = "s", CriuVersion = "4.2", KernelVersion = "6.12.1",
+        StoreFreeBytes = 1, StagingFreeBytes = 9, StoreMark = request.LeaveMark
+            ? "left on " + node
+            : "", MarkFound = request.FindMark == "left on a",
     };
 
     private void Run(string name, string node, string spec)
@@ -385,13 +434,22 @@ public sealed class ValidationTests
     {
         _cluster.Add(new PodMigration
         {
-            Metadata = new V1ObjectMeta { Name = Key.Name, NamespaceProperty = Key.Namespace, Uid = "0b1c2d3e-uid", CreationTimestamp = DateTime.UnixEpoch, Finalizers = [WellKnown.MigrationFinalizer] },
+            Metadata = new V1ObjectMeta
+            {
+                Name = Key.Name,
+                NamespaceProperty = Key.Namespace,
+                Uid = "0b1c2d3e-uid",
+                CreationTimestamp = DateTime.UnixEpoch,
+                Finalizers = [WellKnown.MigrationFinalizer],
+            },
             Spec = spec,
         });
         using var queue = new WorkQueue(TimeProvider.System);
         var reconciler = new PodMigrationReconciler(
-            _cluster, new Directory(this), new LostNodes(_cluster, TimeProvider.System), new PendingCalls(TaskScheduler.Default, new SoleLeader(), CancellationToken.None),
-            new MigrationSlots(_cluster, Options.Create(new OperatorOptions())), new Silence(), queue, TimeProvider.System);
+            _cluster, new Directory(this), new LostNodes(_cluster, TimeProvider.System),
+            new PendingCalls(TaskScheduler.Default, new SoleLeader(), CancellationToken.None),
+            new MigrationSlots(_cluster, Options.Create(new OperatorOptions())), new Silence(), queue,
+            TimeProvider.System);
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         while (true)
         {
@@ -406,7 +464,8 @@ public sealed class ValidationTests
             }
 
             if (_cluster.Find<PodMigration>(Key)!.Status is { } status
-                && (status.Conditions.IsTrue(ConditionTypes.Validated) || status.Conditions.Find(ConditionTypes.Ready)?.Status == "False"))
+                && (status.Conditions.IsTrue(ConditionTypes.Validated)
+                    || status.Conditions.Find(ConditionTypes.Ready)?.Status == "False"))
             {
                 return status;
             }

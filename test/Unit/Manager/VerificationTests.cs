@@ -26,7 +26,8 @@ public sealed class VerificationTests
         var stays = Target(new V1ContainerStatus { Name = "c", State = ended });
         var restarted = Target(new V1ContainerStatus
         {
-            Name = "c", State = new V1ContainerState { Running = new V1ContainerStateRunning() }, LastState = ended, RestartCount = 1,
+            Name = "c", State = new V1ContainerState { Running = new V1ContainerStateRunning() },
+            LastState = ended, RestartCount = 1,
         });
 
         foreach (var target in new[] { stays, restarted })
@@ -74,7 +75,8 @@ public sealed class VerificationTests
     [TestCase(10, 0, false)]
     [TestCase(-1, 0, false)]
     [TestCase(0, 900, true)]
-    public void What_fails_in_the_second_in_which_it_was_verified_has_not_stood_the_restore(int second, int verified, bool fails) =>
+    public void What_fails_in_the_second_in_which_it_was_verified_has_not_stood_the_restore(
+        int second, int verified, bool fails) =>
         (Verification.AfterVerified(Restarted(Began.AddSeconds(second)), Began.AddMilliseconds(verified)) is not null)
             .Should().Be(fails);
 
@@ -96,7 +98,12 @@ public sealed class VerificationTests
     [Test]
     public void What_kubelet_has_not_seen_run_is_waited_for()
     {
-        var target = Target(new V1ContainerStatus { Name = "c", State = new V1ContainerState { Waiting = new V1ContainerStateWaiting() } });
+        var target = Target(
+            new V1ContainerStatus
+            {
+                Name = "c",
+                State = new V1ContainerState { Waiting = new V1ContainerStateWaiting() },
+            });
 
         Verification.OfContainers(target, Restored()).Should().BeNull();
         Verification.IsComplete(target, Restored(), 1).Should().BeFalse();
@@ -112,7 +119,8 @@ public sealed class VerificationTests
     private static GetRestoreResponse Restored()
     {
         var restore = new GetRestoreResponse();
-        restore.Containers.Add(new ContainerRestore { ContainerName = "c", Phase = "Running", RunningAt = Timestamp.FromDateTime(Began) });
+        restore.Containers.Add(
+            new ContainerRestore { ContainerName = "c", Phase = "Running", RunningAt = Timestamp.FromDateTime(Began) });
         return restore;
     }
 }

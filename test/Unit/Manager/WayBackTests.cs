@@ -13,12 +13,14 @@ using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Unit.Manager;
 
-/// <summary>What may happen when a restore has been verified, or is refused, and what is left of the pod then.</summary>
+/// <summary>What may happen when a restore has been verified, or is refused, and
+/// what is left of the pod then.</summary>
 public sealed class WayBackTests : MigrationTests
 {
     [TestCase(true, Reasons.NodeLost, "node b was lost with the restored pod p-m")]
     [TestCase(false, Reasons.RestoreFailed, "the restored pod p-m was deleted before the migration had ended")]
-    public async Task A_verified_target_that_ends_while_the_source_stands_leads_back_to_it(bool node, string reason, string message)
+    public async Task A_verified_target_that_ends_while_the_source_stands_leads_back_to_it(
+        bool node, string reason, string message)
     {
         _world.HasCome(Verified, Steps.Restore, Steps.Commit);
         _world.PutTarget();
@@ -35,7 +37,8 @@ public sealed class WayBackTests : MigrationTests
 
         _world.Deleted.Should().NotContain("p");
         _world.Condition(ConditionTypes.RestoreVerified)!.Status.Should().Be("False");
-        _world.Condition(ConditionTypes.RolledBack).Should().Match<V1Condition>(c => c.Status == "False" && c.Reason == reason && c.Message == message);
+        _world.Condition(ConditionTypes.RolledBack)
+            .Should().Match<V1Condition>(c => c.Status == "False" && c.Reason == reason && c.Message == message);
 
         _world.Answer(new CancelRestoreResponse());
         _world.Answer(new UnfenceResponse());
@@ -45,10 +48,12 @@ public sealed class WayBackTests : MigrationTests
         _world.Deleted.Should().NotContain("p");
     }
 
-    /// <summary>By a liveness probe, or with its node, while it stood still: the fence let nothing start again.</summary>
+    /// <summary>By a liveness probe, or with its node, while it stood still: the
+    /// fence let nothing start again.</summary>
     [TestCase(RestorePhases.Failed)]
     [TestCase(RestorePhases.Running)]
-    public async Task A_target_that_begins_again_while_the_source_stands_is_asked_for_whether_its_node_has_rebooted(string phase)
+    public async Task A_target_that_begins_again_while_the_source_stands_is_asked_for_whether_its_node_has_rebooted(
+        string phase)
     {
         _world.HasCome(Verified, Steps.Restore, Steps.Commit);
         _world.PutTarget();
@@ -56,17 +61,43 @@ public sealed class WayBackTests : MigrationTests
         var again = new V1ContainerStatus
         {
             Name = "c", RestartCount = 1, State = new() { Running = new() },
-            LastState = new() { Terminated = new() { ExitCode = 255, FinishedAt = _world.Time.GetUtcNow().UtcDateTime.AddMinutes(2) } },
+            LastState = new()
+            {
+                Terminated = new() { ExitCode = 255, FinishedAt = _world.Time.GetUtcNow().UtcDateTime.AddMinutes(2) },
+            },
         };
-        _world.Put(target with { Status = (target.Status ?? new()) with { Phase = "Running", ContainerStatuses = [again] } });
+        _world.Put(
+            target with { Status = (target.Status ?? new()) with { Phase = "Running", ContainerStatuses = [again] } });
         var restore = new GetRestoreResponse();
-        restore.Containers.Add(new ContainerRestore { ContainerName = "c", Phase = phase, Message = "the node has booted since" });
+        restore.Containers.Add(
+            new ContainerRestore { ContainerName = "c", Phase = phase, Message = "the node has booted since" });
         _world.Answer(restore);
 
         await _world.ReconcileAFewTimesAsync();
 
         (_world.Condition(ConditionTypes.RolledBack) is not null).Should().Be(phase == RestorePhases.Failed);
-        _world.Condition(ConditionTypes.RestoreVerified)!.Status.Should().Be(phase == RestorePhases.Failed ? "False" : "True");
+        _world.Condition(ConditionTypes.RestoreVerified)!.Status
+            .Should().Be(phase == RestorePhases.Failed ? "False" : "True");
+    }
+
+    [Test]
+    public async Task A_target_pod_that_has_ended_for_good_is_not_waited_for()
+    {
+        _world.HasCome(Dumped, Steps.Restore);
+        _world.PutCheckpoint(whole: true);
+        _world.PutTarget();
+        var target = _world.Find<V1Pod>(new("n", "p-m"))!;
+        _world.Put(target with { Status = (target.Status ?? new()) with { Phase = "Failed" } });
+        _world.Answer(new PrepareRestoreResponse());
+        _world.Answer(new ReleaseRestoreResponse());
+        var restore = new GetRestoreResponse();
+        restore.Containers.Add(new ContainerRestore { ContainerName = "c", Phase = RestorePhases.Staged });
+        _world.Answer(restore);
+
+        await _world.ReconcileAFewTimesAsync();
+
+        _world.Condition(ConditionTypes.RolledBack).Should().Match<V1Condition>(c =>
+            c.Reason == Reasons.RestoreFailed && c.Message == "the target pod p-m ended before it was restored");
     }
 
     [Test]
@@ -89,7 +120,8 @@ public sealed class WayBackTests : MigrationTests
     [TestCase(true, true, Outcomes.Lost)]
     [TestCase(false, false, Outcomes.RolledBack)]
     [TestCase(false, true, Outcomes.Lost)]
-    public async Task A_source_whose_processes_ended_while_they_stood_has_not_been_rolled_back(bool answered, bool ended, string outcome)
+    public async Task A_source_whose_processes_ended_while_they_stood_has_not_been_rolled_back(
+        bool answered, bool ended, string outcome)
     {
         _world.HasCome(Dumped);
         _world.PutCheckpoint(whole: true);
@@ -99,7 +131,11 @@ public sealed class WayBackTests : MigrationTests
         {
             Status = source.Status! with
             {
-                ContainerStatuses = [new V1ContainerStatus { Name = "c", State = new() { Running = new() { StartedAt = answered ? null : started.UtcDateTime } } }],
+                ContainerStatuses = [new V1ContainerStatus
+                {
+                    Name = "c",
+                    State = new() { Running = new() { StartedAt = answered ? null : started.UtcDateTime } },
+                }],
             },
         });
         _world.Abort();
@@ -115,9 +151,11 @@ public sealed class WayBackTests : MigrationTests
             .Be(ended ? 0 : 1, "an event of the pod says what the migration's outcome says");
         if (ended)
         {
-            _world.Status.Message.Should().Contain("container c of the source ended while it stood still").And.Contain($"PodCheckpoint {_world.Checkpoint} holds");
+            _world.Status.Message.Should().Contain("container c of the source ended while it stood still").And.Contain(
+                $"PodCheckpoint {_world.Checkpoint} holds");
             _world.Deleted.Should().NotContain(_world.Checkpoint);
-            _world.MetadataPatches.Should().Contain(p => p.Name == _world.Checkpoint && p.Patch.Contains(WellKnown.Pinned));
+            _world.MetadataPatches
+                .Should().Contain(p => p.Name == _world.Checkpoint && p.Patch.Contains(WellKnown.Pinned));
         }
     }
 
@@ -146,7 +184,11 @@ public sealed class WayBackTests : MigrationTests
     {
         _world.HasCome(Dumped, Steps.Restore);
         _world.PutTarget();
-        _world.Change("p-m", m => m with { DeletionTimestamp = _world.Time.GetUtcNow().UtcDateTime, Finalizers = finalizer is null ? null : [finalizer] });
+        _world.Change("p-m", m => m with
+        {
+            DeletionTimestamp = _world.Time.GetUtcNow().UtcDateTime,
+            Finalizers = finalizer is null ? null : [finalizer],
+        });
         _world.Abort();
         _world.Answer(new CancelRestoreResponse { HasRun = true });
 
@@ -157,7 +199,10 @@ public sealed class WayBackTests : MigrationTests
         await _world.ReconcileAFewTimesAsync();
 
         _world.Condition(ConditionTypes.Stalled).Should().Match<V1Condition>(c =>
-            c.Status == "True" && c.Reason == Reasons.TargetHeld && c.Message.Contains("p-m") && c.Message.Contains(named));
+            c.Status == "True"
+            && c.Reason == Reasons.TargetHeld
+            && c.Message.Contains("p-m")
+            && c.Message.Contains(named));
         _world.Asked.Should().BeEmpty();
     }
 
@@ -199,13 +244,18 @@ public sealed class WayBackTests : MigrationTests
     [TestCase(139, -3, false)]
     [TestCase(139, 12, false)]
     [TestCase(0, 3, false)]
-    public async Task A_target_that_fails_soon_after_it_was_verified_leads_back_to_a_source_that_stands(int exitCode, int seconds, bool back)
+    public async Task A_target_that_fails_soon_after_it_was_verified_leads_back_to_a_source_that_stands(
+        int exitCode, int seconds, bool back)
     {
         _world.HasCome(Verified, Steps.Restore, Steps.Commit);
-        var end = new V1ContainerStateTerminated { ExitCode = exitCode, FinishedAt = _world.Time.GetUtcNow().UtcDateTime.AddSeconds(seconds) };
+        var end = new V1ContainerStateTerminated { ExitCode = exitCode, FinishedAt = _world.Time.GetUtcNow().UtcDateTime
+            .AddSeconds(seconds) };
         _world.PutTarget(new V1PodStatus
         {
-            ContainerStatuses = [new V1ContainerStatus { Name = "c", RestartCount = 1, State = new() { Running = new() }, LastState = new() { Terminated = end } }],
+            ContainerStatuses = [new V1ContainerStatus { Name = "c", RestartCount = 1, State = new()
+            {
+                Running = new(),
+            }, LastState = new() { Terminated = end } }],
         });
 
         await _world.ReconcileAsync();
@@ -219,12 +269,20 @@ public sealed class WayBackTests : MigrationTests
         _world.HasCome(Dumped, Steps.Restore);
         _world.PutTarget();
         var target = _world.Find<V1Pod>(new ObjectKey("n", "p-m"))!;
-        var waiting = new V1ContainerState { Waiting = new V1ContainerStateWaiting { Reason = "ErrImagePull", Message = "no such host" } };
-        _world.Put(target with { Status = new V1PodStatus { ContainerStatuses = [new V1ContainerStatus { Name = "d", State = waiting }] } });
+        var waiting =
+            new V1ContainerState
+            {
+                Waiting = new V1ContainerStateWaiting { Reason = "ErrImagePull", Message = "no such host" },
+            };
+        _world.Put(target with
+        {
+            Status = new V1PodStatus { ContainerStatuses = [new V1ContainerStatus { Name = "d", State = waiting }] },
+        });
 
         await _world.ReconcileAsync();
 
-        _world.Condition(ConditionTypes.RolledBack).Should().Match<V1Condition>(c => c.Reason == Reasons.ImageNotPulled && c.Message.Contains("no such host"));
+        _world.Condition(ConditionTypes.RolledBack)
+            .Should().Match<V1Condition>(c => c.Reason == Reasons.ImageNotPulled && c.Message.Contains("no such host"));
     }
 
     [Test]
@@ -237,9 +295,11 @@ public sealed class WayBackTests : MigrationTests
 
         await _world.ReconcileAsync();
 
-        _world.Status.Should().Match<PodMigrationStatus>(s => s.Outcome == Outcomes.Lost && s.Phase == MigrationPhases.Failed && s.PodAccessible == false);
-        _world.Status.Message.Should().EndWith($"holds the pod as it was when it was dumped: kubectl podmigration restore {_world.Checkpoint} -n n -f FILE, "
-            + "where FILE is the pod's manifest, which no checkpoint holds");
+        _world.Status.Should().Match<PodMigrationStatus>(
+            s => s.Outcome == Outcomes.Lost && s.Phase == MigrationPhases.Failed && s.PodAccessible == false);
+        _world.Status.Message.Should().EndWith(
+            $"holds the pod as it was when it was dumped: kubectl podmigration restore {_world.Checkpoint} -n n -f "
+            + "FILE, where FILE is the pod's manifest, which no checkpoint holds");
     }
 
     [TestCase(null)]
@@ -250,11 +310,15 @@ public sealed class WayBackTests : MigrationTests
         _world.HasCome([.. Verified, ConditionTypes.RolledBack], Steps.Restore, Steps.Commit);
         _world.Put(_world.Migration with
         {
-            Status = _world.Status with { Conditions = _world.Status.Conditions.With(ConditionTypes.RolledBack, "False", Reasons.NodeLost, "", 1, DateTime.UnixEpoch) },
+            Status = _world.Status with { Conditions = _world.Status.Conditions.With(
+                ConditionTypes.RolledBack, "False", Reasons.NodeLost, "", 1, DateTime.UnixEpoch) },
         });
         _world.Change("p", m => m with
         {
-            OwnerReferences = [new V1OwnerReference { Kind = "ReplicaSet", Name = "r", Uid = "r-uid", Controller = true }],
+            OwnerReferences =
+            [
+                new V1OwnerReference { Kind = "ReplicaSet", Name = "r", Uid = "r-uid", Controller = true },
+            ],
             Annotations = own is null ? null : new Dictionary<string, string> { [WellKnown.DeletionCost] = own },
         });
         var source = _world.Find<V1Pod>(new("n", "p"))!;
@@ -266,8 +330,10 @@ public sealed class WayBackTests : MigrationTests
         await _world.ReconcileAsync();
 
         var patch = _world.MetadataPatches.Should().ContainSingle().Subject;
-        var after = Patched(_world.Find<V1Pod>(new("n", "p"))!.Metadata.Annotations, JsonNode.Parse(patch.Patch)!.AsObject());
-        after.Should().BeEquivalentTo(own is null ? [] : new Dictionary<string, string> { [WellKnown.DeletionCost] = own });
+        var after = Patched(
+            _world.Find<V1Pod>(new("n", "p"))!.Metadata.Annotations, JsonNode.Parse(patch.Patch)!.AsObject());
+        after.Should().BeEquivalentTo(
+            own is null ? [] : new Dictionary<string, string> { [WellKnown.DeletionCost] = own });
     }
 
     [Test]
@@ -278,7 +344,8 @@ public sealed class WayBackTests : MigrationTests
         _world.Change("p", m => m with { Uid = uid });
         _world.Put(_world.Migration with
         {
-            Metadata = _world.Migration.Metadata with { Uid = uid }, Status = _world.Status with { PodUID = uid, RestoredPodUID = null },
+            Metadata = _world.Migration.Metadata with { Uid = uid },
+            Status = _world.Status with { PodUID = uid, RestoredPodUID = null },
         });
         _world.Refusal = Refused("pods \"p-m\" is forbidden: exceeded quota: two");
 
@@ -294,7 +361,8 @@ public sealed class WayBackTests : MigrationTests
         _world.HasCome([ConditionTypes.Validated]);
         _world.Put(_world.Migration with
         {
-            Status = _world.Status with { Conditions = _world.Status.Conditions.With(ConditionTypes.RolledBack, "False", Reasons.MigrationInProgress, "", 1, DateTime.UnixEpoch) },
+            Status = _world.Status with { Conditions = _world.Status.Conditions.With(
+                ConditionTypes.RolledBack, "False", Reasons.MigrationInProgress, "", 1, DateTime.UnixEpoch) },
         });
         if (gone)
         {
@@ -302,24 +370,31 @@ public sealed class WayBackTests : MigrationTests
         }
 
         _world.Answer(new CancelRestoreResponse());
-        _world.Refuse<UnfenceResponse>(new AgentException(Reasons.MigrationInProgress, "fenced for another", isTerminal: true));
+        _world.Refuse<UnfenceResponse>(
+            new AgentException(Reasons.MigrationInProgress, "fenced for another", isTerminal: true));
 
         await _world.ReconcileAsync();
 
         _world.Status.CompletionTime.Should().NotBeNull();
-        _world.Status.Outcome.Should().Be(gone ? null : Outcomes.RolledBack, "it is the other one's to say what became of the pod");
+        _world.Status.Outcome
+            .Should().Be(gone ? null : Outcomes.RolledBack, "it is the other one's to say what became of the pod");
     }
 
     [TestCase(true, false, Outcomes.SourceGone, "; the source is gone, and nothing of it had been stopped")]
-    [TestCase(false, false, Outcomes.SourceGone, "; the source is gone with node a, and nothing of it had been stopped")]
+    [TestCase(
+        false, false, Outcomes.SourceGone, "; the source is gone with node a, and nothing of it had been stopped")]
     [TestCase(true, true, Outcomes.Lost, "; the source is gone too")]
     [TestCase(false, true, Outcomes.Lost, "; the source is gone with node a")]
-    public async Task A_source_that_goes_before_anything_of_it_is_stopped_is_not_lost_by_the_migration(bool deleted, bool dumping, string outcome, string ending)
+    public async Task A_source_that_goes_before_anything_of_it_is_stopped_is_not_lost_by_the_migration(
+        bool deleted, bool dumping, string outcome, string ending)
     {
-        _world.HasCome([ConditionTypes.Validated, ConditionTypes.TargetPrepared, ConditionTypes.SourceFenced], dumping ? [Steps.Checkpoint] : []);
+        _world.HasCome(
+            [ConditionTypes.Validated, ConditionTypes.TargetPrepared, ConditionTypes.SourceFenced],
+            dumping ? [Steps.Checkpoint] : []);
         _world.Put(_world.Migration with
         {
-            Status = _world.Status with { Conditions = _world.Status.Conditions.With(ConditionTypes.RolledBack, "False", Reasons.SourcePodReplaced, "a rollout", 1, DateTime.UnixEpoch) },
+            Status = _world.Status with { Conditions = _world.Status.Conditions.With(
+                ConditionTypes.RolledBack, "False", Reasons.SourcePodReplaced, "a rollout", 1, DateTime.UnixEpoch) },
         });
         if (deleted)
         {
@@ -334,7 +409,8 @@ public sealed class WayBackTests : MigrationTests
         _world.Answer(new UnfenceResponse());
         await _world.ReconcileAFewTimesAsync();
 
-        _world.Status.Should().Match<PodMigrationStatus>(s => s.Outcome == outcome && s.PodAccessible == false && s.CompletionTime != null);
+        _world.Status.Should().Match<PodMigrationStatus>(
+            s => s.Outcome == outcome && s.PodAccessible == false && s.CompletionTime != null);
         _world.Status.Message.Should().Be($"a rollout{ending}");
     }
 
@@ -346,12 +422,14 @@ public sealed class WayBackTests : MigrationTests
         {
             Metadata = new V1ObjectMeta
             {
-                Name = _world.Checkpoint, NamespaceProperty = "n", Uid = "checkpoint-uid", OwnerReferences = [Owners.ControllerReference(_world.Migration)],
+                Name = _world.Checkpoint, NamespaceProperty = "n",
+                Uid = "checkpoint-uid", OwnerReferences = [Owners.ControllerReference(_world.Migration)],
             },
         });
         _world.Put(_world.Migration with
         {
-            Status = _world.Status with { Conditions = _world.Status.Conditions.With(ConditionTypes.RolledBack, "False", Reasons.Aborted, "stop", 1, DateTime.UnixEpoch) },
+            Status = _world.Status with { Conditions = _world.Status.Conditions.With(
+                ConditionTypes.RolledBack, "False", Reasons.Aborted, "stop", 1, DateTime.UnixEpoch) },
         });
         _world.Take<V1Pod>("n", "p");
         _world.Answer(new CancelRestoreResponse());
@@ -369,7 +447,8 @@ public sealed class WayBackTests : MigrationTests
         _world.PutTarget();
         _world.Change("p", m => m with
         {
-            DeletionTimestamp = _world.Time.GetUtcNow().UtcDateTime, DeletionGracePeriodSeconds = 1, Finalizers = ["kueue.x-k8s.io/managed"],
+            DeletionTimestamp = _world.Time.GetUtcNow().UtcDateTime,
+            DeletionGracePeriodSeconds = 1, Finalizers = ["kueue.x-k8s.io/managed"],
         });
 
         _world.Time.Advance(TimeSpan.FromMinutes(1));
@@ -386,7 +465,8 @@ public sealed class WayBackTests : MigrationTests
         _world.Put(_world.Migration with
         {
             Spec = _world.Migration.Spec with { OnFailure = OnFailurePolicies.ColdStart },
-            Status = _world.Status with { Conditions = _world.Status.Conditions.With(ConditionTypes.RolledBack, "False", Reasons.TimedOut, "", 1, DateTime.UnixEpoch) },
+            Status = _world.Status with { Conditions = _world.Status.Conditions.With(
+                ConditionTypes.RolledBack, "False", Reasons.TimedOut, "", 1, DateTime.UnixEpoch) },
         });
         _world.Put(MigrationWorld.Node("b", ready: "Unknown"));
         _world.Answer(new CancelRestoreResponse());
@@ -408,7 +488,8 @@ public sealed class WayBackTests : MigrationTests
         _world.HasCome(Dumped, Steps.Hold);
         _world.Put(_world.Migration with
         {
-            Status = _world.Status with { Conditions = _world.Status.Conditions.With(ConditionTypes.RolledBack, "False", Reasons.TimedOut, "", 1, DateTime.UnixEpoch) },
+            Status = _world.Status with { Conditions = _world.Status.Conditions.With(
+                ConditionTypes.RolledBack, "False", Reasons.TimedOut, "", 1, DateTime.UnixEpoch) },
         });
         _world.Put(MigrationWorld.Node("b", ready: "Unknown"));
         _world.Answer(new CancelRestoreResponse());
@@ -470,5 +551,7 @@ public sealed class WayBackTests : MigrationTests
 
     internal static KubernetesException Refused(string message, string? cause = null) => new(
         HttpStatusCode.Forbidden,
-        new V1Status { Message = message, Reason = "Forbidden", Details = new V1StatusDetails { Causes = cause is null ? null : [new V1StatusCause { Reason = cause }] } });
+        new V1Status { Message = message, Reason = "Forbidden", Details = new V1StatusDetails { Causes = cause is null
+            ? null
+            : [new V1StatusCause { Reason = cause }] } });
 }

@@ -42,7 +42,8 @@ public sealed partial class CatalogueTests
     public void No_label_tells_which_object_it_was(MetricDefinition metric)
     {
         ArgumentNullException.ThrowIfNull(metric);
-        metric.Labels.Select(l => l.Name).Should().NotContain(["pod", "namespace", "container", "uid", "node", "migration"]);
+        metric.Labels.Select(l => l.Name)
+            .Should().NotContain(["pod", "namespace", "container", "uid", "node", "migration"]);
     }
 
     [Test]
@@ -51,7 +52,9 @@ public sealed partial class CatalogueTests
         var path = Path.Combine(Folder(), "README.md");
         var text = File.ReadAllText(path);
         var expected = $"{Begin}\n{Tables()}{End}";
-        var documented = text[text.IndexOf(Begin, StringComparison.Ordinal)..(text.IndexOf(End, StringComparison.Ordinal) + End.Length)];
+        var documented =
+            text[text.IndexOf(Begin, StringComparison.Ordinal)..(text.IndexOf(End, StringComparison.Ordinal)
+                + End.Length)];
         if (Environment.GetEnvironmentVariable("UPDATE_METRICS") == "1")
         {
             File.WriteAllText(path, text.Replace(documented, expected, StringComparison.Ordinal));
@@ -84,14 +87,18 @@ public sealed partial class CatalogueTests
 
         // What a sum is kept apart by, one of the metrics has.
         var labels = asked.SelectMany(a => Find(a.Name)?.Labels.Select(l => l.Name) ?? []).Concat(TargetLabels);
-        Grouping().Matches(expression).SelectMany(g => g.Groups["labels"].Value.Split(',', StringSplitOptions.TrimEntries))
+        Grouping().Matches(expression)
+            .SelectMany(g => g.Groups["labels"].Value.Split(',', StringSplitOptions.TrimEntries))
             .Should().BeSubsetOf(labels, where);
     }
 
     [Test]
     public void Every_metric_that_is_about_pods_is_on_the_dashboard_or_in_an_alert()
     {
-        var asked = Queries().SelectMany(q => AskedFor((string)q.Arguments[1]!)).Select(a => Find(a.Name)?.Name).ToHashSet();
+        var asked = Queries()
+            .SelectMany(q => AskedFor((string)q.Arguments[1]!))
+            .Select(a => Find(a.Name)?.Name)
+            .ToHashSet();
 
         All.Keys
             .Where(n => n.StartsWith("pod", StringComparison.Ordinal) || n.StartsWith('c'))
@@ -104,7 +111,8 @@ public sealed partial class CatalogueTests
     {
         foreach (var rule in Rules())
         {
-            var (name, labels, notes) = (Text(rule, "alert"), (YamlMappingNode)rule["labels"], (YamlMappingNode)rule["annotations"]);
+            var (name, labels, notes) =
+                (Text(rule, "alert"), (YamlMappingNode)rule["labels"], (YamlMappingNode)rule["annotations"]);
             Text(labels, "severity").Should().BeOneOf(["warning", "critical"], name);
             Text(notes, "summary").Length.Should().BeInRange(10, 100, name);
             Text(notes, "description").Should().EndWith(".", name);
@@ -120,7 +128,8 @@ public sealed partial class CatalogueTests
         var sections = File.ReadAllText(Path.Combine(Folder(), "runbook.md")).Split("\n## ")[1..];
 
         sections.Select(s => s.Split('\n')[0]).Should().Equal(Rules().Select(r => Text(r, "alert")));
-        sections.Should().OnlyContain(s => s.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length > 1, "each says something");
+        sections.Should().OnlyContain(
+            s => s.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length > 1, "each says something");
     }
 
     [Test]
@@ -148,7 +157,8 @@ public sealed partial class CatalogueTests
     {
         foreach (var rule in Rules())
         {
-            yield return new TestCaseData(Text(rule, "alert"), Text(rule, "expr")).SetArgDisplayNames(Text(rule, "alert"));
+            yield return new TestCaseData(Text(rule, "alert"), Text(rule, "expr")).SetArgDisplayNames(Text(
+                rule, "alert"));
         }
 
         foreach (var panel in Panels().Where(p => p.TryGetProperty("targets", out _)))
@@ -172,7 +182,8 @@ public sealed partial class CatalogueTests
     private static readonly string[] Operators = ["and", "or", "unless", "bool", "offset"];
 
     private static MetricDefinition? Find(string name) =>
-        All.GetValueOrDefault(name) ?? (All.GetValueOrDefault(Part().Replace(name, "")) is { Kind: MetricKind.Histogram } histogram
+        All.GetValueOrDefault(name)
+        ?? (All.GetValueOrDefault(Part().Replace(name, "")) is { Kind: MetricKind.Histogram } histogram
             ? histogram
             : null);
 
@@ -189,15 +200,19 @@ public sealed partial class CatalogueTests
             text += $"\n### {title}\n\n| name | type | labels | meaning |\n|---|---|---|---|\n";
             foreach (var metric in sets.SelectMany(s => s.Definitions))
             {
-                var labels = metric.Labels.Select(l => l.Values.Count is 0 or > 8 ? $"`{l.Name}`" : $"`{l.Name}`: {string.Join(", ", l.Values)}");
-                text += $"| `{metric.Name}` | {metric.Kind.ToString().ToLowerInvariant()} | {string.Join("; ", labels)} | {metric.Help} |\n";
+                var labels = metric.Labels.Select(
+                    l => l.Values.Count is 0 or > 8 ? $"`{l.Name}`" : $"`{l.Name}`: {string.Join(", ", l.Values)}");
+                text +=
+                    $"| `{metric.Name}` | {metric.Kind.ToString().ToLowerInvariant()} | {string.Join("; ", labels)} "
+                        + $"| {metric.Help} |\n";
             }
         }
 
         return text + "\n";
     }
 
-    private static string Folder() => Path.Combine(Repository.Root(AppContext.BaseDirectory), "config", "observability");
+    private static string Folder() =>
+        Path.Combine(Repository.Root(AppContext.BaseDirectory), "config", "observability");
 
     private static List<YamlMappingNode> Rules()
     {
@@ -211,7 +226,9 @@ public sealed partial class CatalogueTests
     private static string Text(YamlMappingNode node, string key) => ((YamlScalarNode)node[key]).Value!;
 
     private static List<JsonElement> Panels() =>
-        [.. JsonDocument.Parse(File.ReadAllText(Path.Combine(Folder(), "dashboard.json"))).RootElement.GetProperty("panels").EnumerateArray()];
+        [.. JsonDocument.Parse(File.ReadAllText(Path.Combine(Folder(), "dashboard.json"))).RootElement
+            .GetProperty("panels")
+            .EnumerateArray()];
 
     [GeneratedRegex("^[a-z][a-z_]*$")]
     private static partial Regex LabelName();

@@ -41,7 +41,8 @@ public sealed class CertificateMetricsTests
     private static string Certificate(DateTimeOffset end)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        using var certificate = new CertificateRequest("CN=one", key, HashAlgorithmName.SHA256).CreateSelfSigned(First.AddYears(-5), end);
+        using var certificate =
+            new CertificateRequest("CN=one", key, HashAlgorithmName.SHA256).CreateSelfSigned(First.AddYears(-5), end);
         return certificate.ExportCertificatePem();
     }
 }

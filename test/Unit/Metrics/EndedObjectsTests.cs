@@ -51,7 +51,8 @@ public sealed class EndedObjectsTests
     [Test]
     public void A_migration_that_went_back_is_a_failure_with_its_reason_and_no_downtime()
     {
-        _ended.Observe(Ended(Migration("m1", null), Outcomes.RolledBack, ConditionTypes.RolledBack, "True", Reasons.RestoreFailed));
+        _ended.Observe(Ended(
+            Migration("m1", null), Outcomes.RolledBack, ConditionTypes.RolledBack, "True", Reasons.RestoreFailed));
 
         _exporter.Of("podmigration_operations_total{result=\"failure\"}").Should().Be(1);
         _exporter.Of("podmigration_outcomes_total{outcome=\"RolledBack\",reason=\"RestoreFailed\"}").Should().Be(1);
@@ -62,10 +63,12 @@ public sealed class EndedObjectsTests
     public void A_pod_that_is_lost_is_counted_by_itself()
     {
         _exporter.Of("podmigration_lost_total").Should().Be(0, "increase() must see the first one");
-        _ended.Observe(Ended(Migration("m1", null), Outcomes.RolledBack, ConditionTypes.RolledBack, "True", Reasons.RestoreFailed));
+        _ended.Observe(Ended(
+            Migration("m1", null), Outcomes.RolledBack, ConditionTypes.RolledBack, "True", Reasons.RestoreFailed));
         _exporter.Of("podmigration_lost_total").Should().Be(0);
 
-        _ended.Observe(Ended(Migration("m2", null), Outcomes.Lost, ConditionTypes.RolledBack, "False", Reasons.NodeLost));
+        _ended.Observe(
+            Ended(Migration("m2", null), Outcomes.Lost, ConditionTypes.RolledBack, "False", Reasons.NodeLost));
 
         _exporter.Of("podmigration_lost_total").Should().Be(1);
     }
@@ -79,7 +82,8 @@ public sealed class EndedObjectsTests
         _ended.Observe(Ended(Migration("m1", null), outcome, ConditionTypes.RolledBack, "True", reason));
 
         _exporter.Of($"podmigration_operations_total{{result=\"{result}\"}}").Should().Be(1);
-        _exporter.Of($"podmigration_operations_total{{result=\"{(result == "failure" ? "aborted" : "failure")}\"}}").Should().Be(0);
+        _exporter.Of($"podmigration_operations_total{{result=\"{(result == "failure" ? "aborted" : "failure")}\"}}")
+            .Should().Be(0);
         _exporter.Of($"podmigration_duration_seconds_count{{result=\"{result}\"}}").Should().Be(1);
         _exporter.Of("podmigration_lost_total").Should().Be(outcome == Outcomes.Lost ? 1 : 0);
     }
@@ -98,7 +102,8 @@ public sealed class EndedObjectsTests
     public void One_that_is_left_for_inspection_hides_none_that_is_stuck()
     {
         var now = _time.GetUtcNow().UtcDateTime;
-        PodMigration Begun(int ago, string? outcome) => Migration("m", new PodMigrationStatus { StartTime = now.AddSeconds(-ago), Outcome = outcome });
+        PodMigration Begun(int ago, string? outcome) =>
+            Migration("m", new PodMigrationStatus { StartTime = now.AddSeconds(-ago), Outcome = outcome });
 
         _ended.OldestAge([Begun(9000, Outcomes.Left), Begun(30, null)]).Should().Be(30);
     }
@@ -128,7 +133,9 @@ public sealed class EndedObjectsTests
         });
 
         _ended.OldestAge([]).Should().Be(0);
-        _ended.OldestAge([Begun(700, true), Begun(30, false), Migration("w", new PodMigrationStatus()), Begun(50, false)]).Should().Be(50);
+        _ended.OldestAge(
+            [Begun(700, true), Begun(30, false), Migration("w", new PodMigrationStatus()), Begun(50, false)])
+            .Should().Be(50);
     }
 
     [Test]
@@ -180,19 +187,25 @@ public sealed class EndedObjectsTests
             Metadata = new V1ObjectMeta { Uid = "c1", CreationTimestamp = _time.GetUtcNow().UtcDateTime },
         };
         _ended.Observe(checkpoint);
-        var going = checkpoint with { Status = new PodCheckpointStatus { Conditions = Ready("False", Reasons.CheckpointInProgress) } };
+        var going = checkpoint with
+        {
+            Status = new PodCheckpointStatus { Conditions = Ready("False", Reasons.CheckpointInProgress) },
+        };
         _ended.Observe(going);
         _ended.Observe(going);
         _time.Advance(TimeSpan.FromSeconds(2));
         var ready = checkpoint with
         {
-            Status = new PodCheckpointStatus { Ready = true, Size = 77, Conditions = Ready("True", Reasons.CheckpointCompleted) },
+            Status = new PodCheckpointStatus { Ready = true, Size = 77, Conditions = Ready(
+                "True", Reasons.CheckpointCompleted) },
         };
         _ended.Observe(ready);
         _ended.Observe(ready);
 
-        _exporter.Of("podcheckpoint_ready_condition_total{status=\"False\",reason=\"CheckpointInProgress\"}").Should().Be(1);
-        _exporter.Of("podcheckpoint_ready_condition_total{status=\"True\",reason=\"CheckpointCompleted\"}").Should().Be(1);
+        _exporter.Of("podcheckpoint_ready_condition_total{status=\"False\",reason=\"CheckpointInProgress\"}")
+            .Should().Be(1);
+        _exporter.Of("podcheckpoint_ready_condition_total{status=\"True\",reason=\"CheckpointCompleted\"}")
+            .Should().Be(1);
         _exporter.Of("podcheckpoint_operations_total{result=\"success\"}").Should().Be(1);
         _exporter.Of("podcheckpoint_size_bytes_sum").Should().Be(77);
         _exporter.Of("podcheckpoint_duration_seconds_sum").Should().Be(2);
@@ -217,7 +230,13 @@ public sealed class EndedObjectsTests
     }
 
     private List<V1Condition> Ready(string status, string reason) =>
-        [new V1Condition { Type = ConditionTypes.Ready, Status = status, Reason = reason, LastTransitionTime = _time.GetUtcNow().UtcDateTime }];
+        [new V1Condition
+        {
+            Type = ConditionTypes.Ready,
+            Status = status,
+            Reason = reason,
+            LastTransitionTime = _time.GetUtcNow().UtcDateTime,
+        }];
 
     private PodMigration Migration(string uid, PodMigrationStatus? status) => new()
     {
@@ -244,7 +263,12 @@ public sealed class EndedObjectsTests
                 ],
                 Steps =
                 [
-                    new MigrationStep { Name = "Checkpoint", StartedAt = now.AddSeconds(-2), FinishedAt = now.AddSeconds(-0.5) },
+                    new MigrationStep
+                    {
+                        Name = "Checkpoint",
+                        StartedAt = now.AddSeconds(-2),
+                        FinishedAt = now.AddSeconds(-0.5),
+                    },
                     new MigrationStep { Name = "Restore", StartedAt = now },
                 ],
             },

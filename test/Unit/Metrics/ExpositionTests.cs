@@ -74,7 +74,8 @@ public sealed class ExpositionTests
     [Test]
     public void What_can_be_counted_is_seen_at_nothing_first()
     {
-        _set.Counter("done_total", "Done", new MetricLabel("result", "success", "failure"), new MetricLabel("kind", "a", "b"));
+        _set.Counter(
+            "done_total", "Done", new MetricLabel("result", "success", "failure"), new MetricLabel("kind", "a", "b"));
         _set.Histogram("size_bytes", "Size", [1]);
         _set.Counter("other_total", "Other", "open");
         using var exporter = new MetricsExporter(_set);

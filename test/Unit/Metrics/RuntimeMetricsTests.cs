@@ -79,7 +79,8 @@ public sealed class RuntimeMetricsTests
 
         Reaction.Acts();
         _exporter.Of("operator_event_to_effect_seconds_sum{controller=\"c\"}").Should().Be(3);
-        _exporter.Of("operator_event_to_effect_seconds_count{controller=\"c\"}").Should().Be(1, "the second run has done nothing, and what nobody runs is nobody's");
+        _exporter.Of("operator_event_to_effect_seconds_count{controller=\"c\"}")
+            .Should().Be(1, "the second run has done nothing, and what nobody runs is nobody's");
     }
 
     [Test]
@@ -118,7 +119,8 @@ public sealed class RuntimeMetricsTests
         queue.Add(B);
         _time.Advance(TimeSpan.FromSeconds(60));
         await measured.ReconcileAsync(await queue.GetAsync(default), default);
-        _exporter.Of("operator_event_to_effect_seconds_count{controller=\"limited\"}").Should().BeNull("it has told that it waits, no more");
+        _exporter.Of("operator_event_to_effect_seconds_count{controller=\"limited\"}")
+            .Should().BeNull("it has told that it waits, no more");
 
         begun.Add(B);
         queue.Add(B);
@@ -149,7 +151,8 @@ public sealed class RuntimeMetricsTests
     [Test]
     public async Task Runs_are_told_by_how_they_end()
     {
-        Exception?[] ends = [null, new TerminalException("Why", "no"), new ConflictException("stale"), new InvalidOperationException()];
+        Exception?[] ends = [null, new TerminalException(
+            "Why", "no"), new ConflictException("stale"), new InvalidOperationException()];
         foreach (var end in ends)
         {
             var run = () => new MeasuredReconciler(new Scripted(_time, end), "c", _time).ReconcileAsync(A, default);
@@ -178,7 +181,8 @@ public sealed class RuntimeMetricsTests
     {
         var stopping = new CancellationToken(canceled: true);
         var run = () => new MeasuredReconciler(
-            new Scripted(_time, new OperationCanceledException(stopping)), "stopped", _time).ReconcileAsync(A, stopping);
+            new Scripted(_time, new OperationCanceledException(stopping)), "stopped", _time).ReconcileAsync(
+                A, stopping);
 
         await run.Should().ThrowAsync<OperationCanceledException>();
 
@@ -210,7 +214,8 @@ public sealed class RuntimeMetricsTests
             .Should().ThrowAsync<KubernetesException>();
         server.Failure = new HttpRequestException("refused");
         await client.Invoking(c => c.CreateAsync(new V1Node(), default)).Should().ThrowAsync<HttpRequestException>();
-        await client.Invoking(async c => await c.WatchAsync<V1Node>(new ListOptions(), default).GetAsyncEnumerator().MoveNextAsync())
+        await client.Invoking(
+            async c => await c.WatchAsync<V1Node>(new ListOptions(), default).GetAsyncEnumerator().MoveNextAsync())
             .Should().ThrowAsync<HttpRequestException>();
         server.Failure = null;
         await foreach (var change in client.WatchAsync<V1Pod>(new ListOptions(), default))
@@ -253,7 +258,8 @@ public sealed class RuntimeMetricsTests
             where T : IKubernetesObject<V1ObjectMeta> => Answer(new KubernetesList<T>());
 
         public async IAsyncEnumerable<WatchEvent<T>> WatchAsync<T>(
-            ListOptions options, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
+            ListOptions options,
+            [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
             where T : IKubernetesObject<V1ObjectMeta>
         {
             await Answer(true);

@@ -9,5 +9,6 @@ internal static class Scrape
     /// <summary>The value behind a name with its labels; null when there is none.</summary>
     public static double? Of(this MetricsExporter exporter, string series) =>
         exporter.Write().Split('\n').Where(l => l.StartsWith(series + " ", StringComparison.Ordinal))
-            .Select(l => (double?)double.Parse(l[(series.Length + 1)..], CultureInfo.InvariantCulture)).SingleOrDefault();
+            .Select(l => (double?)double.Parse(l[(series.Length + 1)..], CultureInfo.InvariantCulture))
+            .SingleOrDefault();
 }

@@ -9,10 +9,12 @@ using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.Unit.Runtime;
 
-/// <summary>What becomes of events when the server is away, or the process ends; with a real server see the component tests.</summary>
+/// <summary>What becomes of events when the server is away, or the process ends; with a real
+/// server see the component tests.</summary>
 internal sealed class EventRecorderTests
 {
-    private static readonly V1Pod Pod = new() { Metadata = new V1ObjectMeta { Name = "web", NamespaceProperty = "shop", Uid = "u" } };
+    private static readonly V1Pod Pod =
+        new() { Metadata = new V1ObjectMeta { Name = "web", NamespaceProperty = "shop", Uid = "u" } };
     private HandTime _time = null!;
     private Events _events = null!;
     private EventRecorder _recorder = null!;
@@ -146,7 +148,8 @@ internal sealed class EventRecorderTests
         return done();
     });
 
-    /// <summary>Keeps events, in its own time and after what it is told to do before or after it has kept one.</summary>
+    /// <summary>Keeps events, in its own time and after what it is told to do before
+    /// or after it has kept one.</summary>
     private sealed class Events : IKubernetes
     {
         private readonly Lock _lock = new();

@@ -75,7 +75,8 @@ public sealed class InformerTests
 
         time.Advance(TimeSpan.FromMinutes(5) - TimeSpan.FromSeconds(1));
         server.Lists.Should().Be(1);
-        await AdvanceUntilAsync(time, () => informer.Find(new ObjectKey("ns", "b")) is not null, TimeSpan.FromMinutes(1));
+        await AdvanceUntilAsync(
+            time, () => informer.Find(new ObjectKey("ns", "b")) is not null, TimeSpan.FromMinutes(1));
         await informer.StopAsync(CancellationToken.None);
     }
 
@@ -83,13 +84,16 @@ public sealed class InformerTests
     public async Task Sessions_that_fail_become_rare_until_one_tells_something()
     {
         var time = new HandTime();
-        var server = new Server([Pod("a", "first", "1")]) { Time = time, Refusal = () => new HttpRequestException("nobody is there") };
+        var server =
+            new Server([Pod(
+                "a", "first", "1")]) { Time = time, Refusal = () => new HttpRequestException("nobody is there") };
         using var informer = new Informer<V1Pod>(server, time, NullLogger<Informer<V1Pod>>.Instance);
         await informer.StartAsync(CancellationToken.None);
 
         await AdvanceUntilAsync(time, () => server.Lists == 8, TimeSpan.FromSeconds(1));
         // 1, 2, 4, 8, 16, 30 and 30 s, and up to a quarter more of each; the last one began just now.
-        (time.GetUtcNow() - server.Began[0]).Should().BeGreaterThan(TimeSpan.FromSeconds(85)).And.BeLessThan(TimeSpan.FromSeconds(130));
+        (time.GetUtcNow() - server.Began[0])
+            .Should().BeGreaterThan(TimeSpan.FromSeconds(85)).And.BeLessThan(TimeSpan.FromSeconds(130));
 
         server.Refusal = null;
         (await WatchAsync(server, time)).Say(Pod("b", "b", "11"));
@@ -108,7 +112,8 @@ public sealed class InformerTests
         var server = new Server([Pod("a", "first", "1")])
         {
             Time = time,
-            Refusal = () => new KubernetesException(HttpStatusCode.TooManyRequests, new V1Status()) { RetryAfter = TimeSpan.FromSeconds(17) },
+            Refusal = () => new KubernetesException(
+                HttpStatusCode.TooManyRequests, new V1Status()) { RetryAfter = TimeSpan.FromSeconds(17) },
         };
         using var informer = new Informer<V1Pod>(server, time, NullLogger<Informer<V1Pod>>.Instance);
         await informer.StartAsync(CancellationToken.None);
@@ -139,7 +144,8 @@ public sealed class InformerTests
         Names("n2").Should().Equal("a");
         await informer.StopAsync(CancellationToken.None);
 
-        IEnumerable<string> Names(string node) => informer.ByIndex(byNode, node).Select(p => p.Metadata.Name!).Order(StringComparer.Ordinal);
+        IEnumerable<string> Names(string node) =>
+            informer.ByIndex(byNode, node).Select(p => p.Metadata.Name!).Order(StringComparer.Ordinal);
     }
 
     private static async Task<Session> WatchAsync(Server server, HandTime time)

@@ -9,7 +9,8 @@ using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.Unit.Runtime;
 
-/// <summary>What a candidate makes of a slow or broken line; against a real API server see the component tests.</summary>
+/// <summary>What a candidate makes of a slow or broken line; against a real API
+/// server see the component tests.</summary>
 public sealed class LeaderElectionTests
 {
     private HandTime _time = null!;

@@ -17,7 +17,8 @@ public sealed class ObjectStoreTests
     public void Begin()
     {
         _told.Clear();
-        _store = new ObjectStore<V1Pod>((item, _, kept) => _told.Add(kept is null ? $"-{item.Metadata.Uid}" : $"{item.Metadata.Uid}@{item.Metadata.ResourceVersion}"));
+        _store = new ObjectStore<V1Pod>((item, _, kept) => _told.Add(
+            kept is null ? $"-{item.Metadata.Uid}" : $"{item.Metadata.Uid}@{item.Metadata.ResourceVersion}"));
         _store.AddPage([Pod("a", "u", 5)], "10");
         _store.EndList([A], "10");
         _told.Clear();
@@ -87,7 +88,10 @@ public sealed class ObjectStoreTests
     [Test]
     public void Of_versions_that_are_no_numbers_nothing_is_concluded()
     {
-        var odd = Pod("a", "u", 1) with { Metadata = new V1ObjectMeta { Name = "a", NamespaceProperty = "ns", Uid = "u", ResourceVersion = "x" } };
+        var odd = Pod("a", "u", 1) with
+        {
+            Metadata = new V1ObjectMeta { Name = "a", NamespaceProperty = "ns", Uid = "u", ResourceVersion = "x" },
+        };
         _store.RecordWrite(odd);
         _store.Find(A)!.Metadata.ResourceVersion.Should().Be("5");
         _store.ApplyEvent(WatchEventType.Modified, odd);
@@ -98,14 +102,16 @@ public sealed class ObjectStoreTests
 
     private static V1Pod Pod(string name, string uid, int version) => new()
     {
-        Metadata = new V1ObjectMeta { Name = name, NamespaceProperty = "ns", Uid = uid, ResourceVersion = $"{version}" },
+        Metadata =
+            new V1ObjectMeta { Name = name, NamespaceProperty = "ns", Uid = uid, ResourceVersion = $"{version}" },
     };
 
     private static V1Pod Leaving(string name, string uid, int version, params string[] finalizers) => new()
     {
         Metadata = new V1ObjectMeta
         {
-            Name = name, NamespaceProperty = "ns", Uid = uid, ResourceVersion = $"{version}", DeletionTimestamp = DateTime.UnixEpoch, Finalizers = finalizers,
+            Name = name, NamespaceProperty = "ns",
+            Uid = uid, ResourceVersion = $"{version}", DeletionTimestamp = DateTime.UnixEpoch, Finalizers = finalizers,
         },
     };
 }

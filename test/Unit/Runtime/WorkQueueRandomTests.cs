@@ -4,7 +4,8 @@ using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Unit.Runtime;
 
-/// <summary>Keys come, begin, are worked on and end in any order, beside a model that is too simple to be wrong.</summary>
+/// <summary>Keys come, begin, are worked on and end in any order, beside a model that
+/// is too simple to be wrong.</summary>
 public sealed class WorkQueueRandomTests
 {
     private const int MostNew = 2;

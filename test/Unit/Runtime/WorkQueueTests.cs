@@ -137,7 +137,8 @@ public sealed class WorkQueueTests
     [Test]
     public async Task What_has_begun_comes_before_any_number_of_new_ones()
     {
-        using var queue = new WorkQueue(TimeProvider.System, isNew: key => key.Name.StartsWith("new", StringComparison.Ordinal));
+        using var queue =
+            new WorkQueue(TimeProvider.System, isNew: key => key.Name.StartsWith("new", StringComparison.Ordinal));
         for (var n = 0; n < 1000; n++)
         {
             queue.Add(new ObjectKey("ns", $"new{n}"));
@@ -162,7 +163,9 @@ public sealed class WorkQueueTests
             next.Add((await queue.GetAsync(CancellationToken.None)).Name);
         }
 
-        next.Should().Equal(["begun0", "begun1", "begun2", "new2", "begun3", "begun4", "begun5", "new3"], "they wait long, but not for ever");
+        next.Should().Equal(
+            ["begun0", "begun1", "begun2", "new2", "begun3", "begun4", "begun5", "new3"],
+            "they wait long, but not for ever");
     }
 
     [Test]
@@ -176,18 +179,21 @@ public sealed class WorkQueueTests
         await queue.GetAsync(CancellationToken.None);
         time.Advance(TimeSpan.FromSeconds(1));
         queue.Add(Key);
-        time.GetElapsedTime(queue.DueAt(Key)!.Value).TotalSeconds.Should().Be(4, "the first of them counts, and the one for the next run does not");
+        time.GetElapsedTime(queue.DueAt(Key)!.Value).TotalSeconds
+            .Should().Be(4, "the first of them counts, and the one for the next run does not");
         time.Advance(TimeSpan.FromSeconds(5));
         queue.Done(Key);
         time.Advance(TimeSpan.FromSeconds(2));
         await queue.GetAsync(CancellationToken.None);
-        time.GetElapsedTime(queue.DueAt(Key)!.Value).TotalSeconds.Should().Be(2, "while the other run went on it could not");
+        time.GetElapsedTime(queue.DueAt(Key)!.Value).TotalSeconds
+            .Should().Be(2, "while the other run went on it could not");
     }
 
     [Test]
     public async Task New_keys_leave_the_other_workers_to_those_that_have_begun()
     {
-        using var queue = new WorkQueue(TimeProvider.System, isNew: key => key.Name.StartsWith("new", StringComparison.Ordinal), mostNew: 2);
+        using var queue = new WorkQueue(
+            TimeProvider.System, isNew: key => key.Name.StartsWith("new", StringComparison.Ordinal), mostNew: 2);
         for (var n = 0; n < 5; n++)
         {
             queue.Add(new ObjectKey("ns", $"new{n}"));

@@ -29,7 +29,8 @@ public sealed class CorruptionTests : StoreFolder
                 bytes[i] ^= (byte)mask;
                 await File.WriteAllBytesAsync(path, bytes);
                 var reading = () => Store.Read(Store.FindSealed(Pod, Id, Volume)).VerifyAsync(CancellationToken.None);
-                await reading.Should().ThrowAsync<CorruptArtifactException>($"byte {i} of {file} was flipped by {mask}");
+                await reading
+                    .Should().ThrowAsync<CorruptArtifactException>($"byte {i} of {file} was flipped by {mask}");
                 bytes[i] ^= (byte)mask;
             }
         }
@@ -65,7 +66,9 @@ public sealed class CorruptionTests : StoreFolder
     {
         await SealedAsync();
         const string Neighbour = "20261121t003412z-000000";
-        await Store.WriteAsync(Pod, Neighbour, Volume, new MemoryStream(new byte[1024]), new Origin(), new Progress<long>(), CancellationToken.None);
+        await Store.WriteAsync(
+            Pod, Neighbour, Volume, new MemoryStream(new byte[1024]), new Origin(), new Progress<long>(),
+            CancellationToken.None);
         Store.Seal(Pod, Neighbour, [Volume]);
         var inspection = new StoreInspection(Root, TimeProvider.System);
         var folder = Path.Combine(Root, Pod, Id);
@@ -83,7 +86,8 @@ public sealed class CorruptionTests : StoreFolder
                     continue;
                 }
 
-                findings.Should().Contain(f => f.Broken && f.Path.StartsWith($"{Pod}/{Id}"), $"byte {i} of {file} was flipped");
+                findings.Should().Contain(
+                    f => f.Broken && f.Path.StartsWith($"{Pod}/{Id}"), $"byte {i} of {file} was flipped");
                 if (i % 16 != 0)
                 {
                     continue;
@@ -91,7 +95,8 @@ public sealed class CorruptionTests : StoreFolder
 
                 var moved = (await inspection.QuarantineAsync(checkpoint, CancellationToken.None))!;
                 inspection.Find(Pod, Id).Should().BeNull();
-                (await File.ReadAllTextAsync(Path.Combine(moved, ".quarantine-reason"))).Should().Contain($"{Pod}/{Id}");
+                (await File.ReadAllTextAsync(Path.Combine(moved, ".quarantine-reason")))
+                    .Should().Contain($"{Pod}/{Id}");
                 (await File.ReadAllBytesAsync(Path.Combine(moved, file))).Should().Equal(bytes);
                 Directory.Move(moved, folder);
             }
@@ -101,7 +106,8 @@ public sealed class CorruptionTests : StoreFolder
 
         await File.WriteAllBytesAsync(Path.Combine(folder, file), bytes);
         (await inspection.CheckAsync(inspection.Find(Pod, Id)!, CancellationToken.None)).Should().BeEmpty();
-        (await inspection.QuarantineAsync(inspection.Find(Pod, Id)!, CancellationToken.None)).Should().BeNull("it is whole");
+        (await inspection.QuarantineAsync(inspection.Find(Pod, Id)!, CancellationToken.None))
+            .Should().BeNull("it is whole");
     }
 
     [Test]
@@ -111,7 +117,8 @@ public sealed class CorruptionTests : StoreFolder
         var sealedOne = await SealedAsync();
         var manifest = sealedOne with
         {
-            Frames = [.. Enumerable.Repeat(new Frame(Largest, Largest), 11)], Size = 11L * Largest, CompressedSize = 11L * Largest,
+            Frames = [.. Enumerable.Repeat(new Frame(Largest, Largest), 11)],
+            Size = 11L * Largest, CompressedSize = 11L * Largest,
         };
         var path = Path.Combine(Root, Pod, Id, Volume, "dump.tar.zst");
         await using (var file = File.OpenWrite(path))
@@ -120,10 +127,12 @@ public sealed class CorruptionTests : StoreFolder
             file.SetLength(manifest.CompressedSize);
         }
 
-        var (ring, _) = new ArtifactReader(path, manifest, new StoreOptions { Workers = 8 }).Begin(CancellationToken.None);
+        var (ring, _) =
+            new ArtifactReader(path, manifest, new StoreOptions { Workers = 8 }).Begin(CancellationToken.None);
         await using (ring)
         {
-            ring.Reserved.Should().Be(2L * 2 * Largest, "two frames are enough to go on, and no more than that is promised to a manifest");
+            ring.Reserved.Should().Be(
+                2L * 2 * Largest, "two frames are enough to go on, and no more than that is promised to a manifest");
         }
     }
 
@@ -138,7 +147,8 @@ public sealed class CorruptionTests : StoreFolder
         using var tar = new MemoryStream();
         await using (var writer = new TarWriter(tar, leaveOpen: true))
         {
-            await writer.WriteEntryAsync(new PaxTarEntry(TarEntryType.RegularFile, "noise") { DataStream = new MemoryStream(bytes) });
+            await writer.WriteEntryAsync(
+                new PaxTarEntry(TarEntryType.RegularFile, "noise") { DataStream = new MemoryStream(bytes) });
         }
 
         tar.Position = 0;
@@ -147,7 +157,10 @@ public sealed class CorruptionTests : StoreFolder
         var (ring, _) = Store.Read(manifest).Begin(CancellationToken.None);
         await using (ring)
         {
-            ring.Reserved.Should().BeGreaterThanOrEqualTo(options.FramesInFlight * 2L * options.EffectiveFrameSize).And.BeLessThan(49 << 20);
+            ring.Reserved
+                .Should().BeGreaterThanOrEqualTo(
+                    options.FramesInFlight * 2L * options.EffectiveFrameSize).And.BeLessThan(
+                    49 << 20);
         }
     }
 
@@ -198,7 +211,8 @@ public sealed class CorruptionTests : StoreFolder
         using var stream = new MemoryStream();
         using (var tar = new TarWriter(stream, leaveOpen: true))
         {
-            tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, "f") { DataStream = new MemoryStream(new byte[900]) });
+            tar.WriteEntry(
+                new PaxTarEntry(TarEntryType.RegularFile, "f") { DataStream = new MemoryStream(new byte[900]) });
         }
 
         stream.Position = 0;

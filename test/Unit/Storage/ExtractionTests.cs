@@ -19,7 +19,8 @@ public sealed class ExtractionTests : StoreFolder
             new PaxTarEntry(TarEntryType.Directory, "d/") { Mode = (UnixFileMode)0x16d, ModificationTime = Then },
             File("d/tool", "text", (UnixFileMode)0x9ed),
             new PaxTarEntry(TarEntryType.HardLink, "d/same") { LinkName = "d/tool" },
-            new PaxTarEntry(TarEntryType.SymbolicLink, "d/link") { LinkName = "/etc/hostname", ModificationTime = Then },
+            new PaxTarEntry(
+                TarEntryType.SymbolicLink, "d/link") { LinkName = "/etc/hostname", ModificationTime = Then },
             new PaxTarEntry(TarEntryType.Fifo, "d/pipe") { Mode = (UnixFileMode)0x180 });
 
         var tool = new FileInfo(At("d/tool"));
@@ -58,7 +59,8 @@ public sealed class ExtractionTests : StoreFolder
     public async Task Owners_and_attributes_are_as_they_were()
     {
         await ExtractAsync(
-            new PaxTarEntry(TarEntryType.RegularFile, "f", [new("SCHILY.xattr.user.note", "kept")]) { Uid = 1234, Gid = 70000 },
+            new PaxTarEntry(
+                TarEntryType.RegularFile, "f", [new("SCHILY.xattr.user.note", "kept")]) { Uid = 1234, Gid = 70000 },
             new PaxTarEntry(TarEntryType.SymbolicLink, "l") { LinkName = "f", Uid = 5, Gid = 6 });
 
         TestCalls.Stat(At("f")).Owner.Should().Be(OwnerOf(1234, 70000));
@@ -73,7 +75,8 @@ public sealed class ExtractionTests : StoreFolder
     {
         var content = new byte[(3 << 20) + 17];
         new Random(1).NextBytes(content.AsSpan(1 << 20, 5000));
-        await ExtractAsync(new PaxTarEntry(TarEntryType.RegularFile, "pages.img") { DataStream = new MemoryStream(content) });
+        await ExtractAsync(
+            new PaxTarEntry(TarEntryType.RegularFile, "pages.img") { DataStream = new MemoryStream(content) });
 
         System.IO.File.ReadAllBytes(At("pages.img")).AsSpan().SequenceEqual(content).Should().BeTrue();
         TestCalls.Stat(At("pages.img")).Blocks.Should().BeInRange(8UL, 64UL, "two blocks hold data, of 3 MiB");
@@ -133,7 +136,8 @@ public sealed class ExtractionTests : StoreFolder
     [Test]
     public async Task Devices_come_only_when_asked_for()
     {
-        PosixTarEntry device = new PaxTarEntry(TarEntryType.CharacterDevice, "null") { DeviceMajor = 1, DeviceMinor = 3 };
+        PosixTarEntry device =
+            new PaxTarEntry(TarEntryType.CharacterDevice, "null") { DeviceMajor = 1, DeviceMinor = 3 };
         var extracting = () => ExtractAsync(device);
         (await extracting.Should().ThrowAsync<CorruptArtifactException>()).WithMessage("*CharacterDevice*");
         if (Environment.IsPrivilegedProcess)
@@ -164,7 +168,8 @@ public sealed class ExtractionTests : StoreFolder
         var name = string.Concat(Enumerable.Repeat("ein-längerer-Ordner/", 20)) + new string('x', 200);
         await ExtractAsync(
             File(name, "deep"),
-            new GnuTarEntry(TarEntryType.RegularFile, "gnu/" + name) { DataStream = new MemoryStream("gnu"u8.ToArray()) });
+            new GnuTarEntry(
+                TarEntryType.RegularFile, "gnu/" + name) { DataStream = new MemoryStream("gnu"u8.ToArray()) });
         System.IO.File.ReadAllText(At(name)).Should().Be("deep");
         System.IO.File.ReadAllText(At("gnu/" + name)).Should().Be("gnu");
     }
@@ -186,12 +191,14 @@ public sealed class ExtractionTests : StoreFolder
     private string At(string name) => Path.Combine(Out, name);
 
     /// <summary>Whom an entry's file belongs to: only root may give files away, and others keep them.</summary>
-    private (uint, uint) OwnerOf(uint user, uint group) => Environment.IsPrivilegedProcess ? (user, group) : TestCalls.Stat(Out).Owner;
+    private (uint, uint) OwnerOf(uint user, uint group) =>
+        Environment.IsPrivilegedProcess ? (user, group) : TestCalls.Stat(Out).Owner;
 
     private void OnlyInside() =>
         System.IO.Directory.GetFileSystemEntries(Path.GetDirectoryName(Out)!).Should().BeEquivalentTo(Out, Root);
 
-    private Task ExtractAsync(params TarEntry[] entries) => ExtractAsync(ExtractionOptions.Everything, "first", entries);
+    private Task ExtractAsync(params TarEntry[] entries) =>
+        ExtractAsync(ExtractionOptions.Everything, "first", entries);
 
     private async Task ExtractAsync(ExtractionOptions options, string id, params TarEntry[] entries)
     {

@@ -4,5 +4,6 @@ namespace PodCheckpointing.Unit.Storage;
 
 internal static class Fixtures
 {
-    public static string Path(string name) => System.IO.Path.Combine(Repository.Root(AppContext.BaseDirectory), "test", "Data", name);
+    public static string Path(string name) =>
+        System.IO.Path.Combine(Repository.Root(AppContext.BaseDirectory), "test", "Data", name);
 }

@@ -27,7 +27,8 @@ public sealed class FollowerTests : StoreFolder
     {
         var (manifest, packed) = await ArtifactAsync();
         var following = FollowAsync();
-        await using var writer = new FileStream(_path + ".partial", FileMode.Create, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0);
+        await using var writer =
+            new FileStream(_path + ".partial", FileMode.Create, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0);
         var half = packed.Length / 2;
         for (var at = 0; at < half; at += 10_007)
         {
@@ -61,7 +62,8 @@ public sealed class FollowerTests : StoreFolder
         var (manifest, packed) = await ArtifactAsync();
         await File.WriteAllBytesAsync(_path, packed);
         _finished.SetResult(manifest with { CompressedDigest = manifest.Digest });
-        await FollowAsync().Invoking(f => f).Should().ThrowAsync<CorruptArtifactException>().WithMessage("*compressed digest*its manifest says*");
+        await FollowAsync().Invoking(f => f)
+            .Should().ThrowAsync<CorruptArtifactException>().WithMessage("*compressed digest*its manifest says*");
     }
 
     [Test]
@@ -100,7 +102,8 @@ public sealed class FollowerTests : StoreFolder
     public async Task What_is_no_artifact_is_an_error_before_its_end()
     {
         await File.WriteAllBytesAsync(_path + ".partial", new byte[100]);
-        (await FollowAsync().Invoking(f => f).Should().ThrowAsync<CorruptArtifactException>()).WithMessage("*no frame begins here*");
+        (await FollowAsync().Invoking(f => f)
+            .Should().ThrowAsync<CorruptArtifactException>()).WithMessage("*no frame begins here*");
     }
 
     [Test]
@@ -108,7 +111,8 @@ public sealed class FollowerTests : StoreFolder
     {
         var (_, packed) = await ArtifactAsync();
         await File.WriteAllBytesAsync(_path + ".partial", packed);
-        (await FollowAsync(largest: 100_000).Invoking(f => f).Should().ThrowAsync<IOException>()).WithMessage("*more than 100000 bytes*");
+        (await FollowAsync(largest: 100_000).Invoking(f => f)
+            .Should().ThrowAsync<IOException>()).WithMessage("*more than 100000 bytes*");
         new DirectoryInfo(_target).EnumerateFiles().Sum(f => f.Length).Should().BeLessThanOrEqualTo(100_000);
     }
 
@@ -116,7 +120,8 @@ public sealed class FollowerTests : StoreFolder
     public async Task Is_never_in_the_way_of_a_writer_that_locks_its_file()
     {
         var (manifest, packed) = await ArtifactAsync();
-        await using (var writer = new FileStream(_path + ".partial", FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 0))
+        await using (var writer =
+            new FileStream(_path + ".partial", FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 0))
         {
             await writer.WriteAsync(packed.AsMemory(0, packed.Length - 1));
             var following = FollowAsync();
@@ -141,7 +146,8 @@ public sealed class FollowerTests : StoreFolder
     public async Task Nothing_at_all_is_an_error()
     {
         _finished.SetResult((await ArtifactAsync()).Manifest);
-        (await FollowAsync().Invoking(f => f).Should().ThrowAsync<CorruptArtifactException>()).WithMessage("*is missing");
+        (await FollowAsync().Invoking(f => f)
+            .Should().ThrowAsync<CorruptArtifactException>()).WithMessage("*is missing");
     }
 
     [TestCase(false)]
@@ -167,7 +173,8 @@ public sealed class FollowerTests : StoreFolder
         return content;
     }
 
-    private Task<ContainerManifest> FollowAsync(long largest = long.MaxValue, CancellationToken cancellationToken = default) =>
+    private Task<ContainerManifest> FollowAsync(
+        long largest = long.MaxValue, CancellationToken cancellationToken = default) =>
         Task.Run(() => new ArtifactFollower([Out], "dump.tar.zst", largest, TimeProvider.System)
             .ExtractAsync(_target, ExtractionOptions.FilesOnly, _finished.Task, cancellationToken));
 
@@ -178,12 +185,14 @@ public sealed class FollowerTests : StoreFolder
         {
             foreach (var (name, seed) in new[] { ("a", 1), ("b", 2) })
             {
-                await writer.WriteEntryAsync(new PaxTarEntry(TarEntryType.RegularFile, name) { DataStream = new MemoryStream(Content(seed)) });
+                await writer.WriteEntryAsync(
+                    new PaxTarEntry(TarEntryType.RegularFile, name) { DataStream = new MemoryStream(Content(seed)) });
             }
         }
 
         tar.Position = 0;
         var manifest = await WriteAsync(tar);
-        return (manifest, await File.ReadAllBytesAsync(Directory.GetFiles(Root, "dump.tar.zst", SearchOption.AllDirectories).Single()));
+        return (manifest, await File.ReadAllBytesAsync(
+            Directory.GetFiles(Root, "dump.tar.zst", SearchOption.AllDirectories).Single()));
     }
 }

@@ -13,7 +13,8 @@ public sealed class FuzzTests
     {
         for (var number = 0; number < 500; number++)
         {
-            Assert.DoesNotThrow(() => Fuzz.Targets[target](1, number), $"fuzz --target={target} --case={number} --seed=1");
+            Assert.DoesNotThrow(
+                () => Fuzz.Targets[target](1, number), $"fuzz --target={target} --case={number} --seed=1");
         }
     }
 }

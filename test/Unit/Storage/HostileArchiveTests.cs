@@ -11,7 +11,8 @@ public sealed class HostileArchiveTests : StoreFolder
 {
     private static readonly string[] Names =
     [
-        "a", "a/b", "a/b/c", "./a", "a//b", "a/./b", "../x", "a/../../x", "/x", "..", ".", "", "a/..", "door", "door/x", "door/a/x", "b", "b/door", "b/door/x",
+        "a", "a/b", "a/b/c", "./a", "a//b", "a/./b",
+        "../x", "a/../../x", "/x", "..", ".", "", "a/..", "door", "door/x", "door/a/x", "b", "b/door", "b/door/x",
     ];
 
     private static readonly string[] Targets =
@@ -71,7 +72,8 @@ public sealed class HostileArchiveTests : StoreFolder
         tar[0] = 0xff;
         Sign(tar.AsSpan(0, 512));
         var manifest = await WriteAsync(new MemoryStream(tar));
-        var extracting = () => Store.Read(manifest).ExtractAsync(Out, ExtractionOptions.FilesOnly, CancellationToken.None);
+        var extracting = () => Store.Read(manifest).ExtractAsync(
+            Out, ExtractionOptions.FilesOnly, CancellationToken.None);
         (await extracting.Should().ThrowAsync<CorruptArtifactException>()).WithMessage("*UTF-8*");
         Directory.EnumerateFileSystemEntries(Out).Should().BeEmpty();
     }
@@ -127,7 +129,9 @@ public sealed class HostileArchiveTests : StoreFolder
         var manifest = await WriteAsync(tar);
         using var browser = Store.Read(manifest).Browse();
 
-        browser.Entries(CancellationToken.None).Select(entry => string.Join(' ', entry.ExtendedAttributes.OrderBy(a => a.Key).Select(a => $"{a.Key}={Encoding.ASCII.GetString(a.Value.Span)}")))
+        browser.Entries(CancellationToken.None).Select(entry => string.Join(
+            ' ', entry.ExtendedAttributes.OrderBy(a => a.Key)
+                .Select(a => $"{a.Key}={Encoding.ASCII.GetString(a.Value.Span)}")))
             .Should().Equal("user.a=all user.b=all", "user.a=all user.b=own", "user.a=all user.b=all");
     }
 
@@ -159,7 +163,9 @@ public sealed class HostileArchiveTests : StoreFolder
     {
         var header = new byte[512];
         Encoding.UTF8.GetBytes(name).CopyTo(header.AsSpan());
-        Encoding.ASCII.GetBytes("0000644\0" + "0000000\0" + "0000000\0" + Convert.ToString(size, 8).PadLeft(11, '0') + "\0").CopyTo(header.AsSpan(100));
+        Encoding.ASCII.GetBytes(
+            "0000644\0" + "0000000\0" + "0000000\0" + Convert.ToString(size, 8).PadLeft(11, '0') + "\0")
+            .CopyTo(header.AsSpan(100));
         Encoding.ASCII.GetBytes("14000000000\0").CopyTo(header.AsSpan(136));
         header[156] = (byte)type;
         Encoding.UTF8.GetBytes(target).CopyTo(header.AsSpan(157));
@@ -170,8 +176,9 @@ public sealed class HostileArchiveTests : StoreFolder
 
     private static byte[] Records(Random random)
     {
-        var record = Pick(["path", "linkpath", "size", "mtime", "uid", "GNU.sparse.major", "SCHILY.xattr.user.x"], random)
-            + "=" + Pick([.. Names, .. Targets, "12", "-1", "99999999999999999999", "1.5"], random) + "\n";
+        var record =
+            Pick(["path", "linkpath", "size", "mtime", "uid", "GNU.sparse.major", "SCHILY.xattr.user.x"], random)
+                + "=" + Pick([.. Names, .. Targets, "12", "-1", "99999999999999999999", "1.5"], random) + "\n";
         for (var length = record.Length + 2; ; length++)
         {
             var whole = $"{length} {record}";

@@ -8,7 +8,8 @@ using PodCheckpointing.Storage.Archives;
 
 namespace PodCheckpointing.Unit.Storage;
 
-/// <summary>What is handed to another tar can be read in one way only, and names all the folders that it writes into.</summary>
+/// <summary>What is handed to another tar can be read in one way only, and names all the
+/// folders that it writes into.</summary>
 public sealed class LayerChangesTests : StoreFolder
 {
     private static readonly HashSet<string> Nothing = [];
@@ -34,7 +35,8 @@ public sealed class LayerChangesTests : StoreFolder
         File.WriteAllText(Path.Combine(Layer, longName, "file"), "deep");
         File.WriteAllText(Path.Combine(Layer, "some file"), new string('x', 70_000));
         File.SetUnixFileMode(Path.Combine(Layer, "some file"), (UnixFileMode)0b110_100_000);
-        File.SetLastWriteTimeUtc(Path.Combine(Layer, "some file"), new DateTime(2026, 1, 2, 3, 4, 5, 678, DateTimeKind.Utc));
+        File.SetLastWriteTimeUtc(
+            Path.Combine(Layer, "some file"), new DateTime(2026, 1, 2, 3, 4, 5, 678, DateTimeKind.Utc));
         File.CreateSymbolicLink(Path.Combine(Layer, "link"), "/" + longName + longName);
         Run("ln", Path.Combine(Layer, "some file"), Path.Combine(Layer, "second name"));
         Run("mkfifo", Path.Combine(Layer, "pipe"));
@@ -53,19 +55,25 @@ public sealed class LayerChangesTests : StoreFolder
         Run("tar", "-C", Itself, "-xpf", layer, "--numeric-owner");
         Listing(Made).Should().Be(Listing(Itself));
         Run("diff", "-r", "--no-dereference", "-x", "pipe", Layer, Made);
-        TestCalls.Stat(Path.Combine(Made, "second name")).Inode.Should().Be(TestCalls.Stat(Path.Combine(Made, "some file")).Inode);
+        TestCalls.Stat(Path.Combine(Made, "second name")).Inode
+            .Should().Be(TestCalls.Stat(Path.Combine(Made, "some file")).Inode);
     }
 
     [Test]
     public void Whiteouts_are_told_and_not_extracted_and_files_of_others_left_out()
     {
-        foreach (var name in new[] { "data/.wh.old", ".wh.dir", "cache/.wh..wh..opq", ".wh..wh..opq", "etc/hosts", "etc/hosts.allow" })
+        foreach (var name in new[] { "data/.wh.old",
+            ".wh.dir", "cache/.wh..wh..opq", ".wh..wh..opq", "etc/hosts", "etc/hosts.allow" })
         {
             Directory.CreateDirectory(Path.GetDirectoryName(Path.Combine(Layer, name))!);
             File.WriteAllText(Path.Combine(Layer, name), "");
         }
 
-        var changes = Unpack(Archive("--format=gnu", ".wh.dir", ".wh..wh..opq", "data/.wh.old", "cache/.wh..wh..opq", "etc/hosts", "etc/hosts.allow"), "etc/hosts");
+        var changes = Unpack(
+            Archive(
+                "--format=gnu", ".wh.dir", ".wh..wh..opq", "data/.wh.old", "cache/.wh..wh..opq", "etc/hosts",
+                "etc/hosts.allow"),
+            "etc/hosts");
 
         changes.Gone.Should().Equal("dir", "data/old", "cache");
         changes.Folders.Should().Equal("=etc");
@@ -99,14 +107,18 @@ public sealed class LayerChangesTests : StoreFolder
         var path = Path.Combine(Root, "described.tar");
         using (var writer = new TarWriter(File.Create(path)))
         {
-            writer.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, "/f", [new("SCHILY.xattr.user.note", "kept")]) { Uid = 2_100_000_000, Gid = 3_000_000 });
+            writer.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, "/f",
+            [
+                new("SCHILY.xattr.user.note", "kept"),
+            ]) { Uid = 2_100_000_000, Gid = 3_000_000 });
         }
 
         Unpack(path).Folders.Should().BeEmpty();
 
         Run("tar", "-C", Out, "-xpf", Plain, "--numeric-owner", "--xattrs", "--xattrs-include=user.*");
         var value = new byte[16];
-        TestCalls.getxattr(Encoding.UTF8.GetBytes(Path.Combine(Out, "f") + "\0"), "user.note\0"u8.ToArray(), value, 16).Should().Be(4);
+        TestCalls.getxattr(Encoding.UTF8.GetBytes(Path.Combine(Out, "f") + "\0"), "user.note\0"u8.ToArray(), value, 16)
+            .Should().Be(4);
         Run("stat", "-c", "%u %g", Path.Combine(Out, "f")).Should().Be("2100000000 3000000\n");
     }
 
@@ -129,7 +141,8 @@ public sealed class LayerChangesTests : StoreFolder
     [Test]
     public void A_file_whose_name_has_a_line_break_is_kept()
     {
-        Unpack(Write(new PaxTarEntry(TarEntryType.RegularFile, "a\nb"))).Should().BeEquivalentTo(new LayerChanges([], [], []));
+        Unpack(Write(new PaxTarEntry(TarEntryType.RegularFile, "a\nb")))
+            .Should().BeEquivalentTo(new LayerChanges([], [], []));
 
         Run("tar", "-tf", Plain).Should().Be("a\\nb\n");
     }
@@ -143,7 +156,8 @@ public sealed class LayerChangesTests : StoreFolder
         using var from = File.OpenRead(path);
         using var to = new MemoryStream();
 
-        ((Action)(() => LayerChanges.Unpack(from, to, Nothing, 1 << 20))).Should().Throw<IOException>().Which.HResult.Should().Be(28);
+        ((Action)(() => LayerChanges.Unpack(from, to, Nothing, 1 << 20)))
+            .Should().Throw<IOException>().Which.HResult.Should().Be(28);
     }
 
     [TestCase(TarEntryType.SymbolicLink, "a/evil")]
@@ -151,7 +165,8 @@ public sealed class LayerChangesTests : StoreFolder
     [TestCase(TarEntryType.HardLink, "a/evil")]
     public void A_layer_that_goes_through_its_own_link_is_refused(TarEntryType link, string below)
     {
-        var path = Write(new PaxTarEntry(link, "a") { LinkName = "var/run" }, new PaxTarEntry(TarEntryType.RegularFile, below));
+        var path = Write(
+            new PaxTarEntry(link, "a") { LinkName = "var/run" }, new PaxTarEntry(TarEntryType.RegularFile, below));
 
         ((Action)(() => Unpack(path))).Should().Throw<CorruptArtifactException>().WithMessage("*a path through a*");
     }
@@ -168,9 +183,11 @@ public sealed class LayerChangesTests : StoreFolder
 
     [TestCase(TarEntryType.Directory, TarEntryType.SymbolicLink)]
     [TestCase(TarEntryType.SymbolicLink, TarEntryType.Directory)]
-    public void A_layer_that_makes_a_folder_and_something_else_of_one_name_is_refused(TarEntryType first, TarEntryType second)
+    public void A_layer_that_makes_a_folder_and_something_else_of_one_name_is_refused(
+        TarEntryType first, TarEntryType second)
     {
-        var path = Write([.. new[] { first, second }.Select(t => t == TarEntryType.Directory ? new PaxTarEntry(t, "a") : new PaxTarEntry(t, "a") { LinkName = "b" })]);
+        var path = Write([.. new[] { first, second }.Select(
+            t => t == TarEntryType.Directory ? new PaxTarEntry(t, "a") : new PaxTarEntry(t, "a") { LinkName = "b" })]);
 
         ((Action)(() => Unpack(path))).Should().Throw<CorruptArtifactException>().WithMessage("*too");
     }
@@ -183,7 +200,8 @@ public sealed class LayerChangesTests : StoreFolder
         using var from = File.OpenRead(Archive("--format=gnu"));
         using var to = new MemoryStream();
 
-        ((Action)(() => LayerChanges.Unpack(from, to, Nothing, 1 << 20))).Should().Throw<IOException>().Which.HResult.Should().Be(28);
+        ((Action)(() => LayerChanges.Unpack(from, to, Nothing, 1 << 20)))
+            .Should().Throw<IOException>().Which.HResult.Should().Be(28);
 
         to.Length.Should().BeLessThan(1_300_000);
     }
@@ -192,7 +210,8 @@ public sealed class LayerChangesTests : StoreFolder
     public void A_layer_of_more_names_than_anybody_has_is_refused()
     {
         var long1 = string.Join('/', Enumerable.Repeat(new string('x', 250), 15));
-        var path = Write([.. Enumerable.Range(0, 10_000).Select(i => new PaxTarEntry(TarEntryType.RegularFile, $"{long1}/{i}"))]);
+        var path = Write(
+            [.. Enumerable.Range(0, 10_000).Select(i => new PaxTarEntry(TarEntryType.RegularFile, $"{long1}/{i}"))]);
 
         ((Action)(() => Unpack(path))).Should().Throw<CorruptArtifactException>().WithMessage("*names of more than*");
     }
@@ -211,13 +230,15 @@ public sealed class LayerChangesTests : StoreFolder
     public void A_layer_that_is_cut_short_is_refused()
     {
         Directory.CreateDirectory(Layer);
-        File.WriteAllBytes(Path.Combine(Layer, "file"), Enumerable.Range(0, 100_000).Select(i => (byte)(i * 31 >> 3)).ToArray());
+        File.WriteAllBytes(
+            Path.Combine(Layer, "file"), Enumerable.Range(0, 100_000).Select(i => (byte)(i * 31 >> 3)).ToArray());
         var whole = File.ReadAllBytes(Archive("--format=gnu"));
         foreach (var length in new[] { 1, 10, whole.Length / 2, whole.Length * 9 / 10 })
         {
             var path = Path.Combine(Root, $"cut-{length}.tar");
             File.WriteAllBytes(path, whole[..length]);
-            ((Action)(() => Unpack(path))).Should().Throw<CorruptArtifactException>($"it has {length} bytes of {whole.Length}");
+            ((Action)(() => Unpack(path)))
+                .Should().Throw<CorruptArtifactException>($"it has {length} bytes of {whole.Length}");
         }
     }
 
@@ -248,7 +269,8 @@ public sealed class LayerChangesTests : StoreFolder
         return path;
     }
 
-    private static string Listing(string folder) => Run("bash", "-c", $"cd '{folder}' && find . -mindepth 1 -printf '%p %y %m %U %G %s %T@ %l\\n' | LC_ALL=C sort");
+    private static string Listing(string folder) =>
+        Run("bash", "-c", $"cd '{folder}' && find . -mindepth 1 -printf '%p %y %m %U %G %s %T@ %l\\n' | LC_ALL=C sort");
 
     private static string Run(string program, params string[] arguments)
     {

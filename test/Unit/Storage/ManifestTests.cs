@@ -65,7 +65,8 @@ public sealed class ManifestTests : StoreFolder
     {
         var json = JsonNode.Parse(ManifestJson.Write(await VolumeAsync()))!.AsObject();
         json[field] = JsonNode.Parse(value);
-        new SchemaCheck(ManifestJson.Schema).Problems(Encoding.UTF8.GetBytes(json.ToJsonString())).Should().NotBeEmpty();
+        new SchemaCheck(ManifestJson.Schema).Problems(Encoding.UTF8.GetBytes(json.ToJsonString()))
+            .Should().NotBeEmpty();
     }
 
     [Test]
@@ -103,7 +104,8 @@ public sealed class ManifestTests : StoreFolder
     public async Task A_manifest_is_UTF_8_also_where_nobody_looks()
     {
         // Found by the fuzzer: such a name of a field would have changed when it was written again.
-        var json = Encoding.UTF8.GetString(ManifestJson.Write(await VolumeAsync())).Replace("\"podName\"", "\"podN\u00ffme\"", StringComparison.Ordinal);
+        var json = Encoding.UTF8.GetString(ManifestJson.Write(await VolumeAsync())).Replace(
+            "\"podName\"", "\"podN\u00ffme\"", StringComparison.Ordinal);
         var reading = () => ManifestJson.ReadManifest(Encoding.Latin1.GetBytes(json), "there/manifest.json");
         reading.Should().Throw<CorruptArtifactException>().WithMessage("*not UTF-8");
     }
@@ -122,9 +124,11 @@ public sealed class ManifestTests : StoreFolder
     public void What_the_archive_says_in_no_known_text_is_left_out(byte wrong)
     {
         // Found by the fuzzer: a runtime's odd name of something must not cost the pod its checkpoint.
-        var configuration = Encoding.Latin1.GetBytes("{\"name\":\"" + (char)wrong + "\",\"id\":\"\\ud800\",\"runtime\":\"crun\"}");
+        var configuration =
+            Encoding.Latin1.GetBytes("{\"name\":\"" + (char)wrong + "\",\"id\":\"\\ud800\",\"runtime\":\"crun\"}");
         var specification = Encoding.Latin1.GetBytes(
-            "{\"mounts\":[{\"destination\":\"" + (char)wrong + "\",\"type\":\"proc\",\"options\":[\"" + (char)wrong + "\",\"ro\"]}]}");
+            "{\"mounts\":[{\"destination\":\"" + (char)wrong + "\",\"type\":\"proc\",\"options\":[\"" + (char)wrong
+                + "\",\"ro\"]}]}");
 
         var dump = DumpDescription.From(configuration, specification)!;
 
@@ -135,7 +139,11 @@ public sealed class ManifestTests : StoreFolder
     [Test]
     public void Statistics_that_are_none_are_left_out([Values(0, 4, 11, 12, 13, 20)] int length)
     {
-        byte[] image = [0x40, 0x59, 0x10, 0x55, 0x06, 0x33, 0x09, 0x57, 200, 0, 0, 0, 0x0a, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80];
+        byte[] image =
+        [
+            0x40, 0x59, 0x10,
+            0x55, 0x06, 0x33, 0x09, 0x57, 200, 0, 0, 0, 0x0a, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80,
+        ];
         CriuStatistics.From(image.AsSpan(0, length)).Should().BeNull();
     }
 
@@ -143,7 +151,8 @@ public sealed class ManifestTests : StoreFolder
     [TestCase((byte)1)]
     public void Statistics_of_almost_no_bytes_are_left_out(byte size) =>
         // Found by the fuzzer: the size 0.
-        CriuStatistics.From([0x40, 0x59, 0x10, 0x55, 0x06, 0x33, 0x09, 0x57, size, 0, 0, 0, 0x0a, 0, 0]).Should().BeNull();
+        CriuStatistics.From([0x40, 0x59, 0x10, 0x55, 0x06, 0x33, 0x09, 0x57, size, 0, 0, 0, 0x0a, 0, 0])
+            .Should().BeNull();
 
     private static Origin Origin() => new() { PodNamespace = "default", StoppedAt = DateTime.UnixEpoch };
 

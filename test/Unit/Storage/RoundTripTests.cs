@@ -15,7 +15,8 @@ public sealed class RoundTripTests : StoreFolder
         var (tar, files) = Archive(random);
         // Frames of any size, also of one that no header's block fits.
         Store = new CheckpointStore(
-            Root, TimeProvider.System, new StoreOptions { Workers = random.Next(1, 5), FrameSize = random.Next(400, 200_000) });
+            Root, TimeProvider.System,
+            new StoreOptions { Workers = random.Next(1, 5), FrameSize = random.Next(400, 200_000) });
 
         var manifest = await WriteAsync(new Trickle(tar, random));
 
@@ -27,7 +28,8 @@ public sealed class RoundTripTests : StoreFolder
         using var browser = Store.Read(manifest).Browse();
         foreach (var (name, content) in files)
         {
-            (await File.ReadAllBytesAsync(Path.Combine(Out, name))).AsSpan().SequenceEqual(content).Should().BeTrue(name);
+            (await File.ReadAllBytesAsync(Path.Combine(Out, name))).AsSpan().SequenceEqual(content)
+                .Should().BeTrue(name);
             using var single = new MemoryStream();
             await browser.CopyAsync(browser.Find(name, CancellationToken.None)!, single, CancellationToken.None);
             single.ToArray().AsSpan().SequenceEqual(content).Should().BeTrue(name);
@@ -56,7 +58,8 @@ public sealed class RoundTripTests : StoreFolder
     [Test]
     public async Task A_single_file_is_refused_when_its_frame_was_changed()
     {
-        var manifest = await WriteAsync(new MemoryStream(Tar(("f", new byte[100_000]), ("wanted", "here"u8.ToArray()))));
+        var manifest =
+            await WriteAsync(new MemoryStream(Tar(("f", new byte[100_000]), ("wanted", "here"u8.ToArray()))));
         var path = Path.Combine(Root, Pod, Id, Volume, "dump.tar.zst");
         var bytes = await File.ReadAllBytesAsync(path);
         // The last four bytes of a frame are its checksum; a flip there is a flip that nothing else can see.
@@ -75,7 +78,8 @@ public sealed class RoundTripTests : StoreFolder
         var files = new List<(string, byte[])>();
         for (var i = random.Next(0, 12); i >= 0; i--)
         {
-            var content = new byte[random.Next(4) switch { 0 => 0, 1 => random.Next(2000), 2 => 512 * random.Next(40), _ => random.Next(400_000) }];
+            var content = new byte[random.Next(4) switch { 0 =>
+                0, 1 => random.Next(2000), 2 => 512 * random.Next(40), _ => random.Next(400_000) }];
             for (var at = 0; at < content.Length;)
             {
                 // Runs of noise, of zeros and of one byte.
@@ -105,7 +109,8 @@ public sealed class RoundTripTests : StoreFolder
         {
             foreach (var (name, content) in files)
             {
-                tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, name) { DataStream = new MemoryStream(content) });
+                tar.WriteEntry(
+                    new PaxTarEntry(TarEntryType.RegularFile, name) { DataStream = new MemoryStream(content) });
             }
         }
 

@@ -24,7 +24,9 @@ internal sealed class SchemaCheck(string schema)
         {
             if (!Holds(value, word, rule!, at, problems))
             {
-                problems.Add($"{at}: {word} {rule!.ToJsonString()}, but it is {value?.ToJsonString()[..Math.Min(60, value.ToJsonString().Length)]}");
+                problems.Add(
+                    $"{at}: {word} {rule!.ToJsonString()}, but it is "
+                        + $"{value?.ToJsonString()[..Math.Min(60, value.ToJsonString().Length)]}");
             }
         }
     }
@@ -48,7 +50,8 @@ internal sealed class SchemaCheck(string schema)
                 return !IsA(value, "string") || Regex.IsMatch(value!.GetValue<string>(), rule.GetValue<string>());
             case "format" when rule.GetValue<string>() == "date-time":
                 return !IsA(value, "string") || (DateTimeOffset.TryParse(
-                    value!.GetValue<string>(), CultureInfo.InvariantCulture, out _) && Regex.IsMatch(value.GetValue<string>(), "(Z|[+-]..:..)$"));
+                    value!.GetValue<string>(), CultureInfo.InvariantCulture, out _)
+                    && Regex.IsMatch(value.GetValue<string>(), "(Z|[+-]..:..)$"));
             case "required":
                 return value is not JsonObject o || rule.AsArray().All(name => o.ContainsKey(name!.GetValue<string>()));
             case "properties":
@@ -69,7 +72,9 @@ internal sealed class SchemaCheck(string schema)
 
                 return true;
             default:
-                return Prose.Contains(word) ? true : throw new NotSupportedException($"the check does not know \"{word}\"");
+                return Prose.Contains(word)
+                    ? true
+                    : throw new NotSupportedException($"the check does not know \"{word}\"");
         }
     }
 

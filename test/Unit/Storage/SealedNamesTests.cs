@@ -11,7 +11,8 @@ public sealed class SealedNamesTests : StoreFolder
     {
         await WriteAsync(new MemoryStream(new byte[1024]));
         var checkpoint = Path.Combine(Root, Pod, Id);
-        string[] folders = [Root, Path.Combine(Root, Pod), checkpoint, Path.Combine(checkpoint, ".volumes"), Path.Combine(checkpoint, Volume)];
+        string[] folders = [Root, Path.Combine(
+            Root, Pod), checkpoint, Path.Combine(checkpoint, ".volumes"), Path.Combine(checkpoint, Volume)];
         using var opened = new Opened(folders);
 
         Store.Seal(Pod, Id, [Volume]);

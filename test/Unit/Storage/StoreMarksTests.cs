@@ -10,7 +10,9 @@ public sealed class StoreMarksTests : StoreFolder
 {
     private HandTime _time = null!;
 
-    private IEnumerable<string> Left => Directory.GetFiles(Root).Select(p => Path.GetFileName(p)).Where(n => n.StartsWith(".mark-", StringComparison.Ordinal));
+    private IEnumerable<string> Left => Directory.GetFiles(Root)
+        .Select(p => Path.GetFileName(p))
+        .Where(n => n.StartsWith(".mark-", StringComparison.Ordinal));
 
     [SetUp]
     public void Begin()
@@ -25,7 +27,8 @@ public sealed class StoreMarksTests : StoreFolder
         var mark = new StoreMarks(Root, _time).Leave();
 
         (await new StoreMarks(Root, _time).FindAsync(mark, CancellationToken.None)).Should().BeTrue();
-        (await new StoreMarks(Root, _time).FindAsync(mark, CancellationToken.None)).Should().BeTrue("it may be asked again");
+        (await new StoreMarks(Root, _time).FindAsync(mark, CancellationToken.None))
+            .Should().BeTrue("it may be asked again");
     }
 
     [Test]
@@ -60,7 +63,8 @@ public sealed class StoreMarksTests : StoreFolder
 
         foreach (var file in Left.ToList())
         {
-            File.SetLastWriteTimeUtc(Path.Combine(Root, file), DateTime.UtcNow - StoreMarks.Lifetime - TimeSpan.FromSeconds(1));
+            File.SetLastWriteTimeUtc(
+                Path.Combine(Root, file), DateTime.UtcNow - StoreMarks.Lifetime - TimeSpan.FromSeconds(1));
         }
 
         var other = new StoreMarks(Root, _time).Leave();
@@ -98,5 +102,6 @@ public sealed class StoreMarksTests : StoreFolder
     [TestCase("../../etc/passwd")]
     [TestCase("0123456789ABCDEF0123456789ABCDEF")]
     public void What_is_no_mark_is_refused(string mark) =>
-        FluentActions.Awaiting(() => new StoreMarks(Root, _time).FindAsync(mark, CancellationToken.None)).Should().ThrowAsync<ArgumentException>();
+        FluentActions.Awaiting(() => new StoreMarks(Root, _time).FindAsync(mark, CancellationToken.None))
+            .Should().ThrowAsync<ArgumentException>();
 }

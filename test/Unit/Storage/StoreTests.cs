@@ -36,7 +36,8 @@ public sealed class StoreTests
         tar.AsSpan(0, read.Length).SequenceEqual(read).Should().BeTrue();
         tar.AsSpan(read.Length).IndexOfAnyExcept((byte)0).Should().Be(-1, "only padding may be left away");
         var folder = Directory.CreateDirectory(Path.Combine(_root, "extracted")).FullName;
-        await _store.Read(_store.FindSealed(Pod, Id, "c")).ExtractAsync(folder, ExtractionOptions.FilesOnly, CancellationToken.None);
+        await _store.Read(_store.FindSealed(Pod, Id, "c")).ExtractAsync(
+            folder, ExtractionOptions.FilesOnly, CancellationToken.None);
         File.Exists(Path.Combine(folder, "checkpoint", "inventory.img")).Should().BeTrue();
     }
 
@@ -53,7 +54,8 @@ public sealed class StoreTests
     {
         var writing = () => WriteAsync(Archive()[..2000]);
         (await writing.Should().ThrowAsync<CorruptArtifactException>()).WithMessage("*cut short*");
-        Directory.EnumerateFiles(_root, "*", SearchOption.AllDirectories).Select(Path.GetFileName).Should().Equal(".lock");
+        Directory.EnumerateFiles(_root, "*", SearchOption.AllDirectories).Select(Path.GetFileName)
+            .Should().Equal(".lock");
     }
 
     [TestCase("config.dump")]
@@ -104,7 +106,8 @@ public sealed class StoreTests
         await WriteAsync(Archive(more: "../outside"));
         _store.Seal(Pod, Id, ["c"]);
         var folder = Directory.CreateDirectory(Path.Combine(_root, "in", "side")).FullName;
-        var extracting = () => _store.Read(_store.FindSealed(Pod, Id, "c")).ExtractAsync(folder, ExtractionOptions.FilesOnly, CancellationToken.None);
+        var extracting = () => _store.Read(_store.FindSealed(Pod, Id, "c")).ExtractAsync(
+            folder, ExtractionOptions.FilesOnly, CancellationToken.None);
         (await extracting.Should().ThrowAsync<CorruptArtifactException>()).WithMessage("*leads outside*");
         File.Exists(Path.Combine(_root, "in", "outside")).Should().BeFalse();
     }
@@ -112,7 +115,8 @@ public sealed class StoreTests
     [TestCase("a-", Id, "c")]
     public void What_an_artifacts_URI_takes_the_store_takes(string pod, string id, string container) =>
         // Found by the fuzzer: the one took a uid that ends in a dash, the other did not.
-        _store.Find(PodCheckpointing.Api.V1.ArtifactUri.ForContainer(pod, id, container).PodUid, id, container).Should().BeNull();
+        _store.Find(PodCheckpointing.Api.V1.ArtifactUri.ForContainer(pod, id, container).PodUid, id, container)
+            .Should().BeNull();
 
     [TestCase("..", Id, "c")]
     [TestCase(Pod, "../x", "c")]
@@ -138,7 +142,8 @@ public sealed class StoreTests
         using var stream = new MemoryStream();
         using (var tar = new TarWriter(stream, TarEntryFormat.Ustar, leaveOpen: true))
         {
-            foreach (var name in new[] { "checkpoint/inventory.img", "config.dump", "spec.dump", more }.Where(n => n is not null && n != without))
+            foreach (var name in new[] { "checkpoint/inventory.img", "config.dump", "spec.dump", more }.Where(
+                n => n is not null && n != without))
             {
                 tar.WriteEntry(new UstarTarEntry(TarEntryType.RegularFile, name!)
                 {

@@ -73,7 +73,8 @@ public sealed class WriterTests : StoreFolder
         {
             using var file = File.OpenHandle("/dev/full", FileMode.Open, FileAccess.Write, FileShare.ReadWrite);
             var walker = new PodCheckpointing.Storage.Archives.ArchiveWalker([], []);
-            return await new PodCheckpointing.Storage.Frames.ArtifactWriter(new StoreOptions(), walker, new Progress<long>())
+            return await new PodCheckpointing.Storage.Frames.ArtifactWriter(
+                new StoreOptions(), walker, new Progress<long>())
                 .WriteAsync(new MemoryStream(Tar(3 << 20)), file, partial, CancellationToken.None);
         };
         (await writing.Should().ThrowAsync<IOException>()).WithMessage($"{partial}*No space left*");
@@ -113,7 +114,8 @@ public sealed class WriterTests : StoreFolder
         await using var target = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.Read, bufferSize: 0);
         await target.WriteAsync(tar.AsMemory(0, 700_001));
         await using var source = new FollowingStream(
-            new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite), finished.Task, TimeProvider.System);
+            new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite), finished.Task,
+            TimeProvider.System);
 
         var writing = WriteAsync(source);
         await target.WriteAsync(tar.AsMemory(700_001, 100_000));
@@ -151,7 +153,8 @@ public sealed class WriterTests : StoreFolder
     public async Task Deleting_what_a_reader_reads_is_an_error_of_that_reader_only()
     {
         var manifest = await WriteAsync(new MemoryStream(Tar(1 << 20)));
-        Store.Delete(Pod, Id, container: null).Should().Be(manifest.CompressedSize + ManifestJson.Write(manifest).Length);
+        Store.Delete(Pod, Id, container: null)
+            .Should().Be(manifest.CompressedSize + ManifestJson.Write(manifest).Length);
         var reading = () => ReadAsync(manifest);
         (await reading.Should().ThrowAsync<CorruptArtifactException>()).WithMessage("*missing*");
     }
@@ -214,7 +217,8 @@ public sealed class WriterTests : StoreFolder
         {
             for (var i = 0; i < ids.GetLength(1); i++)
             {
-                var store = new CheckpointStore(Directory.CreateDirectory(Path.Combine(Root, $"volume-{i}")).FullName, TimeProvider.System);
+                var store = new CheckpointStore(
+                    Directory.CreateDirectory(Path.Combine(Root, $"volume-{i}")).FullName, TimeProvider.System);
                 round.SignalAndWait();
                 ids[maker, i] = store.StoreId();
             }
@@ -222,7 +226,9 @@ public sealed class WriterTests : StoreFolder
         makers.ForEach(m => m.Start());
         makers.ForEach(m => m.Join());
 
-        Enumerable.Range(0, ids.GetLength(1)).Where(i => Enumerable.Range(0, ids.GetLength(0)).Any(m => ids[m, i] != ids[0, i])).Should().BeEmpty();
+        Enumerable.Range(0, ids.GetLength(1))
+            .Where(i => Enumerable.Range(0, ids.GetLength(0)).Any(m => ids[m, i] != ids[0, i]))
+            .Should().BeEmpty();
     }
 
     [Test]
@@ -259,7 +265,10 @@ public sealed class WriterTests : StoreFolder
     }
 
     private List<string> Files() =>
-        [.. new DirectoryInfo(Root).EnumerateFiles("*", SearchOption.AllDirectories).Select(f => f.Name).Where(name => name != ".lock")];
+        [.. new DirectoryInfo(Root)
+            .EnumerateFiles("*", SearchOption.AllDirectories)
+            .Select(f => f.Name)
+            .Where(name => name != ".lock")];
 
     private sealed class Told : IProgress<long>
     {
@@ -271,11 +280,13 @@ public sealed class WriterTests : StoreFolder
     /// <summary>Does something where the archive's end marker would come, and then goes on without end.</summary>
     private sealed class Endless(byte[] tar, Action atEnd) : MemoryStream(tar)
     {
-        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        public override async ValueTask<int> ReadAsync(
+            Memory<byte> buffer, CancellationToken cancellationToken = default)
         {
             if (Position < Length - 2048)
             {
-                return await base.ReadAsync(buffer[..(int)Math.Min(buffer.Length, Length - 2048 - Position)], cancellationToken);
+                return await base.ReadAsync(
+                    buffer[..(int)Math.Min(buffer.Length, Length - 2048 - Position)], cancellationToken);
             }
 
             atEnd();
@@ -286,7 +297,8 @@ public sealed class WriterTests : StoreFolder
 
     private sealed class Slow(byte[] tar, Task more) : MemoryStream(tar)
     {
-        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        public override async ValueTask<int> ReadAsync(
+            Memory<byte> buffer, CancellationToken cancellationToken = default)
         {
             await more.WaitAsync(cancellationToken);
             return await base.ReadAsync(buffer, cancellationToken);

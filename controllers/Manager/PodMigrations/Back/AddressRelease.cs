@@ -22,8 +22,8 @@ internal sealed class AddressRelease(MigrationObjects objects, MigrationNodes no
             scope.Stall = MigrationStalls.HoldSilent(scope);
         }
 
-        // While the object stands, the pod may have its network still. And a hold that is on its way would stand for ever if
-        // it came after its end.
+        // While the object stands, the pod may have its network still. And a hold that is on its way would stand for
+        // ever if it came after its end.
         if (objects.FindTarget(scope) is not null || calls.IsUnderWay(scope, CallNames.Hold))
         {
             return false;
@@ -32,7 +32,8 @@ internal sealed class AddressRelease(MigrationObjects objects, MigrationNodes no
         var request = new HoldAddressesRequest { Holder = scope.Uid };
         try
         {
-            return calls.Ask(scope, CallNames.LetGo, scope.Status.TargetNode!, (agent, t) => agent.HoldAddressesAsync(request, t)) is not null;
+            return calls.Ask(scope, CallNames.LetGo, scope.Status.TargetNode!, (agent, t) => agent
+                .HoldAddressesAsync(request, t)) is not null;
         }
         catch (AgentException silent) when (silent.Reason == Reasons.AgentUnavailable)
         {

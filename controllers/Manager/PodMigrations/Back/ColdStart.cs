@@ -7,11 +7,12 @@ using PodCheckpointing.Runtime;
 namespace PodCheckpointing.Manager.PodMigrations.Back;
 
 /// <summary>Where the user wants it so: the source goes, and a fresh pod takes its place at the target.</summary>
-/// <remarks>The source is not taken before the server has said that it would create the fresh pod. That the source goes is stored
-/// before it does, and with it the fresh pod, whose name follows from the migration's uid:
+/// <remarks>The source is not taken before the server has said that it would create the fresh pod. That the source goes
+/// is stored before it does, and with it the fresh pod, whose name follows from the migration's uid:
 /// creating it again finds the one that is there.</remarks>
 internal sealed class ColdStart(
-    ICluster cluster, MigrationNodes nodes, TargetRemoval removal, AddressRelease address, SourceEnd sourceEnd, WorkQueue queue, TimeProvider time)
+    ICluster cluster, MigrationNodes nodes, TargetRemoval removal, AddressRelease address, SourceEnd sourceEnd,
+    WorkQueue queue, TimeProvider time)
 {
     /// <summary>The longest that status.coldStartPod may be.</summary>
     private const int LongestPod = 65_536;
@@ -23,8 +24,8 @@ internal sealed class ColdStart(
     private static readonly TimeSpan Again = TimeSpan.FromSeconds(1);
 
     /// <summary>Takes the target away, and says that the source goes.</summary>
-    /// <returns>False where that cannot be, and the source is to go on: the fresh pod is too long to be kept in the status meanwhile,
-    /// or the server refuses it.</returns>
+    /// <returns>False where that cannot be, and the source is to go on: the fresh pod is too long to be kept in the
+    /// status meanwhile, or the server refuses it.</returns>
     public async Task<bool> BeginAsync(
         MigrationScope scope, V1Condition turned, V1Pod source, CancellationToken cancellationToken)
     {
@@ -54,7 +55,9 @@ internal sealed class ColdStart(
             ColdStartPod = text, RestoredPodName = fresh.Metadata.Name, RestoredPodUID = null, PodAccessible = false,
         };
         scope.Begin(Steps.ColdStart);
-        scope.Phase(MigrationPhases.Finalizing, $"{turned.Message}; the source is being removed, to start the pod afresh at {scope.Status.TargetNode}");
+        scope.Phase(
+            MigrationPhases.Finalizing,
+            $"{turned.Message}; the source is being removed, to start the pod afresh at {scope.Status.TargetNode}");
         return true;
     }
 
@@ -113,10 +116,12 @@ internal sealed class ColdStart(
         return cluster.Find<V1Pod>(key) ?? (scope.Status.RestoredPodUID is not null
             ? await cluster.ReadAsync<V1Pod>(key, cancellationToken)
             : await cluster.CreateOrGetAsync(
-                JsonSerializer.Deserialize<V1Pod>(scope.Status.ColdStartPod!, KubernetesJson.Options)!, cancellationToken));
+                JsonSerializer.Deserialize<V1Pod>(scope.Status.ColdStartPod!, KubernetesJson.Options)!,
+                cancellationToken));
     }
 
-    /// <summary>Why the server would not create the fresh pod; null where it would. A source is not taken for nothing.</summary>
+    /// <summary>Why the server would not create the fresh pod; null where it would. A source
+    /// is not taken for nothing.</summary>
     private async Task<string?> WhyRefusedAsync(V1Pod fresh, CancellationToken cancellationToken)
     {
         try
@@ -126,8 +131,11 @@ internal sealed class ColdStart(
         }
         catch (KubernetesException refused)
         {
-            // Also where a webhook has nobody behind its Service: the pod can go on where it stands. One that knows no dry run says nothing about the pod.
-            return refused.Message.Contains("does not support dry run", StringComparison.Ordinal) ? null : refused.Message;
+            // Also where a webhook has nobody behind its Service: the pod can go on where it stands. One that knows no
+            // dry run says nothing about the pod.
+            return refused.Message.Contains("does not support dry run", StringComparison.Ordinal)
+                ? null
+                : refused.Message;
         }
     }
 
@@ -136,13 +144,15 @@ internal sealed class ColdStart(
     {
         // What is left of a freeze that probes bound is for the way back.
         if (scope.Status.MaxFreezeSeconds is not null
-            || (scope.Condition(ConditionTypes.Stalled) is { Status: "True", Reason: Reasons.RequestRefused, LastTransitionTime: { } since }
+            || (scope.Condition(ConditionTypes.Stalled)
+                is { Status: "True", Reason: Reasons.RequestRefused, LastTransitionTime: { } since }
                 && time.GetUtcNow().UtcDateTime - since >= QuotaTime))
         {
             // The words of both are kept for the end of the rollback.
             scope.Set(
                 ConditionTypes.RolledBack, false, turned.Reason!,
-                $"{turned.Message}; not started afresh at {scope.Status.TargetNode}, where the API server refuses the pod: {refusal}");
+                $"{turned.Message}; not started afresh at {scope.Status.TargetNode}, where the API server refuses "
+                    + $"the pod: {refusal}");
             return false;
         }
 
@@ -153,20 +163,29 @@ internal sealed class ColdStart(
 
     private void TellStarted(MigrationScope scope, V1Condition turned, bool runs, string? stuck)
     {
-        var message = $"{turned.Message}; pod {scope.Status.RestoredPodName} was started afresh at {scope.Status.TargetNode}, its memory is lost"
-            + (runs ? "" : $"; {stuck}");
+        var message =
+            $"{turned.Message}; pod {scope.Status.RestoredPodName} was started afresh at {scope.Status.TargetNode}, "
+                + "its memory is lost"
+                + (runs ? "" : $"; {stuck}");
         scope.End(Steps.ColdStart, "");
         End(scope, turned, MigrationPhases.Completed, Outcomes.ColdStarted, runs, message);
     }
 
     private void TellLost(MigrationScope scope, V1Condition turned) => End(
         scope, turned, MigrationPhases.Failed, Outcomes.Lost, runs: false,
-        $"{turned.Message}; the source is gone, and no pod can be started afresh: namespace {scope.Namespace} is being deleted");
+        $"{turned.Message}; the source is gone, and no pod can be started afresh: namespace {scope.Namespace} is "
+            + "being deleted");
 
     private void End(MigrationScope scope, V1Condition turned, string phase, string outcome, bool runs, string message)
     {
         scope.Phase(phase, message);
         scope.Set(ConditionTypes.Ready, false, turned.Reason!, message);
-        scope.Status = scope.Status with { Outcome = outcome, PodAccessible = runs, CompletionTime = time.GetUtcNow().UtcDateTime };
+        scope.Status =
+            scope.Status with
+            {
+                Outcome = outcome,
+                PodAccessible = runs,
+                CompletionTime = time.GetUtcNow().UtcDateTime,
+            };
     }
 }

@@ -6,7 +6,8 @@ namespace PodCheckpointing.Manager.PodMigrations.Back;
 /// <summary>The way back: the target gone for certain, then the source goes on.</summary>
 /// <remarks>Its parts may each be done again; it says that it has ended when all of them have.</remarks>
 internal sealed class RollBack(
-    MigrationObjects objects, MigrationNodes nodes, TargetRemoval removal, SourceResumption resumption, AddressRelease address, TimeProvider time)
+    MigrationObjects objects, MigrationNodes nodes, TargetRemoval removal, SourceResumption resumption,
+    AddressRelease address, TimeProvider time)
 {
     public async Task RunAsync(MigrationScope scope, V1Condition turned, CancellationToken cancellationToken)
     {

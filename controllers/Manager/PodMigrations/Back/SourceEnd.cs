@@ -4,8 +4,8 @@ using PodCheckpointing.Runtime;
 namespace PodCheckpointing.Manager.PodMigrations.Back;
 
 /// <summary>Ends the source as any pod is ended, and has it proven.</summary>
-/// <remarks>A source that is being deleted is not deleted again, lifting a fence that is lifted changes nothing, and the runtime is
-/// asked until it has nothing left.</remarks>
+/// <remarks>A source that is being deleted is not deleted again, lifting a fence that is lifted changes nothing, and
+/// the runtime is asked until it has nothing left.</remarks>
 internal sealed class SourceEnd(ICluster cluster, MigrationObjects objects, MigrationNodes nodes, AgentCalls calls)
 {
     /// <returns>Whether it is gone; false while it ends, or its node is being asked.</returns>
@@ -33,8 +33,13 @@ internal sealed class SourceEnd(ICluster cluster, MigrationObjects objects, Migr
         }
 
         // The object may have been deleted by force: the runtime knows.
-        var proof = new CancelRestoreRequest { PodUid = scope.Status.PodUID, Reason = "the pod is started afresh at another node" };
-        if (calls.Ask(scope, CallNames.EndProof, name, (agent, t) => agent.CancelRestoreAsync(proof, t)) is not { } answer)
+        var proof = new CancelRestoreRequest
+        {
+            PodUid = scope.Status.PodUID,
+            Reason = "the pod is started afresh at another node",
+        };
+        if (calls.Ask(
+            scope, CallNames.EndProof, name, (agent, t) => agent.CancelRestoreAsync(proof, t)) is not { } answer)
         {
             return false;
         }

@@ -7,9 +7,10 @@ using PodCheckpointing.Runtime;
 namespace PodCheckpointing.Manager.PodMigrations.Back;
 
 /// <summary>Lets the source go on, or takes its fence away where it has gone.</summary>
-/// <remarks>Lifting a fence that is lifted changes nothing. Where a fresh pod might take the source's place, that it goes on is stored
-/// before it does.</remarks>
-internal sealed class SourceResumption(ICluster cluster, MigrationObjects objects, MigrationNodes nodes, AgentCalls calls)
+/// <remarks>Lifting a fence that is lifted changes nothing. Where a fresh pod might take the source's place, that it
+/// goes on is stored before it does.</remarks>
+internal sealed class SourceResumption(
+    ICluster cluster, MigrationObjects objects, MigrationNodes nodes, AgentCalls calls)
 {
     /// <returns>Whether that is done; false while its node is being asked, or a fence is on its way.</returns>
     public async Task<bool> ResumeAsync(MigrationScope scope, CancellationToken cancellationToken)
@@ -33,7 +34,8 @@ internal sealed class SourceResumption(ICluster cluster, MigrationObjects object
         }
 
         var source = objects.FindSource(scope)
-            ?? await cluster.ReadAsync<V1Pod>(new ObjectKey(scope.Namespace, scope.Migration.Spec.PodName), cancellationToken);
+            ?? await cluster.ReadAsync<V1Pod>(
+                new ObjectKey(scope.Namespace, scope.Migration.Spec.PodName), cancellationToken);
         var request = new UnfenceRequest
         {
             PodUid = scope.Status.PodUID, Holder = scope.Uid, Resume = source?.Metadata.Uid == scope.Status.PodUID,
@@ -52,7 +54,9 @@ internal sealed class SourceResumption(ICluster cluster, MigrationObjects object
         }
 
         scope.End(Steps.Resume, "");
-        if (source is { Metadata.DeletionTimestamp: null } && source.Metadata.Uid == scope.Status.PodUID && Handover.TakenBack(source) is { } patch)
+        if (source is { Metadata.DeletionTimestamp: null }
+            && source.Metadata.Uid == scope.Status.PodUID
+            && Handover.TakenBack(source) is { } patch)
         {
             await cluster.PatchMetadataAsync(source, patch, cancellationToken);
         }
@@ -60,9 +64,10 @@ internal sealed class SourceResumption(ICluster cluster, MigrationObjects object
         return true;
     }
 
-    /// <summary>Containers that were dumped, and ended while they stood: what goes on of them begins without its memory.</summary>
-    /// <remarks>The agent knows, who has lifted the fence under which nothing starts; where it does not, kubelet does, later. What ended
-    /// before it could be dumped has ended by itself, as it would have without a migration.</remarks>
+    /// <summary>Containers that were dumped, and ended while they stood: what goes on of them
+    /// begins without its memory.</summary>
+    /// <remarks>The agent knows, who has lifted the fence under which nothing starts; where it does not, kubelet does,
+    /// later. What ended before it could be dumped has ended by itself, as it would have without a migration.</remarks>
     public IReadOnlyList<string> EndedMeanwhile(MigrationScope scope)
     {
         // Of a source that is gone nothing starts again.
@@ -81,7 +86,8 @@ internal sealed class SourceResumption(ICluster cluster, MigrationObjects object
                let name = content.Spec.Source.ContainerName
                where content.Status is { LeftStopped: true, StoppedAt: { } stopped } && (answer is { Lifted: true }
                    ? !answer.ContainerNames.Contains(name)
-                   : statuses.TryGetValue(name, out var status) && (status.State?.Running is not { } running || running.StartedAt > stopped))
+                   : statuses.TryGetValue(name, out var status)
+                       && (status.State?.Running is not { } running || running.StartedAt > stopped))
                orderby name
                select name,
         ];

@@ -7,9 +7,10 @@ using PodCheckpointing.Runtime;
 namespace PodCheckpointing.Manager.PodMigrations.Back;
 
 /// <summary>Takes the target away, object and processes.</summary>
-/// <remarks>Deleting what is being deleted and cancelling what is cancelled change nothing; the runtime is asked until it has nothing
-/// left.</remarks>
-internal sealed class TargetRemoval(ICluster cluster, MigrationObjects objects, MigrationNodes nodes, AgentCalls calls, TimeProvider time)
+/// <remarks>Deleting what is being deleted and cancelling what is cancelled change nothing; the runtime is asked until
+/// it has nothing left.</remarks>
+internal sealed class TargetRemoval(
+    ICluster cluster, MigrationObjects objects, MigrationNodes nodes, AgentCalls calls, TimeProvider time)
 {
     /// <summary>In which kubelet ends a pod that is killed at once, with much to spare.</summary>
     private static readonly TimeSpan KubeletsTime = TimeSpan.FromSeconds(30);
@@ -24,8 +25,8 @@ internal sealed class TargetRemoval(ICluster cluster, MigrationObjects objects, 
             scope.Status = scope.Status with { RestoredPodUID = target.Metadata.Uid };
         }
 
-        // While the object stands, a waiting create is told to give up; when it is gone, the runtime is asked for proof:
-        // somebody may have deleted the object by force.
+        // While the object stands, a waiting create is told to give up; when it is gone, the runtime is asked for
+        // proof: somebody may have deleted the object by force.
         var call = target is null ? CallNames.CancelProof : CallNames.Cancel;
         CancelRestoreResponse? answer = null;
         AgentException? failure = null;
@@ -34,7 +35,8 @@ internal sealed class TargetRemoval(ICluster cluster, MigrationObjects objects, 
             try
             {
                 var request = new CancelRestoreRequest { PodUid = uid, Reason = why };
-                answer = calls.Ask(scope, call, scope.Status.TargetNode!, (agent, t) => agent.CancelRestoreAsync(request, t));
+                answer = calls.Ask(
+                    scope, call, scope.Status.TargetNode!, (agent, t) => agent.CancelRestoreAsync(request, t));
             }
             catch (AgentException exception)
             {
@@ -42,8 +44,8 @@ internal sealed class TargetRemoval(ICluster cluster, MigrationObjects objects, 
             }
         }
 
-        // Its kubelet hears of its end when what never ran of it has been killed: no preStop hook is to speak for the source. On a
-        // node that is gone nobody else takes the object away.
+        // Its kubelet hears of its end when what never ran of it has been killed: no preStop hook is to speak for the
+        // source. On a node that is gone nobody else takes the object away.
         var asked = answer is not null || failure is not null;
         var standing = target is { Metadata.DeletionTimestamp: null };
         if (target is not null && (lost || (standing && asked)))
@@ -58,9 +60,11 @@ internal sealed class TargetRemoval(ICluster cluster, MigrationObjects objects, 
 
         if (failure is not null)
         {
-            // The node is silent, and the object went: by kubelet, when it had ended the pod, or by somebody's word that it does not
-            // run any more.
-            var gone = target is null && nodes.Find(scope.Status.TargetNode!) is { } node && !AgentDirectory.IsReady(node);
+            // The node is silent, and the object went: by kubelet, when it had ended the pod, or by somebody's word
+            // that it does not run any more.
+            var gone = target is null
+                && nodes.Find(scope.Status.TargetNode!) is { } node
+                && !AgentDirectory.IsReady(node);
             if (scope.TargetMayRun && !gone)
             {
                 throw failure;
@@ -95,7 +99,8 @@ internal sealed class TargetRemoval(ICluster cluster, MigrationObjects objects, 
         {
             var holder = target.Metadata.Finalizers is { Count: > 0 } finalizers
                 ? $"finalizers hold its object: {string.Join(", ", finalizers)}"
-                : $"kubelet at node {scope.Status.TargetNode} has not ended it: see whether it runs and reaches the API server, and its log";
+                : $"kubelet at node {scope.Status.TargetNode} has not ended it: see whether it runs and reaches the "
+                    + "API server, and its log";
             scope.Stall = new(
                 Reasons.TargetHeld,
                 $"the source waits for the end of the target pod {target.Metadata.Name}, which is being deleted; "

@@ -3,7 +3,8 @@ using PodCheckpointing.Api.V1;
 
 namespace PodCheckpointing.Manager.PodMigrations.Back;
 
-/// <summary>What a failure leads to: the rollback, unless the user has asked for something else that can be done.</summary>
+/// <summary>What a failure leads to: the rollback, unless the user has asked for
+/// something else that can be done.</summary>
 /// <remarks>Which of them is decided anew in each run, by what is stored; what has begun is gone on with.</remarks>
 internal sealed class WayBack(MigrationObjects objects, MigrationNodes nodes, RollBack rollBack, ColdStart coldStart)
 {
@@ -21,7 +22,8 @@ internal sealed class WayBack(MigrationObjects objects, MigrationNodes nodes, Ro
     }
 
     /// <returns>Whether something else than the rollback is done.</returns>
-    private async Task<bool> FallBackAsync(MigrationScope scope, V1Condition turned, CancellationToken cancellationToken)
+    private async Task<bool> FallBackAsync(
+        MigrationScope scope, V1Condition turned, CancellationToken cancellationToken)
     {
         if (scope.HasBegun(Steps.ColdStart))
         {
@@ -40,7 +42,8 @@ internal sealed class WayBack(MigrationObjects objects, MigrationNodes nodes, Ro
                 Leave(scope, turned);
                 return true;
             // A source that was never stopped has lost nothing, and a target that cannot have it gets no second chance.
-            // And one that goes on already has work that nobody may take away: a step, for what is asked of nodes changes.
+            // And one that goes on already has work that nobody may take away: a step,
+            // for what is asked of nodes changes.
             case OnFailurePolicies.ColdStart when scope.Is(ConditionTypes.SourceFenced) && !scope.HasBegun(Steps.Resume)
                 && !nodes.IsLost(scope.Status.TargetNode!) && !nodes.IsSilent(scope.Status.TargetNode!)
                 && objects.FindSource(scope) is { Metadata.DeletionTimestamp: null } source:

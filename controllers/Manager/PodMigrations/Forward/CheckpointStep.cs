@@ -7,10 +7,12 @@ using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.PodMigrations.Forward;
 
-/// <summary>Creates the migration's PodCheckpoint, and waits until every container is dumped and stands still.</summary>
+/// <summary>Creates the migration's PodCheckpoint, and waits until every container
+/// is dumped and stands still.</summary>
 /// <remarks>Its name follows from the migration's uid: creating it again finds the one that is there.</remarks>
 internal sealed class CheckpointStep(
-    ICluster cluster, MigrationObjects objects, MigrationNodes nodes, IAgentDirectory agents, AgentCalls calls) : IMigrationStep
+    ICluster cluster, MigrationObjects objects, MigrationNodes nodes, IAgentDirectory agents, AgentCalls calls)
+    : IMigrationStep
 {
     public async Task<bool> RunAsync(MigrationScope scope, CancellationToken cancellationToken)
     {
@@ -23,15 +25,18 @@ internal sealed class CheckpointStep(
         scope.Phase(MigrationPhases.Checkpointing, "the source is being dumped");
         scope.Status = scope.Status with { PodCheckpointName = scope.CheckpointName, PodAccessible = false };
         StageAhead(scope);
-        var checkpoint = objects.FindCheckpoint(scope) ?? await cluster.CreateOrGetAsync(CheckpointFor(scope), cancellationToken);
+        var checkpoint =
+            objects.FindCheckpoint(scope) ?? await cluster.CreateOrGetAsync(CheckpointFor(scope), cancellationToken);
         if (!checkpoint.IsControlledBy(scope.Migration))
         {
-            throw new TerminalException(Reasons.BindingMismatch, $"PodCheckpoint {scope.CheckpointName} belongs to somebody else: delete it");
+            throw new TerminalException(
+                Reasons.BindingMismatch, $"PodCheckpoint {scope.CheckpointName} belongs to somebody else: delete it");
         }
 
         if (checkpoint.Status?.Error is { } error)
         {
-            throw new TerminalException(error.Reason ?? Reasons.CheckpointFailed, error.Message ?? "the checkpoint failed");
+            throw new TerminalException(
+                error.Reason ?? Reasons.CheckpointFailed, error.Message ?? "the checkpoint failed");
         }
 
         // When every dump stands, the agent has sealed the checkpoint; its own object says so a moment later, for which
@@ -63,12 +68,15 @@ internal sealed class CheckpointStep(
     }
 
     internal static string Dumped(int containers) =>
-        containers == 1 ? "1 container is dumped and stands still" : $"{containers} containers are dumped and stand still";
+        containers == 1
+            ? "1 container is dumped and stands still"
+            : $"{containers} containers are dumped and stand still";
 
     /// <summary>Says what the dumps wait for, where that needs somebody's help.</summary>
     private void AwaitDumps(MigrationScope scope, PodCheckpoint checkpoint)
     {
-        // What was begun may stand on the volume whole, though nobody has heard of it: the containers' checkpoints find out.
+        // What was begun may stand on the volume whole, though nobody has heard of it:
+        // the containers' checkpoints find out.
         var begun = cluster.ByIndex(Indexes.ContainerCheckpointsByOwner, checkpoint.Metadata.Uid!).Any(
             p => cluster.Find<ContainerCheckpointContent>(new ObjectKey(null, ContentNames.Of(p))) is not null);
         if (!begun)
@@ -77,17 +85,20 @@ internal sealed class CheckpointStep(
         }
 
         scope.Stall = nodes.IsSilent(scope.Status.SourceNode!) ? MigrationStalls.DumpSilent(scope)
-            : checkpoint.Status?.Conditions.Find(ConditionTypes.Ready) is { Reason: not (Reasons.Pending or Reasons.CheckpointInProgress) } why
+            : checkpoint.Status?.Conditions.Find(ConditionTypes.Ready)
+                is { Reason: not (Reasons.Pending or Reasons.CheckpointInProgress) } why
             ? new(why.Reason!, why.Message!)
             : null;
     }
 
-    /// <summary>The target's node begins to stage what the source's node is about to write, and restores it, stopped, as soon as
-    /// that has been written: downtime that is saved. It runs only when preparing the restore has confirmed it, so that nobody
-    /// has to know whether this came to anything.</summary>
+    /// <summary>The target's node begins to stage what the source's node is about to write, and restores it, stopped,
+    /// as soon as that has been written: downtime that is saved. It runs only when preparing the restore has confirmed
+    /// it, so that nobody has to know whether this came to anything.</summary>
     private void StageAhead(MigrationScope scope)
     {
-        if (!scope.Is(ConditionTypes.TargetPrepared) || objects.FindTarget(scope) is not { } target || agents.Find(scope.Status.TargetNode!) is null)
+        if (!scope.Is(ConditionTypes.TargetPrepared)
+            || objects.FindTarget(scope) is not { } target
+            || agents.Find(scope.Status.TargetNode!) is null)
         {
             return;
         }

@@ -13,12 +13,21 @@ internal sealed class CompleteStep(RestoredPod restored, TimeProvider time) : IM
             var message = $"{why.Message}, and the source is gone; {CheckpointSettlement.WhatIsKept(scope)}";
             scope.Phase(MigrationPhases.Failed, message);
             scope.Set(ConditionTypes.Ready, false, why.Reason, message);
-            scope.Status = scope.Status with { Outcome = Outcomes.Lost, PodAccessible = false, CompletionTime = time.GetUtcNow().UtcDateTime };
+            scope.Status = scope.Status with
+            {
+                Outcome = Outcomes.Lost,
+                PodAccessible = false,
+                CompletionTime = time.GetUtcNow().UtcDateTime,
+            };
             return true;
         }
 
-        var late = scope.Condition(ConditionTypes.ServiceSwitched) is { Status: "False" } not ? $"; but {not.Message}" : "";
-        scope.Phase(MigrationPhases.Completed, $"pod {scope.Status.RestoredPodName} goes on at {scope.Status.TargetNode}{late}");
+        var late = scope.Condition(ConditionTypes.ServiceSwitched) is { Status: "False" } not
+            ? $"; but {not.Message}"
+            : "";
+        scope.Phase(
+            MigrationPhases.Completed,
+            $"pod {scope.Status.RestoredPodName} goes on at {scope.Status.TargetNode}{late}");
         scope.Set(ConditionTypes.Ready, true, Reasons.Succeeded, scope.Status.Message!);
         scope.Status = scope.Status with { Outcome = Outcomes.Restored, CompletionTime = time.GetUtcNow().UtcDateTime };
         return true;

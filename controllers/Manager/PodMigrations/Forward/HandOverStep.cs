@@ -33,10 +33,13 @@ internal sealed class HandOverStep(
 
             if (!target.IsReady())
             {
-                // Counted together with the source, it would be the one to go. After a while the source goes first, and the
-                // ReplicaSet may start another pod meanwhile.
-                var since = time.GetUtcNow().UtcDateTime - scope.Condition(ConditionTypes.RestoreVerified)!.LastTransitionTime;
-                scope.Phase(MigrationPhases.Finalizing, $"pod {target.Metadata.Name} runs; it takes the source's place in its ReplicaSet when it is ready");
+                // Counted together with the source, it would be the one to go. After a while the source goes first, and
+                // the ReplicaSet may start another pod meanwhile.
+                var since =
+                    time.GetUtcNow().UtcDateTime - scope.Condition(ConditionTypes.RestoreVerified)!.LastTransitionTime;
+                scope.Phase(
+                    MigrationPhases.Finalizing,
+                    $"pod {target.Metadata.Name} runs; it takes the source's place in its ReplicaSet when it is ready");
                 scope.Stall = since > ReadySoon
                     ? new(
                         Reasons.TargetNotReady,

@@ -3,11 +3,12 @@ using PodCheckpointing.Api.V1;
 
 namespace PodCheckpointing.Manager.PodMigrations.Forward;
 
-/// <summary>For pods that take their address along: has the target's node pass no packet of it, before the target is created.</summary>
+/// <summary>For pods that take their address along: has the target's node pass no packet of it,
+/// before the target is created.</summary>
 /// <remarks>
-/// Two pods must not answer for one address: an empty receiver would reset the source's connections as soon as any packet
-/// found it. So the target of such a pod is created only when the source stands still, which costs its sandbox's time
-/// but no connection, and the target's node passes no packet of the address before the sockets are restored.
+/// Two pods must not answer for one address: an empty receiver would reset the source's connections as soon as any
+/// packet found it. So the target of such a pod is created only when the source stands still, which costs its sandbox's
+/// time but no connection, and the target's node passes no packet of the address before the sockets are restored.
 /// The hold is this migration's by its uid, and asking again only prolongs it.
 /// </remarks>
 internal sealed class HoldAddressStep(MigrationObjects objects, AgentCalls calls, TimeProvider time) : IMigrationStep
@@ -29,7 +30,9 @@ internal sealed class HoldAddressStep(MigrationObjects objects, AgentCalls calls
         var left = MigrationLimits.Deadline(scope) - time.GetUtcNow().UtcDateTime;
         var request = new HoldAddressesRequest { Holder = scope.Uid, ForSeconds = HoldFor(left) };
         request.Addresses.AddRange(PodAddress.Of(objects.RequireSource(scope)));
-        if (calls.Ask(scope, CallNames.Hold, scope.Status.TargetNode!, (agent, t) => agent.HoldAddressesAsync(request, t)) is null)
+        if (calls.Ask(
+            scope, CallNames.Hold, scope.Status.TargetNode!,
+            (agent, t) => agent.HoldAddressesAsync(request, t)) is null)
         {
             return Task.FromResult(false);
         }

@@ -6,8 +6,8 @@ using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.PodMigrations.Forward;
 
-/// <summary>Turns back where the target has ended for certain, or fails so soon that its restore was none: as long as the source stands,
-/// that need not be the end of the pod.</summary>
+/// <summary>Turns back where the target has ended for certain, or fails so soon that its restore was none: as long as
+/// the source stands, that need not be the end of the pod.</summary>
 /// <remarks>Changes nothing: it takes back what the status says, and the way back does the rest.</remarks>
 internal sealed class KeepWayBackStep(
     MigrationObjects objects, MigrationNodes nodes, RestoredPod restored, IAgentDirectory agents, AgentCalls calls)
@@ -66,7 +66,8 @@ internal sealed class KeepWayBackStep(
             (agent, t) => agent.GetRestoreAsync(request, t));
         if (restore?.Containers.FirstOrDefault(c => c.Phase == RestorePhases.Failed) is { } lost)
         {
-            TurnBack(scope, new(Reasons.RestoreFailed, $"container {lost.ContainerName} was restored, and lost: {lost.Message}"));
+            TurnBack(scope, new(
+                Reasons.RestoreFailed, $"container {lost.ContainerName} was restored, and lost: {lost.Message}"));
         }
 
         return restore is not null;
@@ -74,6 +75,7 @@ internal sealed class KeepWayBackStep(
 
     private Obstacle? WhyFailed(MigrationScope scope, V1Pod target) =>
         scope.Condition(ConditionTypes.RestoreVerified)?.LastTransitionTime is { } verified
-            ? Verification.AfterVerified(target, verified + (agents.Find(scope.Status.TargetNode!)?.ClockOffset ?? TimeSpan.Zero))
+            ? Verification.AfterVerified(
+                target, verified + (agents.Find(scope.Status.TargetNode!)?.ClockOffset ?? TimeSpan.Zero))
             : null;
 }

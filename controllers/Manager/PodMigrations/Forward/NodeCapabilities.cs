@@ -10,10 +10,11 @@ internal sealed class NodeCapabilities(AgentCalls calls)
 {
     /// <summary>The answer of the pod's own node; null while it is being asked.</summary>
     public GetCapabilitiesResponse? OfSource(MigrationScope scope, V1Pod pod, string node) =>
-        calls.Ask(scope, CallNames.CapabilitiesOfSource(node), node, (agent, t) => agent.GetCapabilitiesAsync(QuestionToSource(pod), t));
+        calls.Ask(scope, CallNames.CapabilitiesOfSource(node), node, (agent, t) => agent.GetCapabilitiesAsync(
+            QuestionToSource(pod), t));
 
-    /// <summary>The answer of a node that could be the target, which looks for the mark that the pod's own node has left on the
-    /// volume; null while it is being asked.</summary>
+    /// <summary>The answer of a node that could be the target, which looks for the mark that the pod's own node has
+    /// left on the volume; null while it is being asked.</summary>
     /// <param name="scope">The run.</param>
     /// <param name="pod">The pod that moves.</param>
     /// <param name="node">The node that is asked.</param>
@@ -32,7 +33,8 @@ internal sealed class NodeCapabilities(AgentCalls calls)
 
     private static GetCapabilitiesRequest QuestionToSource(V1Pod pod) => new()
     {
-        PodUid = pod.Metadata.Uid, VolumeNames = { pod.EmptyDirs() }, LeaveMark = true, Images = { TargetImages.AtSource(pod) },
+        PodUid = pod.Metadata.Uid,
+        VolumeNames = { pod.EmptyDirs() }, LeaveMark = true, Images = { TargetImages.AtSource(pod) },
     };
 
     private static GetCapabilitiesRequest QuestionToTarget(V1Pod pod, GetCapabilitiesResponse? here) =>

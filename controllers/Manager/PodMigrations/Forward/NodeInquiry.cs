@@ -6,23 +6,25 @@ using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.PodMigrations.Forward;
 
-/// <summary>Which nodes may be the target, and what the agents of both nodes say against it, before anything is touched.</summary>
+/// <summary>Which nodes may be the target, and what the agents of both nodes say against it,
+/// before anything is touched.</summary>
 /// <remarks>Asks only.</remarks>
 internal sealed class NodeInquiry(ICluster cluster, NodeCapabilities capabilities, SilentAgents silentAgents)
 {
-    /// <summary>The nodes that may be the target, the best one first: but for those of which it is known that they cannot,
-    /// and those whose agents are silent while others may answer; unless the user has named it.</summary>
-    public IReadOnlyList<string> Candidates(MigrationScope scope, V1Pod pod) => scope.Migration.Spec.TargetNode is { } wanted
-        ? [wanted]
-        : silentAgents.ToAsk(scope.Uid, Able(scope, pod));
+    /// <summary>The nodes that may be the target, the best one first: but for those of which it is known that they
+    /// cannot, and those whose agents are silent while others may answer; unless the user has named it.</summary>
+    public IReadOnlyList<string> Candidates(MigrationScope scope, V1Pod pod) =>
+        scope.Migration.Spec.TargetNode is { } wanted
+            ? [wanted]
+            : silentAgents.ToAsk(scope.Uid, Able(scope, pod));
 
-    /// <summary>What stands against each node that could be the target, when all of them have been asked; nothing as long as one
-    /// is left.</summary>
+    /// <summary>What stands against each node that could be the target, when all of them have been asked; nothing as
+    /// long as one is left.</summary>
     public List<Obstacle> WhyNoneIsLeft(MigrationScope scope, V1Pod pod) =>
         scope.Migration.Spec.TargetNode is null && Able(scope, pod).Count == 0 ? WhyNot(scope, pod) : [];
 
-    /// <summary>Adds what the nodes lack, and what of the pod only its node shows; false while their agents are being asked, or
-    /// when another node may be asked in this one's place.</summary>
+    /// <summary>Adds what the nodes lack, and what of the pod only its node shows; false while their agents are being
+    /// asked, or when another node may be asked in this one's place.</summary>
     public bool Ask(MigrationScope scope, V1Pod pod, string target, List<Obstacle> found, bool dry)
     {
         var toldAll = dry || found.Count > 0;
@@ -69,8 +71,8 @@ internal sealed class NodeInquiry(ICluster cluster, NodeCapabilities capabilitie
     private List<string> Able(MigrationScope scope, V1Pod pod) =>
         [.. TargetNodes.For(pod, scope.Claims, cluster).Where(node => KnownObstacles(scope, pod, node).Count == 0)];
 
-    /// <summary>What the agents' answers so far show against a node; the answers are kept for as long as the migration is under
-    /// way.</summary>
+    /// <summary>What the agents' answers so far show against a node; the answers are kept for as long as the migration
+    /// is under way.</summary>
     private List<Obstacle> KnownObstacles(MigrationScope scope, V1Pod pod, string target) =>
         capabilities.KnownOfSource(scope, pod.Spec.NodeName!) is { } here
         && capabilities.KnownOfTarget(scope, target) is { } there
@@ -83,8 +85,9 @@ internal sealed class NodeInquiry(ICluster cluster, NodeCapabilities capabilitie
                 .Where(obstacles => obstacles.Count > 0).Take(TargetNodes.MostTold).SelectMany(obstacles => obstacles),
         ];
 
-    /// <summary>The answer of a node that could be the target, as <see cref="AskOne"/> has it. Where nobody has named the node, one
-    /// whose agent does not answer is passed over for the next one, and asked again only when no other is left.</summary>
+    /// <summary>The answer of a node that could be the target, as <see cref="AskOne"/> has it. Where nobody has named
+    /// the node, one whose agent does not answer is passed over for the next one, and asked again
+    /// only when no other is left.</summary>
     private NodeAnswer? AskTarget(
         MigrationScope scope, V1Pod pod, string target, GetCapabilitiesResponse? here, bool isRefused, bool dry)
     {

@@ -4,7 +4,8 @@ using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.PodMigrations.Forward;
 
-/// <summary>What of the objects stands in the way of a migration: the pod, its claims, its Service, the node, and other migrations.</summary>
+/// <summary>What of the objects stands in the way of a migration: the pod, its claims, its Service, the
+/// node, and other migrations.</summary>
 /// <remarks>Reads only.</remarks>
 internal sealed class ObjectObstacles(ICluster cluster, MigrationNodes nodes)
 {
@@ -31,7 +32,8 @@ internal sealed class ObjectObstacles(ICluster cluster, MigrationNodes nodes)
             yield break;
         }
 
-        // Its target, while the source may still be let go on: moved on, it would be taken for one that has failed, and both would run.
+        // Its target, while the source may still be let go on: moved on, it would be taken for one
+        // that has failed, and both would run.
         if (pod.Metadata.Labels?.TryGetValue(WellKnown.MigrationUid, out var uid) == true
             && cluster.ByIndex(Indexes.MigrationsByUid, uid)
                 .FirstOrDefault(m => m.Status?.CompletionTime is null) is { } bringer)
@@ -53,14 +55,16 @@ internal sealed class ObjectObstacles(ICluster cluster, MigrationNodes nodes)
             yield return obstacle;
         }
 
-        foreach (var obstacle in spec.TargetNode is { } wanted ? WhyUnusable(scope, wanted, pod) : TargetNodes.WhyNone(pod, scope.Claims, cluster))
+        foreach (var obstacle in spec.TargetNode is { } wanted
+            ? WhyUnusable(scope, wanted, pod)
+            : TargetNodes.WhyNone(pod, scope.Claims, cluster))
         {
             yield return obstacle;
         }
     }
 
-    /// <summary>The claims that a pod mounts, as the server has them now: no view of all claims of a cluster is kept for the few
-    /// that migrate.</summary>
+    /// <summary>The claims that a pod mounts, as the server has them now: no view of all claims of a cluster is kept
+    /// for the few that migrate.</summary>
     public async Task<IReadOnlyList<MountedClaim>> ClaimsAsync(V1Pod pod, CancellationToken cancellationToken)
     {
         var claims = new List<MountedClaim>();
@@ -68,7 +72,8 @@ internal sealed class ObjectObstacles(ICluster cluster, MigrationNodes nodes)
         {
             claims.Add(await claim.ReadAsync(
                 pod.Metadata.NamespaceProperty!,
-                (scope, name) => cluster.ReadAsync<V1PersistentVolumeClaim>(new ObjectKey(scope, name), cancellationToken),
+                (scope, name) => cluster.ReadAsync<V1PersistentVolumeClaim>(
+                    new ObjectKey(scope, name), cancellationToken),
                 name => cluster.ReadAsync<V1PersistentVolume>(new ObjectKey(null, name), cancellationToken)));
         }
 

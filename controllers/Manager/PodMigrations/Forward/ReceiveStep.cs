@@ -7,11 +7,13 @@ namespace PodCheckpointing.Manager.PodMigrations.Forward;
 
 /// <summary>Creates the target pod, and waits until its containers wait for the checkpoint.</summary>
 /// <remarks>
-/// While the source still runs: scheduling, sandbox, network and volumes cost no downtime, and a target that cannot start is
-/// found out before anything is stopped. Its name follows from the migration's uid: creating it again finds the one that is there.
+/// While the source still runs: scheduling, sandbox, network and volumes cost no downtime, and a target that cannot
+/// start is found out before anything is stopped. Its name follows from the migration's uid: creating it again finds
+/// the one that is there.
 /// </remarks>
 internal sealed class ReceiveStep(
-    ICluster cluster, MigrationObjects objects, MigrationNodes nodes, ReceiverImages images, AgentCalls calls) : IMigrationStep
+    ICluster cluster, MigrationObjects objects, MigrationNodes nodes, ReceiverImages images, AgentCalls calls)
+    : IMigrationStep
 {
     public async Task<bool> RunAsync(MigrationScope scope, CancellationToken cancellationToken)
     {
@@ -26,7 +28,9 @@ internal sealed class ReceiveStep(
         }
 
         scope.Begin(Steps.Receive);
-        scope.Phase(scope.Is(ConditionTypes.Checkpointed) ? MigrationPhases.Transferring : MigrationPhases.Pending, "the target pod is being prepared");
+        scope.Phase(scope.Is(ConditionTypes.Checkpointed)
+            ? MigrationPhases.Transferring
+            : MigrationPhases.Pending, "the target pod is being prepared");
         var source = objects.RequireSource(scope);
         nodes.RequireTarget(scope);
         if (images.Choose(scope, source) is not { } chosen)
@@ -37,21 +41,33 @@ internal sealed class ReceiveStep(
         var target = await FindOrCreateAsync(scope, source, chosen, cancellationToken);
         if (!MigrationObjects.IsTargetOf(target, scope))
         {
-            throw new TerminalException(Reasons.RestoreFailed, $"a pod named {target.Metadata.Name} exists and is not this migration's: delete it");
+            throw new TerminalException(
+                Reasons.RestoreFailed,
+                $"a pod named {target.Metadata.Name} exists and is not this migration's: delete it");
         }
 
-        scope.Status = scope.Status with { RestoredPodName = target.Metadata.Name, RestoredPodUID = target.Metadata.Uid };
-        MigrationValidation.Refuse(MigrationValidation.OfAdmission(source, target) ?? MigrationValidation.OfReceiver(target));
-        var request = new GetRestoreRequest { PodUid = target.Metadata.Uid, WaitMilliseconds = 10_000, Until = RestorePhases.Waiting };
+        scope.Status =
+            scope.Status with { RestoredPodName = target.Metadata.Name, RestoredPodUID = target.Metadata.Uid };
+        MigrationValidation.Refuse(
+            MigrationValidation.OfAdmission(source, target) ?? MigrationValidation.OfReceiver(target));
+        var request =
+            new GetRestoreRequest
+            {
+                PodUid = target.Metadata.Uid,
+                WaitMilliseconds = 10_000,
+                Until = RestorePhases.Waiting,
+            };
         request.ContainerNames.AddRange(target.LivingContainers().Select(c => c.Name));
-        if (calls.Ask(scope, CallNames.Receive, scope.Status.TargetNode!, (agent, t) => agent.GetRestoreAsync(request, t)) is not { } receiver)
+        if (calls.Ask(scope, CallNames.Receive, scope.Status.TargetNode!, (agent, t) => agent
+            .GetRestoreAsync(request, t)) is not { } receiver)
         {
             return scope.AwaitAnswer();
         }
 
         if (receiver.Containers.FirstOrDefault(c => c.Phase == RestorePhases.Failed) is { } failed)
         {
-            throw new TerminalException(Reasons.RestoreFailed, $"container {failed.ContainerName} of the target cannot wait: {failed.Message}");
+            throw new TerminalException(
+                Reasons.RestoreFailed, $"container {failed.ContainerName} of the target cannot wait: {failed.Message}");
         }
 
         // It may be further, where an operator has died before it could say that the target waits.
@@ -70,7 +86,11 @@ internal sealed class ReceiveStep(
             RequireAddress(source, target, receiver.Addresses);
         }
 
-        scope.Set(ConditionTypes.TargetPrepared, true, Reasons.Succeeded, $"pod {target.Metadata.Name} stands at {scope.Status.TargetNode} and waits for the checkpoint");
+        scope.Set(
+            ConditionTypes.TargetPrepared,
+            true,
+            Reasons.Succeeded,
+            $"pod {target.Metadata.Name} stands at {scope.Status.TargetNode} and waits for the checkpoint");
         scope.End(Steps.Receive, "");
         return true;
     }
@@ -81,7 +101,8 @@ internal sealed class ReceiveStep(
         // One that was there and has gone is not made again: whoever took it away would take the next one, too.
         : scope.Status.RestoredPodUID is not null ? objects.RequireTargetAsync(scope, cancellationToken)
         : cluster.CreateOrGetAsync(
-            TargetPod.From(source, scope, ArtifactUri.ForPod(scope.Status.PodUID!, scope.CheckpointID).ToString(), chosen),
+            TargetPod.From(
+                source, scope, ArtifactUri.ForPod(scope.Status.PodUID!, scope.CheckpointID).ToString(), chosen),
             cancellationToken);
 
     private static void RequireAddress(V1Pod source, V1Pod target, IEnumerable<string> addresses)
@@ -91,7 +112,8 @@ internal sealed class ReceiveStep(
         {
             throw new TerminalException(
                 Reasons.AddressNotKept,
-                $"pod {target.Metadata.Name} has {(found.Count > 0 ? string.Join(", ", found) : "no address")}, not the source's {string.Join(", ", wanted)}: "
+                $"pod {target.Metadata.Name} has {(found.Count > 0 ? string.Join(", ", found) : "no address")}, not "
+                + $"the source's {string.Join(", ", wanted)}: "
                 + $"the network does not know annotation {PodAddress.OwnAddresses}");
         }
     }

@@ -4,10 +4,12 @@ using PodCheckpointing.Api.V1;
 
 namespace PodCheckpointing.Manager.PodMigrations.Forward;
 
-/// <summary>Has the target run the very images that the source runs: see <see cref="TargetImages"/>. Asks only.</summary>
+/// <summary>Has the target run the very images that the source runs: see
+/// <see cref="TargetImages"/>. Asks only.</summary>
 internal sealed class ReceiverImages(NodeCapabilities capabilities, AgentCalls calls)
 {
-    /// <summary>The images of the target; null while the agents are being asked, as another life of the operator must do again.</summary>
+    /// <summary>The images of the target; null while the agents are being asked, as another life of
+    /// the operator must do again.</summary>
     public IReadOnlyList<TargetImage>? Choose(MigrationScope scope, V1Pod source)
     {
         if (!TargetImages.AtSource(source).Any())
@@ -27,7 +29,8 @@ internal sealed class ReceiverImages(NodeCapabilities capabilities, AgentCalls c
         return images;
     }
 
-    /// <summary>Whether what was pulled for a target that waits is what the source runs; false while its agent is being asked.</summary>
+    /// <summary>Whether what was pulled for a target that waits is what the source runs; false while
+    /// its agent is being asked.</summary>
     public bool AreSame(MigrationScope scope, V1Pod source, V1Pod target, IReadOnlyList<TargetImage> images)
     {
         if (!images.Any(image => image.IsUnsure))
@@ -36,7 +39,8 @@ internal sealed class ReceiverImages(NodeCapabilities capabilities, AgentCalls c
         }
 
         var request = new GetCapabilitiesRequest { Images = { images.Select(image => image.Image) } };
-        if (calls.Ask(scope, CallNames.Images, scope.Status.TargetNode!, (agent, t) => agent.GetCapabilitiesAsync(request, t)) is not { } pulled)
+        if (calls.Ask(scope, CallNames.Images, scope.Status.TargetNode!, (agent, t) => agent
+            .GetCapabilitiesAsync(request, t)) is not { } pulled)
         {
             return false;
         }

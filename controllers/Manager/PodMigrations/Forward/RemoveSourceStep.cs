@@ -7,9 +7,11 @@ using PodCheckpointing.Runtime;
 namespace PodCheckpointing.Manager.PodMigrations.Forward;
 
 /// <summary>Ends the source, and takes its fence away when it is gone: the commit.</summary>
-/// <remarks>A source that is being deleted is not deleted again, and lifting a fence that is lifted changes nothing.</remarks>
+/// <remarks>A source that is being deleted is not deleted again, and lifting a fence that
+/// is lifted changes nothing.</remarks>
 internal sealed class RemoveSourceStep(
-    ICluster cluster, MigrationObjects objects, MigrationNodes nodes, SourceProcesses processes, AgentCalls calls, TimeProvider time) : IMigrationStep
+    ICluster cluster, MigrationObjects objects, MigrationNodes nodes, SourceProcesses processes, AgentCalls calls,
+    TimeProvider time) : IMigrationStep
 {
     /// <summary>In which kubelet ends a pod whose processes stand still, with much to spare.</summary>
     private static readonly TimeSpan KubeletsTime = TimeSpan.FromSeconds(30);
@@ -35,11 +37,13 @@ internal sealed class RemoveSourceStep(
             {
                 scope.Stall = MigrationStalls.SourceSilent(scope);
             }
-            else if (source is { Metadata: { DeletionTimestamp: { } since, Finalizers.Count: > 0 } } && time.GetUtcNow().UtcDateTime - since > KubeletsTime)
+            else if (source is { Metadata: { DeletionTimestamp: { } since, Finalizers.Count: > 0 } }
+                && time.GetUtcNow().UtcDateTime - since > KubeletsTime)
             {
                 scope.Stall = new(
                     Reasons.SourceHeld,
-                    $"the source pod {source.Metadata.Name} is ended, and its object is held by finalizers: {string.Join(", ", source.Metadata.Finalizers)}");
+                    $"the source pod {source.Metadata.Name} is ended, and its object is held by finalizers: "
+                        + $"{string.Join(", ", source.Metadata.Finalizers)}");
             }
 
             return false;
@@ -57,7 +61,8 @@ internal sealed class RemoveSourceStep(
     }
 
     /// <summary>Ends what may run of a source whose object is gone, and then its fence.</summary>
-    /// <remarks>In this order: the object may have been deleted by force, and its kubelet have heard nothing of that.</remarks>
+    /// <remarks>In this order: the object may have been deleted by force, and its kubelet
+    /// have heard nothing of that.</remarks>
     /// <returns>Whether both are done.</returns>
     private bool Unfence(MigrationScope scope)
     {
@@ -66,7 +71,8 @@ internal sealed class RemoveSourceStep(
         {
             return processes.Kill(scope)
                 && calls.Ask(
-                    scope, CallNames.Unfence, scope.Status.SourceNode!, (agent, t) => agent.UnfenceAsync(request, t)) is not null;
+                    scope, CallNames.Unfence, scope.Status.SourceNode!, (agent, t) => agent.UnfenceAsync(request, t))
+                    is not null;
         }
         catch (AgentException silent) when (silent.Reason == Reasons.AgentUnavailable)
         {

@@ -6,10 +6,10 @@ using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.PodMigrations.Forward;
 
-/// <summary>Has the target's node stage the checkpoint and let the target go, and waits until the runtime and kubelet say that all of
-/// it runs.</summary>
-/// <remarks>That it may run is stored before it is let go. The calls name the target by its uid: a second one finds it staged, or
-/// let go.</remarks>
+/// <summary>Has the target's node stage the checkpoint and let the target go, and waits until the runtime and kubelet
+/// say that all of it runs.</summary>
+/// <remarks>That it may run is stored before it is let go. The calls name the target by its uid: a second one finds it
+/// staged, or let go.</remarks>
 internal sealed class RestoreStep(
     MigrationObjects objects, MigrationNodes nodes, IAgentDirectory agents, AgentCalls calls) : IMigrationStep
 {
@@ -25,18 +25,22 @@ internal sealed class RestoreStep(
         var target = objects.FindTarget(scope) ?? await objects.RequireTargetAsync(scope, cancellationToken);
         if (target.Metadata.DeletionTimestamp is not null)
         {
-            throw new TerminalException(Reasons.RestoreFailed, $"the target pod {target.Metadata.Name} was deleted before it was verified");
+            throw new TerminalException(
+                Reasons.RestoreFailed, $"the target pod {target.Metadata.Name} was deleted before it was verified");
         }
 
         MigrationValidation.Refuse(MigrationValidation.OfContainers(target));
         var checkpoint = objects.RequireCheckpoint(scope);
         var contents = objects.ContentsOf(checkpoint).ToList();
-        // A pod is restored whole: one that lacks a container would be taken for it, and its source removed. From when the
-        // restore has begun on the contents are not needed any more, and may be gone.
+        // A pod is restored whole: one that lacks a container would be taken for it, and its source removed. From when
+        // the restore has begun on the contents are not needed any more, and may be gone.
         var names = target.LivingContainers().Select(c => c.Name).Order(StringComparer.Ordinal).ToList();
-        if (!scope.HasBegun(Steps.Restore) && names.Except(contents.Select(c => c.Spec.Source.ContainerName!)).FirstOrDefault() is { } missing)
+        if (!scope.HasBegun(Steps.Restore)
+            && names.Except(contents.Select(c => c.Spec.Source.ContainerName!)).FirstOrDefault() is { } missing)
         {
-            throw new TerminalException(Reasons.ArtifactMissing, $"container {missing} is not in PodCheckpoint {scope.CheckpointName} any more");
+            throw new TerminalException(
+                Reasons.ArtifactMissing,
+                $"container {missing} is not in PodCheckpoint {scope.CheckpointName} any more");
         }
 
         if (!Stage(scope, target, checkpoint, contents, names))
@@ -74,27 +78,35 @@ internal sealed class RestoreStep(
     /// <returns>What its runtime says of a target of which every container runs; null while one does not.</returns>
     private GetRestoreResponse? Run(MigrationScope scope, V1Pod target, List<string> names)
     {
-        var go = new ReleaseRestoreRequest { PodUid = target.Metadata.Uid, AddressHolder = scope.HasBegun(Steps.Hold) ? scope.Uid : "" };
-        var released = calls.Ask(scope, CallNames.Release, scope.Status.TargetNode!, (agent, t) => agent.ReleaseRestoreAsync(go, t));
+        var go = new ReleaseRestoreRequest
+        {
+            PodUid = target.Metadata.Uid,
+            AddressHolder = scope.HasBegun(Steps.Hold) ? scope.Uid : "",
+        };
+        var released = calls.Ask(
+            scope, CallNames.Release, scope.Status.TargetNode!, (agent, t) => agent.ReleaseRestoreAsync(go, t));
         var request = new GetRestoreRequest { PodUid = target.Metadata.Uid, WaitMilliseconds = 20_000 };
         request.ContainerNames.AddRange(names);
-        var restore = calls.Ask(scope, CallNames.Restore, scope.Status.TargetNode!, (agent, t) => agent.GetRestoreAsync(request, t));
+        var restore = calls.Ask(
+            scope, CallNames.Restore, scope.Status.TargetNode!, (agent, t) => agent.GetRestoreAsync(request, t));
         if (restore is null || released is null)
         {
             return null;
         }
 
         RefuseFailed(restore);
-        if (names.Except(restore.Containers.Where(c => c.Phase == RestorePhases.Running).Select(c => c.ContainerName)).Any())
+        if (names.Except(restore.Containers.Where(c => c.Phase == RestorePhases.Running).Select(c => c.ContainerName))
+            .Any())
         {
             // No create comes any more that could take what is staged: a create that waited too long ends a pod that
             // is never restarted.
             if (target.Status is { Phase: "Failed" or "Succeeded" } ended)
             {
+                var why = $"{ended.Reason} {ended.Message}".Trim();
                 throw new TerminalException(
                     Reasons.RestoreFailed,
-                    $"the target pod {target.Metadata.Name} ended before it was restored: {ended.Reason} {ended.Message}"
-                        .TrimEnd(' ', ':'));
+                    $"the target pod {target.Metadata.Name} ended before it was restored"
+                        + (why.Length > 0 ? $": {why}" : ""));
             }
 
             calls.AskAgain(scope, CallNames.Restore);
@@ -119,16 +131,18 @@ internal sealed class RestoreStep(
         return null;
     }
 
-    /// <summary>What the target's agent says after kubelet: that a container runs does not say what runs in it. A node that has lost
-    /// its power since it let the target go has begun it afresh.</summary>
+    /// <summary>What the target's agent says after kubelet: that a container runs does not say what runs in it. A node
+    /// that has lost its power since it let the target go has begun it afresh.</summary>
     private GetRestoreResponse? LooksAgain(MigrationScope scope, V1Pod target, List<string> names)
     {
         var request = new GetRestoreRequest { PodUid = target.Metadata.Uid };
         request.ContainerNames.AddRange(names);
-        return calls.Ask(scope, CallNames.Verify, scope.Status.TargetNode!, (agent, t) => agent.GetRestoreAsync(request, t));
+        return calls.Ask(
+            scope, CallNames.Verify, scope.Status.TargetNode!, (agent, t) => agent.GetRestoreAsync(request, t));
     }
 
-    private void TellVerified(MigrationScope scope, List<ContainerCheckpointContent> contents, GetRestoreResponse restore)
+    private void TellVerified(
+        MigrationScope scope, List<ContainerCheckpointContent> contents, GetRestoreResponse restore)
     {
         scope.Status = scope.Status with
         {
@@ -136,7 +150,9 @@ internal sealed class RestoreStep(
             DowntimeMilliseconds = Downtime(scope, contents, restore),
         };
         scope.Set(ConditionTypes.Restored, true, Reasons.Succeeded, "the target's processes run");
-        scope.Set(ConditionTypes.RestoreVerified, true, Reasons.Succeeded, "the runtime restored every container, and all run");
+        scope.Set(
+            ConditionTypes.RestoreVerified, true, Reasons.Succeeded,
+            "the runtime restored every container, and all run");
         scope.End(Steps.Restore, $"CRIU took {restore.Containers.Max(c => c.RestoreMicroseconds) / 1000} ms");
         scope.Begin(Steps.Commit);
         scope.Phase(MigrationPhases.Finalizing, "the source is being removed");
@@ -145,7 +161,8 @@ internal sealed class RestoreStep(
     /// <summary>Has the target's agent verify and stage every container, or confirm what it has staged ahead.</summary>
     /// <returns>Whether all are; false while it does.</returns>
     private bool Stage(
-        MigrationScope scope, V1Pod target, PodCheckpoint checkpoint, IEnumerable<ContainerCheckpointContent> contents, IReadOnlyList<string> names)
+        MigrationScope scope, V1Pod target, PodCheckpoint checkpoint, IEnumerable<ContainerCheckpointContent> contents,
+        IReadOnlyList<string> names)
     {
         var volumes = checkpoint.Status?.Volumes ?? [];
         var staged = true;
@@ -153,7 +170,8 @@ internal sealed class RestoreStep(
         {
             staged &= calls.Ask(
                 scope, CallNames.Prepare(content.Spec.Source.ContainerName!), scope.Status.TargetNode!,
-                (agent, t) => agent.PrepareRestoreAsync(PrepareRequest(target, content, names, volumes), t)) is not null;
+                (agent, t) => agent.PrepareRestoreAsync(PrepareRequest(target, content, names, volumes), t))
+                is not null;
         }
 
         return staged;
@@ -179,22 +197,31 @@ internal sealed class RestoreStep(
     /// <summary>Every container has its sockets again: until then the node lets nothing through to the pod.</summary>
     private bool HasSockets(MigrationScope scope, V1Pod target, IEnumerable<string> containers)
     {
-        var request = new GetRestoreRequest { PodUid = target.Metadata.Uid, WaitMilliseconds = 20_000, Until = RestorePhases.Restored };
+        var request =
+            new GetRestoreRequest
+            {
+                PodUid = target.Metadata.Uid,
+                WaitMilliseconds = 20_000,
+                Until = RestorePhases.Restored,
+            };
         request.ContainerNames.AddRange(containers);
-        if (calls.Ask(scope, CallNames.Sockets, scope.Status.TargetNode!, (agent, t) => agent.GetRestoreAsync(request, t)) is not { } restore)
+        if (calls.Ask(scope, CallNames.Sockets, scope.Status.TargetNode!, (agent, t) => agent
+            .GetRestoreAsync(request, t)) is not { } restore)
         {
             return false;
         }
 
         RefuseFailed(restore);
-        return restore.Containers.All(c => RestorePhases.HasCome(c.Phase, RestorePhases.Restored)) || calls.AskAgain(scope, CallNames.Sockets);
+        return restore.Containers.All(c => RestorePhases.HasCome(c.Phase, RestorePhases.Restored))
+            || calls.AskAgain(scope, CallNames.Sockets);
     }
 
     private static void RefuseFailed(GetRestoreResponse restore)
     {
         if (restore.Containers.FirstOrDefault(c => c.Phase == RestorePhases.Failed) is { } failed)
         {
-            throw new TerminalException(Reasons.RestoreFailed, $"container {failed.ContainerName} could not be restored: {failed.Message}");
+            throw new TerminalException(
+                Reasons.RestoreFailed, $"container {failed.ContainerName} could not be restored: {failed.Message}");
         }
     }
 

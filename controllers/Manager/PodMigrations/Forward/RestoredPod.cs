@@ -15,7 +15,8 @@ internal sealed class RestoredPod(MigrationObjects objects, MigrationNodes nodes
             return new(Reasons.NodeLost, $"node {node} was lost with the restored pod {name}");
         }
 
-        return (objects.FindTarget(scope) ?? await objects.ReadTargetAsync(scope, cancellationToken)) is { Metadata.DeletionTimestamp: null }
+        return (objects.FindTarget(scope)
+            ?? await objects.ReadTargetAsync(scope, cancellationToken)) is { Metadata.DeletionTimestamp: null }
             ? null
             : new(Reasons.RestoreFailed, $"the restored pod {name} was deleted before the migration had ended");
     }

@@ -5,15 +5,16 @@ using PodCheckpointing.Manager.Agents;
 
 namespace PodCheckpointing.Manager.PodMigrations.Forward;
 
-/// <summary>Has the source's processes killed before its kubelet hears of its end, and before its ReplicaSet drops it: a preStop
-/// hook would speak for the pod that goes on at the target.</summary>
+/// <summary>Has the source's processes killed before its kubelet hears of its end, and before its ReplicaSet drops it:
+/// a preStop hook would speak for the pod that goes on at the target.</summary>
 /// <remarks>That they are killed is stored before they are. A second call finds none.</remarks>
 internal sealed class SourceProcesses(MigrationNodes nodes, AgentCalls calls, TimeProvider time)
 {
     /// <summary>In which an agent kills processes, or comes back from an update.</summary>
     private static readonly TimeSpan AgentsTime = TimeSpan.FromSeconds(30);
 
-    /// <returns>Whether they are; false while their node is being asked, or it is to be stored first that it will be.</returns>
+    /// <returns>Whether they are; false while their node is being asked, or it is to be
+    /// stored first that it will be.</returns>
     public bool Kill(MigrationScope scope, V1Pod source)
     {
         var node = scope.Status.SourceNode!;
@@ -43,12 +44,13 @@ internal sealed class SourceProcesses(MigrationNodes nodes, AgentCalls calls, Ti
         var request = new EndProcessesRequest { PodUid = scope.Status.PodUID, Holder = scope.Uid };
         try
         {
-            return calls.Ask(scope, CallNames.EndProcesses, scope.Status.SourceNode!, (agent, t) => agent.EndProcessesAsync(request, t)) is not null;
+            return calls.Ask(scope, CallNames.EndProcesses, scope.Status.SourceNode!, (agent, t) => agent
+                .EndProcessesAsync(request, t)) is not null;
         }
         catch (AgentException failed) when (failed.IsTerminal || HasWaited(scope))
         {
-            // Without a fence there, by an agent that does not know how, or by none at all while a Service waits for its pod: kubelet
-            // ends it as it would end any pod.
+            // Without a fence there, by an agent that does not know how, or by none at all while a Service waits for
+            // its pod: kubelet ends it as it would end any pod.
             return true;
         }
     }

@@ -4,9 +4,10 @@ using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.PodMigrations.Forward;
 
-/// <summary>Before each run forward: stops a migration that has come to a limit and whose target has not run. One that runs goes
-/// on, lest what it has done since be lost.</summary>
-/// <remarks>Has the target's node withdraw the target, which that decides once and for all: asked again, it says the same.</remarks>
+/// <summary>Before each run forward: stops a migration that has come to a limit and whose target has not run. One that
+/// runs goes on, lest what it has done since be lost.</summary>
+/// <remarks>Has the target's node withdraw the target, which that decides once and for all:
+/// asked again, it says the same.</remarks>
 internal sealed class StopStep(MigrationLimits limits, MigrationNodes nodes, AgentCalls calls) : IMigrationStep
 {
     public Task<bool> RunAsync(MigrationScope scope, CancellationToken cancellationToken) => Task.FromResult(
@@ -22,8 +23,16 @@ internal sealed class StopStep(MigrationLimits limits, MigrationNodes nodes, Age
                 return true;
             }
 
-            var request = new CancelRestoreRequest { PodUid = scope.Status.RestoredPodUID, Reason = why.Message, UnlessRun = true };
-            switch (calls.Ask(scope, CallNames.Withdraw, scope.Status.TargetNode!, (agent, t) => agent.CancelRestoreAsync(request, t)))
+            var request =
+                new CancelRestoreRequest
+                {
+                    PodUid = scope.Status.RestoredPodUID,
+                    Reason = why.Message,
+                    UnlessRun = true,
+                };
+            switch (calls.Ask(
+                scope, CallNames.Withdraw, scope.Status.TargetNode!,
+                (agent, t) => agent.CancelRestoreAsync(request, t)))
             {
                 case null:
                     return false;

@@ -3,7 +3,8 @@ using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.PodMigrations.Forward;
 
-/// <summary>Waits until the Service leads to the target and no longer to the source; or it does not, which is told.</summary>
+/// <summary>Waits until the Service leads to the target and no longer to the source; or
+/// it does not, which is told.</summary>
 /// <remarks>Changes nothing: the endpoints are the cluster's own.</remarks>
 internal sealed class SwitchServiceStep(ICluster cluster, TimeProvider time) : IMigrationStep
 {
@@ -12,7 +13,8 @@ internal sealed class SwitchServiceStep(ICluster cluster, TimeProvider time) : I
 
     public Task<bool> RunAsync(MigrationScope scope, CancellationToken cancellationToken)
     {
-        if (scope.Migration.Spec.ServiceName is not { Length: > 0 } name || scope.Condition(ConditionTypes.ServiceSwitched) is not null)
+        if (scope.Migration.Spec.ServiceName is not { Length: > 0 } name
+            || scope.Condition(ConditionTypes.ServiceSwitched) is not null)
         {
             return Task.FromResult(true);
         }
@@ -23,11 +25,20 @@ internal sealed class SwitchServiceStep(ICluster cluster, TimeProvider time) : I
         var why = ServiceSwitch.Missing(endpoints, name, scope.Status);
         if (why is null)
         {
-            scope.Set(ConditionTypes.ServiceSwitched, true, Reasons.Succeeded, $"Service {name} leads to pod {scope.Status.RestoredPodName} and no longer to the source");
+            scope.Set(
+                ConditionTypes.ServiceSwitched,
+                true,
+                Reasons.Succeeded,
+                $"Service {name} leads to pod {scope.Status.RestoredPodName} and no longer to the source");
         }
-        else if (time.GetUtcNow().UtcDateTime >= scope.Condition(ConditionTypes.SourceRemoved)!.LastTransitionTime + EndpointsLimit)
+        else if (time.GetUtcNow().UtcDateTime >= scope.Condition(ConditionTypes.SourceRemoved)!.LastTransitionTime
+            + EndpointsLimit)
         {
-            scope.Set(ConditionTypes.ServiceSwitched, false, Reasons.EndpointsNotSwitched, $"{why}, for {EndpointsLimit.TotalSeconds:0} s");
+            scope.Set(
+                ConditionTypes.ServiceSwitched,
+                false,
+                Reasons.EndpointsNotSwitched,
+                $"{why}, for {EndpointsLimit.TotalSeconds:0} s");
         }
         else
         {

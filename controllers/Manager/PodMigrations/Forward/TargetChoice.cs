@@ -8,10 +8,13 @@ namespace PodCheckpointing.Manager.PodMigrations.Forward;
 /// <remarks>Takes a slot; asking again takes no second one.</remarks>
 internal sealed class TargetChoice(ICluster cluster, MigrationSlots slots, NodeInquiry inquiry, TimeProvider time)
 {
-    /// <summary>The node to go to, when the migration may begin; null while it waits, which its status then says.</summary>
+    /// <summary>The node to go to, when the migration may begin; null while it waits,
+    /// which its status then says.</summary>
     public async Task<string?> ChooseAsync(MigrationScope scope, V1Pod pod, CancellationToken cancellationToken)
     {
-        var request = SlotRequest.Of(scope.Migration, pod, cluster, scope.Wake) with { Targets = () => inquiry.Candidates(scope, pod) };
+        var request =
+            SlotRequest.Of(scope.Migration, pod, cluster, scope.Wake) with { Targets = () => inquiry.Candidates(
+                scope, pod) };
         var answer = await slots.AskAsync(request, cancellationToken);
         if (answer.Target is null)
         {

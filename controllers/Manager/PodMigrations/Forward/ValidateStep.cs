@@ -5,10 +5,11 @@ using PodCheckpointing.Runtime;
 namespace PodCheckpointing.Manager.PodMigrations.Forward;
 
 /// <summary>Finds everything that stands in the way, at once, and chooses the target; a dry run ends here.</summary>
-/// <remarks>Takes nothing but a slot, and asking again takes no second one. What was chosen is stored before the first side effect:
-/// the pod and the nodes are chosen once.</remarks>
+/// <remarks>Takes nothing but a slot, and asking again takes no second one. What was chosen is stored before the first
+/// side effect: the pod and the nodes are chosen once.</remarks>
 internal sealed class ValidateStep(
-    ICluster cluster, MigrationNodes nodes, ObjectObstacles obstacles, NodeInquiry inquiry, TargetChoice targets, SilentAgents silentAgents, TimeProvider time)
+    ICluster cluster, MigrationNodes nodes, ObjectObstacles obstacles, NodeInquiry inquiry, TargetChoice targets,
+    SilentAgents silentAgents, TimeProvider time)
     : IMigrationStep
 {
     public async Task<bool> RunAsync(MigrationScope scope, CancellationToken cancellationToken)
@@ -44,7 +45,11 @@ internal sealed class ValidateStep(
             return false;
         }
 
-        if (target is not null && nodes.Find(target) is not null && pod?.Spec.NodeName is { } source && source != target && !inquiry.Ask(scope, pod, target, found, dry))
+        if (target is not null
+            && nodes.Find(target) is not null
+            && pod?.Spec.NodeName is { } source
+            && source != target
+            && !inquiry.Ask(scope, pod, target, found, dry))
         {
             scope.Phase(MigrationPhases.Pending, "asks the agents of both nodes what they can do");
             return scope.AwaitAnswer();
@@ -77,9 +82,15 @@ internal sealed class ValidateStep(
             MaxFreezeSeconds = (long?)Freeze.AllowedFor(pod)?.TotalSeconds,
             RestoredPodName = scope.TargetPodName(pod),
         };
-        var freeze = Freeze.AllowedFor(pod) is { } longest ? $"; its liveness probes let it stand still for {longest.TotalSeconds:0} s" : "";
+        var freeze = Freeze.AllowedFor(pod) is { } longest
+            ? $"; its liveness probes let it stand still for {longest.TotalSeconds:0} s"
+            : "";
         var passed = string.Concat(silentAgents.Of(scope.Uid).Select(silent => $"; {silent.Why.Message}"));
-        scope.Set(ConditionTypes.Validated, true, Reasons.Succeeded, $"pod {pod.Metadata.Name} can move from {pod.Spec.NodeName} to {target}{freeze}{passed}");
+        scope.Set(
+            ConditionTypes.Validated,
+            true,
+            Reasons.Succeeded,
+            $"pod {pod.Metadata.Name} can move from {pod.Spec.NodeName} to {target}{freeze}{passed}");
         silentAgents.Forget(scope.Uid);
         scope.End(Steps.Validate, "");
         scope.Phase(MigrationPhases.Pending, "the migration is possible");
@@ -90,7 +101,8 @@ internal sealed class ValidateStep(
         var good = found.Count == 0;
         var reason = good ? Reasons.Succeeded : found[0].Reason;
         var message = good
-            ? $"pod {pod!.Metadata.Name} could move from {pod.Spec.NodeName} to {target}; it was a dry run, nothing was done"
+            ? $"pod {pod!.Metadata.Name} could move from {pod.Spec.NodeName} to {target}; it was a dry run, nothing "
+                + "was done"
             : Obstacle.Tell(found);
         scope.Set(ConditionTypes.Validated, good, reason, message);
         scope.Set(ConditionTypes.Ready, good, reason, message);

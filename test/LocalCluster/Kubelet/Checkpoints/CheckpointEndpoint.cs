@@ -4,7 +4,8 @@ using PodCheckpointing.TestKubelet.Pods;
 
 namespace PodCheckpointing.TestKubelet.Checkpoints;
 
-/// <summary>kubelet's checkpoint endpoint, with the status codes and words that were measured on the real one.</summary>
+/// <summary>kubelet's checkpoint endpoint, with the status codes and words that were
+/// measured on the real one.</summary>
 internal static class CheckpointEndpoint
 {
     public static void MapCheckpoint(this WebApplication app, KubeletOptions options)

@@ -54,7 +54,8 @@ internal static class PodMapping
             WorkingDir = container.WorkingDir ?? "",
             LogPath = $"{container.Name}/{attempt}.log",
             Tty = container.Tty == true,
-            Linux = new LinuxContainerConfig { Resources = Resources(container), SecurityContext = Security(pod, container) },
+            Linux = new LinuxContainerConfig { Resources = Resources(container), SecurityContext = Security(
+                pod, container) },
         };
         config.Command.AddRange(container.Command ?? []);
         config.Args.AddRange(container.Args ?? []);
@@ -74,7 +75,8 @@ internal static class PodMapping
         Path.Combine(options.RootDirectory, "pods", pod.Metadata.Uid!);
 
     public static string LogDirectory(V1Pod pod, KubeletOptions options) =>
-        Path.Combine(options.PodLogsDirectory, $"{pod.Metadata.NamespaceProperty}_{pod.Metadata.Name}_{pod.Metadata.Uid}");
+        Path.Combine(
+            options.PodLogsDirectory, $"{pod.Metadata.NamespaceProperty}_{pod.Metadata.Name}_{pod.Metadata.Uid}");
 
     private static NamespaceOption Namespaces(V1Pod pod) => new()
     {
@@ -102,7 +104,8 @@ internal static class PodMapping
             {
                 var secret = source.TryGetProperty("secretRef", out var reference);
                 var name = PodSources.Text(secret ? reference : source.GetProperty("configMapRef"), "name");
-                foreach (var (key, value) in sources.Find(secret ? "Secret" : "ConfigMap", name) ?? new Dictionary<string, byte[]>())
+                foreach (var (key, value) in sources.Find(secret ? "Secret" : "ConfigMap", name)
+                    ?? new Dictionary<string, byte[]>())
                 {
                     yield return (PodSources.Text(source, "prefix") + key, Encoding.UTF8.GetString(value));
                 }
@@ -125,7 +128,8 @@ internal static class PodMapping
             }
             else
             {
-                throw new NotSupportedException($"env {variable.Name}: this kubelet resolves no such valueFrom, or its key is absent");
+                throw new NotSupportedException(
+                    $"env {variable.Name}: this kubelet resolves no such valueFrom, or its key is absent");
             }
         }
     }
@@ -179,7 +183,8 @@ internal static class PodMapping
     {
         var result = new LinuxContainerSecurityContext { NamespaceOptions = Namespaces(pod) };
         // The container's word counts before the pod's.
-        foreach (var context in new[] { pod.Spec.More?.GetValueOrDefault("securityContext"), container.More?.GetValueOrDefault("securityContext") })
+        foreach (var context in new[] { pod.Spec.More?.GetValueOrDefault("securityContext"),
+            container.More?.GetValueOrDefault("securityContext") })
         {
             foreach (var setting in context is { ValueKind: JsonValueKind.Object } set ? set.EnumerateObject() : [])
             {
@@ -215,7 +220,8 @@ internal static class PodMapping
                             {
                                 "RuntimeDefault" => ProfileType.RuntimeDefault,
                                 "Unconfined" => ProfileType.Unconfined,
-                                var other => throw new NotSupportedException($"seccompProfile {other}: this kubelet does not know it"),
+                                var other => throw new NotSupportedException(
+                                    $"seccompProfile {other}: this kubelet does not know it"),
                             },
                         };
                         break;
@@ -224,7 +230,8 @@ internal static class PodMapping
                     case "seLinuxOptions" or "runAsNonRoot":
                         break;
                     default:
-                        throw new NotSupportedException($"securityContext.{setting.Name}: this kubelet does not know it");
+                        throw new NotSupportedException(
+                            $"securityContext.{setting.Name}: this kubelet does not know it");
                 }
             }
         }
@@ -236,7 +243,8 @@ internal static class PodMapping
         element.TryGetProperty(name, out var list) ? list.EnumerateArray().Select(e => e.GetString()!) : [];
 
     private static void AddMounts(
-        ContainerConfig config, V1Pod pod, V1Container container, int attempt, PodSources sources, KubeletOptions options)
+        ContainerConfig config, V1Pod pod, V1Container container, int attempt, PodSources sources,
+        KubeletOptions options)
     {
         var directory = PodDirectory(pod, options);
         foreach (var mount in container.VolumeMounts ?? [])

@@ -5,7 +5,8 @@ using k8s.Models;
 
 namespace PodCheckpointing.TestKubelet.Pods;
 
-/// <summary>The ConfigMaps, Secrets and claims that a pod names, and its own facts: what its variables and volumes are made of.</summary>
+/// <summary>The ConfigMaps, Secrets and claims that a pod names, and its own facts: what its
+/// variables and volumes are made of.</summary>
 internal sealed class PodSources
 {
     private readonly Dictionary<(string Kind, string Name), IReadOnlyDictionary<string, byte[]>> _data = [];
@@ -16,8 +17,10 @@ internal sealed class PodSources
     public static PodSources None { get; } = new();
 
     /// <summary>Reads what the pod names.</summary>
-    /// <exception cref="NotSupportedException">Something is not there, and the pod does not say that it may be absent.</exception>
-    public static async Task<PodSources> LoadAsync(V1Pod pod, IKubernetes kubernetes, CancellationToken cancellationToken)
+    /// <exception cref="NotSupportedException">Something is not there, and the pod does not
+    /// say that it may be absent.</exception>
+    public static async Task<PodSources> LoadAsync(
+        V1Pod pod, IKubernetes kubernetes, CancellationToken cancellationToken)
     {
         var result = new PodSources();
         foreach (var (kind, name, optional) in Named(pod).Distinct())
@@ -25,9 +28,12 @@ internal sealed class PodSources
             try
             {
                 result._data[(kind, name)] = kind == "Secret"
-                    ? (await kubernetes.GetAsync<V1Secret>(pod.Metadata.NamespaceProperty, name, cancellationToken)).Data?.ToDictionary() ?? []
-                    : (await kubernetes.GetAsync<V1ConfigMap>(pod.Metadata.NamespaceProperty, name, cancellationToken)) is var map
-                        ? (map.Data ?? new Dictionary<string, string>()).ToDictionary(p => p.Key, p => Encoding.UTF8.GetBytes(p.Value))
+                    ? (await kubernetes.GetAsync<V1Secret>(
+                        pod.Metadata.NamespaceProperty, name, cancellationToken)).Data?.ToDictionary() ?? []
+                    : (await kubernetes.GetAsync<V1ConfigMap>(pod.Metadata.NamespaceProperty, name, cancellationToken))
+                        is var map
+                        ? (map.Data ?? new Dictionary<string, string>())
+                            .ToDictionary(p => p.Key, p => Encoding.UTF8.GetBytes(p.Value))
                             .Concat(map.BinaryData ?? new Dictionary<string, byte[]>()).ToDictionary()
                         : [];
             }
@@ -40,10 +46,12 @@ internal sealed class PodSources
             }
         }
 
-        foreach (var claim in (pod.Spec.Volumes ?? []).SelectMany(Volumes.SourcesOf).Where(s => s.Kind == "persistentVolumeClaim"))
+        foreach (var claim in (pod.Spec.Volumes ?? []).SelectMany(Volumes.SourcesOf).Where(
+            s => s.Kind == "persistentVolumeClaim"))
         {
             var name = Text(claim.Value, "claimName");
-            result._folders[name] = await FolderAsync(pod.Metadata.NamespaceProperty!, name, kubernetes, cancellationToken);
+            result._folders[name] =
+                await FolderAsync(pod.Metadata.NamespaceProperty!, name, kubernetes, cancellationToken);
         }
 
         return result;
@@ -65,11 +73,13 @@ internal sealed class PodSources
         "spec.nodeName" => options.NodeName,
         "status.hostIP" => options.NodeIP,
         "status.podIP" => pod.Status?.PodIP,
-        ['m', .., '\''] when path.Split('\'') is ["metadata.labels[", var key, _] => pod.Metadata.Labels?.TryGetValue(key, out var label) == true ? label : "",
+        ['m', .., '\''] when path.Split('\'') is ["metadata.labels[", var key, _] =>
+            pod.Metadata.Labels?.TryGetValue(key, out var label) == true ? label : "",
         _ => null,
     };
 
-    private static async Task<string> FolderAsync(string space, string name, IKubernetes kubernetes, CancellationToken cancellationToken)
+    private static async Task<string> FolderAsync(
+        string space, string name, IKubernetes kubernetes, CancellationToken cancellationToken)
     {
         try
         {
@@ -91,7 +101,9 @@ internal sealed class PodSources
     }
 
     private static string Lines(IDictionary<string, string>? pairs) =>
-        string.Join('\n', (pairs ?? new Dictionary<string, string>()).Select(p => $"{p.Key}={JsonSerializer.Serialize(p.Value)}"));
+        string.Join(
+            '\n', (pairs ?? new Dictionary<string, string>()).Select(
+                p => $"{p.Key}={JsonSerializer.Serialize(p.Value)}"));
 
     private static IEnumerable<(string Kind, string Name, bool Optional)> Named(V1Pod pod)
     {

@@ -51,7 +51,8 @@ internal sealed class PodStatusWriter(IKubernetes kubernetes, CriRuntime runtime
         try
         {
             await kubernetes.PatchAsync<V1Pod>(
-                pod.Metadata.NamespaceProperty, pod.Metadata.Name!, "status", PatchType.Merge, patch, "kubelet", cancellationToken);
+                pod.Metadata.NamespaceProperty, pod.Metadata.Name!, "status", PatchType.Merge, patch, "kubelet",
+                cancellationToken);
             _last[pod.Metadata.Uid!] = text;
         }
         catch (KubernetesException exception) when (exception.IsNotFound || exception.IsConflict)
@@ -68,7 +69,11 @@ internal sealed class PodStatusWriter(IKubernetes kubernetes, CriRuntime runtime
             await kubernetes.DeleteAsync<V1Pod>(
                 pod.Metadata.NamespaceProperty,
                 pod.Metadata.Name!,
-                new V1DeleteOptions { GracePeriodSeconds = 0, Preconditions = new V1Preconditions { Uid = pod.Metadata.Uid } },
+                new V1DeleteOptions
+                {
+                    GracePeriodSeconds = 0,
+                    Preconditions = new V1Preconditions { Uid = pod.Metadata.Uid },
+                },
                 cancellationToken);
         }
         catch (KubernetesException exception) when (exception.IsNotFound || exception.IsConflict)
@@ -105,7 +110,9 @@ internal sealed class PodStatusWriter(IKubernetes kubernetes, CriRuntime runtime
         {
             Type = type,
             Status = status,
-            LastTransitionTime = old?.Status == status ? old.LastTransitionTime : now.AddTicks(-(now.Ticks % TimeSpan.TicksPerSecond)),
+            LastTransitionTime = old?.Status == status
+                ? old.LastTransitionTime
+                : now.AddTicks(-(now.Ticks % TimeSpan.TicksPerSecond)),
         };
     }
 
@@ -120,8 +127,10 @@ internal sealed class PodStatusWriter(IKubernetes kubernetes, CriRuntime runtime
         foreach (var container in wanted)
         {
             var last = containers.Where(c => c.Metadata.Name == container.Name).MaxBy(c => c.Metadata.Attempt);
-            var before = containers.Where(c => c.Metadata.Name == container.Name && c.Metadata.Attempt + 1 == last?.Metadata.Attempt)
-                .MaxBy(c => c.CreatedAt);
+            var before =
+                containers.Where(
+                    c => c.Metadata.Name == container.Name && c.Metadata.Attempt + 1 == last?.Metadata.Attempt)
+                    .MaxBy(c => c.CreatedAt);
             var status = last is null ? null : await runtime.ContainerAsync(last.Id, cancellationToken);
             var running = status?.State == ContainerState.ContainerRunning;
             result.Add(new V1ContainerStatus
@@ -133,7 +142,9 @@ internal sealed class PodStatusWriter(IKubernetes kubernetes, CriRuntime runtime
                 RestartCount = (int)(last?.Metadata.Attempt ?? 0),
                 Started = running && probes.IsStarted(container, status!.Id),
                 Ready = running && probes.IsReady(container, status!.Id),
-                LastState = before is null ? null : StateOf(await runtime.ContainerAsync(before.Id, cancellationToken), null),
+                LastState = before is null
+                    ? null
+                    : StateOf(await runtime.ContainerAsync(before.Id, cancellationToken), null),
                 State = StateOf(status, waiting.TryGetValue(container.Name, out var why) ? why : null),
             });
         }
@@ -141,30 +152,31 @@ internal sealed class PodStatusWriter(IKubernetes kubernetes, CriRuntime runtime
         return result;
     }
 
-    private static V1ContainerState StateOf(ContainerStatus? status, (string Reason, string Message)? waiting) => status?.State switch
-    {
-        ContainerState.ContainerRunning => new V1ContainerState
+    private static V1ContainerState StateOf(ContainerStatus? status, (string Reason, string Message)? waiting) =>
+        status?.State switch
         {
-            Running = new V1ContainerStateRunning { StartedAt = Time(status.StartedAt) },
-        },
-        _ when waiting is { } why => new V1ContainerState
-        {
-            Waiting = new V1ContainerStateWaiting { Reason = why.Reason, Message = why.Message },
-        },
-        ContainerState.ContainerExited => new V1ContainerState
-        {
-            Terminated = new V1ContainerStateTerminated
+            ContainerState.ContainerRunning => new V1ContainerState
             {
-                ExitCode = status.ExitCode,
-                Reason = status.ExitCode == 0 ? "Completed" : "Error",
-                Message = status.Message,
-                StartedAt = Time(status.StartedAt),
-                FinishedAt = Time(status.FinishedAt),
-                ContainerID = $"containerd://{status.Id}",
+                Running = new V1ContainerStateRunning { StartedAt = Time(status.StartedAt) },
             },
-        },
-        _ => new V1ContainerState { Waiting = new V1ContainerStateWaiting { Reason = "ContainerCreating" } },
-    };
+            _ when waiting is { } why => new V1ContainerState
+            {
+                Waiting = new V1ContainerStateWaiting { Reason = why.Reason, Message = why.Message },
+            },
+            ContainerState.ContainerExited => new V1ContainerState
+            {
+                Terminated = new V1ContainerStateTerminated
+                {
+                    ExitCode = status.ExitCode,
+                    Reason = status.ExitCode == 0 ? "Completed" : "Error",
+                    Message = status.Message,
+                    StartedAt = Time(status.StartedAt),
+                    FinishedAt = Time(status.FinishedAt),
+                    ContainerID = $"containerd://{status.Id}",
+                },
+            },
+            _ => new V1ContainerState { Waiting = new V1ContainerStateWaiting { Reason = "ContainerCreating" } },
+        };
 
     private static DateTime Time(long nanoseconds) =>
         DateTime.UnixEpoch.AddSeconds(nanoseconds / 1_000_000_000);

@@ -7,7 +7,8 @@ namespace PodCheckpointing.TestKubelet.Pods;
 
 /// <summary>Keeps one pod as its object says, from the first sandbox to the last process.</summary>
 internal sealed class PodWorker(
-    CriRuntime runtime, IKubernetes kubernetes, PodStatusWriter statuses, KubeletOptions options, ILogger logger) : IDisposable
+    CriRuntime runtime, IKubernetes kubernetes, PodStatusWriter statuses, KubeletOptions options, ILogger logger)
+    : IDisposable
 {
     private readonly SemaphoreSlim _wake = new(0, 1);
     private readonly Dictionary<string, (string Reason, string Message)> _waiting = [];
@@ -62,7 +63,8 @@ internal sealed class PodWorker(
                 KubeletLog.SyncFailed(logger, exception, uid);
             }
 
-            // Containers also end by themselves: the runtime is asked twice a second, the object's changes wake at once.
+            // Containers also end by themselves: the runtime is asked twice a
+            // second, the object's changes wake at once.
             await _wake.WaitAsync(TimeSpan.FromMilliseconds(500), cancellationToken);
         }
     }
@@ -156,7 +158,8 @@ internal sealed class PodWorker(
 
         if (initialized)
         {
-            // One after the other, as kubelet does: the second one's image is not even looked for before the first one is created.
+            // One after the other, as kubelet does: the second one's image is not even looked
+            // for before the first one is created.
             foreach (var container in pod.Spec.Containers)
             {
                 await KeepAsync(pod, container, config, Last(containers, container.Name), cancellationToken);
@@ -164,7 +167,8 @@ internal sealed class PodWorker(
         }
 
         await statuses.ReportAsync(
-            pod, _sandbox, _podIP, initialized, new Dictionary<string, (string, string)>(_waiting), _probes, cancellationToken);
+            pod, _sandbox, _podIP, initialized, new Dictionary<string, (string, string)>(_waiting), _probes,
+            cancellationToken);
     }
 
     private async Task KeepAsync(
@@ -181,7 +185,9 @@ internal sealed class PodWorker(
                 break;
             case ContainerState.ContainerExited:
                 var code = (await runtime.ContainerAsync(last.Id, cancellationToken)).ExitCode;
-                if (pod.Spec.RestartPolicy is null or "Always" || container.RestartPolicy == "Always" || (pod.Spec.RestartPolicy == "OnFailure" && code != 0))
+                if (pod.Spec.RestartPolicy is null or "Always"
+                    || container.RestartPolicy == "Always"
+                    || (pod.Spec.RestartPolicy == "OnFailure" && code != 0))
                 {
                     await RestartAsync(pod, container, config, last, cancellationToken);
                 }
@@ -219,10 +225,15 @@ internal sealed class PodWorker(
         if (await runtime.ImageAsync(container.Image!, cancellationToken) is null)
         {
             // Without a registry, what is not on the node cannot be had.
-            var never = container.More?.TryGetValue("imagePullPolicy", out var policy) == true && policy.GetString() == "Never";
+            var never = container.More?.TryGetValue("imagePullPolicy", out var policy) == true
+                && policy.GetString() == "Never";
             _waiting[container.Name] = never
-                ? ("ErrImageNeverPull", $"Container image \"{container.Image}\" is not present with pull policy of Never")
-                : ("ImagePullBackOff", $"Back-off pulling image \"{container.Image}\": it is not on the node, which has no registry");
+                ? (
+                    "ErrImageNeverPull",
+                    $"Container image \"{container.Image}\" is not present with pull policy of Never")
+                : (
+                    "ImagePullBackOff",
+                    $"Back-off pulling image \"{container.Image}\": it is not on the node, which has no registry");
             return;
         }
 

@@ -16,7 +16,8 @@ internal sealed class ProbeResults(CriRuntime runtime, TimeProvider time) : IDis
     private sealed record Result(DateTimeOffset Next, int Failures, int Successes, bool Good);
 
     /// <summary>Asks what is due; true when the container must be killed.</summary>
-    public async Task<bool> MustDieAsync(V1Container container, string id, string podIP, CancellationToken cancellationToken)
+    public async Task<bool> MustDieAsync(
+        V1Container container, string id, string podIP, CancellationToken cancellationToken)
     {
         // As long as a container starts, nobody asks it anything else.
         if (StartupOf(container) is { } startup && !IsStarted(container, id))
@@ -35,7 +36,8 @@ internal sealed class ProbeResults(CriRuntime runtime, TimeProvider time) : IDis
 
     public bool IsReady(V1Container container, string id) =>
         IsStarted(container, id)
-        && (container.ReadinessProbe is null || (_results.TryGetValue((id, "readiness"), out var result) && result.Good));
+        && (container.ReadinessProbe is null
+            || (_results.TryGetValue((id, "readiness"), out var result) && result.Good));
 
     public void Dispose() => _http.Dispose();
 
@@ -47,14 +49,18 @@ internal sealed class ProbeResults(CriRuntime runtime, TimeProvider time) : IDis
         action.GetProperty("port") is { ValueKind: JsonValueKind.Number } number
             ? number.GetInt32()
             : container.More!["ports"].EnumerateArray()
-                .Single(p => p.TryGetProperty("name", out var name) && name.GetString() == action.GetProperty("port").GetString())
+                .Single(p => p.TryGetProperty("name", out var name)
+                    && name.GetString() == action.GetProperty("port").GetString())
                 .GetProperty("containerPort").GetInt32();
 
     private static V1Probe? StartupOf(V1Container container) =>
-        container.More?.TryGetValue("startupProbe", out var probe) == true ? probe.Deserialize<V1Probe>(KubernetesJson.Options) : null;
+        container.More?.TryGetValue("startupProbe", out var probe) == true
+            ? probe.Deserialize<V1Probe>(KubernetesJson.Options)
+            : null;
 
     private async Task<bool> ProbeAsync(
-        V1Probe? probe, V1Container container, string id, string kind, string podIP, CancellationToken cancellationToken)
+        V1Probe? probe, V1Container container, string id, string kind, string podIP,
+        CancellationToken cancellationToken)
     {
         if (probe is null)
         {
@@ -75,7 +81,9 @@ internal sealed class ProbeResults(CriRuntime runtime, TimeProvider time) : IDis
         var successes = passed ? last.Successes + 1 : 0;
         var good = last.Good
             ? failures < (probe.FailureThreshold ?? 3)
-            : successes >= (probe.More?.TryGetValue("successThreshold", out var needed) == true ? needed.GetInt32() : 1);
+            : successes >= (probe.More?.TryGetValue("successThreshold", out var needed) == true
+                ? needed.GetInt32()
+                : 1);
         _results[(id, kind)] = new Result(now.AddSeconds(probe.PeriodSeconds ?? 10), failures, successes, good);
         return good;
     }
@@ -88,7 +96,8 @@ internal sealed class ProbeResults(CriRuntime runtime, TimeProvider time) : IDis
         {
             if (probe.Exec is { } exec)
             {
-                return (await runtime.ExecAsync(id, exec.Command, (int)limit.TotalSeconds, cancellationToken)).ExitCode == 0;
+                return (await runtime
+                    .ExecAsync(id, exec.Command, (int)limit.TotalSeconds, cancellationToken)).ExitCode == 0;
             }
 
             using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);

@@ -12,7 +12,8 @@ internal static class Volumes
     private static readonly string[] Written = ["configMap", "secret", "downwardAPI", "projected"];
 
     /// <summary>Makes every volume of a pod, those that are files filled.</summary>
-    /// <exception cref="NotSupportedException">A volume of a kind that this kubelet does not make; the message names it.</exception>
+    /// <exception cref="NotSupportedException">A volume of a kind that this kubelet does not
+    /// make; the message names it.</exception>
     public static void Prepare(V1Pod pod, PodSources sources, KubeletOptions options)
     {
         foreach (var volume in pod.Spec.Volumes ?? [])
@@ -58,9 +59,11 @@ internal static class Volumes
         {
             { HostPath: { } host } => null,
             { EmptyDir: not null } => "empty-dir",
-            { More: { } more } when Written.FirstOrDefault(more.ContainsKey) is { } written => written.ToLowerInvariant(),
+            { More: { } more } when Written.FirstOrDefault(more.ContainsKey) is { } written =>
+                written.ToLowerInvariant(),
             _ => throw new NotSupportedException(
-                $"volume {volume.Name}: this kubelet mounts emptyDir, hostPath, claims of local volumes, configMap, secret, downwardAPI and projected"),
+                $"volume {volume.Name}: this kubelet mounts emptyDir, hostPath, claims of local volumes, configMap, "
+                    + "secret, downwardAPI and projected"),
         };
         return kind is null
             ? volume.HostPath!.Path
@@ -93,7 +96,8 @@ internal static class Volumes
         {
             case "configMap" or "secret":
                 var secret = source.Kind == "secret";
-                var name = PodSources.Text(source.Value, source.Value.TryGetProperty("secretName", out _) ? "secretName" : "name");
+                var name = PodSources.Text(
+                    source.Value, source.Value.TryGetProperty("secretName", out _) ? "secretName" : "name");
                 var data = sources.Find(secret ? "Secret" : "ConfigMap", name) ?? new Dictionary<string, byte[]>();
                 foreach (var (key, file) in items?.Select(i => (PodSources.Text(i, "key"), PodSources.Text(i, "path")))
                     ?? data.Keys.Select(k => (k, k)))
@@ -107,8 +111,11 @@ internal static class Volumes
             case "downwardAPI":
                 foreach (var item in items ?? [])
                 {
-                    var field = item.TryGetProperty("fieldRef", out var reference) ? PodSources.Text(reference, "fieldPath") : null;
-                    Write(path, PodSources.Text(item, "path"), Encoding.UTF8.GetBytes(PodSources.Field(pod, field, options)
+                    var field = item.TryGetProperty("fieldRef", out var reference)
+                        ? PodSources.Text(reference, "fieldPath")
+                        : null;
+                    Write(path, PodSources.Text(
+                        item, "path"), Encoding.UTF8.GetBytes(PodSources.Field(pod, field, options)
                         ?? throw new NotSupportedException($"downwardAPI: this kubelet does not resolve \"{field}\"")));
                 }
 

@@ -38,7 +38,8 @@ public sealed class StoreCommandTests : StoreFolder
 
         (await RunAsync("fsck", Root, "--quarantine")).Should().Be(StoreCommand.Broken);
         Directory.Exists(Path.Combine(Root, Pod, Id)).Should().BeFalse();
-        var moved = Directory.GetDirectories(Path.Combine(Root, Pod), $".quarantine.{Id}.*").Should().ContainSingle().Subject;
+        var moved =
+            Directory.GetDirectories(Path.Combine(Root, Pod), $".quarantine.{Id}.*").Should().ContainSingle().Subject;
         (await File.ReadAllTextAsync(Path.Combine(moved, ".quarantine-reason"))).Should().Contain($"{Pod}/{Id}");
         (await File.ReadAllBytesAsync(Path.Combine(moved, file))).Should().Equal(bytes);
         (await RunAsync("fsck", Root)).Should().Be(StoreCommand.Whole, "the rest of the store is whole");
@@ -60,7 +61,9 @@ public sealed class StoreCommandTests : StoreFolder
         await SealedAsync();
 
         (await RunAsync("ls", Root)).Should().Be(StoreCommand.Whole);
-        var used = new DirectoryInfo(Path.Combine(Root, Pod)).EnumerateFiles("*", SearchOption.AllDirectories).Sum(f => f.Length);
+        var used = new DirectoryInfo(Path.Combine(Root, Pod))
+            .EnumerateFiles("*", SearchOption.AllDirectories)
+            .Sum(f => f.Length);
         _output.ToString().Should().Contain($"pod shop/web ({Pod}): 1, {used} bytes")
             .And.Contain($"namespace shop: 1, {used} bytes");
     }
@@ -72,7 +75,8 @@ public sealed class StoreCommandTests : StoreFolder
         var target = Path.Combine(Out, "counter.tar");
 
         (await RunAsync("export", Root, $"{Pod}/{Id}/main", target)).Should().Be(StoreCommand.Whole);
-        (await File.ReadAllBytesAsync(target)).Should().Equal(await File.ReadAllBytesAsync(Fixtures.Path("crio-counter.tar")));
+        (await File.ReadAllBytesAsync(target))
+            .Should().Equal(await File.ReadAllBytesAsync(Fixtures.Path("crio-counter.tar")));
         Directory.GetFiles(Out).Should().Equal(target);
     }
 
@@ -91,7 +95,8 @@ public sealed class StoreCommandTests : StoreFolder
         (await RunAsync("fsck", other)).Should().Be(StoreCommand.Whole);
 
         await File.WriteAllBytesAsync(file, (await File.ReadAllBytesAsync(file))[..3000]);
-        (await RunAsync("import", Directory.CreateDirectory(Path.Combine(Out, "third")).FullName, file)).Should().Be(StoreCommand.Broken);
+        (await RunAsync("import", Directory.CreateDirectory(Path.Combine(Out, "third")).FullName, file))
+            .Should().Be(StoreCommand.Broken);
         _errors.ToString().Should().Contain("cut short");
     }
 
@@ -117,7 +122,8 @@ public sealed class StoreCommandTests : StoreFolder
         bytes[^1] ^= 1;
         await File.WriteAllBytesAsync(path, bytes);
 
-        (await RunAsync("export", Root, $"{Pod}/{Id}/main", Path.Combine(Out, "counter.tar"))).Should().Be(StoreCommand.Broken);
+        (await RunAsync("export", Root, $"{Pod}/{Id}/main", Path.Combine(Out, "counter.tar")))
+            .Should().Be(StoreCommand.Broken);
         Directory.GetFiles(Out).Should().BeEmpty();
     }
 
@@ -139,7 +145,9 @@ public sealed class StoreCommandTests : StoreFolder
     {
         await SealedAsync();
         const string Second = "20261121t003412z-bbbbbb";
-        await Store.WriteAsync(Pod, Second, Volume, new MemoryStream(new byte[1024]), new Origin(), new Progress<long>(), CancellationToken.None);
+        await Store.WriteAsync(
+            Pod, Second, Volume, new MemoryStream(new byte[1024]), new Origin(), new Progress<long>(),
+            CancellationToken.None);
         Store.Seal(Pod, Second, [Volume]);
         await File.AppendAllTextAsync(Path.Combine(Root, Pod, Second, Volume, "dump.tar.zst"), "x");
 
@@ -160,7 +168,8 @@ public sealed class StoreCommandTests : StoreFolder
         listed["checkpoints"]![0]!["podUID"]!.GetValue<string>().Should().Be(Pod);
         listed["checkpoints"]![0]!["complete"]!.GetValue<bool>().Should().BeTrue();
         listed["namespaces"]![0]!["namespace"]!.GetValue<string>().Should().Be("shop");
-        listed["pods"]![0]!["bytes"]!.GetValue<long>().Should().Be(listed["checkpoints"]![0]!["bytes"]!.GetValue<long>());
+        listed["pods"]![0]!["bytes"]!.GetValue<long>()
+            .Should().Be(listed["checkpoints"]![0]!["bytes"]!.GetValue<long>());
         listed["quarantined"]!.AsArray().Should().BeEmpty();
 
         var shown = await JsonAsync("show", Root, $"{Pod}/{Id}");
@@ -191,7 +200,8 @@ public sealed class StoreCommandTests : StoreFolder
         _output.GetStringBuilder().Clear();
 
         (await RunAsync("gc", Root, "--age=0s")).Should().Be(StoreCommand.Whole);
-        _output.ToString().Should().Contain($"would remove {Pod}/{Id}: a checkpoint that was never completed").And.Contain("--yes");
+        _output.ToString()
+            .Should().Contain($"would remove {Pod}/{Id}: a checkpoint that was never completed").And.Contain("--yes");
         Store.Find(Pod, Id, "main").Should().NotBeNull();
 
         (await RunAsync("gc", Root, "--age=0s", "--yes")).Should().Be(StoreCommand.Whole);
@@ -228,7 +238,8 @@ public sealed class StoreCommandTests : StoreFolder
 
         _output.ToString().Should().MatchRegex($"quarantined {Pod}/.quarantine.{Id}.*dump.tar.zst has ");
         (await RunAsync("gc", Root, "--age=0s", "--yes")).Should().Be(StoreCommand.Whole);
-        Directory.GetDirectories(Path.Combine(Root, Pod)).Should().ContainSingle("only people throw away what is broken");
+        Directory.GetDirectories(Path.Combine(Root, Pod))
+            .Should().ContainSingle("only people throw away what is broken");
     }
 
     [Test]
@@ -290,7 +301,13 @@ public sealed class StoreCommandTests : StoreFolder
         await using var tar = File.OpenRead(Fixtures.Path("crio-counter.tar"));
         await Store.WriteAsync(
             Pod, Id, "main", tar,
-            new Origin { PodNamespace = "shop", PodName = "web", NodeName = "node-a", ImageReference = "localhost/busybox:1" },
+            new Origin
+            {
+                PodNamespace = "shop",
+                PodName = "web",
+                NodeName = "node-a",
+                ImageReference = "localhost/busybox:1",
+            },
             new Progress<long>(), CancellationToken.None);
     }
 

@@ -38,7 +38,9 @@ public sealed class SweepTests : StoreFolder
     {
         foreach (var (pod, id) in new[] { ("a", Id), ("b", Id), ("b", Id + "0"), ("c", Id) })
         {
-            await Store.WriteAsync(pod, id, Volume, new MemoryStream(new byte[1024]), new Origin(), new Progress<long>(), CancellationToken.None);
+            await Store.WriteAsync(
+                pod, id, Volume, new MemoryStream(new byte[1024]), new Origin(), new Progress<long>(),
+                CancellationToken.None);
         }
 
         var listed = new List<string>();
@@ -85,7 +87,8 @@ public sealed class SweepTests : StoreFolder
         await WriteAsync(new MemoryStream(new byte[1024]));
         Age();
         var touched = new DirectoryInfo(Path.Combine(Root, Pod)).LastWriteTimeUtc;
-        foreach (var entry in new DirectoryInfo(Path.Combine(Root, Pod)).EnumerateFileSystemInfos("*", SearchOption.AllDirectories))
+        foreach (var entry in new DirectoryInfo(Path.Combine(Root, Pod)).EnumerateFileSystemInfos(
+            "*", SearchOption.AllDirectories))
         {
             entry.LastWriteTimeUtc = touched;
         }
@@ -117,7 +120,8 @@ public sealed class SweepTests : StoreFolder
     {
         await WriteAsync(new MemoryStream(new byte[1024]));
         Store.Seal(Pod, Id, [Volume]);
-        var left = new[] { $"{Pod}/{Id}/.checkpoint-complete.x.partial", $"{Pod}/{Id}/{Volume}/manifest.json.partial", ".store-id.x.partial" };
+        var left = new[] { $"{Pod}/{Id}/.checkpoint-complete.x.partial",
+            $"{Pod}/{Id}/{Volume}/manifest.json.partial", ".store-id.x.partial" };
         foreach (var path in left)
         {
             await File.WriteAllTextAsync(Path.Combine(Root, path), "half");
@@ -134,11 +138,13 @@ public sealed class SweepTests : StoreFolder
     public async Task An_agents_sweep_leaves_a_checkpoint_that_its_operator_may_go_on_with()
     {
         await WriteAsync(new MemoryStream(new byte[1024]));
-        var partial = Path.Combine(Directory.CreateDirectory(Path.Combine(Root, Pod, Id, "main")).FullName, "dump.tar.zst.partial");
+        var partial = Path.Combine(
+            Directory.CreateDirectory(Path.Combine(Root, Pod, Id, "main")).FullName, "dump.tar.zst.partial");
         await File.WriteAllTextAsync(partial, "half");
         Age();
 
-        Sweep(Removing with { Unfinished = false }).Select(l => l.Path).Should().Equal($"{Pod}/{Id}/main/dump.tar.zst.partial");
+        Sweep(Removing with { Unfinished = false }).Select(l => l.Path)
+            .Should().Equal($"{Pod}/{Id}/main/dump.tar.zst.partial");
 
         Store.Find(Pod, Id, Volume).Should().NotBeNull();
     }
@@ -160,7 +166,8 @@ public sealed class SweepTests : StoreFolder
         // This machine's clock is two hours ahead of the volume's: nothing is as old as it seems.
         new StoreSweep(Root, new Ahead(TimeSpan.FromHours(2))).Run(Removing, CancellationToken.None).Should().BeEmpty();
         Age();
-        new StoreSweep(Root, new Ahead(TimeSpan.FromHours(-2))).Run(Removing, CancellationToken.None).Should().BeEmpty();
+        new StoreSweep(Root, new Ahead(TimeSpan.FromHours(-2))).Run(Removing, CancellationToken.None)
+            .Should().BeEmpty();
     }
 
     [Test]
@@ -259,7 +266,8 @@ public sealed class SweepTests : StoreFolder
     /// <summary>An empty archive that takes its time.</summary>
     private sealed class Waiting(Task more) : MemoryStream(new byte[1024])
     {
-        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        public override async ValueTask<int> ReadAsync(
+            Memory<byte> buffer, CancellationToken cancellationToken = default)
         {
             await more.WaitAsync(cancellationToken);
             return await base.ReadAsync(buffer, cancellationToken);

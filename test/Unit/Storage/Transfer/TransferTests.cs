@@ -53,11 +53,14 @@ public sealed class TransferTests : StoreFolder
     {
         var file = await ExportedAsync();
         await ImportAsync(file);
-        var before = Directory.GetFiles(Out, "*", SearchOption.AllDirectories).Select(path => (path, File.GetLastWriteTimeUtc(path))).ToList();
+        var before = Directory.GetFiles(Out, "*", SearchOption.AllDirectories)
+            .Select(path => (path, File.GetLastWriteTimeUtc(path)))
+            .ToList();
 
         (await ImportAsync(file)).New.Should().BeFalse();
 
-        Directory.GetFiles(Out, "*", SearchOption.AllDirectories).Select(path => (path, File.GetLastWriteTimeUtc(path))).Should().Equal(before);
+        Directory.GetFiles(Out, "*", SearchOption.AllDirectories).Select(path => (path, File.GetLastWriteTimeUtc(path)))
+            .Should().Equal(before);
     }
 
     [Test]
@@ -69,7 +72,8 @@ public sealed class TransferTests : StoreFolder
         // Killed before the marker, and within the second artifact.
         File.Delete(Path.Combine(Out, Name, ".checkpoint-complete"));
         File.Delete(Path.Combine(Out, Name, "main", "manifest.json"));
-        File.Move(Path.Combine(Out, Name, "main", "dump.tar.zst"), Path.Combine(Out, Name, "main", "dump.tar.zst.partial"));
+        File.Move(Path.Combine(
+            Out, Name, "main", "dump.tar.zst"), Path.Combine(Out, Name, "main", "dump.tar.zst.partial"));
 
         (await ImportAsync(file)).New.Should().BeTrue();
 
@@ -81,7 +85,9 @@ public sealed class TransferTests : StoreFolder
     {
         var file = await ExportedAsync();
         var other = new CheckpointStore(Out, TimeProvider.System);
-        await other.WriteAsync(Pod, Id, Volume, new MemoryStream(new byte[1024]), new Origin(), new Progress<long>(), CancellationToken.None);
+        await other.WriteAsync(
+            Pod, Id, Volume, new MemoryStream(new byte[1024]), new Origin(), new Progress<long>(),
+            CancellationToken.None);
         await Refused<ArgumentException>(file, "*stands there already*");
         other.Seal(Pod, Id, [Volume]);
 
@@ -156,7 +162,9 @@ public sealed class TransferTests : StoreFolder
         using var stream = new MemoryStream();
         using (var tar = new TarWriter(stream, leaveOpen: true))
         {
-            tar.WriteEntry(new GnuTarEntry(TarEntryType.RegularFile, name.Length == 0 ? "x" : name) { DataStream = new MemoryStream("{}"u8.ToArray()) });
+            tar.WriteEntry(new GnuTarEntry(TarEntryType.RegularFile, name.Length == 0
+                ? "x"
+                : name) { DataStream = new MemoryStream("{}"u8.ToArray()) });
         }
 
         await Refused<CorruptArtifactException>(stream.ToArray(), "*");
@@ -187,18 +195,23 @@ public sealed class TransferTests : StoreFolder
     [TestCase("main/manifest.json", "*which no exported checkpoint does*")]
     [TestCase(".checkpoint-complete", "*holds no marker*")]
     public async Task A_file_that_lacks_a_part_is_refused(string part, string message) =>
-        await Refused<CorruptArtifactException>(Repacked(await ExportedAsync(), names => names.Where(name => name != $"{Name}/{part}")), message);
+        await Refused<CorruptArtifactException>(
+            Repacked(await ExportedAsync(), names => names.Where(name => name != $"{Name}/{part}")), message);
 
     [Test]
-    public async Task A_file_that_holds_a_part_twice_is_refused([Values("main/dump.tar.zst", "main/manifest.json", ".checkpoint-complete")] string part) =>
-        await Refused<CorruptArtifactException>(Repacked(await ExportedAsync(), names => names.Append($"{Name}/{part}")), "*");
+    public async Task A_file_that_holds_a_part_twice_is_refused(
+        [Values("main/dump.tar.zst", "main/manifest.json", ".checkpoint-complete")] string part) =>
+        await Refused<CorruptArtifactException>(
+            Repacked(await ExportedAsync(), names => names.Append($"{Name}/{part}")), "*");
 
     [Test]
     public async Task A_file_of_two_checkpoints_is_refused()
     {
         var file = await ExportedAsync();
         var names = 0;
-        var renamed = Repacked(file, all => all, name => names++ < 2 ? name : name.Replace(Id, "20261121t003412z-000000", StringComparison.Ordinal));
+        var renamed = Repacked(file, all => all, name => names++ < 2
+            ? name
+            : name.Replace(Id, "20261121t003412z-000000", StringComparison.Ordinal));
         await Refused<CorruptArtifactException>(renamed, "*which no exported checkpoint does*");
     }
 
@@ -207,7 +220,8 @@ public sealed class TransferTests : StoreFolder
     {
         var file = await ExportedAsync();
         await Refused<CorruptArtifactException>(
-            Repacked(file, all => all, name => name.Replace(Id, "20261121t003412z-000000", StringComparison.Ordinal)), "*");
+            Repacked(file, all => all, name => name.Replace(Id, "20261121t003412z-000000", StringComparison.Ordinal)),
+            "*");
     }
 
     [Test]
@@ -243,7 +257,8 @@ public sealed class TransferTests : StoreFolder
         using var tar = new MemoryStream();
         using (var writer = new TarWriter(tar, TarEntryFormat.Ustar, leaveOpen: true))
         {
-            writer.WriteEntry(new UstarTarEntry(TarEntryType.RegularFile, "f") { DataStream = new MemoryStream(random[..(volumeOnly ? 60 : random.Length)]) });
+            writer.WriteEntry(new UstarTarEntry(TarEntryType.RegularFile, "f") { DataStream = new MemoryStream(
+                random[..(volumeOnly ? 60 : random.Length)]) });
         }
 
         tar.Position = 0;
@@ -279,11 +294,15 @@ public sealed class TransferTests : StoreFolder
     }
 
     private static Dictionary<string, string> Content(string root) =>
-        new DirectoryInfo(root).EnumerateFileSystemInfos("*", SearchOption.AllDirectories).Where(entry => entry.Name != ".lock").ToDictionary(
+        new DirectoryInfo(root)
+            .EnumerateFileSystemInfos("*", SearchOption.AllDirectories)
+            .Where(entry => entry.Name != ".lock")
+            .ToDictionary(
             entry => Path.GetRelativePath(root, entry.FullName),
             entry => entry is FileInfo ? Convert.ToBase64String(File.ReadAllBytes(entry.FullName)) : "");
 
-    private static byte[] Repacked(byte[] file, Func<IEnumerable<string>, IEnumerable<string>> order, Func<string, string>? rename = null)
+    private static byte[] Repacked(
+        byte[] file, Func<IEnumerable<string>, IEnumerable<string>> order, Func<string, string>? rename = null)
     {
         var contents = new Dictionary<string, byte[]>();
         using (var reader = new TarReader(new MemoryStream(file)))
@@ -299,7 +318,8 @@ public sealed class TransferTests : StoreFolder
         {
             foreach (var name in order(contents.Keys.ToList()))
             {
-                tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, rename?.Invoke(name) ?? name) { DataStream = new MemoryStream(contents[name]) });
+                tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, rename?.Invoke(name)
+                    ?? name) { DataStream = new MemoryStream(contents[name]) });
             }
         }
 
