@@ -2,8 +2,10 @@ using System.Diagnostics;
 using System.Globalization;
 using FluentAssertions;
 using NUnit.Framework;
+using PodCheckpointing.Agent.Processes;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Component.Checkpoints;
+using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.Component.Fences;
 
@@ -32,15 +34,16 @@ internal sealed class ThawTests
     public async Task BeginAsync()
     {
         _node = await AgentNode.StartAsync();
-        await _node.Client.FenceAsync(
-            new FenceRequest { PodUid = Pod, Holder = "m", TcpPolicy = "Close" }, Limit, CancellationToken.None);
         var debugger = Process.Start(
             new ProcessStartInfo("python3", ["-c", Debugger]) { RedirectStandardOutput = true })!;
         _node.Run(Pod, "side", debugger);
         (await debugger.StandardOutput.ReadLineAsync()).Should().Be("held");
-        // It ends in the instant in which it goes on.
         _app = _node.Run(Pod, "app");
+        await _node.Client.FenceAsync(
+            new FenceRequest { PodUid = Pod, Holder = "m", TcpPolicy = "Close" }, Limit, CancellationToken.None);
+        // It ends in the instant in which it goes on.
         await SignalAsync("-STOP");
+        await Wait.UntilAsync(() => ProcessState.IsHeld(_app.Process.Id));
         await SignalAsync("-TERM");
     }
 
