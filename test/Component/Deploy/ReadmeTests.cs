@@ -59,7 +59,8 @@ public sealed partial class ReadmeTests
             "a block of commands is marked as such");
         foreach (var (beginning, where) in Commands.Where(c => c.Value == Walk))
         {
-            File.ReadAllText(Path.Combine(Manifests.Root, where)).Should().Contain($"(\"{beginning}\"");
+            File.ReadAllText(Path.Combine(Manifests.Root, where))
+                .Should().MatchRegex($"\\(\\s*\"{Regex.Escape(beginning)}\"");
         }
     }
 
