@@ -101,6 +101,23 @@ public sealed class WayBackTests : MigrationTests
     }
 
     [Test]
+    public async Task A_dump_that_was_asked_for_is_known_when_its_checkpoint_is_gone()
+    {
+        _world.HasCome(Fenced);
+        _world.PutCheckpoint(whole: false);
+        _world.Take<V1Pod>("n", "p");
+        _world.Abort();
+        await _world.ReconcileAFewTimesAsync();
+
+        _world.Take<PodCheckpoint>("n", _world.Checkpoint);
+        _world.Answer(new CancelRestoreResponse());
+        _world.Answer(new UnfenceResponse());
+        await _world.ReconcileAFewTimesAsync();
+
+        _world.Status.Outcome.Should().Be(Outcomes.Lost, "the source had been stopped when it went");
+    }
+
+    [Test]
     public async Task A_source_that_is_gone_does_not_start_again()
     {
         _world.HasCome(Dumped);

@@ -17,6 +17,13 @@ internal sealed class RollBack(
             return;
         }
 
+        // What an operator asked for that died, or was refused, before it said so stands among the objects, but not to
+        // the end: deleting the migration in the foreground takes it along.
+        if (objects.FindCheckpoint(scope) is not null)
+        {
+            scope.Begin(Steps.Checkpoint);
+        }
+
         if (!await UndoAsync(scope, turned.Message, cancellationToken))
         {
             return;
@@ -31,8 +38,7 @@ internal sealed class RollBack(
             return;
         }
 
-        // What an operator asked for that died before it said so stands among the objects.
-        var stopped = scope.HasBegun(Steps.Checkpoint) || objects.FindCheckpoint(scope) is not null;
+        var stopped = scope.HasBegun(Steps.Checkpoint);
         // A source that another migration has is that one's to tell of.
         var outcome = scope.BelongsToAnother ? null : stopped ? Outcomes.Lost : Outcomes.SourceGone;
         End(scope, turned, WhatIsLeft(scope, ended, stopped, lost), outcome, isAccessible: false);
