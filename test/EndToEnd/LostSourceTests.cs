@@ -130,7 +130,7 @@ public sealed class LostSourceTests() : BenchTests("m")
         // Its last word on it.
         var log = Path.Combine(Cluster.Folder, "log", "agent-node-b.log");
         await Wait.UntilAsync(async () => (await File.ReadAllTextAsync(log)).Contains(
-            "Let the addresses of 1 migrations go", StringComparison.Ordinal));
+            "Released expired address holds of 1 migrations", StringComparison.Ordinal));
         (await Cluster.OnNodeAsync(
             "node-b", "iptables -t raw -S; ls /var/lib/pod-checkpointing/addresses | grep -v over || true"))
             .Should().NotContain("DROP")
