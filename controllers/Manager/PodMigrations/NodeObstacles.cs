@@ -172,10 +172,10 @@ internal static class NodeObstacles
                 $"the memory of pod {pod.Metadata.Name} takes {Quantity.OfBytes(memory)}, and node {there} has "
                     + $"{Quantity.OfBytes(target.StagingFreeBytes)} free where it is staged"),
             (Reasons.NotEnoughSpace, volume > 0 && volume + StagingSpace.Spare > target.StagingFreeBytes,
-                $"a volume in memory of pod {pod.Metadata.Name} holds {Quantity.OfBytes(volume)}, which needs as "
-                + "much of "
-                + $"node {there}'s disk on its way, with {Quantity.OfBytes(StagingSpace.Spare)} to spare, and node "
-                + $"{there} has {Quantity.OfBytes(target.StagingFreeBytes)} free where it is staged; make room there"),
+                $"a volume in memory of pod {pod.Metadata.Name} holds {Quantity.OfBytes(volume)}, "
+                    + $"which needs as much of node {there}'s disk on its way, with "
+                    + $"{Quantity.OfBytes(StagingSpace.Spare)} to spare, and node {there} has "
+                    + $"{Quantity.OfBytes(target.StagingFreeBytes)} free where it is staged; make room there"),
         ];
         return both.Where(c => c.Broken).Select(c => new Obstacle(c.Reason, c.Message));
     }

@@ -116,10 +116,9 @@ public sealed class NodeObstaclesTests
 
         (string, string) Old(string node) => (
             Reasons.NodeNotCapable,
-            $"node {node} has crun {version}, which hands CRIU no file of options: pods run on after a dump, and "
-            + "copies "
-            + "run before they may; install 1.26 or newer (config/crio, config/containerd), and restart the node's "
-            + "agent");
+            $"node {node} has crun {version}, which hands CRIU no file of options: pods run on after a dump, "
+            + "and copies run before they may; install 1.26 or newer (config/crio, config/containerd), "
+            + "and restart the node's agent");
     }
 
     [Test]

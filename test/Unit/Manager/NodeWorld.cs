@@ -72,8 +72,12 @@ internal sealed class NodeWorld : UnaskedCluster, IAgentDirectory, IEventRecorde
     }
 
     /// <summary>The pod of an agent.</summary>
-    public static V1Pod AgentPod(string node, string ready =
-        "True", string label = "checkpoint-agent", string home = "s", string? owner = "DaemonSet") => new()
+    public static V1Pod AgentPod(
+        string node,
+        string ready = "True",
+        string label = "checkpoint-agent",
+        string home = "s",
+        string? owner = "DaemonSet") => new()
     {
         Metadata = new V1ObjectMeta
         {
