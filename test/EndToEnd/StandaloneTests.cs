@@ -125,7 +125,9 @@ public sealed class StandaloneTests : SharedBenchTests
         await Cluster.WaitAsync("podcheckpoint", "half", "{.status.error.reason}", "EstablishedTcpConnections");
 
         (await Cluster.GetAsync("podcheckpoint", "half", "{.status.error.message}")).Should().Contain("container bad");
-        await Cluster.KubectlAsync("wait", "--for=delete", "--timeout=180s", "ccp/half-c");
+        await Cluster.UntilAsync(
+            o => o == "bad", "get", "ccp", "-o",
+            "jsonpath={.items[?(@.spec.podName==\"half\")].spec.containerName}");
         var id = await Cluster.GetAsync("podcheckpoint", "half", "{.status.podUID}/{.status.checkpointID}");
         Directory.Exists(Path.Combine(Cluster.Folder, "store", id, "c")).Should().BeFalse();
         await CountOnAsync("node-a", "half", "c", Cluster.Numbers("node-a", "half", "c", "n").Count);
