@@ -65,6 +65,8 @@ internal sealed class ContentRelease(
 
     private static DateTime Later(DateTime one, DateTime other) => one > other ? one : other;
 
+    private static DateTime Earlier(DateTime one, DateTime other) => one < other ? one : other;
+
     /// <summary>Asks for the bytes to be removed, unless that is under way, or has just failed.</summary>
     /// <returns>How long to wait; null where the bytes are gone, or have been given up.</returns>
     private TimeSpan? RemoveBytes(IKubernetesObject<V1ObjectMeta> content, CheckpointSource source, Action requeue)
@@ -73,70 +75,88 @@ internal sealed class ContentRelease(
         var removal = _removals.GetOrAdd(content.Metadata.Uid!, _ => new Removal { Since = now });
         var patience = options.Value.BytesPatience;
         var least = patience < Least ? patience : Least;
-        // A content may have waited for its claim for longer than that, or for an
-        // operator: the volume has had no time then.
+        // A content may have waited for its claim for longer than that, or for an operator: the volume has had no time
+        // then.
         var until = Later(content.Metadata.DeletionTimestamp!.Value + patience, removal.Since + least);
-        var bytes =
-            $"{ArtifactUri.ForPod(source.PodUID, source.CheckpointID)}{(source.ContainerName is { } name ? "/" + name : "")}";
-        if (removal is { IsUnderWay: false, Failure: not null } && now < until && now < removal.Next)
+        if (removal is { IsUnderWay: false, Failure: not null } && now < Earlier(until, removal.Next))
         {
             return removal.Next - now;
         }
 
-        // What failed is not asked once more in the end: nobody would wait for it, and
-        // it might remove what is said to stay.
+        // What failed is not asked once more in the end: nobody would wait for it, and it might remove what is said to
+        // stay.
         if (removal is { IsUnderWay: true } or { Failure: null } || now < until)
         {
-            var request = new DeleteCheckpointRequest
+            if (Attempt(content, source, removal, now, requeue))
             {
-                PodUid = source.PodUID, CheckpointId = source.CheckpointID, ContainerName = source.ContainerName ?? "",
-            };
-            var begun = removal.IsUnderWay ? removal.Begun : now;
-            removal.IsUnderWay = false;
-            try
-            {
-                // The node that dumped, for it knows of a dump under way; but any that is ready reaches the volume, and
-                // a dead one must not hold the bytes.
-                var answer = calls.AskAny(
-                    Key(content),
-                    agents,
-                    source.NodeName,
-                    (agent, token) => agent.DeleteCheckpointAsync(request, token),
-                    requeue);
-                if (answer is not null)
-                {
-                    return null;
-                }
-
-                (removal.IsUnderWay, removal.Begun) = (true, begun);
-                if (Later(until, removal.Begun + least) is var end && now < end)
-                {
-                    return end - now;
-                }
+                return null;
             }
-            catch (AgentException exception)
+
+            var end = removal.IsUnderWay ? Later(until, removal.Begun + least) : until;
+            if (now < end)
             {
-                removal.Failure = exception.Message;
-                var delay = TimeSpan.FromSeconds(1 << Math.Min(removal.Failures++, 6));
-                removal.Next = now + (delay < LongestDelay ? delay : LongestDelay);
-                if (now < until)
+                if (removal is { IsUnderWay: false, Failure: { } failure })
                 {
                     events.Record(
-                        content, "Warning", exception.Reason,
-                        $"{bytes} cannot be removed: {exception.Message}. Tried again until {until:u}; then this "
+                        content, "Warning", failure.Reason,
+                        $"{Name(source)} cannot be removed: {failure.Message}. Tried again until {end:u}; then this "
                             + "object goes without them.");
-                    return (removal.Next < until ? removal.Next : until) - now;
+                    end = Earlier(end, removal.Next);
                 }
+
+                return end - now;
             }
         }
 
         events.Record(
             content, "Warning", Reasons.BytesLeftBehind,
-            $"{bytes} {(removal.IsUnderWay ? "may stay" : "stays")} on the volume: "
-            + $"{removal.Failure ?? "no agent has heard of the volume since it was asked"}. "
+            $"{Name(source)} {(removal.IsUnderWay ? "may stay" : "stays")} on the volume: "
+            + $"{removal.Failure?.Message ?? "no agent has heard of the volume since it was asked"}. "
             + "Remove it with the store tool's gc, or by the retention's orphans rule.");
         return null;
     }
+
+    /// <summary>Asks for the bytes to be removed, or what has become of that, and notes it.</summary>
+    /// <returns>Whether they are gone.</returns>
+    private bool Attempt(
+        IKubernetesObject<V1ObjectMeta> content, CheckpointSource source, Removal removal, DateTime now, Action requeue)
+    {
+        var request = new DeleteCheckpointRequest
+        {
+            PodUid = source.PodUID, CheckpointId = source.CheckpointID, ContainerName = source.ContainerName ?? "",
+        };
+        try
+        {
+            // The node that dumped, for it knows of a dump under way; but any that is ready reaches the volume, and a
+            // dead one must not hold the bytes.
+            if (calls.AskAny(
+                Key(content),
+                agents,
+                source.NodeName,
+                (agent, token) => agent.DeleteCheckpointAsync(request, token),
+                requeue) is not null)
+            {
+                return true;
+            }
+
+            removal.Begun = removal.IsUnderWay ? removal.Begun : now;
+            removal.IsUnderWay = true;
+        }
+        catch (AgentException exception)
+        {
+            var delay = TimeSpan.FromSeconds(1 << Math.Min(removal.Failures++, 6));
+            removal.Next = now + (delay < LongestDelay ? delay : LongestDelay);
+            removal.Failure = exception;
+            removal.IsUnderWay = false;
+        }
+
+        return false;
+    }
+
+    /// <summary>Where a content's bytes are on the volume.</summary>
+    private static string Name(CheckpointSource source) =>
+        ArtifactUri.ForPod(source.PodUID, source.CheckpointID)
+        + (source.ContainerName is { } name ? "/" + name : "");
 
     /// <summary>Attempts to remove a content's bytes, one after the other: a content has one worker.</summary>
     private sealed class Removal
@@ -151,8 +171,8 @@ internal sealed class ContentRelease(
 
         public int Failures { get; set; }
 
-        /// <summary>What the last attempt said of which something was heard.</summary>
-        public string? Failure { get; set; }
+        /// <summary>How the last attempt of which something was heard has failed.</summary>
+        public AgentException? Failure { get; set; }
 
         /// <summary>When the next attempt is due.</summary>
         public DateTime Next { get; set; }

@@ -19,10 +19,25 @@ internal sealed class TargetRemoval(
     public async Task<bool> RemoveAsync(MigrationScope scope, string why, CancellationToken cancellationToken)
     {
         var target = objects.FindTarget(scope) ?? await objects.ReadTargetAsync(scope, cancellationToken);
-        var lost = await nodes.IsLostForCertainAsync(scope.Status.TargetNode!, cancellationToken);
         if (target is not null)
         {
             scope.Status = scope.Status with { RestoredPodUID = target.Metadata.Uid };
+        }
+
+        if (await nodes.IsLostForCertainAsync(scope.Status.TargetNode!, cancellationToken))
+        {
+            if (target is not null)
+            {
+                // Nobody else takes the object away there.
+                await cluster.DeleteAsync(target, graceSeconds: 0, cancellationToken);
+            }
+
+            return true;
+        }
+
+        if (scope.Status.RestoredPodUID is not { } uid)
+        {
+            return true;
         }
 
         // While the object stands, a waiting create is told to give up; when it is gone, the runtime is asked for
@@ -30,50 +45,35 @@ internal sealed class TargetRemoval(
         var call = target is null ? CallNames.CancelProof : CallNames.Cancel;
         CancelRestoreResponse? answer = null;
         AgentException? failure = null;
-        if (!lost && scope.Status.RestoredPodUID is { } uid)
+        try
         {
-            try
-            {
-                var request = new CancelRestoreRequest { PodUid = uid, Reason = why };
-                answer = calls.Ask(
-                    scope, call, scope.Status.TargetNode!, (agent, t) => agent.CancelRestoreAsync(request, t));
-            }
-            catch (AgentException exception)
-            {
-                failure = exception;
-            }
+            var request = new CancelRestoreRequest { PodUid = uid, Reason = why };
+            answer = calls.Ask(
+                scope, call, scope.Status.TargetNode!, (agent, t) => agent.CancelRestoreAsync(request, t));
+        }
+        catch (AgentException exception)
+        {
+            failure = exception;
         }
 
         // Its kubelet hears of its end when what never ran of it has been killed: no preStop hook is to speak for the
-        // source. On a node that is gone nobody else takes the object away.
-        var asked = answer is not null || failure is not null;
-        var standing = target is { Metadata.DeletionTimestamp: null };
-        if (target is not null && (lost || (standing && asked)))
+        // source.
+        if (target is { Metadata.DeletionTimestamp: null } && (answer is not null || failure is not null))
         {
-            await cluster.DeleteAsync(target, graceSeconds: lost ? 0 : 1, cancellationToken);
+            await cluster.DeleteAsync(target, graceSeconds: 1, cancellationToken);
         }
 
-        if (lost || scope.Status.RestoredPodUID is null)
+        if (failure is null)
         {
-            return true;
+            return IsGone(scope, target, call, answer);
         }
 
-        if (failure is not null)
-        {
-            // The node is silent, and the object went: by kubelet, when it had ended the pod, or by somebody's word
-            // that it does not run any more.
-            var gone = target is null
-                && nodes.Find(scope.Status.TargetNode!) is { } node
-                && !AgentDirectory.IsReady(node);
-            if (scope.TargetMayRun && !gone)
-            {
-                throw failure;
-            }
+        return NeedsNoProof(scope, target) ? true : throw failure;
+    }
 
-            // What never ran gives up by itself after a while.
-            return true;
-        }
-
+    /// <summary>Whether a target is gone, by its node's answer; null: there is none yet.</summary>
+    private bool IsGone(MigrationScope scope, V1Pod? target, string call, CancelRestoreResponse? answer)
+    {
         if (answer is { HasRun: false } && scope.TargetMayRun)
         {
             scope.NoteNeverRan();
@@ -92,6 +92,16 @@ internal sealed class TargetRemoval(
 
         return answer is not null && (target is null || !scope.TargetMayRun);
     }
+
+    /// <summary>Whether a target counts as gone though its node does not answer.</summary>
+    /// <remarks>What never ran gives up by itself after a while. What may have run must have gone as an object, and its
+    /// node be silent for the cluster too: kubelet had ended the pod, or somebody has said, by deleting it by
+    /// force, that it does not run any more.</remarks>
+    private bool NeedsNoProof(MigrationScope scope, V1Pod? target) =>
+        !scope.TargetMayRun
+        || (target is null
+            && nodes.Find(scope.Status.TargetNode!) is { } node
+            && !AgentDirectory.IsReady(node));
 
     private void TellHeld(MigrationScope scope, V1Pod target)
     {
