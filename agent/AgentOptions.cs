@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using Microsoft.Extensions.Options;
 using PodCheckpointing.Agent.Images;
 
 namespace PodCheckpointing.Agent;
@@ -96,6 +97,7 @@ internal sealed class AgentOptions
     public string FenceHook { get; set; } = "/usr/libexec/pod-checkpointing/checkpoint-fence";
 
     /// <summary>How images of checkpoints are made.</summary>
+    [ValidateObjectMembers]
     public ImageOptions Images { get; set; } = new();
 
     /// <summary>The fences of this node's pods.</summary>

@@ -30,6 +30,7 @@ internal sealed class AgentService(
     AddressHolds holds,
     ContainerRuntime runtime,
     CheckpointStore store,
+    StoreCalls storeCalls,
     StoreInventory inventory,
     NodeCapabilities capabilities,
     DumpJournal journal,
@@ -175,13 +176,23 @@ internal sealed class AgentService(
         };
     }
 
-    public override Task<SealResponse> SealAsync(SealRequest request, ServerCallContext context)
+    public override async Task<SealResponse> SealAsync(SealRequest request, ServerCallContext context)
     {
+        string[] parts = [.. request.ContainerNames, .. request.VolumeNames.Select(CheckpointStore.NameOfVolume)];
         try
         {
-            checkpointer.Seal(
-                request.PodUid, request.CheckpointId,
-                [.. request.ContainerNames, .. request.VolumeNames.Select(CheckpointStore.NameOfVolume)]);
+            return await storeCalls.AskAsync(
+                () =>
+                {
+                    checkpointer.Seal(request.PodUid, request.CheckpointId, parts);
+                    return new SealResponse
+                    {
+                        ArtifactUri = ArtifactUri.ForPod(request.PodUid, request.CheckpointId).ToString(),
+                        CompressedSize = (ulong)parts.Sum(
+                            part => store.Find(request.PodUid, request.CheckpointId, part)?.CompressedSize ?? 0),
+                    };
+                },
+                context.CancellationToken);
         }
         catch (CorruptArtifactException exception)
         {
@@ -192,14 +203,6 @@ internal sealed class AgentService(
         {
             throw FullDisk.RefusalOf(exception, options.Value) ?? AbsentVolume.RefusalOf(exception, options.Value);
         }
-
-        return Task.FromResult(new SealResponse
-        {
-            ArtifactUri = ArtifactUri.ForPod(request.PodUid, request.CheckpointId).ToString(),
-            CompressedSize =
-                (ulong)request.ContainerNames.Concat(request.VolumeNames.Select(CheckpointStore.NameOfVolume)).Sum(
-                    c => store.Find(request.PodUid, request.CheckpointId, c)?.CompressedSize ?? 0),
-        });
     }
 
     public override async Task<DeleteCheckpointResponse> DeleteCheckpointAsync(

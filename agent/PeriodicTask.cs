@@ -13,8 +13,12 @@ internal abstract class PeriodicTask(
 
     protected ILogger Logger => logger;
 
-    /// <summary>Does it once.</summary>
+    /// <summary>Does it once, and does not block: see <see cref="OnOwnThread"/>.</summary>
     protected abstract Task DoAsync(CancellationToken cancellationToken);
+
+    /// <summary>Work that may stay in the kernel for as long as a file server does not answer.</summary>
+    protected static Task OnOwnThread(Action work) => Task.Factory.StartNew(
+        work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
     /// <inheritdoc/>
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -25,7 +29,8 @@ internal abstract class PeriodicTask(
         {
             try
             {
-                await DoAsync(stoppingToken);
+                // Who hangs, at a volume that does not answer, does not hold the end of the agent.
+                await DoAsync(stoppingToken).WaitAsync(stoppingToken);
             }
             catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
             {

@@ -39,7 +39,7 @@ internal static partial class OpenFiles
     public static IEnumerable<(string Kind, string Message)> Obstacles(int pid, long ghostLimit)
     {
         using var sockets = new ForeignSockets(pid);
-        foreach (var open in Of(pid))
+        foreach (var open in Proc.ReadableDescriptors(pid))
         {
             var found = open.Socket is not null
                 ? sockets.Obstacle(open.Number)
@@ -98,19 +98,6 @@ internal static partial class OpenFiles
                 + "raise ghost-limit in the node's CRIU configuration, on both nodes"),
             _ => null,
         };
-    }
-
-    private static List<OpenDescriptor> Of(int pid)
-    {
-        try
-        {
-            return Proc.Descriptors(pid);
-        }
-        catch (UnauthorizedAccessException)
-        {
-            // CRIU, which is among the node's programs, will tell.
-            return [];
-        }
     }
 
     [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]

@@ -57,9 +57,11 @@ internal sealed class StoreCalls(TimeProvider time) : IDisposable
     private async Task<T> WithinAsync<T>(
         TimeSpan limit, SemaphoreSlim askers, Func<T> ask, CancellationToken cancellationToken)
     {
-        using (var patience = new CancellationTokenSource(limit, time))
-        using (var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken))
+        // Who need not wait is not told that he has waited for too long.
+        if (!askers.Wait(TimeSpan.Zero, cancellationToken))
         {
+            using var patience = new CancellationTokenSource(limit, time);
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken);
             try
             {
                 await askers.WaitAsync(either.Token);

@@ -32,7 +32,8 @@ internal sealed class BlobUpload(RegistryConnection registry, Stream content, lo
                     {
                         // The first time it is where we are; afterwards only the registry knows.
                         from = await ContinueAsync(from, token);
-                        return await PieceAsync(from, token);
+                        // It may have all of it, and only its answer was lost.
+                        return from < size ? await PieceAsync(from, token) : from;
                     },
                     cancellationToken);
             }

@@ -1,9 +1,8 @@
 using System.Formats.Tar;
-using Grpc.Net.Client;
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Agent.Processes;
+using PodCheckpointing.Agent.Runtimes;
 using PodCheckpointing.Storage.Images;
-using Runtime.V1;
 
 namespace PodCheckpointing.Agent.Images;
 
@@ -13,7 +12,8 @@ internal sealed class NodeStoreException(string message, Exception? inner = null
 /// <summary>Brings an image into the store of this node's runtime, with the tools that
 /// the runtime's nodes have.</summary>
 internal sealed class NodeImageStore(
-    CheckpointImages images, IOptions<AgentOptions> agent, IOptions<ImageOptions> options)
+    CheckpointImages images, ContainerRuntime runtime, IOptions<AgentOptions> agent,
+    IOptions<ImageOptions> options)
 {
     private const string Namespace = "k8s.io";
 
@@ -22,14 +22,14 @@ internal sealed class NodeImageStore(
     /// afterwards, or a tool failed.</exception>
     public async Task<long> ImportAsync(OciImage image, ImageReference name, CancellationToken cancellationToken)
     {
-        var runtime = await RuntimeAsync(cancellationToken);
-        return runtime switch
+        var kind = await runtime.NameAsync(cancellationToken);
+        return kind switch
         {
             "containerd" =>
                 await IntoAsync(image, name, DigestInContainerdAsync, IntoContainerdAsync, cancellationToken),
             "cri-o" => await IntoAsync(image, name, DigestInStorageAsync, IntoStorageAsync, cancellationToken),
             _ => throw new NodeStoreException(
-                $"the node's runtime calls itself \"{runtime}\": images go into containerd and CRI-O only"),
+                $"the node's runtime calls itself \"{kind}\": images go into containerd and CRI-O only"),
         };
     }
 
@@ -51,18 +51,6 @@ internal sealed class NodeImageStore(
             ? image.LayerSize
             : throw new NodeStoreException(
                 $"the node's image store has {(found.Length > 0 ? found : "nothing")} as {name} after the import");
-    }
-
-    private async Task<string> RuntimeAsync(CancellationToken cancellationToken)
-    {
-        using var channel = GrpcChannel.ForAddress(agent.Value.RuntimeEndpoint, new GrpcChannelOptions());
-        var version = await channel.UnaryAsync(
-            "/runtime.v1.RuntimeService/Version",
-            new VersionRequest(),
-            VersionResponse.Parser,
-            TimeSpan.FromSeconds(10),
-            cancellationToken);
-        return version.RuntimeName;
     }
 
     private async Task<string> DigestInContainerdAsync(ImageReference name, CancellationToken cancellationToken)

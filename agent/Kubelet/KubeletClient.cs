@@ -20,6 +20,10 @@ internal sealed class KubeletClient : IDisposable
     /// <summary>CRI's own default, to which kubelet raises smaller values. It takes greater ones as they are.</summary>
     internal const int DefaultTimeoutSeconds = 120;
 
+    /// <summary>How long kubelet may take for a question that it answers from its memory: less than whoever asks the
+    /// agent waits, lest the agent be taken for the one that hangs.</summary>
+    private static readonly TimeSpan Probe = TimeSpan.FromSeconds(5);
+
     /// <summary>kubelet's words for a call to the runtime of which it has not seen the end. The runtime goes on with
     /// the dump: CRI-O's does not end with the call, nor CRIU's with CRI-O.</summary>
     private static readonly string[] Unknown = ["code = DeadlineExceeded", "code = Canceled", "code = Unavailable"];
@@ -46,8 +50,7 @@ internal sealed class KubeletClient : IDisposable
         };
         if (_options is { KubeletClientCertificate: { } certificate, KubeletClientKey: { } key })
         {
-            tls.ClientCertificateContext = SslStreamCertificateContext.Create(
-                AgentTls.Load(certificate, key), null, offline: true);
+            tls.LocalCertificateSelectionCallback = AgentTls.ClientCertificate(certificate, key);
         }
 
         _http = new HttpClient(new SocketsHttpHandler { SslOptions = tls, ConnectTimeout = TimeSpan.FromSeconds(5) })
@@ -114,11 +117,13 @@ internal sealed class KubeletClient : IDisposable
     /// <summary>Asks for a pod that does not exist: how kubelet refuses tells whether it could checkpoint.</summary>
     public async Task<(bool Works, string Message)> ProbeAsync(CancellationToken cancellationToken)
     {
+        using var patience = new CancellationTokenSource(Probe, _time);
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, patience.Token);
         try
         {
             using var response =
-                await SendAsync("/checkpoint/default/no-such-pod-checkpointing-probe/c", cancellationToken);
-            var text = (await response.Content.ReadAsStringAsync(cancellationToken)).Trim();
+                await SendAsync("/checkpoint/default/no-such-pod-checkpointing-probe/c", deadline.Token);
+            var text = (await response.Content.ReadAsStringAsync(deadline.Token)).Trim();
             return text == "pod does not exist"
                 ? (true, "")
                 : (false, Explain(response.StatusCode, text).Status.Detail);
@@ -126,6 +131,10 @@ internal sealed class KubeletClient : IDisposable
         catch (HttpRequestException exception)
         {
             return (false, $"kubelet does not answer: {Why(exception)}");
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            return (false, $"kubelet has not answered for {Probe.TotalSeconds:0} s");
         }
     }
 

@@ -39,13 +39,11 @@ internal sealed class StoreSweeper(
     }
 
     /// <inheritdoc/>
-    protected override Task DoAsync(CancellationToken cancellationToken)
+    protected override Task DoAsync(CancellationToken cancellationToken) => OnOwnThread(() =>
     {
         if (Sweep(cancellationToken) is > 0 and var removed)
         {
             AgentLog.StoreSwept(Logger, removed);
         }
-
-        return Task.CompletedTask;
-    }
+    });
 }

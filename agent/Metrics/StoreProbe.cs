@@ -14,16 +14,16 @@ internal sealed class StoreProbe(
     /// <summary>Asks once.</summary>
     internal void Probe()
     {
-        AgentMetrics.StoreFree.Set(store.FreeBytes());
-        AgentMetrics.StoreSampled.Set((Time.GetUtcNow() - DateTimeOffset.UnixEpoch).TotalSeconds);
+        // The node's own disk first: the volume may be away.
         if (Directory.Exists(options.Value.StateRoot))
         {
             AgentMetrics.StagingFree.Set(new DriveInfo(options.Value.StateRoot).AvailableFreeSpace);
         }
+
+        AgentMetrics.StoreFree.Set(store.FreeBytes());
+        AgentMetrics.StoreSampled.Set((Time.GetUtcNow() - DateTimeOffset.UnixEpoch).TotalSeconds);
     }
 
     /// <inheritdoc/>
-    protected override Task DoAsync(CancellationToken cancellationToken) =>
-        // A thread of its own: it may stay in the kernel for as long as the server does not answer.
-        Task.Factory.StartNew(Probe, cancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+    protected override Task DoAsync(CancellationToken cancellationToken) => OnOwnThread(Probe);
 }

@@ -33,6 +33,9 @@ internal sealed class AddressHolds(
     /// <summary>The end of a hold, beside its file.</summary>
     private const string Over = ".over";
 
+    /// <summary>What becomes the end of a hold.</summary>
+    private const string Spare = ".spare";
+
     /// <summary>Until when it may be needed, in a hold's file, above its addresses.</summary>
     private const string Until = "until ";
 
@@ -72,6 +75,8 @@ internal sealed class AddressHolds(
 
                 WholeFile.MakeFolder(_folder);
                 var until = time.GetUtcNow() + (longest > TimeSpan.Zero ? longest : DefaultHold);
+                // The room for the end, too: who goes back may do so because there is none left.
+                WholeFile.Write(path + Spare, string.Join('\n', addresses.Append("")));
                 WholeFile.Write(
                     path, string.Join(
                         '\n', addresses.Prepend(Until + until.ToString("O", CultureInfo.InvariantCulture)).Append("")));
@@ -112,6 +117,12 @@ internal sealed class AddressHolds(
                     {
                         swept++;
                     }
+                }
+
+                foreach (var spare in Files().Where(f =>
+                    f.EndsWith(Spare, StringComparison.Ordinal) && !File.Exists(f[..^Spare.Length])))
+                {
+                    File.Delete(spare);
                 }
 
                 foreach (var end in Files().Where(f => f.EndsWith(Over, StringComparison.Ordinal)))
@@ -191,18 +202,30 @@ internal sealed class AddressHolds(
     {
         WholeFile.MakeFolder(_folder);
         var path = PathOf(holder);
-        if (File.Exists(path))
+        if (!File.Exists(path))
         {
-            // Somebody's pod stands still: not synced, for what takes its power takes the pod, too.
-            await File.WriteAllLinesAsync(path + Over, Read(path).Addresses, CancellationToken.None);
-            // The rules first: killed in between, the next call finds the file and nothing to do.
-            await runAsync(Rules(holder, Read(path).Addresses, "let_go"));
-            File.Delete(path);
+            if (!File.Exists(path + Over))
+            {
+                WholeFile.Write(path + Over, []);
+            }
+
+            return;
+        }
+
+        // Somebody's pod stands still: not synced, for what takes its power takes the pod, too.
+        if (File.Exists(path + Spare))
+        {
+            File.SetLastWriteTimeUtc(path + Spare, time.GetUtcNow().UtcDateTime);
+            File.Move(path + Spare, path + Over, overwrite: true);
         }
         else if (!File.Exists(path + Over))
         {
-            WholeFile.Write(path + Over, []);
+            await File.WriteAllLinesAsync(path + Over, Read(path).Addresses, CancellationToken.None);
         }
+
+        // The rules first: killed in between, the next call finds the file and nothing to do.
+        await runAsync(Rules(holder, Read(path).Addresses, "let_go"));
+        File.Delete(path);
     }
 
     private IEnumerable<string> Holds() => Files().Where(f => !Path.HasExtension(f));

@@ -14,7 +14,7 @@ internal static class ConnectedSockets
     /// <summary>The remote ends of the processes' connected sockets, as the kernel prints them.</summary>
     public static IReadOnlyList<string> Of(IReadOnlyCollection<int> pids)
     {
-        var mine = pids.SelectMany(Proc.Descriptors).Select(d => d.Socket).ToHashSet();
+        var mine = pids.SelectMany(Proc.ReadableDescriptors).Select(d => d.Socket).ToHashSet();
         return
         [
             .. pids.Take(1)

@@ -53,6 +53,20 @@ internal static class Proc
         }
     }
 
+    /// <summary>What a process has open; nothing also where a security module keeps it from us: CRIU, which is among
+    /// the node's programs, will tell.</summary>
+    public static List<OpenDescriptor> ReadableDescriptors(int pid)
+    {
+        try
+        {
+            return Descriptors(pid);
+        }
+        catch (UnauthorizedAccessException)
+        {
+            return [];
+        }
+    }
+
     /// <summary>The numbers by which a folder's entries are called; none where it has gone.</summary>
     public static List<int> Numbers(string folder)
     {

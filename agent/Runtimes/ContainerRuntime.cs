@@ -25,6 +25,11 @@ internal sealed class ContainerRuntime(GrpcChannel channel)
     private const string Service = "/runtime.v1.RuntimeService/";
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(10);
 
+    /// <summary>What the runtime calls itself: containerd, cri-o.</summary>
+    public async Task<string> NameAsync(CancellationToken cancellationToken) =>
+        (await AskAsync(Service + "Version", new VersionRequest(), VersionResponse.Parser, cancellationToken))
+        .RuntimeName;
+
     /// <summary>The uids of all pods that the runtime has a sandbox of.</summary>
     public async Task<IReadOnlySet<string>> PodUidsAsync(CancellationToken cancellationToken) =>
         (await AskAsync(

@@ -21,9 +21,16 @@ public static class AgentTls
     private const string ServerUse = "1.3.6.1.5.5.7.3.1";
     private const string ClientUse = "1.3.6.1.5.5.7.3.2";
 
-    /// <summary>A certificate with its key from two PEM files.</summary>
-    public static X509Certificate2 Load(string certificateFile, string keyFile) =>
-        X509Certificate2.CreateFromPemFile(certificateFile, keyFile);
+    /// <summary>A client's certificate with its key from two PEM files, as they are at each connection.</summary>
+    /// <exception cref="IOException">One of them cannot be read.</exception>
+    /// <exception cref="CryptographicException">They hold no certificate and its key.</exception>
+    public static LocalCertificateSelectionCallback ClientCertificate(string certificateFile, string keyFile)
+    {
+        var own = new PemCertificate(certificateFile, keyFile);
+        // What cannot be used is told at the start.
+        _ = own.Current;
+        return (_, _, _, _, _) => own.Current.TargetCertificate;
+    }
 
     /// <summary>The operator's side. Agents are called by their nodes' addresses, but known by their name.</summary>
     public static SslClientAuthenticationOptions ForOperator(string caFile, string certificateFile, string keyFile)

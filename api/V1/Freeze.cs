@@ -15,6 +15,9 @@ public static class Freeze
 
     private static readonly TimeSpan MaxReserve = TimeSpan.FromSeconds(5);
 
+    /// <summary>Who waits for longer waits for ever: the product of two fields may be beyond every calendar.</summary>
+    private static readonly TimeSpan Longest = TimeSpan.FromDays(30);
+
     /// <summary>How long a pod may stand still: the least that any of its liveness probes
     /// allows; null where it has none.</summary>
     public static TimeSpan? AllowedFor(V1Pod pod) => StrictestProbeOf(pod)?.Allowed;
@@ -47,7 +50,7 @@ public static class Freeze
     public static TimeSpan? AllowedBy(V1Container container) =>
         // The first probe may come right after the stop, the fatal one is the last of a row. Defaults: core/v1 Probe.
         container.LivenessProbe is { } probe
-            ? TimeSpan.FromSeconds((FailuresOf(probe) - 1) * PeriodOf(probe))
+            ? TimeSpan.FromSeconds(Math.Min((FailuresOf(probe) - 1L) * PeriodOf(probe), (long)Longest.TotalSeconds))
             : null;
 
     private static int FailuresOf(V1Probe probe) => probe.FailureThreshold ?? 3;

@@ -38,6 +38,14 @@ internal static class Indexes
     public static readonly ObjectIndex<PodMigration> MigrationsByPod = new(migration =>
         NamespacedName(migration.Metadata.NamespaceProperty, migration.Spec.PodName));
 
+    /// <summary>Migrations that have not ended by the node that they leave.</summary>
+    public static readonly ObjectIndex<PodMigration> MigrationsBySourceNode = new(migration =>
+        migration.Status is { CompletionTime: null } status ? status.SourceNode : null);
+
+    /// <summary>Migrations that have not ended by the node that they go to.</summary>
+    public static readonly ObjectIndex<PodMigration> MigrationsByTargetNode = new(migration =>
+        migration.Status is { CompletionTime: null } status ? status.TargetNode : null);
+
     /// <summary>Migrations that have not ended by the Service that they name:
     /// see <see cref="NamespacedName"/>.</summary>
     public static readonly ObjectIndex<PodMigration> MigrationsByService = new(migration =>

@@ -5,8 +5,8 @@ namespace PodCheckpointing.Manager;
 internal static partial class ManagerLog
 {
     [LoggerMessage(
-        2000, LogLevel.Warning, "A sweep of retention could not finish: {Reason}. The next one begins anew.")]
-    public static partial void SweepFailed(ILogger logger, string reason);
+        2000, LogLevel.Warning, "{Sweep} could not finish. The next one begins anew.")]
+    public static partial void SweepFailed(ILogger logger, Exception exception, string sweep);
 
     [LoggerMessage(
         2001, LogLevel.Warning,

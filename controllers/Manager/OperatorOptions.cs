@@ -42,6 +42,7 @@ internal sealed class OperatorOptions
 
     /// <summary>How long a deleted content waits for an agent that can remove its bytes,
     /// before it goes without them.</summary>
+    [Range(typeof(TimeSpan), "00:00:00", "36500.00:00:00")]
     public TimeSpan BytesPatience { get; set; } = TimeSpan.FromHours(1);
 
     /// <summary>Which checkpoints are removed by themselves.</summary>

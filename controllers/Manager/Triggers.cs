@@ -147,9 +147,9 @@ internal static class Triggers
     {
         // One that has gone is told as it was: the store knows.
         var lost = cluster.Find<V1Node>(node) is not { } known || LostNodes.IsOutOfService(known);
-        return cluster.All<PodMigration>().Where(m => m.Status is { CompletionTime: null } status
-            && (lost || status.Conditions.IsTrue(ConditionTypes.Stalled))
-            && (status.SourceNode == node.Name || status.TargetNode == node.Name));
+        return cluster.ByIndex(Indexes.MigrationsBySourceNode, node.Name)
+            .Concat(cluster.ByIndex(Indexes.MigrationsByTargetNode, node.Name))
+            .Where(m => lost || m.Status!.Conditions.IsTrue(ConditionTypes.Stalled));
     }
 
     private static IEnumerable<ObjectKey> Controller(IKubernetesObject<V1ObjectMeta> item, string kind) =>

@@ -32,7 +32,8 @@ internal static class Wiring
         services.AddInformer(Indexes.EndpointSlicesByService);
         services.AddInformer(
             EndedMigrations.Strip,
-            Indexes.MigrationsByUid, Indexes.MigrationsByPodUid, Indexes.MigrationsByPod, Indexes.MigrationsByService);
+            Indexes.MigrationsByUid, Indexes.MigrationsByPodUid, Indexes.MigrationsByPod, Indexes.MigrationsByService,
+            Indexes.MigrationsBySourceNode, Indexes.MigrationsByTargetNode);
         services.AddInformer(
             Indexes.PodCheckpointsByContent, Indexes.PodCheckpointsByArtifact, Indexes.TerminatingPodCheckpoints);
         services.AddInformer(Indexes.ContainerCheckpointsByOwner, Indexes.TerminatingContainerCheckpoints);
@@ -73,9 +74,10 @@ internal static class Wiring
         {
             var informer = provider.GetRequiredService<Informer<TPrimary>>();
             var options = provider.GetRequiredService<IOptions<OperatorOptions>>().Value;
+            var slots = provider.GetRequiredService<MigrationSlots>();
             var queue = new WorkQueue(
                 provider.GetRequiredService<TimeProvider>(), LongestRetry, RuntimeMetrics.KindOf(typeof(TPrimary)),
-                key => informer.Find(key) is { } item && IsNew(item, provider.GetRequiredService<MigrationSlots>()),
+                key => informer.Find(key) is { } item && IsNew(item, slots),
                 Math.Max(1, options.Workers / 2));
             informer.AddEventHandler(item => queue.Add(ObjectKey.Of(item)));
             triggers(new ControllerTriggers(provider, queue));

@@ -61,6 +61,14 @@ public sealed class Controller(
         }
     }
 
+    /// <inheritdoc/>
+    public override void Dispose()
+    {
+        // Its timers would run what they lead to, which is disposed of as well.
+        queue.Dispose();
+        base.Dispose();
+    }
+
     /// <summary>The change that was missed is an event on its way; a watch that has died must
     /// not make this a hot loop.</summary>
     internal static TimeSpan DelayAfterConflict(int times) =>

@@ -73,13 +73,18 @@ internal sealed class Tree : IDisposable
         var folder = _root;
         foreach (var part in parts.SkipLast(1))
         {
-            var next = enter(folder, part);
-            if (folder != _root)
+            var above = folder;
+            try
             {
-                _ = close(folder);
+                folder = enter(above, part);
             }
-
-            folder = next;
+            finally
+            {
+                if (above != _root)
+                {
+                    _ = close(above);
+                }
+            }
         }
 
         (_parent, _parentName) = (folder, name);

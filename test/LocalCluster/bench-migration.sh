@@ -79,7 +79,7 @@ YAML
   if [ "$node" = node-b ]; then node="node-a"; else node="node-b"; fi
 done
 python3 - "$results" "$(cluster dir "$name")"/log/agent-node-?.log <<'PYTHON'
-import datetime, json, math, re, sys
+import datetime, itertools, json, math, re, sys
 
 def objects(text):
     decoder, at = json.JSONDecoder(), 0
@@ -103,18 +103,20 @@ for status in statuses:
             steps.setdefault(step["name"], []).append(took)
 criu = [int(re.search(r"(\d+) ms", s["message"]).group(1)) for st in statuses for s in st["steps"] if s["name"] == "Restore"]
 downtime = [s["downtimeMilliseconds"] for s in statuses]
-# As the agents tell it: how long kubelet took for a dump, and how long a checkpoint took to be verified and staged.
-told = {"Dumped": [], "Staged": []}
-for log in sys.argv[2:]:
-    for word, took in re.findall(r"(Dumped|Staged) .* in (\d+) ms", open(log).read()):
-        told[word].append(int(took))
+# As the agents tell it: how long kubelet took for a dump, and how long a checkpoint took to be verified and staged. They come in turns.
+said = [re.findall(r"(Dumped|Staged) .* in (\d+) ms", open(log).read()) for log in sys.argv[2:]]
+told = {}
+for word, by in [("Dumped", said), ("Staged", said[::-1])]:
+    a, b = ([int(took) for what, took in lines if what == word] for lines in by)
+    told[word] = [took for pair in itertools.zip_longest(a, b) for took in pair if took is not None]
+    assert len(told[word]) == len(statuses), f"{word} {len(told[word])} times in {len(statuses)} migrations"
+rest = [down - kubelet - restore for down, kubelet, restore in zip(downtime, told["Dumped"], criu)]
 print(f"{len(statuses)} migrations")
 print(f"{'step':<14}{'p50 ms':>8}{'p99 ms':>8}")
-rows = [("downtime", downtime), ("kubelet call", told["Dumped"]), ("staging", told["Staged"]), ("CRIU restore", criu)]
+rows = [("downtime", downtime), ("kubelet call", told["Dumped"]), ("staging", told["Staged"]), ("CRIU restore", criu), ("the rest", rest)]
 for name, values in [*steps.items(), *rows]:
     print(f"{name:<14}{quantile(values, .5):>8.0f}{quantile(values, .99):>8.0f}")
-rest = quantile(downtime, .5) - quantile(told["Dumped"], .5) - quantile(criu, .5)
-print(f"of the downtime not kubelet's call: p50 {quantile(downtime, .5) - quantile(told['Dumped'], .5)} ms")
-print(f"of the downtime neither kubelet's call nor CRIU's restore: p50 {rest} ms")
+print(f"of the downtime not kubelet's call: p50 {quantile([r + c for r, c in zip(rest, criu)], .5)} ms")
+print(f"of the downtime neither kubelet's call nor CRIU's restore: p50 {quantile(rest, .5)} ms")
 print(f"migration: downtime p50={quantile(downtime, .5)} p99={quantile(downtime, .99)} criu p50={quantile(criu, .5)}")
 PYTHON

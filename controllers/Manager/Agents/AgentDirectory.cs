@@ -127,9 +127,35 @@ internal sealed class CheckpointAgent(
     {
         await using var list = client.ListCheckpointsAsync(new ListCheckpointsRequest(), Long, cancellationToken)
             .GetAsyncEnumerator(cancellationToken);
-        while (await GuardAsync(list.MoveNextAsync().AsTask()))
+        // One call, however many it lists.
+        var ended = new TaskCompletionSource<bool>();
+        var call = GuardAsync(ended.Task);
+        try
         {
-            yield return list.Current;
+            while (await MoveNextAsync())
+            {
+                yield return list.Current;
+            }
+
+            ended.SetResult(true);
+        }
+        finally
+        {
+            // Who has heard enough hangs up.
+            ended.TrySetCanceled(CancellationToken.None);
+        }
+
+        async Task<bool> MoveNextAsync()
+        {
+            try
+            {
+                return await list.MoveNextAsync();
+            }
+            catch (Exception exception)
+            {
+                ended.SetException(exception);
+                return await call;
+            }
         }
     }
 

@@ -35,7 +35,8 @@ internal sealed class PendingCalls(TaskScheduler scheduler, ILeadership leadersh
             _calls.TryRemove(KeyValuePair.Create<string, Task>(key, task));
         }
 
-        return task.GetAwaiter().GetResult();
+        // An operator that ends has not failed at what it was about.
+        return task.IsCanceled && stopping.IsCancellationRequested ? null : task.GetAwaiter().GetResult();
     }
 
     /// <summary>The result of a call to whichever agent answers: see <see cref="AnyAgent.AskAnyAsync"/> and the other

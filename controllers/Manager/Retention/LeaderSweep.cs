@@ -37,7 +37,7 @@ internal abstract class LeaderSweep(
                 catch (Exception exception) when (!either.IsCancellationRequested)
                 {
                     // Whatever it was: an operator that stops for it would leave the pods that stand still.
-                    ManagerLog.SweepFailed(logger, exception.Message);
+                    ManagerLog.SweepFailed(logger, exception, GetType().Name);
                 }
             }
             while (await timer.WaitForNextTickAsync(either.Token));

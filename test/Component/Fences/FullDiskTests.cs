@@ -1,14 +1,16 @@
 using FluentAssertions;
 using Grpc.Core;
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using NUnit.Framework;
 using PodCheckpointing.Agent;
 using PodCheckpointing.Agent.Fences;
+using PodCheckpointing.Agent.Network;
 using PodCheckpointing.Component.Store;
 
 namespace PodCheckpointing.Component.Fences;
 
-/// <summary>A node's disk on which no file can be made any more, by the time that a fence is to be lifted.</summary>
+/// <summary>A node's disk on which no file can be made any more, by the time that a pod is to go on.</summary>
 internal sealed class FullDiskTests
 {
     private const string Pod = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
@@ -50,6 +52,26 @@ internal sealed class FullDiskTests
         book.Find(Pod).Should().BeNull();
         FluentActions.Invoking(() => New().Fence(Pod, "m1", "Close"))
             .Should().Throw<RpcException>().WithMessage("*has lifted its fence*");
+    }
+
+    [Test]
+    public async Task Addresses_are_let_go_all_the_same()
+    {
+        var scripts = new List<string>();
+        using var holds = new AddressHolds(
+            Options.Create(new AgentOptions { StateRoot = _root }), TimeProvider.System, script =>
+            {
+                scripts.Add(script);
+                return Task.CompletedTask;
+            }, NullLogger<AddressHolds>.Instance);
+        await holds.HoldAsync("m1", ["10.0.0.5"], TimeSpan.Zero, CancellationToken.None);
+        Fill();
+
+        await holds.LetGoAsync("m1", CancellationToken.None);
+
+        scripts[^1].Should().Contain("let_go iptables -d 10.0.0.5");
+        (await FluentActions.Awaiting(() => holds.HoldAsync("m1", ["10.0.0.5"], TimeSpan.Zero, CancellationToken.None))
+            .Should().ThrowAsync<RpcException>()).WithMessage("*has let its addresses go*");
     }
 
     [Test]

@@ -127,6 +127,33 @@ internal sealed class BrokenRegistryTests : ImageFixture
         Directory.Exists($"{_registry.Data}/docker/registry/v2/repositories/counter/_manifests").Should().BeFalse();
     }
 
+    [Test]
+    public async Task One_whose_answer_to_the_last_piece_is_lost_gets_no_piece_beyond_the_end()
+    {
+        var (isLost, isBeyond) = (false, false);
+        await using var registry = await Liar.StartAsync(
+            _registry.Host,
+            answer =>
+            {
+                if (!isLost && answer.Method == "PATCH"
+                    && answer.Headers["Range"].EndsWith($"-{Image.LayerSize - 1}", StringComparison.Ordinal))
+                {
+                    (isLost, answer.Status) = (true, 500);
+                }
+            },
+            (method, bytes) =>
+            {
+                isBeyond |= method == "PATCH" && bytes.Length == 0;
+                return bytes;
+            });
+
+        await PushAsync($"{registry.Host}/counter:1", Quick(o => o.PieceSize = Piece));
+
+        isLost.Should().BeTrue();
+        isBeyond.Should().BeFalse("its range ends before it begins, which strict registries refuse for good");
+        (await DigestAsync($"{_registry.Host}/counter:1")).Should().Be(Image.ManifestDigest);
+    }
+
     [TestCase("PUT", "/manifests/1")]
     [TestCase("HEAD", "/blobs/sha256:")]
     public async Task One_that_answers_another_digest_is_refused(string method, string path)

@@ -13,6 +13,7 @@ using Microsoft.Extensions.Options;
 using NUnit.Framework;
 using PodCheckpointing.Agent;
 using PodCheckpointing.Agent.Images;
+using PodCheckpointing.Agent.Runtimes;
 
 namespace PodCheckpointing.Component.Images;
 
@@ -156,7 +157,9 @@ internal sealed class NodeStoreTests : ImageFixture
     }
 
     private NodeImageStore StoreOf(string endpoint, Action<ImageOptions> change) =>
-        new(Images, Options.Create(new AgentOptions { RuntimeEndpoint = endpoint }), Options.Create(Quick(change)));
+        new(
+            Images, new ContainerRuntime(GrpcChannel.ForAddress(endpoint, new GrpcChannelOptions())),
+            Options.Create(new AgentOptions { RuntimeEndpoint = endpoint }), Options.Create(Quick(change)));
 
     // CRI-O is in no package source here: what is asked of it itself is its name; the store is a real one.
     private async Task<SmallRuntime> RuntimeAsync(string name) =>

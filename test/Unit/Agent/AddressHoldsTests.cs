@@ -45,7 +45,7 @@ internal sealed class AddressHoldsTests
         (await SweepAsync()).Should().Be(0, "its holder may need it still");
         _time.Advance(TimeSpan.FromSeconds(91));
         (await SweepAsync("10.0.0.4", "10.0.0.5")).Should().Be(0, "a pod has it");
-        Files().Should().Equal("m1");
+        Files().Should().Equal("m1", "m1.spare");
 
         (await SweepAsync("10.0.0.4")).Should().Be(1);
 
@@ -112,7 +112,7 @@ internal sealed class AddressHoldsTests
         var lines = string.Concat(_scripts);
         lines.Should().Contain("hold iptables -s 10.0.0.5").And.Contain("hold iptables -s 10.0.0.6").And.Contain(
             "let_go iptables -s 10.0.0.6").And.NotContain("until");
-        Files().Should().Equal("m1", "m2.over");
+        Files().Should().Equal("m1", "m1.spare", "m2.over");
     }
 
     [TestCase(false)]
@@ -133,7 +133,7 @@ internal sealed class AddressHoldsTests
         await next.LetGoAsync("m2", CancellationToken.None);
         (await FluentActions.Awaiting(() => next.HoldAsync("m3", ["10.0.0.7"], day, CancellationToken.None))
             .Should().ThrowAsync<RpcException>()).Which.StatusCode.Should().Be(StatusCode.Unavailable);
-        Files().Should().Equal("m1", "m2.over");
+        Files().Should().Equal("m1", "m1.spare", "m2.over");
 
         _broken = null;
         await next.RecoverAsync(CancellationToken.None);
@@ -158,6 +158,17 @@ internal sealed class AddressHoldsTests
         (await SweepAsync()).Should().Be(1);
 
         Files().Should().Equal("m1.over", "m2.over");
+    }
+
+    [Test]
+    public async Task What_was_laid_by_for_a_hold_that_never_came_is_swept()
+    {
+        await _holds.HoldAsync("m1", ["10.0.0.5"], TimeSpan.FromSeconds(90), CancellationToken.None);
+        File.Delete(Path.Combine(_root, "addresses", "m1"));
+
+        await SweepAsync();
+
+        Files().Should().BeEmpty();
     }
 
     [Test]

@@ -77,6 +77,22 @@ internal sealed class KubeletAnswersTests
     }
 
     [Test]
+    public async Task A_kubelet_that_hangs_is_told_before_the_agent_looks_as_if_it_did()
+    {
+        using var kubelet = new TcpListener(IPAddress.Loopback, 0);
+        kubelet.Start();
+        var time = new HandTime();
+        var options = new AgentOptions { NodeName = "node", KubeletUrl = $"http://{kubelet.LocalEndpoint}" };
+        using var client = new KubeletClient(Options.Create(options), time);
+        var probe = client.ProbeAsync(CancellationToken.None);
+        using var asked = await kubelet.AcceptSocketAsync();
+
+        time.Advance(TimeSpan.FromSeconds(5));
+
+        (await probe).Should().Be((false, "kubelet has not answered for 5 s"));
+    }
+
+    [Test]
     public void A_kubelet_that_is_busy_is_said_to_be() =>
         KubeletClient.Explain(HttpStatusCode.ServiceUnavailable, "apiserver is shutting down").Status.Detail
             .Should().Be("kubelet is busy (503): apiserver is shutting down");

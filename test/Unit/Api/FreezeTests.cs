@@ -13,6 +13,8 @@ public sealed class FreezeTests
     [TestCase("""{"periodSeconds":1}""", 2)]
     [TestCase("""{"failureThreshold":1,"periodSeconds":60}""", 0)]
     [TestCase("""{"failureThreshold":5,"periodSeconds":4,"timeoutSeconds":9}""", 16)]
+    [TestCase("""{"failureThreshold":2147483647,"periodSeconds":10}""", 30 * 24 * 3600)]
+    [TestCase("""{"failureThreshold":2147483647,"periodSeconds":2147483647}""", 30 * 24 * 3600)]
     public void A_liveness_probe_bounds_the_freeze(string probe, int seconds) =>
         Freeze.AllowedFor(Pod(Container("c", probe))).Should().Be(TimeSpan.FromSeconds(seconds));
 

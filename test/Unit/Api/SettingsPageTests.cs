@@ -41,7 +41,7 @@ public sealed partial class SettingsPageTests
     [TestCase("Operator__Retention__Orphans", "`Report` or `Delete`", "`Report`")]
     [TestCase("Operator__Migrations__ParallelPerCluster", "number, 1 to 10000", "`5`")]
     [TestCase("Operator__Migrations__TtlSecondsAfterFinished", "seconds, 0 or more", "not set")]
-    [TestCase("Operator__BytesPatience", "time, `[d.]hh:mm:ss`", "`01:00:00`")]
+    [TestCase("Operator__BytesPatience", "time, `[d.]hh:mm:ss`, 00:00:00 to 36500.00:00:00", "`01:00:00`")]
     [TestCase("Operator__TlsKey", "text", "none: it must be set")]
     [TestCase("Operator__LeaderElection", "`true` or `false`", "`true`")]
     [TestCase("Agent__LazyRestoreBytes", "bytes", "`67108864`")]

@@ -15,6 +15,7 @@ public sealed class OperatorOptionsTests
     [TestCase("Retention:MaxAge", "00:00:00")]
     [TestCase("Retention:Interval", "00:00:00")]
     [TestCase("Migrations:ParallelPerCluster", "0")]
+    [TestCase("BytesPatience", "-01:00:00")]
     [TestCase("AgentPort", "0")]
     [TestCase("HealthPort", "65536")]
     public void A_setting_that_would_remove_or_stop_everything_is_refused(string name, string value)

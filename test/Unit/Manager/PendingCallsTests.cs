@@ -25,6 +25,20 @@ public sealed class PendingCallsTests
     }
 
     [Test]
+    public void A_call_that_ends_with_the_operator_has_not_failed()
+    {
+        using var stopping = new CancellationTokenSource();
+        var calls = new PendingCalls(new MigrationWorld.Inline(), new SoleLeader(), stopping.Token);
+        var answer = new TaskCompletionSource<SealResponse>();
+        calls.Ask("a/seal", _ => answer.Task, () => { });
+
+        stopping.Cancel();
+        answer.SetCanceled(stopping.Token);
+
+        calls.Ask("a/seal", _ => answer.Task, () => { }).Should().BeNull();
+    }
+
+    [Test]
     public void An_answer_that_is_there_is_forgotten_at_once_and_others_are_kept()
     {
         _calls.Ask("a/seal", _ => Task.FromResult(new SealResponse()), () => { });

@@ -195,6 +195,20 @@ public sealed class WayBackTests : MigrationTests
         _world.Asked.Should().NotBeEmpty();
     }
 
+    [Test]
+    public async Task A_target_that_runs_is_not_taken_for_lost_by_such_a_view()
+    {
+        _world.HasCome(Verified, Steps.Restore, Steps.Commit);
+        _world.PutTarget();
+        _world.Put(MigrationWorld.Node("b", outOfService: true));
+        _world.OnServer[new ObjectKey(null, "b")] = MigrationWorld.Node("b");
+
+        await _world.ReconcileAsync();
+
+        _world.Condition(ConditionTypes.RestoreVerified)!.Status.Should().Be("True");
+        _world.Condition(ConditionTypes.RolledBack).Should().BeNull();
+    }
+
     [TestCase("guard.example/held", "guard.example/held")]
     [TestCase(null, "kubelet at node b")]
     public async Task What_the_source_waits_for_is_said_where_its_target_does_not_end(string? finalizer, string named)

@@ -29,6 +29,20 @@ public sealed class ControllerTests
         log.Told.Should().BeEmpty();
     }
 
+    [Test]
+    public void What_is_due_later_does_not_come_when_the_process_ends()
+    {
+        var time = new HandTime();
+        using var queue = new WorkQueue(time, isNew: _ => throw new ObjectDisposedException("the operator's services"));
+        var leader = new Leader();
+        var controller = new Controller("Test", queue, leader, [], leader, workers: 1, new Lines());
+        queue.AddAfter(new ObjectKey("n", "o"), TimeSpan.FromSeconds(3));
+
+        controller.Dispose();
+
+        time.Invoking(t => t.Advance(TimeSpan.FromSeconds(4))).Should().NotThrow("nobody would catch it");
+    }
+
     /// <summary>Is late with one renewal of its Lease.</summary>
     private sealed class Leader : ILeadership, IReconciler
     {

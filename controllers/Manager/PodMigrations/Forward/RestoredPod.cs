@@ -10,7 +10,7 @@ internal sealed class RestoredPod(MigrationObjects objects, MigrationNodes nodes
     public async Task<Obstacle?> WhyGoneAsync(MigrationScope scope, CancellationToken cancellationToken)
     {
         var (node, name) = (scope.Status.TargetNode!, scope.Status.RestoredPodName);
-        if (nodes.IsLost(node))
+        if (await nodes.IsLostForCertainAsync(node, cancellationToken))
         {
             return new(Reasons.NodeLost, $"node {node} was lost with the restored pod {name}");
         }
