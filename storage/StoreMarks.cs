@@ -5,8 +5,9 @@ namespace PodCheckpointing.Storage;
 /// <remarks>
 /// Every mark has a name of its own in the store's root: a client of a network volume cannot have kept in its memory
 /// that such a name does not exist, as it could for a file or a folder that it has looked for before. For a while a
-/// mark serves whoever asks, so that a store of many nodes holds few of them. Who has left one removes it; what a
-/// killed one has left goes with the next mark that anybody leaves, or in the sweep.
+/// mark serves whoever asks, so that a store of many nodes holds few of them. Who has left one removes it after its
+/// <see cref="Lifetime"/>; what a killed one has left goes with the first mark that anybody leaves after that, or in a
+/// sweep.
 /// </remarks>
 public sealed class StoreMarks(string root, TimeProvider time) : IDisposable
 {

@@ -9,7 +9,7 @@ internal sealed unsafe class NativeBuffer : MemoryManager<byte>
 
     public NativeBuffer(int size)
     {
-        // Rounded to what a huge page needs: fewer faults and address translations for streams of megabytes.
+        // Rounded to whole pages; Map advises huge ones.
         Length = size;
         _start = Posix.Map(Reserved);
     }

@@ -4,10 +4,9 @@ using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.Metrics;
 
-/// <summary>Counts migrations and checkpoints as they end, from what the API server tells: a reconciler that dies right
-/// after its last write has ended one all the same.</summary>
-/// <remarks>Only the leader counts, so that one migration is one; what ended before this process
-/// began, another has counted.</remarks>
+/// <summary>Counts migrations and checkpoints as they end, from what the API server tells.</summary>
+/// <remarks>Only the leader counts, so that one migration is one; what ended before this process began, another has
+/// counted. Not counted: what ends in the moment in which its operator dies.</remarks>
 internal sealed class EndedObjects(ILeadership leadership, TimeProvider time)
 {
     // Conditions tell whole seconds.
