@@ -63,8 +63,8 @@ public sealed class ArtifactFollower(IReadOnlyList<string> folders, string name,
         await using (ring.ConfigureAwait(false))
         {
             var (packed, tar) = (ring.OverInputs(), ring.OverOutputs());
-            // What the manifest's compressed digest is of can only come to the one tar, frame by frame under zstd's own
-            // checksums: its plain digest would take as long again, of a pod that stands still.
+            // Only the compressed digest is compared. It determines the tar, and zstd's checksums cover each frame.
+            // Hashing the tar as well would take as long again, while the pod stands still.
             ring.Start(() => ArtifactReader.Compare(
                 packed, compressed: true, _path, () => finished.GetAwaiter().GetResult()));
             ring.Start(() =>

@@ -1,8 +1,8 @@
 namespace PodCheckpointing.Agent.Checkpoints;
 
-/// <summary>Has an agent that is to end wait for the dump under way, whose options would stay the node's for as long as
-/// it has no agent. Calls are answered meanwhile, but for new dumps. What is being stored is not waited for: the
-/// next agent goes on with it.</summary>
+/// <summary>At shutdown, waits for the dump in progress: its CRIU options would stay in the node's configuration until
+/// the next agent starts. New dumps are refused, other calls are served. Storing is not waited for; the next agent
+/// resumes it.</summary>
 internal sealed class LastDump(CriuConfiguration criu) : IHostedLifecycleService, IDisposable
 {
     /// <summary>For how long an agent that ends waits in all; less than its pod's

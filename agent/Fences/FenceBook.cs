@@ -82,8 +82,8 @@ internal sealed class FenceBook(IOptions<AgentOptions> options, TimeProvider tim
         }
     }
 
-    /// <summary>Lifts a holder's fence, or sees to it that there never is one: from the first word on no dump begins
-    /// under it; at the end it is gone.</summary>
+    /// <summary>Lifts a holder's fence, or makes sure that it can never be set. From the start of the call no dump
+    /// begins under it; when the call returns, it is gone.</summary>
     /// <param name="podUid">The pod.</param>
     /// <param name="holder">Who has it, or was about to.</param>
     /// <param name="thaw">Continues the processes, tells of which containers before it does so, and at the end how many

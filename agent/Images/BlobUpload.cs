@@ -38,7 +38,8 @@ internal sealed class BlobUpload(RegistryConnection registry, Stream content, lo
                     cancellationToken);
             }
 
-            // Without this the registry would find out, too, after it has everything; only then it would be its word.
+            // The registry would reject a wrong digest, too. Checked here first, the error names the dump and not the
+            // registry.
             var found = Digest.Finish(_hash);
             if (found != digest)
             {

@@ -116,7 +116,8 @@ internal sealed class RestoreRelease(
             await before();
         }
 
-        // Its word first, then the look; the handler does it the other way round, so that one of them sees both.
+        // Write go, then look for started. The handler writes started, then looks for go: at least one of them sees
+        // both.
         folder.Go.Write("");
         var waiting = members.Where(m => !m.Running.Exists).ToList();
         if (waiting.Count > 0 && members.All(m => m.Started.Exists))

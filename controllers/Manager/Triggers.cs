@@ -141,8 +141,8 @@ internal static class Triggers
     private static IEnumerable<ObjectKey> KeysOf(IEnumerable<IKubernetesObject<V1ObjectMeta>> items) =>
         items.Select(ObjectKey.Of);
 
-    /// <summary>That a node is back is what those wait for that it has stalled; that it is lost
-    /// for certain concerns all.</summary>
+    /// <summary>A node that is back concerns the stalled migrations that use it; a node that is certainly lost concerns
+    /// all unfinished migrations that use it.</summary>
     private static IEnumerable<PodMigration> OfNode(ObjectKey node, ICluster cluster)
     {
         // One that has gone is told as it was: the store knows.

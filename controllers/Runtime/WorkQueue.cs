@@ -7,8 +7,8 @@ namespace PodCheckpointing.Runtime;
 /// <param name="time">Tells how long waits are; what the clock shows does not matter.</param>
 /// <param name="longestDelay">The longest wait after a failure; null for five minutes.</param>
 /// <param name="name">What it is measured under; null for a queue that is not.</param>
-/// <param name="isNew">Whether nothing has begun about a key: it comes after those about which something has, but for
-/// every fourth turn, however many new ones come at once. Null: none is.</param>
+/// <param name="isNew">Whether work on a key has not started. Such keys yield to those whose work has, except that
+/// every fourth turn goes to one of them. Null: no key is new.</param>
 /// <param name="mostNew">How many workers may have new keys at a time: the others are there for what has begun.</param>
 public sealed class WorkQueue(
     TimeProvider time, TimeSpan? longestDelay = null, string? name = null, Func<ObjectKey, bool>? isNew = null,
@@ -95,9 +95,8 @@ public sealed class WorkQueue(
         }
     }
 
-    /// <summary>Since when the run of a key that is going on could have gone on, as the time provider's timestamp:
-    /// since it was asked for, or since the end of the run before. Null for a new key, which waits
-    /// for those that have begun.</summary>
+    /// <summary>When the run in progress could have started, as a TimeProvider timestamp: when it was requested, or
+    /// when the key's previous run ended, whichever is later. Null for a new key, which is meant to wait.</summary>
     public long? DueAt(ObjectKey key)
     {
         lock (_lock)

@@ -26,9 +26,8 @@ internal static class SharedBytes
                     await release.PodContents.RecentAsync(cancellationToken), Stays, cancellationToken));
     }
 
-    /// <summary>The content of a whole checkpoint that a container's bytes stay for: another one than that of the
-    /// checkpoint that they were made for, or that one, when it is about to go and
-    /// takes all bytes along at once.</summary>
+    /// <summary>The PodCheckpointContent for whose sake a container's bytes stay: one of another claim; or the owner's
+    /// own, when the owner is gone or being deleted and its content will remove all bytes at once.</summary>
     /// <param name="cluster">The cluster.</param>
     /// <param name="content">The container's content.</param>
     /// <param name="claim">Its claim, where that is there still.</param>

@@ -1,8 +1,8 @@
 namespace PodCheckpointing.Manager.PodMigrations;
 
 /// <summary>One step of a migration on its way forward.</summary>
-/// <remarks>It makes at most one change, which may be made twice; a condition in the status says that it is done. That
-/// it waits is a return value, that the migration goes back is an exception.</remarks>
+/// <remarks>It makes at most one change, which may be made twice; a condition in the status says that it is done. It
+/// waits by returning false, and turns the migration back by throwing.</remarks>
 internal interface IMigrationStep
 {
     /// <summary>Does its part, or finds that it is done.</summary>

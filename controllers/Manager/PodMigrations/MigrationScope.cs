@@ -95,9 +95,10 @@ internal sealed class MigrationScope(PodMigration migration, PodMigrationStatus?
         }
     }
 
-    /// <summary>Ends the run while an agent is being asked, where another life of the operator would do no harm by
-    /// asking again: nothing that has been done since the status was stored last needs to be known to be
-    /// done once more, or undone.</summary>
+    /// <summary>Ends the run while an agent's answer is pending. The status may be stored later: after a restart the
+    /// call is simply repeated, and nothing done since the last stored status needs to be known in order to be
+    /// repeated or undone.</summary>
+    /// <returns>False.</returns>
     public bool AwaitAnswer()
     {
         MayWait = true;

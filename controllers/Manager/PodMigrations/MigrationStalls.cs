@@ -19,7 +19,7 @@ internal static class MigrationStalls
         }
         else if (scope.Is(ConditionTypes.Stalled) && MergePatch.Between(scope.Migration.Status, scope.Status).Count > 0)
         {
-            // Only what has moved on is not stalled any more: the next try may just be under way.
+            // Clear Stalled only when the status has changed: otherwise the next attempt may merely be in progress.
             scope.Set(ConditionTypes.Stalled, false, Reasons.Succeeded, "the migration goes on");
         }
     }

@@ -15,7 +15,7 @@ internal sealed class SilentAgents
     private readonly ConcurrentDictionary<(string Migration, string Node), (int Tries, AgentException Last)> _failures
         = new();
 
-    /// <summary>It has not answered once more.</summary>
+    /// <summary>Records another call that brought no answer.</summary>
     /// <param name="migration">The uid of the migration.</param>
     /// <param name="node">The node.</param>
     /// <param name="failure">What came instead of an answer.</param>

@@ -2,10 +2,9 @@ namespace PodCheckpointing.Runtime.Metrics;
 
 /// <summary>Measures how long it takes from what has an object looked at to the first
 /// thing that is done about it.</summary>
-/// <remarks>It is time of ours alone: how long the API server takes to answer what is read before, and how long it or
-/// somebody else then takes to do it, is not in it, nor how long they take over what the object's run before has asked
-/// of them. A run that does nothing is not counted; nor is one of an object about which nothing may be done yet, for a
-/// limit or because others come first: that it waits is meant. From when it may go on it counts.</remarks>
+/// <remarks>Counts only our own time. Not included: waiting for the API server's answers to reads, the time that a
+/// write or call then takes, and work that the previous run started. Runs that do nothing, or must wait for a limit or
+/// until others have had their turn, are not counted.</remarks>
 public static class Reaction
 {
     private static readonly AsyncLocal<Run?> Current = new();
