@@ -10,40 +10,53 @@ namespace PodCheckpointing.Manager.PodMigrations.Forward;
 /// asked again, it says the same.</remarks>
 internal sealed class StopStep(MigrationLimits limits, MigrationNodes nodes, AgentCalls calls) : IMigrationStep
 {
-    public Task<bool> RunAsync(MigrationScope scope, CancellationToken cancellationToken) => Task.FromResult(
-        scope.Is(ConditionTypes.RestoreVerified) || limits.WhyStop(scope) is not { } why || StopIfInTime(scope, why));
-
-    /// <exception cref="TerminalException">It stops.</exception>
-    private bool StopIfInTime(MigrationScope scope, Obstacle why)
+    public Task<bool> RunAsync(MigrationScope scope, CancellationToken cancellationToken)
     {
-        if (scope.HasBegun(Steps.Restore))
+        if (scope.Is(ConditionTypes.RestoreVerified) || limits.WhyStop(scope) is not { } why)
         {
-            if (nodes.IsLost(scope.Status.TargetNode!))
-            {
-                return true;
-            }
-
-            var request =
-                new CancelRestoreRequest
-                {
-                    PodUid = scope.Status.RestoredPodUID,
-                    Reason = why.Message,
-                    UnlessRun = true,
-                };
-            switch (calls.Ask(
-                scope, CallNames.Withdraw, scope.Status.TargetNode!,
-                (agent, t) => agent.CancelRestoreAsync(request, t)))
-            {
-                case null:
-                    return false;
-                case { HasRun: true }:
-                    MigrationLimits.TellTooLate(scope);
-                    return true;
-            }
-
-            scope.NoteNeverRan();
+            return Task.FromResult(true);
         }
 
-        throw new TerminalException(why.Reason, why.Message);
+        if (!scope.HasBegun(Steps.Restore))
+        {
+            throw Stopped(why);
+        }
+
+        return Task.FromResult(WithdrawTarget(scope, why));
     }
+
+    /// <returns>Whether the migration goes on; false while the target's node is being asked.</returns>
+    /// <exception cref="TerminalException">The target has not run, and never will: it stops.</exception>
+    private bool WithdrawTarget(MigrationScope scope, Obstacle why)
+    {
+        if (nodes.IsLost(scope.Status.TargetNode!))
+        {
+            return true;
+        }
+
+        var request =
+            new CancelRestoreRequest
+            {
+                PodUid = scope.Status.RestoredPodUID,
+                Reason = why.Message,
+                UnlessRun = true,
+            };
+        if (calls.Ask(
+            scope, CallNames.Withdraw, scope.Status.TargetNode!,
+            (agent, t) => agent.CancelRestoreAsync(request, t)) is not { } answer)
+        {
+            return false;
+        }
+
+        if (answer.HasRun)
+        {
+            MigrationLimits.TellTooLate(scope);
+            return true;
+        }
+
+        scope.NoteNeverRan();
+        throw Stopped(why);
+    }
+
+    private static TerminalException Stopped(Obstacle why) => new(why.Reason, why.Message);
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using k8s.Models;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Runtime;
@@ -20,9 +21,31 @@ internal sealed class ValidateStep(
         }
 
         scope.Begin(Steps.Validate);
-        var spec = scope.Migration.Spec;
-        var dry = spec.DryRun == true;
-        var pod = cluster.Find<V1Pod>(new ObjectKey(scope.Namespace, spec.PodName));
+        var pod = cluster.Find<V1Pod>(new ObjectKey(scope.Namespace, scope.Migration.Spec.PodName));
+        var found = await FindObstaclesAsync(scope, pod, cancellationToken);
+        var target = await ChooseTargetAsync(scope, pod, found, cancellationToken);
+        if (found.Count == 0 && target is null)
+        {
+            return false;
+        }
+
+        if (CanBeAsked(pod, target) && !inquiry.Ask(scope, pod, target, found, IsDryRun(scope)))
+        {
+            scope.Phase(MigrationPhases.Pending, "asks the agents of both nodes what they can do");
+            return scope.AwaitAnswer();
+        }
+
+        Conclude(scope, found, pod, target);
+        // Stored before the first side effect: the pod and the nodes are chosen once.
+        return false;
+    }
+
+    private static bool IsDryRun(MigrationScope scope) => scope.Migration.Spec.DryRun == true;
+
+    /// <summary>What stands in the way without anybody's agent being asked.</summary>
+    private async Task<List<Obstacle>> FindObstaclesAsync(
+        MigrationScope scope, V1Pod? pod, CancellationToken cancellationToken)
+    {
         scope.Claims = pod is null ? [] : await obstacles.ClaimsAsync(pod, cancellationToken);
         var found = obstacles.OfObjects(scope, pod).ToList();
         if (await obstacles.OfServiceAsync(scope, pod, cancellationToken) is { } unserved)
@@ -35,30 +58,38 @@ internal sealed class ValidateStep(
             found.AddRange(inquiry.WhyNoneIsLeft(scope, pod));
         }
 
+        return found;
+    }
+
+    /// <summary>The node to go to; null where there is none, or the migration waits for a slot.</summary>
+    private async Task<string?> ChooseTargetAsync(
+        MigrationScope scope, V1Pod? pod, List<Obstacle> found, CancellationToken cancellationToken)
+    {
+        if (pod is null)
+        {
+            return null;
+        }
+
         // A slot is for who begins. Everybody else is told of any node that would do.
-        var target = found.Count == 0 && !dry
-            ? await targets.ChooseAsync(scope, pod!, cancellationToken)
-            : pod is null ? null
+        return found.Count == 0 && !IsDryRun(scope)
+            ? await targets.ChooseAsync(scope, pod, cancellationToken)
             : inquiry.Candidates(scope, pod) is [var best, ..] ? best : null;
-        if (found.Count == 0 && target is null)
-        {
-            return false;
-        }
+    }
 
-        if (target is not null
-            && nodes.Find(target) is not null
-            && pod?.Spec.NodeName is { } source
-            && source != target
-            && !inquiry.Ask(scope, pod, target, found, dry))
-        {
-            scope.Phase(MigrationPhases.Pending, "asks the agents of both nodes what they can do");
-            return scope.AwaitAnswer();
-        }
+    /// <summary>Whether there are two nodes whose agents could tell more.</summary>
+    private bool CanBeAsked([NotNullWhen(true)] V1Pod? pod, [NotNullWhen(true)] string? target) =>
+        target is not null
+        && nodes.Find(target) is not null
+        && pod?.Spec.NodeName is { } source
+        && source != target;
 
-        if (dry)
+    /// <exception cref="TerminalException">Something stands in the way.</exception>
+    private void Conclude(MigrationScope scope, List<Obstacle> found, V1Pod? pod, string? target)
+    {
+        if (IsDryRun(scope))
         {
             EndDryRun(scope, found, pod, target);
-            return false;
+            return;
         }
 
         if (found.Count > 0)
@@ -67,8 +98,6 @@ internal sealed class ValidateStep(
         }
 
         TellChosen(scope, pod!, target!);
-        // Stored before the first side effect: the pod and the nodes are chosen once.
-        return false;
     }
 
     private void TellChosen(MigrationScope scope, V1Pod pod, string target)
