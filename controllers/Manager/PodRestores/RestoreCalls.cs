@@ -35,9 +35,8 @@ internal sealed class RestoreCalls(IAgentDirectory agents, PendingCalls calls)
     public GetRestoreResponse? Watch(RestorePlan plan, Action requeue)
     {
         var agent = AgentOf(plan.Pod);
-        var request = new GetRestoreRequest { PodUid = plan.Pod.Metadata.Uid, WaitMilliseconds = 20_000 };
-        request.ContainerNames.AddRange(plan.Containers);
-        return calls.Ask(WatchKeyOf(plan.Pod), token => agent.GetRestoreAsync(request, token), requeue);
+        var question = RestoreQuestion.UntilRunning(plan.Pod, plan.Containers);
+        return calls.Ask(WatchKeyOf(plan.Pod), token => agent.GetRestoreAsync(question, token), requeue);
     }
 
     /// <summary>The agent's wait has ended before the containers ran: the next look asks again.</summary>

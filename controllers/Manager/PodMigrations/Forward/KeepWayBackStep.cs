@@ -1,5 +1,4 @@
 using k8s.Models;
-using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.Agents;
 using PodCheckpointing.Runtime;
@@ -59,11 +58,10 @@ internal sealed class KeepWayBackStep(
             return true;
         }
 
-        var request = new GetRestoreRequest { PodUid = target.Metadata.Uid };
-        request.ContainerNames.AddRange(target.LivingContainers().Select(c => c.Name));
+        var question = RestoreQuestion.Now(target, target.LivingContainers().Select(c => c.Name));
         var restore = calls.Ask(
             scope, CallNames.StillRestored(restarts), scope.Status.TargetNode!,
-            (agent, t) => agent.GetRestoreAsync(request, t));
+            (agent, t) => agent.GetRestoreAsync(question, t));
         if (restore?.Containers.FirstOrDefault(c => c.Phase == RestorePhases.Failed) is { } lost)
         {
             TurnBack(scope, new(

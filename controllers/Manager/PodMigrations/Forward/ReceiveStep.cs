@@ -1,6 +1,7 @@
 using k8s.Models;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.Agents;
 using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Manager.PodMigrations.Forward;
@@ -38,42 +39,10 @@ internal sealed class ReceiveStep(
             return scope.AwaitAnswer();
         }
 
-        var target = await FindOrCreateAsync(scope, source, chosen, cancellationToken);
-        if (!MigrationObjects.IsTargetOf(target, scope))
+        var target = await FindOrCreateAcceptedAsync(scope, source, chosen, cancellationToken);
+        if (AskReceiver(scope, target) is not { } receiver)
         {
-            throw new TerminalException(
-                Reasons.RestoreFailed,
-                $"a pod named {target.Metadata.Name} exists and is not this migration's: delete it");
-        }
-
-        scope.Status =
-            scope.Status with { RestoredPodName = target.Metadata.Name, RestoredPodUID = target.Metadata.Uid };
-        MigrationValidation.Refuse(
-            MigrationValidation.OfAdmission(source, target) ?? MigrationValidation.OfReceiver(target));
-        var request =
-            new GetRestoreRequest
-            {
-                PodUid = target.Metadata.Uid,
-                WaitMilliseconds = 10_000,
-                Until = RestorePhases.Waiting,
-            };
-        request.ContainerNames.AddRange(target.LivingContainers().Select(c => c.Name));
-        if (calls.Ask(scope, CallNames.Receive, scope.Status.TargetNode!, (agent, t) => agent
-            .GetRestoreAsync(request, t)) is not { } receiver)
-        {
-            return scope.AwaitAnswer();
-        }
-
-        if (receiver.Containers.FirstOrDefault(c => c.Phase == RestorePhases.Failed) is { } failed)
-        {
-            throw new TerminalException(
-                Reasons.RestoreFailed, $"container {failed.ContainerName} of the target cannot wait: {failed.Message}");
-        }
-
-        // It may be further, where an operator has died before it could say that the target waits.
-        if (receiver.Containers.All(c => !RestorePhases.HasCome(c.Phase, RestorePhases.Waiting)))
-        {
-            return calls.AskAgain(scope, CallNames.Receive);
+            return false;
         }
 
         if (!images.AreSame(scope, source, target, chosen))
@@ -86,13 +55,28 @@ internal sealed class ReceiveStep(
             RequireAddress(source, target, receiver.Addresses);
         }
 
-        scope.Set(
-            ConditionTypes.TargetPrepared,
-            true,
-            Reasons.Succeeded,
-            $"pod {target.Metadata.Name} stands at {scope.Status.TargetNode} and waits for the checkpoint");
-        scope.End(Steps.Receive, "");
+        TellPrepared(scope, target);
         return true;
+    }
+
+    /// <exception cref="TerminalException">It is not this migration's, or was created as one that cannot be
+    /// restored.</exception>
+    private async Task<V1Pod> FindOrCreateAcceptedAsync(
+        MigrationScope scope, V1Pod source, IReadOnlyList<TargetImage> chosen, CancellationToken cancellationToken)
+    {
+        var target = await FindOrCreateAsync(scope, source, chosen, cancellationToken);
+        if (!MigrationObjects.IsTargetOf(target, scope))
+        {
+            throw new TerminalException(
+                Reasons.RestoreFailed,
+                $"a pod named {target.Metadata.Name} exists and is not this migration's: delete it");
+        }
+
+        scope.Status =
+            scope.Status with { RestoredPodName = target.Metadata.Name, RestoredPodUID = target.Metadata.Uid };
+        MigrationValidation.Refuse(
+            MigrationValidation.OfAdmission(source, target) ?? MigrationValidation.OfReceiver(target));
+        return target;
     }
 
     private Task<V1Pod> FindOrCreateAsync(
@@ -104,6 +88,45 @@ internal sealed class ReceiveStep(
             TargetPod.From(
                 source, scope, ArtifactUri.ForPod(scope.Status.PodUID!, scope.CheckpointID).ToString(), chosen),
             cancellationToken);
+
+    /// <returns>What the agent says of a target that waits for its checkpoint; null until it does.</returns>
+    /// <exception cref="TerminalException">It never will.</exception>
+    private GetRestoreResponse? AskReceiver(MigrationScope scope, V1Pod target)
+    {
+        var question = RestoreQuestion.UntilWaiting(target, target.LivingContainers().Select(c => c.Name));
+        if (calls.Ask(
+            scope, CallNames.Receive, scope.Status.TargetNode!,
+            (agent, t) => agent.GetRestoreAsync(question, t)) is not { } receiver)
+        {
+            scope.AwaitAnswer();
+            return null;
+        }
+
+        if (receiver.Containers.FirstOrDefault(c => c.Phase == RestorePhases.Failed) is { } failed)
+        {
+            throw new TerminalException(
+                Reasons.RestoreFailed, $"container {failed.ContainerName} of the target cannot wait: {failed.Message}");
+        }
+
+        // It may be further, where an operator has died before it could say that the target waits.
+        if (receiver.Containers.Any(c => RestorePhases.HasCome(c.Phase, RestorePhases.Waiting)))
+        {
+            return receiver;
+        }
+
+        calls.AskAgain(scope, CallNames.Receive);
+        return null;
+    }
+
+    private static void TellPrepared(MigrationScope scope, V1Pod target)
+    {
+        scope.Set(
+            ConditionTypes.TargetPrepared,
+            true,
+            Reasons.Succeeded,
+            $"pod {target.Metadata.Name} stands at {scope.Status.TargetNode} and waits for the checkpoint");
+        scope.End(Steps.Receive, "");
+    }
 
     private static void RequireAddress(V1Pod source, V1Pod target, IEnumerable<string> addresses)
     {

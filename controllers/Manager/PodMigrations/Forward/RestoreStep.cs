@@ -61,7 +61,7 @@ internal sealed class RestoreStep(
             return false;
         }
 
-        if (Run(scope, target, names) is { } restore)
+        if (AwaitRunning(scope, target, names) is { } restore)
         {
             TellVerified(scope, contents, restore);
         }
@@ -76,7 +76,7 @@ internal sealed class RestoreStep(
 
     /// <summary>Lets the target go.</summary>
     /// <returns>What its runtime says of a target of which every container runs; null while one does not.</returns>
-    private GetRestoreResponse? Run(MigrationScope scope, V1Pod target, List<string> names)
+    private GetRestoreResponse? AwaitRunning(MigrationScope scope, V1Pod target, List<string> names)
     {
         var go = new ReleaseRestoreRequest
         {
@@ -85,36 +85,47 @@ internal sealed class RestoreStep(
         };
         var released = calls.Ask(
             scope, CallNames.Release, scope.Status.TargetNode!, (agent, t) => agent.ReleaseRestoreAsync(go, t));
-        var request = new GetRestoreRequest { PodUid = target.Metadata.Uid, WaitMilliseconds = 20_000 };
-        request.ContainerNames.AddRange(names);
+        var question = RestoreQuestion.UntilRunning(target, names);
         var restore = calls.Ask(
-            scope, CallNames.Restore, scope.Status.TargetNode!, (agent, t) => agent.GetRestoreAsync(request, t));
+            scope, CallNames.Restore, scope.Status.TargetNode!, (agent, t) => agent.GetRestoreAsync(question, t));
         if (restore is null || released is null)
         {
             return null;
         }
 
         RefuseFailed(restore);
-        if (names.Except(restore.Containers.Where(c => c.Phase == RestorePhases.Running).Select(c => c.ContainerName))
-            .Any())
+        var running = restore.Containers.Where(c => c.Phase == RestorePhases.Running).Select(c => c.ContainerName);
+        if (names.Except(running).Any())
         {
-            // No create comes any more that could take what is staged: a create that waited too long ends a pod that
-            // is never restarted.
-            if (target.Status is { Phase: "Failed" or "Succeeded" } ended)
-            {
-                var why = $"{ended.Reason} {ended.Message}".Trim();
-                throw new TerminalException(
-                    Reasons.RestoreFailed,
-                    $"the target pod {target.Metadata.Name} ended before it was restored"
-                        + (why.Length > 0 ? $": {why}" : ""));
-            }
-
+            RefuseEnded(target);
             calls.AskAgain(scope, CallNames.Restore);
             return null;
         }
 
+        return ConfirmAfterKubelet(scope, target, names, restore);
+    }
+
+    /// <summary>No create comes any more that could take what is staged: a create that waited too long ends a pod that
+    /// is never restarted.</summary>
+    private static void RefuseEnded(V1Pod target)
+    {
+        if (target.Status is { Phase: "Failed" or "Succeeded" } ended)
+        {
+            var why = $"{ended.Reason} {ended.Message}".Trim();
+            throw new TerminalException(
+                Reasons.RestoreFailed,
+                $"the target pod {target.Metadata.Name} ended before it was restored"
+                    + (why.Length > 0 ? $": {why}" : ""));
+        }
+    }
+
+    /// <returns>What its runtime says of a target that kubelet, too, has seen run; null until then.</returns>
+    private GetRestoreResponse? ConfirmAfterKubelet(
+        MigrationScope scope, V1Pod target, List<string> names, GetRestoreResponse restore)
+    {
         MigrationValidation.Refuse(Verification.OfContainers(target, restore));
-        if (Verification.IsComplete(target, restore, names.Count) && LooksAgain(scope, target, names) is { } now)
+        if (Verification.IsComplete(target, restore, names.Count)
+            && AskAgainAfterKubelet(scope, target, names) is { } now)
         {
             RefuseFailed(now);
             if (Verification.IsComplete(target, now, names.Count))
@@ -133,12 +144,11 @@ internal sealed class RestoreStep(
 
     /// <summary>What the target's agent says after kubelet: that a container runs does not say what runs in it. A node
     /// that has lost its power since it let the target go has begun it afresh.</summary>
-    private GetRestoreResponse? LooksAgain(MigrationScope scope, V1Pod target, List<string> names)
+    private GetRestoreResponse? AskAgainAfterKubelet(MigrationScope scope, V1Pod target, List<string> names)
     {
-        var request = new GetRestoreRequest { PodUid = target.Metadata.Uid };
-        request.ContainerNames.AddRange(names);
+        var question = RestoreQuestion.Now(target, names);
         return calls.Ask(
-            scope, CallNames.Verify, scope.Status.TargetNode!, (agent, t) => agent.GetRestoreAsync(request, t));
+            scope, CallNames.Verify, scope.Status.TargetNode!, (agent, t) => agent.GetRestoreAsync(question, t));
     }
 
     private void TellVerified(
@@ -197,16 +207,10 @@ internal sealed class RestoreStep(
     /// <summary>Every container has its sockets again: until then the node lets nothing through to the pod.</summary>
     private bool HasSockets(MigrationScope scope, V1Pod target, IEnumerable<string> containers)
     {
-        var request =
-            new GetRestoreRequest
-            {
-                PodUid = target.Metadata.Uid,
-                WaitMilliseconds = 20_000,
-                Until = RestorePhases.Restored,
-            };
-        request.ContainerNames.AddRange(containers);
-        if (calls.Ask(scope, CallNames.Sockets, scope.Status.TargetNode!, (agent, t) => agent
-            .GetRestoreAsync(request, t)) is not { } restore)
+        var question = RestoreQuestion.UntilRestored(target, containers);
+        if (calls.Ask(
+            scope, CallNames.Sockets, scope.Status.TargetNode!,
+            (agent, t) => agent.GetRestoreAsync(question, t)) is not { } restore)
         {
             return false;
         }
