@@ -1,4 +1,3 @@
-using Microsoft.Win32.SafeHandles;
 using PodCheckpointing.Storage.Archives;
 using PodCheckpointing.Storage.Frames;
 
@@ -99,67 +98,80 @@ public sealed class ArtifactFollower(IReadOnlyList<string> folders, string name,
     private void Follow(FrameRing ring, Task<ContainerManifest> finished)
     {
         using var buffer = new NativeBuffer(Zstd.Bound(LargestFrame));
-        var (offset, size) = (0L, 0L);
-        var (from, to) = (0, 0);
-        SafeFileHandle? file = null;
-        var last = false;
-        try
+        using var file = new FollowedArtifact(_path);
+        var (buffered, size) = (0, 0L);
+        var writerDone = false;
+        while (true)
         {
-            while (true)
+            (buffered, size) = PublishFrames(ring, buffer, buffered, size);
+            if (finished.IsCompleted && !writerDone)
             {
-                while (FrameAt(buffer.GetSpan()[from..to]) is { } whole)
-                {
-                    size += whole.Size;
-                    var frame = size <= largest
-                        ? ring.NextFree()
-                        : throw new IOException($"{_path} has more than {largest} bytes: no room");
-                    (frame.InputLength, frame.OutputLength) = (whole.CompressedSize, whole.Size);
-                    buffer.GetSpan().Slice(from, whole.CompressedSize).CopyTo(frame.Input.GetSpan());
-                    ring.Publish(frame);
-                    from += whole.CompressedSize;
-                }
-
-                buffer.GetSpan()[from..to].CopyTo(buffer.GetSpan());
-                (from, to) = (0, to - from);
-                if (finished.IsCompleted && !last)
-                {
-                    // What there is now is all: seen by an open of its own.
-                    file?.Dispose();
-                    (file, last) = (null, true);
-                }
-
-                file ??= Open();
-                var read = RandomAccess.Read(file, buffer.GetSpan()[to..], offset);
-                (offset, to) = (offset + read, to + read);
-                if (read > 0)
-                {
-                    continue;
-                }
-
-                if (last)
-                {
-                    var expected = finished.GetAwaiter().GetResult().CompressedSize;
-                    if (to != 0 || offset != expected)
-                    {
-                        throw new CorruptArtifactException(
-                            $"{_path} has {offset} bytes, the last {to} of them no frame; its manifest says "
-                                + $"{expected}");
-                    }
-
-                    ring.Complete();
-                    return;
-                }
-
-                file.Dispose();
-                file = null;
-                Task.WhenAny(finished, Task.Delay(PollInterval(), time, ring.Stopping)).GetAwaiter().GetResult();
-                ring.Stopping.ThrowIfCancellationRequested();
+                // What there is now is all: seen by an open of its own.
+                file.Close();
+                writerDone = true;
             }
+
+            var read = file.Read(buffer.GetSpan()[buffered..]);
+            buffered += read;
+            if (read > 0)
+            {
+                continue;
+            }
+
+            if (writerDone)
+            {
+                RequireWhole(file.Offset, buffered, finished);
+                ring.Complete();
+                return;
+            }
+
+            file.Close();
+            WaitForMore(finished, ring.Stopping);
         }
-        finally
+    }
+
+    /// <summary>Hands on the whole frames that the buffer begins with, and moves what is left to its start.</summary>
+    /// <param name="ring">Where they go.</param>
+    /// <param name="buffer">What has been read, and not been handed on.</param>
+    /// <param name="buffered">How many bytes that is.</param>
+    /// <param name="size">The bytes of the tar that have been handed on before.</param>
+    /// <returns>Both as they are now.</returns>
+    private (int Buffered, long Size) PublishFrames(FrameRing ring, NativeBuffer buffer, int buffered, long size)
+    {
+        var from = 0;
+        while (FrameAt(buffer.GetSpan()[from..buffered]) is { } frame)
         {
-            file?.Dispose();
+            size += frame.Size;
+            if (size > largest)
+            {
+                throw new IOException($"{_path} has more than {largest} bytes: no room");
+            }
+
+            var free = ring.NextFree();
+            (free.InputLength, free.OutputLength) = (frame.CompressedSize, frame.Size);
+            buffer.GetSpan().Slice(from, frame.CompressedSize).CopyTo(free.Input.GetSpan());
+            ring.Publish(free);
+            from += frame.CompressedSize;
         }
+
+        buffer.GetSpan()[from..buffered].CopyTo(buffer.GetSpan());
+        return (buffered - from, size);
+    }
+
+    private void RequireWhole(long offset, int buffered, Task<ContainerManifest> finished)
+    {
+        var expected = finished.GetAwaiter().GetResult().CompressedSize;
+        if (buffered != 0 || offset != expected)
+        {
+            throw new CorruptArtifactException(
+                $"{_path} has {offset} bytes, the last {buffered} of them no frame; its manifest says {expected}");
+        }
+    }
+
+    private void WaitForMore(Task<ContainerManifest> finished, CancellationToken stopping)
+    {
+        Task.WhenAny(finished, Task.Delay(PollInterval(), time, stopping)).GetAwaiter().GetResult();
+        stopping.ThrowIfCancellationRequested();
     }
 
     private TimeSpan PollInterval() => time.GetElapsedTime(_since) < Small ? PollIntervals.Often : PollIntervals.Seldom;
@@ -179,20 +191,5 @@ public sealed class ArtifactFollower(IReadOnlyList<string> folders, string name,
         }
     }
 
-    private bool IsThere() => folders.All(Posix.Renew) && (File.Exists(_path + ".partial") || File.Exists(_path));
-
-    /// <summary>The artifact under its one name or, finished meanwhile, under the other; never locked, which would be
-    /// in its writer's way.</summary>
-    private SafeFileHandle Open()
-    {
-        try
-        {
-            return Posix.OpenUnlocked(_path + ".partial", write: false);
-        }
-        catch (IOException)
-        {
-            Posix.Renew(folders[^1]);
-            return Posix.OpenUnlocked(_path, write: false);
-        }
-    }
+    private bool IsThere() => folders.All(Posix.Renew) && FollowedArtifact.IsThere(_path);
 }
