@@ -145,7 +145,7 @@ internal static unsafe partial class Posix
         do
         {
             descriptor = Archives.TreeCalls.openat(
-                Archives.TreeCalls.AtFdCwd, Archives.TreeCalls.Z(path), flags, 0x180);
+                Archives.TreeCalls.AtFdCwd, Archives.TreeCalls.Z(path), flags, (uint)WholeFile.OwnersFile);
         }
         while (descriptor < 0 && Marshal.GetLastPInvokeError() == Interrupted);
 

@@ -68,6 +68,9 @@ public static class WholeFile
     /// secrets: nobody else may enter.</summary>
     public const UnixFileMode OwnersFolder = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
+    /// <summary>The mode of a file for its owner only.</summary>
+    public const UnixFileMode OwnersFile = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+
     /// <summary>Makes a folder, and those above it, that outlive a power failure as what
     /// is written into them does.</summary>
     /// <exception cref="IOException">The disk fails.</exception>
@@ -93,7 +96,7 @@ public static class WholeFile
         Access = FileAccess.Write,
         Share = FileShare.None,
         BufferSize = 0,
-        UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+        UnixCreateMode = OwnersFile,
     });
 
     private static string Partial(string path) => path + ".partial";

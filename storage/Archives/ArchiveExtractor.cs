@@ -52,12 +52,13 @@ internal sealed class ArchiveExtractor(string folder, ExtractionOptions options)
                 Link(entry);
                 break;
             case ArchiveEntryType.Fifo when options.Links:
-                Make(parent, name => mknodat(parent, name, 0x1000 | 0x180, 0));
+                Make(parent, name => mknodat(parent, name, Fifo | (uint)WholeFile.OwnersFile, 0));
                 Describe(parent, entry, _parts[^1]);
                 break;
             case ArchiveEntryType.CharacterDevice or ArchiveEntryType.BlockDevice when options.Devices:
-                var type = entry.Type == ArchiveEntryType.BlockDevice ? 0x6000u : 0x2000u;
-                Make(parent, name => mknodat(parent, name, type | 0x180, Device(entry.DeviceMajor, entry.DeviceMinor)));
+                var type = entry.Type == ArchiveEntryType.BlockDevice ? BlockDevice : CharacterDevice;
+                var device = Device(entry.DeviceMajor, entry.DeviceMinor);
+                Make(parent, name => mknodat(parent, name, type | (uint)WholeFile.OwnersFile, device));
                 Describe(parent, entry, _parts[^1]);
                 break;
             default:
@@ -128,7 +129,8 @@ internal sealed class ArchiveExtractor(string folder, ExtractionOptions options)
     {
         var descriptor = -1;
         Make(parent, name => descriptor = openat(
-            parent, name, WriteOnly | TreeCalls.Create | Exclusive | NoFollow | CloseOnExec, 0x180));
+            parent, name, WriteOnly | TreeCalls.Create | Exclusive | NoFollow | CloseOnExec,
+            (uint)WholeFile.OwnersFile));
         return new SafeFileHandle(descriptor, ownsHandle: true);
     }
 

@@ -20,7 +20,8 @@ internal sealed class PaxWriter(Stream tar)
         var records = RecordsOf(entry);
         if (records.Length > 0)
         {
-            Header((byte)'x', "pax"u8, default, new ArchiveEntry { Size = records.Length, Mode = 0x180 });
+            var entryOfRecords = new ArchiveEntry { Size = records.Length, Mode = (int)WholeFile.OwnersFile };
+            Header((byte)'x', "pax"u8, default, entryOfRecords);
             tar.Write(records);
             tar.Write(Zeros.AsSpan(0, PaddingOf(records.Length)));
         }

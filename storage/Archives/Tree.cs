@@ -13,6 +13,11 @@ internal sealed class Tree : IDisposable
 {
     // PATH_MAX: a longer one would be hundreds of folders within each other, which little can walk again.
     private const int LongestPath = 4095;
+
+    /// <summary>A folder of which an archive shows no more than that something lies in it.</summary>
+    private const UnixFileMode ImpliedFolder = WholeFile.OwnersFolder
+        | UnixFileMode.GroupRead | UnixFileMode.GroupExecute | UnixFileMode.OtherRead | UnixFileMode.OtherExecute;
+
     private readonly string _path;
     private readonly int _root;
     private byte[] _parentName = [];
@@ -103,7 +108,7 @@ internal sealed class Tree : IDisposable
             return found >= 0 ? found : throw Missing(name, Marshal.GetLastPInvokeError());
         }
 
-        Check(mkdirat(folder, name, 0x1ed), Text(name));
+        Check(mkdirat(folder, name, (uint)ImpliedFolder), Text(name));
         return OpenFolder(folder, name);
     }
 

@@ -21,6 +21,11 @@ internal static unsafe partial class TreeCalls
     public const int CloseOnExec = 0x80000;
     public const int PathOnly = 0x200000;
 
+    // What mknodat makes: S_IFIFO, S_IFCHR, S_IFBLK.
+    public const uint Fifo = 0x1000;
+    public const uint CharacterDevice = 0x2000;
+    public const uint BlockDevice = 0x6000;
+
     // Arm swaps these with what are other flags elsewhere.
     private static readonly bool Arm = RuntimeInformation.ProcessArchitecture is Architecture.Arm64 or Architecture.Arm;
 

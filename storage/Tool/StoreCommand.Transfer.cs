@@ -61,7 +61,7 @@ internal sealed partial class StoreCommand
                 Mode = FileMode.CreateNew,
                 Access = FileAccess.Write,
                 BufferSize = 0,
-                UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+                UnixCreateMode = WholeFile.OwnersFile,
             }))
             {
                 await write(file);

@@ -81,7 +81,7 @@ public sealed class CheckpointExport(string root, TimeProvider time)
         var entry = new PaxTarEntry(TarEntryType.RegularFile, Path.GetRelativePath(root, path))
         {
             DataStream = content,
-            Mode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+            Mode = WholeFile.OwnersFile,
             ModificationTime = new DateTimeOffset(DateTime.SpecifyKind(time, DateTimeKind.Utc)),
         };
         await tar.WriteEntryAsync(entry, cancellationToken).ConfigureAwait(false);
