@@ -47,6 +47,7 @@ internal static class Wiring
     public static void AddReconcilers(this IServiceCollection services)
     {
         services.AddSingleton<ContentRelease>();
+        services.AddSingleton<SharedBytes>();
         services.AddSingleton<MigrationSlots>();
         services.AddSingleton(provider =>
         {

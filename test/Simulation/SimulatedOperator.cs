@@ -41,6 +41,7 @@ internal sealed class SimulatedOperator : IDisposable, ILeadership
         Slots = new MigrationSlots(Cluster, Options.Create(new OperatorOptions { Migrations = world.Limits }));
         var lost = new LostNodes(Cluster, time);
         var release = new ContentRelease(Cluster, agents, calls, events, Options.Create(new OperatorOptions()), time);
+        var sharedBytes = new SharedBytes(Cluster, release, time);
         var rules = Options.Create(new OperatorOptions { Retention = world.Retention });
         _sweeps =
         [
@@ -60,10 +61,11 @@ internal sealed class SimulatedOperator : IDisposable, ILeadership
                 q => new ContainerCheckpointReconciler(Cluster, agents, lost, calls, events, q, time)),
             NewLoop<PodCheckpointContent>(
                 Triggers.OfPodContents,
-                q => new PodCheckpointContentReconciler(Cluster, agents, calls, release, events, q, time)),
+                q => new PodCheckpointContentReconciler(
+                    Cluster, agents, calls, release, sharedBytes, events, q, time)),
             NewLoop<ContainerCheckpointContent>(
                 Triggers.OfContainerContents,
-                q => new ContainerCheckpointContentReconciler(Cluster, release, events, q, time)),
+                q => new ContainerCheckpointContentReconciler(Cluster, release, sharedBytes, events, q, time)),
             NewLoop<V1Pod>(Triggers.OfRestores, q => new PodRestoreReconciler(Cluster, agents, calls, events, q, time)),
             NewLoop<CheckpointNode>(
                 Triggers.OfNodes, q => new CheckpointNodeReconciler(

@@ -5,7 +5,8 @@ namespace PodCheckpointing.Manager.Contents;
 
 /// <summary>Tells whether a container's content is bound, and lets it go with its bytes.</summary>
 internal sealed class ContainerCheckpointContentReconciler(
-    ICluster cluster, ContentRelease release, IEventRecorder events, WorkQueue queue, TimeProvider time) : IReconciler
+    ICluster cluster, ContentRelease release, SharedBytes sharedBytes, IEventRecorder events, WorkQueue queue,
+    TimeProvider time) : IReconciler
 {
     public async Task<ReconcileResult> ReconcileAsync(ObjectKey key, CancellationToken cancellationToken)
     {
@@ -49,7 +50,7 @@ internal sealed class ContainerCheckpointContentReconciler(
         {
             var keepBytes = Binding.IsRetained(content.Spec.DeletionPolicy, claim?.Spec.DeletionPolicy)
                 || (content.HasFinalizer(WellKnown.ContentFinalizer) && !release.IsUnderWay(content)
-                    && await cluster.KeeperOfAsync(content, claim, release, cancellationToken) is not null);
+                    && await sharedBytes.KeeperOfAsync(content, claim, cancellationToken) is not null);
             return await release.ReleaseAsync(
                 content, content.Spec.Source, keepBytes, () => queue.Add(key), cancellationToken);
         }

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
 using k8s;
 using k8s.Models;
 using Microsoft.Extensions.Options;
@@ -26,11 +27,6 @@ internal sealed class ContentRelease(
 
     /// <summary>How far the removal of each content's bytes has come, in this life of the operator.</summary>
     private readonly ConcurrentDictionary<string, Removal> _removals = new();
-
-    /// <summary>All contents of pods, as the server has them: a volume that refuses for an hour is no reason to have it
-    /// list them for each content at each attempt, and what is imported in that hour keeps its bytes.</summary>
-    public RecentAnswer<IReadOnlyList<PodCheckpointContent>> PodContents { get; } =
-        new(cluster.ListAsync<PodCheckpointContent>, time);
 
     /// <summary>Goes one step; <paramref name="requeue"/> is run when there is more to do.</summary>
     /// <returns>When it is to be looked at again, though nothing happens.</returns>
@@ -78,14 +74,12 @@ internal sealed class ContentRelease(
         // A content may have waited for its claim for longer than that, or for an operator: the volume has had no time
         // then.
         var until = Later(content.Metadata.DeletionTimestamp!.Value + patience, removal.Since + least);
-        if (removal is { IsUnderWay: false, Failure: not null } && now < Earlier(until, removal.Next))
+        if (removal.HasFailed && now < Earlier(until, removal.Next))
         {
             return removal.Next - now;
         }
 
-        // What failed is not asked once more in the end: nobody would wait for it, and it might remove what is said to
-        // stay.
-        if (removal is { IsUnderWay: true } or { Failure: null } || now < until)
+        if (removal.MayAsk(now, until))
         {
             if (Attempt(content, source, removal, now, requeue))
             {
@@ -93,28 +87,36 @@ internal sealed class ContentRelease(
             }
 
             var end = removal.IsUnderWay ? Later(until, removal.Begun + least) : until;
+            if (now < end && removal.HasFailed)
+            {
+                TellRetried(content, source, removal.Failure, end);
+                return Earlier(end, removal.Next) - now;
+            }
+
             if (now < end)
             {
-                if (removal is { IsUnderWay: false, Failure: { } failure })
-                {
-                    events.Record(
-                        content, "Warning", failure.Reason,
-                        $"{Name(source)} cannot be removed: {failure.Message}. Tried again until {end:u}; then this "
-                            + "object goes without them.");
-                    end = Earlier(end, removal.Next);
-                }
-
                 return end - now;
             }
         }
 
+        TellLeftBehind(content, source, removal);
+        return null;
+    }
+
+    private void TellRetried(
+        IKubernetesObject<V1ObjectMeta> content, CheckpointSource source, AgentException failure, DateTime end) =>
+        events.Record(
+            content, "Warning", failure.Reason,
+            $"{Name(source)} cannot be removed: {failure.Message}. Tried again until {end:u}; then this object goes "
+                + "without them.");
+
+    private void TellLeftBehind(
+        IKubernetesObject<V1ObjectMeta> content, CheckpointSource source, Removal removal) =>
         events.Record(
             content, "Warning", Reasons.BytesLeftBehind,
             $"{Name(source)} {(removal.IsUnderWay ? "may stay" : "stays")} on the volume: "
-            + $"{removal.Failure?.Message ?? "no agent has heard of the volume since it was asked"}. "
-            + "Remove it with the store tool's gc, or by the retention's orphans rule.");
-        return null;
-    }
+                + $"{removal.Failure?.Message ?? "no agent has heard of the volume since it was asked"}. "
+                + "Remove it with the store tool's gc, or by the retention's orphans rule.");
 
     /// <summary>Asks for the bytes to be removed, or what has become of that, and notes it.</summary>
     /// <returns>Whether they are gone.</returns>
@@ -176,5 +178,13 @@ internal sealed class ContentRelease(
 
         /// <summary>When the next attempt is due.</summary>
         public DateTime Next { get; set; }
+
+        /// <summary>Whether the last attempt has failed.</summary>
+        [MemberNotNullWhen(true, nameof(Failure))]
+        public bool HasFailed => !IsUnderWay && Failure is not null;
+
+        /// <summary>What failed is not asked once more in the end: nobody would wait for it, and it might remove what
+        /// is said to stay.</summary>
+        public bool MayAsk(DateTime now, DateTime until) => !HasFailed || now < until;
     }
 }

@@ -12,6 +12,7 @@ internal sealed class PodCheckpointContentReconciler(
     IAgentDirectory agents,
     PendingCalls calls,
     ContentRelease release,
+    SharedBytes sharedBytes,
     IEventRecorder events,
     WorkQueue queue,
     TimeProvider time) : IReconciler
@@ -134,7 +135,7 @@ internal sealed class PodCheckpointContentReconciler(
 
         var keepBytes = Binding.IsRetained(content.Spec.DeletionPolicy, claim?.Spec.DeletionPolicy);
         if (!keepBytes && content.HasFinalizer(WellKnown.ContentFinalizer)
-            && await cluster.OtherOfAsync(content, release, cancellationToken) is { } other)
+            && await sharedBytes.OtherOfAsync(content, cancellationToken) is { } other)
         {
             events.Record(
                 content, "Normal", Reasons.InUse,

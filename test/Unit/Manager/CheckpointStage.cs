@@ -22,6 +22,7 @@ internal sealed class CheckpointStage : IDisposable
     public const string Id = "20261121t003412z-7f3a9c";
     private readonly WorkQueue _queue;
     private readonly ContentRelease _release;
+    private readonly SharedBytes _sharedBytes;
     private readonly string _claimUid;
     private readonly string _partUid;
 
@@ -31,6 +32,7 @@ internal sealed class CheckpointStage : IDisposable
         Cluster = new ServedCluster(new SimulatedServer(Agents.Time, new Random(1)));
         _release = new ContentRelease(
             Cluster, Agents, Calls, Agents, Options.Create(new OperatorOptions()), Agents.Time);
+        _sharedBytes = new SharedBytes(Cluster, _release, Agents.Time);
         Agents.Answer(new DeleteCheckpointResponse());
         var claim = Cluster.Create(new PodCheckpoint
         {
@@ -169,8 +171,9 @@ internal sealed class CheckpointStage : IDisposable
                     ? new ContainerCheckpointReconciler(Cluster, Agents, lost, Calls, Agents, _queue, Agents.Time)
                     : typeof(T) == typeof(PodCheckpointContent)
                         ? new PodCheckpointContentReconciler(
-                            Cluster, Agents, Calls, _release, Agents, _queue, Agents.Time)
-                        : new ContainerCheckpointContentReconciler(Cluster, _release, Agents, _queue, Agents.Time);
+                            Cluster, Agents, Calls, _release, _sharedBytes, Agents, _queue, Agents.Time)
+                        : new ContainerCheckpointContentReconciler(
+                            Cluster, _release, _sharedBytes, Agents, _queue, Agents.Time);
         TimeSpan? again = null;
         foreach (var item in Cluster.All<T>().ToList())
         {

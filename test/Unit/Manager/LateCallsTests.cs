@@ -157,8 +157,10 @@ internal sealed class LateCallsTests : MigrationTests
         var release =
             new ContentRelease(_world, _world, _calls, _world, Options.Create(new OperatorOptions()), _world.Time);
 
-        await new ContainerCheckpointContentReconciler(_world, release, _world, _queue, _world.Time).ReconcileAsync(
-            ObjectKey.Of(content), CancellationToken.None);
+        var sharedBytes = new SharedBytes(_world, release, _world.Time);
+
+        await new ContainerCheckpointContentReconciler(_world, release, sharedBytes, _world, _queue, _world.Time)
+            .ReconcileAsync(ObjectKey.Of(content), CancellationToken.None);
 
         _world.Deleted.Should().Equal(goes ? [name] : []);
     }
