@@ -16,8 +16,4 @@ public static class AgentPods
         pod.Metadata.Labels?.TryGetValue(WellKnown.NameLabel, out var name) == true
         && name == Agent
         && pod.Controller()?.Kind == "DaemonSet";
-
-    /// <summary>Whether an agent's pod says that the agent is ready.</summary>
-    public static bool IsReady(V1Pod pod) =>
-        pod.Status?.Conditions?.Any(condition => condition is { Type: "Ready", Status: "True" }) == true;
 }

@@ -26,7 +26,7 @@ public static class MigrationObstacles
         }
 
         if (spec.OnFailure == OnFailurePolicies.ColdStart
-            && pod?.Metadata.OwnerReferences?.FirstOrDefault(r => r.Controller == true) is { } owner)
+            && pod?.Controller() is { } owner)
         {
             yield return new(
                 "onFailure",

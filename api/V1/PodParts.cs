@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using k8s.Models;
 
 namespace PodCheckpointing.Api.V1;
@@ -52,6 +53,21 @@ public static class PodParts
     public static bool IsOfDeployment(this V1Pod pod) =>
         pod.IsOfReplicaSet() && pod.Metadata.Labels?.TryGetValue(TemplateHash, out var hash) == true
         && pod.Controller()!.Name.EndsWith("-" + hash, StringComparison.Ordinal);
+
+    /// <summary>A container as it is restored. The hook has run in the process that goes on; a second run would be a
+    /// change nobody asked for.</summary>
+    public static V1Container WithoutPostStart(this V1Container container) =>
+        container.More?.TryGetValue("lifecycle", out var lifecycle) == true
+        && JsonObject.Create(lifecycle) is { } hooks
+        && hooks.Remove("postStart")
+            ? container with
+            {
+                More = new Dictionary<string, JsonElement>(container.More)
+                {
+                    ["lifecycle"] = JsonSerializer.SerializeToElement(hooks),
+                },
+            }
+            : container;
 
     /// <summary>Names of the volumes whose content lives and dies with the pod.</summary>
     public static IReadOnlyList<string> EmptyDirs(this V1Pod pod) =>

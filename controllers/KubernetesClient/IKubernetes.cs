@@ -139,4 +139,29 @@ public static class KubernetesExtensions
     /// <summary>Creates an object, and stores it.</summary>
     public static Task<T> CreateAsync<T>(this IKubernetes kubernetes, T item, CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta> => kubernetes.CreateAsync(item, dryRun: false, cancellationToken);
+
+    /// <summary>Every page of a list.</summary>
+    public static async Task<List<T>> AllAsync<T>(
+        this IKubernetes kubernetes, ListOptions options, CancellationToken cancellationToken)
+        where T : IKubernetesObject<V1ObjectMeta> =>
+        (await kubernetes.AllWithVersionAsync<T>(options, cancellationToken).ConfigureAwait(false)).Items;
+
+    /// <summary>Every page of a list, and the version to watch from.</summary>
+    public static async Task<(List<T> Items, string? Version)> AllWithVersionAsync<T>(
+        this IKubernetes kubernetes, ListOptions options, CancellationToken cancellationToken)
+        where T : IKubernetesObject<V1ObjectMeta>
+    {
+        var (items, version) = (new List<T>(), (string?)null);
+        options = options with { Limit = 500 };
+        do
+        {
+            var page = await kubernetes.ListAsync<T>(options, cancellationToken).ConfigureAwait(false);
+            items.AddRange(page.Items);
+            // The first page's: a page that was listed anew, its token being too old, is from later.
+            version ??= page.Metadata.ResourceVersion;
+            options = options with { Continue = page.Metadata.Continue };
+        }
+        while (!string.IsNullOrEmpty(options.Continue));
+        return (items, version);
+    }
 }

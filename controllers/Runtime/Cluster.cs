@@ -111,21 +111,8 @@ public sealed class Cluster(
 
     /// <inheritdoc/>
     public async Task<IReadOnlyList<T>> ListAsync<T>(CancellationToken cancellationToken)
-        where T : class, IKubernetesObject<V1ObjectMeta>
-    {
-        var all = new List<T>();
-        string? next = null;
-        do
-        {
-            var page = await kubernetes.ListAsync<T>(
-                new ListOptions { Limit = 500, Continue = next }, cancellationToken)
-                .ConfigureAwait(false);
-            all.AddRange(page.Items);
-            next = page.Metadata.Continue;
-        }
-        while (!string.IsNullOrEmpty(next));
-        return all;
-    }
+        where T : class, IKubernetesObject<V1ObjectMeta> =>
+        await kubernetes.AllAsync<T>(new ListOptions(), cancellationToken).ConfigureAwait(false);
 
     /// <inheritdoc/>
     public async Task<T> CreateOrGetAsync<T>(T item, CancellationToken cancellationToken)

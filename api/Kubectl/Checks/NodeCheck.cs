@@ -67,7 +67,7 @@ internal static class NodeCheck
                 "no agent's pod is on the node: look at kubectl describe daemonset checkpoint-agent");
         }
 
-        return here.Status?.Conditions?.Any(condition => condition is { Type: "Ready", Status: "True" }) == true
+        return here.IsReady()
             ? new Finding(subject, Verdict.Ok, $"pod {here.Metadata.NamespaceProperty}/{here.Metadata.Name} is ready")
             : new Finding(
                 subject,

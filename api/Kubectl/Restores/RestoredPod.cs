@@ -1,5 +1,3 @@
-using System.Text.Json;
-using System.Text.Json.Nodes;
 using k8s.Models;
 using PodCheckpointing.Api.V1;
 
@@ -50,8 +48,10 @@ internal static class RestoredPod
                 RuntimeClassName = WellKnown.RestoreRuntimeClass,
                 // Those that ran to their end have their work in the checkpoint; sidecars go on.
                 InitContainers =
-                    source.Sidecars().Select(WithoutPostStart).ToList() is { Count: > 0 } sidecars ? sidecars : null,
-                Containers = [.. source.Spec.Containers.Select(WithoutPostStart)],
+                    source.Sidecars().Select(PodParts.WithoutPostStart).ToList() is { Count: > 0 } sidecars
+                        ? sidecars
+                        : null,
+                Containers = [.. source.Spec.Containers.Select(PodParts.WithoutPostStart)],
                 More = source.Spec.More?.Where(pair => !OldSpec.Contains(pair.Key)).ToDictionary(),
             },
         };
@@ -64,22 +64,4 @@ internal static class RestoredPod
 
     private static Dictionary<string, string> Without(IDictionary<string, string>? map, string[] keys) =>
         (map ?? new Dictionary<string, string>()).Where(pair => !keys.Contains(pair.Key)).ToDictionary();
-
-    // The hook has run in the process that goes on.
-    private static V1Container WithoutPostStart(V1Container container)
-    {
-        if (container.More?.TryGetValue("lifecycle", out var lifecycle) != true
-            || JsonObject.Create(lifecycle) is not { } hooks || !hooks.Remove("postStart"))
-        {
-            return container;
-        }
-
-        return container with
-        {
-            More = new Dictionary<string, JsonElement>(container.More!)
-            {
-                ["lifecycle"] = JsonSerializer.SerializeToElement(hooks),
-            },
-        };
-    }
 }

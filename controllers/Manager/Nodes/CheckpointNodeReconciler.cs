@@ -98,7 +98,7 @@ internal sealed class CheckpointNodeReconciler(
             node.Metadata.Uid, AgentDirectory.AddressOf(node), $"{AgentDirectory.IsReady(node)}",
             .. (node.Status?.RuntimeHandlers ?? []).Select(handler => handler.Name),
             .. pods.Where(pod => pod.Spec.NodeName == node.Metadata.Name)
-                .Select(pod => $"{pod.Metadata.Uid}={AgentPods.IsReady(pod)}"),
+                .Select(pod => $"{pod.Metadata.Uid}={pod.IsReady()}"),
         ]);
 
     /// <summary>A little more or less from node to node, so that a thousand that were
