@@ -54,10 +54,12 @@ internal sealed class MigrationObjects(ICluster cluster)
 
     /// <summary>The contents of a checkpoint's containers, each bound both ways.</summary>
     public IEnumerable<ContainerCheckpointContent> ContentsOf(PodCheckpoint checkpoint) =>
-        from part in cluster.ByIndex(Indexes.ContainerCheckpointsByOwner, checkpoint.Metadata.Uid!)
-        where part.IsControlledBy(checkpoint)
-        let content = cluster.Find<ContainerCheckpointContent>(new ObjectKey(null, ContentNames.Of(part)))
-        where content?.Status?.Ready == true && content.Spec.ContainerCheckpointRef.Uid == part.Metadata.Uid
+        from containerCheckpoint in cluster.ByIndex(Indexes.ContainerCheckpointsByOwner, checkpoint.Metadata.Uid!)
+        where containerCheckpoint.IsControlledBy(checkpoint)
+        let key = new ObjectKey(null, ContentNames.Of(containerCheckpoint))
+        let content = cluster.Find<ContainerCheckpointContent>(key)
+        where content?.Status?.Ready == true
+            && content.Spec.ContainerCheckpointRef.Uid == containerCheckpoint.Metadata.Uid
         select content;
 
     private V1Pod? FindTargetByLabel(MigrationScope scope) =>

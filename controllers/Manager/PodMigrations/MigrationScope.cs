@@ -5,20 +5,20 @@ namespace PodCheckpointing.Manager.PodMigrations;
 
 /// <summary>One run for one migration: what was read, and the status that it will write.</summary>
 /// <param name="migration">The migration as it is stored.</param>
-/// <param name="untold">What a run before has found, and has not stored yet.</param>
+/// <param name="draft">What a run before has found, and has not stored yet.</param>
 /// <param name="wake">Asks for another run.</param>
 /// <param name="now">The time of the run.</param>
-internal sealed class MigrationScope(PodMigration migration, PodMigrationStatus? untold, Action wake, DateTime now)
+internal sealed class MigrationScope(PodMigration migration, PodMigrationStatus? draft, Action wake, DateTime now)
 {
     public PodMigration Migration { get; } = migration;
 
     /// <summary>Asks for another run, from any thread.</summary>
     public Action Wake { get; } = wake;
 
-    public PodMigrationStatus Status { get; set; } = untold ?? migration.Status ?? new PodMigrationStatus();
+    public PodMigrationStatus Status { get; set; } = draft ?? migration.Status ?? new PodMigrationStatus();
 
     /// <summary>Whether what this run has found may be told with what comes next, if that comes soon.</summary>
-    public bool MayWait { get; private set; }
+    public bool StatusMayBeDelayed { get; private set; }
 
     /// <summary>The claims that the pod mounts, as they were read in this run; only
     /// its validation reads them.</summary>
@@ -67,7 +67,8 @@ internal sealed class MigrationScope(PodMigration migration, PodMigrationStatus?
     public bool IsWaiting => Condition(ConditionTypes.Validated)?.Reason == Reasons.WaitingForSlot;
 
     /// <summary>It goes back, and has never begun.</summary>
-    public bool HasTurnedUntouched => Condition(ConditionTypes.RolledBack) is not null && !Is(ConditionTypes.Validated);
+    public bool RolledBackBeforeValidated =>
+        Condition(ConditionTypes.RolledBack) is not null && !Is(ConditionTypes.Validated);
 
     /// <summary>Says that the migration waits for others to end.</summary>
     public void Wait(string message)
@@ -101,7 +102,7 @@ internal sealed class MigrationScope(PodMigration migration, PodMigrationStatus?
     /// <returns>False.</returns>
     public bool AwaitAnswer()
     {
-        MayWait = true;
+        StatusMayBeDelayed = true;
         return false;
     }
 

@@ -61,51 +61,68 @@ internal sealed class PodMigrationReconciler(
             slots.Keep(migration);
         }
 
-        Exception? failure = null;
-        try
-        {
-            await AdvanceAsync(scope, cancellationToken);
-        }
-        catch (Exception exception) when (WhyTurn(scope, exception) is { } why)
-        {
-            scope.TurnBack(why, exception.Message);
-        }
-        catch (Exception exception) when (exception is AgentException or KubernetesException)
-        {
-            // What may pass, and all that fails on the way back or after the commit, is
-            // tried again: there is no other way.
-            scope.Stall ??= MigrationStalls.Why(scope, exception);
-            failure = exception;
-        }
-
+        var failure = await AdvanceAndCatchAsync(scope, cancellationToken);
         MigrationStalls.Tell(scope);
         if (failure is null
-            && scope is { MayWait: true, Stall: null }
+            && scope is { StatusMayBeDelayed: true, Stall: null }
             && _drafts.Hold(migration, scope.Status) is { } patience)
         {
             return new ReconcileResult(patience);
         }
 
-        _drafts.Drop(key);
-        scope.Status = scope.Status with { ObservedGeneration = migration.Metadata.Generation };
-        await cluster.PatchStatusAsync(migration, migration.Status, scope.Status, cancellationToken);
-        events.RecordChanges(migration, migration.Status?.Conditions, scope.Status.Conditions);
-        _podEvents.Tell(scope, migration.Status);
+        await StoreAsync(scope, key, cancellationToken);
         SettleSlot(scope, key);
-
         if (failure is not null)
         {
             ExceptionDispatchInfo.Throw(failure);
         }
 
-        // Events drive a migration; a look every few seconds is the net below them, and sees the deadlines.
+        return new ReconcileResult(RequeueAfter(scope));
+    }
+
+    /// <summary>Goes on, or says why it goes back from here on.</summary>
+    /// <returns>What is to be tried again: what may pass, and all that fails on the way back or after the commit, for
+    /// which there is no other way.</returns>
+    private async Task<Exception?> AdvanceAndCatchAsync(MigrationScope scope, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await AdvanceAsync(scope, cancellationToken);
+        }
+        catch (Exception exception) when (ReasonToRollBack(scope, exception) is { } why)
+        {
+            scope.TurnBack(why, exception.Message);
+        }
+        catch (Exception exception) when (exception is AgentException or KubernetesException)
+        {
+            scope.Stall ??= MigrationStalls.Why(scope, exception);
+            return exception;
+        }
+
+        return null;
+    }
+
+    private async Task StoreAsync(MigrationScope scope, ObjectKey key, CancellationToken cancellationToken)
+    {
+        var migration = scope.Migration;
+        _drafts.Drop(key);
+        scope.Status = scope.Status with { ObservedGeneration = migration.Metadata.Generation };
+        await cluster.PatchStatusAsync(migration, migration.Status, scope.Status, cancellationToken);
+        events.RecordChanges(migration, migration.Status?.Conditions, scope.Status.Conditions);
+        _podEvents.Tell(scope, migration.Status);
+    }
+
+    /// <summary>Events drive a migration; a look every few seconds is the net below them, and sees the deadlines. Null
+    /// where neither is needed.</summary>
+    private TimeSpan? RequeueAfter(MigrationScope scope)
+    {
         var rests = scope.Status.CompletionTime is not null || scope.IsWaiting
-            || (migration with { Status = scope.Status }).IsLeft();
-        return new ReconcileResult(rests ? null : _plan.Limits.NextLook(scope));
+            || (scope.Migration with { Status = scope.Status }).IsLeft();
+        return rests ? null : _plan.Limits.NextLook(scope);
     }
 
     /// <summary>The reason for which a failure ends the way forward; null where it does not.</summary>
-    private static string? WhyTurn(MigrationScope scope, Exception exception) =>
+    private static string? ReasonToRollBack(MigrationScope scope, Exception exception) =>
         scope.Condition(ConditionTypes.RolledBack) is not null ? null
         : exception is not TerminalException && scope.Is(ConditionTypes.RestoreVerified) ? null
         : Failures.TerminalReasonOf(exception);
@@ -137,8 +154,8 @@ internal sealed class PodMigrationReconciler(
             MigrationLimits.TellTooLate(scope);
         }
 
-        return scope.Condition(ConditionTypes.RolledBack) is { } turned
-            ? _plan.WayBack.RunAsync(scope, turned, cancellationToken)
+        return scope.Condition(ConditionTypes.RolledBack) is { } rolledBack
+            ? _plan.WayBack.RunAsync(scope, rolledBack, cancellationToken)
             : GoForwardAsync(scope, cancellationToken);
     }
 
@@ -158,7 +175,7 @@ internal sealed class PodMigrationReconciler(
     {
         // What is left for inspection does nothing, perhaps for days.
         if (scope.Status.CompletionTime is not null
-            || scope.HasTurnedUntouched
+            || scope.RolledBackBeforeValidated
             || scope.Status.Outcome == Outcomes.Left)
         {
             slots.Release(key);

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using System.Text.Json.Nodes;
 using k8s.Models;
 using PodCheckpointing.Api.V1;
 
@@ -23,7 +22,7 @@ internal static class TargetPod
 
         labels[WellKnown.MigrationUid] = scope.Uid;
         V1Container Prepared(V1Container container) =>
-            WithImage(WithoutPostStart(container), images.FirstOrDefault(image => image.Container == container.Name));
+            WithImage(container.WithoutPostStart(), images.FirstOrDefault(image => image.Container == container.Name));
         return new V1Pod
         {
             Metadata = new V1ObjectMeta
@@ -93,21 +92,4 @@ internal static class TargetPod
                 }
                 : container.More,
         };
-
-    /// <summary>The hook has run in the process that goes on; a second run would be
-    /// a change nobody asked for.</summary>
-    private static V1Container WithoutPostStart(V1Container container)
-    {
-        if (container.More?.TryGetValue("lifecycle", out var lifecycle) != true
-            || JsonObject.Create(lifecycle) is not { } hooks || !hooks.Remove("postStart"))
-        {
-            return container;
-        }
-
-        var more = new Dictionary<string, JsonElement>(container.More!)
-        {
-            ["lifecycle"] = JsonSerializer.SerializeToElement(hooks),
-        };
-        return container with { More = more };
-    }
 }

@@ -27,7 +27,7 @@ internal sealed class ColdStart(
     /// <returns>False where that cannot be, and the source is to go on: the fresh pod is too long to be kept in the
     /// status meanwhile, or the server refuses it.</returns>
     public async Task<bool> BeginAsync(
-        MigrationScope scope, V1Condition turned, V1Pod source, CancellationToken cancellationToken)
+        MigrationScope scope, V1Condition rolledBack, V1Pod source, CancellationToken cancellationToken)
     {
         var fresh = TargetPod.Afresh(source, scope);
         var text = JsonSerializer.Serialize(fresh, KubernetesJson.Options);
@@ -37,7 +37,7 @@ internal sealed class ColdStart(
         }
 
         // A fresh pod may have the address at once.
-        var cleared = await removal.RemoveAsync(scope, turned.Message, cancellationToken)
+        var cleared = await removal.RemoveAsync(scope, rolledBack.Message, cancellationToken)
             && await address.LetGoAsync(scope, cancellationToken);
         if (!cleared)
         {
@@ -46,7 +46,7 @@ internal sealed class ColdStart(
 
         if (await WhyRefusedAsync(fresh, cancellationToken) is { } refusal)
         {
-            return AwaitQuota(scope, turned, refusal);
+            return AwaitQuota(scope, rolledBack, refusal);
         }
 
         // Stored before the source goes, which is the last to know what the pod was.
@@ -57,12 +57,12 @@ internal sealed class ColdStart(
         scope.Begin(Steps.ColdStart);
         scope.Phase(
             MigrationPhases.Finalizing,
-            $"{turned.Message}; the source is being removed, to start the pod afresh at {scope.Status.TargetNode}");
+            $"{rolledBack.Message}; the source is being removed, to start the pod afresh at {scope.Status.TargetNode}");
         return true;
     }
 
     /// <summary>From when it has begun on: the source goes, then the fresh pod comes.</summary>
-    public async Task RunAsync(MigrationScope scope, V1Condition turned, CancellationToken cancellationToken)
+    public async Task RunAsync(MigrationScope scope, V1Condition rolledBack, CancellationToken cancellationToken)
     {
         if (!scope.Is(ConditionTypes.SourceRemoved))
         {
@@ -82,7 +82,7 @@ internal sealed class ColdStart(
         catch (KubernetesException refused) when (refused.IsNamespaceTerminating)
         {
             // The namespace waits for this migration's finalizer, and would do so for ever.
-            TellLost(scope, turned);
+            TellLost(scope, rolledBack);
             return;
         }
 
@@ -107,7 +107,7 @@ internal sealed class ColdStart(
             return;
         }
 
-        TellStarted(scope, turned, runs, stuck);
+        TellStarted(scope, rolledBack, runs, stuck);
     }
 
     private async Task<V1Pod?> FindOrCreateAsync(MigrationScope scope, CancellationToken cancellationToken)
@@ -140,7 +140,7 @@ internal sealed class ColdStart(
     }
 
     /// <returns>Whether it is waited for; false where it has been for long enough.</returns>
-    private bool AwaitQuota(MigrationScope scope, V1Condition turned, string refusal)
+    private bool AwaitQuota(MigrationScope scope, V1Condition rolledBack, string refusal)
     {
         // What is left of a freeze that probes bound is for the way back.
         if (scope.Status.MaxFreezeSeconds is not null
@@ -150,8 +150,8 @@ internal sealed class ColdStart(
         {
             // The words of both are kept for the end of the rollback.
             scope.Set(
-                ConditionTypes.RolledBack, false, turned.Reason!,
-                $"{turned.Message}; not started afresh at {scope.Status.TargetNode}, where the API server refuses "
+                ConditionTypes.RolledBack, false, rolledBack.Reason!,
+                $"{rolledBack.Message}; not started afresh at {scope.Status.TargetNode}, where the API server refuses "
                     + $"the pod: {refusal}");
             return false;
         }
@@ -161,25 +161,26 @@ internal sealed class ColdStart(
         return true;
     }
 
-    private void TellStarted(MigrationScope scope, V1Condition turned, bool runs, string? stuck)
+    private void TellStarted(MigrationScope scope, V1Condition rolledBack, bool runs, string? stuck)
     {
         var message =
-            $"{turned.Message}; pod {scope.Status.RestoredPodName} was started afresh at {scope.Status.TargetNode}, "
-                + "its memory is lost"
+            $"{rolledBack.Message}; pod {scope.Status.RestoredPodName} was started afresh at "
+                + $"{scope.Status.TargetNode}, its memory is lost"
                 + (runs ? "" : $"; {stuck}");
         scope.End(Steps.ColdStart, "");
-        End(scope, turned, MigrationPhases.Completed, Outcomes.ColdStarted, runs, message);
+        End(scope, rolledBack, MigrationPhases.Completed, Outcomes.ColdStarted, runs, message);
     }
 
-    private void TellLost(MigrationScope scope, V1Condition turned) => End(
-        scope, turned, MigrationPhases.Failed, Outcomes.Lost, runs: false,
-        $"{turned.Message}; the source is gone, and no pod can be started afresh: namespace {scope.Namespace} is "
+    private void TellLost(MigrationScope scope, V1Condition rolledBack) => End(
+        scope, rolledBack, MigrationPhases.Failed, Outcomes.Lost, runs: false,
+        $"{rolledBack.Message}; the source is gone, and no pod can be started afresh: namespace {scope.Namespace} is "
             + "being deleted");
 
-    private void End(MigrationScope scope, V1Condition turned, string phase, string outcome, bool runs, string message)
+    private void End(
+        MigrationScope scope, V1Condition rolledBack, string phase, string outcome, bool runs, string message)
     {
         scope.Phase(phase, message);
-        scope.Set(ConditionTypes.Ready, false, turned.Reason!, message);
+        scope.Set(ConditionTypes.Ready, false, rolledBack.Reason!, message);
         scope.Status =
             scope.Status with
             {

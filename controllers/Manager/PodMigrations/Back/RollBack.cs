@@ -9,11 +9,12 @@ internal sealed class RollBack(
     MigrationObjects objects, MigrationNodes nodes, TargetRemoval removal, SourceResumption resumption,
     AddressRelease address, TimeProvider time)
 {
-    public async Task RunAsync(MigrationScope scope, V1Condition turned, CancellationToken cancellationToken)
+    public async Task RunAsync(MigrationScope scope, V1Condition rolledBack, CancellationToken cancellationToken)
     {
         if (!scope.Is(ConditionTypes.Validated))
         {
-            End(scope, turned, "", scope.Migration.Spec.DryRun == true ? Outcomes.WouldFail : null, isAccessible: null);
+            var untouched = scope.Migration.Spec.DryRun == true ? Outcomes.WouldFail : null;
+            End(scope, rolledBack, "", untouched, isAccessible: null);
             return;
         }
 
@@ -24,7 +25,7 @@ internal sealed class RollBack(
             scope.Begin(Steps.Checkpoint);
         }
 
-        if (!await UndoAsync(scope, turned.Message, cancellationToken))
+        if (!await UndoAsync(scope, rolledBack.Message, cancellationToken))
         {
             return;
         }
@@ -34,20 +35,20 @@ internal sealed class RollBack(
         var ended = resumption.EndedMeanwhile(scope);
         if (ended.Count == 0 && !lost && SourceRuns(scope))
         {
-            End(scope, turned, "", Outcomes.RolledBack, isAccessible: true);
+            End(scope, rolledBack, "", Outcomes.RolledBack, isAccessible: true);
             return;
         }
 
         var stopped = scope.HasBegun(Steps.Checkpoint);
         // A source that another migration has is that one's to tell of.
         var outcome = scope.BelongsToAnother ? null : stopped ? Outcomes.Lost : Outcomes.SourceGone;
-        End(scope, turned, WhatIsLeft(scope, ended, stopped, lost), outcome, isAccessible: false);
+        End(scope, rolledBack, WhatIsLeft(scope, ended, stopped, lost), outcome, isAccessible: false);
     }
 
-    private void End(MigrationScope scope, V1Condition turned, string addition, string? outcome, bool? isAccessible)
+    private void End(MigrationScope scope, V1Condition rolledBack, string addition, string? outcome, bool? isAccessible)
     {
-        scope.Set(ConditionTypes.RolledBack, true, turned.Reason, turned.Message);
-        scope.Phase(MigrationPhases.Failed, turned.Message + addition);
+        scope.Set(ConditionTypes.RolledBack, true, rolledBack.Reason, rolledBack.Message);
+        scope.Phase(MigrationPhases.Failed, rolledBack.Message + addition);
         scope.Status = scope.Status with
         {
             StartTime = scope.Status.StartTime ?? scope.FirstBegun ?? time.GetUtcNow().UtcDateTime,

@@ -26,12 +26,7 @@ internal sealed class TargetRemoval(
 
         if (await nodes.IsLostForCertainAsync(scope.Status.TargetNode!, cancellationToken))
         {
-            if (target is not null)
-            {
-                // Nobody else takes the object away there.
-                await cluster.DeleteAsync(target, graceSeconds: 0, cancellationToken);
-            }
-
+            await RemoveFromLostNodeAsync(target, cancellationToken);
             return true;
         }
 
@@ -40,40 +35,52 @@ internal sealed class TargetRemoval(
             return true;
         }
 
-        // While the object stands, a waiting create is told to give up; when it is gone, the runtime is asked for
-        // proof: somebody may have deleted the object by force.
-        var call = target is null ? CallNames.CancelProof : CallNames.Cancel;
-        CancelRestoreResponse? answer = null;
-        AgentException? failure = null;
-        try
-        {
-            var request = new CancelRestoreRequest { PodUid = uid, Reason = why };
-            answer = calls.Ask(
-                scope, call, scope.Status.TargetNode!, (agent, t) => agent.CancelRestoreAsync(request, t));
-        }
-        catch (AgentException exception)
-        {
-            failure = exception;
-        }
-
+        var cancellation = Cancel(scope, target, new() { PodUid = uid, Reason = why });
         // Its kubelet hears of its end when what never ran of it has been killed: no preStop hook is to speak for the
         // source.
-        if (target is { Metadata.DeletionTimestamp: null } && (answer is not null || failure is not null))
+        if (target is { Metadata.DeletionTimestamp: null } && cancellation.HasEnded)
         {
             await cluster.DeleteAsync(target, graceSeconds: 1, cancellationToken);
         }
 
-        if (failure is null)
+        if (cancellation.Failure is not { } failure)
         {
-            return IsGone(scope, target, call, answer);
+            return IsGone(scope, target, cancellation);
         }
 
         return NeedsNoProof(scope, target) ? true : throw failure;
     }
 
-    /// <summary>Whether a target is gone, by its node's answer; null: there is none yet.</summary>
-    private bool IsGone(MigrationScope scope, V1Pod? target, string call, CancelRestoreResponse? answer)
+    /// <summary>Nobody else takes the object away there.</summary>
+    private async Task RemoveFromLostNodeAsync(V1Pod? target, CancellationToken cancellationToken)
     {
+        if (target is not null)
+        {
+            await cluster.DeleteAsync(target, graceSeconds: 0, cancellationToken);
+        }
+    }
+
+    private Cancellation Cancel(MigrationScope scope, V1Pod? target, CancelRestoreRequest request)
+    {
+        // While the object stands, a waiting create is told to give up; when it is gone, the runtime is asked for
+        // proof: somebody may have deleted the object by force.
+        var call = target is null ? CallNames.CancelProof : CallNames.Cancel;
+        try
+        {
+            var answer = calls.Ask(
+                scope, call, scope.Status.TargetNode!, (agent, t) => agent.CancelRestoreAsync(request, t));
+            return new(call, answer, null);
+        }
+        catch (AgentException exception)
+        {
+            return new(call, null, exception);
+        }
+    }
+
+    /// <summary>Whether a target is gone, by its node's answer.</summary>
+    private bool IsGone(MigrationScope scope, V1Pod? target, Cancellation cancellation)
+    {
+        var answer = cancellation.Answer;
         if (answer is { HasRun: false } && scope.TargetMayRun)
         {
             scope.NoteNeverRan();
@@ -81,7 +88,7 @@ internal sealed class TargetRemoval(
 
         if (answer is { LiveContainers: > 0 } && target is null)
         {
-            calls.AskLater(scope, call);
+            calls.AskLater(scope, cancellation.Call);
             return false;
         }
 
@@ -116,5 +123,11 @@ internal sealed class TargetRemoval(
                 $"the source waits for the end of the target pod {target.Metadata.Name}, which is being deleted; "
                 + holder);
         }
+    }
+
+    /// <summary>What the target's node says to its being cancelled: an answer, a failure, or nothing yet.</summary>
+    private sealed record Cancellation(string Call, CancelRestoreResponse? Answer, AgentException? Failure)
+    {
+        public bool HasEnded => Answer is not null || Failure is not null;
     }
 }
