@@ -35,7 +35,7 @@ internal sealed class Thaw(
         await checkpointer.AbandonAsync(podUid, cancellationToken);
         if (journal.AnyPending(podUid))
         {
-            await ReleasedAsync(podUid, cancellationToken);
+            await AwaitNoDumpAsync(podUid, cancellationToken);
         }
 
         if (fences.Find(podUid)?.TcpPolicy == TcpPolicies.Established)
@@ -109,7 +109,7 @@ internal sealed class Thaw(
     }
 
     /// <summary>A dump of another life of this agent: while CRIU works, the processes are traced or frozen.</summary>
-    private async Task ReleasedAsync(string podUid, CancellationToken cancellationToken)
+    private async Task AwaitNoDumpAsync(string podUid, CancellationToken cancellationToken)
     {
         var since = time.GetTimestamp();
         while (time.GetElapsedTime(since) < Quiet)

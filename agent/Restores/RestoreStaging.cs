@@ -136,8 +136,8 @@ internal sealed class RestoreStaging(
         }
 
         // Only this agent lets such a pod run: a handler that has its leave already could not wait for the guard.
-        Put(temporary, folder, request.ArtifactUri, manifest, mayBeLazy: !request.Release);
-        Told(request.PodUid, request.ContainerName, manifest, watch);
+        Publish(temporary, folder, request.ArtifactUri, manifest, mayBeLazy: !request.Release);
+        LogStaged(request.PodUid, request.ContainerName, manifest, watch);
         return manifest.Size;
     }
 
@@ -173,12 +173,12 @@ internal sealed class RestoreStaging(
 
                 // First, so that nobody takes it for more than it is.
                 folder.Unconfirmed.Write(manifest.Digest);
-                Put(temporary, folder, request.ArtifactUri, manifest, mayBeLazy: true);
+                Publish(temporary, folder, request.ArtifactUri, manifest, mayBeLazy: true);
                 return true;
             });
             if (staged)
             {
-                Told(request.PodUid, request.ContainerName, manifest, watch);
+                LogStaged(request.PodUid, request.ContainerName, manifest, watch);
             }
         }
         catch (Exception exception)
@@ -202,7 +202,7 @@ internal sealed class RestoreStaging(
         }
     }
 
-    private void Put(
+    private void Publish(
         string temporary, ContainerRestoreFolder folder, string artifact, ContainerManifest manifest, bool mayBeLazy)
     {
         folder.Take(temporary);
@@ -221,7 +221,7 @@ internal sealed class RestoreStaging(
         folder.Wake();
     }
 
-    private void Told(string podUid, string container, ContainerManifest manifest, long watch)
+    private void LogStaged(string podUid, string container, ContainerManifest manifest, long watch)
     {
         var took = time.GetElapsedTime(watch);
         AgentLog.Staged(logger, podUid, container, manifest.Size, took.TotalMilliseconds);

@@ -18,10 +18,12 @@ public sealed class PodPlacement
     /// <summary>Looks at what there is.</summary>
     /// <param name="pod">The pod that moves; where it is now does not count.</param>
     /// <param name="pods">All pods; asked for only where the pod's own rules speak of them.</param>
-    /// <param name="shy">Those that have rules which keep others away: see <see cref="KeepsOthersAway"/>.</param>
+    /// <param name="podsWithAntiAffinity">Those that have rules which keep others away: see
+    /// <see cref="KeepsOthersAway"/>.</param>
     /// <param name="nodes">All nodes.</param>
     public PodPlacement(
-        V1Pod pod, Func<IEnumerable<V1Pod>> pods, IEnumerable<V1Pod> shy, IReadOnlyCollection<V1Node> nodes)
+        V1Pod pod, Func<IEnumerable<V1Pod>> pods, IEnumerable<V1Pod> podsWithAntiAffinity,
+        IReadOnlyCollection<V1Node> nodes)
     {
         _pod = pod;
         var byName = new Lazy<Dictionary<string, V1Node>>(() => nodes.ToDictionary(n => n.Metadata.Name!));
@@ -36,7 +38,7 @@ public sealed class PodPlacement
                 other => $"its required anti-affinity keeps it away from pod {other}");
         }
 
-        foreach (var other in shy.Where(Counts))
+        foreach (var other in podsWithAntiAffinity.Where(Counts))
         {
             foreach (var term in Terms(other, "podAntiAffinity").Where(t => t.Matches(pod)))
             {

@@ -63,7 +63,7 @@ internal sealed class ClaimLifecycle(ICluster cluster, IEventRecorder events)
     /// <summary>Whether a claim that is being deleted must stay for now; an event tells its owner why.</summary>
     /// <param name="claim">The claim.</param>
     /// <param name="why">Who needs its bytes; null: nobody does.</param>
-    public bool IsHeld(IKubernetesObject<V1ObjectMeta> claim, string? why)
+    public bool ReportIfHeld(IKubernetesObject<V1ObjectMeta> claim, string? why)
     {
         if (why is not null)
         {

@@ -132,7 +132,7 @@ internal sealed class ContainerCheckpointReconciler(
     private async Task ReleaseAsync(ContainerCheckpoint checkpoint, CancellationToken cancellationToken)
     {
         if (!checkpoint.HasFinalizer(WellKnown.CheckpointFinalizer)
-            || _claims.IsHeld(checkpoint, Owners.WhyNeeded(checkpoint, cluster)))
+            || _claims.ReportIfHeld(checkpoint, Owners.WhyNeeded(checkpoint, cluster)))
         {
             return;
         }

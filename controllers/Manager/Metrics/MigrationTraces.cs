@@ -123,8 +123,8 @@ internal sealed class MigrationTraces(ICluster cluster)
     /// <summary>What an object was made for in the end.</summary>
     private IKubernetesObject<V1ObjectMeta>? TopOf(IKubernetesObject<V1ObjectMeta> item) => item switch
     {
-        ContainerCheckpoint part => part.ControllerKey(nameof(PodCheckpoint)) is { } whole
-            && cluster.Find<PodCheckpoint>(whole) is { } checkpoint ? TopOf(checkpoint) : null,
+        ContainerCheckpoint container => container.ControllerKey(nameof(PodCheckpoint)) is { } owner
+            && cluster.Find<PodCheckpoint>(owner) is { } checkpoint ? TopOf(checkpoint) : null,
         PodCheckpoint checkpoint when checkpoint.ControllerKey(nameof(PodMigration)) is { } owner =>
             cluster.Find<PodMigration>(owner),
         PodCheckpoint or PodMigration => item,

@@ -187,7 +187,7 @@ internal sealed class PodCheckpointReconciler(
     private async Task ReleaseAsync(PodCheckpoint checkpoint, CancellationToken cancellationToken)
     {
         if (!checkpoint.HasFinalizer(WellKnown.CheckpointFinalizer)
-            || _claims.IsHeld(checkpoint, Owners.WhyNeeded(checkpoint, cluster)))
+            || _claims.ReportIfHeld(checkpoint, Owners.WhyNeeded(checkpoint, cluster)))
         {
             return;
         }
