@@ -7,5 +7,5 @@ namespace PodCheckpointing.Agent;
 internal static class Refusal
 {
     public static RpcException Because(StatusCode code, string reason, string message, Exception? inner = null) =>
-        new(new Status(code, message), new Metadata { { CheckpointServiceBase.ReasonTrailer, reason } }, inner);
+        new(new Status(code, message), new Metadata { { AgentReasons.ReasonTrailer, reason } }, inner);
 }

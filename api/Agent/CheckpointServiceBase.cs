@@ -13,9 +13,6 @@ public abstract class CheckpointServiceBase
     /// <summary>Of the contract: an operator works only with agents of its own.</summary>
     public const uint ProtocolVersion = 1;
 
-    /// <summary>The trailer that carries the CamelCase reason of a failure.</summary>
-    public const string ReasonTrailer = AgentReasons.ReasonTrailer;
-
     /// <summary>The header that names the node whose agent is meant.</summary>
     /// <remarks>All agents have certificates of one name, and an address may go from one node to another: what another
     /// node knows of a pod proves nothing.</remarks>
@@ -148,7 +145,7 @@ public abstract class CheckpointServiceBase
                 new Status(
                     StatusCode.Unavailable,
                     $"the call is for the agent of node {meant}, and this is the one of node {here}"),
-                new Metadata { { ReasonTrailer, Reasons.AgentUnavailable } })
+                new Metadata { { AgentReasons.ReasonTrailer, Reasons.AgentUnavailable } })
             : context;
 
     private static RpcException Missing(ServerCallContext context) =>

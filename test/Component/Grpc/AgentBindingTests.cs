@@ -72,7 +72,7 @@ internal sealed class AgentBindingTests
 
         failure.Status.Should().Be(new Status(
             StatusCode.Unavailable, "the call is for the agent of node node-b, and this is the one of node node-s"));
-        failure.Trailers.GetValue(CheckpointServiceBase.ReasonTrailer).Should().Be(Reasons.AgentUnavailable);
+        failure.Trailers.GetValue(AgentReasons.ReasonTrailer).Should().Be(Reasons.AgentUnavailable);
     }
 
     [Test]
