@@ -3,6 +3,7 @@ using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.Reflection;
 using k8s;
+using k8s.Exceptions;
 using PodCheckpointing.Kubectl.Cluster;
 using PodCheckpointing.Kubectl.Commands;
 using PodCheckpointing.Kubectl.Output;
@@ -108,6 +109,7 @@ internal sealed class CommandLine
         exception switch
         {
             CommandException ours => (ours.ExitCode, ours.Message),
+            KubeConfigException unusable => (ExitCode.Unreachable, unusable.Message),
             KubernetesException missing when missing.IsUnknownKind() => (
                 ExitCode.Refused,
                 "this cluster does not know the kind: install PodCheckpointing (README, \"Install\") or choose "

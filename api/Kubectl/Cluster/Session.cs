@@ -20,14 +20,14 @@ internal sealed class Session(Func<IKubernetes> connect, string namespaceName) :
 
     internal static Session Open(ConnectionOptions options, Func<string, string?> environment)
     {
-        var file = Cluster.Kubeconfig.Find(options.Kubeconfig, environment);
+        var file = Find(options.Kubeconfig, environment);
         if (file is null && !string.IsNullOrEmpty(options.Context))
         {
             // Who names a context does not mean the account of the pod that this may run in.
             throw new CommandException(
                 ExitCode.Unreachable,
                 $"--context {options.Context}: no kubeconfig has it, for there is none at "
-                + $"{string.Join(", ", Cluster.Kubeconfig.FilesOf(environment))}: "
+                + $"{string.Join(", ", Kubeconfig.FilesOf(environment))}: "
                 + "name one with --kubeconfig or KUBECONFIG");
         }
 
@@ -37,15 +37,24 @@ internal sealed class Session(Func<IKubernetes> connect, string namespaceName) :
             () => new PatientKubernetes(
                 new Kubernetes(
                     file is not null ? file.ConfigurationOf(context!, TimeProvider.System)
-                    : Cluster.Kubeconfig.InCluster() ?? throw new CommandException(
+                    : InCluster() ?? throw new CommandException(
                         ExitCode.Unreachable,
                         "no kubeconfig: name one with --kubeconfig or KUBECONFIG, or put it into ~/.kube/config"),
                     patience),
                 patience),
             Given(options.Namespace)
-                ?? (file is null ? Cluster.Kubeconfig.InCluster()?.Namespace : context?.Namespace)
+                ?? (file is null ? InCluster()?.Namespace : context?.Namespace)
                 ?? "default");
     }
+
+    /// <summary>The files that a user means; null when there is none.</summary>
+    private static Kubeconfig? Find(string? named, Func<string, string?> environment) =>
+        string.IsNullOrEmpty(named) ? Kubeconfig.Find(environment)
+        : File.Exists(named) ? Kubeconfig.Of(named)
+        : throw new CommandException(ExitCode.Unreachable, $"--kubeconfig {named}: no such file");
+
+    private static KubernetesClientConfiguration? InCluster() =>
+        KubernetesClientConfiguration.IsInCluster() ? KubernetesClientConfiguration.InClusterConfig() : null;
 
     // kubectl takes an empty flag as one that is not there.
     private static string? Given(string? text) => string.IsNullOrEmpty(text) ? null : text;

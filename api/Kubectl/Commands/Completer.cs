@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Completions;
 using k8s;
+using k8s.Exceptions;
 using k8s.Models;
 
 namespace PodCheckpointing.Kubectl.Commands;
@@ -58,7 +59,7 @@ internal static class Completer
                 return [.. list.Items.Select(item => new CompletionItem(item.Metadata.Name!))];
             }
             catch (Exception exception)
-                when (exception is CommandException or KubernetesException
+                when (exception is CommandException or KubeConfigException or KubernetesException
                     or HttpRequestException or OperationCanceledException)
             {
                 return [];

@@ -1,4 +1,5 @@
 using k8s;
+using k8s.Exceptions;
 using k8s.Models;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Kubectl.Checks;
@@ -71,7 +72,7 @@ internal sealed class DrainPlan(CommandContext context, IKubernetes client, Node
                 "stays: the API server refuses the question that the operator is asked about it: "
                     + $"{exception.Message.Trim()}");
         }
-        catch (CommandException exception)
+        catch (Exception exception) when (exception is CommandException or KubeConfigException)
         {
             // One answer that does not come takes away none of those that do.
             return (Fate.Stays, $"not known: {exception.Message.Trim()}");

@@ -1,4 +1,6 @@
 using FluentAssertions;
+using k8s;
+using k8s.Exceptions;
 using NUnit.Framework;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Kubectl;
@@ -112,7 +114,7 @@ internal sealed class KubeconfigTests
             ("mute", "the credential plug-in echo did not print an ExecCredential"),
         })
         {
-            Unreachable(
+            Unusable(
                 () => Find(In("config")).ConfigurationOf(new KubeconfigContext("c", user, null), TimeProvider.System))
                 .Should().Contain(message);
         }
@@ -133,7 +135,7 @@ internal sealed class KubeconfigTests
     {
         Write("config", $"clusters: [{{name: c, cluster: {cluster}}}]");
 
-        Unreachable(() => Find(In("config")).ConfigurationOf(new KubeconfigContext("c", "", null), TimeProvider.System))
+        Unusable(() => Find(In("config")).ConfigurationOf(new KubeconfigContext("c", "", null), TimeProvider.System))
             .Should().Contain(message);
     }
 
@@ -158,7 +160,7 @@ internal sealed class KubeconfigTests
     {
         Write("config", Cluster("c", "https://one:6443"), User("admin", "{token: t, as: viewer}"));
 
-        Unreachable(
+        Unusable(
             () => Find(In("config")).ConfigurationOf(new KubeconfigContext("c", "admin", null), TimeProvider.System))
             .Should().Contain("as of user \"admin\" is not supported: use a user entry without it");
     }
@@ -180,15 +182,15 @@ internal sealed class KubeconfigTests
         File.WriteAllText(In("broken"), "a: [");
         File.WriteAllText(In("empty"), "");
 
-        Unreachable(() => Find(In("config")).ContextNamed("prod"))
+        Unusable(() => Find(In("config")).ContextNamed("prod"))
             .Should().Contain("has no context \"prod\"; it has: dev");
-        Unreachable(() => Find(In("config")).ContextNamed(null))
+        Unusable(() => Find(In("config")).ContextNamed(null))
             .Should().Contain("has no current-context: choose one with --context");
-        Unreachable(() => Find(In("broken"))).Should().StartWith($"kubeconfig {In("broken")}: ");
-        Unreachable(() => Find(In("empty")).ContextNamed(null)).Should().Contain("has no current-context");
-        Unreachable(() => Kubeconfig.Find(In("absent"), _ => null))
+        Unusable(() => Find(In("broken"))).Should().StartWith($"kubeconfig {In("broken")}: ");
+        Unusable(() => Find(In("empty")).ContextNamed(null)).Should().Contain("has no current-context");
+        Unreachable(() => Session.Open(new(In("absent"), null, null, TimeSpan.Zero), _ => null))
             .Should().Be($"--kubeconfig {In("absent")}: no such file");
-        Kubeconfig.Find(null, name => name == "HOME" ? _folder : null).Should().BeNull();
+        Kubeconfig.Find(name => name == "HOME" ? _folder : null).Should().BeNull();
     }
 
     private static string Unreachable(Func<object?> read)
@@ -198,7 +200,9 @@ internal sealed class KubeconfigTests
         return exception.Message;
     }
 
-    private static Kubeconfig Find(string files) => Kubeconfig.Find(null, name => name == "KUBECONFIG" ? files : null)!;
+    private static string Unusable(Func<object?> read) => read.Should().Throw<KubeConfigException>().Which.Message;
+
+    private static Kubeconfig Find(string files) => Kubeconfig.Find(name => name == "KUBECONFIG" ? files : null)!;
 
     private static string Cluster(string name, string server) =>
         $"clusters: [{{name: {name}, cluster: {{server: '{server}'}}}}]";

@@ -3,10 +3,10 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using k8s;
+using k8s.Exceptions;
 using YamlDotNet.RepresentationModel;
 
-namespace PodCheckpointing.Kubectl.Cluster;
+namespace k8s;
 
 /// <summary>A user's credential plug-in: a program that prints a token or a certificate.</summary>
 internal sealed record ExecCredential(
@@ -24,7 +24,7 @@ internal sealed record ExecCredential(
         IEnumerable<YamlNode> List(string key) =>
             node.Children.TryGetValue(key, out var value) && value is YamlSequenceNode list ? list : [];
         var command = Text(node, "command")
-            ?? throw new CommandException(ExitCode.Unreachable, $"kubeconfig {file}: exec has no command");
+            ?? throw new KubeConfigException($"kubeconfig {file}: exec has no command");
         return new ExecCredential(
             file,
             Text(node, "apiVersion") ?? "client.authentication.k8s.io/v1",
@@ -81,8 +81,7 @@ internal sealed record ExecCredential(
         }
     }
 
-    private CommandException Broken(string what) => new(
-        ExitCode.Unreachable,
+    private KubeConfigException Broken(string what) => new(
         $"kubeconfig {File}: the credential plug-in {Command} "
             + $"{what}{(InstallHint is null ? "" : $"\n{InstallHint.Trim()}")}");
 }

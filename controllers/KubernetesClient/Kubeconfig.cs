@@ -1,13 +1,13 @@
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
-using k8s;
+using k8s.Exceptions;
 using YamlDotNet.Core;
 using YamlDotNet.RepresentationModel;
 
-namespace PodCheckpointing.Kubectl.Cluster;
+namespace k8s;
 
 /// <summary>One or several kubeconfig files, read as kubectl reads them: of namesakes the first counts.</summary>
-internal sealed class Kubeconfig
+public sealed class Kubeconfig
 {
     private static readonly string[] Unsupported = ["proxy-url", "tls-server-name"];
     private static readonly string[] Impersonation = ["as", "as-uid", "as-groups", "as-user-extra"];
@@ -24,16 +24,14 @@ internal sealed class Kubeconfig
         }
     }
 
-    /// <summary>The files that a user means; null when there is none.</summary>
-    public static Kubeconfig? Find(string? named, Func<string, string?> environment)
-    {
-        if (!string.IsNullOrEmpty(named))
-        {
-            return File.Exists(named)
-                ? new Kubeconfig([named])
-                : throw new CommandException(ExitCode.Unreachable, $"--kubeconfig {named}: no such file");
-        }
+    /// <summary>One file that was named.</summary>
+    /// <exception cref="KubeConfigException">It cannot be read.</exception>
+    public static Kubeconfig Of(string file) => new([file]);
 
+    /// <summary>The files that are meant where none is named; null when there is none.</summary>
+    /// <exception cref="KubeConfigException">One of them cannot be read.</exception>
+    public static Kubeconfig? Find(Func<string, string?> environment)
+    {
         var present = FilesOf(environment).Where(File.Exists).ToList();
         return present.Count > 0 ? new Kubeconfig(present) : null;
     }
@@ -44,14 +42,8 @@ internal sealed class Kubeconfig
             ? variable.Split(':', StringSplitOptions.RemoveEmptyEntries)
             : [Path.Combine(environment("HOME") ?? "/", ".kube", "config")];
 
-    /// <summary>Who we are when we run in a pod; null elsewhere.</summary>
-    public static KubernetesClientConfiguration? InCluster() =>
-        Environment.GetEnvironmentVariable("KUBERNETES_SERVICE_HOST") is { Length: > 0 }
-        && File.Exists("/var/run/secrets/kubernetes.io/serviceaccount/token")
-            ? KubernetesClientConfiguration.InClusterConfig()
-            : null;
-
     /// <summary>A context; null for the current one.</summary>
+    /// <exception cref="KubeConfigException">There is none of that name.</exception>
     public KubeconfigContext ContextNamed(string? name)
     {
         name = name is { Length: > 0 } ? name : _current
@@ -62,6 +54,7 @@ internal sealed class Kubeconfig
     }
 
     /// <summary>How to reach the server of a context, and who to be there.</summary>
+    /// <exception cref="KubeConfigException">Something is missing, or not supported.</exception>
     public KubernetesClientConfiguration ConfigurationOf(KubeconfigContext context, TimeProvider time)
     {
         var cluster = EntryOf("clusters", context.Cluster, "cluster");
@@ -113,6 +106,7 @@ internal sealed class Kubeconfig
         return new KubernetesClientConfiguration
         {
             Host = server,
+            Namespace = context.Namespace ?? "default",
             SslCaCerts = authorities,
             ClientCertificate = certificate is null || key is null
                 ? null
@@ -133,7 +127,7 @@ internal sealed class Kubeconfig
         }
         catch (Exception exception) when (exception is YamlException or IOException or UnauthorizedAccessException)
         {
-            throw new CommandException(ExitCode.Unreachable, $"kubeconfig {file}: {exception.Message}", exception);
+            throw new KubeConfigException($"kubeconfig {file}: {exception.Message}", exception);
         }
 
         if (yaml.Documents.Count == 0 || yaml.Documents[0].RootNode is not YamlMappingNode root)
@@ -162,7 +156,7 @@ internal sealed class Kubeconfig
                 $"has no {what} \"{name}\"; it has: "
                     + $"{string.Join(", ", _entries.Keys.Where(k => k.List == list).Select(k => k.Name))}");
 
-    private CommandException Broken(string what) => new(ExitCode.Unreachable, $"kubeconfig {_files}: {what}");
+    private KubeConfigException Broken(string what) => new($"kubeconfig {_files}: {what}");
 
     /// <summary>One entry, and the file that its paths are relative to.</summary>
     private sealed record Entry(string File, YamlMappingNode Node)
@@ -187,8 +181,7 @@ internal sealed class Kubeconfig
             catch (Exception exception)
                 when (exception is IOException or FormatException or UnauthorizedAccessException)
             {
-                throw new CommandException(
-                    ExitCode.Unreachable, $"kubeconfig {File}: {key}: {exception.Message}", exception);
+                throw new KubeConfigException($"kubeconfig {File}: {key}: {exception.Message}", exception);
             }
         }
 
@@ -199,4 +192,7 @@ internal sealed class Kubeconfig
 }
 
 /// <summary>A context of a kubeconfig file.</summary>
-internal sealed record KubeconfigContext(string Cluster, string User, string? Namespace);
+/// <param name="Cluster">The name of its cluster.</param>
+/// <param name="User">The name of its user; empty for none.</param>
+/// <param name="Namespace">The namespace that is meant where none is named.</param>
+public sealed record KubeconfigContext(string Cluster, string User, string? Namespace);
