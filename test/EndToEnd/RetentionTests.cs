@@ -1,3 +1,4 @@
+using System.Globalization;
 using FluentAssertions;
 using NUnit.Framework;
 using PodCheckpointing.TestKit;
@@ -64,6 +65,12 @@ public sealed class RetentionTests() : BenchTests(
         await Cluster.KubectlAsync(
             "wait", "--timeout=180s",
             "--for=jsonpath={.status.conditions[?(@.type==\"Ready\")].reason}=ArtifactMissing", "podcheckpoint/lost");
+        using var http = new HttpClient();
+        var index = int.Parse(
+            await File.ReadAllTextAsync(Path.Combine(Cluster.Folder, "index")), CultureInfo.InvariantCulture);
+        const string Alerted = "\npodcheckpointcontent_objects{ready=\"False\",reason=\"ArtifactMissing\"} 1\n";
+        await Wait.UntilAsync(async () =>
+            (await http.GetStringAsync($"http://127.0.0.1:{8000 + index}/metrics")).Contains(Alerted));
 
         Directory.Move(aside, FolderOf(uri));
         await Cluster.KubectlAsync("wait", "--for=condition=Ready", "--timeout=180s", "podcheckpoint/lost");

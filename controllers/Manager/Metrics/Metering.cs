@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using k8s.Models;
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Api.V1;
@@ -51,11 +52,13 @@ internal static class Metering
                 .GroupBy(m => OperatorMetrics.ReasonWord(m.Status!.Conditions.Find(ConditionTypes.Stalled)!.Reason))
                 .Select(g => OperatorMetrics.MigrationsStalled.Value(g.Count(), g.Key)));
         var nodes = app.Services.GetRequiredService<Informer<CheckpointNode>>();
-        OperatorMetrics.Nodes.From(() => !ended.Leads
-            ? []
-            : nodes.All.Select(n => (n.Status?.Conditions).Find(ConditionTypes.Ready)).OfType<V1Condition>()
-                .GroupBy(ready => (ready.Status, Reason: OperatorMetrics.ReasonWord(ready.Reason)))
-                .Select(g => OperatorMetrics.Nodes.Value(g.Count(), g.Key.Status, g.Key.Reason)));
+        OperatorMetrics.Nodes.From(() => ended.Leads
+            ? ByReadiness(OperatorMetrics.Nodes, nodes.All.Select(n => n.Status?.Conditions))
+            : []);
+        var contents = app.Services.GetRequiredService<Informer<PodCheckpointContent>>();
+        OperatorMetrics.CheckpointContents.From(() => ended.Leads
+            ? ByReadiness(OperatorMetrics.CheckpointContents, contents.All.Select(c => c.Status?.Conditions))
+            : []);
         OperatorMetrics.Build.From(() =>
             [OperatorMetrics.Build.Value(1, "operator", Version)]);
         var options = app.Services.GetRequiredService<IOptions<OperatorOptions>>().Value;
@@ -63,4 +66,12 @@ internal static class Metering
         RuntimeMetrics.ObserveLeadership(app.Services.GetRequiredService<ILeadership>(), LeaseName);
         app.MapMetrics(app.Services.GetRequiredService<MetricsExporter>());
     }
+
+    /// <summary>How many objects there are by their condition Ready and its reason; those without one are not
+    /// counted.</summary>
+    internal static IEnumerable<Measurement<double>> ByReadiness(
+        ObservedMetric metric, IEnumerable<IList<V1Condition>?> objects) =>
+        objects.Select(conditions => conditions.Find(ConditionTypes.Ready)).OfType<V1Condition>()
+            .GroupBy(ready => (ready.Status, Reason: OperatorMetrics.ReasonWord(ready.Reason)))
+            .Select(g => metric.Value(g.Count(), g.Key.Status, g.Key.Reason));
 }

@@ -94,6 +94,13 @@ internal static class OperatorMetrics
         new MetricLabel("status", "True", "False"),
         "reason");
 
+    public static readonly ObservedMetric CheckpointContents = Set.ObservedGauge(
+        "podcheckpointcontent_objects",
+        "PodCheckpointContents by their condition Ready and its reason, ArtifactMissing where the bytes are gone; "
+            + "only the leader tells",
+        new MetricLabel("ready", "True", "False"),
+        "reason");
+
     public static readonly CounterMetric AgentCalls = Set.Counter(
         "grpc_client_handled_total", "Calls to agents by how they ended", "grpc_method", "grpc_code");
 

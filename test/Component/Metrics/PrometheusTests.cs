@@ -124,7 +124,7 @@ public sealed partial class PrometheusTests
             var (code, said) =
                 await PrometheusTools.PromtoolAsync(["check", "rules", Path.Combine(work, "rules.yaml")], "");
             code.Should().Be(0, said);
-            said.Should().Contain("SUCCESS: 21 rules found");
+            said.Should().Contain("SUCCESS: 23 rules found");
 
             var alerts = Alert()
                 .Matches(await File.ReadAllTextAsync(Path.Combine(work, "rules.yaml")))

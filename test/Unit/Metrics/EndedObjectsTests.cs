@@ -229,6 +229,25 @@ public sealed class EndedObjectsTests
         _exporter.Of("podcheckpoint_size_bytes_count").Should().Be(0);
     }
 
+    [Test]
+    public void Contents_are_told_by_what_their_readiness_says()
+    {
+        IList<V1Condition>?[] contents =
+        [
+            Ready("True", Reasons.CheckpointCompleted),
+            Ready("False", Reasons.ArtifactMissing),
+            Ready("False", Reasons.ArtifactMissing),
+            Ready("False", "SomebodysWord"),
+            null,
+        ];
+        using var asked = OperatorMetrics.CheckpointContents.From(
+            () => Metering.ByReadiness(OperatorMetrics.CheckpointContents, contents));
+
+        _exporter.Of("podcheckpointcontent_objects{ready=\"True\",reason=\"CheckpointCompleted\"}").Should().Be(1);
+        _exporter.Of("podcheckpointcontent_objects{ready=\"False\",reason=\"ArtifactMissing\"}").Should().Be(2);
+        _exporter.Of("podcheckpointcontent_objects{ready=\"False\",reason=\"Other\"}").Should().Be(1);
+    }
+
     private List<V1Condition> Ready(string status, string reason) =>
         [new V1Condition
         {
