@@ -16,11 +16,22 @@ namespace PodCheckpointing.Manager.PodMigrations;
 /// no sooner than it is ready, for one that waits has no address to tell; a PodDisruptionBudget, too, counts who is
 /// ready. The source is given the lowest cost before, so that of the two it is the one to go; a watch shows the
 /// ReplicaSet both writes in their order. Labels, owners and the end of the annotation are one write: it is done or it
-/// is not.
+/// is not. Argo CD that tracks by label takes a pod with an application's label and no owner for one that somebody has
+/// taken out of Git, and prunes it: two annotations forbid that for so long.
 /// </remarks>
-internal sealed record Handover(IDictionary<string, string>? Labels, IList<V1OwnerReference>? OwnerReferences)
+internal sealed record Handover(
+    IDictionary<string, string>? Labels,
+    IList<V1OwnerReference>? OwnerReferences,
+    IDictionary<string, string>? Annotations = null)
 {
     public const string LowestCost = "-2147483648";
+
+    /// <summary>A waiting target's annotations: it makes no application OutOfSync, and no sync prunes it.</summary>
+    private static readonly Dictionary<string, string> Unpruned = new()
+    {
+        ["argocd.argoproj.io/compare-options"] = "IgnoreExtraneous",
+        ["argocd.argoproj.io/sync-options"] = "Prune=false",
+    };
 
     /// <summary>Whether the pod's labels and owners must wait.</summary>
     public static bool IsNeeded(V1Pod source) => source.Controller() is not null;
@@ -82,8 +93,15 @@ internal sealed record Handover(IDictionary<string, string>? Labels, IList<V1Own
         return result;
     }
 
-    /// <summary>The annotation's text.</summary>
-    public static string Of(V1Pod source) => KubernetesJson.Serialize(From(source));
+    /// <summary>Notes in a target's annotations what it is to get, and keeps it until then.</summary>
+    public static void Prepare(V1Pod source, IDictionary<string, string> annotations)
+    {
+        annotations[WellKnown.Handover] = KubernetesJson.Serialize(From(source));
+        foreach (var (key, value) in Unpruned)
+        {
+            annotations[key] = value;
+        }
+    }
 
     /// <summary>The one write to the target's metadata: what the source has now, or
     /// had when it was last seen.</summary>
@@ -102,9 +120,15 @@ internal sealed record Handover(IDictionary<string, string>? Labels, IList<V1Own
             labels[gone] = null;
         }
 
+        var annotations = new JsonObject { [WellKnown.Handover] = null };
+        foreach (var key in Unpruned.Keys)
+        {
+            annotations[key] = due.Annotations?.TryGetValue(key, out var own) == true ? own : null;
+        }
+
         return new JsonObject
         {
-            ["annotations"] = new JsonObject { [WellKnown.Handover] = null },
+            ["annotations"] = annotations,
             ["labels"] = labels,
             ["ownerReferences"] = JsonSerializer.SerializeToNode(due.OwnerReferences ?? [], KubernetesJson.Options),
         };
@@ -113,5 +137,6 @@ internal sealed record Handover(IDictionary<string, string>? Labels, IList<V1Own
     // The target's own mark, by which its migration finds it, is not the source's to give.
     private static Handover From(V1Pod pod) => new(
         pod.Metadata.Labels?.Where(l => l.Key != WellKnown.MigrationUid).ToDictionary(),
-        pod.Metadata.OwnerReferences);
+        pod.Metadata.OwnerReferences,
+        pod.Metadata.Annotations?.Where(a => Unpruned.ContainsKey(a.Key)).ToDictionary());
 }

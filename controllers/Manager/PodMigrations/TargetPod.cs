@@ -17,7 +17,7 @@ internal static class TargetPod
         var labels = Handover.LabelsMeanwhile(source);
         if (Handover.IsNeeded(source))
         {
-            annotations[WellKnown.Handover] = Handover.Of(source);
+            Handover.Prepare(source, annotations);
         }
 
         labels[WellKnown.MigrationUid] = scope.Uid;

@@ -114,6 +114,29 @@ public sealed class HandoverTests
     }
 
     [Test]
+    public void A_target_that_waits_is_kept_from_Argo_CD_which_prunes_what_has_its_label_and_no_owner(
+        [Values] bool sourceIsThere, [Values(null, "ServerSideDiff=true")] string? own)
+    {
+        const string Compare = "argocd.argoproj.io/compare-options";
+        const string Sync = "argocd.argoproj.io/sync-options";
+        var source = Source();
+        if (own is not null)
+        {
+            source.Metadata.Annotations![Compare] = own;
+        }
+
+        var target = Target(source);
+        var patch = Handover.PatchFor(target, sourceIsThere ? source : null)["annotations"]!.AsObject();
+
+        target.Metadata.Annotations.Should().Contain(Compare, "IgnoreExtraneous").And.Contain(Sync, "Prune=false");
+        patch.Should().ContainKeys(Compare, Sync);
+        (patch[Compare]?.GetValue<string>()).Should().Be(own, "the source has it so");
+        (patch[Sync]?.GetValue<string>()).Should().BeNull();
+        Target(source with { Metadata = source.Metadata with { OwnerReferences = null } }).Metadata.Annotations!.Keys
+            .Should().NotContain(Sync, "a pod without a controller is its user's, in Git or not");
+    }
+
+    [Test]
     public void What_has_changed_at_the_source_meanwhile_is_what_is_handed_over()
     {
         var source = Source();
