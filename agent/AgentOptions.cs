@@ -1,11 +1,12 @@
 using System.ComponentModel.DataAnnotations;
+using System.Net;
 using Microsoft.Extensions.Options;
 using PodCheckpointing.Agent.Images;
 
 namespace PodCheckpointing.Agent;
 
 /// <summary>What the agent is told; section "Agent" of the configuration.</summary>
-internal sealed class AgentOptions
+internal sealed class AgentOptions : IValidatableObject
 {
     public const string Section = "Agent";
 
@@ -78,7 +79,12 @@ internal sealed class AgentOptions
     [Required]
     public string TlsClientCa { get; set; } = "";
 
-    /// <summary>Where it answers the operator, on every address of the node.</summary>
+    /// <summary>The node's address on which it answers the operator and tells /metrics; not set, or 0.0.0.0: every one.
+    /// As installed it is the InternalIP, which the operator calls; where that is no address of an interface (NAT),
+    /// 0.0.0.0 is needed.</summary>
+    public string? ListenAddress { get; set; }
+
+    /// <summary>Where it answers the operator.</summary>
     [Range(1, 65535)]
     public int Port { get; set; } = 50051;
 
@@ -86,7 +92,7 @@ internal sealed class AgentOptions
     [Range(1, 65535)]
     public int HealthPort { get; set; } = 50052;
 
-    /// <summary>Plain HTTP for /metrics on every address of the node; 0 for none.</summary>
+    /// <summary>Plain HTTP for /metrics; 0 for none.</summary>
     [Range(0, 65535)]
     public int MetricsPort { get; set; } = 50053;
 
@@ -108,4 +114,15 @@ internal sealed class AgentOptions
 
     /// <summary>What is restored here, a folder for each pod.</summary>
     public string RestoresFolder => Path.Combine(StateRoot, "restores");
+
+    /// <inheritdoc/>
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        if (!string.IsNullOrEmpty(ListenAddress) && !IPAddress.TryParse(ListenAddress, out _))
+        {
+            yield return new ValidationResult(
+                $"Agent:ListenAddress is an IP address of the node, as 10.0.0.11, and not {ListenAddress}; without it: "
+                    + "every address");
+        }
+    }
 }

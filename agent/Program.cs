@@ -29,9 +29,10 @@ builder.WebHost.UseKestrelHttpsConfiguration();
 builder.WebHost.ConfigureKestrel(kestrel =>
 {
     kestrel.ListenLocalhost(options.HealthPort);
-    kestrel.ListenForMetrics(options.MetricsPort);
-    kestrel.ListenAnyIP(
-        options.Port, listen => listen.UseAgentTls(options.TlsClientCa, options.TlsCertificate, options.TlsKey));
+    kestrel.ListenForMetrics(options);
+    kestrel.ListenAt(
+        options.ListenAddress, options.Port,
+        listen => listen.UseAgentTls(options.TlsClientCa, options.TlsCertificate, options.TlsKey));
 });
 builder.Services.AddSingleton(TimeProvider.System);
 builder.Services.AddMetering();

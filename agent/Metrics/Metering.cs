@@ -34,13 +34,27 @@ internal static class Metering
         services.AddTracing("checkpoint-agent", Version);
     }
 
-    /// <summary>Plain HTTP for Prometheus, on every address of the node; HTTP/1.1 only,
-    /// which no gRPC call speaks.</summary>
-    public static void ListenForMetrics(this KestrelServerOptions kestrel, int port)
+    /// <summary>Plain HTTP for Prometheus; HTTP/1.1 only, which no gRPC call speaks.</summary>
+    public static void ListenForMetrics(this KestrelServerOptions kestrel, AgentOptions options)
     {
-        if (port > 0)
+        if (options.MetricsPort > 0)
         {
-            kestrel.ListenAnyIP(port, listen => listen.Protocols = HttpProtocols.Http1);
+            kestrel.ListenAt(
+                options.ListenAddress, options.MetricsPort, listen => listen.Protocols = HttpProtocols.Http1);
+        }
+    }
+
+    /// <summary>Listens on a port of one address; where none is named, of every one.</summary>
+    public static void ListenAt(
+        this KestrelServerOptions kestrel, string? address, int port, Action<ListenOptions> configure)
+    {
+        if (string.IsNullOrEmpty(address))
+        {
+            kestrel.ListenAnyIP(port, configure);
+        }
+        else
+        {
+            kestrel.Listen(IPAddress.Parse(address), port, configure);
         }
     }
 

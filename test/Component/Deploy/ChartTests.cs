@@ -136,7 +136,7 @@ public sealed class ChartTests
               criuConfig: /usr/local/etc/criu/crun.conf
               kubelet: {ca: /var/run/secrets/kubernetes.io/serviceaccount/ca.crt}
               installNodeFiles: false
-              settings: {KubeletName: other, "Images:Retries": "9"}
+              settings: {KubeletName: other, ListenAddress: 0.0.0.0, "Images:Retries": "9"}
               priorityClassName: ""
             volume: {existingClaim: mine}
             certificates: {agentSecret: a.b-c, operatorSecret: other}
@@ -166,6 +166,7 @@ public sealed class ChartTests
             .Be("""{"disk":"fast","example.com/checkpoints":"true","kubernetes.io/os":"linux"}""");
         Env(agent, "Agent__RuntimeEndpoint").Should().Be("unix:///run/containerd/containerd.sock");
         Env(agent, "Agent__KubeletName").Should().Be("other");
+        Env(agent, "Agent__ListenAddress").Should().Be("0.0.0.0", "and no second one of that name");
         Env(agent, "Agent__Images__Retries").Should().Be("9");
         foreach (var pod in new[] { agent, operatorPod.AsObject() })
         {

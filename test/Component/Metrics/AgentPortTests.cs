@@ -42,6 +42,7 @@ internal sealed class AgentPortTests
                 $"--Agent:TlsCertificate={certificate}",
                 $"--Agent:TlsKey={key}", $"--Agent:TlsClientCa={_authority.CaFile}",
                 $"--Agent:RuntimeEndpoint=unix://{_state}/no.sock", $"--Agent:CriuConfig={_state}/crun.conf",
+                "--Agent:ListenAddress=127.0.0.1",
                 $"--Agent:Port={_ports[0]}", $"--Agent:HealthPort={_ports[1]}", $"--Agent:MetricsPort={_ports[2]}",
             ])
         {
@@ -126,6 +127,19 @@ internal sealed class AgentPortTests
     [TestCase("/metrics/../podcheckpointing.v1.CheckpointService/Fence", HttpStatusCode.NotFound)]
     public async Task Only_what_is_open_is_served_on_the_open_port(string path, HttpStatusCode expected) =>
         (await _http.GetAsync(Metrics + path)).StatusCode.Should().Be(expected);
+
+    [Test]
+    public async Task No_port_is_open_on_another_address_of_the_node()
+    {
+        foreach (var port in _ports)
+        {
+            using var client = new TcpClient();
+            var call = () => client.ConnectAsync(IPAddress.Parse("127.0.0.2"), port);
+
+            (await call.Should().ThrowAsync<SocketException>()).Which.SocketErrorCode
+                .Should().Be(SocketError.ConnectionRefused);
+        }
+    }
 
     [Test]
     public async Task Readiness_says_what_is_missing_and_a_kubelet_that_cannot_checkpoint_is_no_reason_to_hold_an_update_up()

@@ -28,6 +28,23 @@ public sealed class AgentOptionsTests
         Faults(Of(setting))
             .Should().ContainSingle().Which.Should().StartWith("Agent:KubeletName is").And.Contain("{node}.example");
 
+    [TestCase(null, true)]
+    [TestCase("", true)]
+    [TestCase("10.0.0.11", true)]
+    [TestCase("fd00::11", true)]
+    [TestCase("node-a", false)]
+    [TestCase("10.0.0.11:50053", false)]
+    public void An_address_to_listen_on_is_one_or_told_with_its_value(string? address, bool isOne)
+    {
+        var options = Of(null);
+        options.ListenAddress = address;
+
+        Faults(options).Should().Equal(isOne
+            ? []
+            : [$"Agent:ListenAddress is an IP address of the node, as 10.0.0.11, and not {address}; without it: every "
+                + "address"]);
+    }
+
     private static AgentOptions Of(string? kubeletName) =>
         new()
         {
