@@ -48,7 +48,8 @@ internal static class FullDisk
     {
         (string Root, string Disk, string Remedy) store = (
             options.StoreRoot, "the checkpoint volume",
-            "delete PodCheckpoints that are not needed, set rules of retention, or enlarge it");
+            "delete PodCheckpoints that are not needed, set rules of retention, or enlarge it on its server (the "
+                + "claim's size stays)");
         (string Root, string, string)[] all =
         [
             store,

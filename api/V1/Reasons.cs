@@ -86,7 +86,8 @@ public static class Reasons
     /// figures: without the compression, which nobody knows beforehand. Or one of them ran full, or out of its quota,
     /// while the checkpoint was written: a migration rolls back at once.</summary>
     /// <remarks>Make room there: delete PodCheckpoints that are not needed, set rules of retention, or enlarge the
-    /// volume; then create another object.</remarks>
+    /// volume on its server (of NFS the export; the claim's size cannot be changed, and stays as it is); then create
+    /// another object.</remarks>
     public const string NotEnoughSpace = "NotEnoughSpace";
 
     /// <summary>A process of the pod has something open that CRIU cannot dump: io_uring, a device, a socket of another

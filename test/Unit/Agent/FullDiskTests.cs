@@ -27,7 +27,9 @@ internal sealed class FullDiskTests
         AgentReasons.Of(refusal).Should().Be(Reasons.NotEnoughSpace);
         AgentReasons.IsTransient(refusal).Should().BeFalse();
         refusal.Status.Detail.Should().MatchRegex(
-            $@"^the checkpoint volume at /mnt of node node-a {what}: [\d.]+ \w+ of [\d.]+ \w+ are free .*; delete PodCheckpoints .* \(/mnt/u1/c1/app/dump\.tar\.zst: it is full\)$");
+            $@"^the checkpoint volume at /mnt of node node-a {what}: [\d.]+ \w+ of [\d.]+ \w+ are free .*; "
+            + @"delete PodCheckpoints .*, or enlarge it on its server \(the claim's size stays\) "
+            + @"\(/mnt/u1/c1/app/dump\.tar\.zst: it is full\)$");
     }
 
     [TestCase(
