@@ -9,7 +9,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 
 {{/* "pod-checkpointing.image" (dict "root" $ "image" <image values>) */}}
 {{- define "pod-checkpointing.image" -}}
-{{ .image.repository }}:{{ .image.tag | default .root.Chart.AppVersion }}
+{{ .image.repository }}{{ if .image.digest }}@{{ .image.digest }}{{ else }}:{{ .image.tag | default .root.Chart.AppVersion }}{{ end }}
 {{- end }}
 
 {{/* Not empty where the nodes' runtime is containerd, whose hooks are no files in a folder. */}}
@@ -17,9 +17,18 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if contains "containerd" .Values.agent.runtimeSocket }}true{{ end }}
 {{- end }}
 
+{{/* "pod-checkpointing.there" (dict "root" $ "glob" <pattern>): fails where nothing matches. An upgrade without those objects would remove
+them from the cluster. */}}
+{{- define "pod-checkpointing.there" -}}
+{{- if not (.root.Files.Glob .glob) }}
+{{- fail (printf "%s of the chart is missing: files/ holds symbolic links to config/, which this copy has lost (a zip, Git without core.symlinks, a Flux GitRepository). Take what `helm package charts/pod-checkpointing` makes in a checkout that has the links, or that checkout itself" .glob) }}
+{{- end }}
+{{- end }}
+
 {{/* "pod-checkpointing.files" (dict "root" $ "glob" <pattern> "annotations" <dict> "labels" <dict>): objects of config/, the one place where
 they are written down, in the release's namespace and with its labels. */}}
 {{- define "pod-checkpointing.files" -}}
+{{- include "pod-checkpointing.there" . }}
 {{- $root := .root }}
 {{- $annotations := .annotations | default dict }}
 {{- $more := .labels | default dict }}

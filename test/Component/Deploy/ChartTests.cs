@@ -105,6 +105,55 @@ public sealed class ChartTests
     }
 
     [Test]
+    public void Installs_nothing_where_its_links_are_lost(
+        [Values("cert-manager", "crd", "observability", "policies", "rbac")] string link, [Values] bool asText)
+    {
+        var copy = Directory.CreateTempSubdirectory("pod-checkpointing-chart").FullName;
+        try
+        {
+            // A whole one, as of a package.
+            Manifests.Run("/bin/cp", "-rLT", Path.Combine(Manifests.Root, "charts/pod-checkpointing"), copy);
+            Directory.Delete($"{copy}/files/{link}", recursive: true);
+            if (asText)
+            {
+                // As Git without core.symlinks and zip leave it.
+                File.WriteAllText($"{copy}/files/{link}", $"../../../config/{link}");
+            }
+
+            FluentActions.Invoking(() => Manifests.Chart(
+                    Namespace,
+                    MyServer + "\ncertificates: {certManager: {enabled: true}}\nobservability: {enabled: true}", copy))
+                .Should().Throw<InvalidOperationException>()
+                .WithMessage($"*files/{link}/*.yaml of the chart is missing*symbolic links*helm package*");
+        }
+        finally
+        {
+            Directory.Delete(copy, recursive: true);
+        }
+    }
+
+    [Test]
+    public void Pins_images_by_their_digests()
+    {
+        var (one, other) = ($"sha256:{new string('1', 64)}", $"sha256:{new string('a', 64)}");
+        var objects = Manifests.Parse(Manifests.Chart(Namespace, $$$"""
+            {{{MyServer}}}
+            operator: {image: {tag: v9, digest: "{{{one}}}"}}
+            agent: {image: {digest: "{{{other}}}"}}
+            """));
+
+        ImagesOf("Deployment", "pod-checkpointing-operator")
+            .Should().Equal($"localhost/pod-checkpointing-operator@{one}");
+        ImagesOf("DaemonSet", "checkpoint-agent")
+            .Should().Equal($"localhost/checkpoint-agent@{other}", $"localhost/checkpoint-agent@{other}");
+
+        IEnumerable<string> ImagesOf(string kind, string name) => new[] { "initContainers", "containers" }
+            .SelectMany(list =>
+                Manifests.One(objects, kind, name)["spec"]!["template"]!["spec"]![list]?.AsArray() ?? [])
+            .Select(container => container!["image"]!.ToString());
+    }
+
+    [Test]
     public void Leaves_nothing_in_the_namespace_of_kustomize_when_installed_in_another()
     {
         var text = Manifests.Chart(
@@ -188,6 +237,8 @@ public sealed class ChartTests
     [TestCase("operator: {replicas: -1}", "operator.replicas")]
     [TestCase("operator: {replica: 2}", "Additional property replica is not allowed")]
     [TestCase("operator: {image: {tag: \"a b\"}}", "operator.image.tag")]
+    [TestCase("operator: {image: {digest: \"sha256:12\"}}", "operator.image.digest")]
+    [TestCase("agent: {image: {digest: latest}}", "agent.image.digest")]
     [TestCase("operator: {leaseDurationSeconds: 1}", "operator.leaseDurationSeconds")]
     [TestCase("operator: {migrations: {parallelPerCluster: 0}}", "operator.migrations.parallelPerCluster")]
     [TestCase("operator: {settings: {Workers: 4}}", "operator.settings.Workers")]
@@ -226,6 +277,21 @@ public sealed class ChartTests
     [TestCase("agent: {installNodeFiles: false}", "The agents keep")]
     public void Notes_speak_of_nothing_that_is_not_there(string values, params string[] said) =>
         Notes(values).Should().NotContainAny(said);
+
+    [Test]
+    public void The_way_back_leaves_the_newer_CRDs()
+    {
+        var patch = File.ReadAllText(Path.Combine(Manifests.Root, "config/upgrade.md")).Split("```yaml\n")
+            .Select(block => block.Split("```")[0])
+            .Single(block => block.StartsWith("patches:", StringComparison.Ordinal));
+        var expected = Kustomized("default").Select(Manifests.Name)
+            .Where(name => !name.StartsWith("CustomResourceDefinition ", StringComparison.Ordinal)).ToList();
+
+        Manifests.Overlay($"resources: [../config/default]\n{patch}").Select(Manifests.Name)
+            .Where(name => !name.StartsWith("Namespace ", StringComparison.Ordinal)).Should().BeEquivalentTo(expected);
+        Manifests.Parse(Manifests.Chart(Namespace, MyServer + "\ncrds: {install: false}")).Select(Manifests.Name)
+            .Should().BeEquivalentTo(expected);
+    }
 
     [Test]
     public async Task Is_taken_by_an_API_server_that_knows_every_field()

@@ -42,14 +42,14 @@ internal static class Manifests
         }
     }
 
-    /// <summary>The chart with values of one's own.</summary>
-    public static string Chart(string @namespace, string values = "")
+    /// <summary>The chart, or a copy of it, with values of one's own.</summary>
+    public static string Chart(string @namespace, string values = "", string folder = "charts/pod-checkpointing")
     {
         var file = Path.GetTempFileName();
         try
         {
             File.WriteAllText(file, values);
-            return Run(Renderer.Value, Path.Combine(Root, "charts/pod-checkpointing"), "try", @namespace, file);
+            return Run(Renderer.Value, Path.Combine(Root, folder), "try", @namespace, file);
         }
         finally
         {
