@@ -53,7 +53,7 @@ internal sealed class PodExaminer(ContainerRuntime runtime, VolumeContent volume
             }
 
             var pids = ProcessTree.Of(container.Pid);
-            found.MemoryBytes += (ulong)pids.Sum(MemoryOf);
+            found.MemoryBytes += ProcessMemory.Of(pids);
             found.ConnectedSockets += (uint)ConnectedSockets.Of(pids).Count;
             found.Obstacles.AddRange(Obstacles(container.Name, pids, ghostLimit));
         }
@@ -81,12 +81,6 @@ internal sealed class PodExaminer(ContainerRuntime runtime, VolumeContent volume
         let first = like.First()
         let others = like.Select(l => l.pid).Distinct().Count() - 1
         select $"process {first.pid} ({NameOf(first.pid)}) of container {container}{(others == 0 ? "" : $", and {others} more,")} {first.Message}";
-
-    /// <summary>Bytes that no file holds: what a dump writes, less what is zero.</summary>
-    internal static long MemoryIn(IEnumerable<string> rollup) => 1024 * rollup
-        .Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
-        .Where(words => words is ["Pss_Anon:" or "Pss_Shmem:" or "SwapPss:", _, "kB"])
-        .Sum(words => long.Parse(words[1], CultureInfo.InvariantCulture));
 
     /// <summary>The limit to deleted files in lines of CRIU's configuration (criu(8)): a number,
     /// with K, M or G behind it.</summary>
@@ -118,8 +112,6 @@ internal sealed class PodExaminer(ContainerRuntime runtime, VolumeContent volume
                 "traced", $"is traced by process {by}, and CRIU could not take it over; end the debugger or strace");
         }
     }
-
-    private static long MemoryOf(int pid) => MemoryIn(Lines(pid, "smaps_rollup"));
 
     private static string NameOf(int pid) => string.Concat(Lines(pid, "comm"));
 

@@ -97,6 +97,7 @@ internal sealed class Dumper(
     private async Task<(string Tar, DateTime StoppedAt)> AskKubeletAsync(
         CheckpointRequest request, RunningContainer container)
     {
+        DumpLimits.Require(request, container);
         var stoppedAt = journal.Begin(request);
         try
         {

@@ -13,6 +13,9 @@ public static class Freeze
     /// <summary>Faster than memory is written by any node, and read again by another one.</summary>
     private const double BytesPerSecond = 1L << 32;
 
+    /// <summary>As measured with CRI-O: CRIU writes the memory, and the runtime once more, into an archive.</summary>
+    private const double SnapshotBytesPerSecond = 1L << 29;
+
     private static readonly TimeSpan MaxReserve = TimeSpan.FromSeconds(5);
 
     /// <summary>Who waits for longer waits for ever: the product of two fields may be beyond every calendar.</summary>
@@ -45,6 +48,13 @@ public static class Freeze
     /// <summary>How long a pod of so many bytes stands still at least.</summary>
     public static TimeSpan LeastFor(ulong bytes) =>
         TimeSpan.FromSeconds(Math.Max(Least.TotalSeconds, bytes / BytesPerSecond));
+
+    /// <summary>How long a container of so many bytes stands still, as a rule, while it is dumped and runs
+    /// on.</summary>
+    /// <remarks>A migration has a clock that ends it in time, and is refused only where it cannot but take too long; a
+    /// dump that has begun ends by itself.</remarks>
+    public static TimeSpan OfSnapshot(ulong bytes) =>
+        TimeSpan.FromSeconds(Math.Max(Least.TotalSeconds, bytes / SnapshotBytesPerSecond));
 
     /// <summary>What one container's liveness probe allows; null where it has none.</summary>
     public static TimeSpan? AllowedBy(V1Container container) =>

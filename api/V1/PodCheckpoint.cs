@@ -7,7 +7,8 @@ namespace PodCheckpointing.Api.V1;
 /// <summary>PodCheckpoint is a snapshot of a running pod: of all its containers, or of none.</summary>
 /// <remarks>The user creates one to have a pod dumped while it goes on running, or to import a content that was
 /// retained. A migration makes its own. It is taken once: a failed one stays failed, and another snapshot is another
-/// object. A pod that has connected TCP sockets cannot be snapshot, for it goes on with them; a migration can close or
+/// object. Each container stands still while it is dumped; where that would take longer than a liveness probe waits,
+/// none is. A pod that has connected TCP sockets cannot be snapshot, for it goes on with them; a migration can close or
 /// keep them. Example: kubectl wait --for=condition=Ready podcheckpoint/x. To restore it, any number of times and on
 /// any node, create in its namespace a pod with the same containers and images, runtimeClassName checkpoint-restore,
 /// and the annotation io.kubernetes.cri-o.checkpoint-restore:

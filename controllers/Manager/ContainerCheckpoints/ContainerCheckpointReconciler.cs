@@ -74,7 +74,8 @@ internal sealed class ContainerCheckpointReconciler(
             return report.Ready(content, ready);
         }
 
-        var request = ContainerDump.RequestFor(content.Spec.Source, owner);
+        var pod = await FindPodAsync(checkpoint, cancellationToken);
+        var request = ContainerDump.RequestFor(content.Spec.Source, owner, pod);
         if (_dump.Ask(checkpoint, request, content.Spec.Source.NodeName, IsOver(owner), Requeue) is not { } answer)
         {
             return report.InProgress(content.Spec.Source.NodeName, isOfMigration: request.FenceHolder.Length > 0);
@@ -91,8 +92,7 @@ internal sealed class ContainerCheckpointReconciler(
         ContainerCheckpoint checkpoint, CancellationToken cancellationToken)
     {
         var spec = checkpoint.Spec;
-        var key = new ObjectKey(checkpoint.Metadata.NamespaceProperty, spec.PodName);
-        var pod = await cluster.FindOrReadAsync<V1Pod>(key, p => p.Metadata.Uid == spec.PodUID, cancellationToken)
+        var pod = await FindPodAsync(checkpoint, cancellationToken)
             ?? throw new TerminalException(Reasons.PodNotFound, $"pod {spec.PodName} does not exist");
         if (pod.Metadata.Uid != spec.PodUID)
         {
@@ -102,6 +102,13 @@ internal sealed class ContainerCheckpointReconciler(
 
         return await cluster.CreateOrGetAsync(ContainerCheckpointContents.For(checkpoint, pod), cancellationToken);
     }
+
+    /// <summary>Who has the pod's name: as the API server says, where it does not seem to be the pod.</summary>
+    private Task<V1Pod?> FindPodAsync(ContainerCheckpoint checkpoint, CancellationToken cancellationToken) =>
+        cluster.FindOrReadAsync<V1Pod>(
+            new ObjectKey(checkpoint.Metadata.NamespaceProperty, checkpoint.Spec.PodName),
+            pod => pod.Metadata.Uid == checkpoint.Spec.PodUID,
+            cancellationToken);
 
     /// <summary>The PodCheckpoint that owns a checkpoint; null where it says that none does.</summary>
     /// <exception cref="TerminalException">That has gone: the checkpoint was created by a call that came late, and a

@@ -1,3 +1,4 @@
+using k8s.Models;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.Agents;
@@ -12,7 +13,8 @@ internal sealed class ContainerDump(IAgentDirectory agents, LostNodes lostNodes,
     /// <summary>What is asked of the agent for a container.</summary>
     /// <param name="source">The container.</param>
     /// <param name="owner">The PodCheckpoint that it is dumped for; null where there is none.</param>
-    public static CheckpointRequest RequestFor(CheckpointSource source, PodCheckpoint? owner)
+    /// <param name="pod">Who has the pod's name; null: nobody.</param>
+    public static CheckpointRequest RequestFor(CheckpointSource source, PodCheckpoint? owner, V1Pod? pod)
     {
         var request = new CheckpointRequest
         {
@@ -30,6 +32,17 @@ internal sealed class ContainerDump(IAgentDirectory agents, LostNodes lostNodes,
             request.VolumeNames.AddRange(owner.Status.Volumes ?? []);
             request.FenceHolder = owner.Metadata.OwnerReferences?
                 .FirstOrDefault(r => r is { Controller: true, Kind: nameof(PodMigration) })?.Uid ?? "";
+        }
+
+        // A migration keeps the time itself, and a fence keeps what kubelet kills from starting again.
+        if (request.FenceHolder.Length == 0
+            && pod?.Metadata.Uid == source.PodUID
+            && Freeze.StrictestProbeOf(pod) is { } strictest)
+        {
+            request.FreezeLimit = new FreezeLimit
+            {
+                SetBy = strictest.Probe, Milliseconds = (uint)strictest.Allowed.TotalMilliseconds,
+            };
         }
 
         return request;

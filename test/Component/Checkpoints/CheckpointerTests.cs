@@ -104,6 +104,37 @@ internal sealed class CheckpointerTests
         _node.Dumps.Should().Be(0);
     }
 
+    [TestCase(1_999u, false)]
+    [TestCase(2_000u, true)]
+    public async Task A_snapshot_that_may_outlast_a_liveness_probe_is_refused_before_kubelet_is_asked(
+        uint allowed, bool taken)
+    {
+        _node.Run(Quick, "app");
+        var request = new CheckpointRequest
+        {
+            PodNamespace = "default", PodName = "web",
+            PodUid = Quick, ContainerName = "app", CheckpointId = AgentNode.Id,
+            FreezeLimit = new FreezeLimit { SetBy = "livenessProbe of container \"app\"", Milliseconds = allowed },
+        };
+
+        var asking = FluentActions.Awaiting(
+            () => _node.Client.CheckpointAsync(request, TimeSpan.FromMinutes(2), CancellationToken.None));
+
+        if (taken)
+        {
+            await asking.Should().NotThrowAsync();
+        }
+        else
+        {
+            (await asking.Should().ThrowAsync<RpcException>()).Which.Should().Match<RpcException>(
+                e => AgentReasons.Of(e) == Reasons.FreezeTooShort && !AgentReasons.IsTransient(e)
+                    && e.Status.Detail.Contains("livenessProbe of container \"app\" lets pod web stand still for 2 s")
+                    && e.Status.Detail.Contains("raise failureThreshold or periodSeconds"));
+        }
+
+        _node.Dumps.Should().Be(taken ? 1 : 0);
+    }
+
     [Test]
     public async Task A_pod_goes_on_while_its_volumes_are_stored_and_the_checkpoint_is_never_sealed()
     {

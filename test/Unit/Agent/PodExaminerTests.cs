@@ -1,6 +1,7 @@
 using FluentAssertions;
 using NUnit.Framework;
 using PodCheckpointing.Agent.Capabilities;
+using PodCheckpointing.Agent.Processes;
 
 namespace PodCheckpointing.Unit.Agent;
 
@@ -17,8 +18,8 @@ public sealed class PodExaminerTests
             "Pss_Anon:            144 kB", "Pss_File:            383 kB", "Pss_Shmem:            16 kB",
             "Swap:                  9 kB", "SwapPss:               8 kB",
         ];
-        PodExaminer.MemoryIn(rollup).Should().Be((144 + 16 + 8) * 1024);
-        PodExaminer.MemoryIn([]).Should().Be(0, "it has ended");
+        ProcessMemory.In(rollup).Should().Be((144 + 16 + 8) * 1024);
+        ProcessMemory.In([]).Should().Be(0, "it has ended");
     }
 
     [TestCase("", 1 << 20)]

@@ -62,6 +62,12 @@ public sealed class FreezeTests
         Freeze.LeastFor(40UL << 30).Should().Be(TimeSpan.FromSeconds(10));
     }
 
+    [TestCase(0UL, 2)]
+    [TestCase(1UL << 30, 2)]
+    [TestCase(20UL << 30, 40)]
+    public void A_snapshot_that_nobody_can_end_is_expected_to_take_what_it_was_seen_to_take(ulong bytes, int seconds) =>
+        Freeze.OfSnapshot(bytes).Should().Be(TimeSpan.FromSeconds(seconds));
+
     private static V1Pod Pod(
         params V1Container[] containers) => new() { Spec = new V1PodSpec { Containers = containers } };
 

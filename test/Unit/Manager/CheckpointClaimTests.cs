@@ -4,6 +4,7 @@ using k8s.Models;
 using NUnit.Framework;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager;
 using PodCheckpointing.Manager.Agents;
 
 namespace PodCheckpointing.Unit.Manager;
@@ -137,7 +138,8 @@ public sealed class CheckpointClaimTests : IDisposable
     }
 
     [Test]
-    public async Task A_container_whose_pod_is_not_seen_yet_is_dumped([Values] bool replaced)
+    public async Task A_container_whose_pod_is_not_seen_yet_is_dumped_in_the_time_that_its_probe_allows(
+        [Values] bool replaced, [Values] bool probed)
     {
         if (replaced)
         {
@@ -146,27 +148,32 @@ public sealed class CheckpointClaimTests : IDisposable
 
         _stage.Cluster.Freeze<V1Pod>();
         _stage.Cluster.Server.All<V1Pod>().ToList().ForEach(_stage.Cluster.Server.Remove);
-        PutPod("Running", null);
-        _stage.Cluster.Create(new ContainerCheckpoint
-        {
-            Metadata = new V1ObjectMeta
-            {
-                Name = "alone",
-                NamespaceProperty = "n",
-                Finalizers = [WellKnown.CheckpointFinalizer],
-            },
-            Spec = new ContainerCheckpointSpec
-            {
-                PodName = "q", PodUID = _stage.Cluster.Server.Find<V1Pod>("n", "q")!.Metadata.Uid!,
-                ContainerName = "c", CheckpointID = "20261121t003412z-000002",
-            },
-        });
+        PutPod("Running", null, probed ? new V1Probe { FailureThreshold = 4 } : null);
+        PutAlone();
 
         await _stage.ReconcileAsync<ContainerCheckpoint>();
 
         var status = _stage.Cluster.Server.Find<ContainerCheckpoint>("n", "alone")!.Status!;
         status.Error.Should().BeNull();
         status.BoundContentName.Should().NotBeNull();
+        Asked.FreezeLimit.Should().Be(!probed ? null : new FreezeLimit
+        {
+            SetBy = "livenessProbe of container \"c\" (failureThreshold 4, periodSeconds 10)", Milliseconds = 30_000,
+        });
+    }
+
+    [Test]
+    public async Task A_migrations_dump_is_bound_by_the_migrations_own_clock()
+    {
+        var pod = PutPod("Running", null, new V1Probe())!;
+        var migration = _stage.Move();
+        _stage.Cluster.Server.Edit(_stage.Claim, j => j["status"]!["podUID"] = pod.Metadata.Uid);
+        PutAlone(_stage.Claim);
+
+        await _stage.ReconcileAsync<ContainerCheckpoint>();
+
+        Asked.FenceHolder.Should().Be(migration.Metadata.Uid);
+        Asked.FreezeLimit.Should().BeNull();
     }
 
     [Test]
@@ -198,23 +205,48 @@ public sealed class CheckpointClaimTests : IDisposable
         }, Spec = new PodCheckpointSpec { PodName = "q" },
     });
 
-    private void PutPod(string? phase, string? deleted)
+    private CheckpointRequest Asked =>
+        _stage.Agents.Calls.Select(call => call.Request).OfType<CheckpointRequest>().Last();
+
+    /// <summary>A ContainerCheckpoint of pod q, with an owner or alone.</summary>
+    private void PutAlone(PodCheckpoint? owner = null) => _stage.Cluster.Create(new ContainerCheckpoint
+    {
+        Metadata = new V1ObjectMeta
+        {
+            Name = "alone",
+            NamespaceProperty = "n",
+            Finalizers = [WellKnown.CheckpointFinalizer],
+            OwnerReferences = owner is null ? null : [Owners.ControllerReference(owner)],
+        },
+        Spec = new ContainerCheckpointSpec
+        {
+            PodName = "q", PodUID = _stage.Cluster.Server.Find<V1Pod>("n", "q")!.Metadata.Uid!,
+            ContainerName = "c", CheckpointID = owner?.Status!.CheckpointID ?? "20261121t003412z-000002",
+        },
+    });
+
+    private V1Pod? PutPod(string? phase, string? deleted, V1Probe? probe = null)
     {
         if (phase is null)
         {
-            return;
+            return null;
         }
 
         var pod = _stage.Cluster.Create(new V1Pod
         {
             Metadata = new V1ObjectMeta { Name = "q", NamespaceProperty = "n" },
-            Spec = new V1PodSpec { NodeName = "a", Containers = [new V1Container { Name = "c" }] },
+            Spec = new V1PodSpec
+            {
+                NodeName = "a", Containers = [new V1Container { Name = "c", LivenessProbe = probe }],
+            },
             Status = new V1PodStatus { Phase = phase },
         });
         if (deleted is not null)
         {
             _stage.Cluster.Server.Delete(pod);
         }
+
+        return pod;
     }
 
     /// <summary>Offers the content to another claim, or has it bound to one.</summary>

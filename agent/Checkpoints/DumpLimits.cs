@@ -1,0 +1,29 @@
+using Grpc.Core;
+using PodCheckpointing.Agent.Processes;
+using PodCheckpointing.Agent.Runtimes;
+using PodCheckpointing.Api.Protos;
+using PodCheckpointing.Api.V1;
+
+namespace PodCheckpointing.Agent.Checkpoints;
+
+/// <summary>What a dump is not begun for: nobody can end one that is under way.</summary>
+internal static class DumpLimits
+{
+    /// <exception cref="RpcException">The container is too large for what the request allows.</exception>
+    public static void Require(CheckpointRequest request, RunningContainer container)
+    {
+        var memory = ProcessMemory.Of(ProcessTree.Of(container.Pid));
+        // The runtime keeps the container frozen for the whole of kubelet's call, and so a probe finds it hung.
+        if (request.FreezeLimit is { } limit
+            && Freeze.OfSnapshot(memory) is var freeze
+            && freeze > TimeSpan.FromMilliseconds(limit.Milliseconds))
+        {
+            throw Refusal.Because(
+                StatusCode.FailedPrecondition,
+                Reasons.FreezeTooShort,
+                $"{limit.SetBy} lets pod {request.PodName} stand still for {limit.Milliseconds / 1000.0:0.#} s, and "
+                    + $"container {request.ContainerName} does for about {freeze.TotalSeconds:0} s while its "
+                    + $"{Quantity.OfBytes(memory)} of memory are dumped; raise failureThreshold or periodSeconds");
+        }
+    }
+}
