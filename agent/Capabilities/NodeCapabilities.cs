@@ -31,9 +31,12 @@ internal sealed class NodeCapabilities(
             CpuVendor = facts.CpuVendor,
             Runtime = NodeFacts.Runtime,
             RuntimeVersion = facts.RuntimeVersion,
-            RuntimeMessage = facts.RuntimeMessage is { Length: > 0 } lack
-                ? lack
-                : CriuConfiguration.Fault(options.Value),
+            RuntimeMessage = string.Join("; ", new[]
+            {
+                facts.RuntimeMessage,
+                CriuConfiguration.Fault(options.Value),
+                SelinuxPolicy.Fault(options.Value.NodeRoot),
+            }.Where(fault => fault.Length > 0)),
             CriuVersion = facts.CriuVersion,
             KubeletCheckpoint = works,
             KubeletMessage = message,

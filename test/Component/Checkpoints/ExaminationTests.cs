@@ -112,6 +112,19 @@ internal sealed class ExaminationTests
                 + "default runtime, and create the pod anew");
     }
 
+    [TestCase("1", true)]
+    [TestCase("0\n", false)]
+    public async Task A_node_whose_SELinux_is_enforcing_can_neither_give_nor_take_pods(string enforce, bool told)
+    {
+        var selinux = Directory.CreateDirectory(Path.Combine(_node.NodeRoot, "sys/fs/selinux"));
+        await File.WriteAllTextAsync(Path.Combine(selinux.FullName, "enforce"), enforce);
+
+        var message = (await AskAsync()).RuntimeMessage;
+
+        (message.Contains("SELinux is enforcing", StringComparison.Ordinal)
+            && message.Contains("setenforce 0", StringComparison.Ordinal)).Should().Be(told);
+    }
+
     [TestCase(false, null, false)]
     [TestCase(true, null, false)]
     [TestCase(true, "0e3f4a52-5a57-4f2e-8d0c-000000000000\n", false)]
