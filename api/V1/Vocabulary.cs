@@ -181,6 +181,14 @@ public static class WellKnown
     /// <summary>Annotation of a pod that was restored from a PodCheckpoint: what became of it.</summary>
     public const string RestoreOutcome = ApiGroup.Name + "/restore-outcome";
 
+    /// <summary>Annotation beside restore-outcome: the uid of the pod that it is said of. A pod that is made of that
+    /// one's manifest has another, and waits for a restore of its own.</summary>
+    public const string RestoreOutcomeOf = ApiGroup.Name + "/restore-outcome-of";
+
+    /// <summary>Annotation of a migration's target: when the operator asked for it. A pod that was created long after
+    /// is made of the target's manifest, by somebody else.</summary>
+    public const string RequestedAt = ApiGroup.Name + "/requested-at";
+
     /// <summary>Annotation of a PodCheckpoint that no retention rule removes, when "true".</summary>
     public const string Pinned = ApiGroup.Name + "/pinned";
 

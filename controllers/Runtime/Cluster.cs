@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using k8s;
 using k8s.Models;
@@ -59,9 +60,10 @@ public interface ICluster
     Task PatchSpecAsync<T, TSpec>(T item, TSpec old, TSpec spec, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>;
 
-    /// <summary>Sets one annotation of this very version of an object.</summary>
+    /// <summary>Sets annotations of this very version of an object.</summary>
     /// <exception cref="ConflictException">The object has changed meanwhile.</exception>
-    Task AnnotateAsync<T>(T item, string annotation, string value, CancellationToken cancellationToken)
+    Task AnnotateAsync<T>(
+        T item, IReadOnlyDictionary<string, string> annotations, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>;
 
     /// <summary>Patches the metadata of this very version of an object, in one
@@ -171,15 +173,12 @@ public sealed class Cluster(
             : Task.CompletedTask;
 
     /// <inheritdoc/>
-    public Task AnnotateAsync<T>(T item, string annotation, string value, CancellationToken cancellationToken)
+    public Task AnnotateAsync<T>(
+        T item, IReadOnlyDictionary<string, string> annotations, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta> =>
-        PatchAsync(
+        PatchMetadataAsync(
             item,
-            subresource: null,
-            new JsonObject
-            {
-                ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { [annotation] = value } },
-            },
+            new JsonObject { ["annotations"] = JsonSerializer.SerializeToNode(annotations) },
             cancellationToken);
 
     /// <inheritdoc/>

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using k8s;
 using k8s.Models;
@@ -114,12 +115,13 @@ internal sealed class SimulatedCluster : ICluster
                 () => _server.Patch(item, new JsonObject { ["spec"] = changes }))
             : Task.CompletedTask;
 
-    public Task AnnotateAsync<T>(T item, string annotation, string value, CancellationToken cancellationToken)
+    public Task AnnotateAsync<T>(
+        T item, IReadOnlyDictionary<string, string> annotations, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta> =>
         WriteAsync($"annotate {typeof(T).Name} {item.Metadata.Name}", () => _server.Patch(
             item, new JsonObject
             {
-                ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { [annotation] = value } },
+                ["metadata"] = new JsonObject { ["annotations"] = JsonSerializer.SerializeToNode(annotations) },
             }));
 
     public Task PatchMetadataAsync<T>(T item, JsonObject metadata, CancellationToken cancellationToken)

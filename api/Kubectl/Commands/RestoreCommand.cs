@@ -123,7 +123,7 @@ internal static class RestoreCommand
             limit,
             $"Look at it:     kubectl describe pod {where}\nThrow it away:  kubectl delete pod {where}",
             cancellationToken);
-        var outcome = RestoreLines.OutcomeOf(last);
+        var outcome = RestoreOutcome.Of(last);
         if (outcome == Outcomes.Restored)
         {
             return (last, ExitCode.Ok);

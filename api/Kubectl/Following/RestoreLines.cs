@@ -9,13 +9,10 @@ internal sealed class RestoreLines(
 {
     private string? _last;
 
-    /// <summary>What the operator says became of it; null until then.</summary>
-    public static string? OutcomeOf(V1Pod pod) =>
-        pod.Metadata.Annotations?.TryGetValue(WellKnown.RestoreOutcome, out var outcome) == true ? outcome : null;
-
     public bool HasBegun(V1Pod item) => item.Status?.ContainerStatuses is not null;
 
-    public bool HasEnded(V1Pod item) => OutcomeOf(item) is not null || item.Status?.Phase is "Failed" or "Succeeded";
+    public bool HasEnded(V1Pod item) =>
+        RestoreOutcome.Of(item) is not null || item.Status?.Phase is "Failed" or "Succeeded";
 
     public Task<V1Pod> RunAsync(Func<Action<V1Pod>, Task<V1Pod>> follow) => follow(Show);
 
@@ -30,7 +27,7 @@ internal sealed class RestoreLines(
     private void Show(V1Pod pod)
     {
         var node = string.IsNullOrEmpty(pod.Spec.NodeName) ? "waits for a node" : $"on {pod.Spec.NodeName}";
-        var line = $"{OutcomeOf(pod) ?? pod.Status?.Phase ?? "Pending",-10}  {node}";
+        var line = $"{RestoreOutcome.Of(pod) ?? pod.Status?.Phase ?? "Pending",-10}  {node}";
         if (!quiet && line != _last)
         {
             _last = line;

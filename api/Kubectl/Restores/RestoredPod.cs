@@ -22,6 +22,8 @@ internal static class RestoredPod
     [
         LastApplied,
         WellKnown.RestoreOutcome,
+        WellKnown.RestoreOutcomeOf,
+        WellKnown.RequestedAt,
         WellKnown.OriginalPodName,
     ];
 

@@ -12,6 +12,9 @@ internal sealed class MigrationScope(PodMigration migration, PodMigrationStatus?
 {
     public PodMigration Migration { get; } = migration;
 
+    /// <summary>The time of the run.</summary>
+    public DateTime Now { get; } = now;
+
     /// <summary>Asks for another run, from any thread.</summary>
     public Action Wake { get; } = wake;
 
@@ -60,7 +63,7 @@ internal sealed class MigrationScope(PodMigration migration, PodMigrationStatus?
         Status = Status with
         {
             Conditions = Status.Conditions.With(
-                type, value ? "True" : "False", reason, message, Migration.Metadata.Generation, now),
+                type, value ? "True" : "False", reason, message, Migration.Metadata.Generation, Now),
         };
 
     /// <summary>It waits for others to end, and nothing has been done about it.</summary>
@@ -80,7 +83,7 @@ internal sealed class MigrationScope(PodMigration migration, PodMigrationStatus?
             Steps = [.. Status.Steps!.Where(s => s.Name != Steps.Validate)],
             Conditions = Status.Conditions.With(
                 ConditionTypes.Validated, "Unknown", Reasons.WaitingForSlot, message,
-                Migration.Metadata.Generation, now),
+                Migration.Metadata.Generation, Now),
         };
         Phase(MigrationPhases.Pending, message);
     }
@@ -150,7 +153,7 @@ internal sealed class MigrationScope(PodMigration migration, PodMigrationStatus?
         if (!HasBegun(step))
         {
             Status =
-                Status with { Steps = [.. Status.Steps ?? [], new MigrationStep { Name = step, StartedAt = now }] };
+                Status with { Steps = [.. Status.Steps ?? [], new MigrationStep { Name = step, StartedAt = Now }] };
         }
     }
 
@@ -161,7 +164,7 @@ internal sealed class MigrationScope(PodMigration migration, PodMigrationStatus?
             Steps =
             [
                 .. (Status.Steps ?? []).Select(s => s.Name == step && s.FinishedAt is null
-                    ? s with { FinishedAt = now, Message = message }
+                    ? s with { FinishedAt = Now, Message = message }
                     : s),
             ],
         };

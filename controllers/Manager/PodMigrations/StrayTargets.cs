@@ -1,3 +1,4 @@
+using System.Globalization;
 using k8s.Models;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Runtime;
@@ -11,6 +12,10 @@ namespace PodCheckpointing.Manager.PodMigrations;
 /// </remarks>
 internal sealed class StrayTargets(ICluster cluster, IEventRecorder events)
 {
+    /// <summary>An API server that carries out a create later than this has given it up: it takes a minute for
+    /// one.</summary>
+    private static readonly TimeSpan Latest = TimeSpan.FromMinutes(10);
+
     /// <summary>Whether a pod was made as a migration's target: by its label, and its name, which a pod that a user has
     /// made of a target's manifest does not share.</summary>
     public static bool IsTarget(V1Pod pod) =>
@@ -28,13 +33,15 @@ internal sealed class StrayTargets(ICluster cluster, IEventRecorder events)
             || s.RestartCount > 0);
 
     /// <summary>Deletes a target that never ran and whose migration is over; its migration's end asks again.</summary>
-    public async Task RemoveAsync(V1Pod pod, CancellationToken cancellationToken)
+    /// <returns>Whether it is none, and stays: somebody has made it of a target's manifest, as kubectl replace does, or
+    /// what brings back a backup.</returns>
+    public async Task<bool> RemoveAsync(V1Pod pod, CancellationToken cancellationToken)
     {
         var uid = pod.Metadata.Labels![WellKnown.MigrationUid];
         var seen = cluster.ByIndex(Indexes.MigrationsByUid, uid).FirstOrDefault();
         if (seen is not null && seen.Status?.CompletionTime is null)
         {
-            return;
+            return false;
         }
 
         // As the API server has them: neither an end nor an absence may be one that is only seen so.
@@ -50,10 +57,24 @@ internal sealed class StrayTargets(ICluster cluster, IEventRecorder events)
             && await cluster.ReadAsync<V1Pod>(ObjectKey.Of(pod), cancellationToken) is { } now
             && now.Metadata.Uid == pod.Metadata.Uid && MayBe(now))
         {
+            if (IsMadeAgain(now))
+            {
+                return true;
+            }
+
             events.Record(now, "Warning", Reasons.RestoreFailed, "is removed: its migration has ended without it");
             await cluster.DeleteAsync(now, graceSeconds: null, cancellationToken);
         }
+
+        return false;
     }
+
+    private static bool IsMadeAgain(V1Pod pod) =>
+        pod.Metadata.Annotations!.TryGetValue(WellKnown.RequestedAt, out var text)
+        && DateTime.TryParse(
+            text, CultureInfo.InvariantCulture, DateTimeStyles.AdjustToUniversal | DateTimeStyles.AssumeUniversal,
+            out var requested)
+        && pod.Metadata.CreationTimestamp - requested > Latest;
 
     private static bool IsResult(PodMigration migration, V1Pod pod) =>
         migration.Status is { Outcome: Outcomes.Restored } status && status.RestoredPodUID == pod.Metadata.Uid;

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using k8s.Models;
 using PodCheckpointing.Api.V1;
@@ -14,6 +15,7 @@ internal static class TargetPod
             .Where(a => !PodAddress.IsWrittenByNetwork(a.Key)).ToDictionary();
         annotations.TryAdd(WellKnown.OriginalPodName, source.Metadata.Name!);
         annotations[WellKnown.RestoreAnnotation] = checkpointUri;
+        annotations[WellKnown.RequestedAt] = scope.Now.ToString("O", CultureInfo.InvariantCulture);
         var labels = Handover.LabelsMeanwhile(source);
         if (Handover.IsNeeded(source))
         {
@@ -57,6 +59,8 @@ internal static class TargetPod
         annotations.TryAdd(WellKnown.OriginalPodName, source.Metadata.Name!);
         annotations.Remove(WellKnown.RestoreAnnotation);
         annotations.Remove(WellKnown.RestoreOutcome);
+        annotations.Remove(WellKnown.RestoreOutcomeOf);
+        annotations.Remove(WellKnown.RequestedAt);
         return new V1Pod
         {
             Metadata = new V1ObjectMeta

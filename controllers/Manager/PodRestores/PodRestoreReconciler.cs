@@ -44,13 +44,17 @@ internal sealed class PodRestoreReconciler(
             return ReconcileResult.Done;
         }
 
+        var isMadeAgain = false;
         if (StrayTargets.MayBe(pod))
         {
-            await _strays.RemoveAsync(pod, cancellationToken);
-            return ReconcileResult.Done;
+            isMadeAgain = await _strays.RemoveAsync(pod, cancellationToken);
+            if (!isMadeAgain)
+            {
+                return ReconcileResult.Done;
+            }
         }
 
-        if (RestoreRequest.Of(pod) is not { } request)
+        if ((isMadeAgain ? RestoreRequest.OfAny(pod) : RestoreRequest.Of(pod)) is not { } request)
         {
             if (pod.Metadata.DeletionTimestamp is not null
                 && pod.Metadata.Annotations?.ContainsKey(WellKnown.RestoreAnnotation) == true)
@@ -166,7 +170,7 @@ internal sealed class PodRestoreReconciler(
 
     private async Task<ReconcileResult> SucceedAsync(V1Pod pod, string message, CancellationToken cancellationToken)
     {
-        await cluster.AnnotateAsync(pod, WellKnown.RestoreOutcome, Outcomes.Restored, cancellationToken);
+        await cluster.AnnotateAsync(pod, RestoreOutcome.For(pod, Outcomes.Restored), cancellationToken);
         events.Record(pod, "Normal", Outcomes.Restored, message);
         _calls.Forget(pod);
         return ReconcileResult.Done;
@@ -193,7 +197,7 @@ internal sealed class PodRestoreReconciler(
             }
         }
 
-        await cluster.AnnotateAsync(pod, WellKnown.RestoreOutcome, $"{reason}: {message}", cancellationToken);
+        await cluster.AnnotateAsync(pod, RestoreOutcome.For(pod, $"{reason}: {message}"), cancellationToken);
         events.Record(pod, "Warning", reason, message);
         _calls.Forget(pod);
         return ReconcileResult.Done;

@@ -12,17 +12,16 @@ internal sealed record RestoreRequest(V1Pod Pod, ArtifactUri? Artifact)
 {
     /// <summary>The request of a pod that waits for its restore; null for every other
     /// pod, also for a migration's.</summary>
-    public static RestoreRequest? Of(V1Pod pod)
-    {
-        var annotations = pod.Metadata.Annotations;
-        return annotations?.TryGetValue(WellKnown.RestoreAnnotation, out var text) == true
-            && !annotations.ContainsKey(WellKnown.RestoreOutcome)
-            && !StrayTargets.IsTarget(pod)
-            && pod.Metadata.DeletionTimestamp is null
-            && pod.Status?.Phase is not ("Succeeded" or "Failed")
-                ? new RestoreRequest(pod, ArtifactUri.TryParse(text, out var uri) ? uri : null)
-                : null;
-    }
+    public static RestoreRequest? Of(V1Pod pod) => StrayTargets.IsTarget(pod) ? null : OfAny(pod);
+
+    /// <summary>The same of a pod that has a target's name and label, and is none.</summary>
+    public static RestoreRequest? OfAny(V1Pod pod) =>
+        pod.Metadata.Annotations?.TryGetValue(WellKnown.RestoreAnnotation, out var text) == true
+        && RestoreOutcome.Of(pod) is null
+        && pod.Metadata.DeletionTimestamp is null
+        && pod.Status?.Phase is not ("Succeeded" or "Failed")
+            ? new RestoreRequest(pod, ArtifactUri.TryParse(text, out var uri) ? uri : null)
+            : null;
 
     /// <summary>Whether a pod still needs the bytes of a checkpoint.</summary>
     public static bool IsRestoring(V1Pod pod, PodCheckpoint checkpoint) =>
@@ -31,9 +30,19 @@ internal sealed record RestoreRequest(V1Pod Pod, ArtifactUri? Artifact)
         && checkpoint.Status is { } status && status.PodUID == uri.PodUid && status.CheckpointID == uri.CheckpointId;
 
     /// <summary>The artifact, of a pod that its node can restore.</summary>
-    /// <exception cref="TerminalException">The pod says it in a way that nobody understands.</exception>
+    /// <exception cref="TerminalException">The pod says it in a way that nobody understands, or does not mean
+    /// it.</exception>
     public ArtifactUri RequireArtifact()
     {
+        if (StrayTargets.IsTarget(Pod))
+        {
+            throw new TerminalException(
+                Reasons.RestoreRefused,
+                "it is made of the manifest of a migration's target, and nothing is staged for it. That it starts "
+                + $"afresh, create it without label {WellKnown.MigrationUid}, annotation "
+                + $"{WellKnown.RestoreAnnotation} and spec.runtimeClassName");
+        }
+
         var uri = Artifact ?? throw new TerminalException(
             Reasons.RestoreRefused,
             $"annotation {WellKnown.RestoreAnnotation} is no artifact's URI: write shared://<podUID>/<checkpointID>, "

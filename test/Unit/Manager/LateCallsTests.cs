@@ -49,6 +49,39 @@ internal sealed class LateCallsTests : MigrationTests
         HasTarget().Should().BeFalse();
     }
 
+    [TestCase(9, false)]
+    [TestCase(11, true)]
+    public async Task A_pod_that_somebody_makes_of_a_targets_manifest_is_told_what_to_leave_out_and_stays(
+        int minutesLater, bool stays)
+    {
+        _world.Take<PodMigration>("n", "m");
+        PutTarget();
+        _world.Change(Target, metadata => metadata with
+        {
+            CreationTimestamp = DateTime.UnixEpoch.AddMinutes(minutesLater),
+            Annotations = new Dictionary<string, string>(metadata.Annotations!)
+            {
+                [WellKnown.RequestedAt] = "1970-01-01T00:00:00.0000000Z",
+                [WellKnown.RestoreOutcome] = Outcomes.Restored,
+                [WellKnown.RestoreOutcomeOf] = "that-one",
+            },
+        });
+        _world.Answer(new CancelRestoreResponse());
+
+        await LookAtTargetAsync();
+        await LookAtTargetAsync();
+
+        HasTarget().Should().Be(stays);
+        var told = _world.Events.Should().ContainSingle().Which;
+        told.Type.Should().Be("Warning");
+        if (stays)
+        {
+            told.Reason.Should().Be(Reasons.RestoreRefused);
+            told.Message.Should().ContainAll(WellKnown.MigrationUid, WellKnown.RestoreAnnotation, "runtimeClassName");
+            RestoreOutcome.Of(_world.Find<V1Pod>(new("n", Target))!).Should().StartWith(Reasons.RestoreRefused);
+        }
+    }
+
     [Test]
     public async Task A_target_is_left_to_its_migration_while_that_is_under_way()
     {
@@ -303,7 +336,12 @@ internal sealed class LateCallsTests : MigrationTests
                     [WellKnown.RestoreAnnotation] = "shared://pod-uid/20261121t000000z-000005",
                 },
         },
-        Spec = new V1PodSpec { NodeName = "b", Containers = [new V1Container { Name = "c" }] },
+        Spec = new V1PodSpec
+        {
+            NodeName = "b",
+            RuntimeClassName = WellKnown.RestoreRuntimeClass,
+            Containers = [new V1Container { Name = "c" }],
+        },
         Status = new V1PodStatus { Phase = "Pending", ContainerStatuses = statuses },
     });
 

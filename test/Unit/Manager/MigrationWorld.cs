@@ -336,12 +336,17 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, IEventRecorder
     public Task PatchSpecAsync<T, TSpec>(T item, TSpec old, TSpec spec, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
 
-    public Task AnnotateAsync<T>(T item, string annotation, string value, CancellationToken cancellationToken)
+    public Task AnnotateAsync<T>(
+        T item, IReadOnlyDictionary<string, string> annotations, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
         var pod = (V1Pod)(object)item;
-        var all = new Dictionary<string, string>(pod.Metadata.Annotations
-            ?? new Dictionary<string, string>()) { [annotation] = value };
+        var all = new Dictionary<string, string>(pod.Metadata.Annotations ?? new Dictionary<string, string>());
+        foreach (var (annotation, value) in annotations)
+        {
+            all[annotation] = value;
+        }
+
         Put(pod with { Metadata = pod.Metadata with { Annotations = all } });
         return Task.CompletedTask;
     }

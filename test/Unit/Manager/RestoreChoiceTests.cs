@@ -62,6 +62,34 @@ public sealed class RestoreChoiceTests
             WellKnown.RestoreOutcome, Outcomes.Restored);
     }
 
+    [TestCase("that-one", true, Outcomes.Restored)]
+    [TestCase("that-one", false, Reasons.RestoreRefused)]
+    [TestCase("again-uid", true, "told before")]
+    [TestCase(null, true, "told before")]
+    public async Task What_was_told_of_a_pod_is_not_told_of_one_that_is_made_of_its_manifest(
+        string? of, bool stands, string outcome)
+    {
+        using var world = NewWorld();
+        if (stands)
+        {
+            Put(world, "whole");
+        }
+
+        world.Change(Key.Name, metadata => metadata with
+        {
+            Annotations = metadata.Annotations!
+                .Append(KeyValuePair.Create(WellKnown.RestoreOutcome, "told before"))
+                .Concat(of is null ? [] : [KeyValuePair.Create(WellKnown.RestoreOutcomeOf, of)])
+                .ToDictionary(),
+        });
+        world.Time.Advance(TimeSpan.FromMinutes(1));
+
+        await ReconcileAsync(world);
+
+        Outcome(world).Should().StartWith(outcome);
+        RestoreOutcome.Of(world.Find<V1Pod>(Key)!).Should().StartWith(outcome);
+    }
+
     [Test]
     public async Task Where_none_serves_the_pod_is_refused()
     {

@@ -65,7 +65,8 @@ public sealed class RetentionSweepTests : IDisposable
         var old = Put("old", days: 2);
         Put("new", days: 1);
         _cluster.Freeze<PodCheckpoint>();
-        await _cluster.AnnotateAsync(old, WellKnown.Pinned, "true", CancellationToken.None);
+        await _cluster.AnnotateAsync(
+            old, new Dictionary<string, string> { [WellKnown.Pinned] = "true" }, CancellationToken.None);
 
         await _sweep.SweepAsync(CancellationToken.None);
         Left.Should().Equal("old", "new");

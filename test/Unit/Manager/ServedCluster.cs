@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using k8s;
 using k8s.Models;
@@ -106,10 +107,13 @@ internal sealed class ServedCluster(SimulatedServer server) : ICluster
         return Task.CompletedTask;
     }
 
-    public Task AnnotateAsync<T>(T item, string annotation, string value, CancellationToken cancellationToken)
+    public Task AnnotateAsync<T>(
+        T item, IReadOnlyDictionary<string, string> annotations, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta> =>
         PatchMetadataAsync(
-            item, new JsonObject { ["annotations"] = new JsonObject { [annotation] = value } }, cancellationToken);
+            item,
+            new JsonObject { ["annotations"] = JsonSerializer.SerializeToNode(annotations) },
+            cancellationToken);
 
     public Task PatchMetadataAsync<T>(T item, JsonObject metadata, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>

@@ -38,7 +38,8 @@ internal abstract class UnaskedCluster : ICluster
     public virtual Task PatchSpecAsync<T, TSpec>(T item, TSpec old, TSpec spec, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
 
-    public virtual Task AnnotateAsync<T>(T item, string annotation, string value, CancellationToken cancellationToken)
+    public virtual Task AnnotateAsync<T>(
+        T item, IReadOnlyDictionary<string, string> annotations, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta> => throw new NotSupportedException();
 
     public virtual Task PatchMetadataAsync<T>(T item, JsonObject metadata, CancellationToken cancellationToken)
