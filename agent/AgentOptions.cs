@@ -112,6 +112,12 @@ internal sealed class AgentOptions : IValidatableObject
     /// <summary>What the fence hook leaves when the runtime runs it.</summary>
     public string HookStamp => Path.Combine(StateRoot, "fence-hook-ran");
 
+    /// <summary>A link for the fence hook, to the runtime's socket.</summary>
+    public string RuntimeSocketLink => Path.Combine(StateRoot, "runtime-socket");
+
+    /// <summary>The file of the runtime's CRI socket.</summary>
+    public string RuntimeSocket => RuntimeEndpoint.Replace("unix://", "", StringComparison.Ordinal);
+
     /// <summary>What is restored here, a folder for each pod.</summary>
     public string RestoresFolder => Path.Combine(StateRoot, "restores");
 

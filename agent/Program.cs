@@ -1,6 +1,7 @@
 using System.Reflection;
 using PodCheckpointing.Agent;
 using PodCheckpointing.Agent.Checkpoints;
+using PodCheckpointing.Agent.Fences;
 using PodCheckpointing.Agent.Metrics;
 using PodCheckpointing.Agent.Network;
 using PodCheckpointing.Agent.Restores;
@@ -45,6 +46,7 @@ builder.Services.AddSingleton<AgentService>();
 var app = builder.Build();
 Directory.CreateDirectory(options.StateRoot);
 PrivateFolder.Make(options.RestoresFolder);
+HookStamp.Follow(options);
 app.Services.GetRequiredService<CriuConfiguration>().Recover();
 await app.Services.GetRequiredService<AddressHolds>().RecoverAsync(CancellationToken.None);
 app.UseMetering();

@@ -41,7 +41,7 @@ internal sealed class NodeCapabilities(
             KubeletCheckpoint = works,
             KubeletMessage = message,
             RestoreHandler = File.Exists(options.Value.RestoreHandler),
-            FenceHook = File.Exists(options.Value.FenceHook) && HookStamp.IsOfThisBoot(options.Value.HookStamp),
+            FenceHook = File.Exists(options.Value.FenceHook) && HookStamp.IsFresh(options.Value),
             StagingFreeBytes = FreeBytes(options.Value.StateRoot),
             ArchiveFreeBytes =
                 Directory.Exists(options.Value.KubeletDirectory) ? FreeBytes(options.Value.KubeletDirectory) : 0,

@@ -97,18 +97,8 @@ internal sealed class NodeImageStore(
 
     private string InStorage(ImageReference name) => $"containers-storage:{options.Value.ContainersStorage}{name}";
 
-    private string[] Ctr()
-    {
-        const string Unix = "unix://";
-        var endpoint = agent.Value.RuntimeEndpoint;
-        return
-        [
-            options.Value.Ctr, "--address", endpoint.StartsWith(Unix, StringComparison.Ordinal)
-                ? endpoint[Unix.Length..]
-                : endpoint,
-            "--namespace", Namespace,
-        ];
-    }
+    private string[] Ctr() =>
+        [options.Value.Ctr, "--address", agent.Value.RuntimeSocket, "--namespace", Namespace];
 
     // An OCI layout as a tar, made while it is read: the dump is on no disk a second time.
     private async Task ArchiveAsync(

@@ -221,7 +221,7 @@ internal static class NodeObstacles
         + $"{CheckpointServiceBase.ProtocolVersion}: install agents and operator of one release";
 
     private static string NoHook(string node) =>
-        $"node {node}'s runtime has not run the fence hook since the node booted; have CRI-O's hooks_dir list the "
+        $"node {node}'s runtime has not run the fence hook since it was started; have CRI-O's hooks_dir list the "
         + "folder of checkpoint-fence.json, or containerd's "
         + "base_runtime_spec name the hook (this version's: an older one leaves no sign), restart the runtime, and "
         + "then the node's agent";

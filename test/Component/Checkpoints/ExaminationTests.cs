@@ -129,8 +129,9 @@ internal sealed class ExaminationTests
     [TestCase(true, null, false)]
     [TestCase(true, "0e3f4a52-5a57-4f2e-8d0c-000000000000\n", false)]
     [TestCase(false, "now", false)]
+    [TestCase(true, "before the runtime", false)]
     [TestCase(true, "now", true)]
-    public async Task The_fence_hook_counts_where_the_runtime_has_run_it_since_the_node_booted(
+    public async Task The_fence_hook_counts_where_the_runtime_has_run_it_since_the_node_booted_and_it_was_started(
         bool installed, string? stamp, bool there)
     {
         if (installed)
@@ -143,7 +144,11 @@ internal sealed class ExaminationTests
         {
             await File.WriteAllTextAsync(
                 _node.HookStamp,
-                stamp == "now" ? await File.ReadAllTextAsync("/proc/sys/kernel/random/boot_id") : stamp);
+                stamp[0] == '0' ? stamp : await File.ReadAllTextAsync("/proc/sys/kernel/random/boot_id"));
+            var socket = new FileInfo(
+                Path.Combine(Path.GetDirectoryName(_node.HookStamp)!, "runtime-socket")).ResolveLinkTarget(true)!;
+            File.SetLastWriteTimeUtc(
+                _node.HookStamp, socket.LastWriteTimeUtc.AddSeconds(stamp == "before the runtime" ? -1 : 0));
         }
 
         (await AskAsync()).FenceHook.Should().Be(there);

@@ -62,6 +62,24 @@ internal sealed class FenceHookTests
         File.GetLastWriteTimeUtc(Stamp).Should().Be(old);
     }
 
+    [TestCase(-1, false)]
+    [TestCase(1, true)]
+    public async Task A_stamp_that_is_older_than_the_runtimes_socket_is_left_again(int secondsLater, bool again)
+    {
+        await File.WriteAllTextAsync(Stamp, Boot);
+        var old = DateTime.UnixEpoch.AddYears(50);
+        File.SetLastWriteTimeUtc(Stamp, old);
+        var socket = Path.Combine(_folder, "crio.sock");
+        await File.WriteAllTextAsync(socket, "");
+        File.SetLastWriteTimeUtc(socket, old.AddSeconds(secondsLater));
+        File.CreateSymbolicLink(Path.Combine(_folder, "runtime-socket"), socket);
+
+        (await RunAsync()).Should().Be((0, ""));
+
+        (File.GetLastWriteTimeUtc(Stamp) != old).Should().Be(again);
+        File.ReadAllText(Stamp).Should().Be(Boot);
+    }
+
     [Test]
     public async Task It_takes_no_other_program_for_a_node_that_has_no_fence()
     {
