@@ -48,6 +48,7 @@ internal static class Wiring
         services.AddHosted<LastDump>();
         services.Configure<HostOptions>(host => host.ShutdownTimeout = LastDump.ShutdownTimeout);
         services.AddSingleton<DumpJournal>();
+        services.AddSingleton<DumpLimits>();
         services.AddSingleton<Dumper>();
         services.AddSingleton<ArchiveWatch>();
         services.AddSingleton<Checkpointer>();

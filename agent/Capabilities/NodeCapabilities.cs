@@ -45,6 +45,8 @@ internal sealed class NodeCapabilities(
             StagingFreeBytes = FreeBytes(options.Value.StateRoot),
             ArchiveFreeBytes =
                 Directory.Exists(options.Value.KubeletDirectory) ? FreeBytes(options.Value.KubeletDirectory) : 0,
+            // None at all is not told from "not told".
+            DumpRoomBytes = DumpSpace.Room(options.Value) is { } room ? Math.Max(room, 1) : 0,
             Pod = request.PodUid.Length == 0
                 ? null
                 : await pods.ExamineAsync(request.PodUid, request.VolumeNames, cancellationToken),

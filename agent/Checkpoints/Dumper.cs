@@ -19,7 +19,8 @@ internal sealed record Dump(string Tar, DateTime StoppedAt, TimeSpan Took, long 
 
 /// <summary>Has a container dumped, or finds the dump whose end nobody saw.</summary>
 internal sealed class Dumper(
-    KubeletClient kubelet, CriuConfiguration criu, DumpJournal journal, TimeProvider time, ILogger<Dumper> logger)
+    KubeletClient kubelet, CriuConfiguration criu, DumpLimits limits, DumpJournal journal, TimeProvider time,
+    ILogger<Dumper> logger)
 {
     /// <summary>CRIU has let go of the processes with a stop signal: how long a busy machine
     /// may take to let them see it.</summary>
@@ -97,7 +98,7 @@ internal sealed class Dumper(
     private async Task<(string Tar, DateTime StoppedAt)> AskKubeletAsync(
         CheckpointRequest request, RunningContainer container)
     {
-        DumpLimits.Require(request, container);
+        limits.Require(request, container);
         var stoppedAt = journal.Begin(request);
         try
         {

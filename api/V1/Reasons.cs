@@ -82,9 +82,9 @@ public static class Reasons
     public const string StoreNotShared = "StoreNotShared";
 
     /// <summary>The pod's memory and volumes are more than is free on the checkpoint volume, on the disk of the target
-    /// where checkpoints are staged, or on that of the source where kubelet writes its archives. The message has both
-    /// figures: without the compression, which nobody knows beforehand. Or one of them ran full, or out of its quota,
-    /// while the checkpoint was written: a migration rolls back at once.</summary>
+    /// where checkpoints are staged, or on that of the source, where runtime and kubelet each write it. The message has
+    /// both figures: without the compression, which nobody knows beforehand. Or one of them ran full, or out of its
+    /// quota, while the checkpoint was written: a migration rolls back at once.</summary>
     /// <remarks>Make room there: delete PodCheckpoints that are not needed, set rules of retention, or enlarge the
     /// volume on its server (of NFS the export; the claim's size cannot be changed, and stays as it is); then create
     /// another object.</remarks>

@@ -84,13 +84,15 @@ internal static class NodeObstacles
                 + $"the checkpoint volume has {Quantity.OfBytes(source.StoreFreeBytes)} free");
         }
 
-        // Older agents do not tell.
-        if (source.ArchiveFreeBytes > 0 && seen.MemoryBytes > source.ArchiveFreeBytes)
+        // Older agents do not tell how much of that the runtime needs, or nothing.
+        var room = source.DumpRoomBytes > 0 ? source.DumpRoomBytes : source.ArchiveFreeBytes;
+        if (room > 0 && seen.MemoryBytes > room)
         {
             yield return new(
                 Reasons.NotEnoughSpace,
-                $"a dump of pod {pod.Metadata.Name} takes up to {Quantity.OfBytes(seen.MemoryBytes)}, and node "
-                    + $"{source.NodeName} has {Quantity.OfBytes(source.ArchiveFreeBytes)} free where kubelet writes it");
+                $"pod {pod.Metadata.Name} has {Quantity.OfBytes(seen.MemoryBytes)} of memory, and node "
+                    + $"{source.NodeName} room for a dump of {Quantity.OfBytes(room)}, which the runtime and kubelet "
+                    + "both write; make room there");
         }
     }
 

@@ -189,7 +189,7 @@ public sealed class NodeObstaclesTests
                 ConnectedSockets = 2,
                 Obstacles = { "process 7 uses io_uring" },
             };
-            (n.StoreFreeBytes, n.ArchiveFreeBytes) = (400 * Mebi, 299 * Mebi);
+            (n.StoreFreeBytes, n.ArchiveFreeBytes, n.DumpRoomBytes) = (400 * Mebi, 700 * Mebi, 299 * Mebi);
         });
 
         var found = OfPod(TcpPolicies.Reject, source, Node("b", n => n.StagingFreeBytes = 100 * Mebi)).ToList();
@@ -200,7 +200,8 @@ public sealed class NodeObstaclesTests
         found[2].Message.Should().Be(
             "a checkpoint of pod web takes up to 500 MiB (memory 300 MiB, volumes 200 MiB), and the checkpoint "
                 + "volume has 400 MiB free");
-        found[3].Message.Should().Contain("node a has 299 MiB free where kubelet writes it");
+        found[3].Message.Should()
+            .Contain("node a room for a dump of 299 MiB, which the runtime and kubelet both write");
         found[4].Message.Should().Contain("takes 300 MiB, and node b has 100 MiB free where it is staged");
     }
 
@@ -208,10 +209,20 @@ public sealed class NodeObstaclesTests
     public void A_pod_that_fits_has_nothing_against_it()
     {
         var seen = new PodExamination { MemoryBytes = 300 * Mebi, VolumeBytes = 200 * Mebi, ConnectedSockets = 2 };
-        var source = Node("a", n => (n.Pod, n.StoreFreeBytes, n.ArchiveFreeBytes) = (seen, 500 * Mebi, 300 * Mebi));
+        var source = Node("a", n => (n.Pod, n.StoreFreeBytes, n.DumpRoomBytes) = (seen, 500 * Mebi, 300 * Mebi));
 
         OfPod(TcpPolicies.Close, source, Node("b", n => n.StagingFreeBytes = 300 * Mebi)).Should().BeEmpty();
         OfPod(TcpPolicies.Close, Node("a"), Node("b")).Should().BeEmpty("an older agent does not look");
+    }
+
+    [Test]
+    public void Of_an_older_agent_the_room_for_archives_is_taken()
+    {
+        var seen = new PodExamination { MemoryBytes = 300 * Mebi };
+
+        OfPod(TcpPolicies.Close, Node("a", n => (n.Pod, n.StoreFreeBytes, n.ArchiveFreeBytes) =
+            (seen, 500 * Mebi, 299 * Mebi)), Node("b", n => n.StagingFreeBytes = 300 * Mebi))
+            .Should().ContainSingle().Which.Reason.Should().Be(Reasons.NotEnoughSpace);
     }
 
     [TestCase(900, 900, false)]
