@@ -12,6 +12,11 @@ internal sealed record MigrationOptions
     [Range(1, 10_000)]
     public int ParallelPerCluster { get; set; } = 5;
 
+    /// <summary>Of the pods of one namespace, so that no user's migrations keep all the others waiting. Not set: as
+    /// many as in the whole cluster.</summary>
+    [Range(1, 10_000)]
+    public int? ParallelPerNamespace { get; set; }
+
     /// <summary>Away from one node.</summary>
     [Range(1, 1_000)]
     public int ParallelOutboundPerNode { get; set; } = 2;

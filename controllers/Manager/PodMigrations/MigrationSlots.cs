@@ -154,17 +154,19 @@ internal sealed class MigrationSlots(ICluster cluster, IOptions<OperatorOptions>
     /// <summary>Lets begin who can, by age, and wakes those but the one who asks.</summary>
     private SlotLoad Advance(ObjectKey? asking)
     {
-        var load = new SlotLoad(_limits, _held.Values.Select(s => (s.Source, s.Target)));
+        var load = new SlotLoad(_limits, _held.Select(h => (h.Key.Namespace!, h.Value.Source, h.Value.Target)));
         var passed = new List<Waiter>();
         foreach (var waiter in _line.ToList())
         {
             var request = waiter.Request;
-            var (target, obstacle) = load.Place(request.Source, request.Wanted, request.Targets);
+            var (target, obstacle) = load.Place(
+                request.Key.Namespace!, request.Source, request.Wanted, request.Targets);
             waiter.Met = obstacle;
             if (target is null)
             {
                 passed.Add(waiter);
-                if (waiter.Overtaken >= MostOvertakes)
+                // What waits for its own namespace could not use what would be kept for it.
+                if (waiter.Overtaken >= MostOvertakes && !waiter.AwaitsNamespace)
                 {
                     load.Reserve(request.Source, request.Wanted);
                 }
@@ -173,9 +175,10 @@ internal sealed class MigrationSlots(ICluster cluster, IOptions<OperatorOptions>
             }
 
             _held[request.Key] = new Slot(request.Uid, request.Source, target);
-            load.Take(request.Source, target);
+            load.Take(request.Key.Namespace!, request.Source, target);
             Dequeue(request.Key);
-            foreach (var older in passed.Where(o => o.Request.Source == request.Source || o.Request.Wanted == target))
+            foreach (var older in passed.Where(
+                o => !o.AwaitsNamespace && (o.Request.Source == request.Source || o.Request.Wanted == target)))
             {
                 older.Overtaken++;
             }
@@ -207,6 +210,9 @@ internal sealed class MigrationSlots(ICluster cluster, IOptions<OperatorOptions>
 
         /// <summary>What was in its way at the last pass.</summary>
         public SlotObstacle? Met { get; set; }
+
+        /// <summary>Whether its namespace had all that it may have, at the last pass.</summary>
+        public bool AwaitsNamespace => Met?.Limit == SlotLimit.Namespace;
 
         /// <summary>Whether what it was told is still so. It is told again only when not: other words for the same wait
         /// would be a write each.</summary>

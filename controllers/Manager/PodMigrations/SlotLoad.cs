@@ -4,6 +4,7 @@ namespace PodCheckpointing.Manager.PodMigrations;
 internal enum SlotLimit
 {
     Cluster,
+    Namespace,
     Outbound,
     Inbound,
 
@@ -13,9 +14,9 @@ internal enum SlotLimit
 
 /// <summary>What is in the way of a migration.</summary>
 /// <param name="Limit">The limit that is reached.</param>
-/// <param name="Node">Where.</param>
+/// <param name="Where">The node, or the namespace.</param>
 /// <param name="IsKept">Whether the room that is left there is kept for older ones.</param>
-internal readonly record struct SlotObstacle(SlotLimit Limit, string? Node, bool IsKept)
+internal readonly record struct SlotObstacle(SlotLimit Limit, string? Where, bool IsKept)
 {
     /// <summary>What a user should know; true for as long as <see cref="SlotLoad.Stands"/> says so.</summary>
     public string Message(MigrationOptions limits)
@@ -23,9 +24,11 @@ internal readonly record struct SlotObstacle(SlotLimit Limit, string? Node, bool
         var (most, what, setting) = Limit switch
         {
             SlotLimit.Cluster => (limits.ParallelPerCluster, "in the cluster", nameof(limits.ParallelPerCluster)),
-            SlotLimit.Outbound => (limits.ParallelOutboundPerNode, $"away from node {Node}", nameof(
+            SlotLimit.Namespace => (limits.ParallelPerNamespace, $"in namespace {Where}", nameof(
+                limits.ParallelPerNamespace)),
+            SlotLimit.Outbound => (limits.ParallelOutboundPerNode, $"away from node {Where}", nameof(
                 limits.ParallelOutboundPerNode)),
-            SlotLimit.Inbound => (limits.ParallelInboundPerNode, $"to node {Node}", nameof(
+            SlotLimit.Inbound => (limits.ParallelInboundPerNode, $"to node {Where}", nameof(
                 limits.ParallelInboundPerNode)),
             _ => (limits.ParallelInboundPerNode, "to each node that could be the target", nameof(
                 limits.ParallelInboundPerNode)),
@@ -41,24 +44,26 @@ internal readonly record struct SlotObstacle(SlotLimit Limit, string? Node, bool
 internal sealed class SlotLoad
 {
     private readonly MigrationOptions _limits;
+    private readonly Dictionary<string, int> _namespaces = [];
     private readonly Dictionary<string, int> _outbound = [];
     private readonly Dictionary<string, int> _inbound = [];
     private readonly Dictionary<string, int> _outboundKept = [];
     private readonly Dictionary<string, int> _inboundKept = [];
     private int _all;
 
-    public SlotLoad(MigrationOptions limits, IEnumerable<(string Source, string Target)> held)
+    public SlotLoad(MigrationOptions limits, IEnumerable<(string Namespace, string Source, string Target)> held)
     {
         _limits = limits;
-        foreach (var (source, target) in held)
+        foreach (var (space, source, target) in held)
         {
-            Take(source, target);
+            Take(space, source, target);
         }
     }
 
-    public void Take(string source, string target)
+    public void Take(string space, string source, string target)
     {
         _all++;
+        Count(_namespaces, space);
         Count(_outbound, source);
         Count(_inbound, target);
     }
@@ -76,11 +81,16 @@ internal sealed class SlotLoad
 
     /// <summary>Where a migration can go, or what is in its way.</summary>
     public (string? Target, SlotObstacle? Obstacle) Place(
-        string source, string? wanted, Func<IReadOnlyList<string>> targets)
+        string space, string source, string? wanted, Func<IReadOnlyList<string>> targets)
     {
         if (_all >= _limits.ParallelPerCluster)
         {
             return (null, new SlotObstacle(SlotLimit.Cluster, null, IsKept: false));
+        }
+
+        if (IsFull(space))
+        {
+            return (null, new SlotObstacle(SlotLimit.Namespace, space, IsKept: false));
         }
 
         if (OutboundLeft(source, kept: true) <= 0)
@@ -99,10 +109,13 @@ internal sealed class SlotLoad
     public bool Stands(SlotObstacle obstacle) => obstacle.Limit switch
     {
         SlotLimit.Cluster => _all >= _limits.ParallelPerCluster,
-        SlotLimit.Outbound => OutboundLeft(obstacle.Node!, obstacle.IsKept) <= 0,
-        SlotLimit.Inbound => InboundLeft(obstacle.Node!, obstacle.IsKept) <= 0,
+        SlotLimit.Namespace => IsFull(obstacle.Where!),
+        SlotLimit.Outbound => OutboundLeft(obstacle.Where!, obstacle.IsKept) <= 0,
+        SlotLimit.Inbound => InboundLeft(obstacle.Where!, obstacle.IsKept) <= 0,
         _ => false,
     };
+
+    private bool IsFull(string space) => _namespaces.GetValueOrDefault(space) >= _limits.ParallelPerNamespace;
 
     private int OutboundLeft(string node, bool kept) =>
         _limits.ParallelOutboundPerNode - _outbound.GetValueOrDefault(node) - (kept

@@ -33,7 +33,8 @@ public sealed class InstallTests
         Names(Operator, "Operator__").Where(n => !n.StartsWith("Migrations__", StringComparison.Ordinal))
             .Should().BeSubsetOf(Properties(typeof(OperatorOptions))).And.NotBeEmpty();
         Names(Operator, "Operator__Migrations__").Should().BeEquivalentTo(
-            Properties(typeof(MigrationOptions)).Except([nameof(MigrationOptions.TtlSecondsAfterFinished)]),
+            Properties(typeof(MigrationOptions)).Except(
+                [nameof(MigrationOptions.TtlSecondsAfterFinished), nameof(MigrationOptions.ParallelPerNamespace)]),
             "what is not set means something of its own");
         Names(AgentPod, "Agent__").Where(n => !n.StartsWith("Images__", StringComparison.Ordinal))
             .Should().BeSubsetOf(Properties(typeof(AgentOptions))).And.NotBeEmpty();

@@ -50,6 +50,30 @@ public sealed class MigrationSlotsTests
     }
 
     [Test]
+    public async Task A_namespace_that_has_all_that_it_may_have_keeps_nobody_else_waiting()
+    {
+        Limits(cluster: 9, outbound: 3, inbound: 9);
+        _options.Migrations.ParallelPerNamespace = 2;
+        await AskAsync("a", "n1", "n2");
+        await AskAsync("b", "n1", "n2");
+
+        (await AskAsync("c", "n1", "n2")).Message.Should()
+            .Contain("2 of 2 migrations in namespace ns").And.Contain("Operator:Migrations:ParallelPerNamespace");
+        for (var i = 0; i <= MigrationSlots.MostOvertakes; i++)
+        {
+            (await AskAsync($"other-{i}", "n1", "n2", "elsewhere")).Target.Should().Be("n2");
+            _slots.Release(new ObjectKey("elsewhere", $"other-{i}"));
+        }
+
+        (await AskAsync("late", "n1", "n2", "elsewhere")).Target.Should().Be("n2", "nothing is kept for c");
+        _slots.Release(new ObjectKey("elsewhere", "late"));
+        _woken.Should().BeEmpty();
+        _slots.Release(Key("a"));
+        _woken.Should().Equal("c");
+        (await AskAsync("c", "n1", "n2")).Target.Should().Be("n2");
+    }
+
+    [Test]
     public async Task A_node_sends_and_takes_so_many_and_others_need_not_wait_for_it()
     {
         Limits(cluster: 9, outbound: 2, inbound: 1);
@@ -210,18 +234,18 @@ public sealed class MigrationSlotsTests
 
     private static ObjectKey Key(string name) => new("ns", name);
 
-    private Task<SlotAnswer> AskAsync(string name, string source, string? target) =>
-        _slots.AskAsync(Request(name, source, target), default);
+    private Task<SlotAnswer> AskAsync(string name, string source, string? target, string space = "ns") =>
+        _slots.AskAsync(Request(name, source, target, space), default);
 
-    private SlotRequest Request(string name, string source, string? target) => SlotRequest.Of(
-        Migration(name, target), new V1Pod { Spec = new V1PodSpec { NodeName = source } }, _cluster,
+    private SlotRequest Request(string name, string source, string? target, string space = "ns") => SlotRequest.Of(
+        Migration(name, target, space), new V1Pod { Spec = new V1PodSpec { NodeName = source } }, _cluster,
         () => _woken.Add(name));
 
-    private PodMigration Migration(string name, string? target) => new()
+    private PodMigration Migration(string name, string? target, string space = "ns") => new()
     {
         Metadata = new V1ObjectMeta
         {
-            Name = name, NamespaceProperty = "ns",
+            Name = name, NamespaceProperty = space,
             Uid = Guid.NewGuid().ToString(), CreationTimestamp = DateTime.UnixEpoch.AddSeconds(_age++),
         },
         Spec = new PodMigrationSpec { PodName = "pod-" + name, TargetNode = target },
