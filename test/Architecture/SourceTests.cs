@@ -62,6 +62,15 @@ public sealed partial class SourceTests
                 id => (Process: file.Split('/')[0], Id: id.Groups[1].Value)))
             .GroupBy(one => one).Where(events => events.Count() > 1).Select(events => events.Key).Should().BeEmpty();
 
+    /// <summary>Where a test may await, the compiler sees to it.</summary>
+    [Test]
+    public void What_is_asserted_of_a_task_is_awaited() =>
+        RepositoryFiles.All.Where(file => file.StartsWith("test/", StringComparison.Ordinal)
+            && file.EndsWith(".cs", StringComparison.Ordinal))
+            .SelectMany(file => Unawaited().Matches(RepositoryFiles.Read(file)).Select(
+                found => (file, Method: found.Groups[1].Value)))
+            .Should().BeEmpty("it returns before anything is asserted");
+
     /// <summary>Reasons has its meaning and remedy, and the compiler sees to the rest.</summary>
     [Test]
     public void A_reason_is_named_by_its_constant()
@@ -105,6 +114,12 @@ public sealed partial class SourceTests
         @"(?:Refusal\.Because\(\s*StatusCode\.\w+|(?:Terminal|Agent)Exception\(|\.Record\([^;""]*""(?:Normal|Warning)"")[,\s]*""",
         RegexOptions.CultureInvariant)]
     private static partial Regex ReasonPassed();
+
+    // A method that returns nothing, up to the next member, with an assertion that returns a task.
+    [GeneratedRegex(
+        @"^ {4}(?:(?!async )\w+ )*void (\w+)\((?:(?!\n\n {4}\S|\n\}).)*?\.Should\(\)\s*\.\w+Async\b",
+        RegexOptions.Multiline | RegexOptions.Singleline | RegexOptions.CultureInvariant)]
+    private static partial Regex Unawaited();
 
     // A single word, as Pending, is a phase, too.
     [GeneratedRegex(@"""([A-Z][a-z]+(?:[A-Z][a-z]+)+)""", RegexOptions.CultureInvariant)]

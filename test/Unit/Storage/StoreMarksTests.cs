@@ -101,7 +101,7 @@ public sealed class StoreMarksTests : StoreFolder
     [TestCase("")]
     [TestCase("../../etc/passwd")]
     [TestCase("0123456789ABCDEF0123456789ABCDEF")]
-    public void What_is_no_mark_is_refused(string mark) =>
+    public Task What_is_no_mark_is_refused(string mark) =>
         FluentActions.Awaiting(() => new StoreMarks(Root, _time).FindAsync(mark, CancellationToken.None))
             .Should().ThrowAsync<ArgumentException>();
 }
