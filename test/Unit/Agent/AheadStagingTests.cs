@@ -6,6 +6,7 @@ using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Storage;
 using PodCheckpointing.TestKit;
+using PodCheckpointing.Unit.Runtime;
 using PodCheckpointing.Unit.Storage;
 
 namespace PodCheckpointing.Unit.Agent;
@@ -93,6 +94,7 @@ public sealed class AheadStagingTests : StoreFolder
             Target, "not wanted", unlessRun: false, CancellationToken.None);
         _staging.Begin(Request());
 
+        _ahead.Has(new ContainerRestoreFolder(Folder)).Should().BeFalse();
         Directory.Exists(Ahead).Should().BeFalse();
     }
 
@@ -135,12 +137,17 @@ public sealed class AheadStagingTests : StoreFolder
     [Test]
     public async Task What_belongs_to_another_namespace_is_not_staged_ahead()
     {
+        var time = new HandTime();
+        _staging = StagingParts.Staging(Store, Out, _ahead, time);
         _staging.Begin(Request("thief"));
+        time.Callbacks.Should().ContainSingle("it looks again");
         await StoreAsync(seal: false);
+        time.Advance(TimeSpan.FromSeconds(1));
+        time.Callbacks.Should().BeEmpty("it has seen whose it is");
         // The attempt is extracted whole, and taken by who may have it.
         Store.Seal(Pod, Id, ["c"]);
 
-        await PrepareAsync();
+        (await PrepareAsync()).Should().BePositive("it was staged now, and not before");
 
         File.Exists(Path.Combine(Folder, "unconfirmed")).Should().BeFalse();
         File.Exists(Path.Combine(Folder, "staged")).Should().BeTrue();

@@ -11,7 +11,8 @@ namespace PodCheckpointing.Unit.Agent;
 /// <summary>What an agent stages with, over a store and a folder of a test.</summary>
 internal static class StagingParts
 {
-    public static RestoreStaging Staging(CheckpointStore store, string state, AheadStaging? ahead = null)
+    public static RestoreStaging Staging(
+        CheckpointStore store, string state, AheadStaging? ahead = null, TimeProvider? time = null)
     {
         var options = Options.Create(new AgentOptions { StateRoot = state });
         return new RestoreStaging(
@@ -21,7 +22,7 @@ internal static class StagingParts
             new PageGuard(options, TimeProvider.System, NullLogger<PageGuard>.Instance),
             options,
             new KeyedLock<PodRestoreFolder>(),
-            TimeProvider.System,
+            time ?? TimeProvider.System,
             NullLogger<RestoreStaging>.Instance);
     }
 
