@@ -5,6 +5,7 @@ using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.Agents;
 using PodCheckpointing.Manager.PodMigrations;
+using PodCheckpointing.Runtime;
 
 namespace PodCheckpointing.Unit.Manager;
 
@@ -42,6 +43,19 @@ public sealed class EndSourceTests : MigrationTests
         await _world.ReconcileAsync();
 
         _world.Deleted.Should().Equal("p");
+    }
+
+    [Test]
+    public async Task A_run_that_somebody_has_overtaken_kills_nothing_and_writes_over_nothing()
+    {
+        _world.HasCome(Verified, Steps.Restore, Steps.Commit);
+        _world.Overtaking = _world.Abort;
+
+        await FluentActions.Awaiting(_world.ReconcileAsync).Should().ThrowAsync<ConflictException>();
+
+        _world.Asked.Should().BeEmpty("that there is no way back is not stored");
+        _world.Migration.Spec.Abort.Should().BeTrue();
+        _world.Status.Steps.Should().NotContain(s => s.Name == Steps.EndSource);
     }
 
     /// <summary>Its object was deleted by force, and its kubelet has not heard of it: under the fence

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using FluentAssertions;
 using Google.Protobuf;
@@ -14,8 +15,8 @@ using PodCheckpointing.Unit.Runtime;
 
 namespace PodCheckpointing.Unit.Manager;
 
-/// <summary>One migration of pod p from node a to node b, its reconciler, and objects and agents that do as they are
-/// told, each agent for its own node.</summary>
+/// <summary>One migration of pod p from node a to node b, its reconciler, a server that refuses what was read before
+/// somebody else wrote, and agents that do as they are told, each for its own node.</summary>
 internal sealed class MigrationWorld : ICluster, IAgentDirectory, IEventRecorder, IDisposable
 {
     public const string Source = "a";
@@ -72,6 +73,9 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, IEventRecorder
 
     /// <summary>What was written to objects' metadata: the name, and the patch.</summary>
     public List<(string Name, string Patch)> MetadataPatches { get; } = [];
+
+    /// <summary>What somebody else writes just before the next write.</summary>
+    public Action? Overtaking { get; set; }
 
     /// <summary>Objects that the API server has otherwise than the informers.</summary>
     public Dictionary<ObjectKey, IKubernetesObject<V1ObjectMeta>> OnServer { get; } = [];
@@ -199,9 +203,8 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, IEventRecorder
             _homes[uid] = home;
         }
 
-        _objects[(item.GetType(), ObjectKey.Of(item))] = item is PodMigration migration
-            ? migration with { Metadata = migration.Metadata with { ResourceVersion = $"{++_version}" } }
-            : item;
+        _objects[(item.GetType(), ObjectKey.Of(item))] =
+            With(item, item.Metadata with { ResourceVersion = $"{++_version}" }) ?? item;
     }
 
     public void Take<T>(string? space, string name) => _objects.Remove((typeof(T), new ObjectKey(space, name)));
@@ -305,14 +308,26 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, IEventRecorder
             ? (T)(object)(pod with { Metadata = pod.Metadata with { Uid = "target-uid" } })
             : item;
         Put(made);
-        return Task.FromResult(made);
+        return Task.FromResult(Find<T>(ObjectKey.Of(made))!);
     }
 
+    /// <summary>Nobody waits for a pod's kubelet: it is quick.</summary>
     public Task DeleteAsync<T>(T item, long? graceSeconds, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
-        Deleted.Add(item.Metadata.Name!);
-        _objects.Remove((typeof(T), ObjectKey.Of(item)));
+        if (OnTheServer(item) is { } stored && stored.Metadata.Uid == item.Metadata.Uid)
+        {
+            Deleted.Add(item.Metadata.Name!);
+            if (stored.Metadata.Finalizers is not { Count: > 0 })
+            {
+                Remove(stored);
+            }
+            else if (stored.Metadata.DeletionTimestamp is null)
+            {
+                Write(stored, stored.Metadata with { DeletionTimestamp = Time.GetUtcNow().UtcDateTime });
+            }
+        }
+
         return Task.CompletedTask;
     }
 
@@ -322,14 +337,19 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, IEventRecorder
     public Task PatchStatusAsync<T, TStatus>(T item, TStatus? old, TStatus status, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
-        Put((IKubernetesObject<V1ObjectMeta>)(object)item switch
+        if (MergePatch.Between(old, status).Count > 0)
         {
-            PodMigration migration => migration with { Status = status as PodMigrationStatus },
-            PodCheckpoint whole => whole with { Status = status as PodCheckpointStatus },
-            ContainerCheckpoint part => part with { Status = status as ContainerCheckpointStatus },
-            ContainerCheckpointContent content => content with { Status = status as ContainerCheckpointContentStatus },
-            _ => throw new NotSupportedException(),
-        });
+            Write((IKubernetesObject<V1ObjectMeta>)Current(item) switch
+            {
+                PodMigration migration => migration with { Status = status as PodMigrationStatus },
+                PodCheckpoint whole => whole with { Status = status as PodCheckpointStatus },
+                ContainerCheckpoint part => part with { Status = status as ContainerCheckpointStatus },
+                ContainerCheckpointContent content =>
+                    content with { Status = status as ContainerCheckpointContentStatus },
+                _ => throw new NotSupportedException(),
+            });
+        }
+
         return Task.CompletedTask;
     }
 
@@ -340,27 +360,39 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, IEventRecorder
         T item, IReadOnlyDictionary<string, string> annotations, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
-        var pod = (V1Pod)(object)item;
-        var all = new Dictionary<string, string>(pod.Metadata.Annotations ?? new Dictionary<string, string>());
+        var patch = new JsonObject();
         foreach (var (annotation, value) in annotations)
         {
-            all[annotation] = value;
+            patch[annotation] = value;
         }
 
-        Put(pod with { Metadata = pod.Metadata with { Annotations = all } });
+        Patch(item, new JsonObject { ["annotations"] = patch });
         return Task.CompletedTask;
     }
 
     public Task PatchMetadataAsync<T>(T item, JsonObject metadata, CancellationToken cancellationToken)
-        where T : class, IKubernetesObject<V1ObjectMeta> => Patched(item, metadata.ToJsonString());
+        where T : class, IKubernetesObject<V1ObjectMeta>
+    {
+        Patch(item, metadata);
+        MetadataPatches.Add((item.Metadata.Name!, metadata.ToJsonString()));
+        return Task.CompletedTask;
+    }
 
     public Task SetFinalizersAsync<T>(T item, IEnumerable<string> finalizers, CancellationToken cancellationToken)
-        where T : class, IKubernetesObject<V1ObjectMeta> =>
-        Patched(item, $"finalizers: {string.Join(' ', finalizers)}");
-
-    private Task Patched(IKubernetesObject<V1ObjectMeta> item, string patch)
+        where T : class, IKubernetesObject<V1ObjectMeta>
     {
-        MetadataPatches.Add((item.Metadata.Name!, patch));
+        List<string> all = [.. finalizers];
+        var stored = Current(item);
+        if (all.Count == 0 && stored is { Metadata.DeletionTimestamp: not null } and not V1Pod)
+        {
+            Remove(stored);
+        }
+        else
+        {
+            Write(stored, stored.Metadata with { Finalizers = all });
+        }
+
+        MetadataPatches.Add((item.Metadata.Name!, $"finalizers: {string.Join(' ', all)}"));
         return Task.CompletedTask;
     }
 
@@ -372,6 +404,77 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, IEventRecorder
 
     // One will do where any would: which of several is asked is in AskAnyTests.
     IEnumerable<ICheckpointAgent> IAgentDirectory.Ready() => [Agent(Source)];
+
+    /// <summary>An object with other metadata; null where nobody here writes its kind.</summary>
+    private static IKubernetesObject<V1ObjectMeta>? With(
+        IKubernetesObject<V1ObjectMeta> item, V1ObjectMeta metadata) => item switch
+    {
+        PodMigration migration => migration with { Metadata = metadata },
+        PodCheckpoint whole => whole with { Metadata = metadata },
+        ContainerCheckpoint part => part with { Metadata = metadata },
+        PodCheckpointContent content => content with { Metadata = metadata },
+        ContainerCheckpointContent content => content with { Metadata = metadata },
+        V1Pod pod => pod with { Metadata = metadata },
+        _ => null,
+    };
+
+    /// <summary>A merge patch (RFC 7386).</summary>
+    private static JsonObject Merged(JsonObject item, JsonObject patch)
+    {
+        foreach (var (name, value) in patch)
+        {
+            var old = item[name];
+            item.Remove(name);
+            if (value is not null)
+            {
+                item[name] = value is JsonObject more ? Merged(old as JsonObject ?? [], more) : value.DeepClone();
+            }
+        }
+
+        return item;
+    }
+
+    private T? OnTheServer<T>(T item)
+        where T : class, IKubernetesObject<V1ObjectMeta> =>
+        OnServer.GetValueOrDefault(ObjectKey.Of(item)) as T ?? Find<T>(ObjectKey.Of(item));
+
+    /// <summary>What the server has, unless it is another version than was read.</summary>
+    private T Current<T>(T read)
+        where T : class, IKubernetesObject<V1ObjectMeta>
+    {
+        var overtaking = Overtaking;
+        Overtaking = null;
+        overtaking?.Invoke();
+        return OnTheServer(read) is { } stored
+            && stored.Metadata.Uid == read.Metadata.Uid
+            && stored.Metadata.ResourceVersion == read.Metadata.ResourceVersion
+                ? stored
+                : throw new ConflictException($"{ObjectKey.Of(read)} has changed");
+    }
+
+    private void Patch<T>(T read, JsonObject metadata)
+        where T : class, IKubernetesObject<V1ObjectMeta>
+    {
+        var stored = Current(read);
+        var json = JsonSerializer.SerializeToNode(stored.Metadata, KubernetesJson.Options)!.AsObject();
+        Write(stored, Merged(json, metadata).Deserialize<V1ObjectMeta>(KubernetesJson.Options)!);
+    }
+
+    private void Write(IKubernetesObject<V1ObjectMeta> stored, V1ObjectMeta metadata) =>
+        Write(With(stored, metadata) ?? throw new NotSupportedException());
+
+    /// <summary>Who has written sees it at once.</summary>
+    private void Write(IKubernetesObject<V1ObjectMeta> item)
+    {
+        OnServer.Remove(ObjectKey.Of(item));
+        Put(item);
+    }
+
+    private void Remove(IKubernetesObject<V1ObjectMeta> item)
+    {
+        OnServer.Remove(ObjectKey.Of(item));
+        _objects.Remove((item.GetType(), ObjectKey.Of(item)));
+    }
 
     private void AnswerAll(Type call, object answer)
     {

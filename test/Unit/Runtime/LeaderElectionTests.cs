@@ -94,6 +94,33 @@ public sealed class LeaderElectionTests
         await candidate.StopAsync(CancellationToken.None);
     }
 
+    [Test]
+    public async Task Who_is_overtaken_between_its_look_and_its_write_does_not_lead()
+    {
+        _leases.Lease = new V1Lease
+        {
+            Metadata = new V1ObjectMeta { Name = "lease", NamespaceProperty = "ns" },
+            Spec = new V1LeaseSpec { HolderIdentity = "" },
+        };
+        _leases.BeforeWrite = () =>
+        {
+            _leases.BeforeWrite = null;
+            _leases.Lease = new V1Lease
+            {
+                Metadata = new V1ObjectMeta { Name = "lease", NamespaceProperty = "ns" },
+                Spec = new V1LeaseSpec { HolderIdentity = "them", LeaseDurationSeconds = 60 },
+            };
+        };
+        using var candidate = Candidate();
+        await candidate.StartAsync(CancellationToken.None);
+        await PassUntilAsync(() => _time.GetUtcNow() >= DateTimeOffset.UnixEpoch.AddSeconds(50));
+
+        candidate.Leads.Should().BeFalse();
+        _leases.BeforeWrite.Should().BeNull("it has tried");
+        _leases.Writes.Should().Be(0);
+        await candidate.StopAsync(CancellationToken.None);
+    }
+
     private LeaderElection Candidate() => new(
         _leases,
         new LeaderElectionOptions { Namespace = "ns", Name = "lease", Identity = "us" },
@@ -108,19 +135,31 @@ public sealed class LeaderElectionTests
         return done();
     });
 
-    /// <summary>One lease. What happens before an answer to a write happens after it is stored.</summary>
+    /// <summary>One lease, which is written over no other version than the one that was read. What happens before an
+    /// answer to a write happens after it is stored.</summary>
     private sealed class Leases : IKubernetes
     {
         private volatile V1Lease? _lease;
+        private volatile Action? _beforeWrite;
         private volatile Action? _beforeAnswer;
         private int _writes;
+        private int _version;
 
         public V1Lease? Lease
         {
-            set => _lease = value;
+            set => _lease = value! with
+            {
+                Metadata = value.Metadata with { ResourceVersion = $"{Interlocked.Increment(ref _version)}" },
+            };
         }
 
         public int Writes => Volatile.Read(ref _writes);
+
+        public Action? BeforeWrite
+        {
+            get => _beforeWrite;
+            set => _beforeWrite = value;
+        }
 
         public Action? BeforeAnswer
         {
@@ -157,7 +196,15 @@ public sealed class LeaderElectionTests
 
         private Task<T> Written<T>(T item)
         {
-            _lease = (V1Lease)(object)item!;
+            BeforeWrite?.Invoke();
+            var lease = (V1Lease)(object)item!;
+            if (lease.Metadata.ResourceVersion != _lease?.Metadata.ResourceVersion)
+            {
+                return Task.FromException<T>(new KubernetesException(
+                    System.Net.HttpStatusCode.Conflict, new V1Status { Reason = "Conflict" }));
+            }
+
+            Lease = lease;
             try
             {
                 BeforeAnswer?.Invoke();
@@ -167,7 +214,7 @@ public sealed class LeaderElectionTests
                 Interlocked.Increment(ref _writes);
             }
 
-            return Task.FromResult(item);
+            return Task.FromResult((T)(object)_lease!);
         }
     }
 
