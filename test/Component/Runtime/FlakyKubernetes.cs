@@ -4,18 +4,36 @@ using k8s.Models;
 
 namespace PodCheckpointing.Component.Runtime;
 
-/// <summary>The real API server behind a line that can be cut. While it is cut, every call
-/// fails, and every watch ends.</summary>
+/// <summary>The real API server behind a line that can be cut: while it is, every call fails, and every watch with
+/// them. Or watches end in good order, as after their time, and the next ones begin when the line is mended.</summary>
 internal sealed class FlakyKubernetes(IKubernetes real) : IKubernetes
 {
     private volatile CancellationTokenSource _line = new();
+    private volatile CancellationTokenSource _watches = new();
+    private volatile TaskCompletionSource? _pause;
     private int _lists;
+    private int _gone;
 
     public int Lists => _lists;
 
+    /// <summary>Watches that the server has refused, for it has forgotten where they were to go on.</summary>
+    public int Gone => _gone;
+
     public void Cut() => _line.Cancel();
 
-    public void Mend() => _line = new CancellationTokenSource();
+    public void EndWatches()
+    {
+        _pause = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _watches.Cancel();
+    }
+
+    public void Mend()
+    {
+        _line = new CancellationTokenSource();
+        _watches = new CancellationTokenSource();
+        _pause?.SetResult();
+        _pause = null;
+    }
 
     public Task<KubernetesList<T>> ListAsync<T>(ListOptions options, CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta>
@@ -28,9 +46,11 @@ internal sealed class FlakyKubernetes(IKubernetes real) : IKubernetes
         ListOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)
         where T : IKubernetesObject<V1ObjectMeta>
     {
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(_line.Token, cancellationToken);
-        await using var events = real.WatchAsync<T>(options, either.Token).GetAsyncEnumerator(either.Token);
-        while (await GuardAsync(_ => events.MoveNextAsync().AsTask(), cancellationToken))
+        await (_pause?.Task ?? Task.CompletedTask).WaitAsync(cancellationToken);
+        var end = _watches.Token;
+        using var any = CancellationTokenSource.CreateLinkedTokenSource(_line.Token, end, cancellationToken);
+        await using var events = real.WatchAsync<T>(options, any.Token).GetAsyncEnumerator(any.Token);
+        while (await GuardAsync(_ => MoveNextAsync(events, end), cancellationToken))
         {
             yield return events.Current;
         }
@@ -65,6 +85,23 @@ internal sealed class FlakyKubernetes(IKubernetes real) : IKubernetes
                 return true;
             },
             cancellationToken);
+
+    private async Task<bool> MoveNextAsync<T>(IAsyncEnumerator<T> events, CancellationToken end)
+    {
+        try
+        {
+            return await events.MoveNextAsync();
+        }
+        catch (Exception) when (end.IsCancellationRequested)
+        {
+            return false;
+        }
+        catch (KubernetesException exception) when (exception.IsGone)
+        {
+            Interlocked.Increment(ref _gone);
+            throw;
+        }
+    }
 
     private async Task<TResult> GuardAsync<TResult>(
         Func<CancellationToken, Task<TResult>> call, CancellationToken cancellationToken)

@@ -69,9 +69,10 @@ internal sealed class InformerTests : RuntimeTests
         await Wait.UntilAsync(() => _informer.All.Count == 620);
     }
 
-    [TestCase(false)]
-    [TestCase(true)]
-    public async Task Finds_out_what_happened_while_its_line_was_cut(bool compacted)
+    [TestCase("cut", true, false)]
+    [TestCase("ended", false, false)]
+    [TestCase("forgotten", true, true)]
+    public async Task Finds_out_what_happened_while_it_saw_nothing(string watch, bool lists, bool gone)
     {
         foreach (var name in new[] { "stays", "goes", "changes", "returns" })
         {
@@ -80,16 +81,27 @@ internal sealed class InformerTests : RuntimeTests
 
         await Wait.UntilAsync(() => _informer.All.Count == 4);
         var first = Find("returns")!.Metadata.Uid;
-        _line.Cut();
+        var listed = _line.Lists;
+        if (watch == "cut")
+        {
+            _line.Cut();
+        }
+        else
+        {
+            _line.EndWatches();
+        }
+
         _told.Clear();
         await DeleteAsync("goes");
         await LabelAsync("changes", "later");
         await DeleteAsync("returns");
         await Client.CreateAsync(Pod("returns"), CancellationToken.None);
         await Client.CreateAsync(Pod("comes"), CancellationToken.None);
-        if (compacted)
+        if (watch == "forgotten")
         {
             await Server.CompactAsync();
+            // It remembers by itself what etcd has forgotten, for as long as it lives.
+            await Server.RestartAsync("kube-apiserver");
         }
 
         _line.Mend();
@@ -101,6 +113,8 @@ internal sealed class InformerTests : RuntimeTests
         _informer.All.Select(p => p.Metadata.Name).Should().BeEquivalentTo("stays", "changes", "returns", "comes");
         _told.Distinct()
             .Should().BeEquivalentTo(["goes", "changes", "returns", "comes"], "nothing happened to the other one");
+        (_line.Lists > listed).Should().Be(lists, "a watch that ended in good order goes on where it was, if it can");
+        (_line.Gone > 0).Should().Be(gone);
         await DeleteAsync("stays");
         await Wait.UntilAsync(() => Find("stays") is null);
     }

@@ -26,7 +26,9 @@ internal sealed class LeaderElectionTests : RuntimeTests
         await first.StartAsync(CancellationToken.None);
         await first.Acquired.WaitAsync(TimeSpan.FromSeconds(120));
         await second.StartAsync(CancellationToken.None);
-        await LeaseOfAsync("order", "first");
+        // The second one has looked several times by then.
+        var begun = (await LeaseOfAsync("order", "first")).Spec!.RenewTime;
+        await Wait.UntilAsync(async () => (await LeaseOfAsync("order", "first")).Spec!.RenewTime > begun + Lease);
         second.Acquired.IsCompleted.Should().BeFalse();
 
         await first.StopAsync(CancellationToken.None);

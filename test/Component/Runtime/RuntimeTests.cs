@@ -15,7 +15,7 @@ internal abstract class RuntimeTests
     [OneTimeSetUp]
     public async Task Start()
     {
-        using var deadline = new CancellationTokenSource(TimeSpan.FromMinutes(1));
+        using var deadline = new CancellationTokenSource(TimeSpan.FromMinutes(3));
         Server = await ControlPlane.StartAsync(deadline.Token);
         Client = new Kubernetes(KubernetesClientConfiguration.BuildDefault(Server.Kubeconfig, context: null));
     }
