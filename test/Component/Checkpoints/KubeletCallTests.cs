@@ -7,6 +7,8 @@ using Microsoft.Extensions.Options;
 using NUnit.Framework;
 using PodCheckpointing.Agent;
 using PodCheckpointing.Agent.Kubelet;
+using PodCheckpointing.TestKit;
+using PodCheckpointing.Unit.Runtime;
 
 namespace PodCheckpointing.Component.Checkpoints;
 
@@ -49,28 +51,25 @@ internal sealed class KubeletCallTests
     [Test]
     public async Task A_kubelet_that_is_not_there_yet_is_asked_again()
     {
-        var address = FreeAddress();
+        // Its port is taken, and nobody listens there.
+        using var kubelet = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        kubelet.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        var time = new HandTime();
         using var client = new KubeletClient(
-            Options.Create(new AgentOptions { NodeName = "node", KubeletUrl = $"http://{address}" }),
-            TimeProvider.System);
+            Options.Create(new AgentOptions { NodeName = "node", KubeletUrl = $"http://{kubelet.LocalEndPoint}" }),
+            time);
 
         var call = client.CheckpointAsync("default", "web", "app", 0, CancellationToken.None);
-        // Refused once: a connection on the loopback is refused before connect(2) returns.
-        using var kubelet = new TcpListener(address);
-        kubelet.Start();
-        using var connection = await kubelet.AcceptSocketAsync().WaitAsync(TimeSpan.FromMinutes(1));
+        await Wait.UntilAsync(
+            () => time.Callbacks.Count == 2, "it was refused: beside the deadline of the call it waits to ask again");
+        kubelet.Listen();
+        time.Advance(TimeSpan.FromSeconds(2));
+        using var connection = await kubelet.AcceptAsync().WaitAsync(TimeSpan.FromMinutes(3));
         await ReadHeadAsync(connection);
         await connection.SendAsync(Encoding.ASCII.GetBytes(
             "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{\"items\":[\"/a.tar\"]}"));
 
         (await call).Should().Be("/a.tar");
-    }
-
-    private static IPEndPoint FreeAddress()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return (IPEndPoint)listener.LocalEndpoint;
     }
 
     private static async Task ReadHeadAsync(Socket connection)
