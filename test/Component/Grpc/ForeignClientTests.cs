@@ -1,7 +1,5 @@
 using FluentAssertions;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
 using NUnit.Framework;
-using PodCheckpointing.Api.Agent;
 
 namespace PodCheckpointing.Component.Grpc;
 
@@ -9,48 +7,9 @@ namespace PodCheckpointing.Component.Grpc;
 [TestFixture("tcp")]
 [TestFixture("unix")]
 [TestFixture("tls")]
-internal sealed class ForeignClientTests(string transport)
+internal sealed class ForeignClientTests(string transport) : ForeignClient(transport)
 {
     private static readonly string[] TwoMessages = ["0", "1"];
-    private readonly TestAuthority _authority = new();
-    private Echo _echo = null!;
-    private string _address = "";
-    private string _folder = "";
-
-    [OneTimeSetUp]
-    public async Task StartAsync()
-    {
-        await PythonPeer.InstallAsync();
-        var (certificate, key) = _authority.Issue("agent", AgentTls.AgentName);
-        _authority.Issue("operator", AgentTls.OperatorName);
-        _authority.Issue("stranger", "stranger");
-        var socket = Path.Combine(_authority.Folder, "echo.sock");
-        _echo = await Echo.StartAsync(kestrel =>
-        {
-            switch (transport)
-            {
-                case "unix":
-                    kestrel.ListenUnixSocket(socket, listen => listen.Protocols = HttpProtocols.Http2);
-                    break;
-                case "tls":
-                    kestrel.Listen(System.Net.IPAddress.Loopback, 0, listen =>
-                        listen.UseAgentTls(_authority.CaFile, certificate, key));
-                    break;
-                default:
-                    kestrel.Listen(System.Net.IPAddress.Loopback, 0, listen => listen.Protocols = HttpProtocols.Http2);
-                    break;
-            }
-        });
-        _address = transport == "unix" ? "unix:" + socket : _echo.Addresses[0];
-        _folder = transport == "tls" ? _authority.Folder : "";
-    }
-
-    [OneTimeTearDown]
-    public async Task StopAsync()
-    {
-        await _echo.DisposeAsync();
-        _authority.Dispose();
-    }
 
     [TestCase("")]
     [TestCase("größer – 検査")]
@@ -122,7 +81,7 @@ internal sealed class ForeignClientTests(string transport)
         var result = await CallAsync("unary", "Hang", "", "0.5");
 
         result.Code.Should().Be("DEADLINE_EXCEEDED");
-        await _echo.CancelledAsync("Hang");
+        await Echo.CancelledAsync("Hang");
     }
 
     [TestCase("", 0, 0)]
@@ -151,7 +110,7 @@ internal sealed class ForeignClientTests(string transport)
         var result = await CallAsync("cancel2", "CountAndHang", "2");
 
         result.Should().BeEquivalentTo(new { Values = TwoMessages, Code = "CANCELLED" });
-        await _echo.CancelledAsync("CountAndHang");
+        await Echo.CancelledAsync("CountAndHang");
     }
 
     [Test]
@@ -162,23 +121,4 @@ internal sealed class ForeignClientTests(string transport)
     public async Task Sends_a_large_request() =>
         // Longer than any flow control window at the start of a connection; the argument of a process holds no more.
         (await CallAsync("unary", "Say", new string('y', 120_000))).Values.Single().Length.Should().Be(120_000);
-
-    [TestCase("operator", "OK")]
-    [TestCase("stranger", "UNAVAILABLE")]
-    [TestCase("agent", "UNAVAILABLE")]
-    [TestCase("nobody", "UNAVAILABLE")]
-    public async Task Is_known_by_its_certificate(string side, string code)
-    {
-        if (transport != "tls")
-        {
-            return;
-        }
-
-        var result = await CallAsync("unary", "Peer", "", "20", "", side);
-
-        result.Code.Should().Be(code);
-        result.Values.Should().Equal(code == "OK" ? [AgentTls.OperatorName] : []);
-    }
-
-    private Task<PythonResult> CallAsync(params string[] call) => PythonPeer.CallAsync(_address, _folder, call);
 }
