@@ -28,6 +28,7 @@ internal sealed class LazyRestoreTests : SharedBenchTests
         await StartAsync(Pod("big", Python("c", Code)));
         await MigrateAsync("big", "big", "node-b", "Completed");
 
+        await WasLazyAsync("big");
         await CountOnAsync("node-b", "big-m", "c");
         Digests("big").Should().ContainSingle();
     }
@@ -41,8 +42,9 @@ internal sealed class LazyRestoreTests : SharedBenchTests
             "if [ \"$1\" = lazy-pages ]; then cat /proc/$$/cgroup >\"$5/daemon-cgroup\"; fi",
             () => MigrateAsync("memory", "memory", "node-b", "Completed"));
 
+        await WasLazyAsync("memory");
         var uid = await Cluster.GetAsync("podmigration", "memory", "{.status.restoredPodUID}");
-        var folder = $"/var/lib/pod-checkpointing/restores/{uid}/c";
+        var folder = StagingOf(uid);
         (await Cluster.OnNodeAsync("node-b", $"cat /proc/$(cut -d' ' -f1 {folder}/pid)/cgroup"))
             .Should().Contain(uid, "the processes are in the pod's");
         (await Cluster.OnNodeAsync("node-b", $"cat {folder}/daemon-cgroup")).Should().Contain(":").And.NotContain(uid);
@@ -97,6 +99,16 @@ internal sealed class LazyRestoreTests : SharedBenchTests
             .Should().ContainSingle(n => n.StartsWith("pod/pages", StringComparison.Ordinal));
         await CountOnAsync("node-a", "pages", "c");
         Digests("pages").Should().ContainSingle("nobody has read a page that was not there");
+    }
+
+    private static string StagingOf(string uid) => $"/var/lib/pod-checkpointing/restores/{uid}/c";
+
+    /// <summary>What cannot be restored so is restored with all pages, and goes on just as well.</summary>
+    private async Task WasLazyAsync(string migration)
+    {
+        var uid = await Cluster.GetAsync("podmigration", migration, "{.status.restoredPodUID}");
+        (await Cluster.OnNodeAsync("node-b", $"ls {StagingOf(uid)}")).Split('\n')
+            .Should().Contain("lazy").And.NotContain("restore-lazy.log");
     }
 
     // A dump between two writes leaves half a line on each node.

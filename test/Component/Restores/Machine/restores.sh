@@ -69,6 +69,8 @@ go_on() {
   ok "its cgroup" "$(cat "/proc/$pid/cgroup")" "0::/$6"
   /job/checkpoint-restore "$2" start second
   ok "start" $? 0
+  # What cannot be restored so is restored as usual, and goes on just as well.
+  [ "$case" != lazily ] || ok "how it was restored" "$(cd "$staging" && ls -d lazy restore-lazy.log 2>/dev/null)" lazy
   for _ in $(seq 100); do [ ! -s /second/out ] || break; sleep 0.1; done
   ok "its next number" "$(head -n 1 /second/out)" $((last + 1))
   ok "its memory limit" "$(cat "/sys/fs/cgroup/$5/memory.max")" 67108864
