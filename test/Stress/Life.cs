@@ -6,10 +6,11 @@ namespace PodCheckpointing.Stress;
 
 /// <summary>A writer's life: it says what it begins and what it has finished, so that whoever
 /// kills it knows what must hold.</summary>
-internal sealed class Life(string root, string podUid)
+internal sealed class Life(string root, string podUid, bool held)
 {
     private readonly CheckpointStore _store =
         new(root, TimeProvider.System, new StoreOptions { Workers = 1, FrameSize = 2048 });
+    private bool _isToHold = held;
 
     /// <summary>Waits for a line, then lives. Numbers from the first one on, each twice: every life begins with what
     /// the last one may have left half done.</summary>
@@ -41,12 +42,25 @@ internal sealed class Life(string root, string podUid)
         foreach (var container in SmallDump.Containers)
         {
             await _store.WriteAsync(
-                podUid, id, container, new MemoryStream(SmallDump.Archive(container, number)), new Origin(),
-                new Progress<long>(), CancellationToken.None);
+                podUid, id, container, new MemoryStream(SmallDump.Archive(container, number)),
+                () => OriginAsync(number), new Progress<long>(), CancellationToken.None);
         }
 
         _store.Seal(podUid, id, SmallDump.Containers);
         Say("sealed", number);
+    }
+
+    /// <summary>Asked for when the bytes are written, and nobody else may write them.</summary>
+    private async Task<Origin> OriginAsync(int number)
+    {
+        if (_isToHold)
+        {
+            _isToHold = false;
+            Say("held", number);
+            await Console.In.ReadLineAsync();
+        }
+
+        return new Origin();
     }
 
     // Out of the store and back, by way of a file.

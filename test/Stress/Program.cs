@@ -4,6 +4,7 @@ using PodCheckpointing.Stress;
 // The processes that tests kill or disturb, and the fuzzer.
 const string Usage = """
     usage: life  <root> <podUID> <first> <count>    writes, seals, removes and imports checkpoints until killed, or so many
+           life  ... held                           the same, and waits for a line in the midst of the first
            faults <root>                            fails every file system call of every operation once (faults.c preloaded)
            write-back <root>                        fails the waits for the disk in the middle of a write (likewise)
            fuzz  [--seconds=60] [--seed=1]          parsers; prints what fails, and the cases of each target
@@ -11,8 +12,8 @@ const string Usage = """
     """;
 switch (args)
 {
-    case ["life", var root, var pod, var first, var count]:
-        await new Life(root, pod).RunAsync(
+    case ["life", var root, var pod, var first, var count, .. [] or ["held"]]:
+        await new Life(root, pod, held: args is [.., "held"]).RunAsync(
             int.Parse(first, CultureInfo.InvariantCulture), int.Parse(count, CultureInfo.InvariantCulture));
         return 0;
     case ["faults", var root]:

@@ -18,10 +18,13 @@ internal sealed class LifeProcess : IDisposable
 {
     private readonly Process _process;
 
-    public LifeProcess(string root, string podUid, int first, int count = 1_000_000) =>
+    public LifeProcess(string root, string podUid, int first, int count = 1_000_000, bool held = false) =>
         _process = Process.Start(new ProcessStartInfo(
-            Executable, ["life", root, podUid, first.ToString(
-                CultureInfo.InvariantCulture), count.ToString(CultureInfo.InvariantCulture)])
+            Executable,
+            [
+                "life", root, podUid, first.ToString(CultureInfo.InvariantCulture),
+                count.ToString(CultureInfo.InvariantCulture), .. held ? new[] { "held" } : [],
+            ])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
@@ -36,7 +39,22 @@ internal sealed class LifeProcess : IDisposable
     public async Task GoAsync()
     {
         await ReadAsync();
-        await _process.StandardInput.WriteLineAsync("go");
+        await GoOnAsync();
+    }
+
+    /// <summary>Lets one go on that is held.</summary>
+    public Task GoOnAsync() => _process.StandardInput.WriteLineAsync("go");
+
+    /// <summary>Reads until it has said a word.</summary>
+    public async Task ReadUntilAsync(string word)
+    {
+        while (!Lines[^1].What.StartsWith(word, StringComparison.Ordinal))
+        {
+            if (!await ReadAsync())
+            {
+                throw new EndOfStreamException($"it never said \"{word}\"");
+            }
+        }
     }
 
     /// <summary>Reads one more line; false at the end.</summary>

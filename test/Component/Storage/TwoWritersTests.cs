@@ -19,15 +19,19 @@ public sealed class TwoWritersTests
     [Test]
     public async Task One_of_them_is_refused_and_neither_breaks_anything()
     {
-        using var first = new LifeProcess(_root, Pod, 0, Count);
+        using var first = new LifeProcess(_root, Pod, 0, Count, held: true);
         using var second = new LifeProcess(_root, Pod, 0, Count);
-        await Task.WhenAll(first.GoAsync(), second.GoAsync());
+        await first.GoAsync();
+        await first.ReadUntilAsync("held").WaitAsync(TimeSpan.FromMinutes(3));
+        await second.GoAsync();
+        await second.ReadUntilAsync("refused").WaitAsync(TimeSpan.FromMinutes(3));
+        second.Lines.Should().OnlyContain(line => line.Number == 0, "that is what the first one is at");
+        await first.GoOnAsync();
 
-        await Task.WhenAll(first.EndAsync(), second.EndAsync()).WaitAsync(TimeSpan.FromMinutes(2));
+        await Task.WhenAll(first.EndAsync(), second.EndAsync()).WaitAsync(TimeSpan.FromMinutes(3));
 
         first.Lines[^1].Should().Be((Count, "end"));
         second.Lines[^1].Should().Be((Count, "end"));
-        first.Lines.Concat(second.Lines).Should().Contain(line => line.What.StartsWith("refused"), "they have met");
         var small = new SmallStore(_root);
         for (var number = 0; number < Count; number++)
         {
