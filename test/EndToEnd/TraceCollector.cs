@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Net;
+using System.Net.Sockets;
 using Google.Protobuf;
 
 namespace PodCheckpointing.EndToEnd;
@@ -11,20 +12,37 @@ internal sealed record CollectedSpan(
 /// <summary>Takes spans by OTLP over HTTP, on every address of this machine.</summary>
 internal sealed class TraceCollector : IDisposable
 {
-    private readonly HttpListener _listener = new();
+    private readonly HttpListener _listener;
     private readonly ConcurrentQueue<CollectedSpan> _spans = new();
 
-    public TraceCollector(int port)
+    private TraceCollector(int port, HttpListener listener)
     {
-        Port = port;
-        _listener.Prefixes.Add($"http://*:{port}/");
-        _listener.Start();
+        (Port, _listener) = (port, listener);
         _ = Task.Run(ServeAsync);
     }
 
     public int Port { get; }
 
     public IReadOnlyList<CollectedSpan> Of(string traceId) => [.. _spans.Where(s => s.TraceId == traceId)];
+
+    /// <summary>On a port that is free: an HttpListener cannot choose one, and somebody may be quicker.</summary>
+    public static TraceCollector Start()
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            var port = FreePort();
+            var listener = new HttpListener { Prefixes = { $"http://*:{port}/" } };
+            try
+            {
+                listener.Start();
+                return new TraceCollector(port, listener);
+            }
+            catch (HttpListenerException) when (attempt < 10)
+            {
+                listener.Close();
+            }
+        }
+    }
 
     public void Dispose() => _listener.Close();
 
@@ -66,6 +84,13 @@ internal sealed class TraceCollector : IDisposable
                 }
             }
         }
+    }
+
+    private static int FreePort()
+    {
+        using var probe = new TcpListener(IPAddress.Any, 0);
+        probe.Start();
+        return ((IPEndPoint)probe.LocalEndpoint).Port;
     }
 
     private static string Hex(List<(int Number, byte[] Value)> fields, int number) =>
