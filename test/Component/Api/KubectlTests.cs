@@ -96,6 +96,10 @@ public sealed partial class KubectlTests
         var (code, output) = await _cluster.KubectlAsync(null, "wait", "--for=" + what, about, "--timeout=1s");
 
         (code == 0).Should().Be(comes, output);
+        if (!comes)
+        {
+            output.Should().Contain("timed out waiting", "the object is there, and not so");
+        }
     }
 
     [Test]
