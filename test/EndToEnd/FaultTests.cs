@@ -163,7 +163,7 @@ public sealed class FaultTests() : BenchTests("f", ("Operator__Nodes__Interval",
         told.Code.Should().Be(1);
         told.Output.Should().MatchRegex("Message: +the node's agent does not answer: ").And.MatchRegex("CRIU: +4\\.");
         await Cluster.UntilAsync(said => said == well, all);
-        await Cluster.KubectlAsync("wait", "--for=condition=Ready", "checkpointnode", "--all", "--timeout=60s");
+        await Cluster.KubectlAsync("wait", "--for=condition=Ready", "checkpointnode", "--all", "--timeout=180s");
     }
 
     [TestCase("apiserver")]

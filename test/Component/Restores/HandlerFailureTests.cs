@@ -196,6 +196,7 @@ internal sealed class HandlerFailureTests
     [Test]
     public async Task Begins_afresh_what_joins_the_pod_when_that_has_come_through()
     {
+        _handler.Deadline = 2;
         _handler.GivenBundle();
         _handler.Stage("u1", "app");
         await _handler.CreateAsync();
@@ -212,6 +213,7 @@ internal sealed class HandlerFailureTests
     [Test]
     public async Task Shows_what_it_restores_to_nobody_else()
     {
+        _handler.Deadline = 2;
         _handler.GivenBundle();
 
         (await _handler.CreateAsync()).Output.Should().Contain("no checkpoint was staged");

@@ -27,19 +27,13 @@ internal sealed partial class OperatorProcess : IDisposable
         string name, string kubeconfig, TestAuthority authority, int healthPort, int agentPort,
         params (string Name, string Value)[] settings)
     {
-        // As "make build" has published it; beside the test is what the test was compiled with.
-        var published = Path.Combine(
-            Repository.Root(AppContext.BaseDirectory), "artifacts", "operator", "PodCheckpointing.Manager.dll");
         var (certificate, key) = authority.Issue(name, AgentTls.OperatorName);
         var start = new ProcessStartInfo("/bin/sh")
         {
             ArgumentList =
             {
                 "-c", "exec dotnet \"$0\" >>\"$1\" 2>&1",
-                File.Exists(published)
-                    ? published
-                    : Path.Combine(AppContext.BaseDirectory, "PodCheckpointing.Manager.dll"),
-                Path.Combine(authority.Folder, name + ".log"),
+                Path.Combine(Programs(), "PodCheckpointing.Manager.dll"), Path.Combine(authority.Folder, name + ".log"),
             },
             WorkingDirectory = authority.Folder,
         };
@@ -105,6 +99,19 @@ internal sealed partial class OperatorProcess : IDisposable
 
         _process.Dispose();
         _http.Dispose();
+    }
+
+    /// <summary>The operator as "make build" has published it, unless what the test was compiled with is
+    /// newer.</summary>
+    private static string Programs()
+    {
+        var beside = new DirectoryInfo(AppContext.BaseDirectory);
+        var published =
+            new DirectoryInfo(Path.Combine(Repository.Root(AppContext.BaseDirectory), "artifacts", "operator"));
+        var isOld = beside.EnumerateFiles("*.dll").Any(compiled =>
+            new FileInfo(Path.Combine(published.FullName, compiled.Name)) is { Exists: true } old
+            && old.LastWriteTimeUtc < compiled.LastWriteTimeUtc);
+        return published.Exists && !isOld ? published.FullName : beside.FullName;
     }
 
     /// <summary>One scrape.</summary>

@@ -95,7 +95,7 @@ internal sealed class ScaleCluster : IAsyncDisposable
 
     private async Task BeginAsync(int nodes, int pods)
     {
-        using var deadline = new CancellationTokenSource(TimeSpan.FromMinutes(2));
+        using var deadline = new CancellationTokenSource(TimeSpan.FromMinutes(3));
         _server = await ControlPlane.StartAsync(deadline.Token);
         foreach (var arguments in new string[][]
         {
