@@ -24,7 +24,8 @@ internal sealed class Invariants(SimulatedServer server, World world)
     {
         foreach (var name in world.Copies.SelectMany(c => c.Containers).Select(c => c.Name).Distinct())
         {
-            if (world.Copies.Count(c => c.Containers.Any(p => p.Name == name && p.Life == Life.Running)) > 1)
+            if (world.Copies.Count(c => !c.IsDisowned
+                && c.Containers.Any(p => p.Name == name && p.Life == Life.Running)) > 1)
             {
                 world.Violations.Add($"two copies of {name} run");
             }
@@ -43,7 +44,7 @@ internal sealed class Invariants(SimulatedServer server, World world)
                 && m.Status is not { CompletionTime: not null } and not { Outcome: Outcomes.Left }
                 && m.Status?.Steps?.Any(s => s.Name == Steps.ColdStart) != true)
             && world.Copies.Any(c => c.PodUid == p.Metadata.Uid && (c.Lives || c.Containers.Count == 0)
-                && !world.Nodes[c.Node].IsDead && world.Nodes[c.Node].Holds.Count == 0
+                && !world.Nodes[c.Node].IsGone && world.Nodes[c.Node].Holds.Count == 0
                 && world.Nodes[c.Node].Stages.GetValueOrDefault(c.PodUid)?.Go != true)))
         {
             world.Violations.Add("a target without its sockets answers for the address");

@@ -30,12 +30,16 @@ internal sealed class Judge
 
     private List<Copy> _stood = [];
 
+    /// <summary>Whether hours have passed since all was over.</summary>
+    private bool _isOver;
+
     /// <summary>Takes down what runs when all is over.</summary>
     public void Remember() => _stood = [.. Running()];
 
     /// <summary>What must be true for ever after.</summary>
     public void DecideAfterAll()
     {
+        _isOver = true;
         Must(Running().SequenceEqual(_stood), "what came late has changed what runs");
         Must(OfThePod().Count(c => c.Lives) == _stood.Count, "what came late has brought up another copy");
         Leftovers();
@@ -100,7 +104,7 @@ internal sealed class Judge
             .Where(c => c.Metadata is { OwnerReferences: not { Count: > 0 }, DeletionTimestamp: null });
 
     private IEnumerable<Copy> OfThePod() =>
-        _world.Copies.Where(c => c.Containers.All(p => p.Name != Troubles.Namesake));
+        _world.Copies.Where(c => !_world.Nodes[c.Node].IsAway && c.Containers.All(p => p.Name != Troubles.Namesake));
 
     private IEnumerable<Copy> Running() =>
         OfThePod().Where(c => c.Containers.Count > 0 && c.Containers.All(p => p.Life == Life.Running));
@@ -109,7 +113,9 @@ internal sealed class Judge
     {
         var running = Running().ToList();
         var source = _world.Copies[0];
-        var sourceIsGone = _world.DeletedByUser.Contains(source.PodUid) || _world.Nodes[source.Node].IsDead;
+        var sourceIsGone = _world.DeletedByUser.Contains(source.PodUid) || _world.Nodes[source.Node].IsGone
+            || (_world.Nodes[source.Node].WasGivenUp
+                && !_server.All<V1Pod>().Any(p => p.Metadata.Uid == source.PodUid));
         var diedFor = source.Containers.Select(c => c.DiedFor).OfType<string>().ToHashSet();
         var diedUnder = source.Containers.Select(c => c.DiedUnder).OfType<string>().ToHashSet();
         var lost = sourceIsGone || diedUnder.Count > 0 || _world.Copies.Any(c => c.IsTaken);
@@ -123,7 +129,11 @@ internal sealed class Judge
         foreach (var gone in migrations.Where(m => m.Status?.Outcome == Outcomes.SourceGone))
         {
             var sources = _world.Copies.Where(c => c.PodUid == gone.Status!.PodUID).ToList();
-            Must(sources.All(c => !c.Lives), "it says SourceGone, and the source lives");
+            // That it has gone with its node is somebody's word: one that nobody had touched goes on when that is back.
+            Must(
+                sources.All(c => !c.Lives || (_world.Nodes[c.Node].WasGivenUp
+                    && c.Containers.All(p => p.Life == Life.Running))),
+                "it says SourceGone, and the source lives");
             Must(
                 sources.All(c => c.StoppedAt is null)
                     || migrations.Exists(m => m != gone && m.Status?.PodUID == gone.Status!.PodUID),
@@ -163,30 +173,33 @@ internal sealed class Judge
             Must(
                 copies.Count(c => c.Lives) == 1
                     || copies.Exists(c => c.IsTaken)
-                    || copies.All(c => _world.Nodes[c.Node].IsDead),
+                    || copies.All(c => _world.Nodes[c.Node].IsGone),
                 $"of a pod that was made under the name of another {copies.Count(c => c.Lives)} copies live");
         }
     }
 
     private void Leftovers()
     {
-        var standing = _world.Nodes.Values.Where(n => !n.IsDead).ToList();
-        Must(standing.All(n => n.Fences.Count == 0), "a fence is left");
-        Must(standing.All(n => n.Holds.Count == 0), "an address is held still");
+        var standing = _world.Nodes.Values.Where(n => !n.IsGone).ToList();
+        // Of one that was given up and is back the agent forgets by itself what is of no pod any more, after an hour.
+        Must(
+            standing.All(n => n.Fences.Keys.All(uid => !_isOver && n.WasGivenUp && !_world.Knows(n, uid))),
+            "a fence is left");
+        Must(standing.All(n => n.Holds.Count == 0 || (!_isOver && n.WasGivenUp)), "an address is held still");
         Must(
             _server.All<CheckpointNode>()
                 .Select(n => n.Metadata.Name)
                 .Order()
                 .SequenceEqual(_server.All<V1Node>().Select(n => n.Metadata.Name).Order()),
             "a node is not told of, or one that is gone");
-        Must(_server.All<V1Pod>().Count(p => !_world.Nodes[p.Spec.NodeName!].IsDead) <= 1
+        Must(_server.All<V1Pod>().Count(p => !_world.Nodes[p.Spec.NodeName!].IsGone) <= 1
             + _world.Namesakes.Count, "more than one pod is left");
         var checkpoints = _server.All<PodCheckpoint>().ToList();
         var retained = Retained().ToList();
         var pinned = retained.Where(c => c.Metadata.Annotations?.ContainsKey(WellKnown.Pinned) == true).ToList();
         Must(retained.Count == pinned.Count || _troubles.Retains, "a checkpoint is kept that nobody wanted");
         Must(retained.Except(pinned).All(c => c.Status?.Ready == true
-            || _world.Nodes.Values.Any(n => n.IsDead)), "a checkpoint is kept that is not whole");
+            || _world.Nodes.Values.Any(n => n.IsGone)), "a checkpoint is kept that is not whole");
 
         // Whatever a node takes along that dies: who has waited for it in vain gives up, and only bytes may stay.
         var parts = _server.All<ContainerCheckpoint>().ToList();
@@ -199,7 +212,7 @@ internal sealed class Judge
                 && partContents.All(c => parts.Any(p => p.Metadata.Uid == c.Spec.ContainerCheckpointRef.Uid)),
             "a content is left");
         Must(_world.Store.Keys.All(key => retained.Any(c => IsStored(c, key)))
-            || _world.Nodes.Values.Any(n => n.IsDead), "bytes are left");
+            || _world.Nodes.Values.Any(n => n.IsGone), "bytes are left");
         foreach (var whole in retained.Where(c => c.Status?.Ready == true))
         {
             var containers = whole.Status!.Containers!.Count;

@@ -45,6 +45,21 @@ internal sealed class Kubelets(SimulatedServer server, World world, Random rando
             return node.IsGivenUp ? [($"collector removes {pod.Metadata.Name}", () => server.Remove(pod))] : [];
         }
 
+        List<(string, Action)> collected = node.IsGivenUp && !(world.ToleratesAll && !node.IsForgotten)
+            && !(node.IsUp && pod.Metadata.DeletionTimestamp is not null)
+            ? [Collect(pod, node)]
+            : [];
+        return [.. collected, .. ActsOf(node, pod, copy)];
+    }
+
+    /// <summary>A pod of a node that is given up goes at once where nobody hears of that; where it is ready again, its
+    /// kubelet has the word.</summary>
+    private (string, Action) Collect(V1Pod pod, Node node) => node.IsUp
+        ? ($"taint evicts {pod.Metadata.Name}", () => server.Delete(pod))
+        : ($"collector removes {pod.Metadata.Name}", () => server.Remove(pod));
+
+    private IEnumerable<(string, Action)> ActsOf(Node node, V1Pod pod, Copy? copy)
+    {
         if (node.IsOff || !node.KubeletLives)
         {
             return [];
@@ -64,7 +79,10 @@ internal sealed class Kubelets(SimulatedServer server, World world, Random rando
             return node.IsCut
                 ? []
                 : [($"kubelet starts {pod.Metadata.Name}", () => world.Copies.Add(
-                    new Copy(pod.Metadata.Uid!, node.Name, []) { Migration = migration }))];
+                    new Copy(pod.Metadata.Uid!, node.Name, [])
+                    {
+                        Migration = migration, Unknown = KubeletReport.UnknownOf(pod),
+                    }))];
         }
 
         return

@@ -29,11 +29,7 @@ internal abstract class Play
         _pace = Random.Next(4) switch { 0 => 200, 1 => 50, _ => 5 };
         foreach (var node in World.Nodes.Keys)
         {
-            Server.CreateOrGet(new V1Node
-            {
-                Metadata = new V1ObjectMeta { Name = node },
-                Status = new V1NodeStatus { Conditions = [new V1NodeCondition { Type = "Ready", Status = "True" }] },
-            });
+            Server.CreateOrGet(NewNode(node));
         }
     }
 
@@ -68,6 +64,13 @@ internal abstract class Play
         6 => new StandalonePlay(seed),
         7 => new Scenario(seed, owned: true),
         _ => new Scenario(seed, owned: false),
+    };
+
+    /// <summary>A node as its kubelet registers it.</summary>
+    public static V1Node NewNode(string name) => new()
+    {
+        Metadata = new V1ObjectMeta { Name = name },
+        Status = new V1NodeStatus { Conditions = [new V1NodeCondition { Type = "Ready", Status = "True" }] },
     };
 
     /// <summary>Plays it to its end; what it broke.</summary>

@@ -76,7 +76,7 @@ internal sealed class Scenario : Play
             }
 
             // What only a dead node could answer is tried until the deadline, with a back-off that has a ceiling.
-            if (step > MostSteps * (World.Nodes.Values.Any(n => n.IsDead) ? 10 : 1))
+            if (step > MostSteps * (World.Nodes.Values.Any(n => n.IsGone) ? 10 : 1))
             {
                 World.Violations.Add("it does not come to rest");
             }
@@ -102,6 +102,12 @@ internal sealed class Scenario : Play
         {
             _judge.Decide(undisturbed: _troubles.AreNone && Operator.Lives == 1 && !Operations.EverLost);
             Ending = _judge.Ending;
+            if (_troubles.Returns.Return())
+            {
+                Settle();
+                _judge.Decide(undisturbed: false);
+            }
+
             Outlive();
         }
 
@@ -161,7 +167,8 @@ internal sealed class Scenario : Play
     /// until a sweep finds them.</summary>
     private void SweepAll()
     {
-        Time.Advance(World.Retention.OrphanAge + TimeSpan.FromSeconds(1));
+        Time.Advance(World.Retention.OrphanAge + TimeSpan.FromHours(2));
+        World.Forget();
         Operator.Sweep();
         Settle();
     }
@@ -186,8 +193,8 @@ internal sealed class Scenario : Play
     /// <summary>No migration waits; what a dead node's agent was to delete is tried until the
     /// operator's patience is over.</summary>
     private bool OnlyBytesAreLeft() =>
-        World.Nodes.Values.Any(n => n.IsDead)
-        && Server.All<V1Pod>().All(p => p.Metadata.DeletionTimestamp is null || World.Nodes[p.Spec.NodeName!].IsDead)
+        World.Nodes.Values.Any(n => n.IsGone)
+        && Server.All<V1Pod>().All(p => p.Metadata.DeletionTimestamp is null || World.Nodes[p.Spec.NodeName!].IsGone)
         && Server.All<PodMigration>().All(m =>
             m.Status?.CompletionTime is not null || (m.Status?.Outcome == Outcomes.Left && m.Spec.Abort != true));
 
@@ -244,7 +251,7 @@ internal sealed class Scenario : Play
         if (limits.Count > 0)
         {
             // Nothing is in the way any more, and nobody does anything: a wake-up was lost.
-            if (World.Nodes.Values.All(n => !n.IsDead) && !_troubles.Faults.Stand)
+            if (World.Nodes.Values.All(n => !n.IsGone) && !_troubles.Faults.Stand)
             {
                 World.Violations.Add("nothing happens, and a migration waits for its deadline");
             }
@@ -284,6 +291,7 @@ internal sealed class Scenario : Play
                 && status.Conditions.Find(ConditionTypes.RolledBack) is null
                 && Server.Find<V1Pod>("n", "p")?.Metadata.Uid == status.PodUID
                 && World.Nodes[status.SourceNode!] is { IsDead: false } node
+                && !World.Copies.Any(c => c.PodUid == status.PodUID && c.IsReplaced)
                 && !node.Fences.ContainsKey(status.PodUID!))
             {
                 World.Violations.Add("the status says SourceFenced, and there is no fence");

@@ -33,6 +33,7 @@ internal sealed class SimulatedCluster : ICluster
             [typeof(PodCheckpoint)] = Of<PodCheckpoint>(), [typeof(ContainerCheckpoint)] = Of<ContainerCheckpoint>(),
             [typeof(PodCheckpointContent)] = Of<PodCheckpointContent>(),
             [typeof(ContainerCheckpointContent)] = Of<ContainerCheckpointContent>(),
+            [typeof(CheckpointNode)] = Of<CheckpointNode>(),
         };
         server.Changed += Enqueue;
 

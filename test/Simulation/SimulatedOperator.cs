@@ -40,6 +40,13 @@ internal sealed class SimulatedOperator : IDisposable, ILeadership
         var events = new NoEvents();
         Slots = new MigrationSlots(Cluster, Options.Create(new OperatorOptions { Migrations = world.Limits }));
         var lost = new LostNodes(Cluster, time);
+        Cluster.Saw += item =>
+        {
+            if (item is V1Node node)
+            {
+                lost.Observe(node);
+            }
+        };
         var release = new ContentRelease(Cluster, agents, calls, events, Options.Create(new OperatorOptions()), time);
         var sharedBytes = new SharedBytes(Cluster, release, time);
         var rules = Options.Create(new OperatorOptions { Retention = world.Retention });

@@ -85,11 +85,11 @@ internal sealed partial class Troubles
             && _server.Find<V1Pod>("n", name) is { } pod)
         {
             _world.DeletedByUser.Add(pod.Metadata.Uid!);
-            // By force only where kubelet can still take away what runs, as the user is warned.
-            if (_random.Next(3) == 0 && _world.Nodes.Values.All(n => n is { IsCut: false, KubeletLives: true }))
+            // By force also where its node is cut off: its processes run until kubelet hears of that.
+            if (_random.Next(3) == 0)
             {
-                _world.Nodes.Values.ToList().ForEach(n => n.MayBeCut = false);
                 _server.Remove(pod);
+                _world.DisownDeleted();
             }
             else
             {

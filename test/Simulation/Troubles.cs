@@ -100,9 +100,10 @@ internal sealed partial class Troubles
         }
 
         Faults = new Faults(world, seed, trace, name => Ready(name, world.Nodes[name].IsUp), ofMigration);
+        Returns = new Returns(server, world, this, trace, seed, mayBeLost: ofMigration && !kept);
         Ttl = random.Next(6) == 0 ? random.Next(60) : null;
         OnlyDelay = _plan.Values.All(p => p.Name == Snapshots)
-            && Faults.OnlyDelay && Timeout is null && !DryRun
+            && Returns.AreNone && Faults.OnlyDelay && Timeout is null && !DryRun
             && !world.DumpsFail && !world.RestoresFail && world.Failures == 0;
         TakesCheckpoints = _plan.Values.Any(p => p.Name is InTheForeground or ItsCheckpoint);
         AreNone = OnlyDelay && Faults.AreNone && _plan.Count == 0 && _crashes == 0 && _lateEnds == 0;
@@ -110,6 +111,9 @@ internal sealed partial class Troubles
 
     /// <summary>What breaks inside of the nodes.</summary>
     public Faults Faults { get; }
+
+    /// <summary>What is given up for lost, and comes back.</summary>
+    public Returns Returns { get; }
 
     public string? OnFailure { get; }
 
@@ -142,6 +146,7 @@ internal sealed partial class Troubles
         }
 
         Faults.Happen(step);
+        Returns.Happen(step);
         foreach (var due in _waiting.Where(w => w.When()).ToList())
         {
             _waiting.Remove(due);
@@ -166,7 +171,8 @@ internal sealed partial class Troubles
     public void End()
     {
         _server.Policy = null;
-        foreach (var node in _world.Nodes.Values.Where(n => !n.IsDead))
+        Returns.End();
+        foreach (var node in _world.Nodes.Values.Where(n => !n.IsGone))
         {
             if (node.IsOff)
             {
@@ -197,7 +203,46 @@ internal sealed partial class Troubles
         return silent.Count > 0;
     }
 
-    private void PutOutOfService(Node node)
+    /// <summary>Its kubelet tells no more, or again.</summary>
+    public void Ready(string name, bool ready)
+    {
+        // Of one whose object was deleted nobody tells.
+        if (_server.Find<V1Node>(null, name) is { } node)
+        {
+            var status = ready && _world.Nodes[name].KubeletLives ? "True" : "False";
+            _server.Edit(node, json => json["status"]!["conditions"]![0]!["status"] = status);
+        }
+
+        _world.DisownDeleted();
+    }
+
+    /// <summary>Somebody deletes its object.</summary>
+    public void DeleteNode(Node node)
+    {
+        _server.Remove(_server.Find<V1Node>(null, node.Name)!);
+        node.IsForgotten = node.IsGivenUp = true;
+    }
+
+    /// <summary>It has no power.</summary>
+    public void GoDown(Node node)
+    {
+        _world.Boot(node);
+        node.IsOff = true;
+        Restart(node, lives: false);
+        Ready(node.Name, false);
+    }
+
+    /// <summary>It has power, and its agent and its kubelet begin.</summary>
+    public void ComeUp(Node node)
+    {
+        _trace.Add($"node {node.Name} is up");
+        node.IsOff = false;
+        Restart(node, lives: true);
+        Ready(node.Name, true);
+    }
+
+    /// <summary>Somebody says that it is shut down.</summary>
+    public void PutOutOfService(Node node)
     {
         _trace.Add($"user: node {node.Name} is out of service");
         node.IsGivenUp = true;
@@ -219,20 +264,12 @@ internal sealed partial class Troubles
 
     private void Boot(Node node)
     {
-        _world.Boot(node);
-        node.IsOff = true;
-        Restart(node, lives: false);
-        Ready(node.Name, false);
         var left = _random.Next(5, 80);
-        _waiting.Add((() => node.IsOff && left-- == 0, () => ComeUp(node)));
-    }
-
-    private void ComeUp(Node node)
-    {
-        _trace.Add($"node {node.Name} is up");
-        node.IsOff = false;
-        Restart(node, lives: true);
-        Ready(node.Name, true);
+        if (!node.IsAway)
+        {
+            GoDown(node);
+            _waiting.Add((() => node.IsOff && left-- == 0, () => ComeUp(node)));
+        }
     }
 
     private static void Restart(Node node, bool lives)
@@ -243,23 +280,20 @@ internal sealed partial class Troubles
 
     private void Cut(string name, bool cut)
     {
-        var node = _world.Nodes[name];
-        node.IsCut = cut && node.MayBeCut;
-        Ready(name, !node.IsCut);
-    }
-
-    private void Ready(string name, bool ready)
-    {
-        // Of one whose object was deleted nobody tells.
-        if (_server.Find<V1Node>(null, name) is { } node)
+        if (_world.Nodes[name] is { IsAway: false } node)
         {
-            var status = ready && _world.Nodes[name].KubeletLives ? "True" : "False";
-            _server.Edit(node, json => json["status"]!["conditions"]![0]!["status"] = status);
+            node.IsCut = cut;
+            Ready(name, !node.IsCut);
         }
     }
 
     private void Lose(string name)
     {
+        if (_world.Nodes[name].IsAway)
+        {
+            return;
+        }
+
         _world.Die(_world.Nodes[name]);
         Ready(name, false);
         // The user's word comes late, and in one of three ways.
@@ -273,8 +307,7 @@ internal sealed partial class Troubles
             }
             else if (word == 1)
             {
-                _server.Remove(_server.Find<V1Node>(null, name)!);
-                _world.Nodes[name].IsForgotten = _world.Nodes[name].IsGivenUp = true;
+                DeleteNode(_world.Nodes[name]);
             }
             else
             {

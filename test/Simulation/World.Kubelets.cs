@@ -23,6 +23,7 @@ internal sealed partial class World
         var (creates, at) = stage?.InVain.GetValueOrDefault(name) ?? default;
         var container = new Processes(name) { CreatedAt = time.GetUtcNow(), VainCreates = creates, VainUntil = at };
         copy.Containers.Add(container);
+        copy.Unknown.Remove(name);
         if (!restores)
         {
             Start(copy, container);

@@ -70,6 +70,9 @@ internal sealed partial class World(SimulatedServer server, Random random, TimeP
     /// <summary>Sources that were let go on, and for whom.</summary>
     public HashSet<(string PodUid, string Holder)> LetGoOn { get; } = [];
 
+    /// <summary>Whether its pods stay where a taint takes others away.</summary>
+    public bool ToleratesAll { get; set; }
+
     /// <summary>Pods that the user has deleted.</summary>
     public HashSet<string> DeletedByUser { get; } = [];
 
@@ -80,17 +83,21 @@ internal sealed partial class World(SimulatedServer server, Random random, TimeP
         On(node, podUid) is { } copy && (copy.Lives || server.All<V1Pod>().Any(p => p.Metadata.Uid == podUid));
 
     /// <summary>What a node has, or has had, of a pod.</summary>
-    public Copy? On(Node node, string podUid) => Copies.Find(c => c.PodUid == podUid && c.Node == node.Name);
+    public Copy? On(Node node, string podUid) =>
+        Copies.Find(c => c.PodUid == podUid && c.Node == node.Name && !c.IsReplaced);
 
     /// <summary>Whether the target of a migration has been let run.</summary>
     public bool HasRun(string migration) =>
-        Copies.Any(c => c.Migration == migration && Nodes[c.Node].Stages.GetValueOrDefault(c.PodUid)?.Verdict == "Run");
+        Copies.Any(c => c.Migration == migration && (c.RanAt is not null
+            || Nodes[c.Node].Stages.GetValueOrDefault(c.PodUid)?.Verdict == "Run"));
 
     /// <summary>Much time has passed: the marks of what is over long since are forgotten.</summary>
     public void Forget()
     {
-        foreach (var node in Nodes.Values.Where(n => n.AgentLives && !n.IsDead))
+        foreach (var node in Nodes.Values.Where(n => n.AgentLives && !n.IsGone))
         {
+            // Those of a pod that nobody knows there any more (FenceBook.Sweep).
+            node.Fences.Keys.Where(uid => !Knows(node, uid)).ToList().ForEach(uid => node.Fences.Remove(uid));
             foreach (var mark in node.Lifted.Keys.Where(
                 k => !Knows(node, k.PodUid) && !node.Fences.ContainsKey(k.PodUid))
                 .ToList())
@@ -314,5 +321,5 @@ internal sealed partial class World(SimulatedServer server, Random random, TimeP
     }
 
     private string NameOf(Copy copy, Processes container) =>
-        HasClones ? $"{copy.PodUid}/{container.Name}" : container.Name;
+        HasClones || copy.IsDisowned ? $"{copy.PodUid}/{container.Name}" : container.Name;
 }

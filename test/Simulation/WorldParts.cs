@@ -68,11 +68,21 @@ internal sealed record Copy(string PodUid, string Node, List<Processes> Containe
     /// <summary>It ran, and its node died or the user took it away: there need be none any more.</summary>
     public bool IsTaken { get; set; }
 
+    /// <summary>It ran on when its node was given up for lost: for a second copy whoever did that answers.</summary>
+    public bool IsDisowned { get; set; }
+
+    /// <summary>Its machine has been replaced by another one of that name.</summary>
+    public bool IsReplaced { get; set; }
+
+    /// <summary>Containers that this machine was told to have run and knows nothing of, and how often kubelet counts
+    /// them as begun again: until it begins them it says that they have ended, and not when.</summary>
+    public Dictionary<string, int> Unknown { get; init; } = [];
+
     /// <summary>It failed soon after it was restored, or its node booted.</summary>
     public bool HasFailed { get; set; }
 
     /// <summary>What it had done since it was restored is lost by no fault of ours.</summary>
-    public bool IsExcused => IsTaken || HasFailed;
+    public bool IsExcused => IsTaken || HasFailed || IsDisowned;
 
     /// <summary>When the first of its containers was left stopped; null while none is.</summary>
     public DateTimeOffset? StoppedAt { get; set; }
@@ -163,15 +173,21 @@ internal sealed class Node(string name)
     /// <summary>It will never come back.</summary>
     public bool IsDead { get; set; }
 
-    /// <summary>False once the user has deleted a pod by force: then no network hides what runs.</summary>
-    public bool MayBeCut { get; set; } = true;
-
     /// <summary>Its object has been deleted, and with it the address of its agent.</summary>
     public bool IsForgotten { get; set; }
 
     /// <summary>The user has said that it will not come back: the cluster's collector
     /// takes its pods' objects away.</summary>
     public bool IsGivenUp { get; set; }
+
+    /// <summary>It is out of reach, is given up or about to be, and comes back: see <see cref="Returns"/>.</summary>
+    public bool IsAway { get; set; }
+
+    /// <summary>It has been given up and has come back, or does when all is over.</summary>
+    public bool WasGivenUp { get; set; }
+
+    /// <summary>Nobody need wait for it.</summary>
+    public bool IsGone => IsDead || IsAway;
 
     /// <summary>Whether its kubelet hears of the API server, and the server of it.</summary>
     public bool IsUp => !IsCut && !IsDead && !IsOff;

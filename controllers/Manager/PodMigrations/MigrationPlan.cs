@@ -59,7 +59,7 @@ internal sealed class MigrationPlan
             _objects,
             nodes,
             new RollBack(
-                _objects, nodes, removal, new SourceResumption(cluster, _objects, nodes, _calls), address, time),
+                _objects, removal, new SourceResumption(cluster, _objects, nodes, _calls), address, time),
             new ColdStart(
                 cluster, nodes, removal, address, new SourceEnd(cluster, _objects, nodes, _calls), queue, time));
     }

@@ -115,6 +115,10 @@ internal sealed class MigrationScope(PodMigration migration, PodMigrationStatus?
     /// <summary>The source is fenced for another migration, which has the word about it; found in this run.</summary>
     public bool BelongsToAnother { get; set; }
 
+    /// <summary>Somebody has given the source's node up for lost, so that nobody has let the source go on; found in this
+    /// run.</summary>
+    public bool IsSourceLost { get; set; }
+
     /// <summary>Whether the target's processes may run, or have run: they were let go, and nobody has seen that they
     /// never will.</summary>
     public bool TargetMayRun =>

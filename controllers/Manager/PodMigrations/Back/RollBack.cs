@@ -6,8 +6,8 @@ namespace PodCheckpointing.Manager.PodMigrations.Back;
 /// <summary>The way back: the target gone for certain, then the source goes on.</summary>
 /// <remarks>Its parts may each be done again; it says that it has ended when all of them have.</remarks>
 internal sealed class RollBack(
-    MigrationObjects objects, MigrationNodes nodes, TargetRemoval removal, SourceResumption resumption,
-    AddressRelease address, TimeProvider time)
+    MigrationObjects objects, TargetRemoval removal, SourceResumption resumption, AddressRelease address,
+    TimeProvider time)
 {
     public async Task RunAsync(MigrationScope scope, V1Condition rolledBack, CancellationToken cancellationToken)
     {
@@ -31,7 +31,7 @@ internal sealed class RollBack(
         }
 
         // By the same word by which it was let go on, or was not.
-        var lost = await nodes.IsLostForCertainAsync(scope.Status.SourceNode!, cancellationToken);
+        var lost = scope.IsSourceLost;
         var ended = resumption.EndedMeanwhile(scope);
         if (ended.Count == 0 && !lost && SourceRuns(scope))
         {

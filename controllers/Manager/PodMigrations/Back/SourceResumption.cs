@@ -16,8 +16,16 @@ internal sealed class SourceResumption(
     public async Task<bool> ResumeAsync(MigrationScope scope, CancellationToken cancellationToken)
     {
         var node = scope.Status.SourceNode!;
-        if (await nodes.IsLostForCertainAsync(node, cancellationToken))
+        scope.IsSourceLost = await nodes.IsLostForCertainAsync(node, cancellationToken);
+        if (scope.IsSourceLost)
         {
+            // Nobody lifts its fence any more. What tolerates every taint has its object still when the node is back,
+            // and would stand there for good.
+            if (scope.HasBegun(Steps.Fence) && objects.FindSource(scope) is { } left)
+            {
+                await cluster.DeleteAsync(left, graceSeconds: 0, cancellationToken);
+            }
+
             return true;
         }
 
