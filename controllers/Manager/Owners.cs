@@ -41,11 +41,10 @@ internal static class Owners
             ? [migration]
             : [];
 
-    /// <summary>The migration that needs a checkpoint still: it has made it and not ended, and the
-    /// checkpoint has not failed.</summary>
+    /// <summary>The migration that needs a checkpoint still: it has made it and not ended. One that has failed tells its
+    /// way back which containers it has stopped.</summary>
     public static PodMigration? MigrationUsing(PodCheckpoint checkpoint, ICluster cluster) =>
-        checkpoint.Status?.Error is null
-        && checkpoint.ControllerKey(nameof(PodMigration)) is { } key
+        checkpoint.ControllerKey(nameof(PodMigration)) is { } key
         && cluster.Find<PodMigration>(key) is { } migration
         && migration.Status?.CompletionTime is null
         && checkpoint.IsControlledBy(migration)

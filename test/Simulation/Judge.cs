@@ -169,7 +169,8 @@ internal sealed class Judge
     {
         if (_world.Namesakes.Count > 0)
         {
-            var copies = _world.Copies.Where(c => c.Containers.Any(p => p.Name == Troubles.Namesake)).ToList();
+            var copies = _world.Copies.Where(c => !_world.Nodes[c.Node].IsAway
+                && c.Containers.Any(p => p.Name == Troubles.Namesake)).ToList();
             Must(
                 copies.Count(c => c.Lives) == 1
                     || copies.Exists(c => c.IsTaken)

@@ -25,8 +25,8 @@ internal static class KubeletReport
             };
     }
 
-    /// <summary>What a machine is told to have run already that has never heard of it, and the restarts that its kubelet
-    /// counts.</summary>
+    /// <summary>What a machine is told to have run already that has never heard of it, and the restarts that its
+    /// kubelet counts.</summary>
     public static Dictionary<string, int> UnknownOf(V1Pod pod) =>
         (pod.Status?.ContainerStatuses ?? []).ToDictionary(s => s.Name!, s => s.RestartCount + 1);
 
@@ -50,8 +50,8 @@ internal static class KubeletReport
         };
     }
 
-    /// <summary>As kubelet tells of a container that was said to run and that it cannot find: it has ended, nobody knows
-    /// when (ContainerStatusUnknown).</summary>
+    /// <summary>As kubelet tells of a container that was said to run and that it cannot find: it has ended, nobody
+    /// knows when (ContainerStatusUnknown).</summary>
     private static V1ContainerStatus OfUnknown(string name, int restarts) => new()
     {
         Name = name, RestartCount = restarts, State = new V1ContainerState { Waiting = new V1ContainerStateWaiting() },

@@ -51,7 +51,9 @@ internal sealed class Returns
         _gone = random.Next(200);
         _said = _gone + random.Next(1, 100);
         // What is not said of the node has somebody wait for it.
-        _back = random.Next(4) == 0 && _word != Word.PodsDeleted ? Never : _said + random.Next(1, random.Next(2) == 0 ? 8 : 100);
+        _back = random.Next(4) == 0 && _word != Word.PodsDeleted
+            ? Never
+            : _said + random.Next(1, random.Next(2) == 0 ? 8 : 100);
         _withdrawn = _back + random.Next(random.Next(2) == 0 ? 8 : Aftermath);
     }
 

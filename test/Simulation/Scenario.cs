@@ -102,7 +102,7 @@ internal sealed class Scenario : Play
         {
             _judge.Decide(undisturbed: _troubles.AreNone && Operator.Lives == 1 && !Operations.EverLost);
             Ending = _judge.Ending;
-            if (_troubles.Returns.Return())
+            if (World.Violations.Count == 0 && _troubles.Returns.Return())
             {
                 Settle();
                 _judge.Decide(undisturbed: false);

@@ -91,14 +91,17 @@ public sealed class CheckpointReleaseTests : MigrationTests
     }
 
     [Test]
-    public async Task A_checkpoint_that_has_failed_is_needed_by_nobody()
+    public async Task A_checkpoint_that_has_failed_tells_its_migration_until_the_end_what_it_has_stopped()
     {
         var whole = _world.Find<PodCheckpoint>(new("n", "whole"))!;
         _world.Put(whole with { Status = new PodCheckpointStatus { Error = new CheckpointError { Reason = "x" } } });
         _world.Take<ContainerCheckpoint>("n", "part");
 
         await ReconcileWholeAsync();
+        _world.MetadataPatches.Should().BeEmpty("its parts would go with it");
 
+        EndMigration();
+        await ReconcileWholeAsync();
         _world.MetadataPatches.Should().Equal(("whole", "finalizers: "));
     }
 
