@@ -72,8 +72,16 @@ internal sealed class SimulatedCluster : ICluster
     public async Task<T> CreateOrGetAsync<T>(T item, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>
     {
+        var sent = _server.Now;
         var (there, isNew) = await Call(
-            $"create {typeof(T).Name} {item.Metadata.Name}", () => (_server.CreateOrGet(item, out var isNew), isNew));
+            $"create {typeof(T).Name} {item.Metadata.Name}", () =>
+            {
+                // What makes a pod hours after it was asked for is no operator's call any more, and StrayTargets knows.
+                // Of other kinds one may come at any time.
+                return item is V1Pod && _server.Now - sent > SimulatedServer.Patience
+                    ? throw SimulatedServer.GivenUp()
+                    : (_server.CreateOrGet(item, out var isNew), isNew);
+            });
         return isNew ? Learn(there) : there;
     }
 

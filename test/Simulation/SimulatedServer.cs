@@ -80,6 +80,16 @@ internal sealed class SimulatedServer(TimeProvider time, Random random)
 
     /// <summary>What a caller hears of a request, or an answer, that got lost:
     /// nothing, or somebody in between.</summary>
+    /// <summary>How long the server works on a request (kube-apiserver, --request-timeout).</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
+
+    /// <summary>The server's clock.</summary>
+    public DateTimeOffset Now => time.GetUtcNow();
+
+    /// <summary>What it says to a request that it has not carried out by then.</summary>
+    public static KubernetesException GivenUp() => new(
+        HttpStatusCode.GatewayTimeout, new V1Status { Message = "Timeout: request did not complete within 1m0s" });
+
     public Exception WhySilent() => random.Next(4) switch
     {
         0 => new KubernetesException(
