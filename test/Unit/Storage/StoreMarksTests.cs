@@ -102,6 +102,7 @@ public sealed class StoreMarksTests : StoreFolder
     [TestCase("../../etc/passwd")]
     [TestCase("0123456789ABCDEF0123456789ABCDEF")]
     public Task What_is_no_mark_is_refused(string mark) =>
-        FluentActions.Awaiting(() => new StoreMarks(Root, _time).FindAsync(mark, CancellationToken.None))
+        FluentActions
+            .Awaiting(() => new StoreMarks(Root, TimeProvider.System).FindAsync(mark, CancellationToken.None))
             .Should().ThrowAsync<ArgumentException>();
 }
