@@ -268,7 +268,7 @@ internal sealed partial class Troubles
         if (!node.IsAway)
         {
             GoDown(node);
-            _waiting.Add((() => node.IsOff && left-- == 0, () => ComeUp(node)));
+            _waiting.Add((() => node is { IsOff: true, IsAway: false } && left-- == 0, () => ComeUp(node)));
         }
     }
 
