@@ -127,6 +127,7 @@ internal sealed class Returns
         }
 
         ComeBack();
+        Troubles.Revive(_node);
         Withdraw();
         return true;
     }

@@ -179,11 +179,7 @@ internal sealed partial class Troubles
                 ComeUp(node);
             }
 
-            if (!node.AgentLives)
-            {
-                Restart(node, lives: true);
-            }
-
+            Revive(node);
             if (node.IsCut)
             {
                 Cut(node.Name, false);
@@ -239,6 +235,15 @@ internal sealed partial class Troubles
         node.IsOff = false;
         Restart(node, lives: true);
         Ready(node.Name, true);
+    }
+
+    /// <summary>kubelet begins an agent that has died.</summary>
+    public static void Revive(Node node)
+    {
+        if (!node.AgentLives)
+        {
+            Restart(node, lives: true);
+        }
     }
 
     /// <summary>Somebody says that it is shut down.</summary>
