@@ -33,15 +33,14 @@ internal sealed class Invariants(SimulatedServer server, World world)
     }
 
     /// <remarks>One whose create came when its migration was over has nobody who holds the address; it is taken away
-    /// again. A pod that is started afresh has no connections left. What is left for inspection keeps its hold for as
-    /// long as the migration had, and no longer: who leaves it there ends it.</remarks>
+    /// again. A pod that is started afresh has no connections left.</remarks>
     private void TwoAddresses()
     {
         if (server.All<V1Pod>().Any(p => p.Metadata.Annotations?.ContainsKey(WellKnown.RestoreAnnotation) == true
             && p.Metadata.Annotations.ContainsKey(PodAddress.OwnAddresses)
             && server.All<PodMigration>().Any(
                 m => m.Metadata.Uid == p.Metadata.Labels?[WellKnown.MigrationUid]
-                && m.Status is not { CompletionTime: not null } and not { Outcome: Outcomes.Left }
+                && m.Status is not { CompletionTime: not null }
                 && m.Status?.Steps?.Any(s => s.Name == Steps.ColdStart) != true)
             && world.Copies.Any(c => c.PodUid == p.Metadata.Uid && (c.Lives || c.Containers.Count == 0)
                 && !world.Nodes[c.Node].IsGone && world.Nodes[c.Node].Holds.Count == 0

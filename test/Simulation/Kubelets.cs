@@ -213,7 +213,8 @@ internal sealed class Kubelets(SimulatedServer server, World world, Random rando
         foreach (var node in world.Nodes.Values.Where(n => n.AgentLives && !n.IsDead))
         {
             foreach (var (holder, _) in node.Holds.Where(
-                h => h.Value < time.GetUtcNow() && !world.Copies.Any(c => c.Node == node.Name && c.Lives)))
+                h => h.Value < time.GetUtcNow()
+                    && !world.Copies.Any(c => c.Node == node.Name && world.Knows(node, c.PodUid))))
             {
                 yield return ($"{node.Name}: sweeper lets addresses go", () => node.LetGo(holder));
             }
