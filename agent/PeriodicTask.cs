@@ -13,6 +13,10 @@ internal abstract class PeriodicTask(
 
     protected ILogger Logger => logger;
 
+    /// <summary>What is being done, or was last. It may outlive the end of this service, as the thread of a hung
+    /// volume does.</summary>
+    internal Task Work { get; private set; } = Task.CompletedTask;
+
     /// <summary>Does it once, and does not block: see <see cref="OnOwnThread"/>.</summary>
     protected abstract Task DoAsync(CancellationToken cancellationToken);
 
@@ -29,8 +33,9 @@ internal abstract class PeriodicTask(
         {
             try
             {
+                Work = DoAsync(stoppingToken);
                 // Who hangs, at a volume that does not answer, does not hold the end of the agent.
-                await DoAsync(stoppingToken).WaitAsync(stoppingToken);
+                await Work.WaitAsync(stoppingToken);
             }
             catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
             {

@@ -79,14 +79,20 @@ internal sealed class LazyRestoreTests : SharedBenchTests
     [Test]
     public async Task Pages_that_do_not_come_lead_back_to_the_source()
     {
-        // The daemon stands still as soon as it is to bring pages, and dies when the processes run.
+        // As soon as it listens the daemon gets a hundredth of a processor, with which it would bring pages for
+        // half a minute. It dies when the processes run.
         const string Wrapper = """
             if [ "$1" = lazy-pages ]; then
-              (until [ -e "$5/restored" ]; do :; done
-              kill -STOP $$
-              until [ -e "$5/running" ]; do sleep 0.01; done
-              sleep 0.5
-              kill -KILL $$) </dev/null >/dev/null 2>&1 &
+              slow=$(for hierarchy in /sys/fs/cgroup /sys/fs/cgroup/*; do
+                [ ! -e "$hierarchy/cpu.cfs_quota_us" ] || { echo "$hierarchy/slow-pages"; break; }
+              done)
+              mkdir -p "$slow"
+              echo 1000 >"$slow/cpu.cfs_quota_us"
+              (until [ -e "$5/lazy-pages.socket" ]; do sleep 0.005; done
+              echo $$ >"$slow/cgroup.procs"
+              until [ -e "$5/running" ] || ! kill -0 $$; do sleep 0.01; done
+              kill -KILL $$
+              while ! rmdir "$slow"; do sleep 0.01; done) </dev/null >/dev/null 2>&1 &
             fi
             """;
         await StartAsync(Pod("pages", Python("c", Code)));
