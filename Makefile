@@ -4,7 +4,7 @@ export DOTNET_NOLOGO := 1
 export DOTNET_GENERATE_ASPNET_CERTIFICATE := false
 export DOTNET_CLI_TELEMETRY_OPTOUT := 1
 
-.PHONY: build demo test test-parts bench-storage bench-migration scale simulate generate bench-install images plugins
+.PHONY: build demo test test-parts test-unified bench-storage bench-migration scale simulate generate bench-install images plugins
 
 # Everything is compiled once; what runs in the cluster is published of it.
 build:
@@ -30,6 +30,10 @@ test: build plugins images bench-install test-parts
 # What component tests need beside the bench.
 test-parts: bench-install
 	test/parts.sh
+
+# Kubelet, containerd and the agent on a machine with systemd and cgroup v2, which QEMU emulates: a quarter of an hour, and not of "test".
+test-unified: build test-parts
+	dotnet run --no-build --project test/Component -- --filter FullyQualifiedName~UnifiedNodeTests --no-ansi --no-progress
 
 # SEED=<n> make simulate replays one seed and prints what happened.
 simulate:

@@ -150,6 +150,8 @@ internal sealed class ControlPlane : IDisposable
         var request = new CertificateRequest("CN=apiserver", key, HashAlgorithmName.SHA256);
         var names = new SubjectAlternativeNameBuilder();
         names.AddIpAddress(IPAddress.Loopback);
+        // What it is to an emulated machine (Restores/Machine/run.sh).
+        names.AddIpAddress(IPAddress.Parse("10.0.2.2"));
         request.CertificateExtensions.Add(names.Build());
         request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
         using var certificate = request.CreateSelfSigned(

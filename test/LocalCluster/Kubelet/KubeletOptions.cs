@@ -26,9 +26,13 @@ internal sealed class KubeletOptions
 
     public string PodLogsDirectory { get; set; } = "/var/log/pods";
 
-    /// <summary>The cgroup that all pods live below, for example /pc-a-node-1.</summary>
+    /// <summary>The cgroup that all pods live below, for example /pc-a-node-1; or, where systemd makes them, its slice:
+    /// kubepods.slice.</summary>
     [Required]
     public string CgroupParent { get; set; } = "";
+
+    /// <summary>How many processes a pod may have, where systemd makes the cgroups; 0 for any number.</summary>
+    public int PodPidsLimit { get; set; }
 
     [Required]
     public string TlsCertificate { get; set; } = "";

@@ -63,6 +63,19 @@ public sealed class PodMappingTests
         linux.SecurityContext.Capabilities.DropCapabilities.Should().Equal("ALL");
     }
 
+    [TestCase("/pc", "{}", "/pc/pod1-2")]
+    [TestCase("kubepods.slice", "{}", "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod1_2.slice")]
+    [TestCase("kubepods.slice", """{"resources": {"limits": {"memory": "64Mi"}}}""",
+        "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1_2.slice")]
+    public void Names_a_pods_cgroup_as_its_driver_does(string parent, string container, string expected)
+    {
+        var pod = Pod(container);
+        _options.CgroupParent = parent;
+
+        pod = pod with { Metadata = pod.Metadata with { Uid = "1-2" } };
+        PodMapping.Sandbox(pod, _options).Linux.CgroupParent.Should().Be(expected);
+    }
+
     [TestCase("""{"securityContext": {"procMount": "Unmasked"}}""", "securityContext.procMount")]
     [TestCase("""{"volumeMounts": [{"name": "v", "mountPath": "/v"}]}""", "volume v")]
     [TestCase("""{"env": [{"name": "E", "valueFrom": {"resourceFieldRef": {}}}]}""", "env E")]

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Makes the machine that restores are tried on under cgroup v2 and systemd, which the bench's nodes have not: Debian sid with its
-# kernel, for QEMU. In the bench's cache; prints the folder, with disk, vmlinuz and initrd. What it runs is on a second disk (run.sh).
+# Makes the machine that nodes are tried on under cgroup v2 and systemd, which the bench's have not: Debian sid with its kernel and
+# containerd, for QEMU. In the bench's cache; prints the folder, with disk, vmlinuz and initrd. What it runs is on a second disk (run.sh).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 repo=$(cd "$here/../../../.." && pwd)
@@ -25,7 +25,10 @@ fi
 work=$(mktemp -d "$cache/machine-build.XXXXXX")
 tree=$work/tree
 trap 'umount -l "$tree/proc" 2>/dev/null || true; rm -rf --one-file-system "$work"' EXIT
-debian_tree sid "$tree" systemd,systemd-sysv,dbus,kmod,criu,crun,libcriu2,iproute2,iptables,busybox-static,procps
+debian_tree sid "$tree" "systemd,systemd-sysv,dbus,kmod,criu,crun,libcriu2,iproute2,iptables,busybox-static,procps,\
+containerd,containernetworking-plugins,libssl3t64,libstdc++6,libzstd1"
+# Whoever wants it starts it.
+rm "$tree/etc/systemd/system/multi-user.target.wants/containerd.service"
 # Its kernel as the last: debootstrap configures in no order.
 mount -t proc proc "$tree/proc"
 apt=(env DEBIAN_FRONTEND=noninteractive chroot "$tree" apt-get -q -y -o Acquire::Check-Valid-Until=false)
@@ -43,7 +46,7 @@ Description=what the second disk holds
 After=dbus.service
 [Service]
 Type=oneshot
-ExecStart=/bin/bash -c "mkdir /job && tar -C /job -xf /dev/vdb && cd /job && bash run.sh; echo END $?"
+ExecStart=/bin/bash -c "mkdir /job && mount /dev/vdb /job && cd /job && bash run.sh; echo END $?"
 ExecStopPost=/bin/systemctl poweroff --force --force
 StandardOutput=tty
 StandardError=tty
@@ -56,7 +59,7 @@ ln -s ../job.service "$tree/etc/systemd/system/multi-user.target.wants/job.servi
 mkdir "$work/out"
 cp "$tree"/boot/vmlinuz-* "$work/out/vmlinuz"
 cp "$tree"/boot/initrd.img-* "$work/out/initrd"
-truncate -s 2G "$work/out/disk"
+truncate -s 3G "$work/out/disk"
 mkfs.ext4 -q -F -d "$tree" "$work/out/disk"
 touch "$work/out/.complete"
 rm -rf "$out"

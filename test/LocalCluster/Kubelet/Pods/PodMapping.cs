@@ -31,7 +31,7 @@ internal static class PodMapping
             LogDirectory = LogDirectory(pod, options),
             Linux = new LinuxPodSandboxConfig
             {
-                CgroupParent = $"{options.CgroupParent}/pod{pod.Metadata.Uid}",
+                CgroupParent = PodSlice.ParentOf(pod, options),
                 SecurityContext = new LinuxSandboxSecurityContext { NamespaceOptions = Namespaces(pod) },
             },
         };

@@ -112,6 +112,7 @@ internal sealed class PodWorker(
         if (_sandbox is null)
         {
             Directory.CreateDirectory(config.LogDirectory);
+            PodSlice.Make(pod, options);
             _sandbox = await runtime.RunSandboxAsync(config, pod.Spec.RuntimeClassName ?? "", cancellationToken);
             _podIP = pod.Spec.HostNetwork == true
                 ? options.NodeIP
@@ -282,6 +283,7 @@ internal sealed class PodWorker(
 
         if (_pod is { } pod)
         {
+            PodSlice.Remove(pod, options);
             Volumes.Remove(PodMapping.PodDirectory(pod, options));
             if (!_orphan)
             {
