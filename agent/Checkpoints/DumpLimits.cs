@@ -33,9 +33,10 @@ internal sealed class DumpLimits(IOptions<AgentOptions> options)
             throw Refusal.Because(
                 StatusCode.FailedPrecondition,
                 Reasons.FreezeTooShort,
-                $"{limit.SetBy} lets pod {request.PodName} stand still for {limit.Milliseconds / 1000.0:0.#} s, and "
-                    + $"container {request.ContainerName} does for about {freeze.TotalSeconds:0} s while its "
-                    + $"{Quantity.OfBytes(memory)} of memory are dumped; raise failureThreshold or periodSeconds");
+                $"{limit.SetBy} lets it stand still for {limit.Milliseconds / 1000.0:0.#} s, and container "
+                    + $"{request.ContainerName} of pod {request.PodName} does for about {freeze.TotalSeconds:0} s "
+                    + $"while its {Quantity.OfBytes(memory)} of memory are dumped; raise failureThreshold or "
+                    + "periodSeconds");
         }
     }
 }

@@ -27,15 +27,15 @@ public static class Freeze
 
     /// <summary>The probe that allows the least, in words, and what it allows; null where there is none.</summary>
     public static (string Probe, TimeSpan Allowed)? StrictestProbeOf(V1Pod pod) =>
-        (from container in pod.LivingContainers()
-         let allowed = AllowedBy(container)
-         where allowed is not null
-         orderby allowed
-         select ((string, TimeSpan)?)(
-             $"livenessProbe of container \"{container.Name}\" (failureThreshold "
+        pod.LivingContainers().Select(ProbeOf).Where(probe => probe is not null).MinBy(probe => probe!.Value.Allowed);
+
+    /// <summary>One container's liveness probe, in words, and what it allows; null where it has none.</summary>
+    public static (string Probe, TimeSpan Allowed)? ProbeOf(V1Container container) =>
+        AllowedBy(container) is { } allowed
+            ? ($"livenessProbe of container \"{container.Name}\" (failureThreshold "
                 + $"{FailuresOf(container.LivenessProbe!)}, periodSeconds {PeriodOf(container.LivenessProbe!)})",
-             allowed.Value))
-        .FirstOrDefault();
+                allowed)
+            : null;
 
     /// <summary>How long a migration lets a pod stand still that may for so long: some
     /// of it is for the way back.</summary>

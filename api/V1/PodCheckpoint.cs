@@ -7,11 +7,11 @@ namespace PodCheckpointing.Api.V1;
 /// <summary>PodCheckpoint is a snapshot of a running pod: of all its containers, or of none.</summary>
 /// <remarks>The user creates one to have a pod dumped while it goes on running, or to import a content that was
 /// retained. A migration makes its own. It is taken once: a failed one stays failed, and another snapshot is another
-/// object. Each container stands still while it is dumped; where that would take longer than a liveness probe waits,
-/// none is. A pod that has connected TCP sockets cannot be snapshot, for it goes on with them; a migration can close or
-/// keep them. Example: kubectl wait --for=condition=Ready podcheckpoint/x. To restore it, any number of times and on
-/// any node, create in its namespace a pod with the same containers and images, runtimeClassName checkpoint-restore,
-/// and the annotation io.kubernetes.cri-o.checkpoint-restore:
+/// object. Each container stands still while it is dumped; one that would for longer than its own liveness probe waits
+/// is not, and so the checkpoint fails. A pod that has connected TCP sockets cannot be snapshot, for it goes on with
+/// them; a migration can close or keep them. Example: kubectl wait --for=condition=Ready podcheckpoint/x. To restore
+/// it, any number of times and on any node, create in its namespace a pod with the same containers and images,
+/// runtimeClassName checkpoint-restore, and the annotation io.kubernetes.cri-o.checkpoint-restore:
 /// shared://PODUID/CHECKPOINTID, both as in status.</remarks>
 [KubernetesEntity(
     Group = ApiGroup.Name, ApiVersion = ApiGroup.Version, Kind = "PodCheckpoint",

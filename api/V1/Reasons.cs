@@ -109,8 +109,8 @@ public static class Reasons
     /// imagePullSecrets still hold.</remarks>
     public const string ImageNotPulled = "ImageNotPulled";
 
-    /// <summary>The pod may not stand still for as long as a migration or a snapshot takes: kubelet would kill it for a
-    /// liveness probe that it does not answer meanwhile. The message names the probe.</summary>
+    /// <summary>The pod may not stand still for as long as a migration takes, or a container for its snapshot: kubelet
+    /// would kill what does not answer its liveness probe meanwhile. The message names the probe.</summary>
     /// <remarks>Create the pod with a probe that waits longer: (failureThreshold - 1) ×
     /// periodSeconds is what counts.</remarks>
     public const string FreezeTooShort = "FreezeTooShort";

@@ -34,14 +34,16 @@ internal sealed class ContainerDump(IAgentDirectory agents, LostNodes lostNodes,
                 .FirstOrDefault(r => r is { Controller: true, Kind: nameof(PodMigration) })?.Uid ?? "";
         }
 
-        // A migration keeps the time itself, and a fence keeps what kubelet kills from starting again.
+        // A migration keeps the time itself, and a fence keeps what kubelet kills from starting again. Of a snapshot
+        // nothing stands still but this container: what its neighbours' probes ask, they answer.
         if (request.FenceHolder.Length == 0
             && pod?.Metadata.Uid == source.PodUID
-            && Freeze.StrictestProbeOf(pod) is { } strictest)
+            && pod.LivingContainers().FirstOrDefault(c => c.Name == source.ContainerName) is { } container
+            && Freeze.ProbeOf(container) is { } own)
         {
             request.FreezeLimit = new FreezeLimit
             {
-                SetBy = strictest.Probe, Milliseconds = (uint)strictest.Allowed.TotalMilliseconds,
+                SetBy = own.Probe, Milliseconds = (uint)own.Allowed.TotalMilliseconds,
             };
         }
 

@@ -144,7 +144,8 @@ internal sealed class CheckpointerTests
         {
             (await asking.Should().ThrowAsync<RpcException>()).Which.Should().Match<RpcException>(
                 e => AgentReasons.Of(e) == Reasons.FreezeTooShort && !AgentReasons.IsTransient(e)
-                    && e.Status.Detail.Contains("livenessProbe of container \"app\" lets pod web stand still for 2 s")
+                    && e.Status.Detail.StartsWith(
+                        "livenessProbe of container \"app\" lets it stand still for 2 s, and container app of pod web ")
                     && e.Status.Detail.Contains("raise failureThreshold or periodSeconds"));
         }
 

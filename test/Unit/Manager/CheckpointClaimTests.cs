@@ -163,6 +163,20 @@ public sealed class CheckpointClaimTests : IDisposable
     }
 
     [Test]
+    public async Task A_container_is_dumped_in_the_time_that_its_own_probe_allows_whatever_its_neighbours_do(
+        [Values] bool probed)
+    {
+        PutPod(
+            "Running", null, probed ? new V1Probe { FailureThreshold = 4 } : null,
+            neighbour: new V1Probe { FailureThreshold = 2, PeriodSeconds = 1 });
+        PutAlone();
+
+        await _stage.ReconcileAsync<ContainerCheckpoint>();
+
+        (Asked.FreezeLimit?.Milliseconds).Should().Be(probed ? 30_000u : null);
+    }
+
+    [Test]
     public async Task A_migrations_dump_is_bound_by_the_migrations_own_clock()
     {
         var pod = PutPod("Running", null, new V1Probe())!;
@@ -225,7 +239,7 @@ public sealed class CheckpointClaimTests : IDisposable
         },
     });
 
-    private V1Pod? PutPod(string? phase, string? deleted, V1Probe? probe = null)
+    private V1Pod? PutPod(string? phase, string? deleted, V1Probe? probe = null, V1Probe? neighbour = null)
     {
         if (phase is null)
         {
@@ -237,7 +251,12 @@ public sealed class CheckpointClaimTests : IDisposable
             Metadata = new V1ObjectMeta { Name = "q", NamespaceProperty = "n" },
             Spec = new V1PodSpec
             {
-                NodeName = "a", Containers = [new V1Container { Name = "c", LivenessProbe = probe }],
+                NodeName = "a",
+                Containers =
+                [
+                    new V1Container { Name = "neighbour", LivenessProbe = neighbour },
+                    new V1Container { Name = "c", LivenessProbe = probe },
+                ],
             },
             Status = new V1PodStatus { Phase = phase },
         });
