@@ -295,16 +295,17 @@ public static class Reasons
     /// stopped.</summary>
     /// <remarks>Mend the node: when it answers, the migration ends by itself. Declare it dead only when it is certain
     /// not to run any more, and the source goes on: kubectl taint node NODE
-    /// node.kubernetes.io/out-of-service=nodeshutdown:NoExecute, or kubectl delete node NODE, which counts after a
-    /// minute, or kubectl delete pod TARGET --force. Never of a node that may run: two copies would. Take the taint
-    /// back when the machine is mended: kubectl taint node NODE node.kubernetes.io/out-of-service-</remarks>
+    /// node.kubernetes.io/out-of-service=nodeshutdown:NoExecute, which counts while the node is not ready, or kubectl
+    /// delete node NODE, which counts after a minute, or kubectl delete pod TARGET --force. Never of a node that may
+    /// run: two copies would. Take the taint back when the machine is mended: kubectl taint node NODE
+    /// node.kubernetes.io/out-of-service-</remarks>
     public const string TargetUnreachable = "TargetUnreachable";
 
     /// <summary>The node of the source does not answer: its pod can neither be removed nor told to go on.</summary>
     /// <remarks>Mend the node: when it answers, the migration ends by itself. Declare it dead only when it is certain
-    /// not to run any more: kubectl taint node NODE node.kubernetes.io/out-of-service=nodeshutdown:NoExecute, or
-    /// kubectl delete node NODE, which counts after a minute. Take the taint back when the machine is mended: kubectl
-    /// taint node NODE node.kubernetes.io/out-of-service-</remarks>
+    /// not to run any more: kubectl taint node NODE node.kubernetes.io/out-of-service=nodeshutdown:NoExecute, which
+    /// counts while the node is not ready, or kubectl delete node NODE, which counts after a minute. Take the taint
+    /// back when the machine is mended: kubectl taint node NODE node.kubernetes.io/out-of-service-</remarks>
     public const string SourceUnreachable = "SourceUnreachable";
 
     /// <summary>A node is gone, or was put out of service: the target's before the restore was verified, and the

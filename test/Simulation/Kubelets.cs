@@ -2,6 +2,7 @@ using System.Text.Json;
 using k8s;
 using k8s.Models;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.Manager.Agents;
 
 namespace PodCheckpointing.Simulation;
 
@@ -46,17 +47,27 @@ internal sealed class Kubelets(SimulatedServer server, World world, Random rando
         }
 
         List<(string, Action)> collected = node.IsGivenUp && !(world.ToleratesAll && !node.IsForgotten)
-            && !(node.IsUp && pod.Metadata.DeletionTimestamp is not null)
+            && !(IsReady(node) && pod.Metadata.DeletionTimestamp is not null)
             ? [Collect(pod, node)]
             : [];
         return [.. collected, .. ActsOf(node, pod, copy)];
     }
 
-    /// <summary>A pod of a node that is given up goes at once where nobody hears of that; where it is ready again, its
+    /// <summary>A pod of a node that is given up goes at once where nobody hears of that; where it is ready, its
     /// kubelet has the word.</summary>
-    private (string, Action) Collect(V1Pod pod, Node node) => node.IsUp
-        ? ($"taint evicts {pod.Metadata.Name}", () => server.Delete(pod))
+    private (string, Action) Collect(V1Pod pod, Node node) => IsReady(node)
+        ? ($"taint evicts {pod.Metadata.Name}", () => Evict(pod))
         : ($"collector removes {pod.Metadata.Name}", () => server.Remove(pod));
+
+    /// <summary>A user's taint ends what runs there.</summary>
+    private void Evict(V1Pod pod)
+    {
+        world.DeletedByUser.Add(pod.Metadata.Uid!);
+        server.Delete(pod);
+    }
+
+    private bool IsReady(Node node) =>
+        server.Find<V1Node>(null, node.Name) is { } known && AgentDirectory.IsReady(known);
 
     private IEnumerable<(string, Action)> ActsOf(Node node, V1Pod pod, Copy? copy)
     {

@@ -5,7 +5,7 @@ namespace PodCheckpointing.Simulation;
 
 /// <summary>A node that somebody gives up for lost, and that comes back: it was only cut off, and all that runs there
 /// has run on; or it has booted; or another machine has its name, whose disk is empty. By a random stream of its
-/// own.</summary>
+/// own. Or its taint comes too early, while it is ready: then that is no word yet.</summary>
 /// <remarks>
 /// After Kubernetes' own parts: the eviction by taint and the pod collector delete the pods of a node that is given up
 /// (a pod that tolerates every taint is left alone), a node that is ready again has those evicted that stand there
@@ -29,6 +29,7 @@ internal sealed class Returns
     private readonly Node? _node;
     private readonly How _how;
     private readonly Word _word;
+    private readonly int _tooEarly;
     private readonly int _gone;
     private readonly int _said;
     private readonly int _back;
@@ -55,6 +56,7 @@ internal sealed class Returns
             ? Never
             : _said + random.Next(1, random.Next(2) == 0 ? 8 : 100);
         _withdrawn = _back + random.Next(random.Next(2) == 0 ? 8 : Aftermath);
+        _tooEarly = _word == Word.OutOfService && random.Next(2) == 0 ? random.Next(_gone + 1) : Never;
     }
 
     /// <summary>How it comes back.</summary>
@@ -80,6 +82,11 @@ internal sealed class Returns
         if (_node is null)
         {
             return;
+        }
+
+        if (step == _tooEarly && _node is { IsUp: true, KubeletLives: true })
+        {
+            _troubles.PutOutOfService(_node);
         }
 
         if (step == _gone && _node.IsUp)

@@ -11,6 +11,6 @@ internal sealed class SimulatedAgents(
             && !node.IsForgotten ? new SimulatedAgent(caller, world, node, operations, time) : null;
 
     public IEnumerable<ICheckpointAgent> Ready() =>
-        world.Nodes.Values.Where(n => n is { IsUp: true, KubeletLives: true, IsGivenUp: false })
+        world.Nodes.Values.Where(n => n is { IsUp: true, KubeletLives: true, IsForgotten: false })
             .Select(n => new SimulatedAgent(caller, world, n, operations, time));
 }

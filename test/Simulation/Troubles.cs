@@ -205,8 +205,13 @@ internal sealed partial class Troubles
         // Of one whose object was deleted nobody tells.
         if (_server.Find<V1Node>(null, name) is { } node)
         {
-            var status = ready && _world.Nodes[name].KubeletLives ? "True" : "False";
-            _server.Edit(node, json => json["status"]!["conditions"]![0]!["status"] = status);
+            ready &= _world.Nodes[name].KubeletLives;
+            _server.Edit(node, json => json["status"]!["conditions"]![0]!["status"] = ready ? "True" : "False");
+            if (!ready && _world.Nodes[name] is { IsGivenUp: true } tainted)
+            {
+                // A taint that stands there already counts from now on.
+                _world.GiveUp(tainted, runsOn: tainted is { IsOff: false, IsDead: false });
+            }
         }
 
         _world.DisownDeleted();

@@ -177,7 +177,7 @@ internal sealed class Node(string name)
     public bool IsForgotten { get; set; }
 
     /// <summary>The user has said that it will not come back: the cluster's collector
-    /// takes its pods' objects away.</summary>
+    /// takes its pods' objects away, while it is not ready.</summary>
     public bool IsGivenUp { get; set; }
 
     /// <summary>It is out of reach, is given up or about to be, and comes back: see <see cref="Returns"/>.</summary>

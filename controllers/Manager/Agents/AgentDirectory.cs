@@ -35,7 +35,7 @@ internal sealed class AgentDirectory(
 
     public IEnumerable<ICheckpointAgent> Ready() =>
         cluster.All<V1Node>()
-            .Where(n => IsReady(n) && !LostNodes.IsOutOfService(n))
+            .Where(IsReady)
             .Select(n => Find(n.Metadata.Name!))
             .OfType<ICheckpointAgent>();
 

@@ -7,10 +7,11 @@ namespace PodCheckpointing.Manager.Agents;
 /// <summary>Which nodes are dead for certain.</summary>
 /// <remarks>
 /// Silence proves nothing: a node's pods may run behind a cut cable. The out-of-service taint is somebody's word, the
-/// same by which Kubernetes removes pods and detaches volumes. That a node's object is away is less: somebody may have
-/// deleted it to have a kubelet that runs register anew, and its pods run on meanwhile. Kubernetes' own collector waits
-/// 40 s before it takes such pods for gone, and kubelet ends those that it collects; what is still away after that was
-/// meant so.
+/// same by which Kubernetes removes pods and detaches volumes; as there (podgc, gcTerminating) it counts only while the
+/// node is not ready: put on the wrong node, or left on one that is back, it is refuted by what runs there. That a
+/// node's object is away is less: somebody may have deleted it to have a kubelet that runs register anew, and its pods
+/// run on meanwhile. Kubernetes' own collector waits 40 s before it takes such pods for gone, and kubelet ends those
+/// that it collects; what is still away after that was meant so.
 /// </remarks>
 internal sealed class LostNodes(ICluster cluster, TimeProvider time)
 {
@@ -48,6 +49,8 @@ internal sealed class LostNodes(ICluster cluster, TimeProvider time)
         return node;
     }
 
-    /// <summary>Whether somebody has said of a node that stands there that it is shut down.</summary>
-    public static bool IsOutOfService(V1Node node) => node.Spec?.Taints?.Any(t => t.Key == OutOfService) == true;
+    /// <summary>Whether somebody has said of a node that stands there that it is shut down, and nothing speaks against
+    /// it.</summary>
+    public static bool IsOutOfService(V1Node node) =>
+        !AgentDirectory.IsReady(node) && node.Spec?.Taints?.Any(t => t.Key == OutOfService) == true;
 }

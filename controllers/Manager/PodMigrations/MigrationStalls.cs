@@ -75,8 +75,8 @@ internal static class MigrationStalls
 
     /// <summary>The commands that declare a node dead, and take that back.</summary>
     private static string DeclareDead(string? node) =>
-        $"kubectl taint node {node} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute, or kubectl delete node "
-        + $"{node}, which counts after a minute. "
+        $"kubectl taint node {node} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute, which counts while the "
+        + $"node is not ready, or kubectl delete node {node}, which counts after a minute. "
         + $"Take the taint back when the machine is mended: kubectl taint node {node} "
         + "node.kubernetes.io/out-of-service-";
 

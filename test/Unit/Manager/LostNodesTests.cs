@@ -23,6 +23,16 @@ public sealed class LostNodesTests : MigrationTests
         _lost.Contains("b").Should().BeTrue();
     }
 
+    [TestCase("True", false)]
+    [TestCase("False", true)]
+    [TestCase("Unknown", true)]
+    public void A_taint_on_a_node_that_is_ready_proves_nothing(string ready, bool lost)
+    {
+        _world.Put(MigrationWorld.Node("b", outOfService: true, ready));
+
+        _lost.Contains("b").Should().Be(lost);
+    }
+
     [Test]
     public void A_node_whose_object_is_away_is_lost_when_it_has_been_for_longer_than_it_takes_to_register_anew()
     {

@@ -98,7 +98,9 @@ public sealed class MigrationReconcilerTests : MigrationTests
         _world.Condition(ConditionTypes.Stalled)
             .Should().Match<V1Condition>(c => c.Status == "True" && c.Reason == Reasons.SourceUnreachable
             && c.Message!.StartsWith("node a, where the pod is being dumped, does not answer")
-            && c.Message.Contains("kubectl taint node a node.kubernetes.io/out-of-service=nodeshutdown:NoExecute")
+            && c.Message.Contains(
+                "kubectl taint node a node.kubernetes.io/out-of-service=nodeshutdown:NoExecute, which counts while "
+                    + "the node is not ready, or kubectl delete node a")
             && c.Message.EndsWith(
                 "Take the taint back when the machine is mended: kubectl taint node a "
                     + "node.kubernetes.io/out-of-service-"));

@@ -109,7 +109,10 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, IEventRecorder
     /// <summary>What was deleted, by name.</summary>
     public List<string> Deleted { get; } = [];
 
-    public static V1Node Node(string name, bool outOfService = false, string ready = "True") => new()
+    /// <param name="name">Its name.</param>
+    /// <param name="outOfService">Whether somebody says that it is shut down.</param>
+    /// <param name="ready">What is known of it; null: nothing where it is shut down, else that it is ready.</param>
+    public static V1Node Node(string name, bool outOfService = false, string? ready = null) => new()
     {
         Metadata = new V1ObjectMeta { Name = name },
         Spec = new V1NodeSpec { Taints = outOfService ?
@@ -118,7 +121,10 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, IEventRecorder
         ] : null },
         Status = new V1NodeStatus
         {
-            Conditions = [new V1NodeCondition { Type = "Ready", Status = ready }],
+            Conditions =
+            [
+                new V1NodeCondition { Type = "Ready", Status = ready ?? (outOfService ? "Unknown" : "True") },
+            ],
             Addresses = [new V1NodeAddress { Type = "InternalIP", Address = "192.0.2.1" }],
         },
     };
@@ -242,7 +248,7 @@ internal sealed class MigrationWorld : ICluster, IAgentDirectory, IEventRecorder
     public string? HomeOf(string pod) => _homes.GetValueOrDefault(pod);
 
     public bool IsReady(string node) =>
-        Find<V1Node>(new(null, node)) is { } found && AgentDirectory.IsReady(found) && !LostNodes.IsOutOfService(found);
+        Find<V1Node>(new(null, node)) is { } found && AgentDirectory.IsReady(found);
 
     /// <summary>Every agent answers so from now on, also to what it has been asked already; what it has no answer for
     /// stays under way.</summary>
