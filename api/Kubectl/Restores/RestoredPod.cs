@@ -8,7 +8,8 @@ internal static class RestoredPod
 {
     private const string LastApplied = "kubectl.kubernetes.io/last-applied-configuration";
 
-    // Labels by which controllers know their own; the restored pod belongs to none.
+    // Labels by which controllers know their own; the restored pod belongs to none. The one that Argo CD tracks by
+    // unless it is told otherwise stays: Services select by it.
     private static readonly string[] ControllersLabels =
     [
         "pod-template-hash",
@@ -16,6 +17,7 @@ internal static class RestoredPod
         "statefulset.kubernetes.io/pod-name",
         "apps.kubernetes.io/pod-index",
         WellKnown.MigrationUid,
+        ArgoCD.InstanceLabel,
     ];
 
     private static readonly string[] OldAnnotations =
@@ -25,6 +27,7 @@ internal static class RestoredPod
         WellKnown.RestoreOutcomeOf,
         WellKnown.RequestedAt,
         WellKnown.OriginalPodName,
+        .. ArgoCD.Tracking,
     ];
 
     // What a server or another RuntimeClass put in, and what cannot be created.
@@ -35,6 +38,12 @@ internal static class RestoredPod
         var annotations = Without(source.Metadata.Annotations, OldAnnotations);
         annotations[WellKnown.RestoreAnnotation] = artifact.ToString();
         var labels = IsAdoptedByLabels(source) ? [] : Without(source.Metadata.Labels, ControllersLabels);
+        if (labels.Count > 0)
+        {
+            // Any of them may be the one by which Argo CD tracks, and a clone is in no Git.
+            ArgoCD.KeepUnpruned(annotations);
+        }
+
         return new V1Pod
         {
             Metadata = new V1ObjectMeta

@@ -26,13 +26,6 @@ internal sealed record Handover(
 {
     public const string LowestCost = "-2147483648";
 
-    /// <summary>A waiting target's annotations: it makes no application OutOfSync, and no sync prunes it.</summary>
-    private static readonly Dictionary<string, string> Unpruned = new()
-    {
-        ["argocd.argoproj.io/compare-options"] = "IgnoreExtraneous",
-        ["argocd.argoproj.io/sync-options"] = "Prune=false",
-    };
-
     /// <summary>Whether the pod's labels and owners must wait.</summary>
     public static bool IsNeeded(V1Pod source) => source.Controller() is not null;
 
@@ -97,10 +90,7 @@ internal sealed record Handover(
     public static void Prepare(V1Pod source, IDictionary<string, string> annotations)
     {
         annotations[WellKnown.Handover] = KubernetesJson.Serialize(From(source));
-        foreach (var (key, value) in Unpruned)
-        {
-            annotations[key] = value;
-        }
+        ArgoCD.KeepUnpruned(annotations);
     }
 
     /// <summary>The one write to the target's metadata: what the source has now, or
@@ -121,7 +111,7 @@ internal sealed record Handover(
         }
 
         var annotations = new JsonObject { [WellKnown.Handover] = null };
-        foreach (var key in Unpruned.Keys)
+        foreach (var key in ArgoCD.Options)
         {
             annotations[key] = due.Annotations?.TryGetValue(key, out var own) == true ? own : null;
         }
@@ -138,5 +128,5 @@ internal sealed record Handover(
     private static Handover From(V1Pod pod) => new(
         pod.Metadata.Labels?.Where(l => l.Key != WellKnown.MigrationUid).ToDictionary(),
         pod.Metadata.OwnerReferences,
-        pod.Metadata.Annotations?.Where(a => Unpruned.ContainsKey(a.Key)).ToDictionary());
+        pod.Metadata.Annotations?.Where(a => ArgoCD.Options.Contains(a.Key)).ToDictionary());
 }

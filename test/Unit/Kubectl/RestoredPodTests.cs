@@ -45,7 +45,7 @@ internal sealed class RestoredPodTests
 
         KubernetesJson.Serialize(pod).Should().Be(
             """
-            {"apiVersion":"v1","kind":"Pod","metadata":{"name":"again","namespace":"shop","labels":{"app":"web"},"annotations":{"note":"kept","io.kubernetes.cri-o.checkpoint-restore":"shared://0b1c2d3e/20261121t080000z-0b1c2d"}},"spec":{"nodeName":"node-b","runtimeClassName":"checkpoint-restore","initContainers":[{"name":"proxy","restartPolicy":"Always"}],"containers":[{"name":"main","image":"busybox","lifecycle":{"preStop":{"exec":{"command":["true"]}}}}],"nodeSelector":{"disk":"fast"}}}
+            {"apiVersion":"v1","kind":"Pod","metadata":{"name":"again","namespace":"shop","labels":{"app":"web"},"annotations":{"note":"kept","io.kubernetes.cri-o.checkpoint-restore":"shared://0b1c2d3e/20261121t080000z-0b1c2d","argocd.argoproj.io/compare-options":"IgnoreExtraneous","argocd.argoproj.io/sync-options":"Prune=false"}},"spec":{"nodeName":"node-b","runtimeClassName":"checkpoint-restore","initContainers":[{"name":"proxy","restartPolicy":"Always"}],"containers":[{"name":"main","image":"busybox","lifecycle":{"preStop":{"exec":{"command":["true"]}}}}],"nodeSelector":{"disk":"fast"}}}
             """);
     }
 
@@ -77,6 +77,40 @@ internal sealed class RestoredPodTests
 
         RestoredPod.From(source, Artifact, "again", "shop", "node-b").Metadata.Labels.Should().BeEquivalentTo(
             kept ? new Dictionary<string, string> { ["app"] = "web" } : null);
+    }
+
+    [Test]
+    public void Is_nothing_that_Argo_CD_could_take_for_the_first_one_or_prune_as_taken_out_of_Git(
+        [Values] bool selected)
+    {
+        var source = new V1Pod
+        {
+            Metadata = new V1ObjectMeta
+            {
+                Name = "web",
+                Labels = new Dictionary<string, string> { ["argocd.argoproj.io/instance"] = "shop" },
+                Annotations = new Dictionary<string, string>
+                {
+                    ["argocd.argoproj.io/tracking-id"] = "shop:/Pod:shop/web",
+                    ["argocd.argoproj.io/installation-id"] = "main",
+                    ["argocd.argoproj.io/sync-options"] = "Replace=true",
+                },
+            },
+        };
+        if (selected)
+        {
+            source.Metadata.Labels["app.kubernetes.io/instance"] = "shop";
+        }
+
+        var clone = RestoredPod.From(source, Artifact, "again", "shop", "node-b").Metadata;
+
+        clone.Annotations!.Keys.Should().NotContain(
+            ["argocd.argoproj.io/tracking-id", "argocd.argoproj.io/installation-id"]);
+        clone.Labels.Should().BeEquivalentTo(
+            selected ? new Dictionary<string, string> { ["app.kubernetes.io/instance"] = "shop" } : null,
+            "Services may select by it, too");
+        clone.Annotations!["argocd.argoproj.io/sync-options"].Should().Be(selected ? "Prune=false" : "Replace=true");
+        clone.Annotations.ContainsKey("argocd.argoproj.io/compare-options").Should().Be(selected);
     }
 
     [TestCase("a: 1", """{"a":1}""")]
