@@ -13,9 +13,7 @@ internal sealed class CrowdPlay : Play
     private const int Pods = 6;
     private readonly Troubles _troubles;
     private readonly Dictionary<int, Action> _plan = [];
-
-    /// <summary>Who had been let begin, and what each of the others had been told, at the last look.</summary>
-    private readonly HashSet<string> _began = [];
+    private readonly SlotJudge _slots;
 
     public CrowdPlay(int seed)
         : base(seed, play => new World(play.Server, play.Random, play.Time)
@@ -45,6 +43,7 @@ internal sealed class CrowdPlay : Play
         }
 
         _troubles = new Troubles(Server, World, Random, Trace, seed, kept: true, ofMigration: false);
+        _slots = new SlotJudge(Server, World, () => Operator);
         Begin();
     }
 
@@ -92,48 +91,8 @@ internal sealed class CrowdPlay : Play
     protected override void Check()
     {
         base.Check();
-        var all = Server.All<PodMigration>().ToList();
-        var underWay = all.Where(m => m.Status is { CompletionTime: null, Outcome: null } s
-            && s.Conditions.IsTrue(ConditionTypes.Validated)).ToList();
-        // What a leader has sent before its lease ended may arrive when the next one has counted: one more for each
-        // such migration, for as long as it is under way.
-        bool IsLate(PodMigration migration) => Trace.Exists(t =>
-            t.StartsWith($"status PodMigration {migration.Metadata.Name} ", StringComparison.Ordinal)
-            && t.EndsWith("(late)", StringComparison.Ordinal));
-        bool Exceeds(IEnumerable<PodMigration> some, int limit) =>
-            some.Count() > limit && some.Count(m => !IsLate(m)) > limit;
-        Must(!Exceeds(underWay, World.Limits.ParallelPerCluster), "more migrations are under way than may be");
-        Must(!underWay.GroupBy(m => m.Status!.SourceNode)
-            .Any(g => Exceeds(g, World.Limits.ParallelOutboundPerNode)), "more leave a node than may");
-        Must(!underWay.GroupBy(m => m.Status!.TargetNode)
-            .Any(g => Exceeds(g, World.Limits.ParallelInboundPerNode)), "more come to a node than may");
-        InTurn(all);
+        _slots.Check();
     }
-
-    /// <summary>Of two that need the same, the older one begins first where it waits already, also
-    /// before one that has just come.</summary>
-    private void InTurn(List<PodMigration> all)
-    {
-        foreach (var migration in all.Where(
-            m => Operator.Slots.Holds(ObjectKey.Of(m)) && _began.Add($"{Operator.Lives}/{m.Metadata.Uid}")))
-        {
-            var passed = all.Find(m => Waits(m)
-                && !Operator.Slots.Holds(ObjectKey.Of(m))
-                && NodeOf(m) == NodeOf(migration)
-                && m.Spec.TargetNode == migration.Spec.TargetNode
-                && m.Metadata.CreationTimestamp < migration.Metadata.CreationTimestamp);
-            // What another operator has let begin is only taken over.
-            Must(
-                passed is null || migration.Status?.Conditions.IsTrue(ConditionTypes.Validated) == true,
-                $"{migration.Metadata.Name} begins before {passed?.Metadata.Name}, which is older");
-        }
-    }
-
-    private string? NodeOf(PodMigration migration) => Server.Find<V1Pod>("n", migration.Spec.PodName)?.Spec.NodeName;
-
-    private static bool Waits(PodMigration migration) =>
-        migration is { Metadata.DeletionTimestamp: null, Spec.Abort: not true, Status.CompletionTime: null }
-        && migration.Status.Conditions.Find(ConditionTypes.Validated)?.Reason == Reasons.WaitingForSlot;
 
     private bool GoesOn()
     {

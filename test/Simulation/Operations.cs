@@ -33,6 +33,9 @@ internal sealed class Operations(Random random)
     /// <summary>Whether one ever was.</summary>
     public bool EverLost { get; private set; }
 
+    /// <summary>Whose call is being carried out just now; null: none is.</summary>
+    public Caller? Carried { get; private set; }
+
     public int Count => _open.Count;
 
     /// <summary>Calls of operators that are no more, which nobody knows when to expect.</summary>
@@ -112,7 +115,7 @@ internal sealed class Operations(Random random)
             ? random.Next(20) switch { 0 => Lost.Request, 1 => Lost.Answer, _ => Lost.Nothing }
             : Lost.Nothing;
         EverLost |= lost != Lost.Nothing;
-        operation.Run(lost);
+        Carry(operation, lost);
         return lost == Lost.Nothing ? operation.Name : $"{operation.Name} (lost {lost})";
     }
 
@@ -129,7 +132,7 @@ internal sealed class Operations(Random random)
         // It finds the world as it is: what it would have waited for is not waited for by anybody.
         if (operation.Ready())
         {
-            operation.Run(Lost.Nothing);
+            Carry(operation, Lost.Nothing);
         }
 
         return operation.Name + " (late)";
@@ -155,6 +158,13 @@ internal sealed class Operations(Random random)
                     break;
             }
         }
+    }
+
+    private void Carry(Operation operation, Lost lost)
+    {
+        Carried = operation.Caller;
+        operation.Run(lost);
+        Carried = null;
     }
 
     private static void Carry<T>(Func<T> effect)

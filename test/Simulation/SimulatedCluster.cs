@@ -44,6 +44,10 @@ internal sealed class SimulatedCluster : ICluster
     /// <summary>Is told what an informer has just seen.</summary>
     public event Action<IKubernetesObject<V1ObjectMeta>>? Saw;
 
+    /// <summary>The migrations that there were when the server first listed them for it; null: it has not
+    /// yet.</summary>
+    public IReadOnlyList<PodMigration>? Counted { get; private set; }
+
     public bool Behind => _kinds.Values.Any(k => k.IsBehind);
 
     public void Die() => _server.Changed -= Enqueue;
@@ -67,7 +71,12 @@ internal sealed class SimulatedCluster : ICluster
 
     public Task<IReadOnlyList<T>> ListAsync<T>(CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta> =>
-        Read<IReadOnlyList<T>>($"list {typeof(T).Name}", () => [.. _server.All<T>()]);
+        Read<IReadOnlyList<T>>($"list {typeof(T).Name}", () =>
+        {
+            IReadOnlyList<T> all = [.. _server.All<T>()];
+            Counted ??= all as IReadOnlyList<PodMigration>;
+            return all;
+        });
 
     public async Task<T> CreateOrGetAsync<T>(T item, CancellationToken cancellationToken)
         where T : class, IKubernetesObject<V1ObjectMeta>

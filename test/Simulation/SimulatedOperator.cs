@@ -116,6 +116,9 @@ internal sealed class SimulatedOperator : IDisposable, ILeadership
     /// <summary>Whether something of it is on its way.</summary>
     public bool HasSent => _operations.HasSent(_caller);
 
+    /// <summary>Whether a call of it is being carried out just now.</summary>
+    public bool IsHeard => _operations.Carried == _caller;
+
     /// <summary>Counts the operators.</summary>
     public int Lives { get; init; }
 
