@@ -9,10 +9,12 @@ namespace PodCheckpointing.Simulation;
 internal sealed partial class SimulatedAgent
 {
     public Task<PrepareRestoreResponse> PrepareRestoreAsync(
-        PrepareRestoreRequest request, CancellationToken cancellationToken) =>
-        Call($"stage {request.ContainerName}", () =>
+        PrepareRestoreRequest request, CancellationToken cancellationToken)
+    {
+        var uri = ArtifactUri.Parse(request.ArtifactUri);
+        world.Reads[request.PodUid] = (uri.PodUid, uri.CheckpointId);
+        return Call($"stage {request.ContainerName}", () =>
         {
-            var uri = ArtifactUri.Parse(request.ArtifactUri);
             var stage = node.StageOf(request.PodUid);
             if (stage.Failed is not null)
             {
@@ -39,6 +41,7 @@ internal sealed partial class SimulatedAgent
             stage.Values[request.ContainerName] = part.Value;
             return new PrepareRestoreResponse();
         });
+    }
 
     /// <summary>It is restored as soon as it is written, and stands still until its
     /// checkpoint is sealed and confirmed.</summary>

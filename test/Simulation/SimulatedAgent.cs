@@ -232,6 +232,11 @@ internal sealed partial class SimulatedAgent(
         Call("delete bytes", () =>
         {
             var whole = (request.PodUid, request.CheckpointId);
+            if (world.Store.ContainsKey(whole) && world.IsRead(whole))
+            {
+                world.Violations.Add("bytes are deleted while a restore reads them");
+            }
+
             if (request.ContainerName.Length == 0)
             {
                 world.Store.Remove(whole);

@@ -10,6 +10,9 @@ internal sealed class StandalonePlay : Play
     private readonly Troubles _troubles;
     private readonly SortedDictionary<int, Action> _plan = [];
     private readonly bool _retains;
+
+    /// <summary>Whether the checkpoint is deleted while a restore reads it.</summary>
+    private readonly bool _deletesAmidst;
     private readonly V1Pod _source;
 
     public StandalonePlay(int seed)
@@ -43,6 +46,10 @@ internal sealed class StandalonePlay : Play
         {
             _plan[Random.Next(1000)] = DeleteCheckpoint;
         }
+        else
+        {
+            _deletesAmidst = Random.Next(2) == 0;
+        }
 
         _troubles = new Troubles(Server, World, Random, Trace, seed, kept: true, ofMigration: false);
         Begin();
@@ -66,6 +73,11 @@ internal sealed class StandalonePlay : Play
                 {
                     _plan.Remove(due, out var act);
                     act!();
+                }
+
+                if (_deletesAmidst && IsRead() && Random.Next(5) == 0)
+                {
+                    DeleteCheckpoint();
                 }
 
                 _troubles.Happen(step);
@@ -115,8 +127,6 @@ internal sealed class StandalonePlay : Play
         return World.Violations;
     }
 
-    /// <summary>What is being read stays: a pod for which a part has been read has the others,
-    /// too, unless it is refused.</summary>
     protected override void Check()
     {
         base.Check();
@@ -127,26 +137,11 @@ internal sealed class StandalonePlay : Play
             Must(pod is null || copy.Containers.Count(p => p.Life is Life.Running or Life.Dead)
                 == pod.Spec.Containers.Count, "a pod runs with a part of its checkpoint");
         }
-
-        foreach (var pod in Server.All<V1Pod>()
-            .Where(p => p.Metadata.Name != "p" && p.Metadata.DeletionTimestamp is null && !HasOutcome(p)))
-        {
-            var stage = World.Nodes[pod.Spec.NodeName!].Stages.GetValueOrDefault(pod.Metadata.Uid!);
-            Must(
-                stage is null or { Failed: not null }
-                    || stage.Values.Count is 0
-                    || stage.Values.Count == pod.Spec.Containers.Count
-                    || World.Store.Values.Any(s => s.Count == pod.Spec.Containers.Count),
-                "bytes are deleted while a restore reads them");
-        }
     }
 
     /// <summary>What was to be retained and was never made is looked for on the
     /// volume every minute, for ever.</summary>
     private bool LooksForBytesOnly(int step) => _retains && Checkpoint is null && step > 4 * FaultySteps;
-
-    private static bool HasOutcome(V1Pod pod) =>
-        pod.Metadata.Annotations?.ContainsKey(WellKnown.RestoreOutcome) == true;
 
     private void Decide()
     {
@@ -159,7 +154,7 @@ internal sealed class StandalonePlay : Play
         Must(source.Containers.All(p => p.Life == Life.Running), "the pod does not run on");
         foreach (var pod in Server.All<V1Pod>().Where(p => p.Metadata.Name != "p"))
         {
-            if (!HasOutcome(pod))
+            if (!World.HasOutcome(pod))
             {
                 World.Violations.Add($"{pod.Metadata.Name} waits for its restore");
                 return;
@@ -173,9 +168,9 @@ internal sealed class StandalonePlay : Play
                 $"{pod.Metadata.Name} says {pod.Metadata.Annotations[WellKnown.RestoreOutcome]}, and runs: {runs}");
         }
 
-        Ending =
-            "standalone with "
-                + $"{Server.All<V1Pod>().Count(p => HasOutcome(p) && p.Metadata.Annotations![WellKnown.RestoreOutcome] == Outcomes.Restored)} restored";
+        var restored = Server.All<V1Pod>().Count(p =>
+            World.HasOutcome(p) && p.Metadata.Annotations![WellKnown.RestoreOutcome] == Outcomes.Restored);
+        Ending = $"standalone with {restored} restored";
     }
 
     private void CreateRestore(string name, string node)
@@ -203,6 +198,10 @@ internal sealed class StandalonePlay : Play
             },
         });
     }
+
+    private bool IsRead() =>
+        Checkpoint is { Metadata.DeletionTimestamp: null, Status: { PodUID: { } uid, CheckpointID: { } id } }
+        && World.IsRead((uid, id));
 
     private void DeleteCheckpoint()
     {

@@ -29,6 +29,9 @@ internal sealed partial class World(SimulatedServer server, Random random, TimeP
 
     public HashSet<(string, string)> Sealed { get; } = [];
 
+    /// <summary>Of which checkpoints agents have been asked to stage what, by the uids of the pods.</summary>
+    public Dictionary<string, (string PodUid, string Checkpoint)> Reads { get; } = [];
+
     public bool DumpsFail { get; init; }
 
     public bool RestoresFail { get; init; }
@@ -85,6 +88,16 @@ internal sealed partial class World(SimulatedServer server, Random random, TimeP
     /// <summary>What a node has, or has had, of a pod.</summary>
     public Copy? On(Node node, string podUid) =>
         Copies.Find(c => c.PodUid == podUid && c.Node == node.Name && !c.IsReplaced);
+
+    /// <summary>Whether a pod, which a user has made, has been told what its restore has come to.</summary>
+    public static bool HasOutcome(V1Pod pod) =>
+        pod.Metadata.Annotations?.ContainsKey(WellKnown.RestoreOutcome) == true;
+
+    /// <summary>Whether a pod, which a user has made, is being restored from a checkpoint. What its agent has been
+    /// asked to stage is read until its outcome is told: pages may come when it runs.</summary>
+    public bool IsRead((string PodUid, string Checkpoint) whole) => server.All<V1Pod>().Any(p =>
+        p.Metadata.DeletionTimestamp is null && !StrayTargets.IsTarget(p) && !HasOutcome(p)
+        && Reads.GetValueOrDefault(p.Metadata.Uid!) == whole);
 
     /// <summary>Whether the target of a migration has been let run.</summary>
     public bool HasRun(string migration) =>
