@@ -41,10 +41,10 @@ internal sealed class Invariants(SimulatedServer server, World world)
             && server.All<PodMigration>().Any(
                 m => m.Metadata.Uid == p.Metadata.Labels?[WellKnown.MigrationUid]
                 && m.Status is not { CompletionTime: not null }
-                && m.Status?.Steps?.Any(s => s.Name == Steps.ColdStart) != true)
-            && world.Copies.Any(c => c.PodUid == p.Metadata.Uid && (c.Lives || c.Containers.Count == 0)
-                && !world.Nodes[c.Node].IsGone && world.Nodes[c.Node].Holds.Count == 0
-                && world.Nodes[c.Node].Stages.GetValueOrDefault(c.PodUid)?.Go != true)))
+                && m.Status?.Steps?.Any(s => s.Name == Steps.ColdStart) != true
+                && world.Copies.Any(c => c.PodUid == p.Metadata.Uid && (c.Lives || c.Containers.Count == 0)
+                    && !world.Nodes[c.Node].IsGone && !world.Nodes[c.Node].Holds.ContainsKey(m.Metadata.Uid!)
+                    && world.Nodes[c.Node].Stages.GetValueOrDefault(c.PodUid)?.Go != true))))
         {
             world.Violations.Add("a target without its sockets answers for the address");
         }
