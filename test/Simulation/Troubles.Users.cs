@@ -61,6 +61,27 @@ internal sealed partial class Troubles
         }
     }
 
+    /// <summary>By a random stream of its own, as <see cref="Faults"/>.</summary>
+    private HashSet<int> FinalizersTakenAt(int seed)
+    {
+        var random = new Random(unchecked((seed * 7919) + 5));
+        // One that is deleted, too, is gone at once, with all that it knows: whoever does both answers for it.
+        return random.Next(5) != 0
+            || _plan.Values.Any(p => p.Name.Contains("deletes the migration", StringComparison.Ordinal))
+                ? []
+                : [.. Enumerable.Range(0, random.Next(1, 6)).Select(_ => random.Next(300))];
+    }
+
+    /// <summary>kubectl patch, with finalizers: [].</summary>
+    private void TakeFinalizers()
+    {
+        _trace.Add("user: takes the finalizers of migrations away");
+        foreach (var migration in _server.All<PodMigration>().Where(m => m.Metadata.DeletionTimestamp is null))
+        {
+            _server.Edit(migration, json => json["metadata"]!["finalizers"] = new JsonArray());
+        }
+    }
+
     private void Delete<T>(string name)
         where T : class, k8s.IKubernetesObject<V1ObjectMeta>
     {

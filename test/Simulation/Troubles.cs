@@ -27,6 +27,9 @@ internal sealed partial class Troubles
     private int _lateEnds;
     private readonly List<Action> _atTheEnd = [];
 
+    /// <summary>When a user takes away the finalizers of migrations.</summary>
+    private readonly HashSet<int> _takesFinalizers;
+
     /// <summary>What is done as soon as it can be, by when it can.</summary>
     private readonly List<(Func<bool> When, Action Do)> _waiting = [];
 
@@ -102,6 +105,7 @@ internal sealed partial class Troubles
         Faults = new Faults(world, seed, trace, name => Ready(name, world.Nodes[name].IsUp), ofMigration);
         Returns = new Returns(server, world, this, trace, seed, mayBeLost: ofMigration && !kept);
         Ttl = random.Next(6) == 0 ? random.Next(60) : null;
+        _takesFinalizers = ofMigration ? FinalizersTakenAt(seed) : [];
         OnlyDelay = _plan.Values.All(p => p.Name == Snapshots)
             && Returns.AreNone && Faults.OnlyDelay && Timeout is null && !DryRun
             && !world.DumpsFail && !world.RestoresFail && world.Failures == 0;
@@ -143,6 +147,11 @@ internal sealed partial class Troubles
         {
             _trace.Add(act.Name);
             act.Do();
+        }
+
+        if (_takesFinalizers.Contains(step))
+        {
+            TakeFinalizers();
         }
 
         Faults.Happen(step);
