@@ -77,12 +77,13 @@ internal sealed class AheadStaging(
             return null;
         }
 
-        if (!_attempts.TryRemove(KeyValuePair.Create(folder, attempt)))
+        if (!attempt.Take())
         {
+            await GiveUpAsync(folder, attempt);
             return null;
         }
 
-        attempt.Dispose();
+        Forget(folder, attempt);
         return folder.Ahead;
     }
 
@@ -96,22 +97,36 @@ internal sealed class AheadStaging(
         return GiveUpAsync(folder, attempt);
     }
 
-    private async Task GiveUpAsync(ContainerRestoreFolder folder, Attempt attempt)
+    private Task GiveUpAsync(ContainerRestoreFolder folder, Attempt attempt) =>
+        attempt.EndAsync(() => RemoveAsync(folder, attempt));
+
+    private async Task RemoveAsync(ContainerRestoreFolder folder, Attempt attempt)
     {
-        // Whoever takes it out ends it.
-        if (_attempts.TryRemove(KeyValuePair.Create(folder, attempt)))
+        try
         {
             await attempt.StopAsync();
             PrivateFolder.Delete(folder.Ahead);
-            attempt.Dispose();
         }
+        finally
+        {
+            // Not before its folder has gone, or the next attempt's would go with it.
+            Forget(folder, attempt);
+        }
+    }
+
+    private void Forget(ContainerRestoreFolder folder, Attempt attempt)
+    {
+        _attempts.TryRemove(KeyValuePair.Create(folder, attempt));
+        attempt.Dispose();
     }
 
     private sealed class Attempt : IDisposable
     {
+        private readonly Lock _ending = new();
         private readonly CancellationTokenSource _stop = new();
         private readonly TaskCompletionSource<ContainerManifest> _finished =
             new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private Task? _end;
 
         public Attempt(string folder, ArtifactFollower follower) => Extraction = Task.Run(() =>
             follower.ExtractAsync(
@@ -123,6 +138,26 @@ internal sealed class AheadStaging(
         {
             _finished.TrySetResult(manifest);
             return Extraction;
+        }
+
+        /// <summary>Takes what it made; false where somebody has, or where it has been given up.</summary>
+        public bool Take()
+        {
+            lock (_ending)
+            {
+                var taken = _end is null;
+                _end ??= Task.CompletedTask;
+                return taken;
+            }
+        }
+
+        /// <summary>Ends it once, unless what it made was taken. Whoever else asks waits for that end.</summary>
+        public Task EndAsync(Func<Task> end)
+        {
+            lock (_ending)
+            {
+                return _end ??= Task.Run(end);
+            }
         }
 
         public async Task StopAsync()

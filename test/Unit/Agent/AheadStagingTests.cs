@@ -1,6 +1,9 @@
 using FluentAssertions;
 using Grpc.Core;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 using NUnit.Framework;
+using PodCheckpointing.Agent;
 using PodCheckpointing.Agent.Restores;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
@@ -73,6 +76,30 @@ public sealed class AheadStagingTests : StoreFolder
 
         // Nobody asks for it, nor cancels it.
         await Wait.UntilAsync(() => !_ahead.Has(new ContainerRestoreFolder(Folder)) && !Directory.Exists(Ahead));
+    }
+
+    [Test]
+    public async Task Whoever_gives_up_what_is_given_up_already_waits_until_nothing_of_it_is_left()
+    {
+        using var clock = new HeldClock();
+        var (time, log) = (new HandTime(), new ReasonLog());
+        var folder = new ContainerRestoreFolder(Folder);
+        var ahead = new AheadStaging(
+            new CheckpointStore(Root, clock), Options.Create(new AgentOptions { StateRoot = Out }), time, log);
+        ahead.Begin(folder, ArtifactUri.ForContainer(Pod, Id, "c"));
+        await clock.Looked.WaitAsync(Wait.Patience);
+        time.Advance(TimeSpan.FromMinutes(30));
+        await log.Written.WaitAsync(Wait.Patience);
+
+        var again = ahead.GiveUpAsync(folder.Pod);
+        var (ended, free) = (again.IsCompleted, !ahead.Has(folder));
+        clock.Dispose();
+        await again;
+
+        ended.Should().BeFalse("it still looks for what to extract");
+        free.Should().BeFalse("the next attempt's folder would go with it");
+        Directory.Exists(Ahead).Should().BeFalse();
+        ahead.Has(folder).Should().BeFalse();
     }
 
     [Test]
@@ -205,5 +232,45 @@ public sealed class AheadStagingTests : StoreFolder
                 ArtifactUri = request.ArtifactUri,
             },
             CancellationToken.None);
+    }
+
+    /// <summary>A clock that answers whoever looks at it a second time when the test has done with it.</summary>
+    private sealed class HeldClock : TimeProvider, IDisposable
+    {
+        private readonly TaskCompletionSource _looked = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly TaskCompletionSource _answers = new();
+        private int _looks;
+
+        public Task Looked => _looked.Task;
+
+        public override long GetTimestamp()
+        {
+            if (Interlocked.Increment(ref _looks) > 1)
+            {
+                _looked.TrySetResult();
+                _answers.Task.Wait();
+            }
+
+            return base.GetTimestamp();
+        }
+
+        public void Dispose() => _answers.TrySetResult();
+    }
+
+    /// <summary>Tells that something was logged.</summary>
+    private sealed class ReasonLog : ILogger<AheadStaging>
+    {
+        private readonly TaskCompletionSource _written = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public Task Written => _written.Task;
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(
+            LogLevel logLevel, EventId eventId, TState state, Exception? exception,
+            Func<TState, Exception?, string> formatter) => _written.TrySetResult();
     }
 }
