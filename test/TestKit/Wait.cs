@@ -7,7 +7,7 @@ namespace PodCheckpointing.TestKit;
 internal static class Wait
 {
     /// <summary>Only a failure takes so long: a slow machine fails no test by it.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
+    public static TimeSpan Patience { get; } = TimeSpan.FromMinutes(3);
 
     /// <summary>Waits until something is so.</summary>
     /// <exception cref="TimeoutException">It is not, after minutes.</exception>

@@ -6,6 +6,7 @@ using PodCheckpointing.Api.Agent;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Component.Store;
+using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.Component.Checkpoints;
 
@@ -81,6 +82,6 @@ internal sealed class FullDiskTests
     }
 
     private Task FenceAsync() => _node.Client.FenceAsync(
-        new FenceRequest { PodUid = Pod, Holder = "m", TcpPolicy = "Close" }, TimeSpan.FromSeconds(30),
+        new FenceRequest { PodUid = Pod, Holder = "m", TcpPolicy = "Close" }, Wait.Patience,
         CancellationToken.None);
 }

@@ -7,6 +7,7 @@ using PodCheckpointing.Agent.Processes;
 using PodCheckpointing.Api.Agent;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.Component.Checkpoints;
 
@@ -36,7 +37,7 @@ internal sealed class LostDumpTests
         _node.Holder = "m";
         _node.Run(Pod, "app");
         await _node.Client.FenceAsync(
-            new FenceRequest { PodUid = Pod, Holder = "m", TcpPolicy = "Close" }, TimeSpan.FromSeconds(30),
+            new FenceRequest { PodUid = Pod, Holder = "m", TcpPolicy = "Close" }, Wait.Patience,
             CancellationToken.None);
     }
 

@@ -4,6 +4,7 @@ using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Grpc.Net.Client;
 using NUnit.Framework;
+using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.Component.Grpc;
 
@@ -101,6 +102,6 @@ internal sealed class ContainerdTests
             Service + method,
             new StringValue { Value = value },
             StringValue.Parser,
-            TimeSpan.FromSeconds(20),
+            Wait.Patience,
             CancellationToken.None)).Value;
 }

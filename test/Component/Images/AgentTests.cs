@@ -9,13 +9,13 @@ using NUnit.Framework;
 using PodCheckpointing.Api.Agent;
 using PodCheckpointing.Api.Protos;
 using PodCheckpointing.Component.Grpc;
+using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.Component.Images;
 
 /// <summary>The agent itself, asked by the operator's client over mutual TLS.</summary>
 internal sealed class AgentTests : ImageFixture
 {
-    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
     private readonly TestAuthority _authority = new();
     private Registry _registry = null!;
     private Containerd _containerd = null!;
@@ -125,7 +125,7 @@ internal sealed class AgentTests : ImageFixture
     {
         var request = new ConvertRequest { ArtifactUri = artifact, ImageReference = image, Target = target };
         var converting = () => new CheckpointServiceClient(_channel).ConvertCheckpointToImageAsync(
-            request, Deadline, CancellationToken.None);
+            request, Wait.Patience, CancellationToken.None);
 
         var failure = (await converting.Should().ThrowAsync<RpcException>()).Which;
 
@@ -135,7 +135,7 @@ internal sealed class AgentTests : ImageFixture
 
     private Task<ConvertResponse> ConvertAsync(string image, string target) =>
         new CheckpointServiceClient(_channel).ConvertCheckpointToImageAsync(
-            new ConvertRequest { ArtifactUri = Uri, ImageReference = image, Target = target }, Deadline,
+            new ConvertRequest { ArtifactUri = Uri, ImageReference = image, Target = target }, Wait.Patience,
             CancellationToken.None);
 
     private static int[] FreePorts(int count)

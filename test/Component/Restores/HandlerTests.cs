@@ -179,7 +179,7 @@ internal sealed class HandlerTests
         _handler.Stage("u1", "app");
         new ContainerRestoreFolder(folder).Wake();
 
-        (await create.WaitAsync(TimeSpan.FromSeconds(60))).Code.Should().Be(0);
+        (await create.WaitAsync(Wait.Patience)).Code.Should().Be(0);
     }
 
     [Test]

@@ -2,6 +2,7 @@ using FluentAssertions;
 using NUnit.Framework;
 using PodCheckpointing.Agent.Health;
 using PodCheckpointing.Storage;
+using PodCheckpointing.TestKit;
 using PodCheckpointing.Unit.Runtime;
 
 namespace PodCheckpointing.Unit.Agent;
@@ -78,7 +79,7 @@ internal sealed class ReadinessTests
 
         await _stop.CancelAsync();
 
-        await _running.ContinueWith(_ => { }, TaskScheduler.Default).WaitAsync(TimeSpan.FromSeconds(30));
+        await _running.ContinueWith(_ => { }, TaskScheduler.Default).WaitAsync(Wait.Patience);
         _answer.Task.IsCompleted.Should().BeFalse();
     }
 

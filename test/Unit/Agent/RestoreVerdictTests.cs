@@ -5,6 +5,7 @@ using NUnit.Framework;
 using PodCheckpointing.Agent.Restores;
 using PodCheckpointing.Api.Agent;
 using PodCheckpointing.Api.V1;
+using PodCheckpointing.TestKit;
 using PodCheckpointing.Unit.Storage;
 
 namespace PodCheckpointing.Unit.Agent;
@@ -45,7 +46,7 @@ public sealed class RestoreVerdictTests : StoreFolder
 
         await _release.CancelAsync(Target, "not wanted", unlessRun: false, CancellationToken.None);
 
-        process.WaitForExit(TimeSpan.FromSeconds(30)).Should().BeTrue();
+        process.WaitForExit(Wait.Patience).Should().BeTrue();
     }
 
     [Test]
@@ -61,7 +62,7 @@ public sealed class RestoreVerdictTests : StoreFolder
             (await _release.CancelAsync(Target, "not wanted", unlessRun: false, CancellationToken.None))
                 .Should().BeFalse();
 
-            process.WaitForExit(TimeSpan.FromSeconds(30)).Should().BeTrue();
+            process.WaitForExit(Wait.Patience).Should().BeTrue();
             File.Exists(Folder("c/staged")).Should().BeFalse("that needs no room");
         }
         finally

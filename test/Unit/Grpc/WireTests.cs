@@ -4,6 +4,7 @@ using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using NUnit.Framework;
+using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.Unit.Grpc;
 
@@ -137,7 +138,7 @@ internal sealed class WireTests
         using var far = Wire.Alarm(TimeSpan.MaxValue, TimeProvider.System);
         using var never = Wire.Alarm(null, TimeProvider.System);
 
-        over.Token.WaitHandle.WaitOne(TimeSpan.FromSeconds(10)).Should().BeTrue();
+        over.Token.WaitHandle.WaitOne(Wait.Patience).Should().BeTrue();
         far.IsCancellationRequested.Should().BeFalse();
         never.IsCancellationRequested.Should().BeFalse();
     }

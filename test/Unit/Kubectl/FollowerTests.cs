@@ -6,6 +6,7 @@ using k8s.Models;
 using NUnit.Framework;
 using PodCheckpointing.Api.V1;
 using PodCheckpointing.Kubectl.Following;
+using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.Unit.Kubectl;
 
@@ -49,7 +50,7 @@ internal sealed class FollowerTests
     [Test]
     public async Task Asks_again_when_a_watch_says_nothing_and_does_not_end() =>
         (await FollowAsync(Item("1"), Forgotten, Item("2"), new[] { (WatchEventType.Deleted, Item("3")) })
-            .WaitAsync(TimeSpan.FromSeconds(20)))
+            .WaitAsync(Wait.Patience))
         .Should().Equal("1", "2");
 
     [TestCase(HttpStatusCode.Forbidden)]

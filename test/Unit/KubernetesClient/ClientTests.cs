@@ -7,6 +7,7 @@ using NUnit.Framework;
 using PodCheckpointing.Kubectl;
 using PodCheckpointing.Kubectl.Cluster;
 using PodCheckpointing.Runtime;
+using PodCheckpointing.TestKit;
 using PodCheckpointing.Unit.Runtime;
 
 namespace PodCheckpointing.Unit.KubernetesClient;
@@ -69,7 +70,7 @@ internal sealed class ClientTests
         deadline.IsCancellationRequested.Should().BeFalse("a second is left");
         _time.Advance(TimeSpan.FromSeconds(1));
 
-        (await answer.Awaiting(a => a.WaitAsync(TimeSpan.FromSeconds(20))).Should().ThrowAsync<CommandException>())
+        (await answer.Awaiting(a => a.WaitAsync(Wait.Patience)).Should().ThrowAsync<CommandException>())
             .WithMessage("the API server did not answer within 45.0s (--request-timeout)").Which.ExitCode
             .Should().Be(ExitCode.TimedOut);
     }

@@ -6,6 +6,7 @@ using PodCheckpointing.Api.V1;
 using PodCheckpointing.Manager.Agents;
 using PodCheckpointing.Manager.ContainerCheckpoints;
 using PodCheckpointing.Runtime;
+using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.Unit.Manager;
 
@@ -111,7 +112,7 @@ public sealed class LostDumpTests : IDisposable
 
     private async Task UntilAsync(Func<bool> done)
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var patience = new CancellationTokenSource(Wait.Patience);
         while (!done())
         {
             patience.Token.ThrowIfCancellationRequested();

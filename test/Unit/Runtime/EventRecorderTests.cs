@@ -96,7 +96,7 @@ internal sealed class EventRecorderTests
 
         var stopping = _recorder.StopAsync(CancellationToken.None);
         gate.SetResult();
-        await stopping.WaitAsync(TimeSpan.FromSeconds(20));
+        await stopping.WaitAsync(Wait.Patience);
 
         _events.Written.Should().Equal("one", "two", "three");
     }
@@ -115,7 +115,7 @@ internal sealed class EventRecorderTests
         await Wait.UntilAsync(() => _events.Tries == 1);
 
         // Nobody moves the time, so a pause would never end.
-        await _recorder.StopAsync(CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(20));
+        await _recorder.StopAsync(CancellationToken.None).WaitAsync(Wait.Patience);
 
         _events.Tries.Should().BeInRange(2, 3, "each is offered once more at most");
     }
@@ -133,7 +133,7 @@ internal sealed class EventRecorderTests
         stopping.IsCompleted.Should().BeFalse();
         await patience.CancelAsync();
 
-        await stopping.WaitAsync(TimeSpan.FromSeconds(20));
+        await stopping.WaitAsync(Wait.Patience);
         _events.Written.Should().BeEmpty();
     }
 

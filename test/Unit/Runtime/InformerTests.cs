@@ -7,14 +7,13 @@ using k8s.Models;
 using Microsoft.Extensions.Logging.Abstractions;
 using NUnit.Framework;
 using PodCheckpointing.Runtime;
+using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.Unit.Runtime;
 
 /// <summary>What an informer makes of what a server says, session by session.</summary>
 public sealed class InformerTests
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
-
     [Test]
     public async Task Of_a_namesake_that_a_list_finds_both_are_told()
     {
@@ -55,7 +54,7 @@ public sealed class InformerTests
         var time = new HandTime();
         using var informer = new Informer<V1Pod>(server, time, NullLogger<Informer<V1Pod>>.Instance);
         await informer.StartAsync(CancellationToken.None);
-        await informer.Synced.WaitAsync(Patience);
+        await informer.Synced.WaitAsync(Wait.Patience);
         await server.WatchedAsync();
 
         server.Watches.Should().BeLessThan(3, "no time has passed");
@@ -164,14 +163,14 @@ public sealed class InformerTests
 
     private static async Task<string> NextAsync(Channel<string> told)
     {
-        using var patience = new CancellationTokenSource(Patience);
+        using var patience = new CancellationTokenSource(Wait.Patience);
         return await told.Reader.ReadAsync(patience.Token);
     }
 
     /// <summary>Lets the informer's own time pass; how often it is looked costs only real time.</summary>
     private static async Task AdvanceUntilAsync(HandTime time, Func<bool> condition, TimeSpan? step = null)
     {
-        using var patience = new CancellationTokenSource(Patience);
+        using var patience = new CancellationTokenSource(Wait.Patience);
         while (!condition())
         {
             time.Advance(step ?? TimeSpan.FromMilliseconds(100));
@@ -204,7 +203,7 @@ public sealed class InformerTests
 
         public async Task<Session> WatchedAsync()
         {
-            using var patience = new CancellationTokenSource(Patience);
+            using var patience = new CancellationTokenSource(Wait.Patience);
             return await _sessions.Reader.ReadAsync(patience.Token);
         }
 

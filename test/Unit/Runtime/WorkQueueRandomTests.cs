@@ -1,6 +1,7 @@
 using FluentAssertions;
 using NUnit.Framework;
 using PodCheckpointing.Runtime;
+using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.Unit.Runtime;
 
@@ -9,7 +10,6 @@ namespace PodCheckpointing.Unit.Runtime;
 public sealed class WorkQueueRandomTests
 {
     private const int MostNew = 2;
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
     private readonly HashSet<ObjectKey> _begun = [];
     private readonly HashSet<ObjectKey> _ready = [];
     private readonly HashSet<ObjectKey> _new = [];
@@ -91,7 +91,7 @@ public sealed class WorkQueueRandomTests
 
     private async Task TakeAsync(WorkQueue queue)
     {
-        var key = await queue.GetAsync(CancellationToken.None).WaitAsync(Patience);
+        var key = await queue.GetAsync(CancellationToken.None).WaitAsync(Wait.Patience);
         var isNew = queue.DueAt(key) is null;
         (isNew ? _new : _ready).Remove(key).Should().BeTrue("nobody works unasked, and nothing waits twice");
         _working.TryAdd(key, isNew).Should().BeTrue("it has no worker yet");

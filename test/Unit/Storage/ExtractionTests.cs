@@ -38,21 +38,31 @@ public sealed class ExtractionTests : StoreFolder
     [TestCase(20_000)]
     public void An_archive_of_many_folders_is_not_kept_in_memory(int count)
     {
+        // The memory is the whole process's: what another thread takes meanwhile is not taken each time.
+        var kept = Enumerable.Range(0, 3).Select(attempt => MemoryFor($"d{attempt}", count)).ToList();
+
+        kept.Min().Should().BeLessThan(1 << 20, "of {0}", string.Join(", ", kept));
+        Directory.GetDirectories(At("d0")).Should().HaveCount(count);
+    }
+
+    /// <summary>What it holds when it has extracted so many folders, each in one folder, as in a cache that somebody
+    /// has filled.</summary>
+    private long MemoryFor(string folder, int count)
+    {
         using var extractor = new ArchiveExtractor(Out, ExtractionOptions.Everything);
         var before = GC.GetTotalMemory(forceFullCollection: true);
         for (var i = 0; i < count; i++)
         {
-            // Each in the one folder, as in a cache that somebody has filled.
             extractor.Begin(new ArchiveEntry
             {
-                Type = ArchiveEntryType.Directory, RawName = Encoding.UTF8.GetBytes($"d/{i}/"), Mode = 0x1c0,
+                Type = ArchiveEntryType.Directory, RawName = Encoding.UTF8.GetBytes($"{folder}/{i}/"), Mode = 0x1c0,
             });
             extractor.End();
         }
 
-        (GC.GetTotalMemory(forceFullCollection: true) - before).Should().BeLessThan(1 << 20);
+        var kept = GC.GetTotalMemory(forceFullCollection: true) - before;
         extractor.Finish();
-        Directory.GetDirectories(At("d")).Should().HaveCount(count);
+        return kept;
     }
 
     [Test]

@@ -1,6 +1,7 @@
 using FluentAssertions;
 using NUnit.Framework;
 using PodCheckpointing.Storage;
+using PodCheckpointing.TestKit;
 using PodCheckpointing.Unit.Runtime;
 
 namespace PodCheckpointing.Unit.Storage;
@@ -48,7 +49,7 @@ public sealed class StoreMarksTests : StoreFolder
         File.Copy(Path.Combine(Out, ".mark-" + mark), Path.Combine(Root, ".mark-" + mark));
         _time.Advance(TimeSpan.FromMilliseconds(100));
 
-        (await finding.WaitAsync(TimeSpan.FromSeconds(30))).Should().BeTrue();
+        (await finding.WaitAsync(Wait.Patience)).Should().BeTrue();
     }
 
     [Test]
