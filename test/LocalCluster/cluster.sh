@@ -153,7 +153,8 @@ up() {
   wait_for "the API server" "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" get --raw /readyz
   if [ "$1" = processes ]; then
     "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" apply --server-side -k "$repo/config/crd" >/dev/null
-    "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" wait --for=condition=Established --timeout=120s crd --all >/dev/null
+    # It fails at once, however long it may take, where the server has not yet written a condition.
+    wait_for "the definitions" "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" wait --for=condition=Established --timeout=10s crd --all
     "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" apply --server-side -k "$repo/config/policies" >/dev/null
     "$apiserver/kubectl" --kubeconfig "$dir/kubeconfig" apply --server-side -f "$repo/config/agent/runtimeclass.yaml" >/dev/null
   fi
@@ -208,6 +209,10 @@ down() {
   done
   "$here/Nodes/node-down.sh" "$name" node-a 1 "$dir/node-a"
   "$here/Nodes/node-down.sh" "$name" node-b 2 "$dir/node-b"
+  # Who still writes would put files into folders that are being removed.
+  for file in "$dir"/run/*.pid; do
+    [ ! -e "$file" ] || await_end "$(basename "$file" .pid)" "$(cat "$file")" || true
+  done
   ip link delete "pc$name" 2>/dev/null || true
   local left before
   before=$(cat "$dir/unused-cgroups" 2>/dev/null || echo 0)

@@ -60,16 +60,24 @@ kill_part() {
   local pid file=$dir/run/$1.pid
   pid=$(cat "$file")
   kill -KILL -- "-$pid"
-  for _ in $(seq 1500); do
-    if is_gone "$pid"; then
-      # Its id may soon be somebody else's, whom "down" would kill.
-      rm "$file"
-      return 0
-    fi
+  await_end "$1" "$pid" || return 1
+  # Its id may soon be somebody else's, whom "down" would kill.
+  rm "$file"
+}
+
+# await_end NAME PID: returns when a part that was killed is gone, and all that it has started: what it was started by goes first.
+await_end() {
+  for _ in $(seq 6000); do
+    if is_gone "$2" && group_is_gone "$2"; then return 0; fi
     sleep 0.02
   done
-  echo "$1 of cluster $name (process $pid) is there still, 30 s after it was killed" >&2
+  echo "$1 of cluster $name (process $2) is there still, 2 minutes after it was killed" >&2
   return 1
+}
+
+group_is_gone() {
+  local pid
+  for pid in $(pgrep -g "$1"); do is_gone "$pid" || return 1; done
 }
 
 # is_gone PID: nothing of it is left but, perhaps, what its parent has not buried yet.

@@ -14,11 +14,7 @@ public sealed class ApiCluster
     {
         using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(180));
         Server = await ControlPlane.StartAsync(deadline.Token);
-        var (code, output) = await Server.KubectlAsync(null, "apply", "-k", Samples.Definitions);
-        code.Should().Be(0, output);
-        (code, output) =
-            await Server.KubectlAsync(null, "wait", "crd", "--all", "--for=condition=Established", "--timeout=180s");
-        code.Should().Be(0, output);
+        await Server.InstallDefinitionsAsync();
     }
 
     [OneTimeTearDown]

@@ -4,6 +4,8 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
+using PodCheckpointing.Generate;
+using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.Component.Api;
 
@@ -52,6 +54,19 @@ internal sealed class ControlPlane : IDisposable
         var said = await Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
         await process.WaitForExitAsync();
         return (process.ExitCode, said[0] + said[1]);
+    }
+
+    /// <summary>Installs our definitions and returns when the server takes and gives objects of each.</summary>
+    public async Task InstallDefinitionsAsync()
+    {
+        await Wait.UntilAsync(() => KubectlAsync(null, "apply", "-k", Samples.Definitions), said => said.Code == 0);
+        // It fails at once, however long it may take, where the server has not yet written a condition.
+        await Wait.UntilAsync(
+            () => KubectlAsync(null, "wait", "crd", "--all", "--for=condition=Established", "--timeout=10s"),
+            said => said.Code == 0);
+        // Established, and its storage not there yet.
+        var kinds = string.Join(',', Kinds.All.Select(kind => Kinds.Entity(kind).PluralName + ".lpm.my.domain"));
+        await Wait.UntilAsync(() => KubectlAsync(null, "get", kinds, "-A"), said => said.Code == 0);
     }
 
     /// <summary>Kills a part, "etcd" or "kube-apiserver", starts it again and returns

@@ -20,8 +20,7 @@ public sealed class PolicyTests
     {
         using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(180));
         _cluster = await ControlPlane.StartAsync(deadline.Token);
-        await MustAsync(null, "apply", "-k", Samples.Definitions);
-        await MustAsync(null, "wait", "crd", "--all", "--for=condition=Established", "--timeout=180s");
+        await _cluster.InstallDefinitionsAsync();
         await MustAsync(null, "apply", "-k", Path.Combine(Samples.Definitions, "..", "policies"));
 
         // The server sees its policies through a watch: each counts as soon as it has refused something.

@@ -169,8 +169,7 @@ public sealed partial class ReadmeTests
     public async Task Its_objects_are_taken_and_shown_as_it_says()
     {
         using var server = await ControlPlane.StartAsync(TestContext.CurrentContext.CancellationToken);
-        await SayAsync(server, null, "apply", "-k", Samples.Definitions);
-        await SayAsync(server, null, "wait", "crd", "--all", "--for=condition=Established", "--timeout=180s");
+        await server.InstallDefinitionsAsync();
         var objects = Readme.Blocks.Where(b => b.Language == "yaml").Select(b => b.Text
             .Replace("<status.podUID>", "3b5a7c1e-0d52-4c8e-9a3e-6f0b1d2c3e4f", StringComparison.Ordinal)
             .Replace("<status.checkpointID>", "20261121t003412z-7f3a9c", StringComparison.Ordinal)).ToList();

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using FluentAssertions;
 using NUnit.Framework;
 using PodCheckpointing.Component.Api;
 
@@ -42,10 +41,7 @@ internal sealed class PluginCluster
         using var deadline = new CancellationTokenSource(TimeSpan.FromMinutes(3));
         Cluster = await ControlPlane.StartAsync(deadline.Token);
         BeforeInstallation = await ListAsync();
-        (await Cluster.KubectlAsync(null, "apply", "-k", Samples.Definitions)).Code.Should().Be(0);
-        var (code, output) =
-            await Cluster.KubectlAsync(null, "wait", "crd", "--all", "--for=condition=Established", "--timeout=180s");
-        code.Should().Be(0, output);
+        await Cluster.InstallDefinitionsAsync();
     }
 
     [OneTimeTearDown]

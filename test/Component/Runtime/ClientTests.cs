@@ -6,7 +6,6 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 using NUnit.Framework;
 using PodCheckpointing.Api.V1;
-using PodCheckpointing.Generate;
 using PodCheckpointing.Runtime;
 using PodCheckpointing.TestKit;
 
@@ -59,11 +58,7 @@ internal sealed class ClientTests : RuntimeTests
     [Test]
     public async Task What_breaks_a_rule_is_invalid_and_says_where()
     {
-        (await Server.KubectlAsync(
-            null, "apply", "-k", Path.Combine(Repository.Root(AppContext.BaseDirectory), "config/crd"))).Code
-            .Should().Be(0);
-        (await Server.KubectlAsync(null, "wait", "--for=condition=Established", "--timeout=180s", "crd", "--all")).Code
-            .Should().Be(0);
+        await Server.InstallDefinitionsAsync();
         var migration = new PodMigration
         {
             Metadata = new V1ObjectMeta { Name = "broken", NamespaceProperty = "default" },

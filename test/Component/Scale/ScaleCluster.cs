@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
-using FluentAssertions;
 using k8s;
 using k8s.Models;
 using PodCheckpointing.Api.Agent;
@@ -97,23 +96,7 @@ internal sealed class ScaleCluster : IAsyncDisposable
     {
         using var deadline = new CancellationTokenSource(TimeSpan.FromMinutes(3));
         _server = await ControlPlane.StartAsync(deadline.Token);
-        foreach (var arguments in new string[][]
-        {
-            ["apply", "-k", Samples.Definitions],
-            ["wait", "crd", "--all", "--for=condition=Established", "--timeout=180s"],
-        })
-        {
-            var (code, output) = await _server.KubectlAsync(null, arguments);
-            code.Should().Be(0, output);
-        }
-
-        // Established, and its storage not there yet.
-        while ((await _server
-            .KubectlAsync(null, "get", "podmigrations,podcheckpoints,containercheckpoints,pcpc,ccpc")).Code != 0)
-        {
-            deadline.Token.ThrowIfCancellationRequested();
-        }
-
+        await _server.InstallDefinitionsAsync();
         Client = new Kubernetes(KubernetesClientConfiguration.BuildDefault(_server.Kubeconfig, context: null));
         _authority.Issue("agent", AgentTls.AgentName);
         for (var n = 0; n < nodes; n++)

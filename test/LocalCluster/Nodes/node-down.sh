@@ -7,11 +7,11 @@ cgroup=pc-$cluster-$node
 find /sys/fs/cgroup/freezer/"$cgroup" -depth -name freezer.state 2>/dev/null | while read -r state; do echo THAWED >"$state"; done
 if read -r outer init 2>/dev/null <"$dir/pid"; then
   kill -KILL "$init" "$outer" 2>/dev/null
-  for _ in $(seq 200); do [ -d "/proc/$init" ] || break; sleep 0.05; done
+  for _ in $(seq 1200); do [ -d "/proc/$init" ] || break; sleep 0.05; done
 fi
 for controller in /sys/fs/cgroup/*; do
   [ -d "$controller/$cgroup" ] || continue
-  for _ in $(seq 40); do
+  for _ in $(seq 1200); do
     find "$controller/$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null
     [ -d "$controller/$cgroup" ] || break
     sleep 0.05
