@@ -80,15 +80,32 @@ internal sealed class CheckpointerTests
     public async Task A_process_stands_still_when_a_busy_machine_has_let_it_see_the_signal()
     {
         await GivenAsync(Quick, "small");
+        using var written = new ManualResetEventSlim();
+        var process = _node.Containers.Single().Process.Id;
+        // The agent looks for 2 s: too short for a thread to come out of a full pool, and for a program to start.
+        var stopper = new Thread(() =>
+        {
+            written.Wait();
+            Thread.Sleep(50);
+            Signals.Stop(process);
+        });
+        stopper.Start();
         _node.Dump = async path =>
         {
             await AgentNode.WriteAsync(path, await File.ReadAllBytesAsync(AgentNode.Archive));
-            _ = Task.Delay(50).ContinueWith(
-                _ => Signal("STOP", _node.Containers.Single().Process), TaskScheduler.Default);
+            written.Set();
             return path;
         };
 
-        (await _node.CheckpointAsync(Quick, "app")).LeftStopped.Should().BeTrue();
+        try
+        {
+            (await _node.CheckpointAsync(Quick, "app")).LeftStopped.Should().BeTrue();
+        }
+        finally
+        {
+            written.Set();
+            stopper.Join();
+        }
     }
 
     [Test]
@@ -311,7 +328,7 @@ internal sealed class CheckpointerTests
     }
 
     private Task<DeleteCheckpointResponse> DeleteAsync(DeleteCheckpointRequest request) =>
-        _node.Client.DeleteCheckpointAsync(request, TimeSpan.FromSeconds(30), CancellationToken.None);
+        _node.Client.DeleteCheckpointAsync(request, Wait.Patience, CancellationToken.None);
 
     /// <summary>A fenced pod of one container, with something in a volume.</summary>
     private async Task GivenAsync(string podUid, string volume)
@@ -322,11 +339,11 @@ internal sealed class CheckpointerTests
     }
 
     private Task FenceAsync(string podUid) => _node.Client.FenceAsync(
-        new FenceRequest { PodUid = podUid, Holder = "m", TcpPolicy = "Close" }, TimeSpan.FromSeconds(30),
+        new FenceRequest { PodUid = podUid, Holder = "m", TcpPolicy = "Close" }, Wait.Patience,
         CancellationToken.None);
 
     private Task UnfenceAsync(string podUid) => _node.Client.UnfenceAsync(
-        new UnfenceRequest { PodUid = podUid, Holder = "m", Resume = true }, TimeSpan.FromSeconds(60),
+        new UnfenceRequest { PodUid = podUid, Holder = "m", Resume = true }, Wait.Patience,
         CancellationToken.None);
 
     /// <summary>As CRIU leaves a container that is fenced.</summary>
@@ -344,7 +361,7 @@ internal sealed class CheckpointerTests
         request.ContainerNames.Add("app");
         request.VolumeNames.AddRange(volumes);
         (await FluentActions
-            .Awaiting(() => _node.Client.SealAsync(request, TimeSpan.FromSeconds(30), CancellationToken.None))
+            .Awaiting(() => _node.Client.SealAsync(request, Wait.Patience, CancellationToken.None))
             .Should().ThrowAsync<RpcException>()).Which.StatusCode.Should().Be(StatusCode.FailedPrecondition);
         _node.Store.IsSealed(podUid, AgentNode.Id).Should().BeFalse();
     }

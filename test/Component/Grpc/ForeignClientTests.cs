@@ -78,7 +78,7 @@ internal sealed class ForeignClientTests(string transport) : ForeignClient(trans
     [Test]
     public async Task Sees_the_deadline_pass_and_the_handler_is_told()
     {
-        var result = await CallAsync("unary", "Hang", "", "0.5");
+        var result = await CallAsync("unary", "Hang", "", "2");
 
         result.Code.Should().Be("DEADLINE_EXCEEDED");
         await Echo.CancelledAsync("Hang");

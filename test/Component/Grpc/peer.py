@@ -41,14 +41,15 @@ def fail(request, context):
 
 def hang(request, context):
     gone = threading.Event()
-    context.add_callback(gone.set)
-    gone.wait(60)
-    cancelled[request.value].set()
+    if not context.add_callback(gone.set):
+        gone.set()
+    if gone.wait(180):
+        cancelled[request.value].set()
     return request
 
 
 def was_cancelled(request, context):
-    return StringValue(value=str(cancelled[request.value].wait(20)))
+    return StringValue(value=str(cancelled[request.value].wait(120)))
 
 
 def remaining(request, context):
@@ -126,6 +127,9 @@ def call(address, folder, kind, method, value, timeout="", metadata="", side="op
         stub = make(method if method.startswith("/") else f"/{SERVICE}/{method}",
                     StringValue.SerializeToString, StringValue.FromString)
         limit = float(timeout) if timeout else None
+        if limit:
+            # A call whose deadline passes while it connects reaches no handler that could be told.
+            grpc.channel_ready_future(channel).result(timeout=120)
         try:
             if kind == "unary":
                 response, ended = stub.with_call(StringValue(value=value), timeout=limit, metadata=sent)

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using FluentAssertions;
 using NUnit.Framework;
+using PodCheckpointing.TestKit;
 
 namespace PodCheckpointing.Component.Kubectl;
 
@@ -69,7 +70,10 @@ internal sealed class NodesTests() : PluginTests("nodes")
         ((string)JsonNode.Parse(json.Output)!["status"]!["storeID"]!).Should().Be("one-volume");
         (await KubectlAsync("podmigration", "nodes", "nowhere")).Should().Be(
             new Said(3, "", "error: from server (NotFound): checkpointnodes.lpm.my.domain \"nowhere\" not found\n"));
-        (await KubectlAsync("__complete", "podmigration", "nodes", "w")).Output.Should().Be("west\n:4\n");
+        // A shell is offered no names where the server is slow.
+        (await Wait.UntilAsync(
+            () => KubectlAsync("__complete", "podmigration", "nodes", "w"), said => said.Output != ":4\n"))
+            .Output.Should().Be("west\n:4\n");
     }
 
     [TestCase("west", "agent of west +no +no pod can be moved to this node")]

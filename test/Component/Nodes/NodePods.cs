@@ -83,7 +83,7 @@ internal sealed class NodePods : IDisposable
 
     public async Task<string> ExecAsync(string container, string command)
     {
-        var answer = await Runtime.ExecAsync(container, ["/bin/sh", "-c", command], 10, CancellationToken.None);
+        var answer = await Runtime.ExecAsync(container, ["/bin/sh", "-c", command], 100, CancellationToken.None);
         return answer.Stdout.ToStringUtf8() + answer.Stderr.ToStringUtf8();
     }
 

@@ -5,6 +5,7 @@ using Grpc.Core;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using NUnit.Framework;
+using PodCheckpointing.Agent.Processes;
 using PodCheckpointing.Agent;
 using PodCheckpointing.Agent.Restores;
 using PodCheckpointing.Generate;
@@ -39,7 +40,8 @@ internal sealed class PageGuardTests
         _daemon.Dispose();
         if (State() != 'X')
         {
-            Process.GetProcessById(Pid).Kill();
+            // It may end meanwhile.
+            Signals.Kill(Pid);
         }
 
         _guard.Dispose();

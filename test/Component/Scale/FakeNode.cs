@@ -40,6 +40,7 @@ internal sealed class FakeNode : CheckpointServiceBase, IAsyncDisposable
     private static readonly TimeSpan Stage = TimeSpan.FromMilliseconds(20);
     private readonly WebApplication _app;
     private readonly ConcurrentDictionary<string, Receiver> _receivers;
+    private int _dumping;
 
     private FakeNode(string name, WebApplication app, ConcurrentDictionary<string, Receiver> receivers) =>
         (Name, _app, _receivers) = (name, app, receivers);
@@ -52,6 +53,12 @@ internal sealed class FakeNode : CheckpointServiceBase, IAsyncDisposable
     /// <summary>When each caller, by his certificate's serial number, last began a
     /// call that changes something.</summary>
     public ConcurrentQueue<(string Caller, string Method)> Calls { get; } = new();
+
+    /// <summary>What every dump waits for.</summary>
+    public Task MayDump { get; set; } = Task.CompletedTask;
+
+    /// <summary>The dumps that have begun to wait.</summary>
+    public int Dumping => _dumping;
 
     public static async Task<FakeNode> StartAsync(
         string name, IPAddress address, int port, TestAuthority authority,
@@ -101,6 +108,8 @@ internal sealed class FakeNode : CheckpointServiceBase, IAsyncDisposable
     public override async Task<CheckpointResponse> CheckpointAsync(CheckpointRequest request, ServerCallContext context)
     {
         Note(context);
+        Interlocked.Increment(ref _dumping);
+        await MayDump.WaitAsync(context.CancellationToken);
         await Task.Delay(Dump, context.CancellationToken);
         return new CheckpointResponse
         {

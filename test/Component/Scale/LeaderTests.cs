@@ -14,7 +14,7 @@ internal sealed class LeaderTests
 
     private static readonly (string, string)[] Settings =
         [("LeaderElection", "true"), (
-            "LeaseNamespace", "default"), ("LeaseDurationSeconds", "10"), ("Migrations__ParallelPerCluster", "4")];
+            "LeaseNamespace", "default"), ("LeaseDurationSeconds", "30"), ("Migrations__ParallelPerCluster", "4")];
 
     [Test]
     public async Task What_a_killed_leader_has_begun_the_other_one_finishes_within_the_same_limits()
@@ -39,7 +39,11 @@ internal sealed class LeaderTests
         await using var cluster = await ScaleCluster.StartAsync(4, Count);
         var first = await LeaderAsync(cluster, "first");
         var second = await cluster.StartOperatorAsync("second", Settings);
-        await BeginAsync(cluster);
+        // All that it has begun is at the nodes: a call that is about to be sent when it is stopped is sent afterwards.
+        var dumps = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        cluster.Nodes.ForEach(n => n.MayDump = dumps.Task);
+        await cluster.MigrateAsync(Enumerable.Range(0, Count));
+        await Wait.UntilAsync(() => cluster.Nodes.Sum(n => n.Dumping) == 4);
 
         first.Signal("STOP");
         await Wait.UntilAsync(() => second.LeadsAsync());
@@ -47,6 +51,7 @@ internal sealed class LeaderTests
         var before = CallsOf(cluster, first);
         first.Signal("CONT");
         await first.ExitedAsync(Patience);
+        dumps.SetResult();
         await EndAsync(cluster);
 
         CallsOf(cluster, first)

@@ -67,9 +67,11 @@ internal sealed class ScaleTests
         ended.Count(m => m.Status?.Outcome == Outcomes.Restored)
             .Should().Be(Count - 2, "one was deleted and one aborted while they waited");
         cluster.Migrations.Waited.Count.Should().BeGreaterThan(Count / 4);
+        // On a slow machine a step outlasts the time in which its writes are made one with the next step's.
+        var slack = Asked is null ? 2 : 1;
         Writes(figures).Should().BeLessThan(
-            5 * Phases * Count, "five writes, of whatever object, for each phase of each migration");
-        Reconciles(figures).Should().BeLessThan(100 * Count, "no run without a reason");
+            slack * 5 * Phases * Count, "five writes, of whatever object, for each phase of each migration");
+        Reconciles(figures).Should().BeLessThan(slack * 100 * Count, "no run without a reason");
         if (Asked is not null)
         {
             // Whoever asks for it has a quiet machine; beside other tests these measure those.

@@ -65,6 +65,10 @@ context.load_cert_chain(folder + "/www.crt", folder + "/www.key")
 server.socket = context.wrap_socket(server.socket, server_side=True)
 server.serve_forever()
 PY
+for _ in $(seq 2400); do
+  if (: </dev/tcp/127.0.0.1/443) 2>/dev/null; then break; fi
+  sleep 0.05
+done
 
 # What the controllers of a whole cluster say of a Deployment and a DaemonSet when their pods are ready.
 all_ready='{"status":{"observedGeneration":1,"replicas":2,"updatedReplicas":2,"availableReplicas":2,"readyReplicas":2}}'

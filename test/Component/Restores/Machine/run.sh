@@ -15,7 +15,7 @@ mkfs.ext4 -q -F -d "$work/files" "$work/job"
 rm -rf "$work/files"
 forwards=
 for pair in "${@:2}"; do forwards+=,hostfwd=tcp:127.0.0.1:${pair%:*}-:${pair#*:}; done
-timeout "${MACHINE_SECONDS:-900}" qemu-system-x86_64 -accel tcg -cpu Haswell-noTSX-IBRS,-spec-ctrl -smp 1 -m 2048 -nographic -no-reboot -monitor none \
+timeout "${MACHINE_SECONDS:-2700}" qemu-system-x86_64 -accel tcg -cpu Haswell-noTSX-IBRS,-spec-ctrl -smp 1 -m 2048 -nographic -no-reboot -monitor none \
   -kernel "$machine/vmlinuz" -initrd "$machine/initrd" \
   -append "root=/dev/vda rw console=ttyS0 quiet mitigations=off panic=-1 net.ifnames=0" \
   -netdev "user,id=n$forwards" -device virtio-net-pci,netdev=n,romfile= \
