@@ -15,7 +15,7 @@ internal static class AuditLog
     public static IReadOnlyList<(Right Right, int Code)> CallsOf(string user, string file)
     {
         var result = new List<(Right, int)>();
-        foreach (var line in File.ReadLines(file))
+        foreach (var line in LocalCluster.LocalCluster.WholeLines(file))
         {
             using var document = JsonDocument.Parse(line);
             var entry = document.RootElement;

@@ -172,7 +172,7 @@ public abstract class BenchTests(string letter, params (string Name, string Valu
         }
         finally
         {
-            await Cluster.OnNodeAsync("node-b", "umount $(command -v criu)");
+            await Cluster.OnNodeAsync("node-b", "umount -l $(command -v criu)");
         }
     }
 
@@ -220,7 +220,7 @@ public abstract class BenchTests(string letter, params (string Name, string Valu
         + ">/run/ipam; chmod 755 /run/ipam; mount --bind /run/ipam bench-ipam");
 
     protected Task LetPodsGoAsync() =>
-        Cluster.OnNodeAsync("node-b", "touch /run/go; umount /usr/lib/cni/bench-ipam 2>/dev/null || true");
+        Cluster.OnNodeAsync("node-b", "touch /run/go; umount -l /usr/lib/cni/bench-ipam 2>/dev/null || true");
 
     /// <summary>No dump and no restore of a node begins before it is let go.</summary>
     protected Task HoldUpCriuAsync(string node) => Cluster.OnNodeAsync(

@@ -100,7 +100,7 @@ public sealed class FaultTests() : BenchTests("f", ("Operator__Nodes__Interval",
         finally
         {
             await Cluster.OnNodeAsync(
-                "node-a", "umount $(command -v criu); if [ -e /run/is-full ]; then umount /mnt/checkpoints; fi");
+                "node-a", "umount -l $(command -v criu); if [ -e /run/is-full ]; then umount -l /mnt/checkpoints; fi");
         }
 
         (await Cluster.GetAsync(
@@ -214,7 +214,7 @@ public sealed class FaultTests() : BenchTests("f", ("Operator__Nodes__Interval",
     [Test]
     public async Task A_target_that_is_cut_off_before_it_may_run_does_not_hold_the_source()
     {
-        await HoldAsync("cut", "Checkpointing", "timeoutSeconds: 30");
+        await HoldAsync("cut", "Checkpointing", "timeoutSeconds: 60");
         var stood = Witness("cut").Count;
         await CutOffAsync("node-b");
         await LetCriuGoAsync("node-a");

@@ -110,7 +110,7 @@ public sealed class KeptConnectionTests : SharedBenchTests
         }
         finally
         {
-            await Cluster.OnNodeAsync("node-b", "umount /usr/lib/cni/bench-ipam");
+            await Cluster.OnNodeAsync("node-b", "umount -l /usr/lib/cni/bench-ipam");
         }
 
         (await ReasonAsync("other")).Should().Be("AddressNotKept");

@@ -145,7 +145,7 @@ internal sealed class LazyRestoreTests : SharedBenchTests
         }
         finally
         {
-            await Cluster.OnNodeAsync("node-b", "umount $(command -v criu)");
+            await Cluster.OnNodeAsync("node-b", "umount -l $(command -v criu)");
         }
     }
 }

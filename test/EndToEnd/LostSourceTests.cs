@@ -111,7 +111,7 @@ public sealed class LostSourceTests() : BenchTests("m")
             "{name: held}", $"{{name: held, {annotations}}}", StringComparison.Ordinal));
         await CountOnAsync("node-a", "held", "c");
         await HoldUpPodsAsync();
-        await Cluster.ApplyAsync(Migration("held", "held", "node-b", "tcpPolicy: Established\n  timeoutSeconds: 30"));
+        await Cluster.ApplyAsync(Migration("held", "held", "node-b", "tcpPolicy: Established\n  timeoutSeconds: 60"));
         await Cluster.WaitAsync(
             "podmigration", "held", "{.status.conditions[?(@.type==\"Checkpointed\")].status}", "True");
         await Cluster.OnNodeAsync(

@@ -185,7 +185,7 @@ public sealed class ReadmeWalkTests() : BenchTests("r")
         foreach (var node in new[] { "node-a", "node-b" })
         {
             // The bench has mounted it; a node has not.
-            await Cluster.OnNodeAsync(node, "umount /var/lib/pod-checkpointing");
+            await Cluster.OnNodeAsync(node, "umount -l /var/lib/pod-checkpointing");
             await Cluster.OnNodeAsync(node, OfTheNode);
             (await Cluster.OnNodeAsync(
                 node,

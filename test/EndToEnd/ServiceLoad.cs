@@ -81,7 +81,7 @@ internal sealed class ServiceLoad : IAsyncDisposable
             }
 
             var endpoint = ready[turn % ready.Count];
-            using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(3));
+            using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(10));
             _requests++;
             try
             {

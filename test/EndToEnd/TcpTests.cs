@@ -83,7 +83,9 @@ public sealed class TcpTests : SharedBenchTests
         using var deadline = new CancellationTokenSource(Limit);
         var address = await StartServerAsync("retry");
         using var moved = new CancellationTokenSource();
-        var answers = Task.Run(() => TryAgainAsync(() => address, moved.Token, deadline.Token), deadline.Token);
+        var first = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var answers = Task.Run(() => TryAgainAsync(() => address, first, moved.Token, deadline.Token), deadline.Token);
+        await first.Task.WaitAsync(deadline.Token);
 
         await MigrateAsync("retry", "retry", "node-b", "Completed");
         address = await RestoredAddressAsync("retry");
@@ -100,7 +102,7 @@ public sealed class TcpTests : SharedBenchTests
     /// <summary>One short connection after the other, to the server's address of the moment; and how many the server
     /// took between the last answer before and the first one after, without an answer.</summary>
     private static async Task<(List<long> Before, List<long> After, int Unanswered)> TryAgainAsync(
-        Func<string> address, CancellationToken moved, CancellationToken cancellationToken)
+        Func<string> address, TaskCompletionSource first, CancellationToken moved, CancellationToken cancellationToken)
     {
         var (before, after, unanswered) = (new List<long>(), new List<long>(), 0);
         while (after.Count < 5)
@@ -116,6 +118,7 @@ public sealed class TcpTests : SharedBenchTests
                 connected = true;
                 counts.Add(await client.SendAsync("x", attempt.Token));
                 unanswered = counts == before ? 0 : unanswered;
+                first.TrySetResult();
             }
             catch (Exception exception) when (exception is IOException or SocketException or OperationCanceledException)
             {

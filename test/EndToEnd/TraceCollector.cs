@@ -60,28 +60,42 @@ internal sealed class TraceCollector : IDisposable
                 return;
             }
 
-            using var body = new MemoryStream();
-            await context.Request.InputStream.CopyToAsync(body);
-            context.Response.Close();
-            // ExportTraceServiceRequest: resource_spans = 1 {resource = 1 {attributes
-            // = 1}, scope_spans = 2 {spans = 2}}.
-            foreach (var (_, resourceSpans) in Fields(body.ToArray()).Where(f => f.Number == 1))
+            try
             {
-                var fields = Fields(resourceSpans).ToList();
-                var service =
-                    fields.Where(f => f.Number == 1).SelectMany(r => Fields(r.Value)).Where(f => f.Number == 1)
-                        .Select(a => Fields(a.Value).ToList())
-                        .Where(a => Text(a, 1) == "service.name")
-                        .Select(a => Text([.. Fields(a.Single(f => f.Number == 2).Value)], 1))
-                        .First();
-                foreach (var (_, span) in fields.Where(f => f.Number == 2)
-                    .SelectMany(s => Fields(s.Value))
-                    .Where(f => f.Number == 2))
-                {
-                    var s = Fields(span).ToList();
-                    _spans.Enqueue(new CollectedSpan(
-                        service, Hex(s, 1), Hex(s, 2), Hex(s, 4), Text(s, 5), Fixed(s, 7), Fixed(s, 8)));
-                }
+                using var body = new MemoryStream();
+                await context.Request.InputStream.CopyToAsync(body);
+                Take(body.ToArray());
+                context.Response.Close();
+            }
+            catch (Exception exception)
+                when (exception is HttpListenerException or IOException or ObjectDisposedException)
+            {
+                // A sender that was killed in the midst of it; the others' spans are still to come.
+                context.Response.Abort();
+            }
+        }
+    }
+
+    /// <summary>ExportTraceServiceRequest: resource_spans = 1 {resource = 1 {attributes = 1}, scope_spans = 2
+    /// {spans = 2}}.</summary>
+    private void Take(byte[] request)
+    {
+        foreach (var (_, resourceSpans) in Fields(request).Where(f => f.Number == 1))
+        {
+            var fields = Fields(resourceSpans).ToList();
+            var service =
+                fields.Where(f => f.Number == 1).SelectMany(r => Fields(r.Value)).Where(f => f.Number == 1)
+                    .Select(a => Fields(a.Value).ToList())
+                    .Where(a => Text(a, 1) == "service.name")
+                    .Select(a => Text([.. Fields(a.Single(f => f.Number == 2).Value)], 1))
+                    .First();
+            foreach (var (_, span) in fields.Where(f => f.Number == 2)
+                .SelectMany(s => Fields(s.Value))
+                .Where(f => f.Number == 2))
+            {
+                var s = Fields(span).ToList();
+                _spans.Enqueue(new CollectedSpan(
+                    service, Hex(s, 1), Hex(s, 2), Hex(s, 4), Text(s, 5), Fixed(s, 7), Fixed(s, 8)));
             }
         }
     }

@@ -55,7 +55,7 @@ YAML
 else
   k apply -f "$here/../../config/samples/demo/counter.yaml"
 fi
-k wait --for=condition=Ready --timeout=60s pod/counter
+k wait --for=condition=Ready --timeout=180s pod/counter
 # Its memory is there when it counts.
 until=$((SECONDS + 180))
 until cat "$(cluster dir "$name")"/node-a/pods-log/*/counter/* 2>/dev/null | grep '=' >/dev/null; do

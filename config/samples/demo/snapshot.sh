@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 node=${1:-node-b}
 kubectl apply -f podcheckpoint.yaml
-kubectl wait --for=condition=Ready --timeout=60s podcheckpoint/counter-snapshot
+kubectl wait --for=condition=Ready --timeout=180s podcheckpoint/counter-snapshot
 kubectl get podcheckpoint counter-snapshot
 uri=shared://$(kubectl get podcheckpoint counter-snapshot -o 'jsonpath={.status.podUID}/{.status.checkpointID}')
 sed "s#shared://POD-UID/CHECKPOINT-ID#$uri#; s#NODE#$node#" clone.yaml | kubectl apply -f -
