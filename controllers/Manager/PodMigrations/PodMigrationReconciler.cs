@@ -48,7 +48,7 @@ internal sealed class PodMigrationReconciler(
             slots.Release(key);
         }
 
-        if (finished || !migration.HasFinalizer(WellKnown.MigrationFinalizer))
+        if (finished || !MayAct(migration))
         {
             await SettleAsync(migration, finished, cancellationToken);
             return ReconcileResult.Done;
@@ -79,6 +79,12 @@ internal sealed class PodMigrationReconciler(
 
         return new ReconcileResult(RequeueAfter(scope));
     }
+
+    /// <summary>Nothing is begun without our finalizer. What was begun is undone also where somebody has taken it off one
+    /// that is being deleted and that others hold, for it cannot be put on again.</summary>
+    private static bool MayAct(PodMigration migration) =>
+        migration.HasFinalizer(WellKnown.MigrationFinalizer)
+        || migration is { Metadata.DeletionTimestamp: not null, Status: not null };
 
     /// <summary>Goes on, or says why it goes back from here on.</summary>
     /// <returns>What is to be tried again: what may pass, and all that fails on the way back or after the commit, for

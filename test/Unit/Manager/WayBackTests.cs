@@ -271,6 +271,27 @@ public sealed class WayBackTests : MigrationTests
         (await _world.ReconcileAsync()).RequeueAfter.Should().Be(PodMigrationReconciler.Resync);
     }
 
+    [Test]
+    public async Task A_source_goes_on_though_our_finalizer_was_taken_off_a_migration_that_others_hold()
+    {
+        _world.HasCome(Fenced);
+        _world.Put(_world.Migration with
+        {
+            Metadata = _world.Migration.Metadata with
+            {
+                DeletionTimestamp = _world.Time.GetUtcNow().UtcDateTime, Finalizers = ["foregroundDeletion"],
+            },
+        });
+        _world.Answer(new CancelRestoreResponse());
+        _world.Answer(new UnfenceResponse());
+
+        await _world.ReconcileAFewTimesAsync();
+
+        _world.Status.Outcome.Should().Be(Outcomes.RolledBack);
+        _world.Asked.Should().Contain(typeof(UnfenceRequest));
+        _world.Migration.Metadata.Finalizers.Should().Equal("foregroundDeletion");
+    }
+
     [TestCase(139, 3, true)]
     [TestCase(139, -3, false)]
     [TestCase(139, 12, false)]
