@@ -127,8 +127,8 @@ def call(address, folder, kind, method, value, timeout="", metadata="", side="op
         stub = make(method if method.startswith("/") else f"/{SERVICE}/{method}",
                     StringValue.SerializeToString, StringValue.FromString)
         limit = float(timeout) if timeout else None
-        if limit:
-            # A call whose deadline passes while it connects reaches no handler that could be told.
+        if limit and side == "operator":
+            # A call whose deadline passes while it connects reaches no handler that could be told. Nobody else may connect.
             grpc.channel_ready_future(channel).result(timeout=120)
         try:
             if kind == "unary":
