@@ -214,11 +214,12 @@ internal sealed class Returns
         }
     }
 
-    /// <summary>What has its object still is a copy like any other again.</summary>
+    /// <summary>What has its object still is a copy like any other again, unless it went with its machine.</summary>
     private void TakeBack()
     {
         var pods = _server.All<V1Pod>().Where(p => p.Metadata.DeletionTimestamp is null)
             .Select(p => p.Metadata.Uid).ToHashSet();
-        _world.Copies.FindAll(c => c.IsDisowned && pods.Contains(c.PodUid)).ForEach(_world.TakeBack);
+        _world.Copies.FindAll(c => c is { IsDisowned: true, IsReplaced: false } && pods.Contains(c.PodUid))
+            .ForEach(_world.TakeBack);
     }
 }
