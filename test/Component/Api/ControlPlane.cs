@@ -65,7 +65,7 @@ internal sealed class ControlPlane : IDisposable
             () => KubectlAsync(null, "wait", "crd", "--all", "--for=condition=Established", "--timeout=10s"),
             said => said.Code == 0);
         // Established, and its storage not there yet.
-        var kinds = string.Join(',', Kinds.All.Select(kind => Kinds.Entity(kind).PluralName + ".lpm.my.domain"));
+        var kinds = string.Join(',', Kinds.All.Select(Kinds.Entity).Select(kind => $"{kind.PluralName}.{kind.Group}"));
         await Wait.UntilAsync(() => KubectlAsync(null, "get", kinds, "-A"), said => said.Code == 0);
     }
 
